@@ -1,0 +1,120 @@
+# One command per wish; `make` alone lists them. Needs python3 >= 3.11 with the venv module, and PyPI.
+
+VENV := .venv
+BIN := $(VENV)/bin
+BACKEND ?= asyncio
+REPORTS := $(VENV)/reports
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint conformance coverage tox lines clean
+.DELETE_ON_ERROR:
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.demo ## run the example app: make demo BACKEND=asyncio|uvloop|anyio|trio|curio|threads
+	$(BIN)/python docs/examples/demo.py --backend $(BACKEND)
+
+# Every stage runs, even after one has failed: a long line must not hide a broken lane. The last
+# line is the sum of both pytest runs, in pytest's own form.
+test: $(VENV)/.test ## everything: format, rules, types, tests, conformance of all lanes
+	@rm -rf $(REPORTS); mkdir -p $(REPORTS); failed=; \
+	stage() { \
+		printf '\n######## %s\n' "$$*"; \
+		"$(BIN)/$$@" || failed="$$failed\n  $$*"; \
+	}; \
+	stage ruff check; \
+	stage ruff format --check; \
+	stage mypy; \
+	stage pyright --pythonpath $(BIN)/python; \
+	export PYTEST_ADDOPTS="$$PYTEST_ADDOPTS --junit-xml=$(CURDIR)/$(REPORTS)/tests.xml"; \
+	stage pytest tests; \
+	export PYTEST_ADDOPTS="$$PYTEST_ADDOPTS --junit-xml=$(CURDIR)/$(REPORTS)/conformance.xml"; \
+	stage anylane-conformance --backend all; \
+	printf '\n######## result\n'; \
+	if [ -n "$$failed" ]; then printf "failed:$$failed\n"; else echo "all stages passed"; fi; \
+	$(BIN)/python -c "$$closing_line" $(REPORTS)/tests.xml $(REPORTS)/conformance.xml \
+		&& [ -z "$$failed" ]
+
+define closing_line
+import sys, xml.etree.ElementTree as etree
+from pathlib import Path
+total = dict.fromkeys(("failed", "passed", "skipped", "xfailed", "errors"), 0)
+seconds = 0.0
+for name in sys.argv[1:]:
+    if not Path(name).exists():  # the run broke before its end
+        total["errors"] += 1
+        continue
+    for suite in etree.parse(name).iter("testsuite"):
+        count = {key: int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")}
+        xfailed = sum(s.get("type") == "pytest.xfail" for s in suite.iter("skipped"))
+        total["failed"] += count["failures"]
+        total["errors"] += count["errors"]
+        total["xfailed"] += xfailed
+        total["skipped"] += count["skipped"] - xfailed
+        total["passed"] += count["tests"] - sum(count[key] for key in count if key != "tests")
+        seconds += float(suite.get("time", 0))
+if total["errors"] == 1:
+    total = {key.replace("errors", "error"): count for key, count in total.items()}
+text = ", ".join(f"{count} {what}" for what, count in total.items() if count) or "no tests ran"
+print(f" {text} in {seconds:.2f}s ".center(80, "="))
+sys.exit(bool(total["failed"] or total.get("errors", 1) or not total["passed"]))
+endef
+export closing_line
+
+lint: $(VENV)/.test ## format, rules and types only
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+conformance: $(VENV)/.test ## one lane's conformance: make conformance BACKEND=curio (or pkg:Class, all)
+	$(BIN)/anylane-conformance --backend $(BACKEND)
+
+coverage: $(VENV)/.test ## tests and conformance of all lanes together, measured
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest tests
+	$(BIN)/coverage run -m anylane_conformance --backend all
+	$(BIN)/coverage combine
+	$(BIN)/coverage report
+
+tox: $(VENV)/.tox ## every Python found x every lane, from wheels (CONTRIBUTING.md)
+	$(BIN)/tox run
+
+lines: $(VENV)/.base ## bring the table of lines in docs/backends.md up to date
+	$(BIN)/python docs/tools/lines.py
+
+clean: ## remove environments, caches and build results
+	rm -rf $(VENV) .tox build dist htmlcov .coverage .coverage.* \
+		.hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment is made anew whenever pyproject.toml changes; each wish adds what it needs.
+
+$(VENV)/.base: pyproject.toml
+	@for python in $${PYTHON:-python3 python3.13 python3.12 python3.11}; do \
+		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+		if ! "$$python" -c 'import venv, ensurepip' 2>/dev/null; then \
+			echo "error: $$python has no venv module: on Debian and Ubuntu install python3-venv" >&2; \
+			exit 1; \
+		fi; \
+		echo "making $(VENV) with $$("$$python" --version)"; \
+		"$$python" -m venv --clear $(VENV) && touch $@; exit; \
+	done; \
+	echo "error: anylane needs Python 3.11 or later;" \
+		"$${PYTHON:-python3} is $$("$${PYTHON:-python3}" --version 2>/dev/null || echo missing)." \
+		"Install one, or name it: make PYTHON=/path/to/python3.12" >&2; \
+	exit 1
+	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+
+$(VENV)/.demo: $(VENV)/.base
+	$(BIN)/python -m pip install --quiet --editable '.[all]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.base
+	$(BIN)/python -m pip install --quiet --editable '.[all,conformance]' --group lint
+	@touch $@
+
+$(VENV)/.tox: $(VENV)/.base
+	$(BIN)/python -m pip install --quiet --group tox
+	@touch $@

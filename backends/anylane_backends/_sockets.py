@@ -1,0 +1,146 @@
+"""Synchronous socket code that several lanes share. Every socket is non-blocking."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections import deque
+from typing import Any
+
+from anylane.config import ServerConfig
+
+READ_SIZE = 64 * 1024
+"""Bytes of one read; small enough that one connection cannot hold the others up."""
+
+EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+"""No descriptors or memory for one more connection: try again later (accept(2))."""
+
+
+class BindError(Exception):
+    """The address cannot be served; the message says which, why and what to do."""
+
+
+def bind(config: ServerConfig) -> list[socket.socket]:
+    """Listening sockets for host and port, one for each address that the name has."""
+    where = f"{config.host}:{config.port}"
+    try:
+        found = socket.getaddrinfo(
+            config.host or None, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except OSError as exc:
+        raise BindError(f"cannot listen on {where}: {exc.strerror or exc}") from None
+    listeners: list[socket.socket] = []
+    try:
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            listener = socket.socket(family, kind, protocol)
+            listeners.append(listener)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                # Else it would also take the IPv4 port that the next address wants.
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind(address)
+            listener.listen(config.backlog)
+            listener.setblocking(False)
+    except OSError as exc:
+        for listener in listeners:
+            listener.close()
+        hint = " Choose another with port=." if exc.errno == errno.EADDRINUSE else ""
+        raise BindError(f"cannot listen on {where}: {exc.strerror or exc}.{hint}") from None
+    return listeners
+
+
+def tune(sock: socket.socket, config: ServerConfig) -> None:
+    """Apply the configuration to an accepted socket."""
+    sock.setblocking(False)
+    if config.nodelay and sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def accept(listener: socket.socket, config: ServerConfig) -> tuple[socket.socket, Any] | None:
+    """The next connection and its peer; None if there is none (any more).
+
+    Raises OSError only for EXHAUSTED: the caller pauses, then goes on.
+    """
+    try:
+        sock, peer = listener.accept()
+        tune(sock, config)
+    except (BlockingIOError, InterruptedError):
+        return None
+    except OSError as exc:
+        if exc.errno in EXHAUSTED:
+            raise
+        return None  # It was gone before we came (ECONNABORTED and its kin, accept(2)).
+    return sock, peer
+
+
+def read(sock: socket.socket) -> bytes | None:
+    """Bytes, b"" at the end, None if there is nothing now; raises OSError when it is broken."""
+    try:
+        return sock.recv(READ_SIZE)
+    except (BlockingIOError, InterruptedError):
+        return None
+
+
+class Outbox:
+    """What a socket has not taken yet. Writing is one non-blocking send at once, so nothing can
+    cut it; the rest waits for the socket to become writable."""
+
+    __slots__ = ("_chunks", "size")
+
+    def __init__(self) -> None:
+        self._chunks: deque[memoryview] = deque()
+        self.size = 0
+
+    def write(self, sock: socket.socket, chunks: list[bytes]) -> None:
+        """Queue them and send what goes; raises OSError when the socket is broken."""
+        if not self._chunks:
+            data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            try:
+                sent = sock.send(data)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            if sent < len(data):
+                self._chunks.append(memoryview(data)[sent:])
+                self.size = len(data) - sent
+            return
+        for chunk in chunks:
+            self._chunks.append(memoryview(chunk))
+            self.size += len(chunk)
+
+    def send(self, sock: socket.socket) -> None:
+        """The socket is writable: send what goes; raises OSError when it is broken."""
+        while self._chunks:
+            chunk = self._chunks[0]
+            try:
+                # Slices, so that a slow reader's progress is seen (see Connection.data_unsent).
+                sent = sock.send(chunk[:READ_SIZE])
+            except (BlockingIOError, InterruptedError):
+                return
+            self.size -= sent
+            if sent == len(chunk):
+                self._chunks.popleft()
+            else:
+                self._chunks[0] = chunk[sent:]
+                if sent < min(READ_SIZE, len(chunk)):
+                    return
+
+    def clear(self) -> None:
+        self._chunks.clear()
+        self.size = 0
+
+
+def half_close(sock: socket.socket) -> None:
+    """Send our FIN; harmless if the peer is gone."""
+    try:
+        sock.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+
+
+def reset(sock: socket.socket) -> None:
+    """Close with a reset: what was sent is known to be incomplete."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    except OSError:
+        pass
+    sock.close()

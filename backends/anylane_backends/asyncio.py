@@ -1,0 +1,253 @@
+"""The asyncio lane, and uvloop, which is a loop factory for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import sys
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, cast
+
+from anylane.driver import Driver
+from anylane.link import BaseLink, Handle
+from anylane.protocol import Closing, Exchange
+from anylane.server import ServerCore
+from anylane.wake_queue import WakeQueue
+from anylane_backends._pool import Pool
+
+
+class AsyncioScope:
+    """Cancels its task, and takes back what it asked for (`Task.uncancel`)."""
+
+    __slots__ = ("_before", "_cancelled", "_loop", "_open", "_task", "caught")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._open = True
+        self._cancelled = False
+        self.caught = False
+
+    def cancel(self) -> None:
+        # Always through the loop: a task that cancels itself would be hit at a later await,
+        # outside of this scope.
+        try:
+            self._loop.call_soon_threadsafe(self._deliver)
+        except RuntimeError:  # The loop is closed, and the task with it.
+            pass
+
+    def _deliver(self) -> None:
+        if self._open and not self._cancelled:
+            self._cancelled = True
+            self._task.cancel()
+
+    async def __aenter__(self) -> AsyncioScope:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._before = task.cancelling()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        self._open = False
+        if self._cancelled:
+            left = self._task.uncancel()
+            self.caught = left <= self._before and isinstance(exc, asyncio.CancelledError)
+        return self.caught
+
+
+class AsyncioLink(BaseLink):
+    """One future per waiter."""
+
+    __slots__ = ("_latched", "_waiters", "lane")
+
+    def __init__(self, driver: AsyncioDriver, exchange: Exchange) -> None:
+        super().__init__(driver, exchange)
+        self.lane = driver.lane
+        self._latched = False
+        self._waiters: list[asyncio.Future[None]] = []
+
+    async def park(self) -> None:
+        if self._latched:
+            self._latched = False
+            return
+        waiter = self.lane.loop.create_future()
+        self._waiters.append(waiter)
+        await waiter
+
+    def notify(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        self._latched = not waiters
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def scope(self) -> AsyncioScope:
+        return AsyncioScope(self.lane.loop)
+
+    def submit(self, func: Callable[[], Any]) -> Handle:
+        return self.lane.pool.submit(func, self.wake)
+
+
+class AsyncioDriver(Driver, asyncio.Protocol):
+    """A Protocol; the writer is the transport's own buffer."""
+
+    __slots__ = ("_timer", "_transport", "lane")
+
+    def __init__(self, lane: Lane) -> None:
+        self.lane = lane
+        self._timer: asyncio.TimerHandle | None = None
+
+    # -- what asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports have the methods, but are not registered as subclasses.
+        transport = cast("asyncio.Transport", transport)
+        self._transport = transport
+        super().__init__(
+            self.lane.server,
+            peer=transport.get_extra_info("peername"),
+            local=transport.get_extra_info("sockname"),
+        )
+        # Between full and empty asyncio reports nothing, so "empty" is when it is to report.
+        transport.set_write_buffer_limits(self.lane.server.config.limits.outbound_high, 0)
+        self.pump()
+
+    def data_received(self, data: bytes) -> None:
+        self.receive(data)
+
+    def eof_received(self) -> bool:
+        self.receive_eof()
+        return True
+
+    def resume_writing(self) -> None:
+        self.writable()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lose(exc)
+
+    # -- verbs
+
+    def now(self) -> float:
+        return self.lane.loop.time()
+
+    def write(self, chunks: list[bytes]) -> None:
+        self._transport.writelines(chunks)
+
+    def unsent(self) -> int:
+        return self._transport.get_write_buffer_size()
+
+    def start(self, exchange: Exchange) -> None:
+        link = AsyncioLink(self, exchange)
+        self.started(link)
+        self.lane.start(self.server.run_exchange(exchange, link), lambda: self.finished(link))
+
+    def arm(self, deadline: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.lane.loop.call_at(deadline, self.timeout)
+
+    def set_reading(self, on: bool) -> None:
+        if on:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
+
+    def close(self, how: Closing) -> None:
+        match how:
+            case Closing.SEND_EOF:
+                self._transport.write_eof()
+            case Closing.CLOSE:
+                self._transport.close()
+            case _:
+                self._transport.abort()
+
+
+class Lane:
+    """One server on one running loop."""
+
+    def __init__(self, server: ServerCore) -> None:
+        self.server = server
+        self.loop = asyncio.get_running_loop()
+        self.pool = Pool(server.config)
+        self.changed = asyncio.Event()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.eager = server.config.eager and sys.version_info >= (3, 12)
+        server.attach(WakeQueue(self._kick), self.changed.set)
+
+    def _kick(self) -> None:
+        try:
+            self.loop.call_soon_threadsafe(self.server.wakes.run)
+        except RuntimeError:  # Woken after the end: there is nobody left to wake.
+            pass
+
+    def start(self, coroutine: Any, finished: Callable[[], None]) -> None:
+        """A task in a fresh copy of this context; where possible it begins right now."""
+        context = contextvars.copy_context()
+        if self.eager and sys.version_info >= (3, 12):
+            task = asyncio.Task(coroutine, loop=self.loop, context=context, eager_start=True)
+            if task.done():
+                finished()
+                return
+        else:
+            task = self.loop.create_task(coroutine, context=context)
+        self.tasks.add(task)
+
+        def done(task: asyncio.Task[None]) -> None:
+            self.tasks.discard(task)
+            finished()
+
+        task.add_done_callback(done)
+
+
+class AsyncioBackend:
+    """asyncio from the standard library."""
+
+    name = "asyncio"
+    concurrent_input = True
+    native_cancel = True
+
+    def loop_factory(self) -> asyncio.AbstractEventLoop:
+        return asyncio.new_event_loop()
+
+    def run(self, server: ServerCore) -> None:
+        with asyncio.Runner(loop_factory=self.loop_factory) as runner:
+            runner.run(self.serve(server))
+
+    async def serve(self, server: ServerCore) -> None:
+        lane = Lane(server)
+        await server.startup()
+        try:
+            # Copies, because closing the asyncio server closes its sockets.
+            servers = [
+                await lane.loop.create_server(lambda: AsyncioDriver(lane), sock=listener.dup())
+                for listener in server.listeners
+            ]
+            server.ready()
+            while not server.draining:
+                lane.changed.clear()
+                await lane.changed.wait()
+            for each in servers:
+                each.close()
+            while not server.over:
+                lane.changed.clear()
+                await lane.changed.wait()
+        finally:
+            await server.cleanup()
+            lane.pool.close()
+
+
+class UvloopBackend(AsyncioBackend):
+    """asyncio on uvloop."""
+
+    name = "uvloop"
+
+    def loop_factory(self) -> asyncio.AbstractEventLoop:
+        import uvloop
+
+        return uvloop.new_event_loop()

@@ -1,0 +1,42 @@
+"""anylane: one Python web app, any lane.
+
+The core is sans-IO: importing it loads no event loop, no socket and no thread.
+"""
+
+from anylane.app import App
+from anylane.broadcast import Broadcast, Lagged, Rooms, Subscription
+from anylane.config import ConfigError, Limits, ServerConfig, Timeouts
+from anylane.context import Context
+from anylane.errors import AnylaneError, Disconnected, HTTPError, UsageError
+from anylane.headers import Headers
+from anylane.pattern import RouteError
+from anylane.pipeline import STOP
+from anylane.request import Request
+from anylane.response import Response
+from anylane.router import Router
+from anylane.websocket import WebSocket
+
+__all__ = [
+    "STOP",
+    "AnylaneError",
+    "App",
+    "Broadcast",
+    "ConfigError",
+    "Context",
+    "Disconnected",
+    "HTTPError",
+    "Headers",
+    "Lagged",
+    "Limits",
+    "Request",
+    "Response",
+    "Rooms",
+    "RouteError",
+    "Router",
+    "ServerConfig",
+    "Subscription",
+    "Timeouts",
+    "UsageError",
+    "WebSocket",
+]
+__version__ = "0.1.0"

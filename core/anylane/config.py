@@ -1,0 +1,145 @@
+"""The settings of a server: frozen, keyword-only, checked when built.
+
+Each default has its reason beside it. Sizes are bytes, times are seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+
+class ConfigError(ValueError):
+    """A setting is out of its bounds; the message names field, value and bound."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """The bound of every buffer the core has, and what happens over it."""
+
+    target: int = 8 * 1024
+    """Request target -> 414. RFC 9112 §3 asks for at least 8000."""
+    header_field: int = 8 * 1024
+    """One header line -> 431. As Apache's LimitRequestFieldSize."""
+    header_section: int = 64 * 1024
+    """All header lines together -> 431. Tomcat and Node allow 8 to 16 KiB; cookies grow."""
+    header_count: int = 100
+    """Number of header lines -> 431. As Apache's LimitRequestFields."""
+    body: int = 2 * 1024 * 1024
+    """Request body -> 413. nginx allows 1 MiB; uploads of a photo fit."""
+    pipeline: int = 64 * 1024
+    """Input held while a handler runs, then reading pauses. One large request's head."""
+    drain_body: int = 64 * 1024
+    """Unread request body read and dropped to keep a connection; more closes it."""
+    linger: int = 1024 * 1024
+    """Input discarded after an early answer before the connection is closed hard."""
+    inbound_high: int = 256 * 1024
+    """Body or messages held unread, then reading pauses. A few socket reads."""
+    inbound_low: int = 64 * 1024
+    """Reading resumes at or under this."""
+    outbound_high: int = 64 * 1024
+    """Unsent output at which writes begin to wait. asyncio's own default."""
+    outbound_low: int = 16 * 1024
+    """Waiting writes go on at or under this."""
+    message: int = 1024 * 1024
+    """One WebSocket message, inflated -> 1009. As the `websockets` library."""
+    exchanges_per_turn: int = 16
+    """Pipelined requests started in one go before other connections get their turn."""
+
+    def __post_init__(self) -> None:
+        _check_each(self, 1, 1 << 40, int)
+        for low, high in (("inbound_low", "inbound_high"), ("outbound_low", "outbound_high")):
+            if getattr(self, low) > getattr(self, high):
+                raise ConfigError(
+                    f"Limits.{low} is {getattr(self, low)}; expected at most {high} "
+                    f"({getattr(self, high)})"
+                )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Timeouts:
+    """The deadline of every state a connection can be in."""
+
+    tls_handshake: float = 10.0
+    """From accepting to the end of the TLS handshake."""
+    head: float = 10.0
+    """First byte to last byte of a request head -> 408. Cuts off drips (Hyperlane: 6)."""
+    body: float = 30.0
+    """Between two pieces of a request body -> 408."""
+    keep_alive: float = 15.0
+    """Idle, before a first request or between two. Longer than a page's think time is waste."""
+    write_stall: float = 30.0
+    """Unsent output that does not shrink -> abort. A slow reader lives, a stalled one does not."""
+    ping: float = 20.0
+    """Between two WebSocket pings of ours; under most proxies' 60 seconds of idleness."""
+    pong: float = 20.0
+    """Answer to our ping, else 1011 and abort."""
+    close: float = 5.0
+    """Peer's half of the WebSocket close handshake."""
+    linger: float = 5.0
+    """Discarding input after an early answer (RFC 9112 §9.6)."""
+    drain: float = 30.0
+    """From shutdown to the abort of what is still running."""
+
+    def __post_init__(self) -> None:
+        _check_each(self, 0.001, 86_400.0 * 365, (int, float))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServerConfig:
+    """How to serve. Raises ConfigError, naming field, value and bound."""
+
+    host: str = "127.0.0.1"
+    """Address to bind; only this machine unless you say otherwise."""
+    port: int = 8000
+    """0 takes any free port."""
+    backlog: int = 2048
+    """Pending connections the kernel holds. As uvicorn."""
+    nodelay: bool = True
+    """TCP_NODELAY: responses are written whole, waiting for more only adds latency."""
+    max_connections: int = 10_000
+    """Open connections at which accepting pauses; nobody is dropped."""
+    max_threads: int = 16
+    """Threads for `def` handlers, and the workers of the threads lane."""
+    request_timeout: float = 30.0
+    """Handler deadline until its response starts -> 503, cancelled natively."""
+    eager: bool = True
+    """Start handlers at once where the loop can (asyncio on Python 3.12 and later)."""
+    limits: Limits = field(default_factory=Limits)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+
+    def __post_init__(self) -> None:
+        _check(self, "host", str)
+        _check(self, "port", int, 0, 65_535)
+        _check(self, "backlog", int, 1, 65_535)
+        _check(self, "nodelay", bool)
+        _check(self, "max_connections", int, 1, 10_000_000)
+        _check(self, "max_threads", int, 1, 10_000)
+        _check(self, "request_timeout", (int, float), 0.001, 86_400.0 * 365)
+        _check(self, "eager", bool)
+        _check(self, "limits", Limits)
+        _check(self, "timeouts", Timeouts)
+
+
+def _check_each(
+    config: Limits | Timeouts, low: float, high: float, kind: type | tuple[type, ...]
+) -> None:
+    for each in fields(config):
+        _check(config, each.name, kind, low, high)
+
+
+def _check(
+    config: object,
+    name: str,
+    kind: type | tuple[type, ...],
+    low: float | None = None,
+    high: float | None = None,
+) -> None:
+    value = getattr(config, name)
+    where = f"{type(config).__name__}.{name}"
+    # bool is an int to isinstance, but `port=True` is a mistake.
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        expected = " or ".join(each.__name__ for each in kinds)
+        raise ConfigError(f"{where} is {value!r}; expected {expected}")
+    if low is not None and high is not None and not low <= value <= high:
+        raise ConfigError(f"{where} is {value!r}; expected {low:g} to {high:g}")

@@ -1,0 +1,252 @@
+"""Context: everything about one request, for its handler.
+
+It talks to the Exchange and to the Link, never to the wire. It decides nothing about bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from types import SimpleNamespace, TracebackType
+from typing import TYPE_CHECKING, Any
+
+from anylane.calls import Calls, run_blocking
+from anylane.errors import HTTPError, Refused, UsageError
+from anylane.protocol.response import check_header
+from anylane.request import Request
+from anylane.response import Response
+from anylane.source import ENDED, PENDING, Source
+from anylane.streaming import Stream
+from anylane.websocket import WebSocket
+
+if TYPE_CHECKING:
+    from anylane.app import App
+    from anylane.link import BaseLink
+    from anylane.protocol.exchange import Exchange
+    from anylane.route import Route
+
+
+class Context:
+    """One request and its response.
+
+    params: of the route, converted. state: attributes of your own, for this request.
+    error: what went wrong, for error hooks. app: the App that serves this.
+    """
+
+    __slots__ = ("_calls", "_request", "_response", "_state", "app", "error", "exchange", "link",
+                 "params", "route")  # fmt: skip
+
+    def __init__(self, exchange: Exchange, link: BaseLink, app: App) -> None:
+        self.exchange = exchange
+        self.link = link
+        self.app = app
+        self.params: dict[str, Any] = {}
+        self.route: Route | None = None
+        self.error: BaseException | None = None
+        self._request: Request | None = None
+        self._response: Response | None = None
+        self._state: SimpleNamespace | None = None
+        self._calls: Calls | None = None
+
+    # -- request and response ----------------------------------------------------------------
+
+    @property
+    def request(self) -> Request:
+        if self._request is None:
+            connection = self.link.driver.connection
+            self._request = Request(
+                self.exchange,
+                self.link,
+                peer=connection.peer,
+                local=connection.local,
+                tls=connection.tls,
+            )
+        return self._request
+
+    @property
+    def response(self) -> Response:
+        if self._response is None:
+            self._response = Response()
+        return self._response
+
+    @response.setter
+    def response(self, response: Response) -> None:
+        self._response = response
+
+    @property
+    def state(self) -> SimpleNamespace:
+        if self._state is None:
+            self._state = SimpleNamespace()
+        return self._state
+
+    @property
+    def half_closed(self) -> bool:
+        """The client sends no more; it may still read."""
+        return self.exchange.half_closed
+
+    @property
+    def disconnected(self) -> bool:
+        """The client is gone: nobody will read what is sent."""
+        return self.exchange.gone is not None
+
+    def path_for(self, name: str, /, **params: object) -> str:
+        """The percent-encoded path of the route of that name."""
+        return self.app.path_for(name, **params)
+
+    def check(self) -> None:
+        """Raise Disconnected if the client is gone or this handler outlived its deadline."""
+        self.exchange.check()
+
+    # -- answering -----------------------------------------------------------------------------
+
+    async def send(self) -> None:
+        """Send the response as it stands, now."""
+        self.check()
+        status, headers = self.response.head()
+        self.exchange.respond(status, headers, self.response.body or b"")
+        self.link.kick()
+
+    def stream(self, *, length: int | None = None) -> Stream:
+        """Send the body piece by piece. length: in bytes, if you know it."""
+        return Stream(self, length)
+
+    async def early_hints(self, links: Iterable[str]) -> None:
+        """103 with Link headers, before the answer is ready (RFC 8297)."""
+        self.check()
+        headers = [("link", link) for link in links]
+        for name, value in headers:
+            check_header(name, value)
+        self.exchange.send_informational(103, headers)
+        self.link.kick()
+
+    async def accept(
+        self, subprotocol: str | None = None, headers: Iterable[tuple[str, str]] = ()
+    ) -> WebSocket:
+        """Accept the WebSocket handshake. A bad one raises HTTPError, which answers it.
+
+        subprotocol: one that the client offered; without it, the first of the client's that the
+            route speaks.
+        """
+        self.check()
+        lines = list(headers)
+        for name, value in lines:
+            check_header(name, value)
+        try:
+            if subprotocol is None and self.route is not None and self.route.subprotocols:
+                subprotocol = self._negotiate(self.route.subprotocols)
+            protocol = self.exchange.accept(lines, subprotocol, self.link.now())
+        except Refused as refused:
+            raise HTTPError(refused.status, refused.reason, headers=refused.headers) from refused
+        self.link.kick()
+        return WebSocket(self.exchange, self.link, protocol)
+
+    def _negotiate(self, spoken: tuple[str, ...]) -> str | None:
+        offered = ",".join(self.request.headers.get_all("sec-websocket-protocol"))
+        return next((name for part in offered.split(",") if (name := part.strip()) in spoken), None)
+
+    # -- waiting ---------------------------------------------------------------------------------
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, on the core's clock: virtual in tests. Raises Disconnected if the client leaves.
+
+        seconds: 0 or less gives others their turn.
+        """
+        link, alarms = self.link, self.exchange.alarms
+        self.check()
+        alarm = alarms.set(link.now() + seconds)
+        try:
+            while not alarm.fired:
+                await link.wait()
+                self.check()
+        finally:
+            alarms.cancel(alarm)
+
+    def timeout(self, seconds: float) -> Timeout:
+        """`async with ctx.timeout(5): ...` raises TimeoutError when it takes longer."""
+        return Timeout(self, seconds)
+
+    async def select(self, *sources: Source) -> AsyncIterator[tuple[Any, Any]]:
+        """`async for source, item in ctx.select(ws, subscription)`: ready sources in turn.
+
+        An ended source is dropped; ends when all have. `break` loses no item. Raises
+        Disconnected once the client is gone.
+        """
+        if not sources:
+            raise UsageError("ctx.select() needs a source: a WebSocket, a Subscription ...")
+        link = self.link
+        live = list(sources)
+        for source in live:
+            source.attach(link)
+        try:
+            while live:
+                idle = 0
+                while live and idle < len(live):
+                    source = live.pop(0)
+                    item = source.poll()
+                    if item is ENDED:
+                        source.detach(link)
+                        continue
+                    live.append(source)
+                    if item is PENDING:
+                        idle += 1
+                    else:
+                        idle = 0
+                        yield source, item
+                if live:
+                    self.check()
+                    await link.wait()
+        finally:
+            for source in live:
+                source.detach(link)
+
+    async def run_sync(self, func: Callable[..., Any], *args: Any) -> Any:
+        """Run a blocking function in the pool."""
+        return await run_blocking(self.link, lambda: func(*args))
+
+    def call(self, func: Callable[..., Any], *args: Any) -> Any:
+        """From a `def` handler: have `func(*args)` awaited, e.g. `ctx.call(ctx.sleep, 1)`."""
+        if func == self.run_sync:
+            # Already in a pool thread; a second one could only be waited for.
+            return args[0](*args[1:])
+        if self.link.inline:
+            return self.link.drive(func(*args))
+        if self._calls is None:
+            raise UsageError("ctx.call() is for `def` handlers; in an `async def` use await")
+        return self._calls.run(func, args)
+
+    async def run_handler(self, func: Callable[[Context], Any]) -> Any:
+        """Run a `def` handler in the pool, with `call` working inside."""
+        self._calls = Calls(self.link)
+        try:
+            return await run_blocking(self.link, lambda: func(self), self._calls)
+        finally:
+            self._calls = None
+
+
+class Timeout:
+    """A time-out on the core's clock, cancelling natively what runs inside."""
+
+    __slots__ = ("_alarm", "_ctx", "_scope", "_seconds")
+
+    def __init__(self, ctx: Context, seconds: float) -> None:
+        self._ctx = ctx
+        self._seconds = seconds
+        self._scope = ctx.link.scope()
+
+    async def __aenter__(self) -> Timeout:
+        ctx = self._ctx
+        await self._scope.__aenter__()
+        self._alarm = ctx.exchange.alarms.set(ctx.link.now() + self._seconds, self._scope.cancel)
+        ctx.link.kick()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        self._ctx.exchange.alarms.cancel(self._alarm)
+        swallowed = await self._scope.__aexit__(kind, exc, traceback)
+        if self._scope.caught:
+            raise TimeoutError(f"took longer than {self._seconds:g} seconds")
+        return swallowed

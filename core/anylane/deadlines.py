@@ -1,0 +1,58 @@
+"""Deadlines: one heap for all connections of a lane that has no timers of its own."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from itertools import count
+
+
+class Deadline:
+    """An armed deadline; `cancel` it when it is not needed any more."""
+
+    __slots__ = ("at", "call", "number")
+
+    def __init__(self, at: float, number: int, call: Callable[[], None]) -> None:
+        self.at = at
+        self.number = number
+        self.call: Callable[[], None] | None = call
+
+    def cancel(self) -> None:
+        # What is called is dropped at once: a closed connection must not live on in the heap.
+        self.call = None
+
+    def __lt__(self, other: Deadline) -> bool:
+        return (self.at, self.number) < (other.at, other.number)
+
+
+class Deadlines:
+    """Absolute times on one clock, and what to call then."""
+
+    __slots__ = ("_heap", "_numbers")
+
+    def __init__(self) -> None:
+        self._heap: list[Deadline] = []
+        self._numbers = count()
+
+    def arm(self, at: float, call: Callable[[], None]) -> Deadline:
+        deadline = Deadline(at, next(self._numbers), call)
+        heapq.heappush(self._heap, deadline)
+        return deadline
+
+    def next(self) -> float | None:
+        """When to call `fire` at the latest."""
+        heap = self._heap
+        while heap and heap[0].call is None:
+            heapq.heappop(heap)
+        return heap[0].at if heap else None
+
+    def fire(self, now: float) -> None:
+        """Call what is due."""
+        due: list[Callable[[], None]] = []
+        heap = self._heap
+        while heap and (heap[0].call is None or heap[0].at <= now):
+            call = heapq.heappop(heap).call
+            if call is not None:
+                due.append(call)
+        for call in due:
+            call()

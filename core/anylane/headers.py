@@ -1,0 +1,92 @@
+"""Headers: case-insensitive, multi-value, in order; refuses what could split a response."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from anylane.protocol.response import Header, check_header
+
+Initial = Mapping[str, str] | Iterable[Header]
+
+
+class Headers:
+    """An ordered list of (name, value) with case-insensitive names.
+
+    Request headers have lower-cased names. Setting raises UsageError for a name that is no token
+    and for a value with CR, LF, NUL or another control character (RFC 9110 §5.5).
+    """
+
+    __slots__ = ("_items",)
+
+    def __init__(self, initial: Initial = ()) -> None:
+        self._items: list[Header] = []
+        for name, value in initial.items() if isinstance(initial, Mapping) else initial:
+            self.add(name, value)
+
+    @classmethod
+    def from_wire(cls, raw: Iterable[tuple[bytes, bytes]]) -> Headers:
+        """Headers that a parser has checked already."""
+        headers = cls()
+        headers._items = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]
+        return headers
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """The first value of that name."""
+        wanted = name.lower()
+        for key, value in self._items:
+            if key.lower() == wanted:
+                return value
+        return default
+
+    def get_all(self, name: str) -> list[str]:
+        """Every value of that name, in order."""
+        wanted = name.lower()
+        return [value for key, value in self._items if key.lower() == wanted]
+
+    def set(self, name: str, value: str) -> None:
+        """Replace all values of that name by one, in the place of the first."""
+        check_header(name, value)
+        wanted = name.lower()
+        for index, (key, _) in enumerate(self._items):
+            if key.lower() == wanted:
+                rest = [item for item in self._items[index + 1 :] if item[0].lower() != wanted]
+                self._items[index:] = [(name, value), *rest]
+                return
+        self._items.append((name, value))
+
+    def add(self, name: str, value: str) -> None:
+        """Append a value; those that are there stay."""
+        check_header(name, value)
+        self._items.append((name, value))
+
+    def remove(self, name: str) -> None:
+        """Remove every value of that name; harmless if there is none."""
+        wanted = name.lower()
+        self._items = [item for item in self._items if item[0].lower() != wanted]
+
+    def items(self) -> list[Header]:
+        """Every (name, value), in order."""
+        return list(self._items)
+
+    def __getitem__(self, name: str) -> str:
+        value = self.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.get(name) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(name for name, _ in self._items))
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Headers) and self._items == other._items
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+    def __repr__(self) -> str:
+        return f"Headers({self._items!r})"

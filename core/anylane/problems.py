@@ -1,0 +1,32 @@
+"""Error responses: problem+json (RFC 9457) or text, as the client's Accept says."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from anylane.errors import HTTPError
+from anylane.response import Response
+
+if TYPE_CHECKING:
+    from anylane.context import Context
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+
+
+def problem(ctx: Context, error: HTTPError) -> Response:
+    """The response to an HTTPError."""
+    phrase = _PHRASES.get(error.status, "Error")
+    response = Response(status=error.status, headers=error.headers)
+    accept = ctx.request.headers.get("accept") or ""
+    if "json" in accept:
+        value: dict[str, Any] = {"title": phrase, "status": error.status}
+        if error.message is not None:
+            value["detail"] = error.message
+        if error.detail is not None:
+            value["errors"] = error.detail
+        response.set_json(value).set_header("content-type", "application/problem+json")
+    else:
+        text = phrase if error.message is None else f"{phrase}: {error.message}"
+        response.set_text(f"{error.status} {text}\n")
+    return response

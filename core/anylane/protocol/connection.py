@@ -1,0 +1,220 @@
+"""Connection: one client connection as a machine of bytes and time.
+
+After *any* input, look at *all* outputs. Inputs never block, never call a handler and never
+raise because of what the peer sent. One owner at a time; there is no lock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from anylane.config import ServerConfig
+from anylane.errors import Disconnected
+from anylane.protocol.closing import Closing
+from anylane.protocol.exchange import Exchange, Interrupt
+from anylane.protocol.http1 import Http1
+from anylane.protocol.timers import NEVER, Timer, Timers
+
+Address = Any
+"""As the socket module gives it: (host, port), (host, port, flow, scope), a path, or None."""
+
+
+class InnerProtocol(Protocol):
+    """What is spoken now: HTTP/1.1, WebSocket."""
+
+    @property
+    def wants_read(self) -> bool: ...
+    def receive_data(self, data: bytes, now: float) -> None: ...
+    def receive_eof(self, now: float) -> None: ...
+    def connection_lost(self, reason: Disconnected) -> None: ...
+    def timeout(self, timer: Timer, now: float) -> None: ...
+    def sent(self, now: float) -> None: ...
+    def shutdown(self, now: float) -> None: ...
+
+
+class Connection:
+    """Bytes and time in; exchanges, bytes and one deadline out.
+
+    config: the server's settings. now: the clock, in seconds, of all later `now`.
+    peer, local: socket addresses. tls: what the TLS layer knows, None without TLS.
+    date: gives the value of the Date header. token: gives n random bytes.
+    """
+
+    __slots__ = ("_exchanges", "_out", "_out_size", "_protocol", "_ready", "_unsent",
+                 "closing", "config", "date", "draining", "eof", "local", "peer", "timers", "tls",
+                 "token")  # fmt: skip
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        *,
+        now: float,
+        peer: Address = None,
+        local: Address = None,
+        tls: Any = None,
+        date: Callable[[], bytes],
+        token: Callable[[int], bytes],
+    ) -> None:
+        self.config = config
+        self.peer = peer
+        self.local = local
+        self.tls = tls
+        self.date = date
+        self.token = token
+        self.timers = Timers()
+        self.closing = Closing.NO
+        self.draining = False
+        self.eof = False
+        self._out: list[bytes] = []
+        self._out_size = 0
+        self._unsent = 0
+        self._ready: deque[Exchange] = deque()
+        self._exchanges: list[Exchange] = []
+        self._protocol: InnerProtocol = Http1(self, now)
+
+    # -- inputs ----------------------------------------------------------------------------
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        """Bytes came from the peer. Feed at most 256 KiB at once."""
+        if data and not self.eof and self.closing < Closing.CLOSE:
+            self._protocol.receive_data(data, now)
+
+    def receive_eof(self, now: float) -> None:
+        """The peer sends no more; it may still read (half-close)."""
+        if not self.eof and self.closing < Closing.CLOSE:
+            self.eof = True
+            self._protocol.receive_eof(now)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The transport is gone: a reset, a failed write, or closed as we asked."""
+        self.close(Closing.ABORT)
+        self._out.clear()
+        self._out_size = self._unsent = 0
+        self.timers.clear_all()
+        self._protocol.connection_lost(Disconnected(None, str(exc) if exc else "connection lost"))
+
+    def handle_timeout(self, now: float) -> None:
+        """Call when `next_deadline()` has come; too early or too often is harmless."""
+        for exchange in tuple(self._exchanges):
+            exchange.alarms.fire(now)
+        for timer in self.timers.take_due(now):
+            match timer:
+                case Timer.WRITE_STALL:
+                    self._lose("the client stopped reading")
+                case Timer.DRAIN:
+                    self.abort()
+                case Timer.LINGER:
+                    self.close(Closing.CLOSE)
+                case _:
+                    self._protocol.timeout(timer, now)
+
+    def data_unsent(self, size: int, now: float) -> None:
+        """Of what `data_to_send()` gave, the kernel has not taken `size` bytes yet."""
+        progress = size < self._unsent
+        self._unsent = size
+        if size == 0:
+            self.timers.clear(Timer.WRITE_STALL)
+            self._protocol.sent(now)
+        elif progress or not self.timers.is_set(Timer.WRITE_STALL):
+            self.timers.set(Timer.WRITE_STALL, now + self.config.timeouts.write_stall)
+        if self.closing is Closing.SEND_EOF and (progress or size == 0):
+            self.timers.set(Timer.LINGER, now + self.config.timeouts.linger)
+
+    def shutdown(self, now: float) -> None:
+        """Drain: finish what runs, tell streams and WebSockets, close when idle."""
+        if not self.draining and self.closing < Closing.CLOSE:
+            self.draining = True
+            self.timers.set(Timer.DRAIN, now + self.config.timeouts.drain)
+            self._protocol.shutdown(now)
+
+    def abort(self) -> None:
+        """End everything now: the drain deadline, or an operator who asked twice."""
+        for exchange in tuple(self._exchanges):
+            exchange.interrupted(Interrupt.SHUTDOWN)
+        self._lose("the server shut down")
+
+    # -- outputs -----------------------------------------------------------------------------
+
+    def data_to_send(self) -> list[bytes]:
+        """The bytes to write, in order; the caller owns them now."""
+        out = self._out
+        if out:
+            self._out = []
+            self._unsent += self._out_size
+            self._out_size = 0
+        return out
+
+    def next_exchange(self) -> Exchange | None:
+        """A request whose handler has not been started."""
+        if not self._ready:
+            return None
+        exchange = self._ready.popleft()
+        self._exchanges.append(exchange)
+        return exchange
+
+    def next_deadline(self) -> float | None:
+        """When to call `handle_timeout`, or None."""
+        deadline = self.timers.next()
+        for exchange in self._exchanges:
+            deadline = min(deadline, exchange.alarms.next())
+        return None if deadline == NEVER else deadline
+
+    @property
+    def wants_read(self) -> bool:
+        """False: leave the peer's bytes in the kernel; that is the backpressure."""
+        return not self.eof and self.closing < Closing.CLOSE and self._protocol.wants_read
+
+    @property
+    def congested(self) -> bool:
+        """Outbound is over its mark: writers wait until the transport has caught up."""
+        return self._unsent + self._out_size > self.config.limits.outbound_high
+
+    @property
+    def caught_up(self) -> bool:
+        """Outbound is at or under its low mark: writers that waited go on."""
+        return self._unsent + self._out_size <= self.config.limits.outbound_low
+
+    # -- for the protocol inside -----------------------------------------------------------
+
+    def send(self, *chunks: bytes) -> None:
+        """Queue bytes for the transport; dropped once the connection is being closed."""
+        if self.closing is Closing.NO:
+            self._out.extend(chunks)
+            self._out_size += sum(map(len, chunks))
+
+    def start(self, exchange: Exchange) -> None:
+        """Offer an exchange to `next_exchange()`."""
+        self._ready.append(exchange)
+
+    def forget(self, exchange: Exchange) -> None:
+        """Its last coroutine has returned: its alarms are not kept any longer."""
+        exchange.alarms.clear()
+        if exchange in self._exchanges:
+            self._exchanges.remove(exchange)
+
+    def close(self, how: Closing) -> None:
+        """Only ever grows."""
+        if how > self.closing:
+            self.closing = how
+            if how >= Closing.CLOSE:
+                self.timers.clear(Timer.LINGER)
+
+    def linger(self, now: float) -> None:
+        """Close our side, and go on reading so that a reset cannot destroy the answer."""
+        if self.eof:
+            self.close(Closing.CLOSE)
+        else:
+            self.close(Closing.SEND_EOF)
+            if self.closing is Closing.SEND_EOF:
+                self.timers.set(Timer.LINGER, now + self.config.timeouts.linger)
+
+    def switch(self, protocol: InnerProtocol) -> None:
+        """From here on the peer's bytes belong to `protocol` (RFC 9110 §7.8)."""
+        self._protocol = protocol
+
+    def _lose(self, why: str) -> None:
+        self.close(Closing.ABORT)
+        self.timers.clear_all()
+        self._protocol.connection_lost(Disconnected(None, why))

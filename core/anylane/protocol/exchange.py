@@ -1,0 +1,189 @@
+"""Exchange: one request with its answer, or one WebSocket session.
+
+It is what tier 0 shows to the driver of handlers. Nothing here waits: `read` says None where
+a caller has to wait for the next input, and every method may be called at any time without
+harm to the stream.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Protocol
+
+from anylane.errors import Disconnected, Refused, UsageError
+from anylane.protocol.head import RawHeaders, RequestHead
+from anylane.protocol.response import Header
+from anylane.protocol.timers import Alarms
+
+if TYPE_CHECKING:
+    from anylane.protocol.websocket import WebSocketProtocol
+
+
+class Interrupt(Enum):
+    """Why the core wants a handler to end before it is ready."""
+
+    DEADLINE = auto()
+    """`request_timeout` passed before the response started."""
+    DISCONNECT = auto()
+    """The client is gone and the route said `cancel_on_disconnect`."""
+    SHUTDOWN = auto()
+    """The drain deadline passed."""
+
+
+class Stream(Protocol):
+    """What an Exchange needs of the protocol that carries it (HTTP/1.1 today)."""
+
+    def begin(self, now: float) -> None: ...
+    def body_wanted(self, now: float) -> None: ...
+    def send_informational(self, status: int, headers: Iterable[Header]) -> None: ...
+    def send_head(self, status: int, headers: Iterable[Header], length: int | None) -> None: ...
+    def send_data(self, data: bytes) -> None: ...
+    def send_end(self, trailers: Iterable[Header]) -> None: ...
+    def accept(
+        self, headers: Iterable[Header], subprotocol: str | None, now: float
+    ) -> WebSocketProtocol: ...
+    def finish(self, now: float) -> None: ...
+
+
+class Exchange:
+    """One request and what becomes of it.
+
+    head: None when the request was refused before it could be parsed.
+    refused: the peer broke a rule; answer this and nothing else.
+    started: the response head is out. ended: the response is complete.
+    gone: set when nobody will read what is sent. half_closed: the client sends no more.
+    interrupt: set when the handler is to end; `on_interrupt` was called then.
+    """
+
+    __slots__ = ("_chunks", "_stream", "alarms", "body_complete", "body_refused", "buffered",
+                 "cancel_on_disconnect", "ended", "finished", "gone", "half_closed", "head",
+                 "interrupt", "on_interrupt", "refused", "started", "trailers",
+                 "websocket")  # fmt: skip
+
+    def __init__(
+        self, stream: Stream, head: RequestHead | None, refused: Refused | None = None
+    ) -> None:
+        self._stream = stream
+        self.head = head
+        self.refused = refused
+        self.alarms = Alarms()
+        self.started = False
+        self.ended = False
+        self.finished = False
+        self.gone: Disconnected | None = None
+        self.half_closed = False
+        self.interrupt: Interrupt | None = None
+        self.on_interrupt: Callable[[], None] | None = None
+        self.cancel_on_disconnect = False
+        self.websocket: WebSocketProtocol | None = None
+        self._chunks: deque[bytes] = deque()
+        self.buffered = 0
+        self.body_complete = head is None or not head.has_body
+        self.body_refused: Refused | None = None
+        self.trailers: RawHeaders = []
+
+    # -- called by the driver of handlers ------------------------------------------------
+
+    def begin(self, on_interrupt: Callable[[], None], now: float) -> None:
+        """The handler starts; its deadline runs from here."""
+        self.on_interrupt = on_interrupt
+        self._stream.begin(now)
+        if self.interrupt is not None:
+            on_interrupt()
+
+    def check(self) -> None:
+        """Raise Disconnected if the client is gone, or the handler outlived its deadline."""
+        if self.gone is not None:
+            raise self.gone
+        if self.interrupt is not None:
+            raise Disconnected(None, f"the handler was interrupted: {self.interrupt.name}")
+
+    def read(self, now: float) -> bytes | None:
+        """The next piece of the body, b"" at its end, None when there is none yet.
+
+        The first call lets a waiting client send (100 Continue, RFC 9110 §10.1.1). Raises
+        Refused for what the peer did wrong.
+        """
+        if self._chunks:
+            chunk = self._chunks.popleft()
+            self.buffered -= len(chunk)
+            self._stream.body_wanted(now)
+            return chunk
+        if self.body_refused is not None:
+            raise self.body_refused
+        if self.body_complete:
+            return b""
+        if self.finished:
+            raise UsageError("the body can no longer be read: the response is complete")
+        self._stream.body_wanted(now)
+        return None
+
+    def send_informational(self, status: int, headers: Iterable[Header]) -> None:
+        """A 1xx response before the final one; HTTP/1.0 clients get none (RFC 9110 §15.2)."""
+        self._stream.send_informational(status, headers)
+
+    def send_head(self, status: int, headers: Iterable[Header], length: int | None) -> None:
+        """Start the response. length: of the body in bytes, None if it is not known yet.
+
+        Raises UsageError, before a byte is out, for headers that contradict the framing.
+        """
+        if self.started:
+            raise UsageError("the response has already started")
+        self._stream.send_head(status, headers, length)
+
+    def send_data(self, data: bytes) -> None:
+        """One piece of the body: one chunk where the length is not known."""
+        self._stream.send_data(data)
+
+    def send_end(self, trailers: Iterable[Header] = ()) -> None:
+        """The response is complete. Raises UsageError if it is shorter than declared."""
+        self._stream.send_end(trailers)
+
+    def respond(self, status: int, headers: Iterable[Header], body: bytes) -> None:
+        """The whole response at once."""
+        self.send_head(status, headers, len(body))
+        if body:
+            self.send_data(body)
+        self.send_end()
+
+    def accept(
+        self, headers: Iterable[Header], subprotocol: str | None, now: float
+    ) -> WebSocketProtocol:
+        """Accept the WebSocket handshake; raises Refused if it is not a valid one."""
+        self.websocket = self._stream.accept(headers, subprotocol, now)
+        return self.websocket
+
+    def finish(self, now: float) -> None:
+        """The handler has ended. An incomplete response closes the connection; idempotent."""
+        if not self.finished:
+            self.finished = True
+            self.on_interrupt = None
+            self._chunks.clear()
+            self.buffered = 0
+            if self.websocket is not None:
+                self.websocket.finish(now)
+            else:
+                self._stream.finish(now)
+
+    # -- called by the protocol ------------------------------------------------------------
+
+    def push(self, chunks: list[bytes]) -> None:
+        """Body bytes came."""
+        self._chunks.extend(chunks)
+        self.buffered += sum(map(len, chunks))
+
+    def lose(self, reason: Disconnected) -> None:
+        """Nobody will read what is sent any more."""
+        if self.gone is None:
+            self.gone = reason
+            if self.cancel_on_disconnect:
+                self.interrupted(Interrupt.DISCONNECT)
+
+    def interrupted(self, why: Interrupt) -> None:
+        """The handler is to end now; the first reason stays."""
+        if self.interrupt is None and not self.finished:
+            self.interrupt = why
+            if self.on_interrupt is not None:
+                self.on_interrupt()

@@ -1,0 +1,89 @@
+"""The WebSocket opening handshake, server side (RFC 6455 §4.2). Pure functions of a head."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+
+from anylane.errors import Refused, UsageError
+from anylane.protocol.head import RequestHead
+from anylane.protocol.response import Header
+
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """What a client offers."""
+
+    key: bytes
+    subprotocols: tuple[str, ...]
+    """In the client's order of preference."""
+
+
+def is_websocket(head: RequestHead) -> bool:
+    """Whether the client asks for a WebSocket at all."""
+    upgrade = head.get(b"upgrade")
+    return (
+        upgrade is not None
+        and b"upgrade" in head.connection
+        and b"websocket" in (option.strip().lower() for option in upgrade.split(b","))
+    )
+
+
+def read_handshake(head: RequestHead) -> Handshake:
+    """Check it; raises Refused with 400, 405 or 426 and the header that goes with it."""
+    if not is_websocket(head):
+        raise Refused(
+            426,
+            "this is a WebSocket; expected Connection: Upgrade and Upgrade: websocket",
+            head.get(b"upgrade") or b"",
+            (("Upgrade", "websocket"),),
+        )
+    if head.method != b"GET":
+        raise Refused(405, "a WebSocket handshake is a GET", head.method, (("Allow", "GET"),))
+    if head.version != b"1.1":
+        raise Refused(400, "a WebSocket handshake needs HTTP/1.1")
+    if head.has_body:
+        raise Refused(400, "a WebSocket handshake has no body")
+    versions = [value for name, value in head.headers if name == b"sec-websocket-version"]
+    if versions != [b"13"]:
+        raise Refused(
+            426,
+            "only WebSocket version 13 is spoken here",
+            b", ".join(versions),
+            (("Sec-WebSocket-Version", "13"), ("Upgrade", "websocket")),
+        )
+    keys = [value for name, value in head.headers if name == b"sec-websocket-key"]
+    if len(keys) != 1 or not _is_key(keys[0]):
+        raise Refused(400, "Sec-WebSocket-Key is not 16 bytes of base64", b", ".join(keys))
+    offers = b",".join(value for name, value in head.headers if name == b"sec-websocket-protocol")
+    names = (name.strip().decode("latin-1") for name in offers.split(b","))
+    return Handshake(keys[0], tuple(name for name in names if name))
+
+
+def _is_key(key: bytes) -> bool:
+    try:
+        return len(key) == 24 and len(base64.b64decode(key, validate=True)) == 16
+    except binascii.Error:
+        return False
+
+
+def accept_headers(handshake: Handshake, subprotocol: str | None) -> list[Header]:
+    """The headers of the 101 answer. Raises UsageError for a subprotocol nobody offered."""
+    if subprotocol is not None and subprotocol not in handshake.subprotocols:
+        raise UsageError(
+            f"subprotocol {subprotocol!r} was accepted, but the client offered "
+            f"{', '.join(handshake.subprotocols) or 'none'} (RFC 6455 §4.2.2)"
+        )
+    token = base64.b64encode(hashlib.sha1(handshake.key + _GUID, usedforsecurity=False).digest())
+    headers = [
+        ("upgrade", "websocket"),
+        ("connection", "Upgrade"),
+        ("sec-websocket-accept", token.decode("ascii")),
+    ]
+    if subprotocol is not None:
+        headers.append(("sec-websocket-protocol", subprotocol))
+    return headers

@@ -1,0 +1,263 @@
+"""Request heads: the strict rules that stand in front of h11.
+
+h11 parses; this file only refuses. It must never let through what two parsers could read
+in two ways: that is how requests are smuggled. Each rule names its section.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import h11
+
+from anylane.config import Limits
+from anylane.errors import Refused
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_REQUEST_LINE = re.compile(rb"(%s) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])" % _TOKEN)
+# RFC 9110 §5.5: VCHAR, obs-text, SP and HTAB; no other control byte. The name must touch the
+# colon (RFC 9112 §5.1), and a line that begins with white space is obs-fold (§5.2).
+_FIELD_LINE = re.compile(rb"%s:[ \t]*[\x21-\x7e\x80-\xff \t]*" % _TOKEN)
+# RFC 3986 §3.2.2 host and port, without userinfo and without a comma (a list of two hosts).
+_HOST = re.compile(
+    rb"(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+(?::[0-9]{1,5})?"
+    rb"|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?"
+)
+_BARE_LF = re.compile(rb"(?<!\r)\n")
+_ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+\-.]*://([^/?]*)")
+_DIGITS = re.compile(rb"[0-9]{1,18}")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """A request line and its headers, as the peer sent them."""
+
+    method: bytes
+    target: bytes
+    """As received, percent-encoded."""
+    version: bytes
+    """`b"1.1"` or `b"1.0"`."""
+    headers: RawHeaders
+    """Names lower-cased, values stripped, in order."""
+    content_length: int | None = None
+    """None when the request declares none; a chunked body has none either."""
+    chunked: bool = False
+    expects_continue: bool = False
+    """The client waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1)."""
+    connection: frozenset[bytes] = field(default_factory=frozenset)
+    """The options of all Connection headers, lower-cased (RFC 9110 §7.6.1)."""
+
+    @property
+    def has_body(self) -> bool:
+        return self.chunked or bool(self.content_length)
+
+    @property
+    def keep_alive(self) -> bool:
+        """RFC 9112 §9.3: close wins; 1.1 persists by default, 1.0 only when asked to."""
+        if b"close" in self.connection:
+            return False
+        return self.version == b"1.1" or b"keep-alive" in self.connection
+
+    def get(self, name: bytes) -> bytes | None:
+        """The first value of that (lower-case) name."""
+        return next((value for key, value in self.headers if key == name), None)
+
+
+def check_incomplete(data: bytearray, scanned: int, limits: Limits) -> None:
+    """Refuse early what no further byte can make right: size, and bare LF.
+
+    scanned: how many bytes earlier calls have seen; a drip must not cost its square.
+    """
+    _check_line_ends(data, scanned)
+    line_end = data.find(b"\r\n")
+    if (line_end if line_end >= 0 else len(data)) > limits.target + 128:
+        _refuse_long_line(bytes(data[: limits.target + 256]))
+    if len(data) > limits.target + 128 + limits.header_section:
+        raise Refused(431, f"header section is over {limits.header_section} bytes")
+
+
+def parse_head(block: bytes, limits: Limits) -> RequestHead:
+    """Parse one complete head, blank line included; raises Refused."""
+    _check_line_ends(block)
+    line, *fields = block[:-4].split(b"\r\n")
+    match = _REQUEST_LINE.fullmatch(line)
+    if match is None:
+        if len(line) > limits.target + 128:
+            _refuse_long_line(line)
+        raise Refused(400, "malformed request line; expected METHOD target HTTP/1.1", line)
+    method, target, major, minor = match.groups()
+    if len(target) > limits.target:
+        raise Refused(414, f"target is {len(target)} bytes; at most {limits.target}", target)
+    if major != b"1" or minor not in (b"0", b"1"):
+        # RFC 9110 §15.6.6
+        raise Refused(505, "only HTTP/1.0 and HTTP/1.1 are spoken here", line[-8:])
+    _check_fields(fields, limits)
+    return _interpret(_authority(block), limits)
+
+
+def _check_line_ends(data: bytes | bytearray, start: int = 0) -> None:
+    # RFC 9112 §2.2 lets a recipient take a bare LF; that is how two parsers come to disagree.
+    bare = _BARE_LF.search(data, start)
+    if bare is not None:
+        start = max(0, bare.start() - 32)
+        raise Refused(400, "bare LF as line end", bytes(data[start : bare.end()]))
+
+
+def _refuse_long_line(line: bytes) -> None:
+    method, _, rest = line.partition(b" ")
+    if rest and len(method) <= 32:
+        raise Refused(414, "request target is too long", rest)
+    raise Refused(400, "request line is too long", line)
+
+
+def _check_fields(lines: list[bytes], limits: Limits) -> None:
+    if len(lines) > limits.header_count:
+        raise Refused(431, f"{len(lines)} header lines; at most {limits.header_count}")
+    size = 0
+    for line in lines:
+        size += len(line) + 2
+        if len(line) > limits.header_field:
+            raise Refused(431, f"header line of {len(line)} bytes; at most {limits.header_field}")
+        if _FIELD_LINE.fullmatch(line) is None:
+            if line[:1] in (b" ", b"\t"):
+                raise Refused(400, "folded header line (obs-fold)", line)
+            raise Refused(400, "malformed header line; expected name: value", line)
+    if size > limits.header_section:
+        raise Refused(431, f"header section of {size} bytes; at most {limits.header_section}")
+
+
+def _authority(block: bytes) -> h11.Request:
+    """h11 has the last word on everything our rules did not refuse."""
+    parser = h11.Connection(h11.SERVER, max_incomplete_event_size=len(block) + 1)
+    try:
+        parser.receive_data(block)
+        event = parser.next_event()
+    except h11.RemoteProtocolError as exc:
+        raise Refused(_hint(exc), str(exc), block) from None
+    if not isinstance(event, h11.Request):
+        raise Refused(400, "malformed request head", block)
+    return event
+
+
+def _hint(exc: h11.RemoteProtocolError) -> int:
+    # 501 stands for a transfer coding that h11 does not know (RFC 9112 §6.1).
+    return exc.error_status_hint if exc.error_status_hint in (400, 431, 501) else 400
+
+
+def _interpret(request: h11.Request, limits: Limits) -> RequestHead:
+    headers: RawHeaders = list(request.headers)
+    version = request.http_version
+    hosts: list[bytes] = []
+    lengths: list[bytes] = []
+    codings: list[bytes] = []
+    options: list[bytes] = []
+    expects: list[bytes] = []
+    kinds = {
+        b"host": hosts,
+        b"content-length": lengths,
+        b"transfer-encoding": codings,
+        b"connection": options,
+        b"expect": expects,
+    }
+    for name, value in headers:
+        kind = kinds.get(name)
+        if kind is not None:
+            kind.append(value)
+    _check_host(hosts, request.target, version)
+    _check_target(request.method, request.target)
+    chunked, length = _framing(codings, lengths, version, limits)
+    return RequestHead(
+        method=request.method,
+        target=request.target,
+        version=version,
+        headers=headers,
+        content_length=length,
+        chunked=chunked,
+        expects_continue=_expects(expects, version) and (chunked or bool(length)),
+        connection=frozenset(
+            option.strip().lower() for value in options for option in value.split(b",")
+        ),
+    )
+
+
+def _check_host(hosts: list[bytes], target: bytes, version: bytes) -> None:
+    # RFC 9112 §3.2: 400 for a missing, repeated or invalid Host.
+    if len(hosts) > 1:
+        raise Refused(400, "more than one Host header", b", ".join(hosts))
+    if not hosts:
+        if version == b"1.1":
+            raise Refused(400, "no Host header")
+        return
+    if _HOST.fullmatch(hosts[0]) is None:
+        raise Refused(400, "malformed Host header", hosts[0])
+    absolute = _ABSOLUTE.match(target)
+    # RFC 9112 §3.2.2 has the target win. Two names for one request are refused instead: a
+    # cache in front may have believed the other one.
+    if absolute is not None and absolute[1].lower() != hosts[0].lower():
+        raise Refused(400, "target and Host name different authorities", absolute[1])
+
+
+def _check_target(method: bytes, target: bytes) -> None:
+    if b"#" in target:
+        raise Refused(400, "fragment in the request target", target)
+    # RFC 9112 §3.2: authority-form only for CONNECT, asterisk-form only for OPTIONS.
+    if method == b"CONNECT":
+        if _HOST.fullmatch(target) is None or b":" not in target:
+            raise Refused(400, "CONNECT takes host:port", target)
+    elif target == b"*":
+        if method != b"OPTIONS":
+            raise Refused(400, "asterisk target with another method than OPTIONS", target)
+    elif target[:1] != b"/" and _ABSOLUTE.match(target) is None:
+        raise Refused(400, "target is neither a path nor an absolute URL", target)
+
+
+def _framing(
+    codings: list[bytes], lengths: list[bytes], version: bytes, limits: Limits
+) -> tuple[bool, int | None]:
+    if codings:
+        # RFC 9112 §6.1: both together "ought to be handled as an error".
+        if lengths:
+            raise Refused(400, "Content-Length together with Transfer-Encoding")
+        if version == b"1.0":
+            raise Refused(400, "Transfer-Encoding in HTTP/1.0")
+        if len(codings) > 1 or codings[0].lower() != b"chunked":
+            raise Refused(501, "only the chunked transfer coding is known", codings[0])
+        return True, None
+    if not lengths:
+        return False, None
+    # RFC 9112 §6.3 allows equal repetitions; we have no peer that needs them.
+    if len(lengths) > 1 or _DIGITS.fullmatch(lengths[0]) is None:
+        raise Refused(400, "malformed or repeated Content-Length", b", ".join(lengths))
+    length = int(lengths[0])
+    if length > limits.body:
+        raise Refused(413, f"body of {length} bytes; at most {limits.body}")
+    return False, length
+
+
+def _expects(expects: list[bytes], version: bytes) -> bool:
+    # RFC 9110 §10.1.1: an HTTP/1.0 client's expectation is ignored, an unknown one is 417.
+    if not expects or version == b"1.0":
+        return False
+    if len(expects) > 1 or expects[0].lower() != b"100-continue":
+        raise Refused(417, "only 100-continue can be expected", expects[0])
+    return True
+
+
+_FORBIDDEN_TRAILERS = frozenset(
+    (b"content-length", b"transfer-encoding", b"host", b"connection", b"trailer", b"te",
+     b"content-encoding", b"content-type", b"authorization", b"cookie")
+)  # fmt: skip
+"""RFC 9110 §6.5.1: framing, routing and authentication have no place behind the body."""
+
+
+def check_trailers(block: bytes, limits: Limits) -> None:
+    """The trailer section of a chunked body, without its last blank line; raises Refused."""
+    lines = block.removesuffix(b"\r\n").split(b"\r\n") if block else []
+    _check_fields(lines, limits)
+    for line in lines:
+        name = line.partition(b":")[0].lower()
+        if name in _FORBIDDEN_TRAILERS:
+            raise Refused(400, "field not allowed as a trailer", line)

@@ -1,0 +1,378 @@
+"""HTTP/1.1 on one connection: heads and bodies in, one response at a time out.
+
+What may happen when is in the tables of `http_states`; this file says what is done then.
+h11 parses (through `head` and `body`), the writer is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from anylane.errors import Disconnected, Refused, UsageError
+from anylane.protocol.body import Body
+from anylane.protocol.closing import Closing
+from anylane.protocol.exchange import Exchange, Interrupt
+from anylane.protocol.handshake import accept_headers, read_handshake
+from anylane.protocol.head import RequestHead, check_incomplete, parse_head
+from anylane.protocol.http_states import READING, WRITING, ReadEvent, Reading, WriteEvent, Writing
+from anylane.protocol.response import Header, encode_head
+from anylane.protocol.response_writer import Framing, ResponseWriter
+from anylane.protocol.timers import Timer
+from anylane.protocol.websocket import WebSocketProtocol
+
+if TYPE_CHECKING:
+    from anylane.protocol.connection import Connection
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Http1:
+    """The protocol a connection starts with."""
+
+    __slots__ = ("_body", "_conn", "_continue_due", "_discarded", "_exchange", "_held",
+                 "_keep_alive", "_limits", "_paused", "_scanned", "_skipped_crlf", "_timeouts",
+                 "_writer", "reading", "writing")  # fmt: skip
+
+    def __init__(self, connection: Connection, now: float) -> None:
+        self._conn = connection
+        self._limits = connection.config.limits
+        self._timeouts = connection.config.timeouts
+        self.reading = Reading.IDLE
+        self.writing = Writing.IDLE
+        self._held = bytearray()
+        self._scanned = 0
+        self._skipped_crlf = False
+        self._exchange: Exchange | None = None
+        self._body: Body | None = None
+        self._continue_due = False
+        self._paused = False
+        self._discarded = 0
+        self._keep_alive = True
+        self._writer: ResponseWriter | None = None
+        connection.timers.set(Timer.KEEP_ALIVE, now + self._timeouts.keep_alive)
+
+    def _read(self, event: ReadEvent) -> None:
+        self.reading = READING[self.reading][event]
+
+    def _write(self, event: WriteEvent) -> None:
+        self.writing = WRITING[self.writing][event]
+
+    # -- what the connection hears -----------------------------------------------------------
+
+    @property
+    def wants_read(self) -> bool:
+        match self.reading:
+            case Reading.DONE | Reading.IDLE | Reading.HEAD:
+                return len(self._held) < self._limits.pipeline or self._exchange is None
+            case Reading.BODY:
+                return not self._paused
+            case _:
+                return True
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        match self.reading:
+            case Reading.IDLE | Reading.HEAD:
+                self._held += data
+                self._parse(now)
+            case Reading.DONE:
+                self._held += data
+            case Reading.BODY | Reading.DROP:
+                self._receive_body(data, now)
+            case Reading.DISCARD:
+                self._discarded += len(data)
+                if self._discarded > self._limits.linger:
+                    self._conn.close(Closing.ABORT)
+            case Reading.SWITCHED | Reading.CLOSED:
+                pass
+
+    def receive_eof(self, now: float) -> None:
+        exchange = self._exchange
+        match self.reading:
+            case Reading.HEAD:
+                self._refuse(Refused(400, "the request head is cut short", bytes(self._held)), now)
+            case Reading.BODY:
+                self._conn.timers.clear(Timer.BODY)
+                self._keep_alive = False
+                if exchange is not None:
+                    exchange.body_refused = Refused(400, "the request body is cut short")
+            case Reading.DROP:
+                self._conn.close(Closing.CLOSE)
+            case _:
+                pass
+        if not (self.reading is Reading.DONE and self._held):
+            self._read(ReadEvent.END_OF_INPUT)
+        if self._conn.closing is Closing.SEND_EOF or self.writing is Writing.IDLE:
+            self._conn.close(Closing.CLOSE)
+        if exchange is not None:
+            exchange.half_closed = True
+            if self.writing is Writing.BODY:
+                exchange.lose(Disconnected(None, "the client closed during the response"))
+
+    def connection_lost(self, reason: Disconnected) -> None:
+        self._keep_alive = False
+        self._write(WriteEvent.CLOSE)
+        if self._exchange is not None:
+            self._exchange.lose(reason)
+
+    def timeout(self, timer: Timer, now: float) -> None:
+        match timer:
+            case Timer.HEAD:
+                self._refuse(Refused(408, "the request head took too long"), now)
+            case Timer.BODY:
+                self._refuse(Refused(408, "the request body took too long"), now)
+            case Timer.KEEP_ALIVE:
+                self._conn.close(Closing.CLOSE)
+            case Timer.HANDLER:
+                self._handler_late(now)
+            case _:
+                pass
+
+    def sent(self, now: float) -> None:
+        """Only WebSocket cares."""
+
+    def shutdown(self, now: float) -> None:
+        self._keep_alive = False
+        if self._exchange is None:
+            self._conn.close(Closing.CLOSE)
+
+    # -- requests ------------------------------------------------------------------------------
+
+    def _parse(self, now: float) -> None:
+        held = self._held
+        timers = self._conn.timers
+        if self.reading is Reading.IDLE:
+            # RFC 9112 §2.2: ignore at least one empty line before a request line.
+            if not self._skipped_crlf and held[:2] == b"\r\n":
+                del held[:2]
+                self._skipped_crlf = True
+            if not held or (held == b"\r" and not self._skipped_crlf):
+                return
+            self._read(ReadEvent.FIRST_BYTE)
+            self._scanned = 0
+            timers.clear(Timer.KEEP_ALIVE)
+            timers.set(Timer.HEAD, now + self._timeouts.head)
+        end = held.find(b"\r\n\r\n", max(0, self._scanned - 3))
+        try:
+            if end < 0:
+                check_incomplete(held, self._scanned, self._limits)
+                self._scanned = len(held)
+                return
+            block = bytes(held[: end + 4])
+            del held[: end + 4]
+            head = parse_head(block, self._limits)
+        except Refused as refused:
+            self._refuse(refused, now)
+            return
+        timers.clear(Timer.HEAD)
+        self._request(head, now)
+
+    def _request(self, head: RequestHead, now: float) -> None:
+        exchange = self._exchange = Exchange(self, head)
+        self._keep_alive = self._keep_alive and head.keep_alive and not self._conn.draining
+        self._write(WriteEvent.REQUEST)
+        self._conn.start(exchange)
+        if not head.has_body:
+            self._read(ReadEvent.HEAD_WITHOUT_BODY)
+            return
+        self._read(ReadEvent.HEAD_WITH_BODY)
+        self._body = Body(head, self._limits)
+        self._continue_due = head.expects_continue
+        self._paused = False
+        early = bytes(self._held)
+        self._held.clear()
+        if early:
+            self._receive_body(early, now)
+        elif not self._continue_due:
+            self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
+
+    def _receive_body(self, data: bytes, now: float) -> None:
+        body, exchange = self._body, self._exchange
+        assert body is not None and exchange is not None
+        self._continue_due = False
+        try:
+            chunks, rest = body.feed(data)
+        except Refused as refused:
+            self._refuse(refused, now)
+            return
+        if self.reading is Reading.BODY:
+            exchange.push(chunks)
+        else:
+            self._discarded += len(data) - len(rest)
+        if body.complete:
+            self._body_end(exchange, body, rest, now)
+        elif self._discarded > self._limits.drain_body:
+            self._close(now)
+        else:
+            self._paused = exchange.buffered > self._limits.inbound_high
+            if self._paused:
+                self._conn.timers.clear(Timer.BODY)
+            else:
+                self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
+
+    def _body_end(self, exchange: Exchange, body: Body, rest: bytes, now: float) -> None:
+        dropped = self.reading is Reading.DROP
+        exchange.trailers = body.trailers
+        exchange.body_complete = True
+        self._conn.timers.clear(Timer.BODY)
+        self._read(ReadEvent.BODY_END)
+        self._body = None
+        self._held += rest
+        if dropped:
+            self._next(now)
+
+    def _refuse(self, refused: Refused, now: float) -> None:
+        """Framing is lost, or the peer is too slow: answer once, then linger and close."""
+        self._keep_alive = False
+        self._conn.timers.clear(Timer.HEAD)
+        self._conn.timers.clear(Timer.BODY)
+        dropped = self.reading is Reading.DROP
+        self._held.clear()
+        self._read(ReadEvent.REFUSE)
+        if self._exchange is None:
+            exchange = self._exchange = Exchange(self, None, refused)
+            self._write(WriteEvent.REQUEST)
+            self._conn.start(exchange)
+        elif dropped:
+            self._close(now)
+        else:
+            self._exchange.body_refused = refused
+
+    # -- what the exchange asks ------------------------------------------------------------
+
+    def begin(self, now: float) -> None:
+        if self.writing is Writing.PENDING:
+            self._conn.timers.set(Timer.HANDLER, now + self._conn.config.request_timeout)
+
+    def body_wanted(self, now: float) -> None:
+        exchange = self._exchange
+        if exchange is None or self.reading is not Reading.BODY:
+            return
+        if self._continue_due and self.writing is Writing.PENDING:
+            self._continue_due = False
+            self._conn.send(_CONTINUE)
+            self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
+        if self._paused and exchange.buffered <= self._limits.inbound_low:
+            self._paused = False
+            self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
+
+    def send_informational(self, status: int, headers: Iterable[Header]) -> None:
+        head = self._exchange.head if self._exchange is not None else None
+        if self.writing is Writing.PENDING and head is not None and head.version == b"1.1":
+            self._conn.send(encode_head(status, headers))
+
+    def send_head(self, status: int, headers: Iterable[Header], length: int | None) -> None:
+        exchange = self._exchange
+        if exchange is None or self.writing is not Writing.PENDING:
+            return  # The client is gone; `Exchange.check` tells the handler.
+        head = exchange.head
+        method, version = (head.method, head.version) if head is not None else (b"GET", b"1.1")
+        writer = ResponseWriter(method, version, self._keep_alive and self._body_will_end())
+        data = writer.head(status, headers, length, self._conn.date())
+        self._writer = writer
+        self._keep_alive = writer.keep_alive
+        self._write(WriteEvent.HEAD)
+        exchange.started = True
+        self._conn.timers.clear(Timer.HANDLER)
+        self._conn.send(data)
+
+    def _body_will_end(self) -> bool:
+        """False: the rest of the request is too much to read, or may never come."""
+        if self.reading is not Reading.BODY or self._body is None:
+            return True
+        return not self._continue_due and (self._body.remaining or 0) <= self._limits.drain_body
+
+    def send_data(self, data: bytes) -> None:
+        if self.writing is Writing.BODY and self._writer is not None:
+            self._conn.send(*self._writer.data(data))
+
+    def send_end(self, trailers: Iterable[Header]) -> None:
+        if self.writing is Writing.BODY and self._writer is not None:
+            end = self._writer.end(trailers)
+            self._write(WriteEvent.END)
+            if self._exchange is not None:
+                self._exchange.ended = True
+            if end:
+                self._conn.send(end)
+
+    def accept(
+        self, headers: Iterable[Header], subprotocol: str | None, now: float
+    ) -> WebSocketProtocol:
+        exchange = self._exchange
+        if exchange is None or exchange.head is None or self.writing is not Writing.PENDING:
+            raise UsageError("too late to accept a WebSocket: the exchange was answered already")
+        handshake = read_handshake(exchange.head)
+        self._read(ReadEvent.SWITCH)
+        self._write(WriteEvent.SWITCH)
+        exchange.started = True
+        self._conn.timers.clear(Timer.HANDLER)
+        self._conn.send(encode_head(101, [*accept_headers(handshake, subprotocol), *headers]))
+        websocket = WebSocketProtocol(self._conn, exchange, handshake, subprotocol, now)
+        self._conn.switch(websocket)
+        early = bytes(self._held)
+        self._held.clear()
+        if early:
+            websocket.receive_data(early, now)
+        return websocket
+
+    def finish(self, now: float) -> None:
+        """The handler has ended; the response may not have."""
+        self._conn.timers.clear(Timer.HANDLER)
+        match self.writing:
+            case Writing.DONE if not self._keep_alive:
+                self._close(now)
+            case Writing.DONE if self.reading is Reading.BODY:
+                self._read(ReadEvent.NOBODY_READS)
+                self._discarded = 0
+                self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
+            case Writing.DONE:
+                self._next(now)
+            case Writing.BODY if self._writer is not None and (
+                self._writer.framing is Framing.UNTIL_CLOSE
+            ):
+                # A reset is the only way to tell this client that the body is not whole.
+                self._write(WriteEvent.CLOSE)
+                self._conn.close(Closing.ABORT)
+            case Writing.PENDING | Writing.BODY:
+                self._close(now)
+            case Writing.IDLE | Writing.SWITCHED | Writing.CLOSED:
+                pass
+
+    def _next(self, now: float) -> None:
+        self._exchange = self._writer = None
+        self._write(WriteEvent.NEXT_REQUEST)
+        self._skipped_crlf = False
+        self._scanned = 0
+        self._discarded = 0
+        if self._conn.draining:
+            self._conn.close(Closing.CLOSE)
+            return
+        self._read(ReadEvent.NEXT_REQUEST)
+        self._conn.timers.set(Timer.KEEP_ALIVE, now + self._timeouts.keep_alive)
+        if self._held:
+            self._parse(now)
+        if self._conn.eof and self._exchange is None:
+            self.receive_eof(now)
+
+    def _close(self, now: float) -> None:
+        """Our side is done; the peer's may not be."""
+        self._write(WriteEvent.CLOSE)
+        self._conn.timers.clear(Timer.BODY)
+        self._conn.timers.clear(Timer.KEEP_ALIVE)
+        if self.reading not in (Reading.CLOSED, Reading.DISCARD):
+            self._read(ReadEvent.REFUSE)
+        self._discarded = 0
+        self._conn.linger(now)
+
+    def _handler_late(self, now: float) -> None:
+        exchange = self._exchange
+        if exchange is None or self.writing is not Writing.PENDING:
+            return
+        if exchange.interrupt is None:
+            # The handler gets `close` seconds to react to its cancellation, then we answer.
+            self._conn.timers.set(Timer.HANDLER, now + self._timeouts.close)
+            exchange.interrupted(Interrupt.DEADLINE)
+            return
+        self._keep_alive = False
+        exchange.respond(503, [], b"")
+        self._close(now)

@@ -1,0 +1,141 @@
+"""The two state machines of an HTTP/1.1 connection, as tables.
+
+Reading is about the peer's half, writing about ours; neither knows the other. A pair that is
+not in a table is a bug of ours and raises `KeyError` at once. The docs' diagrams are drawn
+from these tables.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+
+class Reading(Enum):
+    """What the next byte from the peer is."""
+
+    IDLE = auto()
+    """The first of a request."""
+    HEAD = auto()
+    """More of a request head."""
+    BODY = auto()
+    """More of a request body that somebody may read."""
+    DROP = auto()
+    """More of a request body that nobody will read: bounded, then the connection closes."""
+    DONE = auto()
+    """Pipelined: held until the request before it is answered."""
+    SWITCHED = auto()
+    """Another protocol's."""
+    DISCARD = auto()
+    """Thrown away: we closed our side and linger (RFC 9112 §9.6)."""
+    CLOSED = auto()
+    """Impossible: end of input."""
+
+
+class ReadEvent(Enum):
+    """What happened to the peer's half."""
+
+    FIRST_BYTE = auto()
+    HEAD_WITHOUT_BODY = auto()
+    HEAD_WITH_BODY = auto()
+    BODY_END = auto()
+    NOBODY_READS = auto()
+    NEXT_REQUEST = auto()
+    SWITCH = auto()
+    REFUSE = auto()
+    END_OF_INPUT = auto()
+
+
+READING: dict[Reading, dict[ReadEvent, Reading]] = {
+    Reading.IDLE: {
+        ReadEvent.FIRST_BYTE: Reading.HEAD,
+        ReadEvent.REFUSE: Reading.DISCARD,
+        ReadEvent.END_OF_INPUT: Reading.CLOSED,
+    },
+    Reading.HEAD: {
+        ReadEvent.HEAD_WITHOUT_BODY: Reading.DONE,
+        ReadEvent.HEAD_WITH_BODY: Reading.BODY,
+        ReadEvent.REFUSE: Reading.DISCARD,
+        ReadEvent.END_OF_INPUT: Reading.CLOSED,
+    },
+    Reading.BODY: {
+        ReadEvent.BODY_END: Reading.DONE,
+        ReadEvent.NOBODY_READS: Reading.DROP,
+        ReadEvent.REFUSE: Reading.DISCARD,
+        ReadEvent.END_OF_INPUT: Reading.CLOSED,
+    },
+    Reading.DROP: {
+        ReadEvent.BODY_END: Reading.DONE,
+        ReadEvent.REFUSE: Reading.DISCARD,
+        ReadEvent.END_OF_INPUT: Reading.CLOSED,
+    },
+    Reading.DONE: {
+        ReadEvent.NEXT_REQUEST: Reading.IDLE,
+        ReadEvent.SWITCH: Reading.SWITCHED,
+        ReadEvent.REFUSE: Reading.DISCARD,
+        ReadEvent.END_OF_INPUT: Reading.CLOSED,
+    },
+    Reading.DISCARD: {
+        ReadEvent.REFUSE: Reading.DISCARD,
+        ReadEvent.END_OF_INPUT: Reading.CLOSED,
+    },
+    Reading.SWITCHED: {},
+    # Requests that came before the end of input are still answered.
+    Reading.CLOSED: {
+        ReadEvent.REFUSE: Reading.CLOSED,
+        ReadEvent.NEXT_REQUEST: Reading.CLOSED,
+        ReadEvent.END_OF_INPUT: Reading.CLOSED,
+    },
+}
+
+
+class Writing(Enum):
+    """What our side may send next."""
+
+    IDLE = auto()
+    """Nothing: there is no request."""
+    PENDING = auto()
+    """A response head, final or 1xx."""
+    BODY = auto()
+    """More of a response body."""
+    DONE = auto()
+    """Nothing: the response is complete."""
+    SWITCHED = auto()
+    """Another protocol's."""
+    CLOSED = auto()
+    """Nothing ever again."""
+
+
+class WriteEvent(Enum):
+    """What we did."""
+
+    REQUEST = auto()
+    HEAD = auto()
+    END = auto()
+    NEXT_REQUEST = auto()
+    SWITCH = auto()
+    CLOSE = auto()
+
+
+WRITING: dict[Writing, dict[WriteEvent, Writing]] = {
+    Writing.IDLE: {
+        WriteEvent.REQUEST: Writing.PENDING,
+        WriteEvent.CLOSE: Writing.CLOSED,
+    },
+    Writing.PENDING: {
+        WriteEvent.HEAD: Writing.BODY,
+        WriteEvent.SWITCH: Writing.SWITCHED,
+        WriteEvent.CLOSE: Writing.CLOSED,
+    },
+    Writing.BODY: {
+        WriteEvent.END: Writing.DONE,
+        WriteEvent.CLOSE: Writing.CLOSED,
+    },
+    Writing.DONE: {
+        WriteEvent.NEXT_REQUEST: Writing.IDLE,
+        WriteEvent.CLOSE: Writing.CLOSED,
+    },
+    Writing.SWITCHED: {},
+    Writing.CLOSED: {
+        WriteEvent.CLOSE: Writing.CLOSED,
+    },
+}

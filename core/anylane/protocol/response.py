@@ -1,0 +1,62 @@
+"""Response heads on the wire: the only place that puts one together.
+
+It refuses CR, LF and NUL wherever they could split a response in two (CWE-113), and it never
+decides about framing: that is `http1`'s.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from http import HTTPStatus
+
+from anylane.errors import UsageError
+
+Header = tuple[str, str]
+
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# RFC 9110 §5.5: visible characters, SP, HTAB and obs-text.
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+_STATUS_LINES: dict[int, bytes] = {
+    status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode("ascii"))
+    for status in HTTPStatus
+}
+
+
+def status_line(status: int) -> bytes:
+    """`HTTP/1.1 200 OK` and its line end. We are HTTP/1.1 to HTTP/1.0 clients too (RFC 9110 §6.2)."""
+    line = _STATUS_LINES.get(status)
+    return line if line is not None else b"HTTP/1.1 %d \r\n" % status
+
+
+def check_status(status: int) -> int:
+    """Raise UsageError unless this can be the status of a final response."""
+    if not isinstance(status, int) or not 200 <= status <= 999:
+        raise UsageError(f"status is {status!r}; expected an int from 200 to 999")
+    return int(status)
+
+
+def check_header(name: str, value: str) -> None:
+    """Raise UsageError for a name or value that must not go on the wire."""
+    if _NAME.fullmatch(name) is None:
+        raise UsageError(f"header name is {name!r}; expected a token (RFC 9110 §5.1)")
+    if _VALUE.fullmatch(value) is None:
+        raise UsageError(
+            f"header {name} is {value!r}; expected Latin-1 without control characters. "
+            "Percent-encode or quote what is not."
+        )
+
+
+def encode_head(status: int, headers: Iterable[Header]) -> bytes:
+    """A response head, blank line included; headers were checked when they were set."""
+    parts = [status_line(status)]
+    parts += [f"{name}: {value}\r\n".encode("latin-1") for name, value in headers]
+    parts.append(b"\r\n")
+    return b"".join(parts)
+
+
+def encode_trailers(trailers: Iterable[Header]) -> bytes:
+    """The end of a chunked body: last chunk, trailers, blank line (RFC 9112 §7.1.2)."""
+    lines = [f"{name}: {value}\r\n".encode("latin-1") for name, value in trailers]
+    return b"".join((b"0\r\n", *lines, b"\r\n"))

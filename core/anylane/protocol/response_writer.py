@@ -1,0 +1,122 @@
+"""ResponseWriter: one response's bytes, framed for the request it answers.
+
+Pure: it returns what to send and remembers how much of the body is owed. RFC 9112 §6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum, auto
+
+from anylane.errors import UsageError
+from anylane.protocol.response import Header, encode_head, encode_trailers
+
+
+class Framing(Enum):
+    """How the client knows where the body ends."""
+
+    NONE = auto()
+    """There is no body on the wire: HEAD, 204, 304. What is written is dropped."""
+    LENGTH = auto()
+    CHUNKED = auto()
+    UNTIL_CLOSE = auto()
+    """HTTP/1.0 without a length."""
+
+
+class ResponseWriter:
+    """The response to one request.
+
+    keep_alive: whether the connection outlives it; may be set to False until `head()`.
+    """
+
+    __slots__ = ("_head_request", "_old", "_owed", "framing", "keep_alive")
+
+    def __init__(self, method: bytes, version: bytes, keep_alive: bool) -> None:
+        self._head_request = method == b"HEAD"
+        self._old = version == b"1.0"
+        self._owed = 0
+        self.framing = Framing.NONE
+        self.keep_alive = keep_alive
+
+    def head(
+        self, status: int, headers: Iterable[Header], length: int | None, date: bytes
+    ) -> bytes:
+        """The head. length: of the body, None if not known. Raises UsageError for bad framing."""
+        lines: list[Header] = [("date", date.decode("ascii"))]
+        for name, value in headers:
+            match name.lower():
+                case "content-length":
+                    length = _declared(value, length)
+                case "transfer-encoding":
+                    raise UsageError(
+                        "a response sets Transfer-Encoding; framing is the server's. "
+                        "Stream with ctx.stream() where the length is not known."
+                    )
+                case "connection":
+                    if "close" in (option.strip().lower() for option in value.split(",")):
+                        self.keep_alive = False
+                case "date":
+                    lines[0] = (name, value)
+                case _:
+                    lines.append((name, value))
+        # RFC 9110 §6.4.1: none of these has a body; HEAD and 304 may tell GET's length (§8.6).
+        bodyless = self._head_request or status in (204, 304)
+        if length is not None and status != 204 and not (status == 304 and length == 0):
+            lines.append(("content-length", str(length)))
+        elif length is None and status not in (204, 304) and not self._old:
+            lines.append(("transfer-encoding", "chunked"))
+        if bodyless:
+            self.framing = Framing.NONE
+        elif length is not None:
+            self.framing, self._owed = Framing.LENGTH, length
+        elif self._old:
+            self.framing, self.keep_alive = Framing.UNTIL_CLOSE, False
+        else:
+            self.framing = Framing.CHUNKED
+        if not self.keep_alive:
+            lines.append(("connection", "close"))
+        elif self._old:
+            lines.append(("connection", "keep-alive"))
+        return encode_head(status, lines)
+
+    def data(self, data: bytes) -> tuple[bytes, ...]:
+        """One piece of the body. Raises UsageError over the declared length; nothing is sent."""
+        if not data:
+            return ()
+        match self.framing:
+            case Framing.NONE:
+                return ()
+            case Framing.CHUNKED:
+                return (b"%x\r\n" % len(data), data, b"\r\n")
+            case Framing.UNTIL_CLOSE:
+                return (data,)
+            case Framing.LENGTH:
+                if len(data) > self._owed:
+                    raise UsageError(
+                        f"the response body is longer than its Content-Length: {len(data)} "
+                        f"bytes written where {self._owed} were left"
+                    )
+                self._owed -= len(data)
+                return (data,)
+
+    def end(self, trailers: Iterable[Header]) -> bytes:
+        """The end of the body. Raises UsageError if the body is shorter than declared.
+
+        Trailers go out where there is a place for them: behind chunks.
+        """
+        if self.framing is Framing.CHUNKED:
+            return encode_trailers(trailers)
+        if self.framing is Framing.LENGTH and self._owed:
+            raise UsageError(
+                f"the response body is shorter than its Content-Length: {self._owed} bytes "
+                "are missing"
+            )
+        return b""
+
+
+def _declared(value: str, length: int | None) -> int:
+    if not (value.isascii() and value.isdigit()):
+        raise UsageError(f"Content-Length is {value!r}; expected a number of bytes")
+    if length is not None and length != int(value):
+        raise UsageError(f"Content-Length is {value}, but the body has {length} bytes")
+    return int(value)

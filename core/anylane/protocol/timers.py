@@ -1,0 +1,111 @@
+"""The timer table: every deadline a connection can have, in one place.
+
+It never reads a clock: time comes in as an argument, the earliest deadline goes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum
+
+NEVER = float("inf")
+
+
+class Timer(IntEnum):
+    """What a deadline is for. A connection has at most one of each, SLEEP excepted."""
+
+    TLS_HANDSHAKE = 0
+    HEAD = 1
+    BODY = 2
+    KEEP_ALIVE = 3
+    HANDLER = 4
+    WRITE_STALL = 5
+    PING = 6
+    PONG = 7
+    HEARTBEAT = 8
+    SLEEP = 9
+    CLOSE = 10
+    LINGER = 11
+    DRAIN = 12
+
+
+class Timers:
+    """Absolute deadlines by kind, in seconds on the clock of the caller's `now`."""
+
+    __slots__ = ("_at",)
+
+    def __init__(self) -> None:
+        self._at = [NEVER] * len(Timer)
+
+    def set(self, timer: Timer, deadline: float) -> None:
+        self._at[timer] = deadline
+
+    def clear(self, timer: Timer) -> None:
+        self._at[timer] = NEVER
+
+    def clear_all(self) -> None:
+        self._at = [NEVER] * len(Timer)
+
+    def is_set(self, timer: Timer) -> bool:
+        return self._at[timer] != NEVER
+
+    def next(self) -> float:
+        """The earliest deadline, or `NEVER`."""
+        return min(self._at)
+
+    def take_due(self, now: float) -> list[Timer]:
+        """The timers whose deadline has come, earliest first; they are cleared."""
+        due = sorted((at, timer) for timer, at in zip(Timer, self._at, strict=True) if at <= now)
+        for _, timer in due:
+            self._at[timer] = NEVER
+        return [timer for _, timer in due]
+
+
+class Alarm:
+    """One deadline of a handler (`ctx.sleep`, a time-out): a SLEEP row of its exchange.
+
+    fired: True once the deadline has come.
+    on_fire: called then; must not block and must not call back into the connection.
+    """
+
+    __slots__ = ("deadline", "fired", "on_fire")
+
+    def __init__(self, deadline: float, on_fire: Callable[[], None] | None = None) -> None:
+        self.deadline = deadline
+        self.on_fire = on_fire
+        self.fired = False
+
+
+class Alarms:
+    """The alarms of one exchange. Few at a time: a list beats a heap below about ten."""
+
+    __slots__ = ("_pending",)
+
+    def __init__(self) -> None:
+        self._pending: list[Alarm] = []
+
+    def set(self, deadline: float, on_fire: Callable[[], None] | None = None) -> Alarm:
+        alarm = Alarm(deadline, on_fire)
+        self._pending.append(alarm)
+        return alarm
+
+    def cancel(self, alarm: Alarm) -> None:
+        """Forget it; harmless after it fired."""
+        if not alarm.fired and alarm in self._pending:
+            self._pending.remove(alarm)
+
+    def clear(self) -> None:
+        self._pending.clear()
+
+    def next(self) -> float:
+        return min((alarm.deadline for alarm in self._pending), default=NEVER)
+
+    def fire(self, now: float) -> None:
+        due = [alarm for alarm in self._pending if alarm.deadline <= now]
+        if not due:
+            return
+        self._pending = [alarm for alarm in self._pending if alarm.deadline > now]
+        for alarm in sorted(due, key=lambda alarm: alarm.deadline):
+            alarm.fired = True
+            if alarm.on_fire is not None:
+                alarm.on_fire()

@@ -1,0 +1,342 @@
+"""WebSocket on one connection: messages, control frames, the close handshake, timers.
+
+wsproto parses and builds frames. Ours on top: messages joined within a limit, pings answered
+at once, a close that waits until everything received before it was answered, and a deadline
+for each state. RFC 6455.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from wsproto.frame_protocol import CloseReason, Frame, FrameProtocol, Opcode, ParseFailed
+
+from anylane.errors import Disconnected, UsageError
+from anylane.protocol.closing import Closing
+from anylane.protocol.handshake import Handshake
+from anylane.protocol.timers import Timer
+
+if TYPE_CHECKING:
+    from anylane.protocol.connection import Connection
+    from anylane.protocol.exchange import Exchange
+
+Message = str | bytes
+
+
+class Phase(Enum):
+    """Where the closing handshake is (RFC 6455 §7)."""
+
+    OPEN = auto()
+    ENDING = auto()
+    """The peer closed or broke a rule; what it sent before that is being answered."""
+    CLOSING = auto()
+    """Our close frame is out; the peer's is awaited."""
+    CLOSED = auto()
+
+
+class PhaseEvent(Enum):
+    """What moves a session towards its end."""
+
+    PEER_ENDS = auto()
+    WE_CLOSE = auto()
+    LOST = auto()
+
+
+PHASES: dict[Phase, dict[PhaseEvent, Phase]] = {
+    Phase.OPEN: {
+        PhaseEvent.PEER_ENDS: Phase.ENDING,
+        PhaseEvent.WE_CLOSE: Phase.CLOSING,
+        PhaseEvent.LOST: Phase.CLOSED,
+    },
+    Phase.ENDING: {
+        PhaseEvent.WE_CLOSE: Phase.CLOSED,
+        PhaseEvent.LOST: Phase.CLOSED,
+    },
+    Phase.CLOSING: {
+        PhaseEvent.PEER_ENDS: Phase.CLOSED,
+        PhaseEvent.LOST: Phase.CLOSED,
+    },
+    Phase.CLOSED: {
+        PhaseEvent.LOST: Phase.CLOSED,
+    },
+}
+
+
+class Ping:
+    """One of our pings. latency: seconds until its pong came, None before."""
+
+    __slots__ = ("latency", "sent_at")
+
+    def __init__(self, sent_at: float) -> None:
+        self.sent_at = sent_at
+        self.latency: float | None = None
+
+
+class WebSocketProtocol:
+    """The session between the 101 and the end of the connection.
+
+    close_code, close_reason: of the peer's close frame, or of the failure; None while open.
+    latency: of the last ping that was answered, in seconds.
+    """
+
+    __slots__ = ("_buffered", "_close_frame", "_conn", "_exchange", "_frames", "_limits",
+                 "_messages", "_owed_pong", "_owing", "_parts", "_parts_size", "_paused",
+                 "_pings", "_timeouts", "close_code", "close_reason", "latency", "phase",
+                 "subprotocol")  # fmt: skip
+
+    def __init__(
+        self,
+        connection: Connection,
+        exchange: Exchange,
+        handshake: Handshake,
+        subprotocol: str | None,
+        now: float,
+    ) -> None:
+        self._conn = connection
+        self._exchange = exchange
+        self._limits = connection.config.limits
+        self._timeouts = connection.config.timeouts
+        self._frames = FrameProtocol(client=False, extensions=[])
+        self._messages: deque[Message] = deque()
+        self._buffered = 0
+        self._paused = False
+        self._parts: list[Message] = []
+        self._parts_size = 0
+        self._owing = False
+        self._owed_pong: bytes | None = None
+        self._pings: dict[bytes, Ping] = {}
+        self._close_frame: tuple[int, str] | None = None
+        self.phase = Phase.OPEN
+        self.subprotocol = subprotocol
+        self.close_code: int | None = None
+        self.close_reason = ""
+        self.latency: float | None = None
+        connection.timers.set(Timer.PING, now + self._timeouts.ping)
+
+    def _move(self, event: PhaseEvent) -> None:
+        self.phase = PHASES[self.phase][event]
+
+    # -- what the connection hears -----------------------------------------------------------
+
+    @property
+    def wants_read(self) -> bool:
+        return not self._paused
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        if self.phase not in (Phase.OPEN, Phase.CLOSING):
+            return
+        self._frames.receive_bytes(data)
+        try:
+            for frame in self._frames.received_frames():
+                self._receive_frame(frame, now)
+                if self.phase not in (Phase.OPEN, Phase.CLOSING):
+                    return
+        except ParseFailed as exc:
+            self._peer_ends(int(exc.code), str(exc), None, now)
+
+    def receive_eof(self, now: float) -> None:
+        self.connection_lost(Disconnected(1006, "the connection ended without a close frame"))
+        self._conn.close(Closing.CLOSE)
+
+    def connection_lost(self, reason: Disconnected) -> None:
+        if self.close_code is None:
+            self.close_code, self.close_reason = 1006, reason.reason
+        self._closed()
+
+    def timeout(self, timer: Timer, now: float) -> None:
+        match timer:
+            case Timer.PING:
+                self.ping(now)
+            case Timer.PONG:
+                self._fail(1011, "no pong came in time", now)
+            case Timer.CLOSE if self.phase is Phase.ENDING:
+                self._answer_close(now)
+            case Timer.CLOSE:
+                self.connection_lost(Disconnected(1006, "no close frame came in time"))
+                self._conn.close(Closing.CLOSE)
+            case _:
+                pass
+
+    def sent(self, now: float) -> None:
+        if self._owed_pong is not None and not self._conn.congested:
+            payload, self._owed_pong = self._owed_pong, None
+            self._pong(payload)
+
+    def shutdown(self, now: float) -> None:
+        self.close(1001, "the server is shutting down", now)
+
+    # -- what the handler asks -----------------------------------------------------------------
+
+    def poll(self, now: float) -> Message | None:
+        """The next message, None when there is none yet; raises Disconnected at the end."""
+        if self._messages:
+            self._owing = True
+            message = self._messages.popleft()
+            self._buffered -= len(message)
+            if self._paused and self._buffered <= self._limits.inbound_low:
+                self._paused = False
+                if self._pings:
+                    self._conn.timers.set(Timer.PONG, now + self._timeouts.pong)
+            return message
+        self._owing = False
+        if self.phase is Phase.ENDING:
+            self._answer_close(now)
+        if self.phase is Phase.CLOSED:
+            raise Disconnected(self.close_code, self.close_reason)
+        return None
+
+    def send(self, message: Message) -> None:
+        """One message in one frame. Raises Disconnected when it can no longer be sent."""
+        if self.phase in (Phase.CLOSING, Phase.CLOSED):
+            raise Disconnected(self.close_code, self.close_reason or "the WebSocket is closing")
+        self._conn.send(bytes(self._frames.send_data(message)))
+
+    def ping(self, now: float) -> Ping:
+        """Send a ping; the peer owes a pong (RFC 6455 §5.5.2)."""
+        ping = Ping(now)
+        if self.phase is Phase.OPEN:
+            payload = self._conn.token(4)
+            self._pings[payload] = ping
+            self._conn.send(bytes(self._frames.ping(payload)))
+            self._conn.timers.clear(Timer.PING)
+            if not self._paused:
+                self._conn.timers.set(Timer.PONG, now + self._timeouts.pong)
+        return ping
+
+    def close(self, code: int, reason: str, now: float) -> None:
+        """Start or answer the close handshake; harmless when it has already been."""
+        check_close_code(code)
+        if self.phase is Phase.ENDING:
+            self._answer_close(now)
+        elif self.phase is Phase.OPEN:
+            self._move(PhaseEvent.WE_CLOSE)
+            self._send_close(code, reason)
+            self._stop_pings()
+            self._conn.timers.set(Timer.CLOSE, now + self._timeouts.close)
+
+    def finish(self, now: float) -> None:
+        """The handler has ended: nobody will receive any more."""
+        self._messages.clear()
+        self._buffered = 0
+        self._paused = False
+        self.close(1000, "", now)
+
+    # -- frames ----------------------------------------------------------------------------------
+
+    def _receive_frame(self, frame: Frame, now: float) -> None:
+        match frame.opcode:
+            case Opcode.PING:
+                if self.phase is Phase.OPEN:
+                    self._pong(bytes(frame.payload))  # type: ignore[arg-type]
+            case Opcode.PONG:
+                self._receive_pong(bytes(frame.payload), now)  # type: ignore[arg-type]
+            case Opcode.CLOSE:
+                code, reason = frame.payload
+                self._peer_ends(int(code), reason or "", int(code), now)  # type: ignore[arg-type, call-overload]
+            case _ if self.phase is Phase.OPEN and not self._exchange.finished:
+                self._receive_data_frame(frame, now)
+            case _:
+                pass  # RFC 6455 §5.5.1: after our close frame, data is of no use to anybody.
+
+    def _receive_data_frame(self, frame: Frame, now: float) -> None:
+        part: Message = frame.payload  # type: ignore[assignment]
+        # The limit is in bytes; a str of n characters has at least n.
+        self._parts_size += len(part) if isinstance(part, bytes) else len(part.encode())
+        if self._parts_size > self._limits.message:
+            reason = f"message is over {self._limits.message} bytes"
+            self._peer_ends(CloseReason.MESSAGE_TOO_BIG, reason, None, now)
+            return
+        if part:
+            self._parts.append(part)
+        if not (frame.frame_finished and frame.message_finished):
+            return
+        text = frame.opcode is Opcode.TEXT
+        message = "".join(self._parts) if text else b"".join(self._parts)  # type: ignore[arg-type]
+        self._parts.clear()
+        self._parts_size = 0
+        self._messages.append(message)
+        self._buffered += len(message)
+        if self._buffered > self._limits.inbound_high and not self._paused:
+            self._paused = True
+            # While we do not read, a pong that came in time would wait in the kernel.
+            self._conn.timers.clear(Timer.PONG)
+
+    def _pong(self, payload: bytes) -> None:
+        # RFC 6455 §5.5.3: only the latest ping needs an answer, so a peer that sends pings and
+        # reads nothing costs one payload, not a queue.
+        if self._conn.congested:
+            self._owed_pong = payload
+        else:
+            self._conn.send(bytes(self._frames.pong(payload)))
+
+    def _receive_pong(self, payload: bytes, now: float) -> None:
+        if payload not in self._pings:
+            return  # RFC 6455 §5.5.3: unsolicited, a heartbeat of the peer's own.
+        # A pong answers all pings up to its own.
+        for key in list(self._pings):
+            ping = self._pings.pop(key)
+            ping.latency = self.latency = now - ping.sent_at
+            if key == payload:
+                break
+        if not self._pings:
+            self._conn.timers.clear(Timer.PONG)
+            self._conn.timers.set(Timer.PING, now + self._timeouts.ping)
+
+    # -- the end ---------------------------------------------------------------------------------
+
+    def _peer_ends(self, code: int, reason: str, echo: int | None, now: float) -> None:
+        """A close frame (`echo` is its code), or a violation (`echo` is None)."""
+        self.close_code, self.close_reason = code, reason
+        self._close_frame = (code if echo is None else echo, reason if echo is None else "")
+        self._stop_pings()
+        if self.phase is Phase.CLOSING:
+            self._closed()
+            self._conn.linger(now)
+            return
+        self._move(PhaseEvent.PEER_ENDS)
+        if self._messages or self._owing:
+            # Whoever sent a question and then a close still gets its answer; not for ever.
+            self._conn.timers.set(Timer.CLOSE, now + self._timeouts.close)
+        else:
+            self._answer_close(now)
+
+    def _answer_close(self, now: float) -> None:
+        code, reason = self._close_frame or (1000, "")
+        self._move(PhaseEvent.WE_CLOSE)
+        self._send_close(code, reason)
+        self._closed()
+        self._conn.linger(now)
+
+    def _fail(self, code: int, reason: str, now: float) -> None:
+        """The peer cannot be reached any more: say so, and do not wait for an answer."""
+        self._send_close(code, reason)
+        self.close_code, self.close_reason = code, reason
+        self._closed()
+        self._conn.linger(now)
+
+    def _send_close(self, code: int, reason: str) -> None:
+        # 1005 means that there was no code (RFC 6455 §7.1.5): it is answered without one.
+        status = None if code == CloseReason.NO_STATUS_RCVD else code
+        self._conn.send(bytes(self._frames.close(status, reason if status and reason else None)))
+
+    def _closed(self) -> None:
+        self._move(PhaseEvent.LOST)
+        self._stop_pings()
+        self._conn.timers.clear(Timer.CLOSE)
+        self._exchange.lose(Disconnected(self.close_code, self.close_reason))
+
+    def _stop_pings(self) -> None:
+        self._pings.clear()
+        self._conn.timers.clear(Timer.PING)
+        self._conn.timers.clear(Timer.PONG)
+
+
+def check_close_code(code: int) -> None:
+    """Raise UsageError for a code that must not be sent (RFC 6455 §7.4)."""
+    reserved = code in (1004, 1005, 1006, 1015)
+    if not isinstance(code, int) or reserved or not (1000 <= code <= 1014 or 3000 <= code <= 4999):
+        raise UsageError(
+            f"close code is {code!r}; expected 1000 to 1014 without 1004 to 1006, or 3000 to 4999"
+        )

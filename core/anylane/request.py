@@ -1,0 +1,133 @@
+"""Request: what the client asked, decoded when it is read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from anylane import json
+from anylane.errors import HTTPError, Refused, UsageError
+from anylane.headers import Headers
+from anylane.query import Query
+
+if TYPE_CHECKING:
+    from anylane.link import Link
+    from anylane.protocol.connection import Address
+    from anylane.protocol.exchange import Exchange
+
+
+class Request:
+    """One request. method, target, raw_path and version are as the client sent them.
+
+    A request that was refused before it could be parsed has the method "" and the target "".
+    """
+
+    __slots__ = ("_body", "_exchange", "_headers", "_link", "_path", "_query", "_reading",
+                 "client", "method", "query_string", "raw_path", "scheme", "server", "target",
+                 "tls", "version")  # fmt: skip
+
+    def __init__(self, exchange: Exchange, link: Link, *, peer: Address, local: Address, tls: Any):
+        head = exchange.head
+        self._exchange = exchange
+        self._link = link
+        self.method = head.method.decode("ascii") if head is not None else ""
+        self.target = head.target.decode("ascii") if head is not None else ""
+        self.version = head.version.decode("ascii") if head is not None else ""
+        path, _, self.query_string = self.target.partition("?")
+        self.raw_path = path if path[:1] in ("/", "*", "") else _path_of(path)
+        self.client = peer
+        self.server = local
+        self.tls = tls
+        self.scheme = "http" if tls is None else "https"
+        self._path: str | None = None
+        self._query: Query | None = None
+        self._headers: Headers | None = None
+        self._body: list[bytes] | bytes = []
+        self._reading = False
+
+    @property
+    def path(self) -> str:
+        """Percent-decoded; use `raw_path` where `%2F` must stay apart from `/`."""
+        if self._path is None:
+            self._path = unquote(self.raw_path)
+        return self._path
+
+    @property
+    def headers(self) -> Headers:
+        if self._headers is None:
+            head = self._exchange.head
+            self._headers = Headers.from_wire(head.headers if head is not None else ())
+        return self._headers
+
+    @property
+    def query(self) -> Query:
+        if self._query is None:
+            self._query = Query(self.query_string)
+        return self._query
+
+    @property
+    def host(self) -> str | None:
+        """The Host header: name and port as the client wrote them."""
+        return self.headers.get("host")
+
+    async def body(self) -> bytes:
+        """The whole body; the same bytes each time. Raises HTTPError 400, 408 or 413."""
+        if isinstance(self._body, bytes):
+            return self._body
+        if self._reading:
+            raise UsageError("the body was read as a stream; it cannot be read again as a whole")
+        # Collected on the request, so that a read that was cancelled half-way can be repeated.
+        while chunk := await self._next():
+            self._body.append(chunk)
+        self._body = b"".join(self._body)
+        return self._body
+
+    async def text(self) -> str:
+        """The body as UTF-8; HTTPError 400 if it is not."""
+        try:
+            return (await self.body()).decode("utf-8")
+        except UnicodeDecodeError as exc:
+            raise HTTPError(400, f"the body is not UTF-8: {exc.reason} at {exc.start}") from None
+
+    async def json(self) -> Any:
+        """The body as JSON; HTTPError 400 if it is not."""
+        data = await self.body()
+        try:
+            return json.loads(data)
+        except ValueError as exc:
+            raise HTTPError(400, f"the body is not JSON: {exc}") from None
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """The body piece by piece, as it comes, with backpressure."""
+        if isinstance(self._body, bytes):
+            if self._body:
+                yield self._body
+            return
+        self._reading = True
+        while chunk := await self._next():
+            yield chunk
+
+    @property
+    def trailers(self) -> Headers:
+        """Behind a chunked body; empty until it was read to its end (RFC 9110 §6.5)."""
+        return Headers.from_wire(self._exchange.trailers)
+
+    async def _next(self) -> bytes:
+        exchange, link = self._exchange, self._link
+        while True:
+            exchange.check()
+            try:
+                chunk = exchange.read(link.now())
+            except Refused as refused:
+                raise HTTPError(refused.status, refused.reason) from refused
+            if chunk is not None:
+                return chunk
+            await link.wait()
+
+
+def _path_of(absolute: str) -> str:
+    """The path of an absolute-form target (RFC 9112 §3.2.2)."""
+    rest = absolute.partition("://")[2]
+    slash = rest.find("/")
+    return rest[slash:] if slash >= 0 else "/"

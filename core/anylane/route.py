@@ -1,0 +1,150 @@
+"""One route: a pattern, a handler, and what was said about them at registration.
+
+A Route decides nothing and calls nothing; it is checked when it is built, so that whoever reads
+it later need not check again.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from anylane.pattern import Pattern, RouteError
+
+if TYPE_CHECKING:
+    from anylane.router import Router
+
+__all__ = ["Handler", "Middleware", "Predicate", "Route", "place"]
+
+Handler: TypeAlias = Callable[..., Any]
+"""Takes the Context, or whatever typed extraction can supply by type and name."""
+Middleware: TypeAlias = Callable[..., Any]
+Predicate: TypeAlias = Callable[[Any], object]
+"""A guard: takes the Context; what it returns is taken as true or false, at once (no `async`)."""
+
+# RFC 9110 section 5.6.2
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Route:
+    """Raises `RouteError` when built, if the parts do not fit together."""
+
+    pattern: Pattern
+    handler: Handler
+    methods: frozenset[str] = frozenset()
+    """Upper case, without the HEAD and OPTIONS that come by themselves. Empty for a WebSocket."""
+    websocket: bool = False
+    name: str = ""
+    """For `path_for`; the handler's own name unless given."""
+    middleware: tuple[Middleware, ...] = ()
+    inline: bool = False
+    """A plain `def` that does not block: called directly instead of in a thread."""
+    cancel_on_disconnect: bool = False
+    when: Predicate | None = None
+    subprotocols: tuple[str, ...] = ()
+    host: str | None = None
+    """'api.example.com', '*.example.com', or `None`: any."""
+    routers: tuple[Router, ...] = ()
+    """The routers whose hooks apply, outermost first."""
+    where: str = field(init=False)
+    """'module.function (file:line)'."""
+    is_async: bool = field(init=False)
+    """A coroutine function, or an async generator function: to be called where awaiting is
+    possible, and its result awaited or iterated."""
+
+    def __post_init__(self) -> None:
+        if not callable(self.handler):
+            raise RouteError(
+                f"the handler of {self.pattern.text!r} is {self.handler!r}, no function"
+            )
+        coroutine = _is_coroutine_function(self.handler)
+        object.__setattr__(self, "where", place(self.handler))
+        object.__setattr__(
+            self, "is_async", coroutine or inspect.isasyncgenfunction(_called(self.handler))
+        )
+        if not self.name:
+            object.__setattr__(self, "name", _name(self.handler))
+
+        if self.websocket and not coroutine:
+            raise RouteError(
+                f"the WebSocket handler {self.where} is not an `async def` (without `yield`); a "
+                f"plain function would block one thread of the pool for as long as the socket "
+                f"is open; write `async def`, and ctx.run_sync() around what blocks"
+            )
+        if self.inline and self.is_async:
+            raise RouteError(
+                f"{self.where} is an `async def`, which never runs in a thread; "
+                f"leave out inline=True"
+            )
+        if self.when is not None and _is_coroutine_function(self.when):
+            raise RouteError(
+                f"the guard {place(self.when)} of {self.where} is an `async def`, which would "
+                f"always count as true; write `def`"
+            )
+
+    def mounted(self, router: Router, prefix: str) -> Route:
+        """The same route as a part of *router*, below *prefix*."""
+        if self.host is not None and router.host not in (None, self.host):
+            raise RouteError(
+                f"{self.where} answers for the host {self.host!r}, but is included in a router "
+                f"for {router.host!r}; leave out one of the two"
+            )
+        return replace(
+            self,
+            pattern=Pattern.parse(prefix + self.pattern.text),
+            host=self.host if self.host is not None else router.host,
+            routers=(router, *self.routers),
+        )
+
+
+def method_set(methods: Iterable[str], pattern: Pattern) -> frozenset[str]:
+    """*methods* in upper case; raises `RouteError` if there is none, or one that is no token."""
+    if isinstance(methods, str):
+        raise RouteError(f"methods of {pattern.text!r} is {methods!r}; write [{methods!r}]")
+    found = frozenset(method.upper() for method in methods)
+    for method in found:
+        if not _TOKEN.fullmatch(method):
+            raise RouteError(f"methods of {pattern.text!r} has {method!r}; expected e.g. 'GET'")
+    if not found:
+        raise RouteError(f"methods of {pattern.text!r} is empty; expected e.g. ['GET']")
+    return found
+
+
+def place(function: Callable[..., Any]) -> str:
+    """'module.function (file:line)', for messages."""
+    found = _function(function)
+    name = f"{getattr(found, '__module__', '?')}.{getattr(found, '__qualname__', repr(found))}"
+    code = getattr(found, "__code__", None)
+    return name if code is None else f"{name} ({code.co_filename}:{code.co_firstlineno})"
+
+
+def _called(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What runs when *function* is called: `__call__` for an object."""
+    while isinstance(function, partial):
+        function = function.func
+    if inspect.isroutine(function) or inspect.isclass(function):
+        return function
+    called: Callable[..., Any] = type(function).__call__
+    return called
+
+
+def _function(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What the user wrote, below partials and decorators."""
+    found: Callable[..., Any] = inspect.unwrap(_called(inspect.unwrap(function)))
+    return found
+
+
+def _name(function: Callable[..., Any]) -> str:
+    name: str = getattr(_function(function), "__name__", "__call__")
+    if name != "__call__":
+        return name
+    return type(getattr(function, "__self__", function)).__name__
+
+
+def _is_coroutine_function(function: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(_called(function))

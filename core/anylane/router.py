@@ -1,0 +1,251 @@
+"""Where routes and hooks are registered: the decorators.
+
+A Router only collects. It refuses what cannot work at once, in the line that is wrong; it never
+looks at a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, TypedDict, TypeVar, Unpack, overload
+
+from anylane.pattern import Pattern, RouteError
+from anylane.route import Handler, Middleware, Predicate, Route, method_set
+from anylane.table import RouteTable, parse_host
+
+__all__ = ["Hook", "RouteOptions", "Router"]
+
+H = TypeVar("H", bound=Handler)
+F = TypeVar("F", bound=Callable[..., Any])
+
+# One for all routers: hooks of equal order run in the order of their registration, wherever.
+_registrations = count()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Hook:
+    """A registered hook. Hooks sort in the order in which they run."""
+
+    order: int
+    index: int
+    """The number of the registration, over all routers."""
+    func: Callable[..., Any] = field(compare=False)
+
+
+class RouteOptions(TypedDict, total=False):
+    """What every HTTP decorator takes by keyword."""
+
+    name: str | None
+    middleware: Iterable[Middleware]
+    inline: bool
+    cancel_on_disconnect: bool
+    when: Predicate | None
+
+
+class Router:
+    """Routes below one *prefix*, for one *host* if given.
+
+    *prefix* is empty or a pattern such as '/api' or '/{tenant}'; *host* is 'api.example.com' or
+    '*.example.com', without a port. Register with the decorators, which return the handler
+    unchanged and can be stacked, then `include` the router in another one or in the App.
+    Whatever cannot work raises `RouteError` in the line that registers it.
+    """
+
+    def __init__(self, prefix: str = "", host: str | None = None) -> None:
+        self.prefix = _checked_prefix(prefix)
+        self.host = None if host is None else parse_host(host)
+        self.request_hooks: list[Hook] = []
+        self.response_hooks: list[Hook] = []
+        self.around_hooks: list[Hook] = []
+        self._routes: list[Route] = []
+        self._mounts: list[tuple[Router, str]] = []
+        """The routers that this one is included in, with the prefix there."""
+        self._table = RouteTable()
+
+    @property
+    def routes(self) -> list[Route]:
+        """All routes, those of included routers too, in order of registration."""
+        return list(self._routes)
+
+    def get(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+        """Register a handler for GET, and so for HEAD."""
+        return self.route(path, ["GET"], **options)
+
+    def post(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+        """Register a handler for POST."""
+        return self.route(path, ["POST"], **options)
+
+    def put(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+        """Register a handler for PUT."""
+        return self.route(path, ["PUT"], **options)
+
+    def patch(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+        """Register a handler for PATCH."""
+        return self.route(path, ["PATCH"], **options)
+
+    def delete(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+        """Register a handler for DELETE."""
+        return self.route(path, ["DELETE"], **options)
+
+    def head(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+        """Register a handler for HEAD, instead of the one for GET."""
+        return self.route(path, ["HEAD"], **options)
+
+    def options(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+        """Register a handler for OPTIONS, instead of the automatic answer."""
+        return self.route(path, ["OPTIONS"], **options)
+
+    def route(
+        self,
+        path: str,
+        methods: Iterable[str],
+        *,
+        name: str | None = None,
+        middleware: Iterable[Middleware] = (),
+        inline: bool = False,
+        cancel_on_disconnect: bool = False,
+        when: Predicate | None = None,
+    ) -> Callable[[H], H]:
+        """Register a handler for several methods.
+
+        *path* is a pattern (see `Pattern`), added to the prefix; it may be empty if the prefix is
+        not. *when* is a guard: if it says no to a request, the route is not there for it.
+        """
+        pattern = self._pattern(path)
+        method_names = method_set(methods, pattern)
+        chain = tuple(middleware)
+
+        def register(handler: H) -> H:
+            self._register(
+                Route(
+                    pattern=pattern,
+                    handler=handler,
+                    methods=method_names,
+                    name=name or "",
+                    middleware=chain,
+                    inline=inline,
+                    cancel_on_disconnect=cancel_on_disconnect,
+                    when=when,
+                    host=self.host,
+                    routers=(self,),
+                )
+            )
+            return handler
+
+        return register
+
+    def websocket(
+        self,
+        path: str,
+        subprotocols: Iterable[str] = (),
+        *,
+        name: str | None = None,
+        middleware: Iterable[Middleware] = (),
+        when: Predicate | None = None,
+    ) -> Callable[[H], H]:
+        """Register an `async def` handler for WebSockets. A plain `def` is refused: it would block
+        a thread of the pool for as long as the socket is open."""
+        pattern = self._pattern(path)
+        if isinstance(subprotocols, str):
+            raise RouteError(
+                f"subprotocols of {pattern.text!r} is {subprotocols!r}; write [{subprotocols!r}]"
+            )
+        offered = tuple(subprotocols)
+        chain = tuple(middleware)
+
+        def register(handler: H) -> H:
+            self._register(
+                Route(
+                    pattern=pattern,
+                    handler=handler,
+                    websocket=True,
+                    name=name or "",
+                    middleware=chain,
+                    when=when,
+                    subprotocols=offered,
+                    host=self.host,
+                    routers=(self,),
+                )
+            )
+            return handler
+
+        return register
+
+    def include(self, router: Router, prefix: str = "") -> None:
+        """Make the routes of *router* routes of this one, below *prefix*; those that it gets
+        later too. Its hooks stay its own: they apply to its routes only.
+
+        Raises `RouteError`, if the routes do not fit together; this router is then of no use.
+        """
+        if router is self or router in self._above():
+            raise RouteError("a router cannot include itself, directly or through another")
+        prefix = self.prefix + _checked_prefix(prefix)
+        for route in router.routes:
+            self._register(route.mounted(self, prefix))
+        router._mounts.append((self, prefix))
+
+    @overload
+    def request_middleware(self, order: F, /) -> F: ...
+    @overload
+    def request_middleware(self, order: int = 0) -> Callable[[F], F]: ...
+    def request_middleware(self, order: F | int = 0) -> F | Callable[[F], F]:
+        """Register a hook that runs before the handler; lower orders first."""
+        return _hook(self.request_hooks, order)
+
+    @overload
+    def response_middleware(self, order: F, /) -> F: ...
+    @overload
+    def response_middleware(self, order: int = 0) -> Callable[[F], F]: ...
+    def response_middleware(self, order: F | int = 0) -> F | Callable[[F], F]:
+        """Register a hook that runs after the handler; lower orders first."""
+        return _hook(self.response_hooks, order)
+
+    @overload
+    def middleware(self, order: F, /) -> F: ...
+    @overload
+    def middleware(self, order: int = 0) -> Callable[[F], F]: ...
+    def middleware(self, order: F | int = 0) -> F | Callable[[F], F]:
+        """Register a hook `(ctx, call_next)` that runs around the rest; lower orders outermost."""
+        return _hook(self.around_hooks, order)
+
+    def _pattern(self, path: str) -> Pattern:
+        if not self.prefix:
+            return Pattern.parse(path)
+        if path != "":
+            Pattern.parse(path)  # first by itself: a message should show what was written here
+        return Pattern.parse(self.prefix + path)
+
+    def _register(self, route: Route) -> None:
+        for router, prefix in self._mounts:
+            router._register(route.mounted(router, prefix))
+        self._table.add(route)
+        self._routes.append(route)
+
+    def _above(self) -> list[Router]:
+        above = [router for router, _ in self._mounts]
+        return above + [higher for router in above for higher in router._above()]
+
+
+def _checked_prefix(prefix: str) -> str:
+    if prefix:
+        Pattern.parse(prefix)
+        if prefix.endswith("/"):
+            raise RouteError(
+                f"prefix {prefix!r} ends with '/'; the routes bring their own: "
+                f"write {prefix.rstrip('/')!r}"
+            )
+    return prefix
+
+
+def _hook(hooks: list[Hook], order: F | int) -> F | Callable[[F], F]:
+    if not isinstance(order, int):
+        hooks.append(Hook(0, next(_registrations), order))
+        return order
+
+    def register(func: F) -> F:
+        hooks.append(Hook(order, next(_registrations), func))
+        return func
+
+    return register

@@ -1,0 +1,157 @@
+"""ServerCore: everything a backend serves, and nothing it does itself. Pure."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from anylane.app import App
+from anylane.config import ServerConfig
+from anylane.protocol.connection import Address, Connection
+from anylane.run import run_exchange
+from anylane.wake_queue import WakeQueue
+
+if TYPE_CHECKING:
+    from anylane.driver import Driver
+    from anylane.link import BaseLink
+    from anylane.protocol.exchange import Exchange
+
+Log = Callable[[str, str, BaseException | None], None]
+"""level ("info", "warning", "error"), message, the exception if there is one."""
+
+
+class ServerCore:
+    """One app, one configuration, and the connections that are open.
+
+    listeners: bound and listening, opaque to the core. ready: the backend calls it when it accepts.
+    date: the value of the Date header, made once a second. token: n random bytes.
+    log: takes what an operator should see. lane: the backend's name, for messages.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        config: ServerConfig,
+        *,
+        date: Callable[[], bytes],
+        token: Callable[[int], bytes],
+        log: Log,
+        lane: str,
+    ) -> None:
+        self.frozen = app.freeze()
+        self.config = config
+        self.lane = lane
+        self.log = log
+        self.listeners: list[Any] = []
+        self.drivers: set[Driver] = set()
+        self.draining = False
+        self.wakes = WakeQueue(_nobody)
+        self.ready: Callable[[], None] = _nobody
+        self._changed: Callable[[], None] = _nobody
+        self._stop_requested = False
+        self._date = date
+        self._token = token
+
+    def attach(self, wakes: WakeQueue, changed: Callable[[], None]) -> None:
+        """A backend takes the server over.
+
+        wakes: runs functions on the lane's thread. changed: called there whenever `accepting` or
+        `over` may have changed.
+        """
+        self.wakes = wakes
+        self._changed = changed
+        if self._stop_requested:
+            wakes.put(self.shutdown)
+
+    @property
+    def accepting(self) -> bool:
+        """Whether one more connection may be accepted; False pauses, it drops nobody."""
+        return not self.draining and len(self.drivers) < self.config.max_connections
+
+    @property
+    def over(self) -> bool:
+        """Drained: the backend is to return."""
+        return self.draining and not self.drivers
+
+    def new_connection(
+        self, *, now: float, peer: Address = None, local: Address = None, tls: Any = None
+    ) -> Connection:
+        return Connection(
+            self.config,
+            now=now,
+            peer=peer,
+            local=local,
+            tls=tls,
+            date=self._date,
+            token=self._token,
+        )
+
+    async def run_exchange(self, exchange: Exchange, link: BaseLink) -> None:
+        """Run one exchange's handler (see `anylane.run`)."""
+        await run_exchange(exchange, self, link)
+
+    async def startup(self) -> None:
+        """The startup hooks, in order. A failure passes: the server must not start."""
+        for hook in self.frozen.startup:
+            await _maybe(hook())
+
+    async def cleanup(self) -> None:
+        """The shutdown hooks, in reverse order; a failure is logged, the others still run."""
+        for hook in reversed(self.frozen.shutdown):
+            try:
+                await _maybe(hook())
+            except Exception as exc:
+                self.log("error", f"shutdown hook failed: {exc!r}", exc)
+
+    def shutdown(self) -> None:
+        """Drain: accept no more, end every connection as soon as it can be. On the lane."""
+        self.draining = True
+        for driver in tuple(self.drivers):
+            driver.shutdown()
+        self._changed()
+
+    def request_shutdown(self) -> None:
+        """`shutdown`, from any thread, at any time."""
+        self._stop_requested = True
+        self.wakes.put(self.shutdown)
+
+    def abort(self) -> None:
+        """End every connection now. On the lane."""
+        self.draining = True
+        for driver in tuple(self.drivers):
+            driver.abort()
+        self._changed()
+
+    def add(self, driver: Driver) -> None:
+        self.drivers.add(driver)
+
+    def forget(self, driver: Driver) -> None:
+        """Its connection is over, and so is the last of its exchanges."""
+        self.drivers.discard(driver)
+        self._changed()
+
+
+def _nobody() -> None:
+    """No backend has attached yet."""
+
+
+async def _maybe(result: Any) -> None:
+    if inspect.isawaitable(result):
+        await result
+
+
+class Backend(Protocol):
+    """A lane. Found through the entry-point group `anylane.backends`."""
+
+    name: str
+    concurrent_input: bool
+    """Pongs, heartbeats and disconnects are handled while a handler is busy."""
+    native_cancel: bool
+    """A deadline interrupts a handler in any of its awaits."""
+
+    def run(self, server: ServerCore) -> None:
+        """Own the process's loop until shutdown."""
+
+    async def serve(self, server: ServerCore) -> None:
+        """The same inside a running loop."""

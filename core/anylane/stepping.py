@@ -1,0 +1,192 @@
+"""Stepping a portable handler by hand, on lanes where no event loop owns it.
+
+A portable handler awaits only `ctx`, so all that it ever yields is PARK. Anything else is
+foreign: the handler gets an error that names what it awaited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Generator
+from types import TracebackType
+from typing import Any
+
+from anylane.errors import Cancelled, UsageError
+from anylane.link import BaseLink
+
+_LOOPS = ("asyncio", "trio", "curio", "anyio", "uvloop", "sniffio")
+
+
+class ForeignAwaitError(UsageError):
+    """A handler awaited something that needs an event loop, on a lane that has none."""
+
+
+class Park:
+    """What `wait()` yields to whoever steps the handler: resume me when there is news."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Park, None, None]:
+        yield self
+
+
+PARK = Park()
+
+
+def step(coroutine: Coroutine[Any, Any, Any], lane: str) -> bool:
+    """Run until the next PARK; False when the coroutine has ended.
+
+    A foreign await is answered inside the handler with ForeignAwaitError, as often as it tries.
+    """
+    send: Callable[[], Any] = lambda: coroutine.send(None)  # noqa: E731
+    while True:
+        try:
+            yielded = send()
+        except StopIteration:
+            return False
+        if yielded is PARK:
+            return True
+        error = ForeignAwaitError(_message(_awaited(coroutine, yielded), lane))
+        send = lambda: coroutine.throw(error)  # noqa: E731, B023
+
+
+def explain(exc: BaseException, lane: str) -> str | None:
+    """If `exc` came out of an event loop's library on a lane without one, say so; else None.
+
+    `asyncio.sleep` does not yield there: it raises RuntimeError("no running event loop").
+    """
+    if isinstance(exc, ForeignAwaitError):
+        return str(exc)
+    traceback = exc.__traceback__
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        module = str(traceback.tb_frame.f_globals.get("__name__", ""))
+        if module.partition(".")[0] in _LOOPS:
+            return _message(f"{module.partition('.')[0]}.{code.co_name}", lane)
+        traceback = traceback.tb_next
+    return None
+
+
+def _awaited(coroutine: Any, yielded: object) -> str:
+    """The innermost thing with a name that the handler awaits."""
+    name = repr(yielded)
+    found = coroutine
+    while found is not None:
+        code = getattr(found, "cr_code", None) or getattr(found, "gi_code", None)
+        if code is not None:
+            frame = getattr(found, "cr_frame", None) or getattr(found, "gi_frame", None)
+            module = frame.f_globals.get("__name__", "") if frame is not None else ""
+            if module.partition(".")[0] in _LOOPS:
+                return f"{module.partition('.')[0]}.{code.co_name}"
+            name = code.co_name
+        found = getattr(found, "cr_await", None) or getattr(found, "gi_yieldfrom", None)
+    return name if isinstance(yielded, type(None)) else f"{name} ({yielded!r})"
+
+
+def _message(awaited: str, lane: str) -> str:
+    return (
+        f"the handler awaited {awaited}, which needs its own event loop, and the {lane} lane has "
+        "none. Await only ctx there (ctx.sleep, ctx.run_sync ...), or choose that loop's backend."
+    )
+
+
+class SteppedScope:
+    """A scope on a lane without native cancellation: seen at the next `wait()`."""
+
+    __slots__ = ("_link", "_open", "cancelled", "caught")
+
+    def __init__(self, link: SteppedLink) -> None:
+        self._link = link
+        self._open = True
+        self.cancelled = False
+        self.caught = False
+
+    def cancel(self) -> None:
+        if self._open and not self.cancelled:
+            self.cancelled = True
+            self._link.wake()
+
+    async def __aenter__(self) -> SteppedScope:
+        self._link.scopes.append(self)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        self._open = False
+        self._link.scopes.remove(self)
+        # The outermost cancelled scope takes it, as in trio.
+        self.caught = (
+            isinstance(exc, Cancelled) and self.cancelled and not self._link.is_cancelled()
+        )
+        return self.caught
+
+
+class Done:
+    """The handle of a function that ran inline."""
+
+    __slots__ = ("_error", "_value")
+
+    def __init__(self, func: Callable[[], Any]) -> None:
+        self._error: BaseException | None = None
+        self._value: Any = None
+        try:
+            self._value = func()
+        except BaseException as exc:  # kept for result(), as a future would
+            self._error = exc
+
+    def done(self) -> bool:
+        return True
+
+    def result(self) -> Any:
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+
+class SteppedLink(BaseLink):
+    """The Link of lanes that step. They supply `notify` and `block`."""
+
+    __slots__ = ("latched", "scopes")
+
+    inline = True
+
+    def __init__(self, driver: Any, exchange: Any) -> None:
+        super().__init__(driver, exchange)
+        self.latched = False
+        self.scopes: list[SteppedScope] = []
+
+    def is_cancelled(self) -> bool:
+        return any(scope.cancelled for scope in self.scopes)
+
+    async def park(self) -> None:
+        if self.is_cancelled():
+            raise Cancelled
+        if not self.latched:
+            await PARK
+        self.latched = False
+        if self.is_cancelled():
+            raise Cancelled
+
+    def scope(self) -> SteppedScope:
+        return SteppedScope(self)
+
+    def submit(self, func: Callable[[], Any]) -> Done:
+        return Done(func)
+
+    def drive(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        result: list[Any] = []
+
+        async def collect() -> None:
+            result.append(await coroutine)
+
+        runner = collect()
+        while step(runner, self.driver.server.lane):
+            self.block()
+        return result[0]
+
+    def block(self) -> None:
+        """Return when there is news for the exchange; blocks this stack."""
+        raise NotImplementedError

@@ -1,0 +1,263 @@
+"""What a request is answered with: the route, or the reason why there is none.
+
+1. The path decides first, the method afterwards: `POST /u/me` is 405 if there is a `GET /u/me`,
+   whatever else would match the path.
+2. A route whose guard says no is not there, for that request: neither found nor listed in Allow.
+3. This file only reads routes. It knows no request, no response, and writes no status.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, NamedTuple, TypeAlias
+
+from anylane.matcher import Matcher
+from anylane.pattern import RouteError
+from anylane.route import Route
+
+__all__ = [
+    "Found",
+    "Guard",
+    "NotAllowed",
+    "Options",
+    "Resolution",
+    "RouteTable",
+    "UpgradeRequired",
+    "parse_host",
+]
+
+Guard: TypeAlias = Callable[[Route], object]
+"""Asked for routes with `when` only; without one, such routes are not there."""
+
+
+class Found(NamedTuple):
+    """Call this route. (A tuple, because it is made for every request.)"""
+
+    route: Route
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NotAllowed:
+    """The path is right, the method is not: 405 with `Allow`."""
+
+    allow: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """OPTIONS, and no handler for it: 204 with `Allow`."""
+
+    allow: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UpgradeRequired:
+    """GET or HEAD, and the path has a WebSocket instead: 426 with `Upgrade: websocket`
+    (RFC 9110 section 15.5.22)."""
+
+
+Resolution: TypeAlias = Found | NotAllowed | Options | UpgradeRequired | None
+"""`None`: there is no such path, 404."""
+
+
+class _Endpoint:
+    """All routes with one pattern (and one host)."""
+
+    __slots__ = ("guarded", "plain", "routes", "serving", "where")
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.routes: list[Route] = []
+        self.serving: dict[str, tuple[Route, ...]] = {}
+        """By method, in the order to be tried: guarded ones as registered, then the other one."""
+        self.plain: dict[str, Route] = {}
+        """By method, HEAD from GET included; of use if nothing is guarded."""
+        self.guarded = False
+
+    def add(self, route: Route) -> None:
+        self._check(route)
+        self.routes.append(route)
+        self.routes.sort(key=lambda each: each.when is None)
+        self.guarded = self.guarded or route.when is not None
+        methods = {method for each in self.routes for method in each.methods}
+        self.serving = {method: self._serving(method) for method in methods | {"HEAD"}}
+        self.plain = {method: routes[0] for method, routes in self.serving.items() if routes}
+
+    def websockets(self) -> Iterator[Route]:
+        return (route for route in self.routes if route.websocket)
+
+    def answer(self, method: str, params: dict[str, Any], admits: Guard) -> Resolution:
+        """`None` if guards leave nothing of this endpoint."""
+        candidates = self.serving.get(method, ())
+        for route in candidates:
+            if admits(route):
+                return Found(route, params)
+        left = [route for route in self.routes if route not in candidates and admits(route)]
+        return _refusal(method, left) if left else None
+
+    def _serving(self, method: str) -> tuple[Route, ...]:
+        found = tuple(route for route in self.routes if method in route.methods)
+        return found + self._serving("GET") if method == "HEAD" else found
+
+    def _check(self, route: Route) -> None:
+        if route.when is not None:
+            return
+        for other in self.routes:
+            if other.when is not None:
+                continue
+            shared = sorted(route.methods & other.methods)
+            if route.websocket and other.websocket:
+                shared = ["WebSocket"]
+            if shared:
+                raise RouteError(
+                    f"{', '.join(shared)} {route.pattern.text!r} of {route.where} is registered "
+                    f"already, by {other.where}; remove one, or give one a guard with when="
+                )
+
+
+class RouteTable:
+    """The routes of an app, to be looked up. Build it from a list, or `add` them; a table that
+    requests are looked up in must not be changed any more."""
+
+    def __init__(self, routes: Iterable[Route] = ()) -> None:
+        self._routes: list[Route] = []
+        self._anywhere: Matcher[_Endpoint] = Matcher()
+        self._hosts: dict[str, Matcher[_Endpoint]] = {}
+        """By host; '.example.com' stands for '*.example.com'."""
+        self._named: dict[str, list[Route]] = {}
+        for route in routes:
+            self.add(route)
+
+    @property
+    def routes(self) -> list[Route]:
+        return list(self._routes)
+
+    def add(self, route: Route) -> None:
+        """Raises `RouteError` that names both places, if *route* cannot be told from another."""
+        matcher = self._anywhere
+        if route.host is not None:
+            matcher = self._hosts.setdefault(route.host.removeprefix("*"), Matcher())
+        matcher.add(route.pattern, _Endpoint(route.where)).add(route)
+        self._routes.append(route)
+        self._named.setdefault(route.name, []).append(route)
+
+    def resolve(
+        self, method: str, path: str, host: str | None = None, *, guard: Guard | None = None
+    ) -> Resolution:
+        """What to do with a request. *path* is the raw, percent-encoded path, *host* the value of
+        the Host header; *guard* is asked for each route with `when` that comes into question."""
+        # Hot path: one dict lookup by path and one by method, nothing allocated but the result.
+        if not self._hosts:
+            endpoint = self._anywhere.static.get(path)
+            if endpoint is not None and not endpoint.guarded:
+                route = endpoint.plain.get(method)
+                return Found(route, {}) if route else _refusal(method, endpoint.routes)
+
+        for endpoint, params in self._endpoints(path, host):
+            if not endpoint.guarded:
+                route = endpoint.plain.get(method)
+                return Found(route, params) if route else _refusal(method, endpoint.routes)
+            answer = endpoint.answer(method, params, _admission(guard))
+            if answer is not None:
+                return answer
+        return None
+
+    def resolve_websocket(
+        self, path: str, host: str | None = None, *, guard: Guard | None = None
+    ) -> Found | None:
+        """The WebSocket route for a handshake. `None`: treat it as the plain GET that it is too
+        (RFC 9110 section 7.8 allows to ignore Upgrade), with `resolve`."""
+        admits = _admission(guard)
+        for endpoint, params in self._endpoints(path, host):
+            for route in endpoint.websockets():
+                if admits(route):
+                    return Found(route, params)
+            if any(not route.websocket and admits(route) for route in endpoint.routes):
+                return None
+        return None
+
+    def path_for(self, name: str, /, **params: object) -> str:
+        """The percent-encoded path of the route called *name* that has just these parameters.
+        Raises `RouteError` if there is none, or more than one, or a value does not fit."""
+        named = {str(route.pattern): route for route in self._named.get(name, ())}
+        if not named:
+            raise RouteError(f"there is no route called {name!r}")
+        if len(named) > 1:
+            wanted = {
+                text: route
+                for text, route in named.items()
+                if set(route.pattern.names) == {*params}
+            }
+            if len(wanted) != 1:
+                choices = ", ".join(f"{text!r} of {route.where}" for text, route in named.items())
+                raise RouteError(
+                    f"{len(wanted)} of the routes called {name!r} take the parameters "
+                    f"{sorted(params)}, expected one: {choices}; give them names with name="
+                )
+            named = wanted
+        (route,) = named.values()
+        return route.pattern.format(**params)
+
+    def _endpoints(self, path: str, host: str | None) -> Iterator[tuple[_Endpoint, dict[str, Any]]]:
+        if not self._hosts or host is None:
+            return self._anywhere.find_all(path)
+        matchers = (self._hosts[key] for key in _host_keys(host) if key in self._hosts)
+        return chain.from_iterable(
+            matcher.find_all(path) for matcher in chain(matchers, (self._anywhere,))
+        )
+
+
+def _allow(routes: Iterable[Route]) -> tuple[str, ...]:
+    methods = {"OPTIONS"}
+    for route in routes:
+        methods |= {"GET"} if route.websocket else route.methods
+    if "GET" in methods:
+        methods.add("HEAD")
+    return tuple(sorted(methods))
+
+
+def _refusal(method: str, routes: Iterable[Route]) -> NotAllowed | Options | UpgradeRequired:
+    if method == "OPTIONS":
+        return Options(_allow(routes))
+    if method in ("GET", "HEAD") and any(route.websocket for route in routes):
+        return UpgradeRequired()
+    return NotAllowed(_allow(routes))
+
+
+def _admission(guard: Guard | None) -> Guard:
+    return lambda route: route.when is None or (guard is not None and guard(route))
+
+
+_HOST = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
+
+
+def parse_host(text: str) -> str:
+    """A host pattern in lower case: 'api.example.com', '*.example.com' (any number of labels, not
+    'example.com' itself) or '[::1]'. Raises `RouteError`."""
+    host = text.lower().removesuffix(".")
+    if not _HOST.fullmatch(host):
+        raise RouteError(
+            f"host is {text!r}; expected 'api.example.com' or '*.example.com', without a port "
+            f"(ports are ignored), names outside ASCII as 'xn--...'"
+        )
+    return host
+
+
+def _host_keys(host: str) -> Iterator[str]:
+    """The keys under which *host* can be registered, the most specific first."""
+    name = host.lower()
+    if not name.endswith("]"):
+        start, colon, port = name.rpartition(":")
+        name = start if colon and (port.isdigit() or not port) else name
+    name = name.removesuffix(".")
+    # RFC 1035 section 2.3.4; also bounds the loop.
+    if len(name) > 255:
+        return
+    yield name
+    while (dot := name.find(".", 1)) > 0:
+        name = name[dot:]
+        yield name

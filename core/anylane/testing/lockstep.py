@@ -1,0 +1,337 @@
+"""Lockstep: a connection in memory, on a clock that moves only when told to.
+
+It is a lane like any other, and the oracle of the conformance suite. Everything happens inside
+the calls of the test, in an order that is always the same.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from contextvars import Context as Variables
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import Any
+
+from anylane.app import App
+from anylane.config import ServerConfig
+from anylane.deadlines import Deadline, Deadlines
+from anylane.driver import Driver
+from anylane.errors import UsageError
+from anylane.protocol.closing import Closing
+from anylane.protocol.exchange import Exchange
+from anylane.server import ServerCore
+from anylane.stepping import SteppedLink, step
+from anylane.wake_queue import WakeQueue
+
+DATE = b"Thu, 01 Jan 1970 00:00:00 GMT"
+"""What the Date header says in virtual time."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """What an operator would have seen."""
+
+    level: str
+    message: str
+    error: BaseException | None
+
+
+class World:
+    """One server, one clock, any number of connections (`Lockstep(world=...)`)."""
+
+    def __init__(self, app: App, config: ServerConfig | None = None) -> None:
+        self.now = 0.0
+        self.log: list[LogRecord] = []
+        self.deadlines = Deadlines()
+        self.wakes = WakeQueue(lambda: None)
+        self.runnable: deque[LockstepLink] = deque()
+        self.drivers: list[LockstepDriver] = []
+        self._tokens = 0
+        self._running = False
+        self.server = ServerCore(
+            app,
+            config or ServerConfig(),
+            date=lambda: DATE,
+            token=self._token,
+            log=lambda level, message, error: self.log.append(LogRecord(level, message, error)),
+            lane="Lockstep",
+        )
+        self.server.attach(self.wakes, lambda: None)
+        startup = self.server.startup()
+        if step(startup, "Lockstep"):
+            startup.close()
+            raise UsageError("a startup hook waits; under Lockstep there is nothing to wait for")
+
+    def _token(self, size: int) -> bytes:
+        """Not random: a test must see the same bytes each time."""
+        self._tokens += 1
+        return self._tokens.to_bytes(size, "big")
+
+    def run(self) -> None:
+        """Do everything that can be done now. Reentrant calls leave it to the outermost."""
+        if self._running:
+            return
+        self._running = True
+        try:
+            while self.turn():
+                pass
+        finally:
+            self._running = False
+
+    def turn(self) -> bool:
+        """One round; False when there was nothing to do."""
+        busy = False
+        if self.wakes:
+            self.wakes.run()
+            busy = True
+        for driver in tuple(self.drivers):
+            busy = driver.deliver() or busy
+        deadline = self.deadlines.next()
+        if deadline is not None and deadline <= self.now:
+            self.deadlines.fire(self.now)
+            busy = True
+        if self.runnable:
+            self.runnable.popleft().resume()
+            busy = True
+        return busy
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, stopping at every deadline on the way."""
+        end = self.now + seconds
+        self.run()
+        while (deadline := self.deadlines.next()) is not None and deadline <= end:
+            self.now = max(self.now, deadline)
+            self.run()
+        self.now = end
+        self.run()
+
+    def jump(self) -> bool:
+        """Go to the next deadline; False if there is none."""
+        deadline = self.deadlines.next()
+        if deadline is None:
+            return False
+        self.now = max(self.now, deadline)
+        return True
+
+
+class LockstepDriver(Driver):
+    """The transport: two byte queues and what the test did to them."""
+
+    __slots__ = ("_deadline", "closed", "eof_sent", "inbox", "sent", "stalled", "unsent_data",
+                 "world")  # fmt: skip
+
+    def __init__(self, world: World, peer: Any, local: Any) -> None:
+        self.world = world
+        self.inbox: deque[bytes | None | BaseException] = deque()
+        self.sent: list[bytes] = []
+        self.unsent_data: list[bytes] = []
+        self.stalled = False
+        self.eof_sent = False
+        self.closed = False
+        self._deadline: Deadline | None = None
+        super().__init__(world.server, peer=peer, local=local)
+        world.drivers.append(self)
+        self.pump()
+
+    def deliver(self) -> bool:
+        """Move what the test and the core left for the transport."""
+        busy = False
+        if self.inbox and not self.lost and (self._reading or self.inbox[0] is not None):
+            item = self.inbox[0]
+            if isinstance(item, BaseException):
+                self.inbox.popleft()
+                self.lose(item)
+                return True
+            if self._reading:
+                self.inbox.popleft()
+                if item is None:
+                    self.receive_eof()
+                else:
+                    self.receive(item)
+                busy = True
+        if self._closing and not self.unsent_data and not self.lost:
+            busy = self._finish_closing() or busy
+        return busy
+
+    def _finish_closing(self) -> bool:
+        if self._closing >= Closing.CLOSE:
+            self.closed = True
+            self.lose(None)
+            return True
+        if not self.eof_sent:
+            self.eof_sent = True
+            return True
+        return False
+
+    def now(self) -> float:
+        return self.world.now
+
+    def write(self, chunks: list[bytes]) -> None:
+        (self.unsent_data if self.stalled else self.sent).extend(chunks)
+
+    def unsent(self) -> int:
+        return sum(map(len, self.unsent_data))
+
+    def start(self, exchange: Exchange) -> None:
+        link = LockstepLink(self, exchange)
+        self.started(link)
+        self.world.runnable.append(link)
+
+    def arm(self, deadline: float) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self.world.deadlines.arm(deadline, self.timeout)
+
+    def set_reading(self, on: bool) -> None:
+        """`deliver` looks at it."""
+
+    def close(self, how: Closing) -> None:
+        if how is Closing.ABORT:
+            self.unsent_data.clear()
+
+
+class LockstepLink(SteppedLink):
+    """The Link: parked until the world resumes it."""
+
+    __slots__ = ("_coroutine", "_parked", "_variables")
+
+    def __init__(self, driver: LockstepDriver, exchange: Exchange) -> None:
+        super().__init__(driver, exchange)
+        self._variables: Variables = copy_context()
+        self._coroutine = driver.server.run_exchange(exchange, self)
+        self._parked = False
+
+    @property
+    def _world(self) -> World:
+        driver = self.driver
+        assert isinstance(driver, LockstepDriver)
+        return driver.world
+
+    def notify(self) -> None:
+        self.latched = True
+        if self._parked:
+            self._parked = False
+            self._world.runnable.append(self)
+
+    def resume(self) -> None:
+        """Step the handler once."""
+        parked = False
+        try:
+            parked = self._variables.run(step, self._coroutine, self.driver.server.lane)
+        finally:
+            if not parked:
+                self.driver.finished(self)
+        if parked and self.latched:
+            self._world.runnable.append(self)
+        elif parked:
+            self._parked = True
+
+    def block(self) -> None:
+        # A `def` handler runs inline and owns the world meanwhile, so time has to jump for it.
+        self.driver.pump()
+        while not self.latched:
+            if not self._world.turn() and not self._world.jump():
+                raise UsageError(
+                    "ctx.call() waits for something that never comes under Lockstep: there "
+                    "`def` handlers run inline, so nobody can send input meanwhile"
+                )
+        self.latched = False
+
+
+class Lockstep:
+    """One connection to an app, driven by hand.
+
+    peer, local: what `ctx.request.client` and `.server` say. world: to share a server and a clock
+    with other connections (`wire.open()` makes one more).
+    """
+
+    def __init__(
+        self,
+        app: App | None = None,
+        config: ServerConfig | None = None,
+        *,
+        world: World | None = None,
+        peer: Any = ("192.0.2.1", 50000),
+        local: Any = ("192.0.2.2", 80),
+    ) -> None:
+        if world is None:
+            if app is None:
+                raise UsageError("Lockstep takes an App, or a World to join")
+            world = World(app, config)
+        self.world = world
+        self._driver = LockstepDriver(world, peer, local)
+        self._taken = 0
+        world.run()
+
+    def open(self) -> Lockstep:
+        """One more connection to the same server."""
+        return Lockstep(world=self.world)
+
+    def receive(self, data: bytes) -> None:
+        """The client sends."""
+        self._driver.inbox.append(data)
+        self.world.run()
+
+    def eof(self) -> None:
+        """The client sends no more (half-close)."""
+        self._driver.inbox.append(None)
+        self.world.run()
+
+    def lose(self, exc: BaseException | None = None) -> None:
+        """The client resets the connection."""
+        self._driver.inbox.appendleft(exc or ConnectionResetError("connection reset by peer"))
+        self.world.run()
+
+    def advance(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        self.world.advance(seconds)
+
+    def stall(self) -> None:
+        """The client stops reading: what is written stays unsent."""
+        self._driver.stalled = True
+
+    def resume(self, size: int | None = None) -> None:
+        """The client reads `size` bytes and stops again, or all and goes on (None)."""
+        driver = self._driver
+        data = b"".join(driver.unsent_data)
+        taken = data if size is None else data[:size]
+        driver.unsent_data = [data[len(taken) :]] if len(taken) < len(data) else []
+        driver.stalled = size is not None
+        driver.sent.append(taken)
+        driver.writable()
+        self.world.run()
+
+    @property
+    def sent(self) -> bytes:
+        """Everything the client has received so far."""
+        self.world.run()
+        return b"".join(self._driver.sent)
+
+    def take(self) -> bytes:
+        """What the client has received since the last call."""
+        sent = self.sent
+        taken, self._taken = sent[self._taken :], len(sent)
+        return taken
+
+    @property
+    def closing(self) -> Closing:
+        """What the connection wants of its socket."""
+        self.world.run()
+        return self._driver.connection.closing
+
+    @property
+    def eof_sent(self) -> bool:
+        """The client has seen the end of our side."""
+        self.world.run()
+        return self._driver.eof_sent or self._driver.closed or self._driver.lost
+
+    @property
+    def closed(self) -> bool:
+        """The socket is closed, by whomever."""
+        self.world.run()
+        return self._driver.lost
+
+    @property
+    def log(self) -> list[LogRecord]:
+        """What an operator would have seen, of all connections of this world."""
+        return self.world.log

@@ -1,0 +1,126 @@
+"""WebSocket, as a handler sees it. Framing and the close handshake are tier 0's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from anylane import json
+from anylane.errors import Disconnected, UsageError
+from anylane.source import ENDED, PENDING
+
+if TYPE_CHECKING:
+    from anylane.link import Link
+    from anylane.protocol.exchange import Exchange
+    from anylane.protocol.websocket import WebSocketProtocol
+
+
+class WebSocket:
+    """One accepted WebSocket. `async for` ends quietly on 1000 and 1001.
+
+    Any number of tasks may send; each message goes out whole. One may receive at a time.
+    """
+
+    __slots__ = ("_exchange", "_link", "_protocol", "_receiving")
+
+    def __init__(self, exchange: Exchange, link: Link, protocol: WebSocketProtocol) -> None:
+        self._exchange = exchange
+        self._link = link
+        self._protocol = protocol
+        self._receiving = False
+
+    @property
+    def close_code(self) -> int | None:
+        """Of the peer's close frame, 1006 without one; None while the session is open."""
+        return self._protocol.close_code
+
+    @property
+    def subprotocol(self) -> str | None:
+        return self._protocol.subprotocol
+
+    @property
+    def latency(self) -> float | None:
+        """Of the last ping that was answered, in seconds."""
+        return self._protocol.latency
+
+    async def receive(self, timeout: float | None = None) -> str | bytes:
+        """The next message. Raises Disconnected(code) at the end, TimeoutError when late.
+
+        timeout: seconds. A second concurrent call is a UsageError: each message has one reader.
+        """
+        if self._receiving:
+            raise UsageError(
+                "receive() is already waiting in another task; each message has one reader"
+            )
+        self._receiving = True
+        link, alarms = self._link, self._exchange.alarms
+        alarm = None if timeout is None else alarms.set(link.now() + timeout)
+        try:
+            while True:
+                message = self._protocol.poll(link.now())
+                if message is not None:
+                    return message
+                if alarm is not None and alarm.fired:
+                    raise TimeoutError(f"no message within {timeout:g} seconds")
+                await link.wait()
+        finally:
+            self._receiving = False
+            if alarm is not None:
+                alarms.cancel(alarm)
+
+    async def receive_json(self, timeout: float | None = None) -> Any:
+        """The next message as JSON; ValueError if it is not."""
+        return json.loads(await self.receive(timeout))
+
+    async def send(self, message: str | bytes) -> None:
+        """Queue one message whole; waits first while the peer is behind.
+
+        Cancelled means not sent: after the last wait nothing can interrupt it.
+        """
+        if not isinstance(message, str | bytes | bytearray | memoryview):
+            raise UsageError(f"a message is str or bytes, not {type(message).__name__}")
+        await self._link.flush()
+        self._protocol.send(message if isinstance(message, str | bytes) else bytes(message))
+        self._link.kick()
+
+    async def send_json(self, value: Any) -> None:
+        """One text message."""
+        await self.send(json.dumps(value).decode("utf-8"))
+
+    async def ping(self) -> float:
+        """Send a ping and wait for its pong; returns the seconds between."""
+        ping = self._protocol.ping(self._link.now())
+        while ping.latency is None:
+            self._exchange.check()
+            await self._link.wait()
+        return ping.latency
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Say goodbye and wait for the peer's close frame, up to `Timeouts.close`."""
+        self._protocol.close(code, reason, self._link.now())
+        while self._exchange.gone is None:
+            await self._link.wait()
+
+    def poll(self) -> Any:
+        """For `ctx.select`: a message, PENDING or ENDED."""
+        try:
+            message = self._protocol.poll(self._link.now())
+        except Disconnected:
+            return ENDED
+        return PENDING if message is None else message
+
+    def attach(self, link: Link) -> None:
+        """For `ctx.select`: input wakes the exchange's link anyway."""
+
+    def detach(self, link: Link) -> None:
+        pass
+
+    def __aiter__(self) -> WebSocket:
+        return self
+
+    async def __anext__(self) -> str | bytes:
+        try:
+            return await self.receive()
+        except Disconnected as exc:
+            if exc.code in (1000, 1001):
+                raise StopAsyncIteration from None
+            raise

@@ -1,0 +1,139 @@
+"""Draw the table of lines in docs/backends.md: how thin each backend is, and how thick the core.
+
+A line counts when it holds code. Blank lines, comments and docstrings (any string that stands
+alone) do not, so that explaining a backend never makes it look thicker.
+
+    python docs/tools/lines.py            write the table
+    python docs/tools/lines.py --check    exit 1 when the table is not current
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import sys
+import tokenize
+import tomllib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "backends.md"
+CORE = ROOT / "core" / "anylane"
+BACKENDS = ROOT / "backends" / "anylane_backends"
+
+BEGIN = "<!-- lines:begin -->"
+END = "<!-- lines:end -->"
+
+LAYOUT = frozenset(
+    {
+        tokenize.COMMENT,
+        tokenize.NL,
+        tokenize.NEWLINE,
+        tokenize.INDENT,
+        tokenize.DEDENT,
+        tokenize.ENCODING,
+        tokenize.ENDMARKER,
+    }
+)
+
+
+def lines_of_code(source: str) -> int:
+    """How many lines of `source` hold code."""
+    code: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in LAYOUT:
+            code.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(source)):
+        if (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ):
+            code.difference_update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return len(code)
+
+
+def total(files: Iterable[Path]) -> int:
+    return sum(lines_of_code(file.read_text(encoding="utf-8")) for file in files)
+
+
+def sources(place: Path) -> list[Path]:
+    """The Python files of a module or package, or none when it does not exist."""
+    if place.is_dir():
+        return sorted(place.rglob("*.py"))
+    file = place.with_suffix(".py")
+    return [file] if file.exists() else []
+
+
+def lanes() -> dict[str, list[str]]:
+    """Backend module -> the names users type for it, as pyproject.toml registers them."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        registered = tomllib.load(file)["project"]["entry-points"]["anylane.backends"]
+    found: dict[str, list[str]] = {}
+    for name, target in registered.items():
+        module = target.partition(":")[0].removeprefix(f"{BACKENDS.name}.")
+        found.setdefault(module, []).append(name)
+    return found
+
+
+def rows() -> Iterator[tuple[str, str, int]]:
+    """(what, where, lines) for each row of the table."""
+    names = lanes()
+    modules = sorted(
+        {
+            path.stem
+            for path in BACKENDS.glob("*")
+            if path.suffix == ".py" or (path / "__init__.py").exists()
+        }
+    )
+    for module in modules:
+        if not module.startswith("_"):
+            label = ", ".join(names.get(module, [module]))
+            yield label, f"`{BACKENDS.name}.{module}`", total(sources(BACKENDS / module))
+    for module in modules:
+        if module.startswith("_") and (lines := total(sources(BACKENDS / module))):
+            where = BACKENDS.name if module == "__init__" else f"{BACKENDS.name}.{module}"
+            yield "shared by backends", f"`{where}`", lines
+    protocol = sources(CORE / "protocol")
+    testing = sources(CORE / "testing")
+    rest = [file for file in sources(CORE) if file not in protocol and file not in testing]
+    yield "core, tier 0", "`anylane.protocol`", total(protocol)
+    yield "core, tier 1", "`anylane`, the rest", total(rest)
+    yield "in memory", "`anylane.testing`", total(testing)
+
+
+def table() -> str:
+    lines = ["| lane or tier | module | lines of code |", "|---|---|---:|"]
+    lines += [f"| {what} | {where} | {count:,} |" for what, where, count in rows()]
+    return "\n".join(lines)
+
+
+def drawn(page: str) -> str:
+    """`page` with the table between its markers."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"{PAGE.relative_to(ROOT)} lacks the markers {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+
+
+def main(arguments: list[str]) -> int:
+    if arguments not in ([], ["--check"]):
+        print(__doc__, file=sys.stderr)
+        return 2
+    page = PAGE.read_text(encoding="utf-8")
+    current = drawn(page)
+    if page == current:
+        return 0
+    where = PAGE.relative_to(ROOT)
+    if arguments:
+        print(f"the table of lines in {where} is not current: run `make lines`", file=sys.stderr)
+        return 1
+    PAGE.write_text(current, encoding="utf-8")
+    print(f"wrote {where}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,283 @@
+"""The core does no I/O, and this is how we know.
+
+Two proofs that do not trust each other. At run time: what a fresh interpreter has loaded after the
+import. In the source: which imports and which syntax each tier contains, also inside functions,
+where the first proof cannot look.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+CORE = ROOT / "core" / "anylane"
+
+# --- at run time -----------------------------------------------------------------------------
+
+NEVER_LOADED = (
+    "_socket",
+    "_ssl",
+    "anyio",
+    "anylane_backends",
+    "asyncio",
+    "concurrent.futures",
+    "curio",
+    "email.utils",
+    "http.client",
+    "logging",
+    "random",
+    "select",
+    "selectors",
+    "socket",
+    "ssl",
+    "threading",
+    "trio",
+)
+
+# -I -S: no PYTHONPATH, no user site, and no .pth file of anybody's editable install, each of
+# which may load anything before we look. The folders of the packages are handed in instead.
+PROBE = """
+import sys
+sys.path[:0] = {folders!r}
+before = set(sys.modules)
+import {module}
+import json
+print(json.dumps([sys.modules[{module!r}].__file__, sorted(set(sys.modules) - before)]))
+"""
+
+
+def folder_of(package: str) -> str:
+    spec = importlib.util.find_spec(package)
+    assert spec is not None and spec.origin is not None, f"{package} is not installed"
+    return str(Path(spec.origin).parents[1])
+
+
+@pytest.mark.parametrize("module", ["anylane", "anylane.protocol", "anylane.testing"])
+def test_importing_the_core_loads_no_loop_no_socket_no_thread(module: str) -> None:
+    folders = [folder_of(package) for package in ("anylane", "h11", "wsproto")]
+    probe = PROBE.format(folders=folders, module=module)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", probe], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    origin, loaded = json.loads(done.stdout)
+    assert origin.startswith(folders[0])
+    assert [name for name in NEVER_LOADED if name in loaded] == []
+
+
+@pytest.mark.parametrize("folder", ["core", "backends", "conformance"])
+def test_the_import_roots_are_not_packages(folder: str, tmp_path: Path) -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    probe = f"import importlib.util as u; print(u.find_spec({folder!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", probe],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "None"
+
+
+# --- in the source ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What one tier must not say.
+
+    forbidden: modules that no statement may import, submodules included.
+    may_be_async: whether `async` and `await` may occur.
+    threads: the names of `_thread` that may be used.
+    backends: whether functions may import anylane_backends.
+    """
+
+    forbidden: frozenset[str]
+    may_be_async: bool
+    threads: frozenset[str] = field(default=frozenset())
+    backends: bool = False
+
+
+# Not all of http: HTTPStatus is a table of names and loads nothing.
+OUTSIDE = frozenset(
+    """_socket _ssl anyio asyncio concurrent curio email http.client http.cookiejar http.server
+    logging multiprocessing queue random sched secrets select selectors signal socket socketserver
+    ssl subprocess tempfile threading time trio uvloop""".split()
+)
+CLOCKS_AND_ENVIRONMENT = frozenset(
+    "anylane_backends _thread contextvars datetime os pathlib uuid".split()
+)
+
+TIER_0 = Rules(forbidden=OUTSIDE | CLOCKS_AND_ENVIRONMENT, may_be_async=False)
+TIER_1 = Rules(forbidden=OUTSIDE, may_be_async=True)
+
+LOCKS = frozenset({"LockType", "allocate_lock", "get_ident"})
+
+# File below core/anylane -> why it may use a lock although the core has no threads.
+MAY_LOCK: Mapping[str, str] = {
+    "broadcast.py": "send() is called from any thread, on every lane",
+}
+
+# File below core/anylane -> why its functions may name the backends.
+MAY_NAME_BACKENDS: Mapping[str, str] = {
+    "app.py": "app.run(backend=...) finds the lane by its name when it is called",
+    "serving.py": "Server and serve() find the lane by its name when they are called",
+}
+
+
+def imports(tree: ast.AST) -> Iterator[tuple[int, ast.AST, str]]:
+    """Every (line, node, dotted name) that is imported, at any depth and by any spelling."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                yield from ((node.lineno, node, alias.name) for alias in names)
+            case ast.ImportFrom(module=str(module), level=0, names=names):
+                yield from ((node.lineno, node, f"{module}.{alias.name}") for alias in names)
+            case ast.Call(
+                func=ast.Name(id="__import__" | "import_module")
+                | ast.Attribute(attr="import_module"),
+                args=[ast.Constant(value=str(name)), *_],
+            ):
+                yield node.lineno, node, name
+            case _:
+                pass
+
+
+def within(name: str, modules: frozenset[str]) -> bool:
+    parts = name.split(".")
+    return any(".".join(parts[:size]) in modules for size in range(1, len(parts) + 1))
+
+
+def wrong_import(name: str, rules: Rules, *, in_function: bool) -> str | None:
+    if within(name, rules.forbidden):
+        return f"imports {name}"
+    if name == "_thread":
+        return None if rules.threads else "imports _thread"
+    if name.startswith("_thread."):
+        return None if name.removeprefix("_thread.") in rules.threads else f"uses {name}"
+    if within(name, frozenset({"anylane_backends"})):
+        if not rules.backends:
+            return f"imports {name}"
+        if not in_function:
+            return f"imports {name} outside a function"
+    return None
+
+
+def violations(source: str, rules: Rules) -> list[str]:
+    """Each breach of `rules` in `source`, as "line N: what"."""
+    tree = ast.parse(source)
+    in_functions = {
+        inner
+        for outer in ast.walk(tree)
+        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef)
+        for inner in ast.walk(outer)
+    }
+    found: set[tuple[int, str]] = set()
+    for line, node, name in imports(tree):
+        if what := wrong_import(name, rules, in_function=node in in_functions):
+            found.add((line, what))
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id="_thread"), attr=attr):
+                if attr not in rules.threads:
+                    found.add((node.lineno, f"uses _thread.{attr}"))
+            case ast.AsyncFunctionDef() | ast.Await() | ast.AsyncFor() | ast.AsyncWith():
+                if not rules.may_be_async:
+                    found.add((node.lineno, "is async"))
+            case ast.comprehension(is_async=1, target=target):
+                if not rules.may_be_async:
+                    found.add((target.lineno, "is async"))
+            case _:
+                pass
+    return [f"line {line}: {what}" for line, what in sorted(found)]
+
+
+def rules_for(file: Path) -> Rules:
+    name = file.relative_to(CORE).as_posix()
+    if name.startswith("protocol/"):
+        return TIER_0
+    return Rules(
+        forbidden=TIER_1.forbidden,
+        may_be_async=True,
+        threads=LOCKS if name in MAY_LOCK else frozenset(),
+        backends=name in MAY_NAME_BACKENDS,
+    )
+
+
+@pytest.mark.parametrize(
+    "file", sorted(CORE.rglob("*.py")), ids=lambda file: file.relative_to(CORE).as_posix()
+)
+def test_each_file_of_the_core_keeps_its_tiers_rules(file: Path) -> None:
+    assert violations(file.read_text(encoding="utf-8"), rules_for(file)) == []
+
+
+@pytest.mark.parametrize("name", [*MAY_LOCK, *MAY_NAME_BACKENDS])
+def test_every_exception_names_a_file_that_exists(name: str) -> None:
+    assert (CORE / name).exists(), f"{name} is gone: remove its exception"
+
+
+LOCKING = Rules(forbidden=TIER_1.forbidden, may_be_async=True, threads=LOCKS)
+NAMING = Rules(forbidden=TIER_1.forbidden, may_be_async=True, backends=True)
+
+
+@pytest.mark.parametrize(
+    ("source", "rules", "expected"),
+    [
+        ("async def f(): pass", TIER_0, ["line 1: is async"]),
+        ("def f():\n    return [x async for x in y]", TIER_0, ["line 2: is async"]),
+        ("async def f():\n    await g()", TIER_0, ["line 1: is async", "line 2: is async"]),
+        ("import time", TIER_0, ["line 1: imports time"]),
+        ("import os.path as p", TIER_0, ["line 1: imports os.path"]),
+        ("from datetime import UTC", TIER_0, ["line 1: imports datetime.UTC"]),
+        ("def f():\n    import socket", TIER_0, ["line 2: imports socket"]),
+        ("__import__('ssl')", TIER_0, ["line 1: imports ssl"]),
+        ("import _thread", TIER_0, ["line 1: imports _thread"]),
+        ("from http import client", TIER_1, ["line 1: imports http.client"]),
+        ("import asyncio", TIER_1, ["line 1: imports asyncio"]),
+        ("def f():\n    from email import utils", TIER_1, ["line 2: imports email.utils"]),
+        ("import importlib\nimportlib.import_module('trio')", TIER_1, ["line 2: imports trio"]),
+        ("if TYPE_CHECKING:\n    import ssl", TIER_1, ["line 2: imports ssl"]),
+        ("import _thread", TIER_1, ["line 1: imports _thread"]),
+        (
+            "from _thread import start_new_thread",
+            LOCKING,
+            ["line 1: uses _thread.start_new_thread"],
+        ),
+        ("import _thread\n_thread.exit()", LOCKING, ["line 2: uses _thread.exit"]),
+        ("import threading", LOCKING, ["line 1: imports threading"]),
+        ("def f():\n    import anylane_backends", TIER_1, ["line 2: imports anylane_backends"]),
+        (
+            "import anylane_backends.curio",
+            NAMING,
+            ["line 1: imports anylane_backends.curio outside a function"],
+        ),
+    ],
+)
+def test_the_checker_sees(source: str, rules: Rules, expected: list[str]) -> None:
+    assert violations(source, rules) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "rules"),
+    [
+        ("import h11, wsproto, zlib\nfrom http import HTTPStatus", TIER_0),
+        ("def time(): ...\nasyncio = time()  # a word is not an import", TIER_0),
+        ("async def f():\n    async with x:\n        await y", TIER_1),
+        ("from _thread import allocate_lock\nlock = allocate_lock()", LOCKING),
+        ("import _thread\nme = _thread.get_ident()", LOCKING),
+        ("def f():\n    from anylane_backends.asyncio import AsyncioBackend", NAMING),
+    ],
+)
+def test_the_checker_lets_pass(source: str, rules: Rules) -> None:
+    assert violations(source, rules) == []
