@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import socket
+import struct
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 from anylane.config import ServerConfig
@@ -137,10 +139,13 @@ def half_close(sock: socket.socket) -> None:
         pass
 
 
+def reset_on_close(sock: socket.socket) -> None:
+    """Make closing a reset: the peer must not take what it has for whole."""
+    with suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
 def reset(sock: socket.socket) -> None:
-    """Close with a reset: what was sent is known to be incomplete."""
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    except OSError:
-        pass
+    """Close with a reset."""
+    reset_on_close(sock)
     sock.close()

@@ -15,6 +15,10 @@ from anylane.protocol import Closing, Exchange
 from anylane.server import ServerCore
 from anylane.wake_queue import WakeQueue
 from anylane_backends._pool import Pool
+from anylane_backends._sockets import reset_on_close
+
+_JOIN = 256 * 1024
+"""Bytes up to which chunks are joined; beyond it the copy costs more than the calls."""
 
 
 class AsyncioScope:
@@ -137,7 +141,13 @@ class AsyncioDriver(Driver, asyncio.Protocol):
         return self.lane.loop.time()
 
     def write(self, chunks: list[bytes]) -> None:
-        self._transport.writelines(chunks)
+        # Not writelines(): up to CPython 3.13 it forgets to call pause_writing, so that
+        # resume_writing never came. Joining costs less than a second system call.
+        if len(chunks) == 1 or sum(map(len, chunks)) > _JOIN:
+            for chunk in chunks:
+                self._transport.write(chunk)
+        else:
+            self._transport.write(b"".join(chunks))
 
     def unsent(self) -> int:
         return self._transport.get_write_buffer_size()
@@ -165,6 +175,9 @@ class AsyncioDriver(Driver, asyncio.Protocol):
             case Closing.CLOSE:
                 self._transport.close()
             case _:
+                sock = self._transport.get_extra_info("socket")
+                if sock is not None:
+                    reset_on_close(sock)
                 self._transport.abort()
 
 

@@ -150,7 +150,7 @@ def _is_over(ctx: Context) -> bool:
     return ctx.exchange.gone is not None or ctx.exchange.interrupt is not None
 
 
-async def _not_found(ctx: Context) -> None:
+async def _not_found(_ctx: Context) -> None:
     raise HTTPError(404)
 
 
@@ -162,7 +162,7 @@ async def _options(ctx: Context) -> None:
     ctx.response.set_status(204).set_header("allow", ", ".join(ctx.state.resolution.allow))
 
 
-async def _upgrade_required(ctx: Context) -> None:
+async def _upgrade_required(_ctx: Context) -> None:
     raise HTTPError(
         426, "this is a WebSocket", headers=[("upgrade", "websocket"), ("connection", "upgrade")]
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from _thread import allocate_lock
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Generic, Literal, TypeVar, cast
 
@@ -39,7 +39,7 @@ class Broadcast(Generic[T]):
     """
 
     def __init__(self, capacity: int = 1024, on_lag: OnLag = "drop_oldest") -> None:
-        if not isinstance(capacity, int) or capacity < 1:
+        if not isinstance(capacity, int) or capacity < 1:  # type: ignore[redundant-expr]
             raise UsageError(f"Broadcast capacity is {capacity!r}; expected an int from 1")
         if on_lag not in ("drop_oldest", "close", "error"):
             raise UsageError(
@@ -68,7 +68,7 @@ class Broadcast(Generic[T]):
         return count
 
     @contextmanager
-    def subscribe(self) -> Iterator[Subscription[T]]:
+    def subscribe(self) -> Generator[Subscription[T]]:
         """Everything that is sent from this moment until the block is left."""
         subscription = Subscription(self)
         with self._lock:

@@ -35,7 +35,7 @@ class Call:
         """In the exchange's task."""
         try:
             self._value = await self._func(*self._args)
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001  # it is the pool thread's
             self._error = exc
         except BaseException:
             self._error = Disconnected(None, "the exchange was cancelled")

@@ -6,6 +6,7 @@ Each default has its reason beside it. Sizes are bytes, times are seconds.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 
 class ConfigError(ValueError):
@@ -134,10 +135,11 @@ def _check(
     low: float | None = None,
     high: float | None = None,
 ) -> None:
-    value = getattr(config, name)
+    value: Any = getattr(config, name)
     where = f"{type(config).__name__}.{name}"
     # bool is an int to isinstance, but `port=True` is a mistake.
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+    fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    if not fits:
         kinds = kind if isinstance(kind, tuple) else (kind,)
         expected = " or ".join(each.__name__ for each in kinds)
         raise ConfigError(f"{where} is {value!r}; expected {expected}")

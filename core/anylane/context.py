@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from types import SimpleNamespace, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from anylane.calls import Calls, run_blocking
 from anylane.errors import HTTPError, Refused, UsageError
@@ -81,11 +81,13 @@ class Context:
     @property
     def half_closed(self) -> bool:
         """The client sends no more; it may still read."""
+        self.link.look()
         return self.exchange.half_closed
 
     @property
     def disconnected(self) -> bool:
         """The client is gone: nobody will read what is sent."""
+        self.link.look()
         return self.exchange.gone is not None
 
     def path_for(self, name: str, /, **params: object) -> str:
@@ -94,6 +96,7 @@ class Context:
 
     def check(self) -> None:
         """Raise Disconnected if the client is gone or this handler outlived its deadline."""
+        self.link.look()
         self.exchange.check()
 
     # -- answering -----------------------------------------------------------------------------
@@ -232,7 +235,7 @@ class Timeout:
         self._seconds = seconds
         self._scope = ctx.link.scope()
 
-    async def __aenter__(self) -> Timeout:
+    async def __aenter__(self) -> Self:
         ctx = self._ctx
         await self._scope.__aenter__()
         self._alarm = ctx.exchange.alarms.set(ctx.link.now() + self._seconds, self._scope.cancel)

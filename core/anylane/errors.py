@@ -9,7 +9,7 @@ handler's own way to answer.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 
 class AnylaneError(Exception):
@@ -66,7 +66,9 @@ class HTTPError(AnylaneError):
         super().__init__(status, message)
         self.status = status
         self.message = message
-        self.headers = list(headers.items() if isinstance(headers, Mapping) else headers)
+        # pyright takes a list of pairs for a possible Mapping of pairs.
+        pairs = headers.items() if isinstance(headers, Mapping) else headers
+        self.headers = list(cast("Iterable[tuple[str, str]]", pairs))
         self.detail = detail
 
     def __str__(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import cast
 
 from anylane.protocol.response import Header, check_header
 
@@ -20,7 +21,9 @@ class Headers:
 
     def __init__(self, initial: Initial = ()) -> None:
         self._items: list[Header] = []
-        for name, value in initial.items() if isinstance(initial, Mapping) else initial:
+        # pyright takes a list of pairs for a possible Mapping of pairs.
+        pairs = initial.items() if isinstance(initial, Mapping) else initial
+        for name, value in cast("Iterable[Header]", pairs):
             self.add(name, value)
 
     @classmethod

@@ -6,13 +6,16 @@ import json
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
+_orjson: Any = None
 try:
     import orjson
+
+    _orjson = orjson
 except ImportError:
-    orjson = None  # type: ignore[assignment]
+    pass
 
 
-def _plain(value: object) -> Any:
+def _plain(value: Any) -> Any:
     """What the standard library cannot encode by itself and orjson can."""
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
@@ -21,8 +24,9 @@ def _plain(value: object) -> Any:
 
 def dumps(value: object) -> bytes:
     """Compact UTF-8. Raises TypeError for what JSON has no form for."""
-    if orjson is not None:
-        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+    if _orjson is not None:
+        data: bytes = _orjson.dumps(value, option=_orjson.OPT_NON_STR_KEYS)
+        return data
     return json.dumps(
         value, default=_plain, ensure_ascii=False, separators=(",", ":"), allow_nan=False
     ).encode("utf-8")
@@ -30,4 +34,6 @@ def dumps(value: object) -> bytes:
 
 def loads(data: bytes | str) -> Any:
     """Raises ValueError for what is not JSON."""
-    return orjson.loads(data) if orjson is not None else json.loads(data)
+    if _orjson is not None:
+        return _orjson.loads(data)
+    return json.loads(data)

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextvars import ContextVar
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 if TYPE_CHECKING:
     from anylane.driver import Driver
@@ -35,7 +35,7 @@ class Scope(Protocol):
     def cancel(self) -> None:
         """From any thread; void once the block was left."""
 
-    async def __aenter__(self) -> Scope: ...
+    async def __aenter__(self) -> Self: ...
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
@@ -59,6 +59,7 @@ class Link(Protocol):
 
     def now(self) -> float:
         """The lane's clock, in seconds."""
+        ...
 
     async def wait(self) -> None:
         """Returns after the next input, `wake()` or deadline; may return early."""
@@ -74,9 +75,11 @@ class Link(Protocol):
 
     def scope(self) -> Scope:
         """Native cancellation of what runs inside."""
+        ...
 
     def submit(self, func: Callable[[], Any]) -> Handle:
         """Run a blocking function in the pool; when it is done, `wake()`."""
+        ...
 
     def drive(self, coroutine: Any) -> Any:
         """Run a coroutine to its end from an inline `submit`; where not `inline`, an error."""
@@ -116,6 +119,9 @@ class BaseLink(ABC):
 
     def kick(self) -> None:
         self.driver.pump()
+
+    def look(self) -> None:
+        """Take in what came meanwhile, on lanes where input waits for the handler."""
 
     def wake(self) -> None:
         self.driver.wakes.put(self.notify)

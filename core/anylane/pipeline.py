@@ -96,7 +96,7 @@ async def _run_hooks(
                 break
         else:
             await endpoint(ctx)
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001  # the handler's; on_error decides
         # A failure that became a response is a response like any other.
         await on_error(ctx, exc)
     for hook in response_hooks:

@@ -28,7 +28,7 @@ async def run_exchange(exchange: Exchange, server: ServerCore, link: BaseLink) -
     ctx = Context(exchange, link, server.frozen.app)
     try:
         async with link.scope() as scope:
-            exchange.begin(scope.cancel, link.now())
+            exchange.begin(scope.cancel)
             await _answer(ctx, server)
     except BaseException:
         if exchange.websocket is not None:
@@ -48,14 +48,14 @@ async def _answer(ctx: Context, server: ServerCore) -> None:
                 server.log("info", f"refused: {exchange.refused}", None)
                 raise exchange.refused
             await server.frozen(ctx)
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001  # the handler's; on_error decides
             await server.frozen.on_error(ctx, exc)
         if not exchange.started and exchange.interrupt is None:
             await ctx.send()
     except Disconnected as exc:
         if exchange.gone is None and exchange.interrupt is None:
             _fail(ctx, server, exc)
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001  # the handler's; it is logged
         _fail(ctx, server, exc)
 
 

@@ -101,7 +101,7 @@ class ServerCore:
         for hook in reversed(self.frozen.shutdown):
             try:
                 await _maybe(hook())
-            except Exception as exc:
+            except Exception as exc:  # noqa: BLE001  # the hook's; it is logged
                 self.log("error", f"shutdown hook failed: {exc!r}", exc)
 
     def shutdown(self) -> None:

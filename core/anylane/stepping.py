@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from anylane.errors import Cancelled, UsageError
 from anylane.link import BaseLink
@@ -79,7 +79,7 @@ def _awaited(coroutine: Any, yielded: object) -> str:
                 return f"{module.partition('.')[0]}.{code.co_name}"
             name = code.co_name
         found = getattr(found, "cr_await", None) or getattr(found, "gi_yieldfrom", None)
-    return name if isinstance(yielded, type(None)) else f"{name} ({yielded!r})"
+    return name if yielded is None else f"{name} ({yielded!r})"
 
 
 def _message(awaited: str, lane: str) -> str:
@@ -105,7 +105,7 @@ class SteppedScope:
             self.cancelled = True
             self._link.wake()
 
-    async def __aenter__(self) -> SteppedScope:
+    async def __aenter__(self) -> Self:
         self._link.scopes.append(self)
         return self
 
@@ -134,7 +134,7 @@ class Done:
         self._value: Any = None
         try:
             self._value = func()
-        except BaseException as exc:  # kept for result(), as a future would
+        except BaseException as exc:  # noqa: BLE001  # kept for result(), as a future would
             self._error = exc
 
     def done(self) -> bool:

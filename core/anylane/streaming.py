@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from anylane.errors import UsageError
 
@@ -24,7 +24,7 @@ class Stream:
         self._ctx = ctx
         self._length = length
 
-    async def __aenter__(self) -> Stream:
+    async def __aenter__(self) -> Self:
         ctx = self._ctx
         ctx.check()
         status, headers = ctx.response.head()

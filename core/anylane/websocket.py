@@ -79,7 +79,7 @@ class WebSocket:
         if not isinstance(message, str | bytes | bytearray | memoryview):
             raise UsageError(f"a message is str or bytes, not {type(message).__name__}")
         await self._link.flush()
-        self._protocol.send(message if isinstance(message, str | bytes) else bytes(message))
+        self._protocol.send(message if isinstance(message, str) else bytes(message))
         self._link.kick()
 
     async def send_json(self, value: Any) -> None:

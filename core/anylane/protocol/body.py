@@ -103,11 +103,12 @@ class Body:
             stop = len(data) if end < 0 else end + 1
             self._held += data[at:stop]
             at = stop
+            if self._state is _Chunk.DATA_END:
+                self._data_end()
+                continue
             self._check_line_length()
             if end >= 0:
                 self._line()
-            elif self._state is _Chunk.DATA_END:
-                self._check_data_end(bytes(self._held))
         return data[:at], data[at:]
 
     def _check_line_length(self) -> None:
@@ -115,32 +116,32 @@ class Body:
             if len(self._held) > self._limits.header_section:
                 raise Refused(431, f"trailers are over {self._limits.header_section} bytes")
         elif len(self._held) > _CHUNK_LINE_LIMIT:
-            raise Refused(400, "chunk size line is too long", self._held)
+            raise Refused(400, "chunk size line is too long", bytes(self._held))
 
     def _line(self) -> None:
         line = bytes(self._held)
         if not line.endswith(b"\r\n"):
             raise Refused(400, "bare LF in chunked framing", line)
-        match self._state:
-            case _Chunk.SIZE:
-                match = _CHUNK_LINE.fullmatch(line[:-2])
-                if match is None:
-                    raise Refused(400, "malformed chunk size line", line)
-                self._remaining = int(match[1], 16)
-                self._state = _Chunk.DATA if self._remaining else _Chunk.TRAILERS
-            case _Chunk.DATA_END:
-                self._check_data_end(line)
-                self._state = _Chunk.SIZE
-            case _Chunk.TRAILERS:
-                if not (line == b"\r\n" or line.endswith(b"\r\n\r\n")):
-                    return
-                check_trailers(line[:-2], self._limits)
-                self._state = _Chunk.END
+        if self._state is _Chunk.SIZE:
+            match = _CHUNK_LINE.fullmatch(line[:-2])
+            if match is None:
+                raise Refused(400, "malformed chunk size line", line)
+            self._remaining = int(match[1], 16)
+            self._state = _Chunk.DATA if self._remaining else _Chunk.TRAILERS
+        elif line == b"\r\n" or line.endswith(b"\r\n\r\n"):
+            check_trailers(line[:-2], self._limits)
+            self._state = _Chunk.END
+        else:
+            return
         self._held.clear()
 
-    def _check_data_end(self, line: bytes) -> None:
+    def _data_end(self) -> None:
+        line = bytes(self._held)
         if not b"\r\n".startswith(line):
             raise Refused(400, "chunk data is longer than its size said", line)
+        if len(line) == 2:
+            self._state = _Chunk.SIZE
+            self._held.clear()
 
 
 def _parser_after(head: RequestHead, limits: Limits) -> h11.Connection:

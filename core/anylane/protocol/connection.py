@@ -99,7 +99,7 @@ class Connection:
         """Call when `next_deadline()` has come; too early or too often is harmless."""
         for exchange in tuple(self._exchanges):
             exchange.alarms.fire(now)
-        for timer in self.timers.take_due(now):
+        while (timer := self.timers.take_due(now)) is not None:
             match timer:
                 case Timer.WRITE_STALL:
                     self._lose("the client stopped reading")
@@ -112,6 +112,8 @@ class Connection:
 
     def data_unsent(self, size: int, now: float) -> None:
         """Of what `data_to_send()` gave, the kernel has not taken `size` bytes yet."""
+        if self.closing is Closing.ABORT:
+            return
         progress = size < self._unsent
         self._unsent = size
         if size == 0:
@@ -131,7 +133,7 @@ class Connection:
 
     def abort(self) -> None:
         """End everything now: the drain deadline, or an operator who asked twice."""
-        for exchange in tuple(self._exchanges):
+        for exchange in (*self._exchanges, *self._ready):
             exchange.interrupted(Interrupt.SHUTDOWN)
         self._lose("the server shut down")
 
@@ -167,14 +169,19 @@ class Connection:
         return not self.eof and self.closing < Closing.CLOSE and self._protocol.wants_read
 
     @property
+    def unsent(self) -> int:
+        """Bytes of output that the kernel has not taken yet."""
+        return self._unsent + self._out_size
+
+    @property
     def congested(self) -> bool:
         """Outbound is over its mark: writers wait until the transport has caught up."""
-        return self._unsent + self._out_size > self.config.limits.outbound_high
+        return self.unsent > self.config.limits.outbound_high
 
     @property
     def caught_up(self) -> bool:
         """Outbound is at or under its low mark: writers that waited go on."""
-        return self._unsent + self._out_size <= self.config.limits.outbound_low
+        return self.unsent <= self.config.limits.outbound_low
 
     # -- for the protocol inside -----------------------------------------------------------
 
@@ -199,7 +206,8 @@ class Connection:
         if how > self.closing:
             self.closing = how
             if how >= Closing.CLOSE:
-                self.timers.clear(Timer.LINGER)
+                # All that is left to wait for is a peer that takes what was written.
+                self.timers.clear_all(Timer.WRITE_STALL, Timer.DRAIN)
 
     def linger(self, now: float) -> None:
         """Close our side, and go on reading so that a reset cannot destroy the answer."""

@@ -35,7 +35,6 @@ class Interrupt(Enum):
 class Stream(Protocol):
     """What an Exchange needs of the protocol that carries it (HTTP/1.1 today)."""
 
-    def begin(self, now: float) -> None: ...
     def body_wanted(self, now: float) -> None: ...
     def send_informational(self, status: int, headers: Iterable[Header]) -> None: ...
     def send_head(self, status: int, headers: Iterable[Header], length: int | None) -> None: ...
@@ -86,10 +85,9 @@ class Exchange:
 
     # -- called by the driver of handlers ------------------------------------------------
 
-    def begin(self, on_interrupt: Callable[[], None], now: float) -> None:
-        """The handler starts; its deadline runs from here."""
+    def begin(self, on_interrupt: Callable[[], None]) -> None:
+        """The handler starts; from now on it can be interrupted."""
         self.on_interrupt = on_interrupt
-        self._stream.begin(now)
         if self.interrupt is not None:
             on_interrupt()
 
@@ -111,12 +109,12 @@ class Exchange:
             self.buffered -= len(chunk)
             self._stream.body_wanted(now)
             return chunk
+        if self.finished:
+            raise UsageError("the body can no longer be read: the handler has ended")
         if self.body_refused is not None:
             raise self.body_refused
         if self.body_complete:
             return b""
-        if self.finished:
-            raise UsageError("the body can no longer be read: the response is complete")
         self._stream.body_wanted(now)
         return None
 

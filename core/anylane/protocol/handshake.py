@@ -12,6 +12,8 @@ from anylane.protocol.head import RequestHead
 from anylane.protocol.response import Header
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_UPGRADE = (("Upgrade", "websocket"), ("Connection", "upgrade"))
+"""RFC 9110 §7.8: who sends Upgrade lists it in Connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ def read_handshake(head: RequestHead) -> Handshake:
             426,
             "this is a WebSocket; expected Connection: Upgrade and Upgrade: websocket",
             head.get(b"upgrade") or b"",
-            (("Upgrade", "websocket"),),
+            _UPGRADE,
         )
     if head.method != b"GET":
         raise Refused(405, "a WebSocket handshake is a GET", head.method, (("Allow", "GET"),))
@@ -54,7 +56,7 @@ def read_handshake(head: RequestHead) -> Handshake:
             426,
             "only WebSocket version 13 is spoken here",
             b", ".join(versions),
-            (("Sec-WebSocket-Version", "13"), ("Upgrade", "websocket")),
+            (("Sec-WebSocket-Version", "13"), *_UPGRADE),
         )
     keys = [value for name, value in head.headers if name == b"sec-websocket-key"]
     if len(keys) != 1 or not _is_key(keys[0]):

@@ -76,17 +76,17 @@ def check_incomplete(data: bytearray, scanned: int, limits: Limits) -> None:
     if (line_end if line_end >= 0 else len(data)) > limits.target + 128:
         _refuse_long_line(bytes(data[: limits.target + 256]))
     if len(data) > limits.target + 128 + limits.header_section:
-        raise Refused(431, f"header section is over {limits.header_section} bytes")
+        raise _section_too_big(limits)
 
 
 def parse_head(block: bytes, limits: Limits) -> RequestHead:
     """Parse one complete head, blank line included; raises Refused."""
     _check_line_ends(block)
     line, *fields = block[:-4].split(b"\r\n")
+    if len(line) > limits.target + 128:
+        _refuse_long_line(line)
     match = _REQUEST_LINE.fullmatch(line)
     if match is None:
-        if len(line) > limits.target + 128:
-            _refuse_long_line(line)
         raise Refused(400, "malformed request line; expected METHOD target HTTP/1.1", line)
     method, target, major, minor = match.groups()
     if len(target) > limits.target:
@@ -95,6 +95,7 @@ def parse_head(block: bytes, limits: Limits) -> RequestHead:
         # RFC 9110 §15.6.6
         raise Refused(505, "only HTTP/1.0 and HTTP/1.1 are spoken here", line[-8:])
     _check_fields(fields, limits)
+    _check_lengths(fields)
     return _interpret(_authority(block), limits)
 
 
@@ -126,7 +127,19 @@ def _check_fields(lines: list[bytes], limits: Limits) -> None:
                 raise Refused(400, "folded header line (obs-fold)", line)
             raise Refused(400, "malformed header line; expected name: value", line)
     if size > limits.header_section:
-        raise Refused(431, f"header section of {size} bytes; at most {limits.header_section}")
+        raise _section_too_big(limits)
+
+
+def _check_lengths(lines: list[bytes]) -> None:
+    # RFC 9112 §6.3 allows equal repetitions, and h11 folds them into one; we have no peer that
+    # needs them.
+    lengths = [line for line in lines if line[:15].lower() == b"content-length:"]
+    if len(lengths) > 1 or (lengths and b"," in lengths[0]):
+        raise Refused(400, "repeated Content-Length", b", ".join(lengths))
+
+
+def _section_too_big(limits: Limits) -> Refused:
+    return Refused(431, f"header section is over {limits.header_section} bytes")
 
 
 def _authority(block: bytes) -> h11.Request:
@@ -187,13 +200,15 @@ def _check_host(hosts: list[bytes], target: bytes, version: bytes) -> None:
     # RFC 9112 §3.2: 400 for a missing, repeated or invalid Host.
     if len(hosts) > 1:
         raise Refused(400, "more than one Host header", b", ".join(hosts))
+    absolute = _ABSOLUTE.match(target)
+    if absolute is not None and _HOST.fullmatch(absolute[1]) is None:
+        raise Refused(400, "malformed authority in the target", absolute[1])
     if not hosts:
         if version == b"1.1":
             raise Refused(400, "no Host header")
         return
     if _HOST.fullmatch(hosts[0]) is None:
         raise Refused(400, "malformed Host header", hosts[0])
-    absolute = _ABSOLUTE.match(target)
     # RFC 9112 §3.2.2 has the target win. Two names for one request are refused instead: a
     # cache in front may have believed the other one.
     if absolute is not None and absolute[1].lower() != hosts[0].lower():
@@ -228,9 +243,8 @@ def _framing(
         return True, None
     if not lengths:
         return False, None
-    # RFC 9112 §6.3 allows equal repetitions; we have no peer that needs them.
-    if len(lengths) > 1 or _DIGITS.fullmatch(lengths[0]) is None:
-        raise Refused(400, "malformed or repeated Content-Length", b", ".join(lengths))
+    if _DIGITS.fullmatch(lengths[0]) is None:
+        raise Refused(400, "malformed Content-Length", lengths[0])
     length = int(lengths[0])
     if length > limits.body:
         raise Refused(413, f"body of {length} bytes; at most {limits.body}")

@@ -67,6 +67,11 @@ class Http1:
                 return len(self._held) < self._limits.pipeline or self._exchange is None
             case Reading.BODY:
                 return not self._paused
+            case Reading.DISCARD:
+                # Until our answer is out there is no reason to hurry a client that goes on
+                # sending; then what it sends is thrown away (`Limits.linger`).
+                closing = self._conn.closing is not Closing.NO
+                return closing or self._discarded <= self._limits.linger
             case _:
                 return True
 
@@ -81,7 +86,8 @@ class Http1:
                 self._receive_body(data, now)
             case Reading.DISCARD:
                 self._discarded += len(data)
-                if self._discarded > self._limits.linger:
+                lingering = self._conn.closing is Closing.SEND_EOF
+                if lingering and self._discarded > self._limits.linger:
                     self._conn.close(Closing.ABORT)
             case Reading.SWITCHED | Reading.CLOSED:
                 pass
@@ -121,6 +127,8 @@ class Http1:
                 self._refuse(Refused(408, "the request head took too long"), now)
             case Timer.BODY:
                 self._refuse(Refused(408, "the request body took too long"), now)
+            case Timer.KEEP_ALIVE if self._conn.unsent:
+                self._conn.timers.set(Timer.KEEP_ALIVE, now + self._timeouts.keep_alive)
             case Timer.KEEP_ALIVE:
                 self._conn.close(Closing.CLOSE)
             case Timer.HANDLER:
@@ -129,11 +137,17 @@ class Http1:
                 pass
 
     def sent(self, now: float) -> None:
-        """Only WebSocket cares."""
+        # Idle is who has the whole answer; a slow reader is not.
+        if self._conn.timers.is_set(Timer.KEEP_ALIVE):
+            self._conn.timers.set(Timer.KEEP_ALIVE, now + self._timeouts.keep_alive)
 
     def shutdown(self, now: float) -> None:
         self._keep_alive = False
-        if self._exchange is None:
+        if self.reading is Reading.HEAD:
+            # The rest of this head must not meet a closed socket: the reset could destroy the
+            # answer before it.
+            self._close(now)
+        elif self._exchange is None:
             self._conn.close(Closing.CLOSE)
 
     # -- requests ------------------------------------------------------------------------------
@@ -171,7 +185,7 @@ class Http1:
         exchange = self._exchange = Exchange(self, head)
         self._keep_alive = self._keep_alive and head.keep_alive and not self._conn.draining
         self._write(WriteEvent.REQUEST)
-        self._conn.start(exchange)
+        self._offer(exchange, now)
         if not head.has_body:
             self._read(ReadEvent.HEAD_WITHOUT_BODY)
             return
@@ -186,9 +200,15 @@ class Http1:
         elif not self._continue_due:
             self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
 
+    def _offer(self, exchange: Exchange, now: float) -> None:
+        # The deadline runs from here: waiting for a thread or a turn is the client's time too.
+        self._conn.timers.set(Timer.HANDLER, now + self._conn.config.request_timeout)
+        self._conn.start(exchange)
+
     def _receive_body(self, data: bytes, now: float) -> None:
         body, exchange = self._body, self._exchange
-        assert body is not None and exchange is not None
+        assert body is not None
+        assert exchange is not None
         self._continue_due = False
         try:
             chunks, rest = body.feed(data)
@@ -228,11 +248,12 @@ class Http1:
         self._conn.timers.clear(Timer.BODY)
         dropped = self.reading is Reading.DROP
         self._held.clear()
+        self._discarded = 0
         self._read(ReadEvent.REFUSE)
         if self._exchange is None:
             exchange = self._exchange = Exchange(self, None, refused)
             self._write(WriteEvent.REQUEST)
-            self._conn.start(exchange)
+            self._offer(exchange, now)
         elif dropped:
             self._close(now)
         else:
@@ -240,17 +261,14 @@ class Http1:
 
     # -- what the exchange asks ------------------------------------------------------------
 
-    def begin(self, now: float) -> None:
-        if self.writing is Writing.PENDING:
-            self._conn.timers.set(Timer.HANDLER, now + self._conn.config.request_timeout)
-
     def body_wanted(self, now: float) -> None:
         exchange = self._exchange
         if exchange is None or self.reading is not Reading.BODY:
             return
-        if self._continue_due and self.writing is Writing.PENDING:
+        if self._continue_due:
             self._continue_due = False
-            self._conn.send(_CONTINUE)
+            if self.writing is Writing.PENDING:
+                self._conn.send(_CONTINUE)
             self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
         if self._paused and exchange.buffered <= self._limits.inbound_low:
             self._paused = False
@@ -302,17 +320,24 @@ class Http1:
         if exchange is None or exchange.head is None or self.writing is not Writing.PENDING:
             raise UsageError("too late to accept a WebSocket: the exchange was answered already")
         handshake = read_handshake(exchange.head)
+        head = encode_head(101, [*accept_headers(handshake, subprotocol), *headers])
         self._read(ReadEvent.SWITCH)
         self._write(WriteEvent.SWITCH)
         exchange.started = True
-        self._conn.timers.clear(Timer.HANDLER)
-        self._conn.send(encode_head(101, [*accept_headers(handshake, subprotocol), *headers]))
-        websocket = WebSocketProtocol(self._conn, exchange, handshake, subprotocol, now)
-        self._conn.switch(websocket)
+        conn = self._conn
+        conn.timers.clear(Timer.HANDLER)
+        conn.send(head)
+        websocket = WebSocketProtocol(conn, exchange, subprotocol, now)
+        conn.switch(websocket)
+        # What came early is replayed, in order: frames, the end of input, a shutdown.
         early = bytes(self._held)
         self._held.clear()
         if early:
             websocket.receive_data(early, now)
+        if conn.eof:
+            websocket.receive_eof(now)
+        if conn.draining:
+            websocket.shutdown(now)
         return websocket
 
     def finish(self, now: float) -> None:
@@ -339,26 +364,26 @@ class Http1:
                 pass
 
     def _next(self, now: float) -> None:
+        if self._conn.draining:
+            self._close(now)
+            return
         self._exchange = self._writer = None
         self._write(WriteEvent.NEXT_REQUEST)
         self._skipped_crlf = False
         self._scanned = 0
         self._discarded = 0
-        if self._conn.draining:
-            self._conn.close(Closing.CLOSE)
-            return
         self._read(ReadEvent.NEXT_REQUEST)
         self._conn.timers.set(Timer.KEEP_ALIVE, now + self._timeouts.keep_alive)
         if self._held:
             self._parse(now)
-        if self._conn.eof and self._exchange is None:
+        if self._conn.eof:
             self.receive_eof(now)
 
     def _close(self, now: float) -> None:
         """Our side is done; the peer's may not be."""
         self._write(WriteEvent.CLOSE)
+        self._conn.timers.clear(Timer.HEAD)
         self._conn.timers.clear(Timer.BODY)
-        self._conn.timers.clear(Timer.KEEP_ALIVE)
         if self.reading not in (Reading.CLOSED, Reading.DISCARD):
             self._read(ReadEvent.REFUSE)
         self._discarded = 0

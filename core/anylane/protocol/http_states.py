@@ -48,14 +48,12 @@ class ReadEvent(Enum):
 READING: dict[Reading, dict[ReadEvent, Reading]] = {
     Reading.IDLE: {
         ReadEvent.FIRST_BYTE: Reading.HEAD,
-        ReadEvent.REFUSE: Reading.DISCARD,
         ReadEvent.END_OF_INPUT: Reading.CLOSED,
     },
     Reading.HEAD: {
         ReadEvent.HEAD_WITHOUT_BODY: Reading.DONE,
         ReadEvent.HEAD_WITH_BODY: Reading.BODY,
         ReadEvent.REFUSE: Reading.DISCARD,
-        ReadEvent.END_OF_INPUT: Reading.CLOSED,
     },
     Reading.BODY: {
         ReadEvent.BODY_END: Reading.DONE,
@@ -75,14 +73,13 @@ READING: dict[Reading, dict[ReadEvent, Reading]] = {
         ReadEvent.END_OF_INPUT: Reading.CLOSED,
     },
     Reading.DISCARD: {
-        ReadEvent.REFUSE: Reading.DISCARD,
         ReadEvent.END_OF_INPUT: Reading.CLOSED,
     },
     Reading.SWITCHED: {},
     # Requests that came before the end of input are still answered.
     Reading.CLOSED: {
-        ReadEvent.REFUSE: Reading.CLOSED,
         ReadEvent.NEXT_REQUEST: Reading.CLOSED,
+        ReadEvent.SWITCH: Reading.SWITCHED,
         ReadEvent.END_OF_INPUT: Reading.CLOSED,
     },
 }

@@ -42,42 +42,54 @@ class ResponseWriter:
         self, status: int, headers: Iterable[Header], length: int | None, date: bytes
     ) -> bytes:
         """The head. length: of the body, None if not known. Raises UsageError for bad framing."""
+        # RFC 9110 §6.4.1: none of these has a body; HEAD and 304 may tell GET's length (§8.6).
+        bodyless = self._head_request or status in (204, 304)
         lines: list[Header] = [("date", date.decode("ascii"))]
+        options: list[str] = []
         for name, value in headers:
             match name.lower():
                 case "content-length":
-                    length = _declared(value, length)
+                    length = _declared(value, (length or None) if bodyless else length)
                 case "transfer-encoding":
                     raise UsageError(
                         "a response sets Transfer-Encoding; framing is the server's. "
                         "Stream with ctx.stream() where the length is not known."
                     )
                 case "connection":
-                    if "close" in (option.strip().lower() for option in value.split(",")):
-                        self.keep_alive = False
+                    options += (option.strip().lower() for option in value.split(","))
                 case "date":
                     lines[0] = (name, value)
                 case _:
                     lines.append((name, value))
-        # RFC 9110 §6.4.1: none of these has a body; HEAD and 304 may tell GET's length (§8.6).
-        bodyless = self._head_request or status in (204, 304)
+        self.keep_alive = self.keep_alive and "close" not in options
         if length is not None and status != 204 and not (status == 304 and length == 0):
             lines.append(("content-length", str(length)))
         elif length is None and status not in (204, 304) and not self._old:
             lines.append(("transfer-encoding", "chunked"))
-        if bodyless:
-            self.framing = Framing.NONE
-        elif length is not None:
-            self.framing, self._owed = Framing.LENGTH, length
-        elif self._old:
-            self.framing, self.keep_alive = Framing.UNTIL_CLOSE, False
-        else:
-            self.framing = Framing.CHUNKED
-        if not self.keep_alive:
-            lines.append(("connection", "close"))
-        elif self._old:
-            lines.append(("connection", "keep-alive"))
+        self.framing = self._framing(bodyless, length)
+        if self.framing is Framing.UNTIL_CLOSE:
+            self.keep_alive = False
+        self._owed = length or 0
+        connection = self._connection(options)
+        if connection:
+            lines.append(("connection", connection))
         return encode_head(status, lines)
+
+    def _framing(self, bodyless: bool, length: int | None) -> Framing:
+        if bodyless:
+            return Framing.NONE
+        if length is not None:
+            return Framing.LENGTH
+        return Framing.UNTIL_CLOSE if self._old else Framing.CHUNKED
+
+    def _connection(self, options: list[str]) -> str:
+        """The Connection header; whether it persists is ours, other options are kept."""
+        kept = [option for option in options if option not in ("close", "keep-alive", "")]
+        if not self.keep_alive:
+            kept.append("close")
+        elif self._old:
+            kept.append("keep-alive")
+        return ", ".join(kept)
 
     def data(self, data: bytes) -> tuple[bytes, ...]:
         """One piece of the body. Raises UsageError over the declared length; nothing is sent."""
@@ -115,7 +127,7 @@ class ResponseWriter:
 
 
 def _declared(value: str, length: int | None) -> int:
-    if not (value.isascii() and value.isdigit()):
+    if not (value.isascii() and value.isdigit() and len(value) <= 18):
         raise UsageError(f"Content-Length is {value!r}; expected a number of bytes")
     if length is not None and length != int(value):
         raise UsageError(f"Content-Length is {value}, but the body has {length} bytes")

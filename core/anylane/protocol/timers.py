@@ -43,8 +43,12 @@ class Timers:
     def clear(self, timer: Timer) -> None:
         self._at[timer] = NEVER
 
-    def clear_all(self) -> None:
+    def clear_all(self, *kept: Timer) -> None:
+        """Clear every timer but `kept`."""
+        rows = [(timer, self._at[timer]) for timer in kept]
         self._at = [NEVER] * len(Timer)
+        for timer, at in rows:
+            self._at[timer] = at
 
     def is_set(self, timer: Timer) -> bool:
         return self._at[timer] != NEVER
@@ -53,12 +57,16 @@ class Timers:
         """The earliest deadline, or `NEVER`."""
         return min(self._at)
 
-    def take_due(self, now: float) -> list[Timer]:
-        """The timers whose deadline has come, earliest first; they are cleared."""
-        due = sorted((at, timer) for timer, at in zip(Timer, self._at, strict=True) if at <= now)
-        for _, timer in due:
-            self._at[timer] = NEVER
-        return [timer for _, timer in due]
+    def take_due(self, now: float) -> Timer | None:
+        """The timer whose deadline came first, cleared; None if none has come.
+
+        One at a time: what it leads to may clear the others.
+        """
+        at, timer = min(zip(self._at, Timer, strict=True))
+        if at > now:
+            return None
+        self._at[timer] = NEVER
+        return timer
 
 
 class Alarm:

@@ -15,7 +15,6 @@ from wsproto.frame_protocol import CloseReason, Frame, FrameProtocol, Opcode, Pa
 
 from anylane.errors import Disconnected, UsageError
 from anylane.protocol.closing import Closing
-from anylane.protocol.handshake import Handshake
 from anylane.protocol.timers import Timer
 
 if TYPE_CHECKING:
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
     from anylane.protocol.exchange import Exchange
 
 Message = str | bytes
+
+_MESSAGE_COST = 64
+"""Bytes of memory a held message is counted for besides its own: a flood of empty ones is one."""
 
 
 class Phase(Enum):
@@ -81,8 +83,8 @@ class WebSocketProtocol:
     latency: of the last ping that was answered, in seconds.
     """
 
-    __slots__ = ("_buffered", "_close_frame", "_conn", "_exchange", "_frames", "_limits",
-                 "_messages", "_owed_pong", "_owing", "_parts", "_parts_size", "_paused",
+    __slots__ = ("_buffered", "_close_frame", "_conn", "_discarded", "_exchange", "_frames",
+                 "_limits", "_messages", "_owed_pong", "_owing", "_parts", "_parts_size", "_paused",
                  "_pings", "_timeouts", "close_code", "close_reason", "latency", "phase",
                  "subprotocol")  # fmt: skip
 
@@ -90,7 +92,6 @@ class WebSocketProtocol:
         self,
         connection: Connection,
         exchange: Exchange,
-        handshake: Handshake,
         subprotocol: str | None,
         now: float,
     ) -> None:
@@ -99,8 +100,9 @@ class WebSocketProtocol:
         self._limits = connection.config.limits
         self._timeouts = connection.config.timeouts
         self._frames = FrameProtocol(client=False, extensions=[])
-        self._messages: deque[Message] = deque()
+        self._messages: deque[tuple[Message, int]] = deque()
         self._buffered = 0
+        self._discarded = 0
         self._paused = False
         self._parts: list[Message] = []
         self._parts_size = 0
@@ -125,18 +127,32 @@ class WebSocketProtocol:
         return not self._paused
 
     def receive_data(self, data: bytes, now: float) -> None:
-        if self.phase not in (Phase.OPEN, Phase.CLOSING):
+        if not self._listening():
+            self._discard(data)
             return
         self._frames.receive_bytes(data)
         try:
             for frame in self._frames.received_frames():
                 self._receive_frame(frame, now)
-                if self.phase not in (Phase.OPEN, Phase.CLOSING):
+                if not self._listening():
                     return
         except ParseFailed as exc:
-            self._peer_ends(int(exc.code), str(exc), None, now)
+            # The decoder's message counts from where the last piece of input began.
+            invalid = exc.code == CloseReason.INVALID_FRAME_PAYLOAD_DATA
+            reason = "invalid UTF-8" if invalid else str(exc)
+            self._peer_ends(int(exc.code), reason, now, violation=True)
 
-    def receive_eof(self, now: float) -> None:
+    def _listening(self) -> bool:
+        return self.phase in (Phase.OPEN, Phase.CLOSING)
+
+    def _discard(self, data: bytes) -> None:
+        self._discarded += len(data)
+        if self._discarded > self._limits.linger:
+            self._conn.close(Closing.ABORT)
+
+    def receive_eof(self, now: float) -> None:  # noqa: ARG002  # as InnerProtocol
+        if self.phase is Phase.ENDING:
+            return  # It has said goodbye; what it asked before that is still answered.
         self.connection_lost(Disconnected(1006, "the connection ended without a close frame"))
         self._conn.close(Closing.CLOSE)
 
@@ -159,7 +175,7 @@ class WebSocketProtocol:
             case _:
                 pass
 
-    def sent(self, now: float) -> None:
+    def sent(self, now: float) -> None:  # noqa: ARG002  # as InnerProtocol
         if self._owed_pong is not None and not self._conn.congested:
             payload, self._owed_pong = self._owed_pong, None
             self._pong(payload)
@@ -173,8 +189,8 @@ class WebSocketProtocol:
         """The next message, None when there is none yet; raises Disconnected at the end."""
         if self._messages:
             self._owing = True
-            message = self._messages.popleft()
-            self._buffered -= len(message)
+            message, cost = self._messages.popleft()
+            self._buffered -= cost
             if self._paused and self._buffered <= self._limits.inbound_low:
                 self._paused = False
                 if self._pings:
@@ -201,7 +217,7 @@ class WebSocketProtocol:
             self._pings[payload] = ping
             self._conn.send(bytes(self._frames.ping(payload)))
             self._conn.timers.clear(Timer.PING)
-            if not self._paused:
+            if not self._paused and not self._conn.timers.is_set(Timer.PONG):
                 self._conn.timers.set(Timer.PONG, now + self._timeouts.pong)
         return ping
 
@@ -214,13 +230,13 @@ class WebSocketProtocol:
             self._move(PhaseEvent.WE_CLOSE)
             self._send_close(code, reason)
             self._stop_pings()
+            self._paused = False  # Its close frame may be behind what made us pause.
             self._conn.timers.set(Timer.CLOSE, now + self._timeouts.close)
 
     def finish(self, now: float) -> None:
         """The handler has ended: nobody will receive any more."""
         self._messages.clear()
         self._buffered = 0
-        self._paused = False
         self.close(1000, "", now)
 
     # -- frames ----------------------------------------------------------------------------------
@@ -229,13 +245,14 @@ class WebSocketProtocol:
         match frame.opcode:
             case Opcode.PING:
                 if self.phase is Phase.OPEN:
-                    self._pong(bytes(frame.payload))  # type: ignore[arg-type]
+                    self._pong(_payload(frame))
             case Opcode.PONG:
-                self._receive_pong(bytes(frame.payload), now)  # type: ignore[arg-type]
+                self._receive_pong(_payload(frame), now)
             case Opcode.CLOSE:
+                assert isinstance(frame.payload, tuple)
                 code, reason = frame.payload
-                self._peer_ends(int(code), reason or "", int(code), now)  # type: ignore[arg-type, call-overload]
-            case _ if self.phase is Phase.OPEN and not self._exchange.finished:
+                self._peer_ends(int(code), reason or "", now, violation=False)
+            case _ if self.phase is Phase.OPEN:
                 self._receive_data_frame(frame, now)
             case _:
                 pass  # RFC 6455 §5.5.1: after our close frame, data is of no use to anybody.
@@ -246,7 +263,7 @@ class WebSocketProtocol:
         self._parts_size += len(part) if isinstance(part, bytes) else len(part.encode())
         if self._parts_size > self._limits.message:
             reason = f"message is over {self._limits.message} bytes"
-            self._peer_ends(CloseReason.MESSAGE_TOO_BIG, reason, None, now)
+            self._peer_ends(int(CloseReason.MESSAGE_TOO_BIG), reason, now, violation=True)
             return
         if part:
             self._parts.append(part)
@@ -254,10 +271,11 @@ class WebSocketProtocol:
             return
         text = frame.opcode is Opcode.TEXT
         message = "".join(self._parts) if text else b"".join(self._parts)  # type: ignore[arg-type]
+        cost = self._parts_size + _MESSAGE_COST
         self._parts.clear()
         self._parts_size = 0
-        self._messages.append(message)
-        self._buffered += len(message)
+        self._messages.append((message, cost))
+        self._buffered += cost
         if self._buffered > self._limits.inbound_high and not self._paused:
             self._paused = True
             # While we do not read, a pong that came in time would wait in the kernel.
@@ -280,23 +298,26 @@ class WebSocketProtocol:
             ping.latency = self.latency = now - ping.sent_at
             if key == payload:
                 break
-        if not self._pings:
-            self._conn.timers.clear(Timer.PONG)
-            self._conn.timers.set(Timer.PING, now + self._timeouts.ping)
+        timers = self._conn.timers
+        timers.clear(Timer.PONG)
+        oldest = next(iter(self._pings.values()), None)
+        if oldest is None:
+            timers.set(Timer.PING, now + self._timeouts.ping)
+        elif not self._paused:
+            timers.set(Timer.PONG, max(now, oldest.sent_at + self._timeouts.pong))
 
     # -- the end ---------------------------------------------------------------------------------
 
-    def _peer_ends(self, code: int, reason: str, echo: int | None, now: float) -> None:
-        """A close frame (`echo` is its code), or a violation (`echo` is None)."""
+    def _peer_ends(self, code: int, reason: str, now: float, *, violation: bool) -> None:
+        """A close frame, which is echoed, or a violation, which is named."""
         self.close_code, self.close_reason = code, reason
-        self._close_frame = (code if echo is None else echo, reason if echo is None else "")
+        self._close_frame = (code, reason if violation else "")
         self._stop_pings()
-        if self.phase is Phase.CLOSING:
+        self._move(PhaseEvent.PEER_ENDS)
+        if self.phase is Phase.CLOSED:
             self._closed()
             self._conn.linger(now)
-            return
-        self._move(PhaseEvent.PEER_ENDS)
-        if self._messages or self._owing:
+        elif self._messages or self._owing:
             # Whoever sent a question and then a close still gets its answer; not for ever.
             self._conn.timers.set(Timer.CLOSE, now + self._timeouts.close)
         else:
@@ -325,6 +346,8 @@ class WebSocketProtocol:
         self._move(PhaseEvent.LOST)
         self._stop_pings()
         self._conn.timers.clear(Timer.CLOSE)
+        self._parts.clear()
+        self._paused = False
         self._exchange.lose(Disconnected(self.close_code, self.close_reason))
 
     def _stop_pings(self) -> None:
@@ -333,10 +356,16 @@ class WebSocketProtocol:
         self._conn.timers.clear(Timer.PONG)
 
 
+def _payload(frame: Frame) -> bytes:
+    """Of a control frame."""
+    assert isinstance(frame.payload, bytes)
+    return frame.payload
+
+
 def check_close_code(code: int) -> None:
     """Raise UsageError for a code that must not be sent (RFC 6455 §7.4)."""
-    reserved = code in (1004, 1005, 1006, 1015)
-    if not isinstance(code, int) or reserved or not (1000 <= code <= 1014 or 3000 <= code <= 4999):
+    known = code in range(1000, 1015) or code in range(3000, 5000)
+    if not known or code in (1004, 1005, 1006):
         raise UsageError(
             f"close code is {code!r}; expected 1000 to 1014 without 1004 to 1006, or 3000 to 4999"
         )

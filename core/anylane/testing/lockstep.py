@@ -117,17 +117,18 @@ class World:
 class LockstepDriver(Driver):
     """The transport: two byte queues and what the test did to them."""
 
-    __slots__ = ("_deadline", "closed", "eof_sent", "inbox", "sent", "stalled", "unsent_data",
-                 "world")  # fmt: skip
+    __slots__ = ("_deadline", "closed", "eof_sent", "inbox", "reset", "sent", "stalled",
+                 "unsent_data", "world")  # fmt: skip
 
     def __init__(self, world: World, peer: Any, local: Any) -> None:
         self.world = world
-        self.inbox: deque[bytes | None | BaseException] = deque()
+        self.inbox: deque[bytes | BaseException | None] = deque()
         self.sent: list[bytes] = []
         self.unsent_data: list[bytes] = []
         self.stalled = False
         self.eof_sent = False
         self.closed = False
+        self.reset = False
         self._deadline: Deadline | None = None
         super().__init__(world.server, peer=peer, local=local)
         world.drivers.append(self)
@@ -187,6 +188,7 @@ class LockstepDriver(Driver):
 
     def close(self, how: Closing) -> None:
         if how is Closing.ABORT:
+            self.reset = True
             self.unsent_data.clear()
 
 
@@ -324,6 +326,11 @@ class Lockstep:
         """The client has seen the end of our side."""
         self.world.run()
         return self._driver.eof_sent or self._driver.closed or self._driver.lost
+
+    @property
+    def reset_sent(self) -> bool:
+        """We ended the connection with a reset."""
+        return self._driver.reset
 
     @property
     def closed(self) -> bool:

@@ -1,0 +1,357 @@
+"""What the lanes share that wait until a socket is ready: everything but the waiting itself.
+
+One reader task for each connection, a writer task while the kernel does not take what was
+written, one task for all deadlines, one native task for each exchange. A loop supplies the few
+primitives of `Lane`. Nothing here imports a loop.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import socket
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+from anylane.deadlines import Deadline, Deadlines
+from anylane.driver import Driver
+from anylane.link import BaseLink, Handle, Scope
+from anylane.protocol import Closing, Exchange
+from anylane.protocol.timers import NEVER
+from anylane.server import ServerCore
+from anylane.wake_queue import WakeQueue
+from anylane_backends._pool import Pool
+from anylane_backends._sockets import Outbox, accept, half_close, read, reset
+
+_EXHAUSTED_PAUSE = 0.2
+"""Seconds until accepting is tried again; a connection that closes ends the pause."""
+
+
+class Event(Protocol):
+    """Set once, from the loop's thread, without waiting."""
+
+    def set(self) -> object: ...
+    async def wait(self) -> object: ...
+
+
+class Lane(ABC):
+    """One server on one running loop. Made inside it."""
+
+    def __init__(self, server: ServerCore) -> None:
+        self.server = server
+        self.pool = Pool(server.config)
+        self.context = contextvars.copy_context()
+        self._deadlines = Deadlines()
+        self._next_ring = NEVER
+        self._earlier = self.event()
+        self._changed = self.event()
+        # A byte on a socket wakes any loop, from any thread and from signal handlers, and stays
+        # there until it is read.
+        self._bell, self._ear = socket.socketpair()
+        self._bell.setblocking(False)
+        self._ear.setblocking(False)
+        server.attach(WakeQueue(self._ring), self._on_changed)
+
+    # -- primitives: the loop's --------------------------------------------------------------
+
+    @abstractmethod
+    def event(self) -> Event: ...
+
+    @abstractmethod
+    async def checkpoint(self) -> None:
+        """Others get their turn; a cancellation arrives here."""
+
+    @abstractmethod
+    async def readable(self, sock: socket.socket) -> None:
+        """Returns when there is something to read, or `release` was called."""
+
+    @abstractmethod
+    async def writable(self, sock: socket.socket) -> None:
+        """Returns when there is room to write, or `release` was called."""
+
+    @abstractmethod
+    def release(self, sock: socket.socket) -> None:
+        """End all waiting for this socket: it is to be closed."""
+
+    @abstractmethod
+    async def within(self, event: Event, seconds: float | None) -> None:
+        """Wait for the event, at most so long; gives others their turn in any case."""
+
+    @abstractmethod
+    def start(self, func: Callable[..., Awaitable[None]], *args: Any) -> None:
+        """A native task, in a fresh copy of `context`; never runs it at once."""
+
+    @abstractmethod
+    def tasks(self) -> AbstractAsyncContextManager[None]:
+        """Where `start` works. Leaving cancels what still runs, and waits for its end."""
+
+    @abstractmethod
+    def scope(self) -> Scope: ...
+
+    async def to_the_end(self, func: Callable[[], Awaitable[None]]) -> None:
+        """Await it, even if the lane was cancelled."""
+        await func()
+
+    # -- serving -----------------------------------------------------------------------------
+
+    async def serve(self) -> None:
+        try:
+            await self.server.startup()
+            try:
+                async with self.tasks():
+                    await self._serve()
+            finally:
+                await self.to_the_end(self.server.cleanup)
+        finally:
+            self.pool.close()
+            self._bell.close()
+            self._ear.close()
+
+    async def _serve(self) -> None:
+        server = self.server
+        self.start(self._ring_deadlines)
+        self.start(self._answer_bell)
+        for listener in server.listeners:
+            self.start(self._accept, listener)
+        server.ready()
+        try:
+            while not server.draining:
+                await self._changed.wait()
+            for listener in server.listeners:
+                self.release(listener)
+            while not server.over:
+                await self._changed.wait()
+        finally:
+            server.abort()  # Nothing is left of it after a drain; all, if we were cancelled.
+
+    async def _accept(self, listener: socket.socket) -> None:
+        server = self.server
+        while not server.draining:
+            if not server.accepting:
+                await self._changed.wait()
+                continue
+            await self.readable(listener)
+            try:
+                self._accept_waiting(listener)
+            except OSError:
+                await self.within(self._changed, _EXHAUSTED_PAUSE)
+
+    def _accept_waiting(self, listener: socket.socket) -> None:
+        server = self.server
+        while server.accepting and (accepted := accept(listener, server.config)):
+            ReadinessDriver(self, *accepted)
+
+    def _on_changed(self) -> None:
+        changed, self._changed = self._changed, self.event()
+        changed.set()
+
+    # -- deadlines and wake-ups --------------------------------------------------------------
+
+    def arm(self, at: float, call: Callable[[], None]) -> Deadline:
+        """Call it then; `cancel` what is returned when it is not needed any more."""
+        if at < self._next_ring:
+            self._next_ring = at
+            self._earlier.set()
+        return self._deadlines.arm(at, call)
+
+    async def _ring_deadlines(self) -> None:
+        while True:
+            at = self._deadlines.next()
+            self._next_ring = NEVER if at is None else at
+            self._earlier = self.event()
+            await self.within(self._earlier, None if at is None else max(0, at - time.monotonic()))
+            self._attempt(lambda: self._deadlines.fire(time.monotonic()))
+
+    def _ring(self) -> None:
+        try:
+            self._bell.send(b"\0")
+        except OSError:  # Full: it is ringing. Closed: there is nobody left to wake.
+            pass
+
+    async def _answer_bell(self) -> None:
+        while True:
+            await self.readable(self._ear)
+            read(self._ear)
+            self._attempt(self.server.wakes.run)
+
+    def _attempt(self, func: Callable[[], None]) -> None:
+        # All connections depend on the tasks that call this: a bug met in one must not end them.
+        try:
+            func()
+        except Exception as exc:  # noqa: BLE001
+            self.server.log("error", f"the {self.server.lane} lane failed: {exc!r}", exc)
+
+
+class ReadinessLink(BaseLink):
+    """One event for all waiters; the latch outlives waiters that were cancelled."""
+
+    __slots__ = ("_latched", "_news", "lane")
+
+    def __init__(self, driver: ReadinessDriver, exchange: Exchange) -> None:
+        super().__init__(driver, exchange)
+        self.lane = driver.lane
+        self._latched = False
+        self._news: Event | None = None
+
+    async def park(self) -> None:
+        if self._latched:
+            await self.lane.checkpoint()
+        else:
+            if self._news is None:
+                self._news = self.lane.event()
+            await self._news.wait()
+        self._latched = False
+
+    def notify(self) -> None:
+        self._latched = True
+        if self._news is not None:
+            news, self._news = self._news, None
+            news.set()
+
+    def scope(self) -> Scope:
+        return self.lane.scope()
+
+    def submit(self, func: Callable[[], Any]) -> Handle:
+        return self.lane.pool.submit(func, self.wake)
+
+
+class ReadinessDriver(Driver):
+    """A socket, an outbox, a reader, and at times a writer."""
+
+    __slots__ = ("_deadline", "_outbox", "_parked", "_resumed", "_sending", "_sock", "lane")
+
+    def __init__(self, lane: Lane, sock: socket.socket, peer: Any) -> None:
+        self.lane = lane
+        self._sock = sock
+        self._outbox = Outbox()
+        self._sending = False
+        self._parked = False
+        self._resumed = lane.event()
+        self._deadline: Deadline | None = None
+        super().__init__(lane.server, peer=peer, local=sock.getsockname())
+        lane.start(self._guard, self._receive_all)
+        self.pump()
+
+    # -- verbs
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def write(self, chunks: list[bytes]) -> None:
+        try:
+            self._outbox.write(self._sock, chunks)
+        except OSError as exc:
+            self._end(exc)
+            return
+        if self._outbox.size and not self._sending:
+            self._sending = True
+            self.lane.start(self._guard, self._send_rest)
+
+    def unsent(self) -> int:
+        return self._outbox.size
+
+    def start(self, exchange: Exchange) -> None:
+        link = ReadinessLink(self, exchange)
+        self.started(link)
+        self.lane.start(self._guard, self._run, link)
+
+    def arm(self, deadline: float) -> None:
+        self._disarm()
+        self._deadline = self.lane.arm(deadline, self.timeout)
+
+    def set_reading(self, on: bool) -> None:
+        self._parked = not on
+        if on:
+            self._resumed.set()
+        else:
+            self._resumed = self.lane.event()
+
+    def close(self, how: Closing) -> None:
+        if how is Closing.ABORT:
+            self._end(None, reset)
+        elif not self._outbox.size:
+            self._finish(how)
+
+    # -- tasks
+
+    async def _receive_all(self) -> None:
+        while not self.lost:
+            if self._parked:
+                await self._resumed.wait()
+            else:
+                # Waits first, although something may be there already: so each read gives
+                # others their turn, and none is in vain.
+                await self.lane.readable(self._sock)
+                self._receive_some()
+
+    def _receive_some(self) -> None:
+        if self.lost or self._parked:
+            return
+        data = read(self._sock)
+        if data:
+            self.receive(data)
+        elif data is not None:
+            self.receive_eof()
+
+    async def _send_rest(self) -> None:
+        while self._outbox.size:
+            await self.lane.writable(self._sock)
+            if self.lost:
+                return
+            self._outbox.send(self._sock)
+            self.writable()
+        self._sending = False
+        self._finish(self.connection.closing)
+
+    async def _run(self, link: ReadinessLink) -> None:
+        try:
+            await self.server.run_exchange(link.exchange, link)
+        finally:
+            self.finished(link)
+            self._disarm_when_over()
+
+    async def _guard(self, func: Callable[..., Awaitable[None]], *args: Any) -> None:
+        """A task of this connection: what it raises ends the connection, not the server."""
+        try:
+            await func(*args)
+        except OSError as exc:
+            self._end(exc)
+        except Exception as exc:  # noqa: BLE001
+            self.server.log("error", f"a connection failed: {exc!r}", exc)
+            self._end(exc, reset)
+
+    # -- the end
+
+    def _finish(self, how: Closing) -> None:
+        """Everything was written: close as far as the core wants it."""
+        if how is Closing.SEND_EOF:
+            half_close(self._sock)
+        elif how is Closing.CLOSE:
+            self._end(None)
+
+    def _end(
+        self,
+        exc: BaseException | None,
+        close: Callable[[socket.socket], None] = socket.socket.close,
+    ) -> None:
+        if self.lost:
+            return
+        # First the waiting, then the descriptor: its number may be another socket's at once.
+        self.lane.release(self._sock)
+        close(self._sock)
+        self._outbox.clear()
+        self._resumed.set()
+        self.lose(exc)
+        self._disarm_when_over()
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _disarm_when_over(self) -> None:
+        # A handler may outlive its connection, and so may its alarms.
+        if self.lost and not self._links:
+            self._disarm()

@@ -1,0 +1,126 @@
+"""The anyio lane, on asyncio, and the trio lane, which is the same on anyio's trio."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+import anyio.lowlevel
+
+from anylane.server import ServerCore
+from anylane_backends._readiness import Event, Lane
+
+
+class AnyioScope:
+    """A CancelScope; cancelling it after its block was left does nothing."""
+
+    __slots__ = ("_lane", "_scope", "caught")
+
+    def __init__(self, lane: AnyioLane) -> None:
+        self._lane = lane
+        self._scope = anyio.CancelScope()
+        self.caught = False
+
+    def cancel(self) -> None:
+        self._lane.server.wakes.put(self._scope.cancel)
+
+    async def __aenter__(self) -> Self:
+        self._scope.__enter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        swallowed = bool(self._scope.__exit__(kind, exc, traceback))
+        self.caught = self._scope.cancelled_caught
+        return swallowed
+
+
+class AnyioLane(Lane):
+    def __init__(self, server: ServerCore) -> None:
+        super().__init__(server)
+        self._cancelled = anyio.get_cancelled_exc_class()
+
+    def event(self) -> Event:
+        return anyio.Event()
+
+    async def checkpoint(self) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    async def readable(self, sock: socket.socket) -> None:
+        try:
+            await anyio.wait_readable(sock)
+        except anyio.ClosedResourceError:
+            pass
+
+    async def writable(self, sock: socket.socket) -> None:
+        try:
+            await anyio.wait_writable(sock)
+        except anyio.ClosedResourceError:
+            pass
+
+    def release(self, sock: socket.socket) -> None:
+        anyio.notify_closing(sock)
+
+    async def within(self, event: Event, seconds: float | None) -> None:
+        with anyio.move_on_after(seconds):
+            await event.wait()
+
+    @asynccontextmanager
+    async def tasks(self) -> AsyncGenerator[None]:
+        async with anyio.create_task_group() as self._group:
+            try:
+                yield
+            finally:
+                self._group.cancel_scope.cancel()
+
+    def start(self, func: Callable[..., Awaitable[None]], *args: Any) -> None:
+        # From here, and not from the context of the handler that may be the caller.
+        self.context.copy().run(self._group.start_soon, self._run, func, args)
+
+    async def _run(self, func: Callable[..., Awaitable[None]], args: tuple[Any, ...]) -> None:
+        try:
+            await func(*args)
+        except self._cancelled:
+            # A handler that cancels its own asyncio task must not cancel the group with it.
+            pass
+
+    def scope(self) -> AnyioScope:
+        return AnyioScope(self)
+
+    async def to_the_end(self, func: Callable[[], Awaitable[None]]) -> None:
+        with anyio.CancelScope(shield=True):
+            await func()
+
+
+class AnyioBackend:
+    """anyio on asyncio."""
+
+    name = "anyio"
+    concurrent_input = True
+    native_cancel = True
+
+    def run(self, server: ServerCore) -> None:
+        anyio.run(self.serve, server, backend="asyncio")
+
+    async def serve(self, server: ServerCore) -> None:
+        await AnyioLane(server).serve()
+
+
+class TrioBackend(AnyioBackend):
+    """anyio on trio."""
+
+    name = "trio"
+
+    def check(self) -> None:
+        import trio  # noqa: F401
+
+    def run(self, server: ServerCore) -> None:
+        anyio.run(self.serve, server, backend="trio")

@@ -1,0 +1,203 @@
+"""The curio lane.
+
+curio has no callbacks: only tasks may ask its kernel for something, by traps. The core's verbs are
+plain functions, so the few that must act at once call the kernel's own trap functions, which do
+not suspend (`Kernel._traps`, the same in curio 1.6 and in curio-compat).
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from types import SimpleNamespace, TracebackType
+from typing import Any, Self
+
+import curio
+from curio.sched import SchedBarrier
+from curio.task import ContextTask
+from curio.traps import (
+    _get_current,
+    _get_kernel,
+    _read_wait,
+    _set_timeout,
+    _sleep,
+    _spawn,
+    _unset_timeout,
+    _write_wait,
+)
+
+from anylane.server import ServerCore
+from anylane_backends._readiness import Event, Lane
+
+
+class CurioEvent:
+    """`curio.Event.set` must be awaited; this one need not be."""
+
+    __slots__ = ("_is_set", "_lane", "_waiting")
+
+    def __init__(self, lane: CurioLane) -> None:
+        self._lane = lane
+        self._is_set = False
+        self._waiting = SchedBarrier()
+
+    def set(self) -> None:
+        self._is_set = True
+        self._lane.wake(self._waiting, len(self._waiting))
+
+    async def wait(self) -> None:
+        if not self._is_set:
+            await self._waiting.suspend("EVENT_WAIT")
+
+
+class CurioScope:
+    """Raises its own TaskCancelled, and knows it again."""
+
+    __slots__ = ("_error", "_lane", "_open", "_task", "caught")
+
+    def __init__(self, lane: CurioLane) -> None:
+        self._lane = lane
+        self._error = curio.TaskCancelled("cancelled by its scope")
+        self._open = True
+        self.caught = False
+
+    def cancel(self) -> None:
+        self._lane.server.wakes.put(self._deliver)
+
+    def _deliver(self) -> None:
+        if not self._open or self._error.__traceback__ is not None:
+            return  # Left, or raised.
+        task = self._task
+        if task.allow_cancel and task.cancel_func:
+            self._lane.interrupt(task, self._error)
+            return
+        # It runs, or shields itself: the kernel raises this at the next chance, unless one of its
+        # time-outs takes the only place there is for it.
+        if task.cancel_pending is None:
+            task.cancel_pending = self._error
+        self._lane.arm(time.monotonic() + _REDELIVER, self._deliver)
+
+    async def __aenter__(self) -> Self:
+        self._task = await _get_current()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        self._open = False
+        if self._task.cancel_pending is self._error:
+            self._task.cancel_pending = None
+        self.caught = exc is self._error
+        return self.caught
+
+
+_REDELIVER = 0.01
+"""Seconds after which a cancellation that could not be raised at once is looked at again."""
+
+
+class CurioLane(Lane):
+    def __init__(self, server: ServerCore, kernel: Any) -> None:
+        self.wake = kernel._traps["trap_sched_wake"]
+        self._selector = kernel._selector
+        self._running: set[Any] = set()
+        self._births: deque[tuple[Callable[..., Awaitable[None]], tuple[Any, ...]]] = deque()
+        self._birth = self.event()
+        super().__init__(server)
+
+    def event(self) -> Event:
+        return CurioEvent(self)
+
+    async def checkpoint(self) -> None:
+        await _sleep(0)
+
+    # By number: for a socket object the kernel stays registered after a wait, and would take the
+    # next connection with the same number for this one.
+
+    async def readable(self, sock: socket.socket) -> None:
+        await _read_wait(sock.fileno())
+
+    async def writable(self, sock: socket.socket) -> None:
+        await _write_wait(sock.fileno())
+
+    def release(self, sock: socket.socket) -> None:
+        try:
+            waiting = self._selector.get_key(sock.fileno()).data
+        except KeyError:
+            return
+        for task in waiting:
+            if task is not None:
+                self.interrupt(task)
+
+    async def within(self, event: Event, seconds: float | None) -> None:
+        # Not `ignore_after`: it warns when the event and the time come together.
+        before = await _set_timeout(None if seconds is None else time.monotonic() + seconds)
+        try:
+            await event.wait()
+        except curio.TaskTimeout:
+            pass
+        finally:
+            await _unset_timeout(before)
+
+    def start(self, func: Callable[..., Awaitable[None]], *args: Any) -> None:
+        self._births.append((func, args))
+        self._birth.set()
+
+    async def _bear(self) -> None:
+        # A task of its own, because a child gets a copy of its parent's context.
+        while True:
+            while self._births:
+                self._adopt(await _spawn(self._run(*self._births.popleft())))
+            self._birth = self.event()
+            await self._birth.wait()
+
+    def _adopt(self, task: Any) -> None:
+        task.daemon = True  # Nobody joins it.
+        self._running.add(task)
+
+    async def _run(self, func: Callable[..., Awaitable[None]], args: tuple[Any, ...]) -> None:
+        try:
+            await func(*args)
+        finally:
+            self._running.discard(await _get_current())
+
+    @asynccontextmanager
+    async def tasks(self) -> AsyncGenerator[None]:
+        self._adopt(await _spawn(self._bear()))
+        try:
+            yield
+        finally:
+            for task in tuple(self._running):
+                await task.cancel()
+
+    def scope(self) -> CurioScope:
+        return CurioScope(self)
+
+    def interrupt(self, task: Any, error: BaseException | None = None) -> None:
+        """End what a blocked task waits for, as the kernel does it for a time-out.
+
+        `Task.cancel` is not for this: it works once in the life of a task, and takes the time-outs
+        around it away.
+        """
+        task.cancel_func()
+        task._trap_result = error
+        self.wake(SimpleNamespace(_kernel_wake=lambda count: [task]), 1)
+
+
+class CurioBackend:
+    """curio 1.6, or curio-compat."""
+
+    name = "curio"
+    concurrent_input = True
+    native_cancel = True
+
+    def run(self, server: ServerCore) -> None:
+        curio.run(self.serve, server, taskcls=ContextTask)
+
+    async def serve(self, server: ServerCore) -> None:
+        """In a kernel with `taskcls=ContextTask`, else all tasks share one context."""
+        await CurioLane(server, await _get_kernel()).serve()

@@ -1,0 +1,31 @@
+"""`anylane-conformance --backend NAME`: the suite against one backend, several, or all."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import pytest
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """What is not known here goes to pytest: `-k websocket`, `-x` ..."""
+    parser = argparse.ArgumentParser(prog="anylane-conformance", description=__doc__)
+    parser.add_argument(
+        "--backend",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name, package.module:Class, or all; repeatable. Without it: in memory only",
+    )
+    parser.add_argument("--report", metavar="FILE", help="Markdown, or JSON for FILE.json")
+    known, rest = parser.parse_known_args(arguments)
+    command = ["--pyargs", "anylane_conformance", "-p", "no:cacheprovider"]
+    command += [f"--anylane-backend={name}" for name in known.backend]
+    if known.report:
+        command.append(f"--anylane-report={known.report}")
+    return int(pytest.main([*command, *rest]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

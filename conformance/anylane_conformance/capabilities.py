@@ -1,0 +1,38 @@
+"""The one table of differences between lanes. Everything that is not here is the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """A difference and its reason.
+
+    fails_fast: a case that needs it is run where it is missing, and must fail: a difference that
+        is gone has to be noticed. Otherwise running it would only wait.
+    """
+
+    reason: str
+    fails_fast: bool = True
+
+
+ROWS: dict[str, Row] = {
+    "native_cancel": Row(
+        "handlers may await the event loop's own library and are cancelled natively. Not on "
+        "threads and in memory: no loop is running there"
+    ),
+    "foreign_refused": Row(
+        "a handler that awaits an event loop's library gets a 500 that names it. Where a loop "
+        "is running, such an await simply works"
+    ),
+    "concurrent_input": Row(
+        "input is seen while a handler is busy. Not on threads: a handler that blocks owns its "
+        "connection's thread until it next uses ctx"
+    ),
+    "parallel_blocking": Row(
+        "`def` handlers run beside everything else. Not in memory: they run inline there",
+        fails_fast=False,
+    ),
+    "virtual_time": Row("time moves only when the test says so. In memory only", fails_fast=False),
+}

@@ -1,0 +1,60 @@
+"""The cases: each one conversation. A case is a function of a `Talk`; its docstring is the rule."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from anylane_conformance.lanes import Talk
+
+Script = Callable[["Talk"], None]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One conversation and where it can be held.
+
+    chapter: the row of the summary table. needs: capabilities of the lane. cuts: whether it is
+    repeated in memory with its bytes cut at every offset. compare: whether transcripts are.
+    """
+
+    name: str
+    chapter: str
+    script: Script
+    needs: frozenset[str] = frozenset()
+    cuts: bool = True
+    compare: bool = True
+    request_timeout: float = 30.0
+    limits: dict[str, Any] = field(default_factory=dict)
+    timeouts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def rule(self) -> str:
+        return (self.script.__doc__ or "").strip()
+
+
+CASES: dict[str, Case] = {}
+
+
+def case(chapter: str, *needs: str, **options: Any) -> Callable[[Script], Script]:
+    """Register a case."""
+
+    def register(script: Script) -> Script:
+        name = script.__name__
+        if name in CASES:
+            raise ValueError(f"two cases are called {name!r}")
+        CASES[name] = Case(name, chapter, script, frozenset(needs), **options)
+        return script
+
+    return register
+
+
+def load() -> dict[str, Case]:
+    """All cases, chapter after chapter."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+    return dict(sorted(CASES.items(), key=lambda item: item[1].chapter))

@@ -1,0 +1,78 @@
+"""Native cancellation: whole frames in order, or the end."""
+
+from __future__ import annotations
+
+from anylane_conformance.cases import case
+from anylane_conformance.contract import BLOB, CHUNK
+from anylane_conformance.lanes import Talk
+
+CHAPTER = "6 cancellation"
+
+
+@case(CHAPTER, cuts=False)
+def cancelled_send_leaves_whole_frames(talk: Talk) -> None:
+    """A cancel in the middle of 20 MB cuts no frame: it is there whole, and so is what follows."""
+    ws = talk.connect(receive_buffer=65536).websocket("/large-message")
+    ws.peer.hold()
+    ws.send("go")
+    helper = talk.helper()
+    assert helper.ask("/notes").body == b"sending"
+    assert helper.ask("/cancel").body == b"cancelled"
+    ws.peer.release()
+    assert ws.receive() == b"y" * BLOB
+    sent = 0
+    while (message := ws.receive()) == CHUNK:
+        sent += 1
+    assert message == f"cancelled: True, whole messages: {sent}"
+    assert ws.closed() == (1000, "")
+
+
+@case(CHAPTER, cuts=False)
+def cancelled_write_leaves_whole_chunks(talk: Talk) -> None:
+    """The same for a streamed response: the chunk framing stays right."""
+    peer = talk.connect(receive_buffer=65536)
+    peer.hold()
+    peer.get("/large-cancelled")
+    helper = talk.helper()
+    assert helper.ask("/notes").body == b"sending"
+    assert helper.ask("/cancel").body == b"cancelled"
+    peer.release()
+    body = peer.answer().body
+    assert body[:BLOB] == b"z" * BLOB
+    assert body[BLOB:] == b"cancelled: True"
+    assert peer.ask("/").status == 200
+
+
+@case(CHAPTER)
+def cancel_at_every_await(talk: Talk) -> None:
+    """Wherever a conversation is cancelled, what comes after is consistent."""
+    helper = talk.helper()
+    for step in range(4):
+        ws = talk.connect().websocket("/cancellable")
+        # Each step leaves the handler in another of its awaits.
+        if step >= 1:
+            ws.send("hello")
+            assert ws.receive() == "got hello"
+            assert ws.receive() == "listening"
+        if step >= 2:
+            helper.ask("/send/news")
+            assert ws.receive() == "news"
+            assert ws.receive() == "sleeping"
+        if step >= 3:
+            assert ws.receive() == "slept"
+        ws.ping(b"settled")
+        assert ws.pong() == b"settled"
+        assert helper.ask("/cancel").body == b"cancelled"
+        assert ws.receive() in ("cancelled: True", "slept")
+        if step == 2:
+            ws.transcript.messages.clear()  # It may have slept before it was cancelled.
+        assert ws.closed() == (1000, "")
+
+
+@case(CHAPTER)
+def cancelled_exchange_ends_the_session(talk: Talk) -> None:
+    """A handler that fails after its cancellation ends its session, with 1011."""
+    ws = talk.connect().websocket("/cancel-whole")
+    assert ws.receive() == "waiting"
+    assert talk.helper().ask("/cancel").body == b"cancelled"
+    assert ws.closed() == (1011, "")

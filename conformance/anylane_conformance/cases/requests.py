@@ -1,0 +1,156 @@
+"""Requests and their answers on one connection."""
+
+from __future__ import annotations
+
+from anylane_conformance.cases import case
+from anylane_conformance.lanes import Talk
+
+CHAPTER = "1 requests"
+
+
+@case(CHAPTER)
+def json_over_keep_alive(talk: Talk) -> None:
+    """GET and POST with JSON are answered one after the other on one connection."""
+    peer = talk.connect()
+    for _ in range(2):
+        answer = peer.ask("/")
+        assert answer.status == 200
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.body == b'{"message":"Hello, World!"}'
+        peer.post("/json", b'{"a": [1, 2, {"b": null}]}')
+        assert peer.answer().body == b'{"a":[1,2,{"b":null}]}'
+
+
+@case(CHAPTER)
+def routed_parameter(talk: Talk) -> None:
+    """A converted parameter reaches the handler; what does not convert is no match."""
+    peer = talk.connect()
+    assert peer.ask("/users/42").body == b'{"id":42}'
+    assert peer.ask("/users/me").status == 404
+
+
+@case(CHAPTER)
+def not_found_and_not_allowed(talk: Talk) -> None:
+    """404 for a path without a route, 405 with Allow for a method without one."""
+    peer = talk.connect()
+    assert peer.ask("/nowhere").status == 404
+    peer.get("/json")
+    answer = peer.answer()
+    assert answer.status == 405
+    assert answer.headers["allow"] == "OPTIONS, POST"
+    peer.get("/json", method="OPTIONS")
+    assert peer.answer().status == 204
+
+
+@case(CHAPTER)
+def head_is_get_without_a_body(talk: Talk) -> None:
+    """HEAD has the head of GET and no body (RFC 9110 §9.3.2)."""
+    peer = talk.connect()
+    peer.get("/", method="HEAD")
+    answer = peer.answer(to_head=True)
+    assert answer.headers["content-length"] == "27"
+    assert peer.ask("/").status == 200
+
+
+@case(CHAPTER)
+def failing_handler_disturbs_nobody(talk: Talk) -> None:
+    """An exception is a 500; its own connection goes on, and so do the others."""
+    neighbour, peer = talk.connect(), talk.connect()
+    assert neighbour.ask("/").status == 200
+    for path in ("/boom", "/def-boom"):
+        answer = peer.ask(path)
+        assert answer.status == 500
+        assert b"ValueError" not in answer.body
+    assert peer.ask("/").status == 200
+    assert neighbour.ask("/").status == 200
+    errors = [message for level, message in talk.log if level == "error"]
+    assert len(errors) == 2
+    assert "ValueError" in errors[0]
+    assert "/boom" in errors[0]
+
+
+@case(CHAPTER)
+def http_error_is_its_status(talk: Talk) -> None:
+    """HTTPError becomes a response: text, or problem+json where JSON is accepted (RFC 9457)."""
+    peer = talk.connect()
+    assert peer.ask("/teapot").body == b"418 I'm a Teapot: short and stout\n"
+    peer.get("/teapot", "Accept: application/json")
+    answer = peer.answer()
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert b'"detail":"short and stout"' in answer.body
+
+
+@case(CHAPTER)
+def pipelined_requests_are_answered_in_order(talk: Talk) -> None:
+    """Requests that come together are answered one after the other (RFC 9112 §9.3.2)."""
+    peer = talk.connect()
+    for number in range(40):
+        peer.get(f"/users/{number}")
+    for number in range(40):
+        assert peer.answer().body == b'{"id":%d}' % number
+
+
+@case(CHAPTER)
+def chunked_upload(talk: Talk) -> None:
+    """A body of unknown length is read to its end; what follows is the next request."""
+    peer = talk.connect()
+    peer.send(
+        b"POST /length HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"5\r\nhello\r\n6;ext=1\r\n world\r\n0\r\nX-Trailer: yes\r\n\r\n"
+    )
+    peer.get("/")
+    assert peer.answer().body == b'{"length":11}'
+    assert peer.answer().status == 200
+
+
+@case(CHAPTER)
+def continue_only_when_the_body_is_read(talk: Talk) -> None:
+    """100 Continue is sent when the handler reads, and not when it does not (RFC 9110 §10.1.1)."""
+    peer = talk.connect()
+    expect = "Expect: 100-continue"
+    peer.send(f"POST /json HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n{expect}\r\n\r\n".encode())
+    assert peer.until(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    peer.send(b"42")
+    assert peer.answer().body == b"42"
+    peer.send(f"POST /boom HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n{expect}\r\n\r\n".encode())
+    answer = peer.answer()
+    assert answer.status == 405
+    assert answer.headers["connection"] == "close"
+    peer.closed()
+
+
+@case(CHAPTER)
+def http_1_0_closes_unless_asked(talk: Talk) -> None:
+    """HTTP/1.0 persists only where the client asks for it (RFC 9112 §9.3)."""
+    peer = talk.connect()
+    peer.send(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+    assert peer.answer().headers["connection"] == "keep-alive"
+    peer.send(b"GET /count/2 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+    answer = peer.answer()
+    assert answer.body == b"0\n1\n"
+    assert answer.headers["connection"] == "close"
+
+
+@case(CHAPTER)
+def malformed_request_is_refused(talk: Talk) -> None:
+    """What two parsers could read in two ways is answered 400, once, and the connection ends."""
+    for head in (
+        b"GET / HTTP/1.1\nHost: a\n\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\n folded: yes\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ):
+        peer = talk.connect()
+        peer.send(head)
+        answer = peer.answer()
+        assert answer.status == 400
+        assert answer.headers["connection"] == "close"
+        peer.closed()
+
+
+@case(CHAPTER)
+def context_variables_do_not_leak(talk: Talk) -> None:
+    """Each exchange runs in a context of its own, on one connection too."""
+    peer = talk.connect()
+    assert peer.ask("/variable").body == b"unset"
+    assert peer.ask("/variable").body == b"unset"

@@ -1,0 +1,54 @@
+"""Streamed responses and backpressure."""
+
+from __future__ import annotations
+
+from anylane_conformance.cases import case
+from anylane_conformance.contract import BLOB
+from anylane_conformance.lanes import Talk
+
+CHAPTER = "2 streams"
+KERNEL = 8_000_000
+"""What the two socket buffers of a connection may hold at the most (tcp_wmem, tcp_rmem)."""
+
+
+@case(CHAPTER)
+def unknown_length_is_chunked(talk: Talk) -> None:
+    """One write is one chunk, never joined or split (RFC 9112 §7.1)."""
+    peer = talk.connect()
+    peer.get("/count/3")
+    head = peer.until(b"\r\n\r\n")
+    assert b"\r\ntransfer-encoding: chunked\r\n" in head
+    assert peer.until(b"0\r\n\r\n") == b"2\r\n0\n\r\n2\r\n1\n\r\n2\r\n2\n\r\n0\r\n\r\n"
+    assert peer.ask("/").status == 200
+
+
+@case(CHAPTER)
+def iterators_are_streamed(talk: Talk) -> None:
+    """A returned iterator, sync or async, is streamed item by item."""
+    peer = talk.connect()
+    assert peer.ask("/iterate").body == b"0\n1\n2\n"
+    assert peer.ask("/sync-iterator").body == b"0\n1\n2\n"
+
+
+@case(CHAPTER)
+def failure_inside_a_stream_is_not_a_whole_response(talk: Talk) -> None:
+    """The last chunk never comes: the client must not take the body for whole."""
+    peer = talk.connect()
+    peer.get("/half")
+    peer.until(b"\r\n\r\n")
+    assert peer.rest() == b"5\r\nfirst\r\n"
+
+
+@case(CHAPTER, cuts=False)
+def slow_reader_is_waited_for(talk: Talk) -> None:
+    """20 MB to a client that does not read yet: the handler waits, memory stays bounded."""
+    peer = talk.connect(receive_buffer=65536)
+    peer.hold()
+    peer.get("/large")
+    ahead = talk.steady(lambda: talk.stage.produced)
+    talk.measure("bytes produced for a client that reads nothing", ahead)
+    assert ahead <= KERNEL, f"{ahead} bytes were produced for a client that reads nothing"
+    peer.release()
+    body = peer.answer().body
+    assert len(body) == BLOB
+    assert peer.ask("/").status == 200

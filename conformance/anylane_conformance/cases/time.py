@@ -1,0 +1,83 @@
+"""Portable time, native time-outs, and the handler's deadline."""
+
+from __future__ import annotations
+
+from anylane_conformance.cases import case
+from anylane_conformance.lanes import Talk
+
+CHAPTER = "5 time"
+
+
+@case(CHAPTER)
+def portable_time(talk: Talk) -> None:
+    """ctx.sleep and ctx.timeout work on every lane, nested too."""
+    peer = talk.connect()
+    assert peer.ask("/sleep").body == b"slept"
+    assert peer.ask("/timeout").body == b"timed out"
+    assert peer.ask("/nested-timeouts").body == b"outer"
+    assert peer.ask("/").status == 200
+
+
+@case(CHAPTER)
+def receive_with_a_timeout(talk: Talk) -> None:
+    """receive(timeout=) raises TimeoutError and loses no message."""
+    ws = talk.connect().websocket("/impatient")
+    assert ws.receive() == "nothing came"
+    ws.send("something")
+    assert ws.receive() == "something"
+    assert ws.closed() == (1000, "")
+
+
+@case(CHAPTER, request_timeout=0.2)
+def handler_deadline(talk: Talk) -> None:
+    """A handler that takes too long is cancelled and answered for: 503."""
+    for path in ("/forever", "/stubborn"):
+        peer = talk.connect()
+        answer = peer.ask(path)
+        assert answer.status == 503
+        assert answer.headers["connection"] == "close"
+        peer.closed()
+
+
+@case(CHAPTER, "native_cancel", request_timeout=0.2)
+def handler_deadline_during_a_foreign_await(talk: Talk) -> None:
+    """Also while it awaits something of the event loop's own library."""
+    peer = talk.connect()
+    assert peer.ask("/native/forever").status == 503
+    peer.closed()
+
+
+@case(CHAPTER, "native_cancel")
+def native_timeout_around_sleep(talk: Talk) -> None:
+    """The library's own time-out works around ctx.sleep, and what comes after it does too."""
+    peer = talk.connect()
+    assert peer.ask("/native/timeout-sleep").body == b"native time-out"
+    assert peer.ask("/native/timeout-sleep").body == b"native time-out"
+
+
+@case(CHAPTER, "native_cancel")
+def native_timeout_around_ours(talk: Talk) -> None:
+    """One of ours inside one of the library's: the right one fires."""
+    peer = talk.connect()
+    assert peer.ask("/native/inside").body == b"ours"
+    assert peer.ask("/native/inside").body == b"ours"
+
+
+@case(CHAPTER, "native_cancel")
+def native_timeout_around_the_body(talk: Talk) -> None:
+    """A cancelled body() loses nothing: asked again, it is whole."""
+    peer = talk.connect()
+    peer.send(b"POST /native/timeout-body HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nfirst")
+    assert talk.helper().ask("/notes").body == b"timed out"
+    peer.send(b" half")
+    assert peer.answer().body == b"first half"
+
+
+@case(CHAPTER, "native_cancel")
+def native_timeout_around_receive(talk: Talk) -> None:
+    """A cancelled receive() loses no message."""
+    ws = talk.connect().websocket("/native/timeout-receive")
+    assert ws.receive() == "native time-out"
+    ws.send("later")
+    assert ws.receive() == "later"
+    assert ws.closed() == (1000, "")

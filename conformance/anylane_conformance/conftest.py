@@ -1,0 +1,54 @@
+"""Parametrisation: every case on every lane that was asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from anylane_backends.serving import BackendError, backends, load_backend
+from anylane_conformance.cases import load
+from anylane_conformance.lanes import Lane, LockstepLane, server_lane
+from anylane_conformance.plugin import REPORT
+from anylane_conformance.report import Report
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[REPORT] = Report()
+
+
+def _lanes(config: pytest.Config) -> list[Lane]:
+    names: list[str] = []
+    for name in config.getoption("--anylane-backend"):
+        names += _installed() if name == "all" else [name]
+    lanes: list[Lane] = [LockstepLane()]
+    for name in dict.fromkeys(names):
+        try:
+            lanes.append(server_lane(name))
+            if name in ("asyncio", "uvloop"):
+                lanes.append(server_lane(name, eager=False))
+        except BackendError as exc:
+            raise pytest.UsageError(str(exc)) from None
+    return lanes
+
+
+def _installed() -> list[str]:
+    """The backends whose libraries are there."""
+    names = []
+    for name in sorted(backends()):
+        try:
+            load_backend(name)
+        except BackendError:
+            continue
+        names.append(name)
+    return names
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    cases = load().values()
+    if "lane" in metafunc.fixturenames:
+        pairs = [(lane, case) for lane in _lanes(metafunc.config) for case in cases]
+        metafunc.parametrize(
+            ("lane", "case"), pairs, ids=[f"{lane.name}-{case.name}" for lane, case in pairs]
+        )
+    elif "case" in metafunc.fixturenames:
+        chosen = [case for case in cases if case.cuts]
+        metafunc.parametrize("case", chosen, ids=[case.name for case in chosen])

@@ -1,0 +1,500 @@
+"""The small app that every backend serves for the cases.
+
+A case and its handlers speak through a `Stage`: gates that one request waits for and another
+opens, and notes of what the handlers saw. All portable, but for the handlers under /native.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextvars import ContextVar
+from typing import Any
+
+from anylane import App, Broadcast, Context, Disconnected, HTTPError
+from anylane_conformance import natives
+
+CHUNK = b"x" * 65536
+BLOB = 20_000_000
+"""Bytes of the large downloads and messages."""
+
+variable: ContextVar[str] = ContextVar("variable", default="unset")
+
+
+class Stage:
+    """What a case and its handlers share."""
+
+    def __init__(self) -> None:
+        self.room: Broadcast[str] = Broadcast()
+        self.notes: Broadcast[str] = Broadcast()
+        self.said: list[str] = []
+        self.produced = 0
+        self.blocker = threading.Event()
+        self.gates: dict[str, natives.Gate] = {}
+        self.cancels: dict[str, natives.Cancel] = {}
+
+    def note(self, text: str) -> None:
+        """For `GET /notes`, which answers when there is one."""
+        self.said.append(text)
+        self.notes.send(text)
+
+
+def build(stage: Stage) -> App:
+    """The app, anew for each case."""
+    app = App()
+    _requests(app)
+    _streams(app, stage)
+    _websockets(app, stage)
+    _time(app)
+    _cancellation(app, stage)
+    _blocking(app, stage)
+    _disconnects(app, stage)
+    _natives(app, stage)
+    return app
+
+
+def _requests(app: App) -> None:
+    @app.get("/")
+    async def home(ctx: Context) -> dict[str, str]:
+        return {"message": "Hello, World!"}
+
+    @app.post("/json")
+    async def echo(ctx: Context) -> Any:
+        return await ctx.request.json()
+
+    @app.post("/length")
+    async def length(ctx: Context) -> dict[str, int]:
+        total = 0
+        async for chunk in ctx.request.stream():
+            total += len(chunk)
+        return {"length": total}
+
+    @app.get("/users/{id:int}")
+    async def user(ctx: Context) -> dict[str, int]:
+        return {"id": ctx.params["id"]}
+
+    @app.get("/boom")
+    async def boom(ctx: Context) -> None:
+        raise ValueError("a handler of the conformance suite that fails")
+
+    @app.get("/teapot")
+    async def teapot(ctx: Context) -> None:
+        raise HTTPError(418, "short and stout")
+
+    @app.get("/variable")
+    async def variables(ctx: Context) -> str:
+        before = variable.get()
+        variable.set("set by an earlier exchange")
+        await ctx.sleep(0)
+        return before
+
+
+def _streams(app: App, stage: Stage) -> None:
+    @app.get("/count/{n:int}")
+    async def count(ctx: Context) -> None:
+        async with ctx.stream() as out:
+            for number in range(ctx.params["n"]):
+                await out.write(f"{number}\n")
+
+    @app.get("/iterate")
+    async def iterate(ctx: Context) -> AsyncIterator[str]:
+        async def numbers() -> AsyncIterator[str]:
+            for number in range(3):
+                await ctx.sleep(0.01)
+                yield f"{number}\n"
+
+        return numbers()
+
+    @app.get("/large")
+    async def large(ctx: Context) -> None:
+        async with ctx.stream(length=BLOB) as out:
+            for start in range(0, BLOB, len(CHUNK)):
+                piece = CHUNK[: min(len(CHUNK), BLOB - start)]
+                await out.write(piece)
+                stage.produced += len(piece)
+
+    @app.get("/half")
+    async def half(ctx: Context) -> None:
+        async with ctx.stream() as out:
+            await out.write("first")
+            raise ValueError("fails in the middle of a response")
+
+
+def _websockets(app: App, stage: Stage) -> None:
+    @app.websocket("/echo")
+    async def echo(ctx: Context) -> None:
+        ws = await ctx.accept()
+        async for message in ws:
+            await ws.send(message)
+        stage.note(f"closed {ws.close_code}")
+
+    @app.websocket("/goodbye")
+    async def goodbye(ctx: Context) -> None:
+        ws = await ctx.accept()
+        await ws.send("goodbye")
+        await ws.close(4000, "enough")
+
+    @app.websocket("/reject")
+    async def reject(ctx: Context) -> None:
+        raise HTTPError(403, "not you")
+
+    @app.websocket("/crash")
+    async def crash(ctx: Context) -> None:
+        ws = await ctx.accept()
+        await ws.receive()
+        raise ValueError("a WebSocket handler that fails")
+
+    @app.websocket("/select")
+    async def select(ctx: Context) -> None:
+        with stage.room.subscribe() as subscription:
+            ws = await ctx.accept()
+            async for source, item in ctx.select(ws, subscription):
+                await ws.send(f"{'ws' if source is ws else 'room'} {item}")
+
+    @app.websocket("/waiting")
+    async def waiting(ctx: Context) -> None:
+        with stage.room.subscribe() as subscription:
+            ws = await ctx.accept()
+            await ws.send(await anext(subscription))
+
+    @app.get("/send/{text}")
+    async def send(ctx: Context) -> dict[str, int]:
+        return {"receivers": stage.room.send(ctx.params["text"])}
+
+    @app.websocket("/many")
+    async def many(ctx: Context) -> None:
+        ws = await ctx.accept()
+        await ws.send(f"got {await ws.receive()!s}")
+
+
+def _time(app: App) -> None:
+    @app.get("/sleep")
+    async def sleep(ctx: Context) -> str:
+        await ctx.sleep(0.05)
+        return "slept"
+
+    @app.get("/timeout")
+    async def timeout(ctx: Context) -> str:
+        try:
+            async with ctx.timeout(0.05):
+                await ctx.sleep(60)
+        except TimeoutError:
+            return "timed out"
+        return "slept"
+
+    @app.get("/nested-timeouts")
+    async def nested(ctx: Context) -> str:
+        seen = []
+        try:
+            async with ctx.timeout(0.1):
+                try:
+                    async with ctx.timeout(60):
+                        await ctx.sleep(60)
+                except TimeoutError:
+                    seen.append("inner")
+        except TimeoutError:
+            seen.append("outer")
+        async with ctx.timeout(60):
+            await ctx.sleep(0.01)
+        return " ".join(seen)
+
+    @app.websocket("/impatient")
+    async def impatient(ctx: Context) -> None:
+        ws = await ctx.accept()
+        try:
+            await ws.receive(timeout=0.05)
+        except TimeoutError:
+            await ws.send("nothing came")
+        await ws.send(await ws.receive(timeout=60))
+
+    @app.get("/forever")
+    async def forever(ctx: Context) -> None:
+        await ctx.sleep(3600)
+
+    @app.get("/stubborn")
+    async def stubborn(ctx: Context) -> str:
+        try:
+            await ctx.sleep(3600)
+        except BaseException:  # noqa: BLE001, S110  # just what a handler must not do
+            pass
+        return "too late"
+
+
+def _cancellation(app: App, stage: Stage) -> None:
+    async def cancellable(ctx: Context, func: natives.Func) -> bool:
+        """With the library's own means where there is one, else with the lane's."""
+        native = natives.current()
+
+        def register(cancel: natives.Cancel) -> None:
+            stage.cancels["latest"] = cancel
+
+        if native is not None:
+            return await native.cancellable(register, func)
+        async with ctx.link.scope() as scope:
+
+            async def cancel() -> None:
+                scope.cancel()
+
+            register(cancel)
+            await func()
+        return scope.caught
+
+    @app.get("/cancel")
+    async def cancel(ctx: Context) -> str:
+        await stage.cancels.pop("latest")()
+        return "cancelled"
+
+    @app.websocket("/cancellable")
+    async def conversation(ctx: Context) -> None:
+        ws = await ctx.accept()
+
+        async def talk() -> None:
+            await ws.send(f"got {await ws.receive()!s}")
+            with stage.room.subscribe() as subscription:
+                await ws.send("listening")
+                await ws.send(await anext(subscription))
+            await ws.send("sleeping")
+            await ctx.sleep(0.01)
+            await ws.send("slept")
+            await ctx.sleep(3600)
+
+        was_cancelled = await cancellable(ctx, talk)
+        await ws.send(f"cancelled: {was_cancelled}")
+
+    @app.websocket("/large-message")
+    async def large_message(ctx: Context) -> None:
+        ws = await ctx.accept()
+        await ws.receive()
+        await ws.send(b"y" * BLOB)
+        sent = 0
+
+        async def talk() -> None:
+            nonlocal sent
+            while True:
+                await ws.send(CHUNK)
+                sent += 1
+
+        # The client reads nothing, so this is cancelled while it waits for the client.
+        was_cancelled = await cancellable(ctx, lambda: _noting(stage, "sending", talk))
+        await ws.send(f"cancelled: {was_cancelled}, whole messages: {sent}")
+
+    @app.get("/large-cancelled")
+    async def large_cancelled(ctx: Context) -> None:
+        async with ctx.stream() as out:
+            await out.write(b"z" * BLOB)
+
+            async def talk() -> None:
+                await out.write("never sent")
+
+            was_cancelled = await cancellable(ctx, lambda: _noting(stage, "sending", talk))
+            await out.write(f"cancelled: {was_cancelled}")
+
+    @app.websocket("/cancel-whole")
+    async def cancel_whole(ctx: Context) -> None:
+        ws = await ctx.accept()
+
+        async def talk() -> None:
+            await ws.send("waiting")
+            await ws.receive()
+
+        if await cancellable(ctx, talk):
+            raise ValueError("the conversation was cancelled")
+
+
+async def _noting(stage: Stage, text: str, func: natives.Func) -> None:
+    stage.note(text)
+    await func()
+
+
+def _blocking(app: App, stage: Stage) -> None:
+    @app.get("/def/{n:int}")
+    def plain(ctx: Context) -> dict[str, int]:
+        return {"n": ctx.params["n"]}
+
+    @app.post("/def")
+    def body(ctx: Context) -> Any:
+        return ctx.call(ctx.request.json)
+
+    @app.get("/inline", inline=True)
+    def inline(ctx: Context) -> str:
+        return "inline"
+
+    @app.get("/block")
+    def block(ctx: Context) -> str:
+        if not stage.blocker.wait(20):
+            raise TimeoutError("nobody unblocked this handler")
+        return "unblocked"
+
+    @app.websocket("/blocked")
+    async def blocked(ctx: Context) -> None:
+        ws = await ctx.accept()
+        await ws.send(f"unblocked: {await ctx.run_sync(stage.blocker.wait, 3)}")
+
+    @app.get("/unblock")
+    async def unblock(ctx: Context) -> str:
+        stage.blocker.set()
+        return "done"
+
+    @app.get("/watch")
+    def watch(ctx: Context) -> None:
+        stage.note("watching")
+        for _ in range(200):
+            if ctx.disconnected:
+                break
+            time.sleep(0.005)
+        stage.note(f"disconnected: {ctx.disconnected}")
+
+    @app.get("/nap")
+    def nap(ctx: Context) -> str:
+        time.sleep(0.3)
+        return "rested"
+
+    @app.get("/call")
+    def call(ctx: Context) -> str:
+        ctx.call(ctx.sleep, 0.05)
+        doubled = ctx.call(ctx.run_sync, lambda: 21 * 2)
+        return f"called {doubled}"
+
+    @app.get("/call-fails")
+    def call_fails(ctx: Context) -> str:
+        async def fails() -> None:
+            await ctx.sleep(0.01)
+            raise KeyError("inside")
+
+        try:
+            ctx.call(fails)
+        except KeyError as exc:
+            return f"caught {exc}"
+        return "nothing"
+
+    @app.get("/run-sync")
+    async def run_sync(ctx: Context) -> str:
+        return str(await ctx.run_sync(divmod, 17, 5))
+
+    @app.get("/sync-iterator")
+    def sync_iterator(ctx: Context) -> Iterator[str]:
+        return (f"{number}\n" for number in range(3))
+
+    @app.get("/def-boom")
+    def def_boom(ctx: Context) -> None:
+        raise ValueError("a def handler that fails")
+
+
+def _disconnects(app: App, stage: Stage) -> None:
+    @app.get("/notes")
+    async def notes(ctx: Context) -> str:
+        with stage.notes.subscribe() as subscription:
+            if stage.said:
+                return stage.said.pop(0)
+            await anext(subscription)
+            return stage.said.pop(0)
+
+    @app.get("/wait")
+    async def wait(ctx: Context) -> None:
+        stage.note("waiting")
+        try:
+            await ctx.sleep(3600)
+        except Disconnected:
+            stage.note("disconnected")
+            raise
+
+    @app.get("/late")
+    async def late(ctx: Context) -> str:
+        await ctx.sleep(0.05)
+        return f"half-closed: {ctx.half_closed}"
+
+    @app.websocket("/wait-message")
+    async def wait_message(ctx: Context) -> None:
+        ws = await ctx.accept()
+        try:
+            await ws.receive()
+        except Disconnected as exc:
+            stage.note(f"disconnected {exc.code}")
+            raise
+
+    @app.get("/wait-stream")
+    async def wait_stream(ctx: Context) -> None:
+        async with ctx.stream() as out:
+            await out.write("first\n")
+            try:
+                await ctx.sleep(3600)
+            except Disconnected:
+                stage.note("disconnected")
+                raise
+
+
+def _natives(app: App, stage: Stage) -> None:
+    def native() -> natives.Native:
+        found = natives.current()
+        if found is None:
+            raise HTTPError(501, "this lane has no event loop")
+        return found
+
+    @app.websocket("/native/gate")
+    async def gate(ctx: Context) -> None:
+        ws = await ctx.accept()
+        gate = stage.gates["native"] = native().gate()
+        async for message in ws:
+            await gate.wait()
+            await ws.send(message)
+
+    @app.get("/native/open")
+    async def open_gate(ctx: Context) -> str:
+        await stage.gates["native"].open()
+        return "open"
+
+    @app.get("/native/forever")
+    async def forever(ctx: Context) -> None:
+        await native().gate().wait()
+
+    @app.get("/native/timeout-sleep")
+    async def timeout_sleep(ctx: Context) -> str:
+        try:
+            async with native().timeout(0.05):
+                await ctx.sleep(3600)
+        except TimeoutError:
+            await ctx.sleep(0.01)
+            return "native time-out"
+        return "slept"
+
+    @app.get("/native/timeout-body")
+    async def no_body(ctx: Context) -> str:
+        return "no body"
+
+    @app.post("/native/timeout-body")
+    async def timeout_body(ctx: Context) -> str:
+        try:
+            async with native().timeout(0.05):
+                await ctx.request.body()
+        except TimeoutError:
+            stage.note("timed out")
+        return (await ctx.request.body()).decode()
+
+    @app.websocket("/native/timeout-receive")
+    async def timeout_receive(ctx: Context) -> None:
+        ws = await ctx.accept()
+        try:
+            async with native().timeout(0.05):
+                await ws.receive()
+        except TimeoutError:
+            await ws.send("native time-out")
+        await ws.send(await ws.receive())
+
+    @app.get("/native/inside")
+    async def inside(ctx: Context) -> str:
+        """A native time-out that does not fire, around one of ours that does."""
+        async with native().timeout(60):
+            try:
+                async with ctx.timeout(0.05):
+                    await native().gate().wait()
+            except TimeoutError:
+                return "ours"
+        return "neither"
+
+    @app.get("/asyncio-sleep")
+    async def asyncio_sleep(ctx: Context) -> str:
+        import asyncio
+
+        await asyncio.sleep(0.01)
+        return "slept"

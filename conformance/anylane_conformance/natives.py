@@ -1,0 +1,164 @@
+"""What a handler can use of the event loop it happens to run on.
+
+The cases that need it run with whatever library drives the lane; there is none on threads and
+in memory.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+Cancel = Callable[[], Awaitable[None]]
+"""Awaited in another task of the loop: cancels what was registered with it."""
+Register = Callable[[Cancel], None]
+Func = Callable[[], Awaitable[None]]
+
+
+class Gate(Protocol):
+    """A native event: closed until `open`, called on the loop's own thread."""
+
+    async def wait(self) -> None: ...
+    async def open(self) -> None: ...
+
+
+class Native(Protocol):
+    """One event loop library."""
+
+    name: str
+
+    def gate(self) -> Gate: ...
+    async def cancellable(self, register: Register, func: Func) -> bool: ...
+    def timeout(self, seconds: float) -> Any: ...
+
+
+class _EventGate:
+    def __init__(self, event: Any) -> None:
+        self._event = event
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+    async def open(self) -> None:
+        result = self._event.set()
+        if hasattr(result, "__await__"):
+            await result
+
+
+class AsyncioNative:
+    """asyncio, on any loop."""
+
+    name = "asyncio"
+
+    def gate(self) -> Gate:
+        import asyncio
+
+        return _EventGate(asyncio.Event())
+
+    async def cancellable(self, register: Register, func: Func) -> bool:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(None) as scope:
+
+                async def cancel() -> None:
+                    scope.reschedule(loop.time())
+
+                register(cancel)
+                await func()
+        except TimeoutError:
+            return True
+        return False
+
+    @asynccontextmanager
+    async def timeout(self, seconds: float) -> AsyncGenerator[None]:
+        import asyncio
+
+        async with asyncio.timeout(seconds):
+            yield
+
+
+class TrioNative:
+    """trio."""
+
+    name = "trio"
+
+    def gate(self) -> Gate:
+        import trio
+
+        return _EventGate(trio.Event())
+
+    async def cancellable(self, register: Register, func: Func) -> bool:
+        import trio
+
+        with trio.CancelScope() as scope:
+
+            async def cancel() -> None:
+                scope.cancel()
+
+            register(cancel)
+            await func()
+        return scope.cancelled_caught
+
+    @asynccontextmanager
+    async def timeout(self, seconds: float) -> AsyncGenerator[None]:
+        import trio
+
+        with trio.move_on_after(seconds) as scope:
+            yield
+        if scope.cancelled_caught:
+            raise TimeoutError
+
+
+class CurioNative:
+    """curio. It has no cancel scopes; what can be cancelled there is a task."""
+
+    name = "curio"
+
+    def gate(self) -> Gate:
+        import curio
+
+        return _EventGate(curio.Event())
+
+    async def cancellable(self, register: Register, func: Func) -> bool:
+        import curio
+
+        task = await curio.spawn(func)
+
+        async def cancel() -> None:
+            await task.cancel(blocking=False)
+
+        register(cancel)
+        await task.wait()
+        if isinstance(task.exception, curio.TaskCancelled):
+            return True
+        if task.exception is not None:
+            raise task.exception
+        return False
+
+    @asynccontextmanager
+    async def timeout(self, seconds: float) -> AsyncGenerator[None]:
+        import curio
+
+        try:
+            async with curio.timeout_after(seconds):
+                yield
+        except curio.TaskTimeout:
+            raise TimeoutError from None
+
+
+def current() -> Native | None:
+    """The library that drives this handler; None on a lane without one."""
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_run():
+        return TrioNative()
+    meta = sys.modules.get("curio.meta")
+    if meta is not None and meta.curio_running():
+        return CurioNative()
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None and asyncio._get_running_loop() is not None:
+        return AsyncioNative()
+    return None

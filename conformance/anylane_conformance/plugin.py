@@ -1,0 +1,42 @@
+"""The pytest plugin: `--anylane-backend`, and the table of backends and chapters at the end.
+
+It registers no bare `--backend` and loads nothing until the suite itself is collected.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from anylane_conformance.report import Report
+
+REPORT = pytest.StashKey[Report]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("anylane", "anylane conformance suite")
+    group.addoption(
+        "--anylane-backend",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="run the suite against this backend: a name, package.module:Class, or all",
+    )
+    group.addoption(
+        "--anylane-report",
+        metavar="FILE",
+        help="write the results to FILE: Markdown, or JSON where it ends in .json",
+    )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    report = terminalreporter.config.stash.get(REPORT, None)
+    if report is not None:
+        terminalreporter.section("conformance")
+        terminalreporter.write_line(report.markdown())
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    report = session.config.stash.get(REPORT, None)
+    path = session.config.getoption("--anylane-report")
+    if report is not None and path:
+        report.write(path)

@@ -1,0 +1,56 @@
+"""The results: a table of chapters and lanes, and the figures that cases measured."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Report:
+    """Collected while the suite runs."""
+
+    results: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    """chapter -> lane -> outcomes: "passed", "failed", "declared"."""
+    figures: dict[str, dict[str, float]] = field(default_factory=dict)
+    """name -> lane -> value."""
+    declared: dict[str, set[str]] = field(default_factory=dict)
+    """capability that was missing -> lanes."""
+
+    def add(self, chapter: str, lane: str, outcome: str) -> None:
+        self.results.setdefault(chapter, {}).setdefault(lane, []).append(outcome)
+
+    def lanes(self) -> list[str]:
+        return list(dict.fromkeys(lane for row in self.results.values() for lane in row))
+
+    def markdown(self) -> str:
+        """One row a chapter, one column a lane: passed/all, and what is declared."""
+        lanes = self.lanes()
+        lines = [
+            "| chapter | " + " | ".join(lanes) + " |",
+            "|---|" + "---|" * len(lanes),
+        ]
+        for chapter in sorted(self.results):
+            cells = [_cell(self.results[chapter].get(lane, [])) for lane in lanes]
+            lines.append(f"| {chapter} | " + " | ".join(cells) + " |")
+        for capability, missing in sorted(self.declared.items()):
+            lines.append(f"\ndeclared: no {capability} on {', '.join(sorted(missing))}")
+        for name, values in sorted(self.figures.items()):
+            shown = ", ".join(f"{lane} {value:,.0f}" for lane, value in values.items())
+            lines.append(f"\n{name}: {shown}")
+        return "\n".join(lines)
+
+    def write(self, path: str) -> None:
+        text = self.markdown() + "\n"
+        if path.endswith(".json"):
+            text = json.dumps({"results": self.results, "figures": self.figures}, indent=2) + "\n"
+        pathlib.Path(path).write_text(text, encoding="utf-8")
+
+
+def _cell(outcomes: list[str]) -> str:
+    ran = [outcome for outcome in outcomes if outcome != "declared"]
+    passed = ran.count("passed")
+    cell = f"{passed}/{len(ran)}" if passed == len(ran) else f"**{passed}/{len(ran)}**"
+    declared = len(outcomes) - len(ran)
+    return f"{cell} (+{declared} declared)" if declared else cell

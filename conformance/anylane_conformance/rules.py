@@ -1,0 +1,41 @@
+"""How transcripts are compared, and every relaxation there is.
+
+Everything else is compared byte for byte. Each rule says why two right lanes may differ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@dataclass
+class Transcript:
+    """What one connection's client received."""
+
+    http: bytes = b""
+    """Every byte up to the WebSocket upgrade."""
+    messages: list[str | bytes] = field(default_factory=list)
+    controls: list[tuple[str, bytes]] = field(default_factory=list)
+    close: tuple[int, str] | None = None
+    end: str = "open"
+    """"open" as far as the case looked, "eof", or "reset"."""
+
+
+def relaxed(transcript: Transcript) -> tuple[object, ...]:
+    """What must be equal.
+
+    * control-order: control frames are compared apart from messages. A pong may overtake a
+      message that is still being handled (RFC 6455 §5.5.2), and does on lanes with
+      concurrent input. Their own order, and that of messages, is kept; close is last.
+    * continue-optional: `100 Continue` may be missing where body bytes came with the head
+      (RFC 9110 §10.1.1), which depends on how the network cut them.
+    """
+    return (
+        transcript.http.replace(CONTINUE, b""),
+        transcript.messages,
+        transcript.controls,
+        transcript.close,
+        transcript.end,
+    )

@@ -1,0 +1,79 @@
+"""The suite itself: the oracle, the oracle cut at every byte, and every lane against it."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+from anylane_conformance.capabilities import ROWS
+from anylane_conformance.cases import Case, load
+from anylane_conformance.lanes import Lane, LockstepLane, Talk
+from anylane_conformance.peer import Cutter
+from anylane_conformance.plugin import REPORT
+from anylane_conformance.rules import relaxed
+
+ORACLE = LockstepLane()
+
+
+@functools.cache
+def expected(name: str) -> tuple[list[tuple[object, ...]], int] | None:
+    """The oracle's transcripts and how many bytes the case sends; None if it cannot run there."""
+    case = load()[name]
+    if case.needs - ORACLE.capabilities:
+        return None
+    cutter = Cutter()
+    with ORACLE.talk(case, cutter=cutter) as talk:
+        case.script(talk)
+    return seen(talk), cutter.sent
+
+
+def seen(talk: Talk) -> list[tuple[object, ...]]:
+    return [relaxed(transcript) for transcript in talk.transcripts]
+
+
+def test_case(lane: Lane, case: Case, request: pytest.FixtureRequest) -> None:
+    """The case holds on this lane, and its client sees what it sees in memory."""
+    report = request.config.stash[REPORT]
+    missing = case.needs - lane.capabilities
+    if missing:
+        for capability in missing:
+            report.declared.setdefault(capability, set()).add(lane.name)
+        report.add(case.chapter, lane.name, "declared")
+        reason = "; ".join(f"declared: {ROWS[name].reason}" for name in sorted(missing))
+        if not all(ROWS[name].fails_fast for name in missing):
+            pytest.skip(reason)
+        with pytest.raises((AssertionError, KeyError)), lane.talk(case, patience=1.0) as talk:
+            case.script(talk)
+        pytest.xfail(reason)
+    try:
+        with lane.talk(case) as talk:
+            case.script(talk)
+        oracle = expected(case.name)
+        if oracle is not None and case.compare:
+            assert seen(talk) == oracle[0]
+    except BaseException:
+        report.add(case.chapter, lane.name, "failed")
+        raise
+    report.add(case.chapter, lane.name, "passed")
+    for name, value in talk.figures.items():
+        report.figures.setdefault(name, {})[lane.name] = value
+
+
+def test_cut_at_every_byte(case: Case, request: pytest.FixtureRequest) -> None:
+    """However the network cuts what the client sends, the client sees the same."""
+    report = request.config.stash[REPORT]
+    oracle = expected(case.name)
+    if oracle is None:
+        pytest.skip("the oracle cannot run this case: " + ", ".join(sorted(case.needs)))
+    transcripts, size = oracle
+    cutters = [Cutter(every_byte=True), *(Cutter(at) for at in range(1, size))]
+    try:
+        for cutter in cutters:
+            with ORACLE.talk(case, cutter=cutter) as talk:
+                case.script(talk)
+            assert seen(talk) == transcripts, f"cut at {cutter}"
+    except BaseException:
+        report.add(case.chapter, "lockstep, cut", "failed")
+        raise
+    report.add(case.chapter, "lockstep, cut", "passed")

@@ -1,0 +1,147 @@
+"""Where a request body ends, and which chunk tricks are refused. RFC 9112 §6 and §7."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anylane.config import Limits
+from anylane.errors import Refused
+from anylane.protocol.body import Body
+from anylane.protocol.head import parse_head
+
+LIMITS = Limits(body=20, header_section=100, header_count=3)
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+NEXT = b"GET /next HTTP/1.1\r\n"
+
+
+def body_of(field: bytes = CHUNKED) -> Body:
+    return Body(parse_head(b"POST / HTTP/1.1\r\nHost: a\r\n" + field + b"\r\n", LIMITS), LIMITS)
+
+
+def feed(body: Body, pieces: list[bytes]) -> tuple[bytes, bytes]:
+    """What was decoded, and what is behind the body."""
+    decoded, rest = b"", b""
+    for piece in pieces:
+        if body.complete:
+            rest += piece
+            continue
+        chunks, rest = body.feed(piece)
+        decoded += b"".join(chunks)
+    return decoded, rest
+
+
+def each_byte(data: bytes) -> list[bytes]:
+    return [data[i : i + 1] for i in range(len(data))]
+
+
+def test_content_length_takes_its_bytes_and_leaves_the_next_request():
+    body = body_of(b"Content-Length: 5\r\n")
+    assert body.remaining == 5
+    assert feed(body, [b"he", b"llo" + NEXT]) == (b"hello", NEXT)
+    assert body.complete
+
+
+GOOD = [
+    (b"0\r\n\r\n", b""),
+    (b"5\r\nhello\r\n0\r\n\r\n", b"hello"),
+    (b"A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n", b"0123456789" * 2),
+    (b"0005\r\nhello\r\n000\r\n\r\n", b"hello"),
+    (b"5;a\r\nhello\r\n0;b=c\r\n\r\n", b"hello"),
+    (b'5;a="x;\\"\t y";b=1\r\nhello\r\n0\r\n\r\n', b"hello"),
+    (b"2\r\n\r\n\r\n0\r\n\r\n", b"\r\n"),
+    (b"5\r\n0\r\n\r\n\r\n0\r\n\r\n", b"0\r\n\r\n"),
+    (b"1\r\na\r\n0\r\nX: y\r\n\r\n", b"a"),
+]
+
+
+@pytest.mark.parametrize(("wire", "decoded"), GOOD)
+@pytest.mark.parametrize("cut", [lambda data: [data], each_byte], ids=["whole", "each byte"])
+def test_chunks_are_decoded_and_the_next_request_is_left(wire, decoded, cut):
+    body = body_of()
+    assert body.remaining is None
+    found, rest = feed(body, cut(wire + NEXT))
+    assert (found, rest, body.complete) == (decoded, NEXT, True)
+
+
+BAD = [
+    (b"5 \r\nhello\r\n", 400),
+    (b" 5\r\nhello\r\n", 400),
+    (b"\t5\r\n", 400),
+    (b"5\nhello\r\n", 400),
+    (b"5\rhello\r\n", 400),
+    (b"5\r\nhello\n0\r\n\r\n", 400),
+    (b"5\r\nhelloo\r\n", 400),
+    (b"5\r\nhello0\r\n\r\n", 400),
+    (b"5\r\nhell\r\n0\r\n\r\n", 400),
+    (b"5\r\nhello\r\r\n", 400),
+    (b"0x5\r\nhello\r\n", 400),
+    (b"+5\r\nhello\r\n", 400),
+    (b"-5\r\n", 400),
+    (b"5_0\r\n", 400),
+    (b"g\r\n", 400),
+    (b"\r\n", 400),
+    (b";a\r\n", 400),
+    (b"5;\r\n", 400),
+    (b"5; a=b\r\n", 400),
+    (b"5 ;a=b\r\n", 400),
+    (b"5;a=\r\n", 400),
+    (b"5;a=b c\r\n", 400),
+    (b'5;a="b\r\n', 400),
+    (b"5;a=\x00\r\n", 400),
+    (b"5;a\x7f\r\n", 400),
+    (b"1234567890123456\r\n", 400),
+    (b"5;" + b"a" * 300 + b"\r\n", 400),
+    (b"0\r\nX: y\n\r\n", 400),
+    (b"0\r\nX : y\r\n\r\n", 400),
+    (b"0\r\n X: y\r\n\r\n", 400),
+    (b"0\r\nContent-Length: 5\r\n\r\n", 400),
+    (b"0\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    (b"0\r\n" + b"X: y\r\n" * 4 + b"\r\n", 431),
+    (b"0\r\nX: " + b"y" * 100 + b"\r\n\r\n", 431),
+    (b"15\r\n" + b"x" * 21 + b"\r\n0\r\n\r\n", 413),
+]
+
+
+@pytest.mark.parametrize(("wire", "status"), BAD)
+def test_a_trick_is_refused_alike_whole_and_cut_at_each_byte(wire, status):
+    reasons = []
+    for pieces in ([wire], each_byte(wire)):
+        with pytest.raises(Refused) as caught:
+            feed(body_of(), pieces)
+        assert caught.value.status == status
+        reasons.append(caught.value.reason)
+    assert reasons[0] == reasons[1]
+
+
+def test_the_body_limit_counts_what_was_decoded():
+    assert feed(body_of(), [b"14\r\n" + b"x" * 20 + b"\r\n0\r\n\r\n"])[0] == b"x" * 20
+
+
+def test_trailers_are_kept_lower_cased_in_order():
+    body = body_of()
+    feed(body, [b"0\r\nX-B: 1\r\nx-a: 2\r\n\r\n"])
+    assert body.trailers == [(b"x-b", b"1"), (b"x-a", b"2")]
+
+
+@given(st.lists(st.binary(min_size=1, max_size=5), max_size=4), st.data())
+def test_the_cut_does_not_matter(chunks, data):
+    wire = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(wire) + len(NEXT)))))
+    both = wire + NEXT
+    pieces = [both[a:b] for a, b in zip([0, *cuts], [*cuts, len(both)], strict=True)]
+    body = body_of()
+    decoded, _ = feed(body, pieces)
+    assert decoded == b"".join(chunks)
+    assert body.complete
+
+
+@given(st.binary(max_size=300))
+def test_whatever_comes_is_decoded_or_refused(data):
+    try:
+        decoded, _ = feed(body_of(), [data])
+    except Refused as refused:
+        assert refused.status in (400, 413, 431)
+    else:
+        assert len(decoded) <= LIMITS.body
