@@ -28,7 +28,7 @@ test: $(VENV)/.test ## everything: format, rules, types, tests, conformance of a
 	stage mypy; \
 	stage pyright --pythonpath $(BIN)/python; \
 	export PYTEST_ADDOPTS="$$PYTEST_ADDOPTS --junit-xml=$(CURDIR)/$(REPORTS)/tests.xml"; \
-	stage pytest tests; \
+	stage pytest; \
 	export PYTEST_ADDOPTS="$$PYTEST_ADDOPTS --junit-xml=$(CURDIR)/$(REPORTS)/conformance.xml"; \
 	stage anylane-conformance --backend all; \
 	printf '\n######## result\n'; \

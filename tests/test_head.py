@@ -295,9 +295,9 @@ def test_trailers_obey_the_rules_of_fields(block):
 
 @given(st.binary(max_size=200))
 def test_whatever_comes_is_parsed_or_refused(data):
+    found: object
     try:
-        head = parse_head(data + b"\r\n\r\n", SMALL)
+        found = parse_head(data + b"\r\n\r\n", SMALL).version
     except Refused as refused:
-        assert refused.status in (400, 413, 414, 417, 431, 501, 505)
-    else:
-        assert head.version in (b"1.0", b"1.1")
+        found = refused.status
+    assert found in (b"1.0", b"1.1", 400, 413, 414, 417, 431, 501, 505)

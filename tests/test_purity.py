@@ -127,12 +127,12 @@ LOCKS = frozenset({"LockType", "allocate_lock", "get_ident"})
 # File below core/anylane -> why it may use a lock although the core has no threads.
 MAY_LOCK: Mapping[str, str] = {
     "broadcast.py": "send() is called from any thread, on every lane",
+    "calls.py": "a `def` handler's thread waits for what the exchange's own task awaits for it",
 }
 
 # File below core/anylane -> why its functions may name the backends.
 MAY_NAME_BACKENDS: Mapping[str, str] = {
     "app.py": "app.run(backend=...) finds the lane by its name when it is called",
-    "serving.py": "Server and serve() find the lane by its name when they are called",
 }
 
 

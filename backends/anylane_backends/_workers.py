@@ -5,10 +5,14 @@ Nothing here knows of connections. Jobs are functions that never raise.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from threading import Lock, Thread, get_ident
 from time import monotonic
+
+from anylane.server import ServerCore
 
 Job = Callable[[], None]
 
@@ -18,6 +22,15 @@ that also selects. Under the interpreter's own switch interval of 5 ms."""
 
 _ALLOWANCE = 0.0003
 """Seconds of a job that are worth no hand-over: one costs 0.1 ms of two threads' time."""
+
+_QUIET = 10
+"""Moments without a job after which the role is called back, so that an idle server sleeps."""
+
+_PATIENCE, _MOST_PATIENCE = 0.05, 2.0
+"""Seconds from a handler that was late to the next loan; doubled each time in a row."""
+
+_GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
+"""Without it handlers run in parallel on the workers, which beats saving the hand-over."""
 
 
 class Workers:
@@ -76,7 +89,12 @@ class Workers:
             # A daemon, because a handler that never returns must not keep the process alive.
             name = f"anylane worker {len(self._threads)}"
             thread = Thread(target=self._work, name=name, daemon=True)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:  # The system gives no more: those that there are must do.
+                if not self._threads:
+                    raise
+                return False
             self._threads.append(thread)
         else:
             return False
@@ -134,8 +152,10 @@ class Loan:
         self._leader = get_ident()
         try:
             while not self.recalled and self._debt < _LATE:
-                while (job := jobs.take()) is not None:
-                    if not self._do(job):
+                # What is there now, not what these put in line again.
+                for _ in range(len(jobs.jobs)):
+                    job = jobs.take()
+                    if job is not None and not self._do(job):
                         return
                 turn()
         except BaseException as exc:  # noqa: BLE001  # the lender raises it
@@ -177,3 +197,63 @@ class Loan:
         with self._lock:
             ended, self._ended = self._ended, True
         return not ended
+
+
+class Lender:
+    """When to lend: not to handlers that block, and less often the more often they did."""
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+        self._loan: Loan | None = None
+        self._next = 0.0
+        self._patience = _PATIENCE
+
+    @property
+    def lent(self) -> bool:
+        return self._loan is not None
+
+    def give_back(self) -> None:
+        """By any worker, before it blocks."""
+        loan = self._loan
+        if loan is not None:
+            loan.give_back()
+
+    def lend(self, turn: Callable[[], None], server: ServerCore) -> bool:
+        """Lend the selector with the jobs that wait; returns with the role. False if not now.
+
+        turn: selects once. Handing a job from one thread to another costs as much as a small
+        job; while handlers are quick, they run where it is selected, and this thread watches.
+        """
+        began = monotonic()
+        if not _GIL or began < self._next or server.draining:
+            return False
+        loan = self._loan = Loan()
+        if not self._workers.lend(partial(loan.lead, turn, self._workers)):
+            self._loan = None
+            return False
+        try:
+            self._watch(loan, server)
+        except BaseException:  # KeyboardInterrupt: the role must be back before all is closed.
+            server.wakes.put(loan.recall)
+            loan.returned(timeout=1)
+            raise
+        finally:
+            self._loan = None
+        if loan.error is not None:
+            raise loan.error
+        now = monotonic()
+        if now - began > 1:
+            self._patience = _PATIENCE
+        if not loan.recalled:
+            self._next = now + self._patience
+            self._patience = min(2 * self._patience, _MOST_PATIENCE)
+        self._workers.spread()
+        return True
+
+    def _watch(self, loan: Loan, server: ServerCore) -> None:
+        served = quiet = 0
+        while not loan.returned():
+            quiet = quiet + 1 if loan.served == served else 0
+            served = loan.served
+            if quiet >= _QUIET or server.draining:
+                server.wakes.put(loan.recall)

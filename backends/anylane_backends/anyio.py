@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from importlib import import_module
 from types import TracebackType
 from typing import Any, Self
 
@@ -120,7 +121,7 @@ class TrioBackend(AnyioBackend):
     name = "trio"
 
     def check(self) -> None:
-        import trio  # noqa: F401
+        import_module("trio")  # anyio itself would ask for it only when it runs.
 
     def run(self, server: ServerCore) -> None:
         anyio.run(self.serve, server, backend="trio")

@@ -7,7 +7,7 @@ import contextvars
 import sys
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from anylane.driver import Driver
 from anylane.link import BaseLink, Handle
@@ -45,7 +45,7 @@ class AsyncioScope:
             self._cancelled = True
             self._task.cancel()
 
-    async def __aenter__(self) -> AsyncioScope:
+    async def __aenter__(self) -> Self:
         task = asyncio.current_task()
         assert task is not None
         self._task = task

@@ -159,7 +159,7 @@ class Server:
     def _run(self) -> None:
         try:
             self.run()
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001  # `wait_ready` raises it
             self._error = exc
             if self._ready.is_set():
                 log("error", f"the server failed: {exc!r}", exc)
@@ -180,7 +180,7 @@ def run(app: App, config: ServerConfig, backend: str) -> None:
         version = platform.python_version()
         print(f"anylane on {urls} ({server.backend.name}, Python {version})", flush=True)
 
-    def on_signal(number: int, frame: Any) -> None:
+    def on_signal(_number: int, _frame: Any) -> None:
         if core.draining:
             core.wakes.put(core.abort)
         else:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import selectors
 import socket
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -26,7 +25,7 @@ from anylane.server import ServerCore
 from anylane.stepping import SteppedLink, explain, step
 from anylane.wake_queue import WakeQueue
 from anylane_backends._sockets import Outbox, accept, half_close, read, reset
-from anylane_backends._workers import Loan, Workers
+from anylane_backends._workers import Lender, Workers
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
@@ -39,15 +38,6 @@ _ACCEPTS = 64
 _ABANDON = 1.0
 """Seconds between an abort and the end of the server with handlers that still block: a thread
 cannot be interrupted."""
-
-_GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
-"""Without it handlers run in parallel on the workers, which beats saving the hand-over."""
-
-_QUIET = 10
-"""Moments without a job after which a lent role is called back, so that an idle server sleeps."""
-
-_PATIENCE, _MOST_PATIENCE = 0.05, 2.0
-"""Seconds from a handler that was late to the next loan; doubled each time in a row."""
 
 
 class ThreadsDriver(Driver):
@@ -75,7 +65,7 @@ class ThreadsDriver(Driver):
         self._deadline_wanted: float | None = None
         super().__init__(lane.server, peer=peer, local=sock.getsockname())
         self._do(self.pump)
-        self._let_go(selecting=True)
+        self.let_go(selecting=True)
 
     # -- who owns it -------------------------------------------------------------------------
 
@@ -87,7 +77,7 @@ class ThreadsDriver(Driver):
                 return
             self._owned = True
         self._do(func)
-        self._let_go(selecting=True)
+        self.let_go(selecting=True)
 
     def nudge(self) -> None:
         """A link has news. An owner sees that by itself before it lets go."""
@@ -95,11 +85,11 @@ class ThreadsDriver(Driver):
             if self._owned:
                 return
             self._owned = True
-        self._let_go(selecting=True)
+        self.let_go(selecting=True)
 
     def work(self) -> None:
         """On a worker, owning: step what can be stepped."""
-        while True:
+        for _ in range(self.server.config.limits.exchanges_per_turn):
             self.take_mail()
             link = self._due()
             if link is None or link.blocked:
@@ -107,15 +97,7 @@ class ThreadsDriver(Driver):
             self._do(link.resume)
             if self.lane.workers.jobs:  # Others wait; a client that pipelines gets in line again.
                 break
-        self._let_go(selecting=False)
-
-    def give_back(self) -> None:
-        """On a worker whose handler blocks until its link has news."""
-        self._let_go(selecting=False)
-
-    def take_back(self) -> None:
-        """On the selecting thread: a worker left something to tend."""
-        self._let_go(selecting=True)
+        self.let_go(selecting=False)
 
     def take_mail(self) -> None:
         """By the owner: what came meanwhile."""
@@ -139,16 +121,17 @@ class ThreadsDriver(Driver):
             self.server.log("error", f"the connection failed: {exc!r}", exc)
             self.lose(exc)
 
-    def _let_go(self, *, selecting: bool) -> None:
+    def let_go(self, *, selecting: bool) -> None:
         """By the owner: give the connection to whoever is next.
 
         Under one hold of the lock it is seen that there is no message and no news, and the
-        ownership ends: nothing can come between.
+        ownership ends: nothing can come between. What a worker left to tend goes to the
+        selecting thread, still owned.
         """
         while True:
             self.take_mail()
             if selecting:
-                self._tend()
+                self._do(self._tend)
             with self._lock:
                 if self._mail:
                     continue
@@ -166,7 +149,7 @@ class ThreadsDriver(Driver):
                         self.wakes.put(self.lane.workers.spread)
                 return
             if not selecting:
-                self.wakes.put(self.take_back)
+                self.wakes.put(partial(self.let_go, selecting=True))
                 return
 
     def _due(self) -> ThreadsLink | None:
@@ -196,7 +179,7 @@ class ThreadsDriver(Driver):
             self._do(self._sent)
         if events & READ:
             self._do(self._input)
-        self._let_go(selecting=True)
+        self.let_go(selecting=True)
 
     def _tend(self) -> None:
         """Owning: bring socket, selector and deadline to where the connection wants them."""
@@ -212,7 +195,8 @@ class ThreadsDriver(Driver):
             self.discard()
         if self._deadline_wanted is not None:
             self._cancel_deadline()
-            self._deadline = self.lane.deadlines.arm(self._deadline_wanted, self._ring)
+            late = partial(self.tell, self._late)
+            self._deadline = self.lane.deadlines.arm(self._deadline_wanted, late)
             self._deadline_wanted = None
         if self.lost and not self._links:
             self._cancel_deadline()
@@ -253,9 +237,6 @@ class ThreadsDriver(Driver):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-
-    def _ring(self) -> None:
-        self.tell(self._late)
 
     def shutdown(self) -> None:
         self.tell(super().shutdown)
@@ -381,13 +362,20 @@ class ThreadsLink(SteppedLink):
         self.look()
         super().kick()
 
+    def drive(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        if self._thread != get_ident():
+            coroutine.close()
+            raise UsageError("ctx.call() works in the handler's own thread only, on this lane")
+        return super().drive(coroutine)
+
     def block(self) -> None:
         driver = self.transport
-        driver.lane.about_to_block()
+        # Nobody is to wait until this thread is found to be late.
+        driver.lane.lender.give_back()
         thread, self._thread = self._thread, 0
         self.turn.acquire(blocking=False)
         self.blocked = True
-        driver.give_back()
+        driver.let_go(selecting=False)
         self.turn.acquire()
         self.blocked = False
         self._thread = thread
@@ -405,6 +393,7 @@ class Lane:
         self.selector = selectors.DefaultSelector()
         self.deadlines = Deadlines()
         self.workers = Workers(server.config.max_threads)
+        self.lender = Lender(self.workers)
         self.variables = copy_context()
         self._bell, self._hand = socket.socketpair()
         self._bell.setblocking(False)
@@ -415,37 +404,40 @@ class Lane:
         self._exhausted = False
         self._given_up = False
         self._giving_up: Deadline | None = None
-        self._loan: Loan | None = None
-        self._lend_at = 0.0
-        self._patience = _PATIENCE
         server.attach(WakeQueue(self._kick), self._changed)
 
     def run(self) -> None:
         """Until the server has drained."""
         server = self.server
-        _finish(server.startup(), server.lane)
         try:
+            _start(server)
             self.variables = copy_context()  # with what the hooks have set
+            try:
+                self._serve()
+            finally:
+                step(server.cleanup(), server.lane)
+        finally:
+            self.selector.close()
+            self._hand.close()
+            self._bell.close()
+
+    def _serve(self) -> None:
+        server = self.server
+        try:
             self._listen()
             server.ready()
             while not (server.over or self._given_up):
                 self._turn()
-                if self.workers.jobs and not self._lend():
+                if self.workers.jobs and not self.lender.lend(self._turn, server):
                     self.workers.spread()
         finally:
-            self.workers.close(0 if server.drivers else None)
-            if server.drivers:
-                left = len(server.drivers)
-                server.log("warning", f"{left} handlers still block; they are left behind", None)
+            left = len(server.drivers)
+            if left:
+                server.log("warning", f"{left} connections left behind: their handlers block", None)
+            self.workers.close(0 if left else None)
             for driver in server.drivers:
                 if isinstance(driver, ThreadsDriver):
                     driver.discard()
-            _finish(server.cleanup(), server.lane)
-
-    def close(self) -> None:
-        self.selector.close()
-        self._hand.close()
-        self._bell.close()
 
     def give_up_after(self, seconds: float) -> None:
         """End by then, with handlers that still block."""
@@ -456,11 +448,6 @@ class Lane:
     def _give_up(self) -> None:
         self._given_up = True
 
-    def about_to_block(self) -> None:
-        """On a worker, in `ctx.call`: nobody is to wait until it is found to be late."""
-        if self._loan is not None:
-            self._loan.give_back()
-
     # -- selecting -------------------------------------------------------------------------------
 
     def _turn(self) -> None:
@@ -470,7 +457,8 @@ class Lane:
         timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
         # Set before looking, and read by `_kick` after putting: one of the two sees the other.
         self._asleep = True
-        events = self.selector.select(0 if self.server.wakes else timeout)
+        busy = self.server.wakes or (self.lender.lent and self.workers.jobs)
+        events = self.selector.select(0 if busy else timeout)
         self._asleep = False
         for key, mask in events:
             key.data(mask)
@@ -486,41 +474,6 @@ class Lane:
 
     def _rung(self, _: int) -> None:
         read(self._bell)
-
-    def _lend(self) -> bool:
-        """Handing a job from one thread to another costs as much as a small job. While handlers
-        are quick the selector's role goes to where the handlers are; this thread only watches.
-        """
-        began = time.monotonic()
-        if not _GIL or began < self._lend_at or self.server.draining:
-            return False
-        loan = Loan()
-        self._loan = loan
-        if not self.workers.lend(partial(loan.lead, self._turn, self.workers)):
-            self._loan = None
-            return False
-        served = quiet = 0
-        try:
-            while not loan.returned():
-                quiet = quiet + 1 if loan.served == served else 0
-                served = loan.served
-                if quiet >= _QUIET or self.server.draining:
-                    self.server.wakes.put(loan.recall)
-        except BaseException:
-            self.server.wakes.put(loan.recall)
-            loan.returned(timeout=_ABANDON)
-            raise
-        self._loan = None
-        if loan.error is not None:
-            raise loan.error
-        self.workers.spread()
-        now = time.monotonic()
-        if now - began > 1:
-            self._patience = _PATIENCE
-        if not loan.recalled:
-            self._lend_at = now + self._patience
-            self._patience = min(2 * self._patience, _MOST_PATIENCE)
-        return True
 
     # -- accepting -------------------------------------------------------------------------------
 
@@ -552,7 +505,10 @@ class Lane:
                 return
             if found is None:
                 return
-            ThreadsDriver(self, *found)
+            try:
+                ThreadsDriver(self, *found)
+            except OSError:  # It has no address any more.
+                found[0].close()
             self._listen()
 
     def _resume_accepting(self) -> None:
@@ -560,14 +516,13 @@ class Lane:
         self._listen()
 
 
-def _finish(hooks: Coroutine[Any, Any, None], lane: str) -> None:
-    """Hooks are portable coroutines that have nothing to wait for."""
+def _start(server: ServerCore) -> None:
+    """The startup hooks, which have nothing to wait for but an event loop: then the error says
+    so."""
     try:
-        if step(hooks, lane):
-            hooks.close()
-            raise UsageError(f"a hook waits for a request; on the {lane} lane it cannot")
+        step(server.startup(), server.lane)
     except RuntimeError as exc:
-        why = explain(exc, lane)
+        why = explain(exc, server.lane)
         if why is None:
             raise
         raise UsageError(why) from exc
@@ -581,11 +536,7 @@ class ThreadsBackend:
     native_cancel = False
 
     def run(self, server: ServerCore) -> None:
-        lane = Lane(server)
-        try:
-            lane.run()
-        finally:
-            lane.close()
+        Lane(server).run()
 
     async def serve(self, server: ServerCore) -> None:
         """Refused: it would block the running loop."""

@@ -17,7 +17,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _lanes(config: pytest.Config) -> list[Lane]:
     names: list[str] = []
-    for name in config.getoption("--anylane-backend"):
+    for name in config.getoption("--anylane-backend") or ():
         names += _installed() if name == "all" else [name]
     lanes: list[Lane] = [LockstepLane()]
     for name in dict.fromkeys(names):

@@ -144,7 +144,8 @@ class CurioNative:
         import curio
 
         try:
-            async with curio.timeout_after(seconds):
+            timeout: Any = curio.timeout_after(seconds)
+            async with timeout:
                 yield
         except curio.TaskTimeout:
             raise TimeoutError from None

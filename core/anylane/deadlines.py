@@ -25,16 +25,26 @@ class Deadline:
         return (self.at, self.number) < (other.at, other.number)
 
 
+_SWEEP = 256
+"""Entries from which on cancelled ones are removed; then whenever their number has doubled."""
+
+
 class Deadlines:
     """Absolute times on one clock, and what to call then."""
 
-    __slots__ = ("_heap", "_numbers")
+    __slots__ = ("_heap", "_numbers", "_sweep_at")
 
     def __init__(self) -> None:
         self._heap: list[Deadline] = []
         self._numbers = count()
+        self._sweep_at = _SWEEP
 
     def arm(self, at: float, call: Callable[[], None]) -> Deadline:
+        if len(self._heap) >= self._sweep_at:
+            # A handler that sleeps a millisecond at a time cancels a far deadline each time.
+            self._heap = [each for each in self._heap if each.call is not None]
+            heapq.heapify(self._heap)
+            self._sweep_at = max(_SWEEP, 2 * len(self._heap))
         deadline = Deadline(at, next(self._numbers), call)
         heapq.heappush(self._heap, deadline)
         return deadline

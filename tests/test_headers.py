@@ -1,0 +1,84 @@
+"""Headers: case-insensitive, several of a name, in order; and nothing that splits a response."""
+
+from __future__ import annotations
+
+import pytest
+
+from anylane import Headers, UsageError
+
+
+def test_names_are_found_in_any_case_and_keep_their_own():
+    headers = Headers([("Content-Type", "a")])
+    assert headers.get("content-TYPE") == headers["CONTENT-type"] == "a"
+    assert "content-type" in headers
+    assert list(headers) == ["Content-Type"]
+
+
+def test_several_values_of_a_name_keep_their_order():
+    headers = Headers([("X", "1"), ("y", "2"), ("x", "3")])
+    assert headers.get("x") == "1"
+    assert headers.get_all("X") == ["1", "3"]
+    assert headers.items() == [("X", "1"), ("y", "2"), ("x", "3")]
+    assert len(headers) == 3
+
+
+def test_set_replaces_all_in_the_place_of_the_first():
+    headers = Headers([("a", "0"), ("X", "1"), ("y", "2"), ("x", "3")])
+    headers.set("x", "4")
+    assert headers.items() == [("a", "0"), ("x", "4"), ("y", "2")]
+    headers.set("z", "5")
+    assert headers.items()[-1] == ("z", "5")
+
+
+def test_remove_takes_every_value_and_a_missing_name_is_harmless():
+    headers = Headers({"X": "1"})
+    headers.add("x", "2")
+    headers.remove("X")
+    headers.remove("X")
+    assert headers.items() == []
+
+
+def test_what_is_missing_is_none_the_default_or_a_key_error():
+    headers = Headers()
+    assert headers.get("x") is None
+    assert headers.get("x", "y") == "y"
+    assert headers.get_all("x") == []
+    assert 1 not in headers
+    with pytest.raises(KeyError):
+        headers["x"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("x", "a\r\nb: c"),
+        ("x", "a\n"),
+        ("x", "\0"),
+        ("x", "☃"),
+        ("x y", "a"),
+        ("", "a"),
+        ("x:", ""),
+    ],
+)
+@pytest.mark.parametrize(
+    "put",
+    [
+        lambda name, value: Headers([(name, value)]),
+        lambda name, value: Headers({name: value}),
+        lambda name, value: Headers().set(name, value),
+        lambda name, value: Headers().add(name, value),
+    ],
+    ids=["list", "mapping", "set", "add"],
+)
+def test_what_must_not_go_on_the_wire_is_refused_where_it_is_set(name, value, put):
+    with pytest.raises(UsageError):
+        put(name, value)
+
+
+def test_headers_from_the_wire_are_latin_1():
+    assert Headers.from_wire([(b"x", b"\xe9")])["x"] == "é"
+
+
+def test_equal_headers_are_equal():
+    assert Headers([("x", "1")]) == Headers({"x": "1"}) != Headers()
+    assert Headers() != object()

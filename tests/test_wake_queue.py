@@ -1,0 +1,41 @@
+"""Many wake-ups, one wake-up of the loop."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from anylane.wake_queue import WakeQueue
+
+
+def test_any_number_of_functions_kick_once():
+    kicks: list[int] = []
+    ran: list[int] = []
+    queue = WakeQueue(lambda: kicks.append(1))
+    for number in range(3):
+        queue.put(partial(ran.append, number))
+    assert (len(kicks), bool(queue)) == (1, True)
+    queue.run()
+    assert (ran, bool(queue)) == ([0, 1, 2], False)
+
+
+def test_after_a_run_the_next_one_kicks_again():
+    kicks: list[int] = []
+    queue = WakeQueue(lambda: kicks.append(1))
+    queue.put(lambda: None)
+    queue.run()
+    queue.put(lambda: None)
+    assert len(kicks) == 2
+
+
+def test_what_is_put_while_running_waits_for_the_next_run():
+    kicks, ran = [], []
+    queue = WakeQueue(lambda: kicks.append(1))
+    queue.put(lambda: queue.put(lambda: ran.append(1)))
+    queue.run()
+    assert (ran, len(kicks)) == ([], 2)
+    queue.run()
+    assert ran == [1]
+
+
+def test_running_an_empty_queue_is_harmless():
+    WakeQueue(lambda: None).run()
