@@ -11,7 +11,8 @@ import pytest
 from anylane import App, Limits, ServerConfig, Timeouts
 from anylane.protocol.http1 import Http1
 from anylane.protocol.http_states import READING, WRITING, ReadEvent, Reading, WriteEvent, Writing
-from anylane.protocol.websocket import PHASES, Phase, PhaseEvent, WebSocketProtocol
+from anylane.protocol.websocket import WebSocketProtocol
+from anylane.protocol.websocket_phase import PHASES, Phase, PhaseEvent
 from anylane.testing import Lockstep
 
 Seen = set[tuple[Enum, Enum]]

@@ -23,10 +23,7 @@ from anylane.protocol.timers import NEVER
 from anylane.server import ServerCore
 from anylane.wake_queue import WakeQueue
 from anylane_backends._pool import Pool
-from anylane_backends._sockets import Outbox, accept, half_close, read, reset
-
-_EXHAUSTED_PAUSE = 0.2
-"""Seconds until accepting is tried again; a connection that closes ends the pause."""
+from anylane_backends._sockets import EXHAUSTED_PAUSE, Outbox, accept, half_close, read, reset
 
 
 class Event(Protocol):
@@ -136,7 +133,7 @@ class Lane(ABC):
             try:
                 self._accept_waiting(listener)
             except OSError:
-                await self.within(self._changed, _EXHAUSTED_PAUSE)
+                await self.within(self._changed, EXHAUSTED_PAUSE)
 
     def _accept_waiting(self, listener: socket.socket) -> None:
         server = self.server
@@ -222,7 +219,7 @@ class ReadinessDriver(Driver):
 
     __slots__ = ("_deadline", "_outbox", "_parked", "_resumed", "_sending", "_sock", "lane")
 
-    def __init__(self, lane: Lane, sock: socket.socket, peer: Any) -> None:
+    def __init__(self, lane: Lane, sock: socket.socket, peer: Any, local: Any) -> None:
         self.lane = lane
         self._sock = sock
         self._outbox = Outbox()
@@ -230,7 +227,7 @@ class ReadinessDriver(Driver):
         self._parked = False
         self._resumed = lane.event()
         self._deadline: Deadline | None = None
-        super().__init__(lane.server, peer=peer, local=sock.getsockname())
+        super().__init__(lane.server, peer=peer, local=local)
         lane.start(self._guard, self._receive_all)
         self.pump()
 
@@ -310,7 +307,6 @@ class ReadinessDriver(Driver):
             await self.server.run_exchange(link.exchange, link)
         finally:
             self.finished(link)
-            self._disarm_when_over()
 
     async def _guard(self, func: Callable[..., Awaitable[None]], *args: Any) -> None:
         """A task of this connection: what it raises ends the connection, not the server."""
@@ -344,14 +340,11 @@ class ReadinessDriver(Driver):
         self._outbox.clear()
         self._resumed.set()
         self.lose(exc)
-        self._disarm_when_over()
 
     def _disarm(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
-    def _disarm_when_over(self) -> None:
-        # A handler may outlive its connection, and so may its alarms.
-        if self.lost and not self._links:
-            self._disarm()
+    def over(self) -> None:
+        self._disarm()

@@ -17,6 +17,9 @@ READ_SIZE = 64 * 1024
 EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 """No descriptors or memory for one more connection: try again later (accept(2))."""
 
+EXHAUSTED_PAUSE = 0.2
+"""Seconds until then; without a pause the loop would spin on a listener that stays readable."""
+
 
 class BindError(Exception):
     """The address cannot be served; the message says which, why and what to do."""
@@ -58,21 +61,25 @@ def tune(sock: socket.socket, config: ServerConfig) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def accept(listener: socket.socket, config: ServerConfig) -> tuple[socket.socket, Any] | None:
-    """The next connection and its peer; None if there is none (any more).
+def accept(listener: socket.socket, config: ServerConfig) -> tuple[socket.socket, Any, Any] | None:
+    """The next connection, its peer's address and ours; None if there is none (any more).
 
     Raises OSError only for EXHAUSTED: the caller pauses, then goes on.
     """
-    try:
-        sock, peer = listener.accept()
-        tune(sock, config)
-    except (BlockingIOError, InterruptedError):
-        return None
-    except OSError as exc:
-        if exc.errno in EXHAUSTED:
-            raise
-        return None  # It was gone before we came (ECONNABORTED and its kin, accept(2)).
-    return sock, peer
+    while True:
+        try:
+            sock, peer = listener.accept()
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError as exc:
+            if exc.errno in EXHAUSTED:
+                raise
+            continue  # That one was gone before we came (ECONNABORTED and its kin, accept(2)).
+        try:
+            tune(sock, config)
+            return sock, peer, sock.getsockname()
+        except OSError:
+            sock.close()  # So was this one.
 
 
 def read(sock: socket.socket) -> bytes | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import socket
 import sys
 from collections.abc import Callable
 from types import TracebackType
@@ -14,6 +15,7 @@ from anylane.link import BaseLink, Handle
 from anylane.protocol import Closing, Exchange
 from anylane.server import ServerCore
 from anylane.wake_queue import WakeQueue
+from anylane_backends._accepting import Accepting
 from anylane_backends._pool import Pool
 from anylane_backends._sockets import reset_on_close
 
@@ -101,25 +103,24 @@ class AsyncioLink(BaseLink):
 class AsyncioDriver(Driver, asyncio.Protocol):
     """A Protocol; the writer is the transport's own buffer."""
 
-    __slots__ = ("_timer", "_transport", "lane")
+    __slots__ = ("_timer", "_transport", "_variables", "lane")
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, lane: Lane, peer: Any, local: Any) -> None:
         self.lane = lane
+        self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._variables = contextvars.copy_context()
+        super().__init__(lane.server, peer=peer, local=local)
 
     # -- what asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have the methods, but are not registered as subclasses.
-        transport = cast("asyncio.Transport", transport)
-        self._transport = transport
-        super().__init__(
-            self.lane.server,
-            peer=transport.get_extra_info("peername"),
-            local=transport.get_extra_info("sockname"),
-        )
+        self._transport = cast("asyncio.Transport", transport)
         # Between full and empty asyncio reports nothing, so "empty" is when it is to report.
-        transport.set_write_buffer_limits(self.lane.server.config.limits.outbound_high, 0)
+        self._transport.set_write_buffer_limits(self.server.config.limits.outbound_high, 0)
+        if self.connection.closing:
+            self.close(self.connection.closing)
         self.pump()
 
     def data_received(self, data: bytes) -> None:
@@ -143,6 +144,7 @@ class AsyncioDriver(Driver, asyncio.Protocol):
     def write(self, chunks: list[bytes]) -> None:
         # Not writelines(): up to CPython 3.13 it forgets to call pause_writing, so that
         # resume_writing never came. Joining costs less than a second system call.
+        assert self._transport is not None
         if len(chunks) == 1 or sum(map(len, chunks)) > _JOIN:
             for chunk in chunks:
                 self._transport.write(chunk)
@@ -150,12 +152,18 @@ class AsyncioDriver(Driver, asyncio.Protocol):
             self._transport.write(b"".join(chunks))
 
     def unsent(self) -> int:
-        return self._transport.get_write_buffer_size()
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     def start(self, exchange: Exchange) -> None:
         link = AsyncioLink(self, exchange)
         self.started(link)
-        self.lane.start(self.server.run_exchange(exchange, link), lambda: self.finished(link))
+        # A copy of the connection's context, not of the one that happens to run: that may be
+        # an earlier exchange's.
+        self.lane.start(
+            self.server.run_exchange(exchange, link),
+            self._variables.copy(),
+            lambda: self.finished(link),
+        )
 
     def arm(self, deadline: float) -> None:
         if self._timer is not None:
@@ -163,15 +171,21 @@ class AsyncioDriver(Driver, asyncio.Protocol):
         self._timer = self.lane.loop.call_at(deadline, self.timeout)
 
     def set_reading(self, on: bool) -> None:
+        assert self._transport is not None
         if on:
             self._transport.resume_reading()
         else:
             self._transport.pause_reading()
 
     def close(self, how: Closing) -> None:
+        if self._transport is None:
+            return  # Not connected yet; `connection_made` looks.
         match how:
             case Closing.SEND_EOF:
-                self._transport.write_eof()
+                try:
+                    self._transport.write_eof()
+                except OSError:  # The peer reset it; asyncio does not tell by itself.
+                    self._transport.abort()
             case Closing.CLOSE:
                 self._transport.close()
             case _:
@@ -179,6 +193,11 @@ class AsyncioDriver(Driver, asyncio.Protocol):
                 if sock is not None:
                     reset_on_close(sock)
                 self._transport.abort()
+
+    def over(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 class Lane:
@@ -188,10 +207,16 @@ class Lane:
         self.server = server
         self.loop = asyncio.get_running_loop()
         self.pool = Pool(server.config)
-        self.changed = asyncio.Event()
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.over = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.accepting = Accepting(server, self)
         self.eager = server.config.eager and sys.version_info >= (3, 12)
-        server.attach(WakeQueue(self._kick), self.changed.set)
+        server.attach(WakeQueue(self._kick), self._changed)
+
+    def _changed(self) -> None:
+        self.accepting.update()
+        if self.server.over:
+            self.over.set()
 
     def _kick(self) -> None:
         try:
@@ -199,9 +224,39 @@ class Lane:
         except RuntimeError:  # Woken after the end: there is nobody left to wake.
             pass
 
-    def start(self, coroutine: Any, finished: Callable[[], None]) -> None:
-        """A task in a fresh copy of this context; where possible it begins right now."""
-        context = contextvars.copy_context()
+    # -- accepting: not create_server(), which accepts by the hundred and cannot pause at a limit
+
+    def watch(self, listener: socket.socket, call: Callable[[], None]) -> None:
+        self.loop.add_reader(listener, call)
+
+    def unwatch(self, listener: socket.socket) -> None:
+        self.loop.remove_reader(listener)
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        self.loop.call_later(seconds, call)
+
+    def connect(self, sock: socket.socket, peer: Any, local: Any) -> None:
+        driver = AsyncioDriver(self, peer, local)
+        self._keep(self.loop.create_task(self._connect(driver, sock)))
+
+    async def _connect(self, driver: AsyncioDriver, sock: socket.socket) -> None:
+        try:
+            await self.loop.connect_accepted_socket(lambda: driver, sock)
+        except OSError as exc:  # It was gone before we came.
+            sock.close()
+            driver.lose(exc)
+
+    # -- tasks
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        # The loop itself holds tasks weakly.
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def start(
+        self, coroutine: Any, context: contextvars.Context, finished: Callable[[], None]
+    ) -> None:
+        """A task in that context; where possible it begins right now."""
         if self.eager and sys.version_info >= (3, 12):
             task = asyncio.Task(coroutine, loop=self.loop, context=context, eager_start=True)
             if task.done():
@@ -209,13 +264,8 @@ class Lane:
                 return
         else:
             task = self.loop.create_task(coroutine, context=context)
-        self.tasks.add(task)
-
-        def done(task: asyncio.Task[None]) -> None:
-            self.tasks.discard(task)
-            finished()
-
-        task.add_done_callback(done)
+        self._keep(task)
+        task.add_done_callback(lambda _: finished())
 
 
 class AsyncioBackend:
@@ -236,20 +286,9 @@ class AsyncioBackend:
         lane = Lane(server)
         await server.startup()
         try:
-            # Copies, because closing the asyncio server closes its sockets.
-            servers = [
-                await lane.loop.create_server(lambda: AsyncioDriver(lane), sock=listener.dup())
-                for listener in server.listeners
-            ]
+            lane.accepting.update()
             server.ready()
-            while not server.draining:
-                lane.changed.clear()
-                await lane.changed.wait()
-            for each in servers:
-                each.close()
-            while not server.over:
-                lane.changed.clear()
-                await lane.changed.wait()
+            await lane.over.wait()
         finally:
             await server.cleanup()
             lane.pool.close()

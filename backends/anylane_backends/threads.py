@@ -24,16 +24,11 @@ from anylane.protocol import Closing, Exchange
 from anylane.server import ServerCore
 from anylane.stepping import SteppedLink, explain, step
 from anylane.wake_queue import WakeQueue
-from anylane_backends._sockets import Outbox, accept, half_close, read, reset
+from anylane_backends._accepting import Accepting
+from anylane_backends._sockets import Outbox, half_close, read, reset
 from anylane_backends._workers import Lender, Workers
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
-
-_PAUSE = 0.1
-"""Seconds without accepting when there are no descriptors left."""
-
-_ACCEPTS = 64
-"""Connections accepted in one go before others get their turn."""
 
 _ABANDON = 1.0
 """Seconds between an abort and the end of the server with handlers that still block: a thread
@@ -51,7 +46,7 @@ class ThreadsDriver(Driver):
     __slots__ = ("_deadline", "_deadline_wanted", "_dirty", "_eof_sent", "_lock", "_mail",
                  "_outbox", "_owned", "_registered", "_sock", "lane")  # fmt: skip
 
-    def __init__(self, lane: Lane, sock: socket.socket, peer: Any) -> None:
+    def __init__(self, lane: Lane, sock: socket.socket, peer: Any, local: Any) -> None:
         self.lane = lane
         self._sock = sock
         self._outbox = Outbox()
@@ -63,7 +58,7 @@ class ThreadsDriver(Driver):
         self._eof_sent = False
         self._deadline: Deadline | None = None
         self._deadline_wanted: float | None = None
-        super().__init__(lane.server, peer=peer, local=sock.getsockname())
+        super().__init__(lane.server, peer=peer, local=local)
         self._do(self.pump)
         self.let_go(selecting=True)
 
@@ -400,8 +395,7 @@ class Lane:
         self._hand.setblocking(False)
         self.selector.register(self._bell, READ, self._rung)
         self._asleep = False
-        self._listening = False
-        self._exhausted = False
+        self.accepting = Accepting(server, self)
         self._given_up = False
         self._giving_up: Deadline | None = None
         server.attach(WakeQueue(self._kick), self._changed)
@@ -424,7 +418,7 @@ class Lane:
     def _serve(self) -> None:
         server = self.server
         try:
-            self._listen()
+            self.accepting.update()
             server.ready()
             while not (server.over or self._given_up):
                 self._turn()
@@ -480,40 +474,19 @@ class Lane:
     def _changed(self) -> None:
         if self.server.draining and self._giving_up is None:
             self.give_up_after(self.server.config.timeouts.drain + _ABANDON)
-        self._listen()
+        self.accepting.update()
 
-    def _listen(self) -> None:
-        wanted = self.server.accepting and not self._exhausted
-        if wanted is self._listening:
-            return
-        self._listening = wanted
-        for listener in self.server.listeners:
-            if wanted:
-                self.selector.register(listener, READ, partial(self._accept, listener))
-            else:
-                self.selector.unregister(listener)
+    def watch(self, listener: socket.socket, call: Callable[[], None]) -> None:
+        self.selector.register(listener, READ, lambda _: call())
 
-    def _accept(self, listener: socket.socket, _: int) -> None:
-        for _ in range(_ACCEPTS):
-            try:
-                found = accept(listener, self.server.config) if self._listening else None
-            except OSError as exc:
-                self.server.log("warning", f"cannot accept for now: {exc.strerror}", None)
-                self._exhausted = True
-                self.deadlines.arm(time.monotonic() + _PAUSE, self._resume_accepting)
-                self._listen()
-                return
-            if found is None:
-                return
-            try:
-                ThreadsDriver(self, *found)
-            except OSError:  # It has no address any more.
-                found[0].close()
-            self._listen()
+    def unwatch(self, listener: socket.socket) -> None:
+        self.selector.unregister(listener)
 
-    def _resume_accepting(self) -> None:
-        self._exhausted = False
-        self._listen()
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        self.deadlines.arm(time.monotonic() + seconds, call)
+
+    def connect(self, sock: socket.socket, peer: Any, local: Any) -> None:
+        ThreadsDriver(self, sock, peer, local)
 
 
 def _start(server: ServerCore) -> None:

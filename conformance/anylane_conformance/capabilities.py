@@ -34,5 +34,8 @@ ROWS: dict[str, Row] = {
         "`def` handlers run beside everything else. Not in memory: they run inline there",
         fails_fast=False,
     ),
+    "real_sockets": Row(
+        "there is a kernel with a backlog between the two sides. Not in memory", fails_fast=False
+    ),
     "virtual_time": Row("time moves only when the test says so. In memory only", fails_fast=False),
 }

@@ -152,6 +152,15 @@ def _websockets(app: App, stage: Stage) -> None:
             async for source, item in ctx.select(ws, subscription):
                 await ws.send(f"{'ws' if source is ws else 'room'} {item}")
 
+    @app.websocket("/select-again")
+    async def select_again(ctx: Context) -> None:
+        with stage.room.subscribe() as subscription:
+            ws = await ctx.accept()
+            while True:
+                async for _, item in ctx.select(ws, subscription):
+                    await ws.send(item)
+                    break
+
     @app.websocket("/waiting")
     async def waiting(ctx: Context) -> None:
         with stage.room.subscribe() as subscription:

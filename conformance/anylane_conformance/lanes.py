@@ -195,13 +195,14 @@ def config_of(case: Case) -> ServerConfig:
         request_timeout=case.request_timeout,
         limits=Limits(**case.limits),
         timeouts=Timeouts(**case.timeouts),
+        **case.config,
     )
 
 
 def server_lane(name: str, *, eager: bool = True) -> ServerLane:
     """The lane of an installed backend, or of `package.module:Class`."""
     backend = load_backend(name)
-    capabilities = {"parallel_blocking"}
+    capabilities = {"parallel_blocking", "real_sockets"}
     for capability in ("concurrent_input", "native_cancel"):
         if getattr(backend, capability):
             capabilities.add(capability)

@@ -9,6 +9,7 @@ from anylane.errors import Disconnected, HTTPError, Refused
 from anylane.pipeline import Endpoint, compose, handler_endpoint
 from anylane.problems import problem
 from anylane.protocol.handshake import is_websocket
+from anylane.results import apply_result
 from anylane.route import Route
 from anylane.router import Router
 from anylane.table import Found, NotAllowed, Options, Resolution, RouteTable, UpgradeRequired
@@ -121,7 +122,7 @@ class FrozenApp:
     async def on_error(self, ctx: Context, exc: Exception) -> None:
         """Make an exception the response, or raise it again where that is too late."""
         ctx.error = exc
-        if ctx.exchange.started or (isinstance(exc, Disconnected) and _is_over(ctx)):
+        if ctx.exchange.started or (isinstance(exc, Disconnected) and ctx.exchange.over):
             raise exc
         handler = self._handler_for(type(exc))
         if handler is not None:
@@ -129,8 +130,6 @@ class FrozenApp:
             result = handler(ctx, exc)
             if hasattr(result, "__await__"):
                 result = await result
-            from anylane.results import apply_result
-
             await apply_result(ctx, result, f"the handler of {type(exc).__name__}")
         elif isinstance(exc, HTTPError):
             ctx.response = problem(ctx, exc)
@@ -144,10 +143,6 @@ class FrozenApp:
             if base in self._handlers:
                 return self._handlers[base]
         return None
-
-
-def _is_over(ctx: Context) -> bool:
-    return ctx.exchange.gone is not None or ctx.exchange.interrupt is not None
 
 
 async def _not_found(_ctx: Context) -> None:

@@ -5,7 +5,7 @@ It talks to the Exchange and to the Link, never to the wire. It decides nothing 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from types import SimpleNamespace, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,7 +14,8 @@ from anylane.errors import HTTPError, Refused, UsageError
 from anylane.protocol.response import check_header
 from anylane.request import Request
 from anylane.response import Response
-from anylane.source import ENDED, PENDING, Source
+from anylane.select import Select
+from anylane.source import Source
 from anylane.streaming import Stream
 from anylane.websocket import WebSocket
 
@@ -167,7 +168,7 @@ class Context:
         """`async with ctx.timeout(5): ...` raises TimeoutError when it takes longer."""
         return Timeout(self, seconds)
 
-    async def select(self, *sources: Source) -> AsyncIterator[tuple[Any, Any]]:
+    def select(self, *sources: Source) -> Select:
         """`async for source, item in ctx.select(ws, subscription)`: ready sources in turn.
 
         An ended source is dropped; ends when all have. `break` loses no item. Raises
@@ -175,31 +176,7 @@ class Context:
         """
         if not sources:
             raise UsageError("ctx.select() needs a source: a WebSocket, a Subscription ...")
-        link = self.link
-        live = list(sources)
-        for source in live:
-            source.attach(link)
-        try:
-            while live:
-                idle = 0
-                while live and idle < len(live):
-                    source = live.pop(0)
-                    item = source.poll()
-                    if item is ENDED:
-                        source.detach(link)
-                        continue
-                    live.append(source)
-                    if item is PENDING:
-                        idle += 1
-                    else:
-                        idle = 0
-                        yield source, item
-                if live:
-                    self.check()
-                    await link.wait()
-        finally:
-            for source in live:
-                source.detach(link)
+        return Select(self, sources)
 
     async def run_sync(self, func: Callable[..., Any], *args: Any) -> Any:
         """Run a blocking function in the pool."""

@@ -177,11 +177,9 @@ class Driver(ABC):
             self.arm(self.now())
 
     def _write(self) -> None:
-        if self.lost:
-            return
         connection = self.connection
-        chunks = connection.data_to_send()
-        if chunks:
+        # Once more after each write: room for output may be what a held pong was waiting for.
+        while not self.lost and (chunks := connection.data_to_send()):
             self.written += sum(map(len, chunks))
             self.write(chunks)
             connection.data_unsent(self.unsent(), self.now())
@@ -206,7 +204,11 @@ class Driver(ABC):
 
     def _forget_when_over(self) -> None:
         if self.lost and not self._links:
+            self.over()
             self.server.forget(self)
+
+    def over(self) -> None:  # noqa: B027  # not every transport holds something
+        """The connection and its last exchange are over: drop the timer, which would keep it."""
 
 
 NEVER_LATER = -NEVER

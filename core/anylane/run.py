@@ -37,7 +37,6 @@ async def run_exchange(exchange: Exchange, server: ServerCore, link: BaseLink) -
     if exchange.interrupt is not None:
         _answer_interrupt(ctx, server)
     exchange.finish(link.now())
-    link.kick()
 
 
 async def _answer(ctx: Context, server: ServerCore) -> None:
@@ -53,7 +52,7 @@ async def _answer(ctx: Context, server: ServerCore) -> None:
         if not exchange.started and exchange.interrupt is None:
             await ctx.send()
     except Disconnected as exc:
-        if exchange.gone is None and exchange.interrupt is None:
+        if not exchange.over:
             _fail(ctx, server, exc)
     except Exception as exc:  # noqa: BLE001  # the handler's; it is logged
         _fail(ctx, server, exc)

@@ -49,6 +49,7 @@ class ServerCore:
         self.wakes = WakeQueue(_nobody)
         self.ready: Callable[[], None] = _nobody
         self._changed: Callable[[], None] = _nobody
+        self._told = (True, False)
         self._stop_requested = False
         self._date = date
         self._token = token
@@ -109,7 +110,7 @@ class ServerCore:
         self.draining = True
         for driver in tuple(self.drivers):
             driver.shutdown()
-        self._changed()
+        self._tell()
 
     def request_shutdown(self) -> None:
         """`shutdown`, from any thread, at any time."""
@@ -121,15 +122,22 @@ class ServerCore:
         self.draining = True
         for driver in tuple(self.drivers):
             driver.abort()
-        self._changed()
+        self._tell()
 
     def add(self, driver: Driver) -> None:
         self.drivers.add(driver)
+        self._tell()
 
     def forget(self, driver: Driver) -> None:
         """Its connection is over, and so is the last of its exchanges."""
         self.drivers.discard(driver)
-        self._changed()
+        self._tell()
+
+    def _tell(self) -> None:
+        now = (self.accepting, self.over)
+        if now != self._told:
+            self._told = now
+            self._changed()
 
 
 def _nobody() -> None:

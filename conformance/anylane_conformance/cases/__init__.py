@@ -29,6 +29,7 @@ class Case:
     cuts: bool = True
     compare: bool = True
     request_timeout: float = 30.0
+    config: dict[str, Any] = field(default_factory=dict)
     limits: dict[str, Any] = field(default_factory=dict)
     timeouts: dict[str, Any] = field(default_factory=dict)
 

@@ -40,6 +40,17 @@ def broadcast_from_another_thread(talk: Talk) -> None:
 
 
 @case(CHAPTER)
+def select_can_be_left_and_entered_again(talk: Talk) -> None:
+    """`break` loses no item, and a source can be selected again."""
+    ws = talk.connect().websocket("/select-again")
+    for message in ("one", "two", "three"):
+        ws.send(message)
+    assert [ws.receive() for _ in range(3)] == ["one", "two", "three"]
+    ws.close()
+    ws.closed(answer=False)
+
+
+@case(CHAPTER)
 def no_subscription_outlives_its_client(talk: Talk) -> None:
     """A subscriber that vanishes is forgotten."""
     ws = talk.connect().websocket("/select")

@@ -152,5 +152,23 @@ def malformed_request_is_refused(talk: Talk) -> None:
 def context_variables_do_not_leak(talk: Talk) -> None:
     """Each exchange runs in a context of its own, on one connection too."""
     peer = talk.connect()
-    assert peer.ask("/variable").body == b"unset"
-    assert peer.ask("/variable").body == b"unset"
+    for path in ("/variable", "/variable", "/variable?pipelined", "/variable?pipelined"):
+        peer.get(path)
+        if "pipelined" not in path:
+            assert peer.answer().body == b"unset"
+    assert peer.answer().body == b"unset"
+    assert peer.answer().body == b"unset"
+
+
+@case(CHAPTER, "real_sockets", config={"max_connections": 2})
+def too_many_connections_wait(talk: Talk) -> None:
+    """At max_connections accepting pauses; who comes then waits, and is dropped by nobody."""
+    first, second, third = talk.connect(), talk.connect(), talk.connect()
+    assert first.ask("/").status == 200
+    assert second.ask("/").status == 200
+    third.get("/")
+    assert talk.steady(lambda: int(third.nothing_yet())) == 1
+    first.eof()
+    first.closed()
+    assert third.answer().status == 200
+    assert second.ask("/").status == 200

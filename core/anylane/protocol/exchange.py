@@ -16,6 +16,7 @@ from anylane.errors import Disconnected, Refused, UsageError
 from anylane.protocol.head import RawHeaders, RequestHead
 from anylane.protocol.response import Header
 from anylane.protocol.timers import Alarms
+from anylane.protocol.websocket_phase import Phase
 
 if TYPE_CHECKING:
     from anylane.protocol.websocket import WebSocketProtocol
@@ -90,6 +91,15 @@ class Exchange:
         self.on_interrupt = on_interrupt
         if self.interrupt is not None:
             on_interrupt()
+
+    @property
+    def over(self) -> bool:
+        """Nobody expects anything of the handler any more: what it cannot send is no failure."""
+        return (
+            self.gone is not None
+            or self.interrupt is not None
+            or (self.websocket is not None and self.websocket.phase is not Phase.OPEN)
+        )
 
     def check(self) -> None:
         """Raise Disconnected if the client is gone, or the handler outlived its deadline."""

@@ -8,7 +8,6 @@ for each state. RFC 6455.
 from __future__ import annotations
 
 from collections import deque
-from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from wsproto.frame_protocol import CloseReason, Frame, FrameProtocol, Opcode, ParseFailed
@@ -16,6 +15,7 @@ from wsproto.frame_protocol import CloseReason, Frame, FrameProtocol, Opcode, Pa
 from anylane.errors import Disconnected, UsageError
 from anylane.protocol.closing import Closing
 from anylane.protocol.timers import Timer
+from anylane.protocol.websocket_phase import PHASES, Phase, PhaseEvent
 
 if TYPE_CHECKING:
     from anylane.protocol.connection import Connection
@@ -25,45 +25,6 @@ Message = str | bytes
 
 _MESSAGE_COST = 64
 """Bytes of memory a held message is counted for besides its own: a flood of empty ones is one."""
-
-
-class Phase(Enum):
-    """Where the closing handshake is (RFC 6455 §7)."""
-
-    OPEN = auto()
-    ENDING = auto()
-    """The peer closed or broke a rule; what it sent before that is being answered."""
-    CLOSING = auto()
-    """Our close frame is out; the peer's is awaited."""
-    CLOSED = auto()
-
-
-class PhaseEvent(Enum):
-    """What moves a session towards its end."""
-
-    PEER_ENDS = auto()
-    WE_CLOSE = auto()
-    LOST = auto()
-
-
-PHASES: dict[Phase, dict[PhaseEvent, Phase]] = {
-    Phase.OPEN: {
-        PhaseEvent.PEER_ENDS: Phase.ENDING,
-        PhaseEvent.WE_CLOSE: Phase.CLOSING,
-        PhaseEvent.LOST: Phase.CLOSED,
-    },
-    Phase.ENDING: {
-        PhaseEvent.WE_CLOSE: Phase.CLOSED,
-        PhaseEvent.LOST: Phase.CLOSED,
-    },
-    Phase.CLOSING: {
-        PhaseEvent.PEER_ENDS: Phase.CLOSED,
-        PhaseEvent.LOST: Phase.CLOSED,
-    },
-    Phase.CLOSED: {
-        PhaseEvent.LOST: Phase.CLOSED,
-    },
-}
 
 
 class Ping:
