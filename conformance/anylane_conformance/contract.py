@@ -264,8 +264,6 @@ def _cancellation(app: App, stage: Stage) -> None:
                 await ws.send("listening")
                 await ws.send(await anext(subscription))
             await ws.send("sleeping")
-            await ctx.sleep(0.01)
-            await ws.send("slept")
             await ctx.sleep(3600)
 
         was_cancelled = await cancellable(ctx, talk)
