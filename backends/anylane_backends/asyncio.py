@@ -67,6 +67,14 @@ class AsyncioScope:
         return self.caught
 
 
+def is_stray(exc: BaseException) -> bool:
+    """A CancelledError although nobody has cancelled this task."""
+    if not isinstance(exc, asyncio.CancelledError):
+        return False
+    task = asyncio.current_task()
+    return task is not None and not task.cancelling()
+
+
 class AsyncioLink(BaseLink):
     """One future per waiter."""
 
@@ -84,7 +92,12 @@ class AsyncioLink(BaseLink):
             return
         waiter = self.lane.loop.create_future()
         self._waiters.append(waiter)
-        await waiter
+        try:
+            await waiter
+        except BaseException:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+            raise
 
     def notify(self) -> None:
         waiters, self._waiters = self._waiters, []
@@ -95,6 +108,9 @@ class AsyncioLink(BaseLink):
 
     def scope(self) -> AsyncioScope:
         return AsyncioScope(self.lane.loop)
+
+    def is_stray(self, exc: BaseException) -> bool:
+        return is_stray(exc)
 
     def submit(self, func: Callable[[], Any]) -> Handle:
         return self.lane.pool.submit(func, self.wake)
@@ -248,6 +264,14 @@ class Lane:
 
     # -- tasks
 
+    async def end(self) -> None:
+        """Nothing is left of it after a drain; all, if `serve` was cancelled."""
+        self.server.abort()
+        if self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks)
+
     def _keep(self, task: asyncio.Task[None]) -> None:
         # The loop itself holds tasks weakly.
         self._tasks.add(task)
@@ -290,6 +314,7 @@ class AsyncioBackend:
             server.ready()
             await lane.over.wait()
         finally:
+            await lane.end()
             await server.cleanup()
             lane.pool.close()
 

@@ -105,15 +105,12 @@ class Server:
             lane=self.backend.name,
         )
         self.core.listeners = bind(self.config)
+        self.addresses = [listener.getsockname() for listener in self.core.listeners]
+        """Where it listens, as the socket module gives addresses."""
         self.core.ready = self._on_ready
         self._ready = threading.Event()
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
-
-    @property
-    def addresses(self) -> list[Any]:
-        """Where it listens, as the socket module gives addresses."""
-        return [listener.getsockname() for listener in self.core.listeners]
 
     def run(self) -> None:
         """Serve in this thread until `shutdown`."""

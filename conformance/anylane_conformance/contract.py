@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
 from typing import Any
 
-from anylane import App, Broadcast, Context, Disconnected, HTTPError
+from anylane import App, Broadcast, Context, Disconnected, HTTPError, UsageError
 from anylane_conformance import natives
 
 CHUNK = b"x" * 65536
@@ -30,6 +30,7 @@ class Stage:
         self.notes: Broadcast[str] = Broadcast()
         self.said: list[str] = []
         self.produced = 0
+        self.kept: Any = None
         self.blocker = threading.Event()
         self.gates: dict[str, natives.Gate] = {}
         self.cancels: dict[str, natives.Cancel] = {}
@@ -78,6 +79,18 @@ def _requests(app: App) -> None:
     async def boom(ctx: Context) -> None:
         raise ValueError("a handler of the conformance suite that fails")
 
+    @app.get("/exit")
+    async def leave(ctx: Context) -> None:
+        raise SystemExit(3)
+
+    @app.get("/def-exit")
+    def def_exit(ctx: Context) -> None:
+        raise SystemExit(3)
+
+    @app.get("/call-from-async")
+    async def call_from_async(ctx: Context) -> None:
+        ctx.call(ctx.sleep, 0.01)
+
     @app.get("/teapot")
     async def teapot(ctx: Context) -> None:
         raise HTTPError(418, "short and stout")
@@ -113,6 +126,37 @@ def _streams(app: App, stage: Stage) -> None:
                 piece = CHUNK[: min(len(CHUNK), BLOB - start)]
                 await out.write(piece)
                 stage.produced += len(piece)
+
+    @app.get("/keep")
+    async def keep(ctx: Context) -> None:
+        async with ctx.stream() as out:
+            stage.kept = (ctx, out)
+            await out.write("mine")
+
+    @app.get("/misuse")
+    async def misuse(ctx: Context) -> None:
+        kept, theirs = stage.kept
+        async with ctx.stream() as out:
+            uses: list[natives.Func] = [
+                lambda: theirs.write("not yours"),
+                lambda: kept.early_hints(["x"]),
+            ]
+            for use in uses:
+                try:
+                    await use()
+                except UsageError:
+                    await out.write("refused ")
+
+    @app.get("/slow-iterator")
+    def slow_iterator(ctx: Context) -> Iterator[str]:
+        def items() -> Iterator[str]:
+            try:
+                time.sleep(0.6)
+                yield "late"
+            finally:
+                stage.note(f"closed in the loop's thread: {natives.current() is not None}")
+
+        return items()
 
     @app.get("/half")
     async def half(ctx: Context) -> None:
@@ -455,6 +499,23 @@ def _natives(app: App, stage: Stage) -> None:
     async def forever(ctx: Context) -> None:
         await native().gate().wait()
 
+    @app.get("/native/group")
+    async def group(ctx: Context) -> None:
+        await native().group(lambda: ctx.sleep(3600), native().gate().wait)
+
+    @app.websocket("/native/group")
+    async def group_of_websocket(ctx: Context) -> None:
+        ws = await ctx.accept()
+
+        async def receive() -> None:
+            await ws.receive()
+
+        await native().group(receive, native().gate().wait)
+
+    @app.get("/native/stray")
+    async def stray(ctx: Context) -> None:
+        await native().stray()
+
     @app.get("/native/timeout-sleep")
     async def timeout_sleep(ctx: Context) -> str:
         try:
@@ -476,6 +537,8 @@ def _natives(app: App, stage: Stage) -> None:
                 await ctx.request.body()
         except TimeoutError:
             stage.note("timed out")
+        if ctx.request.query_string == "stream":
+            return b"".join([chunk async for chunk in ctx.request.stream()]).decode()
         return (await ctx.request.body()).decode()
 
     @app.websocket("/native/timeout-receive")

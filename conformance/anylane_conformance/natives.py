@@ -32,6 +32,11 @@ class Native(Protocol):
     def gate(self) -> Gate: ...
     async def cancellable(self, register: Register, func: Func) -> bool: ...
     def timeout(self, seconds: float) -> Any: ...
+    async def group(self, *funcs: Func) -> None:
+        """All of them at once, in the library's own task group."""
+
+    async def stray(self) -> None:
+        """Fails as something does that somebody else has cancelled."""
 
 
 class _EventGate:
@@ -80,6 +85,24 @@ class AsyncioNative:
         async with asyncio.timeout(seconds):
             yield
 
+    async def group(self, *funcs: Func) -> None:
+        import asyncio
+
+        async with asyncio.TaskGroup() as group:
+            for func in funcs:
+                group.create_task(_coroutine(func))
+
+    async def stray(self) -> None:
+        import asyncio
+
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+
+
+async def _coroutine(func: Func) -> None:
+    await func()
+
 
 class TrioNative:
     """trio."""
@@ -111,6 +134,16 @@ class TrioNative:
             yield
         if scope.cancelled_caught:
             raise TimeoutError
+
+    async def group(self, *funcs: Func) -> None:
+        import trio
+
+        async with trio.open_nursery() as nursery:
+            for func in funcs:
+                nursery.start_soon(func)
+
+    async def stray(self) -> None:
+        raise OSError("trio has no cancellation that comes from elsewhere")
 
 
 class CurioNative:
@@ -149,6 +182,17 @@ class CurioNative:
                 yield
         except curio.TaskTimeout:
             raise TimeoutError from None
+
+    async def group(self, *funcs: Func) -> None:
+        import curio
+
+        group: Any = curio.TaskGroup()
+        async with group:
+            for func in funcs:
+                await group.spawn(func)
+
+    async def stray(self) -> None:
+        raise OSError("curio wraps what it joins in TaskError")
 
 
 def current() -> Native | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from anylane.errors import Disconnected, HTTPError, Refused
+from anylane.errors import HTTPError, Refused, RegistrationError, without_disconnects
 from anylane.pipeline import Endpoint, compose, handler_endpoint
 from anylane.problems import problem
 from anylane.protocol.handshake import is_websocket
@@ -55,7 +55,15 @@ class App(Router):
 
     def path_for(self, name: str, /, **params: object) -> str:
         """The percent-encoded path of the route of that name."""
-        return self.freeze().table.path_for(name, **params)
+        return self._table.path_for(name, **params)
+
+    def _register(self, route: Route) -> None:
+        if self._frozen is not None:
+            raise RegistrationError(
+                f"{route.where} is registered on an app that already serves; register before "
+                "run(), Server, TestClient or Lockstep"
+            )
+        super()._register(route)
 
     def freeze(self) -> FrozenApp:
         """Compose the pipelines; what is registered later is not seen."""
@@ -122,7 +130,7 @@ class FrozenApp:
     async def on_error(self, ctx: Context, exc: Exception) -> None:
         """Make an exception the response, or raise it again where that is too late."""
         ctx.error = exc
-        if ctx.exchange.started or (isinstance(exc, Disconnected) and ctx.exchange.over):
+        if ctx.exchange.started or (ctx.exchange.over and without_disconnects(exc) is None):
             raise exc
         handler = self._handler_for(type(exc))
         if handler is not None:

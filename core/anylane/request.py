@@ -105,6 +105,8 @@ class Request:
                 yield self._body
             return
         self._reading = True
+        while self._body:  # Of a body() that was cancelled.
+            yield self._body.pop(0)
         while chunk := await self._next():
             yield chunk
 

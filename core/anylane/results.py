@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from anylane.calls import run_blocking
+from anylane.calls import PooledIterator
 from anylane.errors import UsageError
 from anylane.response import Response
 
@@ -52,14 +52,14 @@ def _default_type(ctx: Context, item: object) -> None:
 
 
 async def _stream_async(ctx: Context, items: AsyncIterator[Any]) -> None:
+    end: Any = object()
     try:
-        first = await anext(items, None)
-        _default_type(ctx, first)
+        item = await anext(items, end)
+        _default_type(ctx, item)
         async with ctx.stream() as out:
-            if first is not None:
-                await out.write(first)
-                async for item in items:
-                    await out.write(item)
+            while item is not end:
+                await out.write(item)
+                item = await anext(items, end)
     finally:
         close = getattr(items, "aclose", None)
         if close is not None:
@@ -67,19 +67,13 @@ async def _stream_async(ctx: Context, items: AsyncIterator[Any]) -> None:
 
 
 async def _stream_sync(ctx: Context, items: Iterator[Any]) -> None:
-    end = object()
-
-    def step() -> Any:
-        return next(items, end)
-
+    pooled = PooledIterator(ctx.link, items)
     try:
-        item = await run_blocking(ctx.link, step)
+        item = await pooled.next()
         _default_type(ctx, item)
         async with ctx.stream() as out:
-            while item is not end:
+            while item is not pooled.END:
                 await out.write(item)
-                item = await run_blocking(ctx.link, step)
+                item = await pooled.next()
     finally:
-        close = getattr(items, "close", None)
-        if close is not None:
-            close()
+        pooled.close()

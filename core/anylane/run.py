@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anylane.context import Context
-from anylane.errors import Disconnected, HTTPError
+from anylane.errors import HTTPError, without_disconnects
 from anylane.link import current_link
 from anylane.problems import problem
 from anylane.protocol.exchange import Interrupt
@@ -30,10 +30,13 @@ async def run_exchange(exchange: Exchange, server: ServerCore, link: BaseLink) -
         async with link.scope() as scope:
             exchange.begin(scope.cancel)
             await _answer(ctx, server)
-    except BaseException:
-        if exchange.websocket is not None:
-            exchange.websocket.close(1011, "", link.now())
-        raise
+    except BaseException as exc:
+        if not link.is_stray(exc):
+            if exchange.websocket is not None:
+                exchange.websocket.close(1011, "", link.now())
+            raise
+        # Nobody cancelled this exchange: it awaited something that had been cancelled.
+        _fail(ctx, server, exc)
     if exchange.interrupt is not None:
         _answer_interrupt(ctx, server)
     exchange.finish(link.now())
@@ -51,23 +54,30 @@ async def _answer(ctx: Context, server: ServerCore) -> None:
             await server.frozen.on_error(ctx, exc)
         if not exchange.started and exchange.interrupt is None:
             await ctx.send()
-    except Disconnected as exc:
+    except (Exception, BaseExceptionGroup) as exc:  # noqa: BLE001  # the handler's; it is logged
+        left = without_disconnects(exc)
         if not exchange.over:
             _fail(ctx, server, exc)
-    except Exception as exc:  # noqa: BLE001  # the handler's; it is logged
+        elif left is not None and not isinstance(left, Exception):
+            raise left from None  # A native cancellation among them: for whoever asked for it.
+        elif left is not None:
+            _fail(ctx, server, left)
+    except (SystemExit, KeyboardInterrupt) as exc:
+        # A handler does not end the server; who is to, signals it.
         _fail(ctx, server, exc)
 
 
-def _fail(ctx: Context, server: ServerCore, exc: Exception) -> None:
+def _fail(ctx: Context, server: ServerCore, exc: BaseException) -> None:
     """Nothing has dealt with this exception: log it, and answer 500 if there is still time."""
     exchange = ctx.exchange
     where = ctx.route.where if ctx.route is not None else "the server"
     why = explain(exc, server.lane) if ctx.link.inline else None
     request = f"{ctx.request.method} {ctx.request.target}"
-    server.log("error", f"{where} failed on {request}: {why or repr(exc)}", exc)
+    reason = repr(exc) if why is None else f"{why} ({exc!r})"
+    server.log("error", f"{where} failed on {request}: {reason}", exc)
     if exchange.websocket is not None:
         exchange.websocket.close(1011, "", ctx.link.now())
-    elif not exchange.started:
+    elif not exchange.started and exchange.interrupt is None:
         _respond(ctx, problem(ctx, HTTPError(500)))
 
 

@@ -197,6 +197,7 @@ class Connection:
 
     def forget(self, exchange: Exchange) -> None:
         """Its last coroutine has returned: its alarms are not kept any longer."""
+        exchange.forgotten = True
         exchange.alarms.clear()
         if exchange in self._exchanges:
             self._exchanges.remove(exchange)
