@@ -313,6 +313,13 @@ def _cancellation(app: App, stage: Stage) -> None:
         was_cancelled = await cancellable(ctx, talk)
         await ws.send(f"cancelled: {was_cancelled}")
 
+    @app.websocket("/cancel-close")
+    async def cancel_close(ctx: Context) -> None:
+        ws = await ctx.accept()
+        was_cancelled = await cancellable(ctx, lambda: ws.close(4001, "bye"))
+        stage.note(f"cancelled: {was_cancelled}")
+        await ws.send("never sent: our close frame is out")
+
     @app.websocket("/large-message")
     async def large_message(ctx: Context) -> None:
         ws = await ctx.accept()
