@@ -186,6 +186,11 @@ class LockstepDriver(Driver):
     def set_reading(self, on: bool) -> None:
         """`deliver` looks at it."""
 
+    def over(self) -> None:
+        self.world.drivers.remove(self)
+        if self._deadline is not None:
+            self._deadline.cancel()
+
     def close(self, how: Closing) -> None:
         if how is Closing.ABORT:
             self.reset = True
