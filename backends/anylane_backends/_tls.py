@@ -11,7 +11,6 @@ from collections.abc import Callable
 from enum import Enum, auto
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from anylane.config import ServerConfig
 from anylane.protocol import Closing, Connection, Exchange, Timer, TlsInfo
@@ -282,7 +281,15 @@ class TlsConnection:
         return self._held and self._phase is Phase.OPEN and self._connection.wants_read
 
     def _feed(self, now: float) -> None:
-        """Decrypt for as long as the connection inside wants to read; the rest stays held."""
+        owed = self._outgoing.pending
+        self._decrypt(now)
+        self._control += self._outgoing.pending - owed
+        if self._control > _CONTROL and self._phase is Phase.OPEN:
+            self._report("failed: it sends more control messages than a client does")
+            self.abort()
+
+    def _decrypt(self, now: float) -> None:
+        """For as long as the connection inside wants to read; the rest stays held."""
         inner, incoming, session = self._connection, self._incoming, self._ssl
         self._held = False
         # Asked first, because one exception costs more than decrypting a small request.
@@ -295,7 +302,6 @@ class TlsConnection:
                 # After a close_notify it is held for good, and never due.
                 self._held = True
                 return
-            owed = self._outgoing.pending
             try:
                 data = session.read(_SLICE)
             except ssl.SSLWantReadError:
@@ -306,14 +312,10 @@ class TlsConnection:
             except ssl.SSLError as exc:
                 self._fail(exc, now)
                 return
-            self._control += self._outgoing.pending - owed
             if data:
                 inner.receive_data(data, now)
             else:
                 inner.receive_eof(now)
-            if self._control > _CONTROL:
-                self._report("sent more TLS control messages than a client does")
-                self.abort()
 
     def _encrypt(self, inner: Connection) -> None:
         # Joined: each piece for itself would be a record, and the client's time.
