@@ -9,7 +9,6 @@ import functools
 import shutil
 import ssl
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +49,8 @@ def server(cert_reqs: str) -> dict[str, Any]:
     }
 
 
-def client(certificate: bool = False, alpn: Sequence[str] = ()) -> ssl.SSLContext:
+@functools.cache
+def client(certificate: bool = False, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
     """What a client needs that trusts the server. certificate: whether it has one itself."""
     context = ssl.create_default_context(cafile=folder() / "authority.pem")
     # A stream that was cut short must not look like one that was ended.
@@ -58,7 +58,7 @@ def client(certificate: bool = False, alpn: Sequence[str] = ()) -> ssl.SSLContex
     if certificate:
         context.load_cert_chain(folder() / "client.pem")
     if alpn:
-        context.set_alpn_protocols(list(alpn))
+        context.set_alpn_protocols(alpn)
     return context
 
 

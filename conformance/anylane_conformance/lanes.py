@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -38,7 +38,7 @@ class Talk:
         receive_buffer: int | None = None,
         *,
         certificate: bool = False,
-        alpn: Sequence[str] = (),
+        alpn: tuple[str, ...] = (),
     ) -> Peer:
         """One more connection; its transcript is compared.
 
@@ -56,7 +56,7 @@ class Talk:
         """One more connection, without TLS whatever the server speaks, and not compared."""
         return self._connect(None)
 
-    def _speak(self, wire: Peer, certificate: bool = False, alpn: Sequence[str] = ()) -> Peer:
+    def _speak(self, wire: Peer, certificate: bool = False, alpn: tuple[str, ...] = ()) -> Peer:
         if not self.tls:
             return wire
         from anylane_conformance import certificates
