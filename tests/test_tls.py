@@ -16,7 +16,8 @@ from anylane.protocol import AnyConnection, Closing, Connection, TlsInfo
 from anylane.testing import Lockstep, World
 from anylane_backends._client_hello import server_name
 from anylane_backends._sockets import BindError
-from anylane_backends._tls import TlsConnection, TlsError, wrap
+from anylane_backends._tls import TlsConnection, wrap
+from anylane_backends._tls_context import TlsError
 from anylane_backends.serving import Server
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -686,7 +687,7 @@ def test_without_a_certificate_there_is_no_layer():
 )
 def test_a_file_that_cannot_be_used_is_named(settings, message, files):
     files_of = ("ssl_certfile", "ssl_keyfile", "ssl_ca_certs")
-    full = {name: str(files / value) if name in files_of else value
+    full: dict[str, Any] = {name: str(files / value) if name in files_of else value
             for name, value in settings.items()}  # fmt: skip
     with pytest.raises(TlsError, match=message) as caught:
         Server(greeting(), ServerConfig(port=0, **full))
@@ -709,7 +710,10 @@ def test_an_encrypted_key_needs_its_password(password, message, files, tmp_path)
             serialization.BestAvailableEncryption(b"right"),
         )
     )
-    settings = {"ssl_certfile": str(files / "cert.pem"), "ssl_keyfile": str(encrypted)}
+    settings: dict[str, Any] = {
+        "ssl_certfile": str(files / "cert.pem"),
+        "ssl_keyfile": str(encrypted),
+    }
     with pytest.raises(TlsError, match=message):
         wrap(ServerConfig(**settings, ssl_keyfile_password=password))
     assert wrap(ServerConfig(**settings, ssl_keyfile_password="right")) is not None

@@ -238,7 +238,7 @@ def server_lane(name: str, *, eager: bool = True) -> ServerLane:
     if plus and suffix != "tls":
         raise BackendError(f"there is no lane {name}+{suffix}; expected {name} or {name}+tls")
     backend = load_backend(name)
-    capabilities = {"parallel_blocking", "real_sockets"}
+    capabilities = {"parallel_blocking", "real_sockets"} | ({"plain_wire"} if not plus else set())
     for capability in ("concurrent_input", "native_cancel"):
         if getattr(backend, capability):
             capabilities.add(capability)
