@@ -19,7 +19,9 @@ def _lanes(config: pytest.Config) -> list[Lane]:
     names: list[str] = []
     for name in config.getoption("--anylane-backend") or ():
         names += _installed() if name == "all" else [name]
-    lanes: list[Lane] = [LockstepLane(), LockstepLane("lockstep+tls", tls=True)]
+    memory = LockstepLane()
+    secure = LockstepLane("lockstep+tls", memory.capabilities - {"plain_wire"}, tls=True)
+    lanes: list[Lane] = [memory, secure]
     for name in dict.fromkeys(names):
         try:
             lanes.append(server_lane(name))

@@ -134,7 +134,7 @@ class LockstepLane(Lane):
 
     name: str = "lockstep"
     tls: bool = False
-    capabilities: frozenset[str] = frozenset({"virtual_time", "foreign_refused"})
+    capabilities: frozenset[str] = frozenset({"virtual_time", "foreign_refused", "plain_wire"})
 
     @contextmanager
     def talk(
