@@ -18,6 +18,7 @@ from anylane_backends._client_hello import server_name
 from anylane_backends._sockets import BindError
 from anylane_backends._tls import TlsConnection, wrap
 from anylane_backends._tls_context import TlsError
+from anylane_backends.asyncio import AsyncioBackend
 from anylane_backends.serving import Server
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -690,7 +691,7 @@ def test_a_file_that_cannot_be_used_is_named(settings, message, files):
     full: dict[str, Any] = {name: str(files / value) if name in files_of else value
             for name, value in settings.items()}  # fmt: skip
     with pytest.raises(TlsError, match=message) as caught:
-        Server(greeting(), ServerConfig(port=0, **full))
+        Server(greeting(), ServerConfig(port=0, **full), AsyncioBackend())
     assert "\n" not in str(caught.value)
     assert isinstance(caught.value, BindError)
 
