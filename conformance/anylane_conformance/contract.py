@@ -52,6 +52,7 @@ def build(stage: Stage) -> App:
     _blocking(app, stage)
     _disconnects(app, stage)
     _natives(app, stage)
+    _tls(app, stage)
     return app
 
 
@@ -480,6 +481,43 @@ def _disconnects(app: App, stage: Stage) -> None:
             except Disconnected:
                 stage.note("disconnected")
                 raise
+
+
+def _tls(app: App, stage: Stage) -> None:
+    @app.get("/tls")
+    async def tls(ctx: Context) -> dict[str, Any]:
+        tls = ctx.request.tls
+        if tls is None:
+            return {"scheme": ctx.request.scheme}
+        subject = (tls.peer_certificate or {}).get("subject", ())
+        return {
+            "scheme": ctx.request.scheme,
+            "version": tls.version,
+            "cipher": bool(tls.cipher),
+            "alpn": tls.alpn,
+            "server_name": tls.server_name,
+            "client": dict(pair for names in subject for pair in names).get("commonName"),
+        }
+
+    @app.post("/upload-later")
+    async def upload_later(ctx: Context) -> dict[str, int]:
+        await _told_to_go(stage)
+        return {"length": len(await ctx.request.body())}
+
+    @app.websocket("/receive-later")
+    async def receive_later(ctx: Context) -> None:
+        ws = await ctx.accept()
+        await _told_to_go(stage)
+        total = 0
+        while message := await ws.receive():
+            total += len(message)
+        await ws.send(f"received {total}")
+
+
+async def _told_to_go(stage: Stage) -> None:
+    with stage.room.subscribe() as subscription:
+        stage.note("waiting")
+        await anext(subscription)
 
 
 def _natives(app: App, stage: Stage) -> None:

@@ -14,6 +14,7 @@ from anylane.protocol.timers import NEVER
 
 if TYPE_CHECKING:
     from anylane.link import BaseLink
+    from anylane.protocol.any_connection import AnyConnection
     from anylane.protocol.exchange import Exchange
     from anylane.server import ServerCore
 
@@ -31,7 +32,9 @@ class Driver(ABC):
     def __init__(self, server: ServerCore, *, peer: Any, local: Any, tls: Any = None) -> None:
         self.server = server
         self.wakes = server.wakes
-        self.connection = server.new_connection(now=self.now(), peer=peer, local=local, tls=tls)
+        self.connection: AnyConnection = server.new_connection(
+            now=self.now(), peer=peer, local=local, tls=tls
+        )
         self.lost = False
         self.written = 0
         self._links: list[BaseLink] = []

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from anylane.link import Link
     from anylane.protocol.connection import Address
     from anylane.protocol.exchange import Exchange
+    from anylane.protocol.tls_info import TlsInfo
 
 
 class Request:
@@ -38,7 +39,7 @@ class Request:
         self.raw_path = path if path[:1] in ("/", "*", "") else _path_of(path)
         self.client = peer
         self.server = local
-        self.tls = tls
+        self.tls: TlsInfo | None = tls
         self.scheme = "http" if tls is None else "https"
         self._path: str | None = None
         self._query: Query | None = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.app import App
 from anylane.config import ServerConfig
+from anylane.protocol.any_connection import AnyConnection
 from anylane.protocol.connection import Address, Connection
 from anylane.run import run_exchange
 from anylane.wake_queue import WakeQueue
@@ -21,12 +22,32 @@ Log = Callable[[str, str, BaseException | None], None]
 """level ("info", "warning", "error"), message, the exception if there is one."""
 
 
+class Wrap(Protocol):
+    """Puts a layer around each connection (TLS): the hosting code hands it in, so that the core
+    knows none."""
+
+    def __call__(
+        self,
+        make: Callable[[float, Any], Connection],
+        *,
+        config: ServerConfig,
+        now: float,
+        peer: Address,
+        local: Address,
+        log: Log,
+    ) -> AnyConnection:
+        """make: called once, with the time and with what `ctx.request.tls` will be, when the
+        connection inside can begin."""
+        ...
+
+
 class ServerCore:
     """One app, one configuration, and the connections that are open.
 
     listeners: bound and listening, opaque to the core. ready: the backend calls it when it accepts.
     date: the value of the Date header, made once a second. token: n random bytes.
     log: takes what an operator should see. lane: the backend's name, for messages.
+    wrap: the layer around each connection, where there is one.
     """
 
     def __init__(
@@ -38,6 +59,7 @@ class ServerCore:
         token: Callable[[int], bytes],
         log: Log,
         lane: str,
+        wrap: Wrap | None = None,
     ) -> None:
         self.frozen = app.freeze()
         self.config = config
@@ -53,6 +75,7 @@ class ServerCore:
         self._stop_requested = False
         self._date = date
         self._token = token
+        self._wrap = wrap
 
     def attach(self, wakes: WakeQueue, changed: Callable[[], None]) -> None:
         """A backend takes the server over.
@@ -77,16 +100,23 @@ class ServerCore:
 
     def new_connection(
         self, *, now: float, peer: Address = None, local: Address = None, tls: Any = None
-    ) -> Connection:
-        return Connection(
-            self.config,
-            now=now,
-            peer=peer,
-            local=local,
-            tls=tls,
-            date=self._date,
-            token=self._token,
-        )
+    ) -> AnyConnection:
+        """tls: from a transport that speaks TLS by itself; then no layer is put around it."""
+
+        def make(now: float, tls: Any) -> Connection:
+            return Connection(
+                self.config,
+                now=now,
+                peer=peer,
+                local=local,
+                tls=tls,
+                date=self._date,
+                token=self._token,
+            )
+
+        if self._wrap is None or tls is not None:
+            return make(now, tls)
+        return self._wrap(make, config=self.config, now=now, peer=peer, local=local, log=self.log)
 
     async def run_exchange(self, exchange: Exchange, link: BaseLink) -> None:
         """Run one exchange's handler (see `anylane.run`)."""

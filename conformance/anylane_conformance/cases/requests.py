@@ -178,7 +178,7 @@ def context_variables_do_not_leak(talk: Talk) -> None:
     assert peer.answer().body == b"unset"
 
 
-@case(CHAPTER, "real_sockets", config={"max_connections": 2})
+@case(CHAPTER, "real_sockets", "plain_wire", config={"max_connections": 2})
 def too_many_connections_wait(talk: Talk) -> None:
     """At max_connections accepting pauses; who comes then waits, and is dropped by nobody."""
     first, second, third = talk.connect(), talk.connect(), talk.connect()

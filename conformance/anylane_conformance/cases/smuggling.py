@@ -9,7 +9,7 @@ from __future__ import annotations
 from anylane_conformance.cases import case
 from anylane_conformance.lanes import Talk
 
-CHAPTER = "A smuggling"
+CHAPTER = "11 smuggling"
 HOST = b"Host: a\r\n"
 CHUNKED = b"POST /length HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 SECRET = b"GET /users/666 HTTP/1.1\r\nHost: a\r\n\r\n"

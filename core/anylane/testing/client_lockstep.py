@@ -12,6 +12,7 @@ from typing import Any
 from anylane.app import App
 from anylane.config import ServerConfig
 from anylane.errors import UsageError
+from anylane.protocol.connection import Connection
 from anylane.protocol.timers import NEVER, Timer
 from anylane.stepping import step
 from anylane.testing.client_errors import Silence
@@ -67,11 +68,6 @@ class ClientDriver(LockstepDriver):
             self.sent.append(chunk)
             self._held += len(chunk)
 
-    def over(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-        self.world.drivers.remove(self)
-
     @property
     def ended(self) -> bool:
         """The client has seen the end of the server's side, once it has read what came before."""
@@ -80,7 +76,10 @@ class ClientDriver(LockstepDriver):
 
 def hopeful(driver: LockstepDriver) -> bool:
     """Some deadline of this connection leads to something new."""
-    timers = driver.connection.timers
+    connection = driver.connection
+    if not isinstance(connection, Connection):
+        return connection.next_deadline() is not None
+    timers = connection.timers
     return any(timers.is_set(timer) for timer in Timer if timer not in _RECURRING) or any(
         link.exchange.alarms.next() != NEVER for link in driver._links
     )
