@@ -8,12 +8,15 @@ from typing import Any
 
 from anylane.config import ServerConfig
 
+POOL = "anylane pool"
+"""What the names of its threads begin with."""
+
 
 class Pool:
     """Runs blocking functions; `max_threads` at a time, the others wait in order."""
 
     def __init__(self, config: ServerConfig) -> None:
-        self._executor = ThreadPoolExecutor(config.max_threads, thread_name_prefix="anylane")
+        self._executor = ThreadPoolExecutor(config.max_threads, thread_name_prefix=POOL)
 
     def submit(self, func: Callable[[], Any], done: Callable[[], None]) -> Future[Any]:
         """done: called from the thread, after the future is."""

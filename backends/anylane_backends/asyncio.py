@@ -246,6 +246,14 @@ class Lane:
             sock.close()
             driver.lose(exc)
 
+    async def end(self) -> None:
+        """Nothing is left of it after a drain; all, if we were cancelled."""
+        self.server.abort()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
     # -- tasks
 
     def _keep(self, task: asyncio.Task[None]) -> None:
@@ -290,6 +298,7 @@ class AsyncioBackend:
             server.ready()
             await lane.over.wait()
         finally:
+            await lane.end()
             await server.cleanup()
             lane.pool.close()
 
