@@ -118,6 +118,7 @@ class Lane(ABC):
                 await self._changed.wait()
             for listener in server.listeners:
                 self.release(listener)
+            server.deaf()
             while not server.over:
                 await self._changed.wait()
         finally:
@@ -132,7 +133,8 @@ class Lane(ABC):
             await self.readable(listener)
             try:
                 self._accept_waiting(listener)
-            except OSError:
+            except OSError as exc:
+                server.log("warning", f"cannot accept for now: {exc.strerror}", None)
                 await self.within(self._changed, EXHAUSTED_PAUSE)
 
     def _accept_waiting(self, listener: socket.socket) -> None:

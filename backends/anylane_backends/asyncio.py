@@ -7,6 +7,7 @@ import contextvars
 import socket
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -307,6 +308,9 @@ class UvloopBackend(AsyncioBackend):
     """asyncio on uvloop."""
 
     name = "uvloop"
+
+    def check(self) -> None:
+        import_module("uvloop")
 
     def loop_factory(self) -> asyncio.AbstractEventLoop:
         import uvloop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
 import platform
@@ -23,8 +24,8 @@ from typing import Any, NoReturn
 import anylane
 from anylane.app import App
 from anylane.config import ServerConfig
-from anylane.errors import UsageError
-from anylane.server import Backend, Log, ServerCore
+from anylane.errors import AnylaneError, UsageError
+from anylane.server import Access, Backend, Log, ServerCore
 from anylane_backends._listening import BindError, bind, close
 from anylane_backends._pool import POOL
 from anylane_backends._systemd import notify
@@ -61,25 +62,36 @@ def load_backend(name: str) -> Backend:
     """The backend of that name, or of `package.module:Class`. Raises BackendError."""
     known = backends()
     if ":" in name:
-        entry = EntryPoint(name, name, "anylane.backends")
-    elif name in known:
-        entry = known[name]
-    else:
-        raise BackendError(
-            f"there is no backend {name!r}; installed are {', '.join(sorted(known))}, "
-            "and package.module:Class names any other"
-        )
+        return _make(EntryPoint(name, name, "anylane.backends"), name, own=False)
+    if name in known:
+        return _make(known[name], name, own=name in _OURS)
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise BackendError(
+        f"there is no backend {name!r}; {hint}installed are {', '.join(sorted(known))}, "
+        "and package.module:Class names any other"
+    )
+
+
+_OURS = frozenset(("asyncio", "uvloop", "anyio", "trio", "curio", "threads"))
+
+
+def _make(entry: EntryPoint, name: str, *, own: bool) -> Backend:
     try:
         backend: Backend = entry.load()()
         check = getattr(backend, "check", None)
         if check is not None:
             check()
     except ImportError as exc:
+        what = exc.name or str(exc)
+        do = f"pip install 'anylane[{name}]'" if own else "install it, or check the name"
+        raise BackendError(f"backend {name!r} needs {what}: {do}") from exc
+    except Exception as exc:
+        raise BackendError(f"backend {name!r} cannot be loaded: {describe(exc)}") from exc
+    if not (isinstance(getattr(backend, "name", None), str) and hasattr(backend, "run")):
         raise BackendError(
-            f"backend {name!r} needs {exc.name or exc}: pip install 'anylane[{name}]'"
-        ) from exc
-    except AttributeError as exc:
-        raise BackendError(f"backend {name!r} cannot be loaded: {exc}") from exc
+            f"{name!r} is no backend: it has no name and run() (anylane.server.Backend)"
+        )
     return backend
 
 
@@ -94,7 +106,7 @@ class Server:
     Binds when it is made, so that a used port fails at once (BindError) and `addresses` is known;
     the startup hooks run later. Whatever becomes of it, its listeners are closed at the end.
 
-    ready: called once it accepts, on its own thread. access: takes a line for each exchange.
+    ready: called once it accepts, on its own thread. access: called after each exchange.
     listeners: bound by the caller, who keeps the files of unix sockets.
     """
 
@@ -107,6 +119,7 @@ class Server:
         date: Callable[[], bytes] | None = None,
         log: Log = log,
         ready: Callable[[Server], None] | None = None,
+        access: Callable[[Access], None] | None = None,
         listeners: list[socket.socket] | None = None,
     ) -> None:
         self.config = config or ServerConfig()
@@ -119,9 +132,11 @@ class Server:
             log=log,
             lane=self.backend.name,
         )
+        self.core.access = access
         self._unlink = listeners is None
         self.core.listeners = bind(self.config) if listeners is None else listeners
         self.core.ready = self._on_ready
+        self.core.deaf = lambda: close(self.core.listeners, unlink=self._unlink)
         self.was_ready = False
         self._when_ready = ready
         self._ready = threading.Event()
@@ -132,13 +147,13 @@ class Server:
 
     @property
     def addresses(self) -> list[Any]:
-        """Where it listens, as the socket module gives addresses."""
+        """Where it listens, as the socket module gives addresses; nowhere once it drains."""
         return [each.getsockname() for each in self.core.listeners if each.fileno() >= 0]
 
     @property
     def urls(self) -> list[str]:
         """Where it listens, for people."""
-        return [_url(listener) for listener in self.core.listeners]
+        return [url_of(listener) for listener in self.core.listeners]
 
     def run(self) -> None:
         """Serve in this thread until `shutdown`."""
@@ -259,6 +274,7 @@ def run(
     *,
     listeners: list[socket.socket] | None = None,
     ready: Callable[[Server], None] | None = None,
+    access: Callable[[Access], None] | None = None,
 ) -> None:
     """Serve in this process until SIGINT or SIGTERM drains; a second one aborts.
 
@@ -266,8 +282,10 @@ def run(
     block after the drain deadline, or after an abort.
     """
     try:
-        server = Server(app, config, backend, listeners=listeners, ready=ready or announce)
-    except (BackendError, BindError) as exc:
+        server = Server(
+            app, config, backend, listeners=listeners, ready=ready or announce, access=access
+        )
+    except (BackendError, BindError, AnylaneError) as exc:
         fail(exc)
     with Signals(server):
         try:
@@ -323,10 +341,10 @@ class Signals:
         if self._count == 1:
             notify("STOPPING=1")
             core.request_shutdown()
-            self._deadlines.put(core.config.timeouts.drain + _LAST_RESORT)
+            self._deadlines.put(core.config.timeouts.drain + LAST_RESORT)
         else:
             core.wakes.put(core.abort)
-            self._deadlines.put(_LAST_RESORT)
+            self._deadlines.put(LAST_RESORT)
 
     def _watch(self) -> None:
         deadline: float | None = None
@@ -344,7 +362,7 @@ class Signals:
         os._exit(1)
 
 
-_LAST_RESORT = 2.0
+LAST_RESORT = 2.0
 """Seconds after the drain deadline, or after an abort, that handlers have to see it."""
 
 
@@ -377,7 +395,7 @@ def describe(error: BaseException) -> str:
 _HERE = str(Path(__file__).parent)
 
 
-def _url(listener: socket.socket) -> str:
+def url_of(listener: socket.socket) -> str:
     address = listener.getsockname()
     if listener.family == socket.AF_UNIX:
         return f"unix:{os.fsdecode(address)}"

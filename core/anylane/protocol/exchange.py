@@ -55,12 +55,13 @@ class Exchange:
     started: the response head is out. ended: the response is complete.
     gone: set when nobody will read what is sent. half_closed: the client sends no more.
     interrupt: set when the handler is to end; `on_interrupt` was called then.
+    status: of the response, 0 before it started. sent: bytes of its body.
     """
 
     __slots__ = ("_chunks", "_stream", "alarms", "body_complete", "body_refused", "buffered",
                  "cancel_on_disconnect", "ended", "finished", "gone", "half_closed", "head",
-                 "interrupt", "on_interrupt", "refused", "started", "trailers",
-                 "websocket")  # fmt: skip
+                 "interrupt", "on_interrupt", "refused", "sent", "started", "status",
+                 "trailers", "websocket")  # fmt: skip
 
     def __init__(
         self, stream: Stream, head: RequestHead | None, refused: Refused | None = None
@@ -71,6 +72,8 @@ class Exchange:
         self.alarms = Alarms()
         self.started = False
         self.ended = False
+        self.status = 0
+        self.sent = 0
         self.finished = False
         self.gone: Disconnected | None = None
         self.half_closed = False
@@ -140,10 +143,12 @@ class Exchange:
         if self.started:
             raise UsageError("the response has already started")
         self._stream.send_head(status, headers, length)
+        self.status = status
 
     def send_data(self, data: bytes) -> None:
         """One piece of the body: one chunk where the length is not known."""
         self._stream.send_data(data)
+        self.sent += len(data)
 
     def send_end(self, trailers: Iterable[Header] = ()) -> None:
         """The response is complete. Raises UsageError if it is shorter than declared."""
@@ -161,6 +166,7 @@ class Exchange:
     ) -> WebSocketProtocol:
         """Accept the WebSocket handshake; raises Refused if it is not a valid one."""
         self.websocket = self._stream.accept(headers, subprotocol, now)
+        self.status = 101
         return self.websocket
 
     def finish(self, now: float) -> None:
