@@ -247,13 +247,28 @@ class Lane:
             sock.close()
             driver.lose(exc)
 
-    async def end(self) -> None:
-        """Nothing is left of it after a drain; all, if we were cancelled."""
+    async def to_the_end(self) -> None:
+        """Await the end, even if we are cancelled meanwhile, or by anyio at every await."""
+        cancelled: asyncio.CancelledError | None = None
+        task = self.loop.create_task(self._end())
+        while not task.done():
+            try:
+                await asyncio.wait((task,))
+            except asyncio.CancelledError as exc:
+                cancelled = exc
+        self.pool.close()
+        task.result()
+        if cancelled is not None:
+            raise cancelled
+
+    async def _end(self) -> None:
+        # Nothing is left of it after a drain; all, if we were cancelled.
         self.server.abort()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        await self.server.cleanup()
 
     # -- tasks
 
@@ -299,9 +314,7 @@ class AsyncioBackend:
             server.ready()
             await lane.over.wait()
         finally:
-            await lane.end()
-            await server.cleanup()
-            lane.pool.close()
+            await lane.to_the_end()
 
 
 class UvloopBackend(AsyncioBackend):
