@@ -15,6 +15,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -275,8 +276,8 @@ class Supervisor:
             status = 0
         except SystemExit as exc:
             status = exc.code if isinstance(exc.code, int) else 0 if exc.code is None else 1
-        except BaseException:  # noqa: BLE001  # the process ends here
-            sys.excepthook(*sys.exc_info())
+        except BaseException as exc:  # noqa: BLE001  # the process ends here
+            traceback.print_exception(exc)
         finally:
             with suppress(Exception):
                 atexit._run_exitfuncs()  # As multiprocessing does before its own _exit().

@@ -383,7 +383,8 @@ def describe(error: BaseException) -> str:
     name = type(error).__name__
     text = f"{name}: {error}" if str(error) else name
     frames = traceback.extract_tb(error.__traceback__)
-    library = (*sysconfig.get_paths().values(), _HERE, str(Path(anylane.__file__).parent))
+    places = map(sysconfig.get_path, ("stdlib", "platstdlib", "purelib", "platlib"))
+    library = (*places, _HERE, str(Path(anylane.__file__).parent))
     own = [
         frame
         for frame in frames
