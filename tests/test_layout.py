@@ -96,6 +96,14 @@ def test_the_table_of_lines_is_current() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_tables_of_settings_are_current() -> None:
+    tool = LINES.with_name("configuration.py")
+    done = subprocess.run(
+        [sys.executable, tool, "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("source", "count"),
     [

@@ -15,7 +15,7 @@ from anylane import App, ConfigError, Context, Disconnected, Limits, ServerConfi
 from anylane.protocol import AnyConnection, Closing, Connection, TlsInfo
 from anylane.testing import Lockstep, World
 from anylane_backends._client_hello import server_name
-from anylane_backends._sockets import BindError
+from anylane_backends._listening import BindError
 from anylane_backends._tls import TlsConnection, wrap
 from anylane_backends._tls_context import TlsError
 from anylane_backends.asyncio import AsyncioBackend

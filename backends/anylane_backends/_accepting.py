@@ -35,18 +35,17 @@ class Accepting:
         self._exhausted = False
 
     def update(self) -> None:
-        """Whenever `server.accepting` may have changed."""
+        """Whenever `server.accepting` or `server.draining` may have changed."""
         wanted = self._server.accepting and not self._exhausted
-        changed, self._on = wanted is not self._on, wanted
-        for listener in self._server.listeners if changed else ():
-            if wanted:
-                self._lane.watch(listener, lambda listener=listener: self._accept(listener))  # type: ignore[misc]
-            else:
-                self._lane.unwatch(listener)
-        if self._server.draining:
-            # Who connects now shall see at once that nobody answers here any more.
+        if wanted is not self._on:
+            self._on = wanted
             for listener in self._server.listeners:
-                listener.close()
+                if wanted:
+                    self._lane.watch(listener, lambda listener=listener: self._accept(listener))  # type: ignore[misc]
+                else:
+                    self._lane.unwatch(listener)
+        if self._server.draining:
+            self._server.deaf()
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(_TURN):

@@ -8,7 +8,7 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any
 
-from anylane.config import ServerConfig
+from anylane.server import ServerCore
 
 Job = tuple[Future[Any], Callable[[], Any]]
 
@@ -20,8 +20,9 @@ class Pool:
     hold the process after the drain has given it up.
     """
 
-    def __init__(self, config: ServerConfig) -> None:
-        self._most = config.max_threads
+    def __init__(self, server: ServerCore) -> None:
+        self._log = server.log
+        self._most = server.config.max_threads
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._lock = Lock()
         self._threads = 0
@@ -40,7 +41,9 @@ class Pool:
         return future
 
     def close(self) -> None:
-        """Threads that still run are left to end by themselves."""
+        """Functions that still run are left to end by themselves, or with the process."""
+        if self._busy:
+            self._log("warning", f"{self._busy} functions still block; they are left behind", None)
         for _ in range(self._threads):
             self._jobs.put(None)
 

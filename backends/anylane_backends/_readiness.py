@@ -38,7 +38,7 @@ class Lane(ABC):
 
     def __init__(self, server: ServerCore) -> None:
         self.server = server
-        self.pool = Pool(server.config)
+        self.pool = Pool(server)
         self.context = contextvars.copy_context()
         self._deadlines = Deadlines()
         self._next_ring = NEVER
@@ -122,8 +122,7 @@ class Lane(ABC):
                 await self._changed.wait()
             for listener in server.listeners:
                 self.release(listener)
-                # Who connects now shall see at once that nobody answers here any more.
-                listener.close()
+            server.deaf()
             while not server.over:
                 await self._changed.wait()
         finally:
@@ -138,7 +137,8 @@ class Lane(ABC):
             await self.readable(listener)
             try:
                 self._accept_waiting(listener)
-            except OSError:
+            except OSError as exc:
+                server.log("warning", f"cannot accept for now: {exc.strerror}", None)
                 await self.within(self._changed, EXHAUSTED_PAUSE)
 
     def _accept_waiting(self, listener: socket.socket) -> None:

@@ -21,44 +21,16 @@ EXHAUSTED_PAUSE = 0.2
 """Seconds until then; without a pause the loop would spin on a listener that stays readable."""
 
 
-class BindError(Exception):
-    """The address cannot be served; the message says which, why and what to do."""
-
-
-def bind(config: ServerConfig) -> list[socket.socket]:
-    """Listening sockets for host and port, one for each address that the name has."""
-    where = f"{config.host}:{config.port}"
-    try:
-        found = socket.getaddrinfo(
-            config.host or None, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-    except OSError as exc:
-        raise BindError(f"cannot listen on {where}: {exc.strerror or exc}") from None
-    listeners: list[socket.socket] = []
-    try:
-        for family, kind, protocol, _, address in dict.fromkeys(found):
-            listener = socket.socket(family, kind, protocol)
-            listeners.append(listener)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                # Else it would also take the IPv4 port that the next address wants.
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listener.bind(address)
-            listener.listen(config.backlog)
-            listener.setblocking(False)
-    except OSError as exc:
-        for listener in listeners:
-            listener.close()
-        hint = " Choose another with port=." if exc.errno == errno.EADDRINUSE else ""
-        raise BindError(f"cannot listen on {where}: {exc.strerror or exc}.{hint}") from None
-    return listeners
-
-
 def tune(sock: socket.socket, config: ServerConfig) -> None:
     """Apply the configuration to an accepted socket."""
     sock.setblocking(False)
     if config.nodelay and sock.family in (socket.AF_INET, socket.AF_INET6):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if config.ttl is not None:
+        if sock.family == socket.AF_INET:
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, config.ttl)
+        elif sock.family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, config.ttl)
 
 
 def accept(listener: socket.socket, config: ServerConfig) -> tuple[socket.socket, Any, Any] | None:

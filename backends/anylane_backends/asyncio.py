@@ -7,6 +7,7 @@ import contextvars
 import socket
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -222,7 +223,7 @@ class Lane:
     def __init__(self, server: ServerCore) -> None:
         self.server = server
         self.loop = asyncio.get_running_loop()
-        self.pool = Pool(server.config)
+        self.pool = Pool(server)
         self.over = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self.accepting = Accepting(server, self)
@@ -262,15 +263,30 @@ class Lane:
             sock.close()
             driver.lose(exc)
 
-    # -- tasks
+    async def to_the_end(self) -> None:
+        """Await the end, even if we are cancelled meanwhile, or by anyio at every await."""
+        cancelled: asyncio.CancelledError | None = None
+        task = self.loop.create_task(self._end())
+        while not task.done():
+            try:
+                await asyncio.wait((task,))
+            except asyncio.CancelledError as exc:
+                cancelled = exc
+        self.pool.close()
+        task.result()
+        if cancelled is not None:
+            raise cancelled
 
-    async def end(self) -> None:
-        """Nothing is left of it after a drain; all, if `serve` was cancelled."""
+    async def _end(self) -> None:
+        # Nothing is left of it after a drain; all, if we were cancelled.
         self.server.abort()
+        for task in self._tasks:
+            task.cancel()
         if self._tasks:
-            for task in self._tasks:
-                task.cancel()
             await asyncio.wait(self._tasks)
+        await self.server.cleanup()
+
+    # -- tasks
 
     def _keep(self, task: asyncio.Task[None]) -> None:
         # The loop itself holds tasks weakly.
@@ -314,15 +330,16 @@ class AsyncioBackend:
             server.ready()
             await lane.over.wait()
         finally:
-            await lane.end()
-            await server.cleanup()
-            lane.pool.close()
+            await lane.to_the_end()
 
 
 class UvloopBackend(AsyncioBackend):
     """asyncio on uvloop."""
 
     name = "uvloop"
+
+    def check(self) -> None:
+        import_module("uvloop")
 
     def loop_factory(self) -> asyncio.AbstractEventLoop:
         import uvloop

@@ -3,6 +3,8 @@
 The core is sans-IO: importing it loads no event loop, no socket and no thread.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from anylane.app import App
 from anylane.broadcast import Broadcast, Lagged, Rooms, Subscription
 from anylane.config import ConfigError, Limits, ServerConfig, Timeouts
@@ -15,6 +17,9 @@ from anylane.request import Request
 from anylane.response import Response
 from anylane.router import Router
 from anylane.websocket import WebSocket
+
+if TYPE_CHECKING:
+    from anylane.serving import Server, serve
 
 __all__ = [
     "STOP",
@@ -33,10 +38,21 @@ __all__ = [
     "Rooms",
     "RouteError",
     "Router",
+    "Server",
     "ServerConfig",
     "Subscription",
     "Timeouts",
     "UsageError",
     "WebSocket",
+    "serve",
 ]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    # The two that do I/O come with the backends, and only when they are asked for.
+    if name in ("Server", "serve"):
+        from anylane import serving
+
+        return getattr(serving, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

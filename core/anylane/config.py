@@ -5,8 +5,11 @@ Each default has its reason beside it. Sizes are bytes, times are seconds.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Self
+
+from anylane.addresses import Address, Inherited, Tcp, Unix, parse_address
 
 
 class ConfigError(ValueError):
@@ -93,10 +96,20 @@ class ServerConfig:
     """Address to bind; only this machine unless you say otherwise."""
     port: int = 8000
     """0 takes any free port."""
+    uds: str | None = None
+    """Path of a unix socket, instead of host and port."""
+    uds_mode: int = 0o660
+    """Permissions of unix sockets. A proxy joins the group; all users is for you to ask for."""
+    fd: int | None = None
+    """An inherited descriptor that listens already, instead of host and port."""
+    bind: tuple[str, ...] = ()
+    """Several of "host:port", "[v6]:port", "unix:/path", "fd://3", instead of host and port."""
     backlog: int = 2048
     """Pending connections the kernel holds. As uvicorn."""
     nodelay: bool = True
     """TCP_NODELAY: responses are written whole, waiting for more only adds latency."""
+    ttl: int | None = None
+    """IP time to live (v6: hop limit) of what is sent; None leaves it to the system."""
     max_connections: int = 10_000
     """Open connections at which accepting pauses; nobody is dropped."""
     max_threads: int = 16
@@ -125,6 +138,11 @@ class ServerConfig:
     def __post_init__(self) -> None:
         _check(self, "host", str)
         _check(self, "port", int, 0, 65_535)
+        _check(self, "uds", (str, type(None)))
+        _check(self, "uds_mode", int, 0, 0o777)
+        _check(self, "fd", (int, type(None)), 0, 1 << 31)
+        _check(self, "ttl", (int, type(None)), 1, 255)
+        _check_addresses(self)
         _check(self, "backlog", int, 1, 65_535)
         _check(self, "nodelay", bool)
         _check(self, "max_connections", int, 1, 10_000_000)
@@ -134,6 +152,68 @@ class ServerConfig:
         _check_tls(self)
         _check(self, "limits", Limits)
         _check(self, "timeouts", Timeouts)
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """What to listen on: `uds`, `fd` and `bind` together; host and port when there is none."""
+        found = [parse_address(each) for each in self.bind]
+        if self.uds is not None:
+            found.append(Unix(self.uds))
+        if self.fd is not None:
+            found.append(Inherited(self.fd))
+        return tuple(found) or (Tcp(self.host, self.port),)
+
+    @classmethod
+    def strict(cls, **overrides: Any) -> Self:
+        """For the open internet and small requests; `overrides` as for ServerConfig."""
+        from anylane.presets import STRICT
+
+        return cls(**{**STRICT, **overrides})
+
+    @classmethod
+    def relaxed(cls, **overrides: Any) -> Self:
+        """For known clients with large or slow requests; `overrides` as for ServerConfig."""
+        from anylane.presets import RELAXED
+
+        return cls(**{**RELAXED, **overrides})
+
+    @classmethod
+    def from_file(cls, path: str) -> Self:
+        """The settings of a TOML or JSON file; `limits` and `timeouts` are tables in it.
+
+        A `run` table is the `anylane` command's and not looked at. Raises ConfigError, also for a
+        file that cannot be read and for a key that does not exist.
+        """
+        from anylane.sources import build, read_file
+
+        return build(cls, read_file(path))
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, prefix: str = "ANYLANE_") -> Self:
+        """The settings of environment variables: ANYLANE_PORT, ANYLANE_LIMITS_BODY.
+
+        environ: `os.environ` by default. The `anylane` command's own variables, such as
+        ANYLANE_BACKEND, are not looked at; any other unknown one is a ConfigError.
+        """
+        from anylane.sources import build, read_environment
+
+        return build(cls, read_environment(environ, prefix))
+
+
+def _check_addresses(config: ServerConfig) -> None:
+    bind: Any = config.bind
+    if not isinstance(bind, tuple) or not all(isinstance(each, str) for each in bind):
+        raise ConfigError(
+            f"ServerConfig.bind is {bind!r}; expected a tuple of addresses, such as "
+            '("127.0.0.1:8000", "unix:/run/app.sock")'
+        )
+    if config.uds is not None and not config.uds:
+        raise ConfigError("ServerConfig.uds is ''; expected a path")
+    try:
+        for each in config.bind:
+            parse_address(each)
+    except ValueError as exc:
+        raise ConfigError(f"ServerConfig.bind has {exc}") from None
 
 
 def _check_tls(config: ServerConfig) -> None:
@@ -187,7 +267,10 @@ def _check(
     fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
     if not fits:
         kinds = kind if isinstance(kind, tuple) else (kind,)
-        expected = " or ".join(each.__name__ for each in kinds)
+        expected = " or ".join(_NAMES.get(each, each.__name__) for each in kinds)
         raise ConfigError(f"{where} is {value!r}; expected {expected}")
-    if low is not None and high is not None and not low <= value <= high:
+    if low is not None and high is not None and value is not None and not low <= value <= high:
         raise ConfigError(f"{where} is {value!r}; expected {low:g} to {high:g}")
+
+
+_NAMES: Mapping[type, str] = {type(None): "None"}

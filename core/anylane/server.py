@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.app import App
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from anylane.driver import Driver
     from anylane.link import BaseLink
     from anylane.protocol.exchange import Exchange
+    from anylane.protocol.head import RequestHead
 
 Log = Callable[[str, str, BaseException | None], None]
 """level ("info", "warning", "error"), message, the exception if there is one."""
@@ -41,13 +43,28 @@ class Wrap(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One exchange, after its end, for a log. `head` is None when it could not be parsed; `status`
+    is 0 when nothing was answered; `sent` is the size of the body, `seconds` the handler's time."""
+
+    peer: Address
+    head: RequestHead | None
+    status: int
+    sent: int
+    seconds: float
+
+
 class ServerCore:
     """One app, one configuration, and the connections that are open.
 
     listeners: bound and listening, opaque to the core. ready: the backend calls it when it accepts.
+    deaf: the backend calls it once it drains and has stopped watching the listeners, which are
+    closed then: who comes now is refused, and not left waiting for nobody.
     date: the value of the Date header, made once a second. token: n random bytes.
     log: takes what an operator should see. lane: the backend's name, for messages.
     wrap: the layer around each connection, where there is one.
+    access: takes a line's worth for each exchange; None, the default, costs nothing.
     """
 
     def __init__(
@@ -70,8 +87,10 @@ class ServerCore:
         self.draining = False
         self.wakes = WakeQueue(_nobody)
         self.ready: Callable[[], None] = _nobody
+        self.deaf: Callable[[], None] = _nobody
+        self.access: Callable[[Access], None] | None = None
         self._changed: Callable[[], None] = _nobody
-        self._told = (True, False)
+        self._told = (True, False, False)
         self._stop_requested = False
         self._date = date
         self._token = token
@@ -80,8 +99,8 @@ class ServerCore:
     def attach(self, wakes: WakeQueue, changed: Callable[[], None]) -> None:
         """A backend takes the server over.
 
-        wakes: runs functions on the lane's thread. changed: called there whenever `accepting` or
-        `over` may have changed.
+        wakes: runs functions on the lane's thread. changed: called there whenever `accepting`,
+        `draining` or `over` may have changed.
         """
         self.wakes = wakes
         self._changed = changed
@@ -120,7 +139,15 @@ class ServerCore:
 
     async def run_exchange(self, exchange: Exchange, link: BaseLink) -> None:
         """Run one exchange's handler (see `anylane.run`)."""
-        await run_exchange(exchange, self, link)
+        if self.access is None:
+            await run_exchange(exchange, self, link)
+            return
+        began = link.now()
+        try:
+            await run_exchange(exchange, self, link)
+        finally:
+            peer, seconds = link.driver.connection.peer, link.now() - began
+            self.access(Access(peer, exchange.head, exchange.status, exchange.sent, seconds))
 
     async def startup(self) -> None:
         """The startup hooks, in order. A failure passes: the server must not start."""
@@ -164,7 +191,7 @@ class ServerCore:
         self._tell()
 
     def _tell(self) -> None:
-        now = (self.accepting, self.over)
+        now = (self.accepting, self.draining, self.over)
         if now != self._told:
             self._told = now
             self._changed()

@@ -62,12 +62,13 @@ class Exchange:
     finished: the handler has ended. forgotten: so has all that it left behind.
     gone: set when nobody will read what is sent. half_closed: the client sends no more.
     interrupt: set when the handler is to end; `on_interrupt` was called then.
+    status: of the response, 0 before it started. sent: bytes of its body.
     """
 
     __slots__ = ("_chunks", "_stream", "alarms", "body_complete", "body_refused", "buffered",
                  "cancel_on_disconnect", "ended", "finished", "forgotten", "gone", "half_closed",
-                 "head", "interrupt", "on_interrupt", "refused", "started", "trailers",
-                 "websocket")  # fmt: skip
+                 "head", "interrupt", "on_interrupt", "refused", "sent", "started", "status",
+                 "trailers", "websocket")  # fmt: skip
 
     def __init__(
         self, stream: Stream, head: RequestHead | None, refused: Refused | None = None
@@ -78,6 +79,8 @@ class Exchange:
         self.alarms = Alarms()
         self.started = False
         self.ended = False
+        self.status = 0
+        self.sent = 0
         self.finished = False
         self.forgotten = False
         self.gone: Disconnected | None = None
@@ -160,11 +163,13 @@ class Exchange:
         if self.started:
             raise UsageError("the response has already started")
         self._stream.send_head(status, headers, length)
+        self.status = status
 
     def send_data(self, data: bytes) -> None:
         """One piece of the body: one chunk where the length is not known."""
         self._must_be_mine()
         self._stream.send_data(data)
+        self.sent += len(data)
 
     def send_end(self, trailers: Iterable[Header] = ()) -> None:
         """The response is complete. Raises UsageError if it is shorter than declared."""
@@ -184,6 +189,7 @@ class Exchange:
         """Accept the WebSocket handshake; raises Refused if it is not a valid one."""
         self._must_be_mine()
         self.websocket = self._stream.accept(headers, subprotocol, now)
+        self.status = 101
         return self.websocket
 
     def finish(self, now: float) -> None:

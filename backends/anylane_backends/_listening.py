@@ -1,0 +1,161 @@
+"""Listening sockets: made, taken over from others, and put away. Every socket is non-blocking."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from anylane.addresses import Address, Inherited, Tcp, Unix
+from anylane.config import ServerConfig
+
+
+class BindError(Exception):
+    """The address cannot be served; the message says which, why and what to do."""
+
+
+def bind(config: ServerConfig) -> list[socket.socket]:
+    """A listening socket for each of `config.addresses`; several where a name has several.
+
+    All or none: raises BindError with nothing left open.
+    """
+    listeners: list[socket.socket] = []
+    try:
+        for address in config.addresses:
+            try:
+                _bind_one(address, config, listeners)
+            except OSError as exc:
+                hint = _hint(address, exc)
+                raise BindError(
+                    f"cannot listen on {address}: {exc.strerror or exc}{hint}"
+                ) from None
+    except BaseException:
+        close(listeners, unlink=True)
+        raise
+    return listeners
+
+
+def close(listeners: list[socket.socket], *, unlink: bool) -> None:
+    """Close them. unlink: with the files of unix sockets, unless others were put in their place."""
+    for listener in listeners:
+        if listener.fileno() < 0:
+            continue
+        if unlink and listener.family == socket.AF_UNIX and isinstance(listener, UnixListener):
+            listener.unlink()
+        listener.close()
+
+
+class UnixListener(socket.socket):
+    """A unix socket that knows the file it has made."""
+
+    made: tuple[Path, int, int] | None = None
+
+    def unlink(self) -> None:
+        if self.made is None:
+            return
+        path, device, inode = self.made
+        with suppress(OSError):
+            found = path.stat()
+            if (found.st_dev, found.st_ino) == (device, inode):
+                path.unlink()
+
+
+def _bind_one(address: Address, config: ServerConfig, listeners: list[socket.socket]) -> None:
+    match address:
+        case Tcp():
+            _bind_tcp(address, config, listeners)
+        case Unix():
+            _bind_unix(address, config, listeners)
+        case Inherited():
+            _take_over(address, config, listeners)
+
+
+def _bind_tcp(address: Tcp, config: ServerConfig, listeners: list[socket.socket]) -> None:
+    found = socket.getaddrinfo(
+        address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    for family, kind, protocol, _, where in dict.fromkeys(found):
+        listener = socket.socket(family, kind, protocol)
+        listeners.append(listener)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # Else it would also take the IPv4 port that the next address wants.
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(where)
+        listener.listen(config.backlog)
+        listener.setblocking(False)
+
+
+def _bind_unix(address: Unix, config: ServerConfig, listeners: list[socket.socket]) -> None:
+    path = Path(address.path).absolute()  # The app may change its folder before we unlink.
+    _remove_stale(path)
+    listener = UnixListener(socket.AF_UNIX, socket.SOCK_STREAM)
+    listeners.append(listener)
+    listener.bind(str(path))
+    found = path.stat()
+    listener.made = (path, found.st_dev, found.st_ino)
+    # Before listen(): until then nobody can connect, whatever the umask has left open.
+    path.chmod(config.uds_mode)
+    listener.listen(config.backlog)
+    listener.setblocking(False)
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove the file of a server that is gone. Raises OSError when one listens, or it is none."""
+    try:
+        kind = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(kind):
+        raise OSError(errno.EEXIST, "the file exists and is not a socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)  # A full backlog is EAGAIN: somebody listens.
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+        except OSError as exc:
+            if exc.errno != errno.EAGAIN:
+                raise
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
+def _take_over(address: Inherited, config: ServerConfig, listeners: list[socket.socket]) -> None:
+    try:
+        os.fstat(address.fd)  # socket() would keep a number that is not open, and close it later.
+        listener = socket.socket(fileno=address.fd)
+    except OSError as exc:
+        raise OSError(exc.errno, f"descriptor {address.fd}: {exc.strerror}") from None
+    if listener.type != socket.SOCK_STREAM:
+        listener.detach()
+        raise OSError(errno.ESOCKTNOSUPPORT, "it is not a stream socket")
+    listeners.append(listener)
+    listener.listen(config.backlog)  # Again is harmless, and sets the backlog.
+    listener.setblocking(False)
+    os.set_inheritable(address.fd, False)
+
+
+def _hint(address: Address, exc: OSError) -> str:
+    match address, exc.errno:
+        case Tcp(), errno.EADDRINUSE:
+            return "; stop what listens there, or choose another port (--port, port=)"
+        case Tcp(port=port), errno.EACCES if port < 1024:
+            return "; ports below 1024 are the administrator's: choose another (--port, port=)"
+        case Tcp(), errno.EADDRNOTAVAIL:
+            return "; this machine has no such address: choose another (--host, host=)"
+        case Tcp(), code if isinstance(exc, socket.gaierror) or code is None:
+            return "; give a name or number of this machine (--host, host=)"
+        case Unix(), errno.EADDRINUSE:
+            return "; stop what listens there, or choose another path (--uds, uds=)"
+        case Unix(), errno.EEXIST:
+            return "; remove it, or choose another path (--uds, uds=)"
+        case Unix(), _:
+            return "; choose a path in a folder that this user may write (--uds, uds=)"
+        case Inherited(), _:
+            return "; pass a bound stream socket under that number (systemd's begin at 3)"
+        case _:
+            return ""

@@ -1,0 +1,315 @@
+"""Several worker processes behind the same listening sockets, and one that looks after them.
+
+The supervisor never imports the app and has one thread, so that fork() is safe and a new worker
+has the new code. The workers share the sockets instead of having one each (SO_REUSEPORT): what
+waits in the backlog of a worker that is replaced is not lost.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import selectors
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from anylane_backends._systemd import notify
+
+Work = Callable[[Callable[[], None]], None]
+"""In the worker: serve until SIGTERM; call what is given once it accepts. SystemExit ends it."""
+
+_QUICK = 1.0
+"""Seconds after its start within which a worker's end is no accident but a fault: wait longer."""
+
+_LONGEST_PAUSE = 10.0
+"""Seconds between two starts of a worker that never lives."""
+
+_KILL_AFTER = 5.0
+"""Seconds after their own last resort that workers have; then nobody asks them any more."""
+
+
+@dataclass(slots=True)
+class Worker:
+    """One process. ready: it accepts. retiring: it was told to end. news: its end of a pipe."""
+
+    pid: int
+    news: int
+    started: float
+    ready: bool = False
+    retiring: bool = False
+
+
+@dataclass(slots=True)
+class Slot:
+    """The place of one worker, whoever has it now."""
+
+    worker: Worker | None = None
+    pause: float = 0.0
+    not_before: float = 0.0
+    old: list[Worker] = field(default_factory=list)
+
+
+class Supervisor:
+    """Starts workers, replaces the dead, passes on SIGTERM, renews all of them on SIGHUP.
+
+    announce: called once all are ready. stopping: called before they are told to end. log: level
+    and message. patience: seconds that a worker needs at most to drain.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        work: Work,
+        *,
+        announce: Callable[[], None],
+        stopping: Callable[[], None],
+        log: Callable[[str, str], None],
+        patience: float,
+        watch: Callable[[int], None] | None = None,
+    ) -> None:
+        self._slots = [Slot() for _ in range(count)]
+        self._work = work
+        self._announce = announce
+        self._when_stopping = stopping
+        self._log = log
+        self._patience = patience
+        self._watch = watch
+        self._watcher = 0
+        self._renewing: list[Slot] = []
+        self._stopping = 0
+        self._kill_at: float | None = None
+        self._announced = False
+        self._status = 0
+        self._selector = selectors.DefaultSelector()
+        self._bell, self._hand = socket.socketpair()
+        self._life, self._pulse = os.pipe()
+
+    def run(self) -> int:
+        """Until all workers have ended; returns the exit code."""
+        for each in (self._bell, self._hand):
+            each.setblocking(False)
+        self._selector.register(self._bell, selectors.EVENT_READ)
+        signal.set_wakeup_fd(self._hand.fileno(), warn_on_full_buffer=False)
+        # The handlers do nothing: their numbers come through the socket, one by one.
+        for number in _SIGNALS:
+            signal.signal(number, _heard)
+        if self._watch is not None:
+            self._watcher = self._fork(self._run_watch)
+        while True:
+            self._act()
+            if self._stopping and not any(s.worker or s.old for s in self._slots):
+                break
+            for key, _ in self._selector.select(self._timeout()):
+                if key.fileobj is self._bell:
+                    self._take_signals()
+                else:
+                    self._take_news(key.data)
+            self._reap()
+        if self._watcher:
+            with suppress(ProcessLookupError):
+                os.kill(self._watcher, signal.SIGKILL)
+        return self._status
+
+    # -- what happened
+
+    def _take_signals(self) -> None:
+        for number in self._bell.recv(4096):
+            if number in (signal.SIGTERM, signal.SIGINT):
+                self._stop()
+            elif number == signal.SIGHUP and not self._stopping:
+                self._log("info", "renewing all workers")
+                self._renewing = list(self._slots)
+
+    def _take_news(self, worker: Worker) -> None:
+        if os.read(worker.news, 1):
+            worker.ready = True
+        self._forget_news(worker)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            if pid == self._watcher:
+                self._watcher = 0
+            for slot in self._slots:
+                for worker in (slot.worker, *slot.old):
+                    if worker is not None and worker.pid == pid:
+                        self._ended(slot, worker, os.waitstatus_to_exitcode(status))
+
+    def _ended(self, slot: Slot, worker: Worker, code: int) -> None:
+        self._forget_news(worker)
+        if worker in slot.old:
+            slot.old.remove(worker)
+            if worker is not slot.worker:
+                return
+        slot.worker = None
+        if self._stopping or worker.retiring:
+            return
+        if not self._announced:
+            # It has said why; a restart would say it again.
+            self._status = code if code > 0 else 3
+            self._stop()
+            return
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        if slot.old:
+            self._log("error", f"the new worker {worker.pid} ended with {how}: the old one stays")
+            self._renewing.clear()
+            slot.worker = slot.old.pop()
+            return
+        now = time.monotonic()
+        quick = not worker.ready or now - worker.started < _QUICK
+        slot.pause = min(max(0.2, slot.pause * 2), _LONGEST_PAUSE) if quick else 0.0
+        slot.not_before = now + slot.pause
+        self._log("warning", f"worker {worker.pid} ended with {how}: starting another")
+
+    # -- what to do
+
+    def _act(self) -> None:
+        now = time.monotonic()
+        if self._stopping:
+            if self._kill_at is not None and now >= self._kill_at:
+                self._kill_at = None
+                self._tell_all(signal.SIGKILL)
+            return
+        for slot in self._slots:
+            self._retire_old(slot)
+            if slot.worker is None and now >= slot.not_before:
+                self._start(slot)
+            if not self._announced and slot.worker is not None and not slot.worker.ready:
+                return  # One after the other: if the app cannot start, it says so once.
+        if all(slot.worker is not None and slot.worker.ready for slot in self._slots):
+            if not self._announced:
+                self._announced = True
+                self._announce()
+            elif self._renewing:
+                slot = self._renewing.pop(0)
+                if slot.worker is not None:
+                    slot.old.append(slot.worker)
+                self._start(slot)
+
+    def _retire_old(self, slot: Slot) -> None:
+        if slot.worker is not None and slot.worker.ready:
+            for old in slot.old:
+                if not old.retiring:
+                    old.retiring = True
+                    _tell(old, signal.SIGTERM)
+
+    def _stop(self) -> None:
+        self._stopping += 1
+        if self._stopping == 1:
+            notify("STOPPING=1")
+            self._when_stopping()
+            self._kill_at = time.monotonic() + self._patience + _KILL_AFTER
+        self._tell_all(signal.SIGTERM)
+
+    def _tell_all(self, number: int) -> None:
+        for slot in self._slots:
+            for worker in (slot.worker, *slot.old):
+                if worker is not None:
+                    worker.retiring = True
+                    _tell(worker, number)
+
+    def _timeout(self) -> float | None:
+        times = [slot.not_before for slot in self._slots if slot.worker is None]
+        if self._stopping:
+            times = [] if self._kill_at is None else [self._kill_at]
+        return max(0.0, min(times) - time.monotonic()) if times else None
+
+    # -- processes
+
+    def _start(self, slot: Slot) -> None:
+        news, tell = os.pipe()
+
+        def work() -> None:
+            os.close(news)
+            self._run_work(tell)
+
+        pid = self._fork(work)
+        os.close(tell)
+        slot.worker = Worker(pid, news, time.monotonic())
+        self._selector.register(news, selectors.EVENT_READ, slot.worker)
+
+    def _forget_news(self, worker: Worker) -> None:
+        if worker.news >= 0:
+            self._selector.unregister(worker.news)
+            os.close(worker.news)
+            worker.news = -1
+
+    def _fork(self, func: Callable[[], None]) -> int:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # What arrives for the child before it has its own handlers must not be lost to ours.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        pid = os.fork()
+        if not pid:
+            self._become_child(func, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return pid
+
+    def _become_child(self, func: Callable[[], None], mask: Any) -> NoReturn:
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            # Ctrl-C reaches the whole group, and the supervisor says it once more as SIGTERM.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self._selector.close()
+            self._bell.close()
+            self._hand.close()
+            os.close(self._pulse)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            func()
+            status = 0
+        except SystemExit as exc:
+            status = exc.code if isinstance(exc.code, int) else 0 if exc.code is None else 1
+        except BaseException as exc:  # noqa: BLE001  # the process ends here
+            traceback.print_exception(exc)
+        finally:
+            with suppress(Exception):
+                atexit._run_exitfuncs()  # As multiprocessing does before its own _exit().
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(status)
+
+    def _run_work(self, tell: int) -> None:
+        def ready() -> None:
+            os.write(tell, b"1")
+            os.close(tell)
+
+        threading.Thread(target=self._end_with_supervisor, daemon=True).start()
+        self._work(ready)
+
+    def _end_with_supervisor(self) -> None:
+        os.read(self._life, 1)  # Nobody writes: it returns when the other end is gone.
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def _run_watch(self) -> None:
+        assert self._watch is not None
+        threading.Thread(target=self._end_with_supervisor, daemon=True).start()
+        self._watch(os.getppid())
+
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+
+
+def _heard(_number: int, _frame: object) -> None:
+    """Here only so that the signal is not ignored, nor fatal."""
+
+
+def _tell(worker: Worker, number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(worker.pid, number)

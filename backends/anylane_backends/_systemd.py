@@ -1,0 +1,35 @@
+"""What systemd hands in and wants to hear: sd_listen_fds(3), sd_notify(3); not its library."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import MutableMapping
+from contextlib import suppress
+
+_FIRST = 3
+"""SD_LISTEN_FDS_START."""
+
+
+def listen_fds(environ: MutableMapping[str, str]) -> tuple[str, ...]:
+    """The addresses of the descriptors that were passed to this process; once, as the manual asks.
+
+    The variables are removed, so that children do not take the descriptors for theirs.
+    """
+    pid = environ.pop("LISTEN_PID", "")
+    count = environ.pop("LISTEN_FDS", "")
+    environ.pop("LISTEN_FDNAMES", None)
+    if pid != str(os.getpid()) or not count.isdecimal():
+        return ()
+    return tuple(f"fd://{number}" for number in range(_FIRST, _FIRST + int(count)))
+
+
+def notify(state: str) -> None:
+    """Tell the service manager, if there is one: "READY=1", "STOPPING=1"."""
+    path = os.environ.get("NOTIFY_SOCKET", "")
+    if not path.startswith(("/", "@")):
+        return
+    if path.startswith("@"):  # The abstract namespace, as the manual spells it.
+        path = "\0" + path[1:]
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.sendto(state.encode(), path)

@@ -1,0 +1,11 @@
+"""`python -m anylane`: the `anylane` command."""
+
+
+def main() -> None:
+    from anylane_backends.cli import main as command
+
+    command()
+
+
+if __name__ == "__main__":
+    main()

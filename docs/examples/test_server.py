@@ -1,0 +1,298 @@
+"""Server and serve() as a program uses them: in a thread, and inside a running loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+import trio
+
+import anylane
+from anylane import App, Context, Server, ServerConfig, UsageError
+from anylane_backends._listening import BindError
+
+LANES = ("asyncio", "uvloop", "anyio", "trio", "curio", "threads")
+LOCAL = ServerConfig(port=0)
+
+
+def make_app(events: list[str] | None = None) -> App:
+    app = App()
+    seen = events if events is not None else []
+
+    @app.get("/")
+    async def home(ctx: Context) -> str:
+        return "hello"
+
+    @app.get("/wait")
+    async def wait(ctx: Context) -> None:
+        seen.append("handler began")
+        try:
+            async with ctx.stream() as out:
+                await out.write("begun")
+                await ctx.sleep(60)
+        finally:
+            seen.append("handler ended")
+
+    app.on_shutdown(lambda: seen.append("shutdown hook"))
+    return app
+
+
+def url(server: Server) -> str:
+    return f"http://127.0.0.1:{server.addresses[0][1]}"
+
+
+def refused(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+# --- Server ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", LANES)
+def test_start_wait_ready_shutdown_wait(backend: str) -> None:
+    server = Server(make_app(), LOCAL, backend).start().wait_ready()
+    port = server.addresses[0][1]
+    assert httpx.get(url(server)).text == "hello"
+    server.shutdown()
+    assert server.wait(10)
+    assert refused(port)
+
+
+@pytest.mark.parametrize("backend", LANES)
+def test_wait_ready_raises_what_startup_raised(backend: str) -> None:
+    app = make_app()
+
+    @app.on_startup
+    def fail() -> None:
+        raise LookupError("no such table")
+
+    server = Server(app, LOCAL, backend)
+    port = server.addresses[0][1]
+    server.start()
+    with pytest.raises(LookupError, match="no such table"):
+        server.wait_ready()
+    assert server.wait(10)
+    assert refused(port)
+
+
+def test_the_port_is_bound_before_the_server_is_started() -> None:
+    server = Server(make_app(), LOCAL)
+    port = server.addresses[0][1]
+    with pytest.raises(BindError, match="Address already in use"):
+        Server(make_app(), ServerConfig(port=port))
+    server.shutdown()
+    assert refused(port)
+
+
+def test_of_several_addresses_all_or_none_are_bound(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        path = tmp_path / "a.sock"
+        with pytest.raises(BindError, match=rf"cannot listen on 127\.0\.0\.1:{port}"):
+            Server(make_app(), ServerConfig(bind=(f"unix:{path}", f"127.0.0.1:{port}")))
+    assert not path.exists()
+
+
+def test_a_shutdown_before_it_was_ready_is_told() -> None:
+    app, go = make_app(), threading.Event()
+    app.on_startup(lambda: go.wait(10) and None)
+    server = Server(app, LOCAL).start()
+    server.shutdown()
+    go.set()
+    server.wait(10)
+    # It may have been ready for a moment; if it was not, that is said.
+    try:
+        server.wait_ready()
+    except RuntimeError as exc:
+        assert "before it was ready" in str(exc)  # noqa: PT017
+
+
+def test_a_server_serves_once() -> None:
+    server = Server(make_app(), LOCAL).start().wait_ready()
+    with pytest.raises(UsageError, match="serves once"):
+        server.start()
+    server.shutdown()
+    assert server.wait(10)
+
+
+@pytest.mark.parametrize("backend", LANES)
+def test_grace_ends_what_still_runs(backend: str) -> None:
+    events: list[str] = []
+    server = Server(make_app(events), LOCAL, backend).start().wait_ready()
+    with httpx.stream("GET", f"{url(server)}/wait") as response:
+        assert response.status_code == 200
+        server.shutdown(grace=0.1)
+        assert server.wait(10)
+    assert events == ["handler began", "handler ended", "shutdown hook"]
+
+
+@pytest.mark.parametrize("backend", LANES)
+def test_the_drain_is_seen_at_the_limit_of_connections_too(backend: str) -> None:
+    server = Server(make_app(), ServerConfig(port=0, max_connections=1), backend)
+    server.start().wait_ready()
+    port = server.addresses[0][1]
+    with httpx.stream("GET", f"{url(server)}/wait"):
+        server.shutdown(grace=5)
+        for _ in range(500):
+            if refused(port):
+                break
+            threading.Event().wait(0.01)
+        assert refused(port)
+        server.core.wakes.put(server.core.abort)
+        assert server.wait(10)
+
+
+def test_two_servers_in_one_process_each_on_its_own_lane() -> None:
+    servers = [Server(make_app(), LOCAL, lane).start() for lane in ("trio", "threads")]
+    for server in servers:
+        assert httpx.get(url(server.wait_ready())).text == "hello"
+    for server in servers:
+        server.shutdown()
+        assert server.wait(10)
+
+
+@pytest.mark.parametrize("backend", LANES)
+def test_ttl_is_set_on_what_is_accepted(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from anylane_backends import _sockets
+
+    seen: list[int] = []
+    tune = _sockets.tune
+
+    def tuned(sock: socket.socket, config: ServerConfig) -> None:
+        tune(sock, config)
+        seen.append(struct.unpack("i", sock.getsockopt(socket.IPPROTO_IP, socket.IP_TTL, 4))[0])
+
+    monkeypatch.setattr(_sockets, "tune", tuned)
+    server = Server(make_app(), ServerConfig(port=0, ttl=33), backend).start().wait_ready()
+    httpx.get(url(server))
+    server.shutdown()
+    assert server.wait(10)
+    assert seen == [33]
+
+
+# --- serve() ---------------------------------------------------------------------------------
+
+Main = Callable[[App, Callable[[Server], None], threading.Event], Any]
+
+
+async def _asyncio(app: App, ready: Callable[[Server], None], stop: threading.Event) -> None:
+    task = asyncio.create_task(anylane.serve(app, LOCAL, ready=ready))
+    await asyncio.to_thread(stop.wait, 20)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def _anyio(app: App, ready: Callable[[Server], None], stop: threading.Event) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(lambda: anylane.serve(app, LOCAL, ready=ready))
+        await anyio.to_thread.run_sync(stop.wait, 20)
+        group.cancel_scope.cancel()
+
+
+async def _trio(app: App, ready: Callable[[Server], None], stop: threading.Event) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: anylane.serve(app, LOCAL, ready=ready))
+        await trio.to_thread.run_sync(stop.wait, 20)
+        nursery.cancel_scope.cancel()
+
+
+async def _curio(app: App, ready: Callable[[Server], None], stop: threading.Event) -> None:
+    import curio
+
+    task = await curio.spawn(anylane.serve(app, LOCAL, ready=ready))
+    await curio.run_in_thread(stop.wait, 20)
+    await task.cancel()
+
+
+def _run_on_uvloop(main: Any, *args: Any) -> None:
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main(*args))
+
+
+def _run_on_curio(main: Any, *args: Any) -> None:
+    import curio
+    from curio.task import ContextTask
+
+    curio.run(main, *args, taskcls=ContextTask)
+
+
+LOOPS: dict[str, tuple[str, Callable[..., Any], Any]] = {
+    "asyncio": ("asyncio", lambda main, *args: asyncio.run(main(*args)), _asyncio),
+    "uvloop": ("uvloop", _run_on_uvloop, _asyncio),
+    "anyio on asyncio": ("asyncio", anyio.run, _anyio),
+    "anyio on trio": ("trio", lambda main, *args: anyio.run(main, *args, backend="trio"), _anyio),
+    "trio": ("trio", trio.run, _trio),
+    "curio": ("curio", _run_on_curio, _curio),
+}
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_serve_picks_the_lane_and_cancelling_ends_it(loop: str) -> None:
+    lane, run, main = LOOPS[loop]
+    events: list[str] = []
+    app, stop, ready = make_app(events), threading.Event(), threading.Event()
+    servers: list[Server] = []
+
+    def on_ready(server: Server) -> None:
+        servers.append(server)
+        ready.set()
+
+    thread = threading.Thread(target=run, args=(main, app, on_ready, stop))
+    thread.start()
+    try:
+        assert ready.wait(10)
+        server = servers[0]
+        assert server.backend.name == lane
+        port = server.addresses[0][1]
+        assert httpx.get(url(server)).text == "hello"
+        with httpx.stream("GET", f"{url(server)}/wait") as response:
+            assert response.status_code == 200
+            stop.set()
+            thread.join(10)
+    finally:
+        stop.set()
+        thread.join(20)
+    assert not thread.is_alive()
+    assert events == ["handler began", "handler ended", "shutdown hook"]
+    assert refused(port)
+
+
+def test_serve_without_a_running_loop_says_so() -> None:
+    coroutine = anylane.serve(make_app(), LOCAL)
+    with pytest.raises(UsageError, match="needs a running loop"):
+        coroutine.send(None)
+
+
+def test_serve_raises_what_startup_raised() -> None:
+    app = make_app()
+
+    @app.on_startup
+    async def fail() -> None:
+        raise LookupError("no such table")
+
+    with pytest.raises(LookupError):
+        asyncio.run(anylane.serve(app, LOCAL))
+
+
+def test_the_lazy_names_are_found_and_others_are_not() -> None:
+    from anylane_backends import serving
+
+    assert anylane.Server is serving.Server
+    assert anylane.serve is serving.serve
+    name = "Sever"
+    with pytest.raises(AttributeError, match="Sever"):
+        getattr(anylane, name)
+    assert os.path.basename(anylane.serving.__file__ or "") == "serving.py"  # noqa: PTH119

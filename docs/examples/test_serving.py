@@ -1,0 +1,497 @@
+"""Servers as processes: addresses, signals, descriptors, workers; with real clients."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+LANES = ("asyncio", "uvloop", "anyio", "trio", "curio", "threads")
+
+APP = """
+import os, time
+from anylane import App
+
+app = App()
+
+@app.get("/")
+async def home(ctx):
+    return {"pid": os.getpid()}
+
+@app.get("/block/{seconds:float}")
+def block(ctx):
+    time.sleep(ctx.params["seconds"])
+    return "awake"
+
+@app.get("/stream")
+async def stream(ctx):
+    async with ctx.stream() as out:
+        while True:
+            await out.write("tick\\n")
+            await ctx.sleep(0.05)
+
+@app.websocket("/ws")
+async def ws(ctx):
+    ws = await ctx.accept()
+    async for message in ws:
+        await ws.send(message)
+
+@app.websocket("/deaf")
+async def deaf(ctx):
+    await ctx.accept()
+    await ctx.sleep(60)
+
+@app.on_shutdown
+def ended():
+    print("shutdown hook ran", flush=True)
+"""
+FAILING = (
+    "from anylane import App\napp = App()\n@app.on_startup\ndef up(): raise OSError('no db')\n"
+)
+
+
+class Process:
+    """`anylane run` with its output; found by the line that it prints."""
+
+    def __init__(self, folder: Path, *arguments: str, target: str = "main:app", **kwargs) -> None:
+        command = [sys.executable, "-m", "anylane", "run", target, *arguments]
+        if {"--port", "--uds", "--fd", "--bind"}.isdisjoint(arguments):
+            command += ["--port", "0"]
+        self.process = subprocess.Popen(
+            command,
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            **kwargs,
+        )
+        assert self.process.stdout is not None
+        self.output = self.process.stdout
+        self.line = self.output.readline()
+        found = re.search(r"http://\S+:\d+", self.line)
+        self.url = found[0] if found else ""
+
+    def signal(self, number: int = signal.SIGTERM) -> None:
+        self.process.send_signal(number)
+
+    def end(self, timeout: float = 10) -> tuple[int, str, float]:
+        """Exit code, the rest of its output, seconds until then."""
+        began = time.monotonic()
+        code = self.process.wait(timeout)
+        return code, self.output.read(), time.monotonic() - began
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.output.close()
+
+
+Start = Callable[..., Process]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "main.py").write_text(APP, encoding="utf-8")
+    (tmp_path / "failing.py").write_text(FAILING, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def start(folder: Path) -> Generator[Start]:
+    with ExitStack() as stack:
+
+        def begin(*arguments: str, **kwargs) -> Process:
+            process = Process(folder, *arguments, **kwargs)
+            stack.callback(process.close)
+            return process
+
+        yield begin
+
+
+def eventually(condition: Callable[[], object], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.02)
+
+
+def refuses(process: Process) -> bool:
+    """Nobody listens there any more; who comes is told at once."""
+    try:
+        httpx.get(process.url, timeout=2)
+    except (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError):
+        return True
+    return False
+
+
+# --- addresses -------------------------------------------------------------------------------
+
+
+def test_the_line_names_url_backend_and_python(start: Start) -> None:
+    process = start("--backend", "trio")
+    version = ".".join(map(str, sys.version_info[:3]))
+    assert re.fullmatch(
+        rf"anylane on http://127\.0\.0\.1:\d+ \(trio, Python {version}\)\n", process.line
+    )
+
+
+def test_several_addresses_v4_v6_and_unix(start: Start, folder: Path) -> None:
+    process = start("--bind", "127.0.0.1:0", "--bind", "[::1]:0", "--bind", "unix:a.sock")
+    four, six = re.findall(r"http://\S+", process.line)
+    assert httpx.get(four).status_code == 200
+    assert six.startswith("http://[::1]:")
+    assert httpx.get(six).status_code == 200
+    assert f"unix:{folder}/a.sock" in process.line
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(folder / "a.sock"))) as client:
+        assert client.get("http://any/").status_code == 200
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize("backend", LANES)
+def test_a_unix_socket(start: Start, folder: Path, backend: str) -> None:
+    path = folder / "a.sock"
+    process = start("--uds", str(path), "--backend", backend, "--uds-mode", "0o600")
+    assert path.stat().st_mode & 0o777 == 0o600
+    curl = ["curl", "--silent", "--show-error", "--unix-socket", str(path), "http://any/"]
+    done = subprocess.run(curl, capture_output=True, text=True, check=True, timeout=10)
+    assert f'"pid":{process.process.pid}' in done.stdout
+    process.signal()
+    assert process.end()[0] == 0
+    assert not path.exists()
+
+
+def test_a_stale_unix_socket_is_replaced_and_a_live_one_is_not(start: Start, folder: Path) -> None:
+    path = folder / "a.sock"
+    first = start("--uds", str(path))
+    first.signal(signal.SIGKILL)
+    first.end()
+    assert path.exists()
+    second = start("--uds", str(path))
+    assert second.line.startswith("anylane on unix:")
+    third = start("--uds", str(path))
+    assert "Address already in use; stop what listens there" in third.line
+    assert third.end()[0] == 3
+    assert path.exists()
+    second.signal()
+    second.end()
+    assert not path.exists()
+
+
+def test_a_file_that_is_no_socket_is_left_alone(start: Start, folder: Path) -> None:
+    path = folder / "precious"
+    path.write_text("mine", encoding="utf-8")
+    process = start("--uds", str(path))
+    assert "the file exists and is not a socket; remove it" in process.line
+    assert process.end()[0] == 3
+    assert path.read_text(encoding="utf-8") == "mine"
+
+
+def test_an_inherited_descriptor(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        fd = listener.fileno()
+        port = listener.getsockname()[1]
+        process = start("--fd", str(fd), pass_fds=[fd])
+    assert process.url == f"http://127.0.0.1:{port}"
+    assert httpx.get(process.url).status_code == 200
+
+
+def test_socket_activation(folder: Path) -> None:
+    """As sd_listen_fds(3) has it: descriptors from 3 on, and the number of the process."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        shell = 'export LISTEN_FDS=1 LISTEN_PID=$$; exec "$0" -m anylane run main:app 3<&0'
+        process = subprocess.Popen(
+            ["sh", "-c", shell, sys.executable],
+            cwd=folder,
+            stdin=listener.fileno(),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+    assert process.stdout is not None
+    with process.stdout:
+        try:
+            assert f"anylane on {url} " in process.stdout.readline()
+            assert httpx.get(url).status_code == 200
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+# --- what cannot start -----------------------------------------------------------------------
+
+
+def test_a_used_port(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = start("--port", str(port))
+        code, rest, _ = process.end()
+    assert (code, rest) == (3, "")
+    assert process.line == (
+        f"anylane: cannot listen on 127.0.0.1:{port}: Address already in use; "
+        "stop what listens there, or choose another port (--port, port=)\n"
+    )
+
+
+@pytest.mark.parametrize("backend", LANES)
+def test_a_startup_hook_that_fails(start: Start, folder: Path, backend: str) -> None:
+    process = start("--backend", backend, target="failing:app")
+    code, rest, _ = process.end()
+    assert (code, rest) == (3, "")
+    assert process.line == (
+        f"anylane: startup failed: OSError: no db ({folder}/failing.py:4); "
+        "mend it, then start again\n"
+    )
+
+
+def test_a_failed_start_with_workers_says_so_once(start: Start) -> None:
+    process = start("--workers", "3", target="failing:app")
+    code, rest, _ = process.end()
+    assert process.line.startswith("anylane: startup failed: OSError: no db")
+    assert (code, rest) == (3, "")
+
+
+def test_debug_shows_the_traceback(start: Start) -> None:
+    process = start("--log-level", "debug", target="failing:app")
+    code, rest, _ = process.end()
+    assert code == 3
+    assert "Traceback (most recent call last)" in process.line + rest
+    assert rest.splitlines()[-1].startswith("anylane: startup failed: OSError: no db")
+
+
+def test_the_port_is_bound_before_the_startup_hooks_run(start: Start, folder: Path) -> None:
+    text = "from anylane import App\napp = App()\n@app.on_startup\ndef up(): print('hook ran')\n"
+    (folder / "telling.py").write_text(text, encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        process = start("--port", port, target="telling:app")
+        assert "hook ran" not in process.line + process.end()[1]
+
+
+# --- signals ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", LANES)
+def test_sigterm_drains_and_tells_everybody(start: Start, backend: str) -> None:
+    process = start("--backend", backend, "--timeouts-drain", "1")
+    ws = connect(process.url.replace("http", "ws") + "/ws")
+    with httpx.stream("GET", f"{process.url}/stream") as response, ws:
+        lines = response.iter_lines()
+        assert next(lines) == "tick"
+        ws.send("before")
+        assert ws.recv(timeout=10) == "before"
+        process.signal()
+        with pytest.raises(ConnectionClosed):
+            ws.recv(timeout=10)
+        assert ws.close_code == 1001
+        eventually(lambda: refuses(process))
+        with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+            assert set(lines) == {"tick"}  # It goes on up to the deadline, and is cut then.
+    code, rest, seconds = process.end()
+    assert code == 0, rest
+    assert seconds < 5
+    assert "shutdown hook ran" in rest
+    assert "Traceback" not in rest
+
+
+@pytest.mark.parametrize("backend", LANES)
+def test_a_second_signal_aborts(start: Start, backend: str) -> None:
+    process = start("--backend", backend, "--timeouts-drain", "60")
+    with httpx.stream("GET", f"{process.url}/stream") as response:
+        lines = response.iter_lines()  # Kept: without it the client would close.
+        assert next(lines) == "tick"
+        process.signal(signal.SIGINT)
+        eventually(lambda: refuses(process))
+        process.signal(signal.SIGINT)
+        code, rest, seconds = process.end()
+    assert code == 0, rest
+    assert seconds < 2
+    assert "shutdown hook ran" in rest
+
+
+@pytest.mark.parametrize("backend", LANES)
+def test_a_handler_that_blocks_does_not_keep_the_process(start: Start, backend: str) -> None:
+    process = start("--backend", backend, "--timeouts-drain", "0.5")
+    with socket.create_connection(("127.0.0.1", int(process.url.rpartition(":")[2]))) as client:
+        client.sendall(b"GET /block/60.5 HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert httpx.get(process.url).status_code == 200
+        process.signal()
+        code, rest, seconds = process.end()
+    assert seconds < 5
+    assert code == 1 or "left behind" in rest
+
+
+def test_an_idle_server_ends_at_once(start: Start) -> None:
+    process = start()
+    process.signal()
+    code, _, seconds = process.end()
+    assert code == 0
+    assert seconds < 2
+
+
+def test_the_service_manager_is_told(start: Start, folder: Path) -> None:
+    path = folder / "notify.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        manager.settimeout(10)
+        process = start(env={**os.environ, "NOTIFY_SOCKET": str(path)})
+        assert manager.recv(100) == b"READY=1"
+        process.signal()
+        assert manager.recv(100) == b"STOPPING=1"
+        assert process.end()[0] == 0
+
+
+# --- descriptors -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", LANES)
+def test_accepting_survives_without_descriptors(start: Start, backend: str) -> None:
+    import resource
+
+    process = start("--backend", backend)
+    # What it needs now and eight more, whatever the lane keeps open.
+    used = max(int(fd.name) for fd in Path(f"/proc/{process.process.pid}/fd").iterdir())
+    limit = (used + 8, used + 8)
+    resource.prlimit(process.process.pid, resource.RLIMIT_NOFILE, limit)
+    port = int(process.url.rpartition(":")[2])
+    clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(30)]
+    try:
+        time.sleep(0.5)
+        assert process.process.poll() is None
+    finally:
+        for client in clients:
+            client.close()
+    assert httpx.get(process.url, timeout=10).status_code == 200
+    process.signal()
+    code, rest, _ = process.end()
+    assert code == 0, rest
+    assert "Traceback" not in rest
+    assert "cannot accept for now: Too many open files" in rest
+
+
+# --- access log ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", LANES)
+def test_the_access_log_has_a_line_for_each_exchange(start: Start, backend: str) -> None:
+    process = start("--backend", backend, "--access-log")
+    httpx.get(f"{process.url}/?a=b")
+    httpx.get(f"{process.url}/nowhere")
+    process.signal()
+    _, rest, _ = process.end()
+    assert re.search(r'127\.0\.0\.1:\d+ "GET /\?a=b HTTP/1\.1" 200 \d+ \d+\.\d\n', rest), rest
+    assert re.search(r'"GET /nowhere HTTP/1\.1" 404 \d+ \d+\.\d\n', rest)
+
+
+def test_without_it_there_is_none(start: Start) -> None:
+    process = start()
+    httpx.get(process.url)
+    process.signal()
+    assert "GET" not in process.end()[1]
+
+
+# --- workers ---------------------------------------------------------------------------------
+
+
+def workers_of(process: Process) -> set[int]:
+    place = Path(f"/proc/{process.process.pid}/task/{process.process.pid}/children")
+    return {int(pid) for pid in place.read_text(encoding="ascii").split()}
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "threads"])
+def test_workers_share_the_port_and_the_dead_are_replaced(start: Start, backend: str) -> None:
+    process = start("--workers", "2", "--backend", backend)
+    assert f"({backend}, 2 workers, Python" in process.line
+    first = workers_of(process)
+    assert len(first) == 2
+    assert httpx.get(process.url).json()["pid"] in first
+    victim = min(first)
+    os.kill(victim, signal.SIGKILL)
+    eventually(lambda: len(workers_of(process) - {victim}) == 2)
+    for _ in range(20):
+        assert httpx.get(process.url).status_code == 200
+    process.signal()
+    code, rest, seconds = process.end()
+    assert code == 0, rest
+    assert seconds < 5
+    assert f"worker {victim} ended with signal 9: starting another" in rest
+    assert "Traceback" not in rest
+
+
+def test_sighup_renews_the_workers_and_loses_no_request(start: Start, folder: Path) -> None:
+    process = start("--workers", "2")
+    before = workers_of(process)
+    (folder / "main.py").write_text(APP.replace('{"pid": os', '{"new": os'), encoding="utf-8")
+    process.signal(signal.SIGHUP)
+    end = time.monotonic() + 20
+    while True:
+        answer = httpx.get(process.url)
+        assert answer.status_code == 200
+        now = workers_of(process)
+        if now.isdisjoint(before) and len(now) == 2:
+            break
+        assert time.monotonic() < end
+    assert "new" in httpx.get(process.url).json()
+
+
+def test_a_renewal_that_cannot_start_keeps_the_old_workers(start: Start, folder: Path) -> None:
+    process = start("--workers", "2")
+    before = workers_of(process)
+    (folder / "main.py").write_text("broken(", encoding="utf-8")
+    process.signal(signal.SIGHUP)
+    seen = [process.output.readline() for _ in range(2)]
+    while "the old one stays" not in seen[-1]:
+        seen.append(process.output.readline())
+    assert workers_of(process) == before
+    assert httpx.get(process.url).status_code == 200
+
+
+def test_workers_end_with_their_supervisor(start: Start) -> None:
+    process = start("--workers", "2")
+    workers = workers_of(process)
+    process.signal(signal.SIGKILL)
+    process.process.wait(10)
+    eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+
+
+def test_workers_drain_and_a_second_signal_aborts(start: Start) -> None:
+    process = start("--workers", "2", "--timeouts-drain", "60")
+    with httpx.stream("GET", f"{process.url}/stream") as response:
+        lines = response.iter_lines()  # Kept: without it the client would close.
+        assert next(lines) == "tick"
+        process.signal()
+        eventually(lambda: len(workers_of(process)) == 1)
+        process.signal()
+        code, rest, seconds = process.end()
+    assert code == 0, rest
+    assert seconds < 3
+
+
+def test_reload_serves_the_changed_code(start: Start, folder: Path) -> None:
+    pytest.importorskip("watchfiles")
+    process = start("--reload")
+    assert "pid" in httpx.get(process.url).json()
+    changed = APP.replace('{"pid": os', '{"new": os')
+
+    def is_new() -> bool:
+        # Again and again: the watching begins some time after the serving.
+        (folder / "main.py").write_text(changed + f"\n# {time.time()}\n", encoding="utf-8")
+        time.sleep(0.5)
+        return "new" in httpx.get(process.url).json()
+
+    eventually(is_new, 20)
+    process.signal()
+    assert process.end()[0] == 0

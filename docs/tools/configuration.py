@@ -1,0 +1,105 @@
+"""Draw the tables of settings in docs/configuration.md from the dataclasses and their reasons.
+
+python docs/tools/configuration.py            write the tables
+python docs/tools/configuration.py --check    exit 1 when they are not current
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from anylane import Limits, ServerConfig, Timeouts
+from anylane.presets import RELAXED, STRICT
+from anylane_backends.cli import DEFAULTS, HELP, reasons
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "configuration.md"
+
+
+def shown(value: Any, name: str = "") -> str:
+    """As it is written in a TOML file; nothing for what a file does not say."""
+    if value is None or value == ():
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if name == "uds_mode":
+        return f"0o{value:o}"
+    if isinstance(value, int):
+        return f"{value:_}" if value >= 10_000 else str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def settings(kind: type, table: str = "") -> str:
+    """One class: setting, default, what the presets make of it, reason."""
+    default = kind()
+    strict, relaxed = (preset[table] if table else preset for preset in (STRICT, RELAXED))
+    why = reasons(kind)
+    lines = ["| setting | default | strict | relaxed | |", "|---|---:|---:|---:|---|"]
+    for each in fields(kind):
+        value = getattr(default, each.name)
+        if is_dataclass(value):
+            continue
+        others = [
+            shown(other, each.name) if other is not None and other != value else ""
+            for other in (_of(strict, each.name), _of(relaxed, each.name))
+        ]
+        cells = [f"`{each.name}`", shown(value, each.name), *others, why[each.name]]
+        lines.append(f"| {' | '.join(cells)} |".replace("|  |", "| |").replace("|  |", "| |"))
+    return "\n".join(lines)
+
+
+def _of(preset: Any, name: str) -> Any:
+    return preset.get(name) if isinstance(preset, dict) else getattr(preset, name, None)
+
+
+def command() -> str:
+    """What the command alone looks at."""
+    lines = ["| setting | default | |", "|---|---:|---|"]
+    for name, value in DEFAULTS.items():
+        text = HELP.get(name, "MODULE:APP, when it is not named on the command line.")
+        lines.append(f"| `{name}` | {shown(value)} | {text} |".replace("|  |", "| |"))
+    return "\n".join(lines)
+
+
+TABLES = {
+    "server": lambda: settings(ServerConfig),
+    "limits": lambda: settings(Limits, "limits"),
+    "timeouts": lambda: settings(Timeouts, "timeouts"),
+    "run": command,
+}
+
+
+def drawn(page: str) -> str:
+    """`page` with each table between its markers."""
+    for name, table in TABLES.items():
+        begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+        before, found, rest = page.partition(begin)
+        _, ended, after = rest.partition(end)
+        if not found or not ended:
+            raise SystemExit(f"{PAGE.relative_to(ROOT)} lacks the markers {begin} and {end}")
+        page = f"{before}{begin}\n{table()}\n{end}{after}"
+    return page
+
+
+def main(arguments: list[str]) -> int:
+    if arguments not in ([], ["--check"]):
+        print(__doc__, file=sys.stderr)
+        return 2
+    page = PAGE.read_text(encoding="utf-8")
+    current = drawn(page)
+    if page == current:
+        return 0
+    where = PAGE.relative_to(ROOT)
+    if arguments:
+        print(f"the tables in {where} are not current: run `make lines`", file=sys.stderr)
+        return 1
+    PAGE.write_text(current, encoding="utf-8")
+    print(f"wrote {where}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

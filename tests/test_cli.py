@@ -1,0 +1,267 @@
+"""What the command understands and says; whole servers are in docs/examples/test_serving.py."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from anylane import App, ConfigError
+from anylane.protocol.head import RequestHead
+from anylane.server import Access
+from anylane.sources import COMMAND, settings
+from anylane_backends import cli
+from anylane_backends._systemd import listen_fds
+
+MODULES = {
+    "good": "from anylane import App\napp = App()\nnumber = 3\n"
+    "def make(): return app\ndef wrong(): return 3\ndef broken(): raise ValueError('no key')\n"
+    "@app.get('/a/{n:int}')\ndef a(ctx): ...\n"
+    "@app.websocket('/ws')\nasync def ws(ctx): ...\n",
+    "raising": "x = 1\nraise RuntimeError('two\\nlines')\n",
+    "leaving": "raise SystemExit('bye')\n",
+    "needing": "import no_such_library\n",
+    "typo": "def f(:\n",
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    for name, text in MODULES.items():
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    for name in ("ANYLANE_PORT", "WEB_CONCURRENCY"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def anylane(*arguments: str):
+    return CliRunner().invoke(cli.command, arguments)
+
+
+def test_an_app_is_found_by_module_and_name(folder):
+    assert isinstance(cli.load_app("good:app"), App)
+    assert isinstance(cli.load_app("good:make", factory=True), App)
+
+
+@pytest.mark.parametrize(
+    ("target", "factory", "expected"),
+    [
+        ("good", False, "'good' does not name an app; write MODULE:APP"),
+        ("good.py:app", False, "is a file's name; write the module's, such as good:app"),
+        ("pkg/good.py:app", False, "such as pkg.good:app"),
+        ("goud:app", False, "there is no module 'goud' in "),
+        ("good.sub:app", False, "there is no module 'good.sub' in "),
+        ("needing:app", False, "needs the module 'no_such_library', which is not installed"),
+        ("raising:app", False, "importing 'raising' raised RuntimeError: two\nlines"),
+        ("raising:app", False, "raising.py:2)"),
+        ("leaving:app", False, "importing 'leaving' raised SystemExit: bye"),
+        ("typo:app", False, "importing 'typo' raised SyntaxError"),
+        ("good:ap", False, "module 'good' has no 'ap'; did you mean app?"),
+        ("good:number", False, "good:number is a int, not an anylane.App"),
+        ("good:make", False, "is it a factory? then add --factory"),
+        ("good:app", True, "leave --factory out"),
+        ("good:wrong", True, "good:wrong() is a int, not an anylane.App"),
+        ("good:broken", True, "good:broken() raised ValueError: no key"),
+    ],
+)
+def test_an_app_that_cannot_be_loaded_is_told_with_what_to_do(target, factory, expected):
+    with pytest.raises(cli.CannotStart) as caught:
+        cli.load_app(target, factory=factory)
+    assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["run", "goud:app"], "there is no module 'goud'"),
+        (["run", "raising:app"], "importing 'raising' raised RuntimeError: two lines"),
+        (["run"], "no app was named; write MODULE:APP"),
+        (
+            ["run", "good:app", "--backend", "trip"],
+            "no backend 'trip'; did you mean trio?",
+        ),
+        (["run", "good:app", "--backend", "no_pkg:Class"], "'no_pkg:Class' needs no_pkg"),
+        (["run", "good:app", "--backend", "good:number"], "cannot be loaded: TypeError"),
+        (["run", "good:app", "--backend", "good:App"], "no backend: it has no name and run()"),
+        (["run", "good:app", "--port", "x"], "--port is 'x'; expected a whole number"),
+        (["run", "good:app", "--port", "65536"], "ServerConfig.port is 65536; expected 0 to 65535"),
+        (["run", "good:app", "--limits-body", "0"], "Limits.body is 0"),
+        (["run", "good:app", "--bind", "nowhere"], "ServerConfig.bind has 'nowhere'; expected"),
+        (["run", "good:app", "--workers", "0"], "workers is 0; expected 1 to 1024"),
+        (["run", "good:app", "--log-level", "loud"], "log_level is 'loud'; expected one of"),
+        (["run", "good:app", "--config", "none.toml"], "none.toml: No such file"),
+        (["run", "good:app", "--port", "1", "--uds", "x"], "the command line says where to listen"),
+        (["run", "good:app", "--host", "no.such.host.invalid"], "cannot listen on no.such.host"),
+        (["run", "good:app", "--uds", "/no/such/folder/a"], "(--uds, uds=)"),
+        (["run", "good:app", "--fd", "999"], "descriptor 999: Bad file descriptor"),
+        (["routes", "goud:app"], "there is no module 'goud'"),
+    ],
+)
+def test_what_cannot_start_is_one_line_and_exit_code_3(arguments, expected):
+    result = anylane(*arguments)
+    assert result.exit_code == 3
+    assert result.stdout == ""
+    assert result.stderr.startswith("anylane: ")
+    assert result.stderr.count("\n") == 1
+    assert expected in result.stderr
+
+
+def test_debug_adds_the_traceback():
+    result = anylane("run", "raising:app", "--log-level", "debug")
+    assert result.exit_code == 3
+    assert "Traceback" in result.stderr
+    assert "raising.py" in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("anylane: importing 'raising' raised")
+
+
+def test_an_unknown_option_is_clicks_own_matter():
+    assert anylane("run", "good:app", "--prot", "1").exit_code == 2
+
+
+# --- where settings come from ----------------------------------------------------------------
+
+
+def test_a_flag_beats_a_variable_beats_the_file_beats_the_default(folder, monkeypatch):
+    text = "port = 1\nbacklog = 1\nmax_threads = 1\n[run]\nbackend = 'trio'\nworkers = 2\n"
+    (folder / "a.toml").write_text(text, encoding="utf-8")
+    monkeypatch.setenv("ANYLANE_PORT", "2")
+    monkeypatch.setenv("ANYLANE_BACKLOG", "2")
+    monkeypatch.setenv("ANYLANE_WORKERS", "3")
+    monkeypatch.setenv("ANYLANE_CONFIG", "a.toml")
+    options = cli.Options({"app": "good:app", "port": "3", "bind": ()})
+    config = options.config
+    assert (config.port, config.backlog, config.max_threads, config.host) == (3, 2, 1, "127.0.0.1")
+    assert (options.command["backend"], options.command["workers"]) == ("trio", 3)
+    assert options.command["log_level"] == "info"
+
+
+def test_a_preset_is_below_everything(folder, monkeypatch):
+    monkeypatch.setenv("ANYLANE_LIMITS_BODY", "7")
+    options = cli.Options({"app": "good:app", "preset": "strict"})
+    assert options.config.limits.body == 7
+    assert options.config.limits.header_count == 64
+
+
+def test_web_concurrency_is_the_number_of_workers_unless_ours_is_set(monkeypatch):
+    monkeypatch.setenv("WEB_CONCURRENCY", "4")
+    assert cli.Options({"app": "a:b"}).command["workers"] == 4
+    monkeypatch.setenv("ANYLANE_WORKERS", "5")
+    assert cli.Options({"app": "a:b"}).command["workers"] == 5
+
+
+def test_every_setting_is_a_flag_and_described():
+    flags = {name for option in cli._run_command().params for name in option.opts}
+    for setting in settings():
+        assert f"--{setting.name.replace('_', '-')}" in flags
+    for name in COMMAND:
+        assert f"--{name.replace('_', '-')}" in flags or name == "app"
+    for option in cli._run_command().params:
+        assert option.name == "app" or getattr(option, "help", None), option.name
+
+
+def test_help_lists_all_in_three_parts():
+    text = anylane("run", "--help").stdout
+    for word in ("Options:", "Serving:", "Limits and time-outs", "--limits-body", "--no-reload"):
+        assert word in text
+
+
+# --- the other commands ----------------------------------------------------------------------
+
+
+def test_routes():
+    lines = anylane("routes", "good:app").stdout.splitlines()
+    assert lines[0].split()[:3] == ["GET", "/a/{n:int}", "a"]
+    assert lines[1].split()[:3] == ["WEBSOCKET", "/ws", "ws"]
+    found = json.loads(anylane("routes", "good:app", "--json").stdout)
+    assert found[0]["methods"] == "GET"
+    assert "good.py:" in found[0]["where"]
+
+
+def test_routes_of_an_app_without_any(folder):
+    (folder / "empty.py").write_text("from anylane import App\napp = App()\n", encoding="utf-8")
+    result = anylane("routes", "empty:app")
+    assert (result.exit_code, result.stdout) == (0, "")
+
+
+def test_backends_tells_version_and_state(monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    lines = {line.split()[0]: line for line in anylane("backends").stdout.splitlines()}
+    assert lines.keys() >= {"asyncio", "uvloop", "anyio", "trio", "curio", "threads"}
+    assert lines["threads"].endswith("available")
+    assert "not available: backend 'uvloop' needs uvloop: pip install" in lines["uvloop"]
+
+
+@pytest.mark.parametrize("module", ["anylane", "anylane_backends.cli"])
+def test_python_m(module):
+    code = "from anylane_backends.cli import main; main()"
+    start = ["-m", module] if module == "anylane" else ["-c", code]
+    done = subprocess.run(
+        [sys.executable, *start, "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("anylane 0.")
+
+
+def test_click_is_the_commands_alone():
+    code = "import sys, anylane_backends.serving; sys.exit('click' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# --- small parts -----------------------------------------------------------------------------
+
+
+def test_an_access_line(caplog):
+    head = RequestHead(b"GET", b"/a?b", b"1.1", [])
+    caplog.set_level("INFO", logger="anylane.access")
+    cli.log_access(Access(("1.2.3.4", 5), head, 200, 12, 0.0015))
+    cli.log_access(Access("", None, 400, 3, 0))
+    cli.log_access(Access(None, RequestHead(b"HEAD", b"/", b"1.0", []), 0, 12, 2))
+    assert caplog.messages == [
+        '1.2.3.4:5 "GET /a?b HTTP/1.1" 200 12 1.5',
+        '- "-" 400 3 0.0',
+        '- "HEAD / HTTP/1.0" - 0 2000.0',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, ()),
+        ({"LISTEN_PID": "me", "LISTEN_FDS": "2"}, ("fd://3", "fd://4")),
+        ({"LISTEN_PID": "1", "LISTEN_FDS": "2"}, ()),
+        ({"LISTEN_PID": "me", "LISTEN_FDS": "x"}, ()),
+    ],
+)
+def test_descriptors_of_systemd_are_taken_once(environ, expected):
+    import os
+
+    environ = {k: str(os.getpid()) if v == "me" else v for k, v in environ.items()}
+    assert listen_fds(environ) == expected
+    assert environ == {}
+
+
+def test_explicit_addresses_beat_descriptors_of_systemd(monkeypatch):
+    import os
+
+    for port, expected in (("", ("fd://3",)), ("9", ())):
+        monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+        monkeypatch.setenv("LISTEN_FDS", "1")
+        assert cli.Options({"app": "a:b", "port": port or None}).config.bind == expected
+
+
+def test_a_config_error_is_a_value_error():
+    with pytest.raises(ConfigError):
+        cli.Options({"app": "a:b", "port": "nine"})
+
+
+def test_the_folder_of_the_app_is_importable(folder):
+    (folder / "inner").mkdir()
+    (folder / "inner" / "deep.py").write_text(MODULES["good"], encoding="utf-8")
+    assert isinstance(cli.load_app("deep:app", app_dir="inner"), App)
+    assert str(Path("inner").absolute()) in sys.path

@@ -1,0 +1,265 @@
+"""Settings from files, from variables, and several sources joined."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from anylane import ConfigError, Limits, ServerConfig, Timeouts
+from anylane.addresses import Inherited, Tcp, Unix, parse_address
+from anylane.presets import RELAXED, STRICT
+from anylane.sources import build, merge, read_environment, read_file, settings
+
+# --- files -----------------------------------------------------------------------------------
+
+
+def write(folder: Path, name: str, text: str) -> str:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_toml_and_json_mean_the_same(tmp_path):
+    toml = 'port = 9\nbind = ["a:1", "unix:/x"]\n[limits]\nbody = 5\n[timeouts]\nhead = 2\n'
+    values = {"port": 9, "bind": ["a:1", "unix:/x"], "limits": {"body": 5}, "timeouts": {"head": 2}}
+    found = ServerConfig.from_file(write(tmp_path, "a.toml", toml))
+    assert found == ServerConfig.from_file(write(tmp_path, "a.json", json.dumps(values)))
+    assert (found.port, found.bind) == (9, ("a:1", "unix:/x"))
+    assert found.limits == Limits(body=5)
+    assert found.timeouts == Timeouts(head=2)
+
+
+def test_a_path_object_will_do(tmp_path):
+    write(tmp_path, "a.toml", "port = 1")
+    assert ServerConfig.from_file(str(tmp_path / "a.toml")).port == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("prot = 1", "unknown key prot; did you mean port?"),
+        ("zzzzzz = 1", "unknown key zzzzzz"),
+        ("[limits]\nbodi = 1", "unknown key limits.bodi; did you mean limits.body?"),
+        ("[limit]\nbody = 1", "unknown key limit"),
+        ("limits = 3", "limits is 3; expected a table"),
+        ("port = ", "Invalid value"),
+        ('[run]\nbakend = "a"', "unknown key run.bakend; did you mean backend?"),
+        ("[run]\nworkers = true", "run.workers is True; expected int"),
+        ("run = 1", "run is 1; expected a table"),
+    ],
+)
+def test_a_mistake_in_a_file_names_the_file_and_the_key(tmp_path, text, expected):
+    path = write(tmp_path, "a.toml", text)
+    with pytest.raises(ConfigError) as caught:
+        read_file(path, command=True)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("a.ini", "", "ends in .toml or .json"),
+        ("a.json", "[]", "expected a table of settings, not list"),
+        ("a.json", "{", "line 1"),
+        ("a.toml", "port = 99999", "ServerConfig.port is 99999; expected 0 to 65535"),
+        ("a.toml", 'port = "80"', "ServerConfig.port is '80'; expected int"),
+        ("a.toml", "[limits]\nbody = 0", "Limits.body is 0"),
+        ("a.toml", 'bind = "a:1"', "ServerConfig.bind is 'a:1'; expected a tuple"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_said(tmp_path, name, text, expected):
+    with pytest.raises(ConfigError, match=expected.replace("[", r"\[")):
+        ServerConfig.from_file(write(tmp_path, name, text))
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(ConfigError, match="No such file"):
+        ServerConfig.from_file(str(tmp_path / "none.toml"))
+
+
+def test_the_run_table_is_the_commands(tmp_path):
+    path = write(tmp_path, "a.toml", 'port = 1\n[run]\nbackend = "trio"\n')
+    assert ServerConfig.from_file(path) == ServerConfig(port=1)
+    assert read_file(path, command=True) == {"port": 1, "run": {"backend": "trio"}}
+
+
+# --- variables -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("setting", [*settings()], ids=lambda each: each.name)
+def test_each_setting_has_a_variable_that_says_its_default(setting):
+    default = setting.default
+    text = {None: "", True: "true", False: "no", (): ""}.get(default, str(default))
+    assert setting.parse(text) == default
+    variable = f"ANYLANE_{setting.name.upper()}"
+    if default is not None:
+        assert ServerConfig.from_env({variable: text}) == ServerConfig()
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "expected"),
+    [
+        ("ANYLANE_PORT", "0x50", ServerConfig(port=80)),
+        ("ANYLANE_UDS_MODE", "0o600", ServerConfig(uds_mode=0o600)),
+        ("ANYLANE_REQUEST_TIMEOUT", "1.5", ServerConfig(request_timeout=1.5)),
+        ("ANYLANE_NODELAY", "off", ServerConfig(nodelay=False)),
+        ("ANYLANE_BIND", "a:1, [::1]:2", ServerConfig(bind=("a:1", "[::1]:2"))),
+        ("ANYLANE_UDS", "/x", ServerConfig(uds="/x")),
+        ("ANYLANE_UDS", "", ServerConfig()),
+        ("ANYLANE_FD", "3", ServerConfig(fd=3)),
+        ("ANYLANE_LIMITS_BODY", "7", ServerConfig(limits=Limits(body=7))),
+        ("ANYLANE_TIMEOUTS_KEEP_ALIVE", "7", ServerConfig(timeouts=Timeouts(keep_alive=7))),
+        ("ANYLANE_BACKEND", "trio", ServerConfig()),
+        ("PATH", "/bin", ServerConfig()),
+    ],
+)
+def test_variables(variable, text, expected):
+    assert ServerConfig.from_env({variable: text}) == expected
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "expected"),
+    [
+        ("ANYLANE_PROT", "1", "unknown environment variable ANYLANE_PROT; did you mean A.*PORT"),
+        ("ANYLANE_LIMIT_BODY", "1", "did you mean ANYLANE_LIMITS_BODY?"),
+        ("ANYLANE_PORT", "many", "ANYLANE_PORT is 'many'; expected a whole number"),
+        ("ANYLANE_PORT", "", "ANYLANE_PORT is ''; expected a whole number"),
+        ("ANYLANE_NODELAY", "maybe", "ANYLANE_NODELAY is 'maybe'; expected true or false"),
+        ("ANYLANE_TIMEOUTS_HEAD", "soon", "expected a number"),
+        ("ANYLANE_PORT", "-1", "ServerConfig.port is -1"),
+    ],
+)
+def test_a_mistake_in_a_variable_names_it(variable, text, expected):
+    with pytest.raises(ConfigError, match=expected):
+        ServerConfig.from_env({variable: text})
+
+
+def test_the_environment_is_that_of_the_process_unless_given(monkeypatch):
+    monkeypatch.setenv("ANYLANE_PORT", "4")
+    monkeypatch.setenv("OTHER_PORT", "5")
+    assert ServerConfig.from_env().port == 4
+    assert ServerConfig.from_env(prefix="OTHER_").port == 5
+
+
+def test_the_commands_own_variables_are_in_run():
+    environ = {"ANYLANE_WORKERS": "2", "ANYLANE_CONFIG": "a.toml", "ANYLANE_HOST": "h"}
+    run = {"config": "a.toml", "workers": 2}
+    assert read_environment(environ, command=True) == {"host": "h", "run": run}
+
+
+# --- joining ---------------------------------------------------------------------------------
+
+
+def test_a_later_source_wins_key_by_key_also_in_tables():
+    merged = merge(
+        ("file", {"port": 1, "host": "a", "limits": {"body": 1, "target": 1}}),
+        ("env", {"port": 2, "limits": {"body": 2}}),
+    )
+    assert merged == {"port": 2, "host": "a", "limits": {"body": 2, "target": 1}}
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "merged"),
+    [
+        ({"bind": ("a:1",)}, {"port": 2}, {"port": 2}),
+        ({"uds": "/x"}, {"host": "h"}, {"host": "h"}),
+        ({"port": 1, "host": "h"}, {"uds": "/x"}, {"uds": "/x"}),
+        ({"fd": 3}, {"uds": "/x"}, {"uds": "/x"}),
+        ({"uds": "/x"}, {"nodelay": False}, {"uds": "/x", "nodelay": False}),
+    ],
+)
+def test_where_to_listen_is_one_decision(first, then, merged):
+    assert merge(("file", first), ("env", then)) == merged
+
+
+def test_one_source_must_not_say_twice_where_to_listen():
+    with pytest.raises(ConfigError, match=r"env says where to listen in two ways: bind, port;"):
+        merge(("env", {"port": 1, "bind": ("a:1",)}))
+
+
+def test_a_source_stands_on_a_preset_key_by_key():
+    found = build(ServerConfig, {"port": 1, "limits": {"body": 9}}, STRICT)
+    assert found.limits.body == 9
+    assert found.limits.header_count == STRICT["limits"].header_count
+    assert found.request_timeout == STRICT["request_timeout"]
+
+
+# --- presets ---------------------------------------------------------------------------------
+
+
+def test_strict_is_stricter_and_relaxed_more_relaxed_in_each_setting_they_name():
+    default = ServerConfig()
+    for preset, sign in ((STRICT, -1), (RELAXED, 1)):
+        for name, value in preset.items():
+            usual = getattr(default, name)
+            for one, other in (
+                zip(
+                    (getattr(value, each) for each in value.__slots__),
+                    (getattr(usual, each) for each in value.__slots__),
+                    strict=True,
+                )
+                if isinstance(value, Limits | Timeouts)
+                else [(value, usual)]
+            ):
+                assert (one - other) * sign >= 0, name
+
+
+def test_presets_take_overrides():
+    assert ServerConfig.strict(port=1, request_timeout=3).request_timeout == 3
+    assert ServerConfig.relaxed(limits=Limits(body=1)).limits == Limits(body=1)
+    assert ServerConfig.relaxed().timeouts == RELAXED["timeouts"]
+
+
+# --- addresses -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:80", Tcp("127.0.0.1", 80)),
+        ("localhost:0", Tcp("localhost", 0)),
+        (":80", Tcp("", 80)),
+        ("[::1]:80", Tcp("::1", 80)),
+        ("unix:/run/a.sock", Unix("/run/a.sock")),
+        ("unix:a", Unix("a")),
+        ("fd://3", Inherited(3)),
+    ],
+)
+def test_addresses(text, address):
+    assert parse_address(text) == address
+    assert str(address) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a", "80", "a:", "a:b", "a:65536", "a:-1", "::1:80", "unix:", "fd://", "fd://x", "a:²"],
+)
+def test_what_is_no_address(text):
+    with pytest.raises(ConfigError, match="bind has"):
+        ServerConfig(bind=(text,))
+
+
+def test_host_and_port_count_where_nothing_else_is_said():
+    assert ServerConfig().addresses == (Tcp("127.0.0.1", 8000),)
+    everything = ServerConfig(bind=("a:1",), uds="/x", fd=3)
+    assert everything.addresses == (Tcp("a", 1), Unix("/x"), Inherited(3))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("uds", ""),
+        ("uds", 1),
+        ("fd", -1),
+        ("fd", True),
+        ("ttl", 0),
+        ("ttl", 256),
+        ("uds_mode", 512),
+    ],
+)
+def test_a_setting_out_of_bounds_names_field_and_value(field, value):
+    with pytest.raises(ConfigError, match=rf"ServerConfig\.{field} is {value!r}; expected"):
+        ServerConfig(**{field: value})
