@@ -44,7 +44,8 @@ def test_relative_links_lead_to_a_file(page: Path) -> None:
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-def test_the_state_diagrams_are_current() -> None:
-    command = [sys.executable, str(ROOT / "docs/tools/diagrams.py"), "--check"]
+@pytest.mark.parametrize("tool", ["lines", "diagrams", "configuration"])
+def test_what_is_drawn_from_the_code_is_current(tool: str) -> None:
+    command = [sys.executable, str(ROOT / f"docs/tools/{tool}.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,22 +1,15 @@
-"""Draw the tables of settings in docs/configuration.md from the dataclasses and their reasons.
-
-python docs/tools/configuration.py            write the tables
-python docs/tools/configuration.py --check    exit 1 when they are not current
-"""
+"""Draw the tables of settings in docs/configuration.md from the dataclasses and their reasons."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import fields, is_dataclass
-from pathlib import Path
 from typing import Any
+
+from drawn import draw
 
 from anylane import Limits, ServerConfig, Timeouts
 from anylane.presets import RELAXED, STRICT
 from anylane_backends.cli import DEFAULTS, HELP, reasons
-
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "configuration.md"
 
 
 def shown(value: Any, name: str = "") -> str:
@@ -72,34 +65,5 @@ TABLES = {
 }
 
 
-def drawn(page: str) -> str:
-    """`page` with each table between its markers."""
-    for name, table in TABLES.items():
-        begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-        before, found, rest = page.partition(begin)
-        _, ended, after = rest.partition(end)
-        if not found or not ended:
-            raise SystemExit(f"{PAGE.relative_to(ROOT)} lacks the markers {begin} and {end}")
-        page = f"{before}{begin}\n{table()}\n{end}{after}"
-    return page
-
-
-def main(arguments: list[str]) -> int:
-    if arguments not in ([], ["--check"]):
-        print(__doc__, file=sys.stderr)
-        return 2
-    page = PAGE.read_text(encoding="utf-8")
-    current = drawn(page)
-    if page == current:
-        return 0
-    where = PAGE.relative_to(ROOT)
-    if arguments:
-        print(f"the tables in {where} are not current: run `make lines`", file=sys.stderr)
-        return 1
-    PAGE.write_text(current, encoding="utf-8")
-    print(f"wrote {where}")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    draw("configuration.md", TABLES)

@@ -2,28 +2,21 @@
 
 A line counts when it holds code. Blank lines, comments and docstrings (any string that stands
 alone) do not, so that explaining a backend never makes it look thicker.
-
-    python docs/tools/lines.py            write the table
-    python docs/tools/lines.py --check    exit 1 when the table is not current
 """
 
 from __future__ import annotations
 
 import ast
 import io
-import sys
 import tokenize
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "backends.md"
+from drawn import ROOT, draw
+
 CORE = ROOT / "core" / "anylane"
 BACKENDS = ROOT / "backends" / "anylane_backends"
-
-BEGIN = "<!-- lines:begin -->"
-END = "<!-- lines:end -->"
 
 LAYOUT = frozenset(
     {
@@ -109,31 +102,5 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def drawn(page: str) -> str:
-    """`page` with the table between its markers."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise SystemExit(f"{PAGE.relative_to(ROOT)} lacks the markers {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
-
-
-def main(arguments: list[str]) -> int:
-    if arguments not in ([], ["--check"]):
-        print(__doc__, file=sys.stderr)
-        return 2
-    page = PAGE.read_text(encoding="utf-8")
-    current = drawn(page)
-    if page == current:
-        return 0
-    where = PAGE.relative_to(ROOT)
-    if arguments:
-        print(f"the table of lines in {where} is not current: run `make lines`", file=sys.stderr)
-        return 1
-    PAGE.write_text(current, encoding="utf-8")
-    print(f"wrote {where}")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    draw("backends.md", {"lines": table})
