@@ -96,7 +96,7 @@ class AnyioLane(Lane):
     def scope(self) -> AnyioScope:
         return AnyioScope(self)
 
-    async def to_the_end(self, func: Callable[[], Awaitable[None]]) -> None:
+    async def to_the_end(self, func: Callable[[], Awaitable[Any]]) -> None:
         with anyio.CancelScope(shield=True):
             await func()
 

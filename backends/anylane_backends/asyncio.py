@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from anylane.driver import Driver
+from anylane.errand import Errand
 from anylane.link import BaseLink, Handle
 from anylane.protocol import Closing, Exchange
 from anylane.server import ServerCore
@@ -105,12 +106,12 @@ class AsyncioDriver(Driver, asyncio.Protocol):
 
     __slots__ = ("_timer", "_transport", "_variables", "lane")
 
-    def __init__(self, lane: Lane, peer: Any, local: Any) -> None:
+    def __init__(self, lane: Lane, peer: Any, local: Any, errand: Errand | None = None) -> None:
         self.lane = lane
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._variables = contextvars.copy_context()
-        super().__init__(lane.server, peer=peer, local=local)
+        super().__init__(lane.server, peer=peer, local=local, errand=errand)
 
     # -- what asyncio calls
 
@@ -193,6 +194,14 @@ class AsyncioDriver(Driver, asyncio.Protocol):
                 if sock is not None:
                     reset_on_close(sock)
                 self._transport.abort()
+
+    def detach(self, errand: Errand) -> None:
+        AsyncioDriver(self.lane, None, None, errand).pump()
+
+    def report_progress(self) -> None:
+        # From now on `resume_writing` comes whenever the buffer has become empty.
+        if self._transport is not None:
+            self._transport.set_write_buffer_limits(0, 0)
 
     def over(self) -> None:
         if self._timer is not None:
@@ -284,13 +293,12 @@ class AsyncioBackend:
 
     async def serve(self, server: ServerCore) -> None:
         lane = Lane(server)
-        await server.startup()
         try:
-            lane.accepting.update()
-            server.ready()
-            await lane.over.wait()
+            async with server.lifespan():
+                lane.accepting.update()
+                server.ready()
+                await lane.over.wait()
         finally:
-            await server.cleanup()
             lane.pool.close()
 
 

@@ -9,8 +9,8 @@ from anylane.config import ConfigError, Limits, ServerConfig, Timeouts
 from anylane.context import Context
 from anylane.errors import AnylaneError, Disconnected, HTTPError, UsageError
 from anylane.headers import Headers
+from anylane.hooks import STOP
 from anylane.pattern import RouteError
-from anylane.pipeline import STOP
 from anylane.request import Request
 from anylane.response import Response
 from anylane.router import Router

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.errors import Disconnected, Refused, UsageError
 from anylane.protocol.head import RawHeaders, RequestHead
@@ -55,11 +55,12 @@ class Exchange:
     started: the response head is out. ended: the response is complete.
     gone: set when nobody will read what is sent. half_closed: the client sends no more.
     interrupt: set when the handler is to end; `on_interrupt` was called then.
+    errand: what to run instead of a handler, where there is no request (tier 1's).
     """
 
     __slots__ = ("_chunks", "_stream", "alarms", "body_complete", "body_refused", "buffered",
-                 "cancel_on_disconnect", "ended", "finished", "gone", "half_closed", "head",
-                 "interrupt", "on_interrupt", "refused", "started", "trailers",
+                 "cancel_on_disconnect", "ended", "errand", "finished", "gone", "half_closed",
+                 "head", "interrupt", "on_interrupt", "refused", "started", "trailers",
                  "websocket")  # fmt: skip
 
     def __init__(
@@ -77,6 +78,7 @@ class Exchange:
         self.interrupt: Interrupt | None = None
         self.on_interrupt: Callable[[], None] | None = None
         self.cancel_on_disconnect = False
+        self.errand: Any = None
         self.websocket: WebSocketProtocol | None = None
         self._chunks: deque[bytes] = deque()
         self.buffered = 0
