@@ -8,6 +8,7 @@ import platform
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -103,6 +104,7 @@ class Server:
             token=os.urandom,
             log=log,
             lane=self.backend.name,
+            spool=tempfile.TemporaryFile,
         )
         self.core.listeners = bind(self.config)
         self.core.ready = self._on_ready

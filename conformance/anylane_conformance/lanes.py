@@ -87,7 +87,7 @@ class Lane:
 class LockstepTalk(Talk):
     def __init__(self, case: Case, cutter: Cutter) -> None:
         super().__init__(contract.Stage())
-        self._world = World(contract.build(self.stage), config_of(case))
+        self._world = World(contract.build(self.stage, case.extra), config_of(case))
         self._cutter = cutter
 
     def _connect(self, receive_buffer: int | None) -> Peer:  # noqa: ARG002  # no kernel here
@@ -129,7 +129,7 @@ class ServerTalk(Talk):
         self._log: list[tuple[str, str]] = []
         config = replace(config_of(case), eager=eager)
         self.server = Server(
-            contract.build(self.stage),
+            contract.build(self.stage, case.extra),
             config,
             backend,
             date=lambda: DATE,

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
 Cancel = Callable[[], Awaitable[None]]
 """Awaited in another task of the loop: cancels what was registered with it."""
 Register = Callable[[Cancel], None]
 Func = Callable[[], Awaitable[None]]
+Spawn = Callable[[Func], Awaitable[None]]
 
 
 class Gate(Protocol):
@@ -32,6 +33,9 @@ class Native(Protocol):
     def gate(self) -> Gate: ...
     async def cancellable(self, register: Register, func: Func) -> bool: ...
     def timeout(self, seconds: float) -> Any: ...
+    def group(self) -> AbstractAsyncContextManager[Spawn]:
+        """The library's own block of tasks; leaving it waits for them."""
+        ...
 
 
 class _EventGate:
@@ -80,6 +84,20 @@ class AsyncioNative:
         async with asyncio.timeout(seconds):
             yield
 
+    @asynccontextmanager
+    async def group(self) -> AsyncGenerator[Spawn]:
+        import asyncio
+
+        async with asyncio.TaskGroup() as group:
+
+            async def spawn(func: Func) -> None:
+                async def run() -> None:
+                    await func()
+
+                group.create_task(run())
+
+            yield spawn
+
 
 class TrioNative:
     """trio."""
@@ -111,6 +129,17 @@ class TrioNative:
             yield
         if scope.cancelled_caught:
             raise TimeoutError
+
+    @asynccontextmanager
+    async def group(self) -> AsyncGenerator[Spawn]:
+        import trio
+
+        async with trio.open_nursery() as nursery:
+
+            async def spawn(func: Func) -> None:
+                nursery.start_soon(func)
+
+            yield spawn
 
 
 class CurioNative:
@@ -149,6 +178,18 @@ class CurioNative:
                 yield
         except curio.TaskTimeout:
             raise TimeoutError from None
+
+    @asynccontextmanager
+    async def group(self) -> AsyncGenerator[Spawn]:
+        import curio
+
+        tasks: Any = curio.TaskGroup()
+        async with tasks:
+
+            async def spawn(func: Func) -> None:
+                await tasks.spawn(func)
+
+            yield spawn
 
 
 def current() -> Native | None:

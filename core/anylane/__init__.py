@@ -8,6 +8,7 @@ from anylane.broadcast import Broadcast, Lagged, Rooms, Subscription
 from anylane.config import ConfigError, Limits, ServerConfig, Timeouts
 from anylane.context import Context
 from anylane.errors import AnylaneError, Disconnected, HTTPError, UsageError
+from anylane.form import Form, Upload
 from anylane.headers import Headers
 from anylane.hooks import STOP
 from anylane.pattern import RouteError
@@ -24,6 +25,7 @@ __all__ = [
     "ConfigError",
     "Context",
     "Disconnected",
+    "Form",
     "HTTPError",
     "Headers",
     "Lagged",
@@ -36,6 +38,7 @@ __all__ = [
     "ServerConfig",
     "Subscription",
     "Timeouts",
+    "Upload",
     "UsageError",
     "WebSocket",
 ]

@@ -221,6 +221,11 @@ class Context:
             self.jobs = []
         self.jobs.append(Job(func, args))
 
+    def release(self) -> None:
+        """The exchange is over, and so is its background work."""
+        if self._request is not None:
+            self._request.close()
+
     async def run_handler(self, func: Callable[[Context], Any]) -> Any:
         """Run a `def` handler in the pool, with `call` working inside."""
         self._calls = Calls(self.link)

@@ -119,20 +119,27 @@ def background(ctx: Context, jobs: list[Job]) -> Errand:
 
 
 async def _work(ctx: Context, jobs: list[Job], link: BaseLink) -> None:
-    server = link.driver.server
-    request = f"{ctx.request.method} {ctx.request.target}"
     # Its own exchange is over; what it waits for is from now on this one's.
     ctx.exchange, ctx.link = link.exchange, link
-    for job in jobs:
-        seed = grown(copy_context(), job.variables)
-        sow(tuple(each for each in seed if each[0] is not current_link))
-        ended = False
-        try:
-            await _attempt(server, f"{place(job.func)}, after {request},", (job.run, True), ctx)
-            ended = True
-        finally:
-            if not ended:
-                server.log("warning", f"{place(job.func)}, after {request}, was cut off", None)
+    try:
+        for job in jobs:
+            seed = grown(copy_context(), job.variables)
+            sow(tuple(each for each in seed if each[0] is not current_link))
+            await _do(ctx, job)
+    finally:
+        ctx.release()
+
+
+async def _do(ctx: Context, job: Job) -> None:
+    server = ctx.link.driver.server
+    what = f"{place(job.func)}, after {ctx.request.method} {ctx.request.target},"
+    ended = False
+    try:
+        await _attempt(server, what, (job.run, True), ctx)
+        ended = True
+    finally:
+        if not ended:
+            server.log("warning", f"{what} was cut off", None)
 
 
 async def _attempt(server: ServerCore, what: str, call: Call, ctx: Context) -> None:

@@ -45,6 +45,8 @@ async def run_exchange(exchange: Exchange, server: ServerCore, link: BaseLink) -
         exchange.finish(link.now())
         if ctx.jobs:
             link.driver.defer(background(ctx, ctx.jobs))
+        else:
+            ctx.release()
 
 
 async def _answer(ctx: Context, server: ServerCore) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.app import App
 from anylane.config import ServerConfig
+from anylane.form import Spool
 from anylane.lifespan import Lifespan, ToTheEnd
 from anylane.protocol.connection import Address, Connection
 from anylane.run import run_exchange
@@ -28,6 +30,7 @@ class ServerCore:
     listeners: bound and listening, opaque to the core. ready: the backend calls it when it accepts.
     date: the value of the Date header, made once a second. token: n random bytes.
     log: takes what an operator should see. lane: the backend's name, for messages.
+    spool: opens a temporary file for a large upload; in memory unless it is given.
     """
 
     def __init__(
@@ -39,11 +42,13 @@ class ServerCore:
         token: Callable[[int], bytes],
         log: Log,
         lane: str,
+        spool: Spool = BytesIO,
     ) -> None:
         self.frozen = app.freeze()
         self.config = config
         self.lane = lane
         self.log = log
+        self.spool = spool
         self.listeners: list[Any] = []
         self.drivers: set[Driver] = set()
         self.draining = False
