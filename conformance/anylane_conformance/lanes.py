@@ -11,6 +11,7 @@ from typing import Any
 
 from anylane.config import Limits, ServerConfig, Timeouts
 from anylane.server import Backend
+from anylane.stepping import step
 from anylane.testing import Lockstep, World
 from anylane.testing.lockstep import DATE
 from anylane_backends.serving import Server, load_backend
@@ -71,6 +72,10 @@ class Talk:
         """The value once it has stopped changing."""
         raise NotImplementedError
 
+    def stop(self) -> None:
+        """Shut the server down, to its end. There is no more talk after that."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class Lane:
@@ -99,6 +104,11 @@ class LockstepTalk(Talk):
     def steady(self, value: Callable[[], int]) -> int:
         self._world.run()
         return value()
+
+    def stop(self) -> None:
+        self._world.server.shutdown()
+        self._world.run()
+        assert not step(self._world.server.cleanup(), "Lockstep")
 
     @property
     def log(self) -> list[tuple[str, str]]:
@@ -162,6 +172,9 @@ class ServerTalk(Talk):
             quiet = quiet + 1 if now == before else 0
             before = now
         return before
+
+    def stop(self) -> None:
+        self.finish()
 
     def finish(self) -> None:
         for peer in (*self.peers, *self._helpers):

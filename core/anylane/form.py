@@ -137,7 +137,7 @@ class _Parts:
         elif self._upload is not None:
             self._upload.write(event)
         elif self._text is not None:
-            self._text += event
+            self._text.extend(event)
             if len(self._text) > FIELD:
                 raise HTTPError(413, f"the field {self._name!r} is over {FIELD} bytes")
 

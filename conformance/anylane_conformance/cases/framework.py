@@ -91,11 +91,14 @@ def connection_hooks(talk: Talk) -> None:
 
 @case(CHAPTER, extra=contract_framework.lifespan)
 def lifespan_around_everything(talk: Talk) -> None:
-    """Entered in order before the first request; a group of tasks in it lives on; context
-    variables that it sets are seen."""
+    """Entered in order before the first request and left in reverse after the last; a group of
+    tasks in it lives on; context variables that it sets are seen."""
     peer = talk.connect()
     assert peer.ask("/started").body == b"by the lifespan"
     assert [step for step in talk.stage.life if step != "task"] == ["enter", "startup"]
+    talk.stop()
+    assert talk.stage.life[-2:] == ["shutdown", "leave"]
+    assert talk.log == []
 
 
 @case(CHAPTER)
