@@ -235,6 +235,15 @@ def _requests(app: App) -> None:
         await ctx.send()
         await ctx.sleep(0.05)
 
+    @app.get("/raw")
+    async def raw(ctx: Context) -> None:
+        stream = await ctx.take_over()
+        size = 0
+        async for data in stream:
+            size += len(data)
+            await stream.write(data)
+        await stream.write(b" %d bytes" % size)
+
     @app.post("/form")
     async def form(ctx: Context) -> list[Any]:
         found = await ctx.request.form()

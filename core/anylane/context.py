@@ -19,6 +19,7 @@ from anylane.response import Response
 from anylane.select import Select
 from anylane.source import Source
 from anylane.streaming import Stream
+from anylane.takeover import RawStream
 from anylane.websocket import WebSocket
 
 if TYPE_CHECKING:
@@ -161,6 +162,21 @@ class Context:
         self.response.freeze()
         self.link.kick()
         return WebSocket(self.exchange, self.link, protocol)
+
+    async def take_over(self) -> RawStream:
+        """Answer a CONNECT with 200 or an upgrade with 101, and have the connection for yourself.
+
+        The headers of ctx.response go with it; `upgrade` names the protocol, the client's first
+        choice if it is not set. Raises HTTPError 426 where the client asked for no upgrade.
+        """
+        self.check()
+        try:
+            self.exchange.take_over(self.response.headers.items(), self.link.now())
+        except Refused as refused:
+            raise HTTPError(refused.status, refused.reason, headers=refused.headers) from refused
+        self.response.freeze()
+        self.link.kick()
+        return RawStream(self.exchange, self.link)
 
     def _negotiate(self, spoken: tuple[str, ...]) -> str | None:
         offered = ",".join(self.request.headers.get_all("sec-websocket-protocol"))

@@ -103,8 +103,8 @@ async def _run_middleware(
 
 
 async def _respond(response_hooks: tuple[Call, ...], ctx: Context) -> None:
-    """The response hooks, once for each response; a WebSocket session is none."""
-    if response_hooks and not ctx.responded and ctx.exchange.websocket is None:
+    """The response hooks, once for each response; another protocol's session is none."""
+    if response_hooks and not ctx.responded and not ctx.exchange.switched:
         ctx.responded = True
         await run_until_stop(response_hooks, ctx)
 

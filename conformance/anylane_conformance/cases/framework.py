@@ -203,3 +203,15 @@ def multipart_form(talk: Talk) -> None:
     )
     peer.post("/form", body, "Content-Type: multipart/form-data; boundary=b")
     assert peer.answer().body == b'[["title","Hello"],["file",["x.bin",7]]]'
+
+
+@case(CHAPTER)
+def taken_over(talk: Talk) -> None:
+    """After a 101 the connection is the handler's, early bytes included, up to a half-close."""
+    peer = talk.connect()
+    peer.get("/raw", "Connection: Upgrade", "Upgrade: echo")
+    assert peer.answer().headers["upgrade"] == "echo"
+    peer.send(b"no HTTP at all\n")
+    assert peer.exactly(15) == b"no HTTP at all\n"
+    peer.eof()
+    assert peer.rest() == b" 15 bytes"

@@ -44,6 +44,7 @@ class Stream(Protocol):
     def accept(
         self, headers: Iterable[Header], subprotocol: str | None, now: float
     ) -> WebSocketProtocol: ...
+    def take_over(self, headers: Iterable[Header], now: float) -> Stream: ...
     def finish(self, now: float) -> None: ...
 
 
@@ -55,12 +56,13 @@ class Exchange:
     started: the response head is out. ended: the response is complete.
     gone: set when nobody will read what is sent. half_closed: the client sends no more.
     interrupt: set when the handler is to end; `on_interrupt` was called then.
+    switched: the connection speaks another protocol now, for this exchange.
     errand: what to run instead of a handler, where there is no request (tier 1's).
     """
 
     __slots__ = ("_chunks", "_stream", "alarms", "body_complete", "body_refused", "buffered",
                  "cancel_on_disconnect", "ended", "errand", "finished", "gone", "half_closed",
-                 "head", "interrupt", "on_interrupt", "refused", "started", "trailers",
+                 "head", "interrupt", "on_interrupt", "refused", "started", "switched", "trailers",
                  "websocket")  # fmt: skip
 
     def __init__(
@@ -78,6 +80,7 @@ class Exchange:
         self.interrupt: Interrupt | None = None
         self.on_interrupt: Callable[[], None] | None = None
         self.cancel_on_disconnect = False
+        self.switched = False
         self.errand: Any = None
         self.websocket: WebSocketProtocol | None = None
         self._chunks: deque[bytes] = deque()
@@ -163,7 +166,16 @@ class Exchange:
     ) -> WebSocketProtocol:
         """Accept the WebSocket handshake; raises Refused if it is not a valid one."""
         self.websocket = self._stream.accept(headers, subprotocol, now)
+        self.switched = True
         return self.websocket
+
+    def take_over(self, headers: Iterable[Header], now: float) -> None:
+        """From here on `read`, `send_data` and `send_end` are the connection's bytes themselves.
+
+        Answers CONNECT with 200 and an upgrade with 101; raises Refused if it is neither.
+        """
+        self._stream = self._stream.take_over(headers, now)
+        self.switched = True
 
     def finish(self, now: float) -> None:
         """The handler has ended. An incomplete response closes the connection; idempotent."""
