@@ -81,8 +81,9 @@ coverage: $(VENV)/.test ## tests and conformance of all lanes together, measured
 tox: $(VENV)/.tox ## every Python found x every lane, from wheels (CONTRIBUTING.md)
 	$(BIN)/tox run
 
-lines: $(VENV)/.base ## bring the table of lines in docs/backends.md up to date
+lines: $(VENV)/.base ## bring what the docs draw from the code up to date
 	$(BIN)/python docs/tools/lines.py
+	$(BIN)/python docs/tools/diagrams.py
 
 clean: ## remove environments, caches and build results
 	rm -rf $(VENV) .tox build dist htmlcov .coverage .coverage.* \

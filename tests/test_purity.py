@@ -133,6 +133,7 @@ MAY_LOCK: Mapping[str, str] = {
 # File below core/anylane -> why its functions may name the backends.
 MAY_NAME_BACKENDS: Mapping[str, str] = {
     "app.py": "app.run(backend=...) finds the lane by its name when it is called",
+    "testing/client.py": "TestClient(backend=...) finds the lane by its name when it is first used",
 }
 
 

@@ -37,14 +37,16 @@ class Accepting:
     def update(self) -> None:
         """Whenever `server.accepting` may have changed."""
         wanted = self._server.accepting and not self._exhausted
-        if wanted is self._on:
-            return
-        self._on = wanted
-        for listener in self._server.listeners:
+        changed, self._on = wanted is not self._on, wanted
+        for listener in self._server.listeners if changed else ():
             if wanted:
                 self._lane.watch(listener, lambda listener=listener: self._accept(listener))  # type: ignore[misc]
             else:
                 self._lane.unwatch(listener)
+        if self._server.draining:
+            # Who connects now shall see at once that nobody answers here any more.
+            for listener in self._server.listeners:
+                listener.close()
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(_TURN):

@@ -3,24 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from queue import SimpleQueue
+from threading import Lock, Thread
 from typing import Any
 
 from anylane.config import ServerConfig
 
+Job = tuple[Future[Any], Callable[[], Any]]
+
 
 class Pool:
-    """Runs blocking functions; `max_threads` at a time, the others wait in order."""
+    """Runs blocking functions; `max_threads` at a time, the others wait in order.
+
+    Its threads are daemons, which ThreadPoolExecutor's are not: a handler that blocks must not
+    hold the process after the drain has given it up.
+    """
 
     def __init__(self, config: ServerConfig) -> None:
-        self._executor = ThreadPoolExecutor(config.max_threads, thread_name_prefix="anylane")
+        self._most = config.max_threads
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._lock = Lock()
+        self._threads = 0
+        self._busy = 0
 
     def submit(self, func: Callable[[], Any], done: Callable[[], None]) -> Future[Any]:
         """done: called from the thread, after the future is."""
-        future = self._executor.submit(func)
+        future: Future[Any] = Future()
         future.add_done_callback(lambda _: done())
+        with self._lock:
+            self._busy += 1
+            if self._busy > self._threads < self._most:
+                self._threads += 1
+                Thread(target=self._work, name=f"anylane pool {self._threads}", daemon=True).start()
+        self._jobs.put((future, func))
         return future
 
     def close(self) -> None:
         """Threads that still run are left to end by themselves."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        for _ in range(self._threads):
+            self._jobs.put(None)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            future, func = job
+            result: Any = None
+            error: BaseException | None = None
+            try:
+                result = func()
+            except BaseException as exc:  # noqa: BLE001  # whoever waits for it gets it
+                error = exc
+            with self._lock:
+                self._busy -= 1
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+            del job, future, func, result, error

@@ -96,6 +96,10 @@ class Lane(ABC):
     @abstractmethod
     def scope(self) -> Scope: ...
 
+    def is_stray(self, exc: BaseException) -> bool:  # noqa: ARG002  # by loop
+        """See `BaseLink.is_stray`."""
+        return False
+
     async def to_the_end(self, func: Callable[[], Awaitable[Any]]) -> None:
         """Await it, even if the lane was cancelled."""
         await func()
@@ -125,6 +129,8 @@ class Lane(ABC):
                 await self._changed.wait()
             for listener in server.listeners:
                 self.release(listener)
+                # Who connects now shall see at once that nobody answers here any more.
+                listener.close()
             while not server.over:
                 await self._changed.wait()
         finally:
@@ -216,6 +222,9 @@ class ReadinessLink(BaseLink):
 
     def scope(self) -> Scope:
         return self.lane.scope()
+
+    def is_stray(self, exc: BaseException) -> bool:
+        return self.lane.is_stray(exc)
 
     def submit(self, func: Callable[[], Any]) -> Handle:
         return self.lane.pool.submit(func, self.wake)

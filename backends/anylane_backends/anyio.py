@@ -14,6 +14,7 @@ import anyio.lowlevel
 
 from anylane.server import ServerCore
 from anylane_backends._readiness import Event, Lane
+from anylane_backends.asyncio import is_stray
 
 
 class AnyioScope:
@@ -95,6 +96,10 @@ class AnyioLane(Lane):
 
     def scope(self) -> AnyioScope:
         return AnyioScope(self)
+
+    def is_stray(self, exc: BaseException) -> bool:
+        # asyncio's CancelledError only: trio's Cancelled always has a scope that asked for it.
+        return is_stray(exc)
 
     async def to_the_end(self, func: Callable[[], Awaitable[Any]]) -> None:
         with anyio.CancelScope(shield=True):

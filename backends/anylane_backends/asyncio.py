@@ -68,6 +68,14 @@ class AsyncioScope:
         return self.caught
 
 
+def is_stray(exc: BaseException) -> bool:
+    """A CancelledError although nobody has cancelled this task."""
+    if not isinstance(exc, asyncio.CancelledError):
+        return False
+    task = asyncio.current_task()
+    return task is not None and not task.cancelling()
+
+
 class AsyncioLink(BaseLink):
     """One future per waiter."""
 
@@ -85,7 +93,12 @@ class AsyncioLink(BaseLink):
             return
         waiter = self.lane.loop.create_future()
         self._waiters.append(waiter)
-        await waiter
+        try:
+            await waiter
+        except BaseException:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+            raise
 
     def notify(self) -> None:
         waiters, self._waiters = self._waiters, []
@@ -96,6 +109,9 @@ class AsyncioLink(BaseLink):
 
     def scope(self) -> AsyncioScope:
         return AsyncioScope(self.lane.loop)
+
+    def is_stray(self, exc: BaseException) -> bool:
+        return is_stray(exc)
 
     def submit(self, func: Callable[[], Any]) -> Handle:
         return self.lane.pool.submit(func, self.wake)
@@ -257,6 +273,14 @@ class Lane:
 
     # -- tasks
 
+    async def end(self) -> None:
+        """Nothing is left of it after a drain; all, if `serve` was cancelled."""
+        self.server.abort()
+        if self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks)
+
     def _keep(self, task: asyncio.Task[None]) -> None:
         # The loop itself holds tasks weakly.
         self._tasks.add(task)
@@ -295,9 +319,12 @@ class AsyncioBackend:
         lane = Lane(server)
         try:
             async with server.lifespan():
-                lane.accepting.update()
-                server.ready()
-                await lane.over.wait()
+                try:
+                    lane.accepting.update()
+                    server.ready()
+                    await lane.over.wait()
+                finally:
+                    await lane.end()
         finally:
             lane.pool.close()
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from anylane.app import App
 from anylane.config import ServerConfig
-from anylane.server import Backend, Log, ServerCore
+from anylane.server import Backend, Log, ServerCore, Wrap
 from anylane_backends._sockets import BindError, bind
 
 logger = logging.getLogger("anylane")
@@ -105,17 +105,15 @@ class Server:
             log=log,
             lane=self.backend.name,
             spool=tempfile.TemporaryFile,
+            wrap=_tls(self.config),
         )
         self.core.listeners = bind(self.config)
+        self.addresses = [listener.getsockname() for listener in self.core.listeners]
+        """Where it listens, as the socket module gives addresses."""
         self.core.ready = self._on_ready
         self._ready = threading.Event()
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
-
-    @property
-    def addresses(self) -> list[Any]:
-        """Where it listens, as the socket module gives addresses."""
-        return [listener.getsockname() for listener in self.core.listeners]
 
     def run(self) -> None:
         """Serve in this thread until `shutdown`."""
@@ -178,7 +176,8 @@ def run(app: App, config: ServerConfig, backend: str) -> None:
     core = server.core
 
     def announce() -> None:
-        urls = " ".join(_url(listener) for listener in core.listeners)
+        scheme = "http" if server.config.ssl_certfile is None else "https"
+        urls = " ".join(_url(listener, scheme) for listener in core.listeners)
         version = platform.python_version()
         print(f"anylane on {urls} ({server.backend.name}, Python {version})", flush=True)
 
@@ -199,6 +198,15 @@ def _fail(message: str) -> int:
     return 3
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, scheme: str) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def _tls(config: ServerConfig) -> Wrap | None:
+    """The layer of TLS, where a certificate is configured. Raises TlsError, a BindError."""
+    if config.ssl_certfile is None:
+        return None
+    from anylane_backends import _tls
+
+    return _tls.wrap(config)

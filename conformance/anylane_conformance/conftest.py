@@ -19,11 +19,13 @@ def _lanes(config: pytest.Config) -> list[Lane]:
     names: list[str] = []
     for name in config.getoption("--anylane-backend") or ():
         names += _installed() if name == "all" else [name]
-    lanes: list[Lane] = [LockstepLane()]
+    memory = LockstepLane()
+    secure = LockstepLane("lockstep+tls", memory.capabilities - {"plain_wire"}, tls=True)
+    lanes: list[Lane] = [memory, secure]
     for name in dict.fromkeys(names):
         try:
             lanes.append(server_lane(name))
-            if name in ("asyncio", "uvloop"):
+            if name in ("asyncio", "uvloop", "asyncio+tls", "uvloop+tls"):
                 lanes.append(server_lane(name, eager=False))
         except BackendError as exc:
             raise pytest.UsageError(str(exc)) from None

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
-from anylane import App, Broadcast, Context, Disconnected, HTTPError
+from anylane import App, Broadcast, Context, Disconnected, HTTPError, UsageError
 from anylane_conformance import contract_framework, natives
 
 CHUNK = b"x" * 65536
@@ -30,6 +30,7 @@ class Stage:
         self.notes: Broadcast[str] = Broadcast()
         self.said: list[str] = []
         self.produced = 0
+        self.kept: Any = None
         self.blocker = threading.Event()
         self.gates: dict[str, natives.Gate] = {}
         self.cancels: dict[str, natives.Cancel] = {}
@@ -58,6 +59,7 @@ def build(stage: Stage, extra: Extra | None = None) -> App:
     _blocking(app, stage)
     _disconnects(app, stage)
     _natives(app, stage)
+    _tls(app, stage)
     contract_framework.build(app, stage)
     return app
 
@@ -85,6 +87,18 @@ def _requests(app: App) -> None:
     @app.get("/boom")
     async def boom(ctx: Context) -> None:
         raise ValueError("a handler of the conformance suite that fails")
+
+    @app.get("/exit")
+    async def leave(ctx: Context) -> None:
+        raise SystemExit(3)
+
+    @app.get("/def-exit")
+    def def_exit(ctx: Context) -> None:
+        raise SystemExit(3)
+
+    @app.get("/call-from-async")
+    async def call_from_async(ctx: Context) -> None:
+        ctx.call(ctx.sleep, 0.01)
 
     @app.get("/teapot")
     async def teapot(ctx: Context) -> None:
@@ -121,6 +135,37 @@ def _streams(app: App, stage: Stage) -> None:
                 piece = CHUNK[: min(len(CHUNK), BLOB - start)]
                 await out.write(piece)
                 stage.produced += len(piece)
+
+    @app.get("/keep")
+    async def keep(ctx: Context) -> None:
+        async with ctx.stream() as out:
+            stage.kept = (ctx, out)
+            await out.write("mine")
+
+    @app.get("/misuse")
+    async def misuse(ctx: Context) -> None:
+        kept, theirs = stage.kept
+        async with ctx.stream() as out:
+            uses: list[natives.Func] = [
+                lambda: theirs.write("not yours"),
+                lambda: kept.early_hints(["x"]),
+            ]
+            for use in uses:
+                try:
+                    await use()
+                except UsageError:
+                    await out.write("refused ")
+
+    @app.get("/slow-iterator")
+    def slow_iterator(ctx: Context) -> Iterator[str]:
+        def items() -> Iterator[str]:
+            try:
+                time.sleep(0.6)
+                yield "late"
+            finally:
+                stage.note(f"closed in the loop's thread: {natives.current() is not None}")
+
+        return items()
 
     @app.get("/half")
     async def half(ctx: Context) -> None:
@@ -276,6 +321,13 @@ def _cancellation(app: App, stage: Stage) -> None:
 
         was_cancelled = await cancellable(ctx, talk)
         await ws.send(f"cancelled: {was_cancelled}")
+
+    @app.websocket("/cancel-close")
+    async def cancel_close(ctx: Context) -> None:
+        ws = await ctx.accept()
+        was_cancelled = await cancellable(ctx, lambda: ws.close(4001, "bye"))
+        stage.note(f"cancelled: {was_cancelled}")
+        await ws.send("never sent: our close frame is out")
 
     @app.websocket("/large-message")
     async def large_message(ctx: Context) -> None:
@@ -439,6 +491,43 @@ def _disconnects(app: App, stage: Stage) -> None:
                 raise
 
 
+def _tls(app: App, stage: Stage) -> None:
+    @app.get("/tls")
+    async def tls(ctx: Context) -> dict[str, Any]:
+        tls = ctx.request.tls
+        if tls is None:
+            return {"scheme": ctx.request.scheme}
+        subject = (tls.peer_certificate or {}).get("subject", ())
+        return {
+            "scheme": ctx.request.scheme,
+            "version": tls.version,
+            "cipher": bool(tls.cipher),
+            "alpn": tls.alpn,
+            "server_name": tls.server_name,
+            "client": dict(pair for names in subject for pair in names).get("commonName"),
+        }
+
+    @app.post("/upload-later")
+    async def upload_later(ctx: Context) -> dict[str, int]:
+        await _told_to_go(stage)
+        return {"length": len(await ctx.request.body())}
+
+    @app.websocket("/receive-later")
+    async def receive_later(ctx: Context) -> None:
+        ws = await ctx.accept()
+        await _told_to_go(stage)
+        total = 0
+        while message := await ws.receive():
+            total += len(message)
+        await ws.send(f"received {total}")
+
+
+async def _told_to_go(stage: Stage) -> None:
+    with stage.room.subscribe() as subscription:
+        stage.note("waiting")
+        await anext(subscription)
+
+
 def _natives(app: App, stage: Stage) -> None:
     def native() -> natives.Native:
         found = natives.current()
@@ -463,6 +552,23 @@ def _natives(app: App, stage: Stage) -> None:
     async def forever(ctx: Context) -> None:
         await native().gate().wait()
 
+    @app.get("/native/group")
+    async def group(ctx: Context) -> None:
+        await native().group(lambda: ctx.sleep(3600), native().gate().wait)
+
+    @app.websocket("/native/group")
+    async def group_of_websocket(ctx: Context) -> None:
+        ws = await ctx.accept()
+
+        async def receive() -> None:
+            await ws.receive()
+
+        await native().group(receive, native().gate().wait)
+
+    @app.get("/native/stray")
+    async def stray(ctx: Context) -> None:
+        await native().stray()
+
     @app.get("/native/timeout-sleep")
     async def timeout_sleep(ctx: Context) -> str:
         try:
@@ -484,6 +590,8 @@ def _natives(app: App, stage: Stage) -> None:
                 await ctx.request.body()
         except TimeoutError:
             stage.note("timed out")
+        if ctx.request.query_string == "stream":
+            return b"".join([chunk async for chunk in ctx.request.stream()]).decode()
         return (await ctx.request.body()).decode()
 
     @app.websocket("/native/timeout-receive")

@@ -154,7 +154,7 @@ def lifespan(app: App, stage: Stage) -> None:
         if native is None:
             yield
         else:
-            async with native.group() as spawn:
+            async with native.tasks() as spawn:
 
                 async def work() -> None:
                     stage.life.append("task")

@@ -14,10 +14,11 @@ from anylane.server import Backend
 from anylane.stepping import step
 from anylane.testing import Lockstep, World
 from anylane.testing.lockstep import DATE
-from anylane_backends.serving import Server, load_backend
+from anylane_backends._tls import wrap
+from anylane_backends.serving import BackendError, Server, load_backend
 from anylane_conformance import contract
 from anylane_conformance.cases import Case
-from anylane_conformance.peer import Cutter, LockstepPeer, Peer, SocketPeer
+from anylane_conformance.peer import Cutter, LockstepPeer, Peer, SocketPeer, TlsPeer
 from anylane_conformance.rules import Transcript
 
 PATIENCE = 15.0
@@ -25,22 +26,43 @@ PATIENCE = 15.0
 
 
 class Talk:
-    """What a case talks through."""
+    """What a case talks through. tls: whether `connect` and `helper` speak it."""
 
-    def __init__(self, stage: contract.Stage) -> None:
+    def __init__(self, stage: contract.Stage, *, tls: bool) -> None:
         self.stage = stage
+        self.tls = tls
         self.peers: list[Peer] = []
         self.figures: dict[str, float] = {}
 
-    def connect(self, receive_buffer: int | None = None) -> Peer:
-        """One more connection; its transcript is compared."""
-        peer = self._connect(receive_buffer)
+    def connect(
+        self,
+        receive_buffer: int | None = None,
+        *,
+        certificate: bool = False,
+        alpn: tuple[str, ...] = (),
+    ) -> Peer:
+        """One more connection; its transcript is compared.
+
+        certificate, alpn: what the client shows and offers, where TLS is spoken.
+        """
+        peer = self._speak(self._connect(receive_buffer), certificate, alpn)
         self.peers.append(peer)
         return peer
 
     def helper(self) -> Peer:
         """One more connection, whose transcript is not compared."""
+        return self._speak(self._connect(None))
+
+    def bare(self) -> Peer:
+        """One more connection, without TLS whatever the server speaks, and not compared."""
         return self._connect(None)
+
+    def _speak(self, wire: Peer, certificate: bool = False, alpn: tuple[str, ...] = ()) -> Peer:
+        if not self.tls:
+            return wire
+        from anylane_conformance import certificates
+
+        return TlsPeer(wire, certificates.client(certificate, alpn))
 
     def in_thread(self, func: Callable[[], Any]) -> None:
         """Run it in another thread, to its end."""
@@ -90,9 +112,11 @@ class Lane:
 
 
 class LockstepTalk(Talk):
-    def __init__(self, case: Case, cutter: Cutter) -> None:
-        super().__init__(contract.Stage())
-        self._world = World(contract.build(self.stage, case.extra), config_of(case))
+    def __init__(self, case: Case, cutter: Cutter, tls: bool) -> None:
+        config = config_of(case, tls)
+        super().__init__(contract.Stage(), tls=config.ssl_certfile is not None)
+        app = contract.build(self.stage, case.extra)
+        self._world = World(app, config, wrap=wrap(config))
         self._cutter = cutter
 
     def _connect(self, receive_buffer: int | None) -> Peer:  # noqa: ARG002  # no kernel here
@@ -120,7 +144,8 @@ class LockstepLane(Lane):
     """In memory, whole."""
 
     name: str = "lockstep"
-    capabilities: frozenset[str] = frozenset({"virtual_time", "foreign_refused"})
+    tls: bool = False
+    capabilities: frozenset[str] = frozenset({"virtual_time", "foreign_refused", "plain_wire"})
 
     @contextmanager
     def talk(
@@ -130,14 +155,16 @@ class LockstepLane(Lane):
         patience: float = PATIENCE,  # noqa: ARG002  # in virtual time nobody waits
         cutter: Cutter | None = None,
     ) -> Generator[Talk]:
-        yield LockstepTalk(case, cutter or Cutter())
+        yield LockstepTalk(case, cutter or Cutter(), self.tls)
 
 
 class ServerTalk(Talk):
-    def __init__(self, case: Case, backend: Backend, eager: bool, patience: float) -> None:
-        super().__init__(contract.Stage())
+    def __init__(
+        self, case: Case, backend: Backend, *, eager: bool, tls: bool, patience: float
+    ) -> None:
+        config = replace(config_of(case, tls), eager=eager)
+        super().__init__(contract.Stage(), tls=config.ssl_certfile is not None)
         self._log: list[tuple[str, str]] = []
-        config = replace(config_of(case), eager=eager)
         self.server = Server(
             contract.build(self.stage, case.extra),
             config,
@@ -146,19 +173,16 @@ class ServerTalk(Talk):
             log=lambda level, message, error: self._log.append((level, message)),
         )
         self._patience = patience
-        self._helpers: list[Peer] = []
+        self._sockets: list[Peer] = []
 
     @property
     def log(self) -> list[tuple[str, str]]:
         return self._log
 
-    def helper(self) -> Peer:
-        peer = super().helper()
-        self._helpers.append(peer)
-        return peer
-
     def _connect(self, receive_buffer: int | None) -> Peer:
-        return SocketPeer(self.server.addresses[0], self._patience, receive_buffer)
+        peer = SocketPeer(self.server.addresses[0], self._patience, receive_buffer)
+        self._sockets.append(peer)
+        return peer
 
     def pause(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -177,7 +201,7 @@ class ServerTalk(Talk):
         self.finish()
 
     def finish(self) -> None:
-        for peer in (*self.peers, *self._helpers):
+        for peer in self._sockets:
             peer.finish()
         self.server.shutdown(grace=2)
         assert self.server.wait(PATIENCE), "the server did not shut down"
@@ -189,10 +213,13 @@ class ServerLane(Lane):
 
     backend: str = ""
     eager: bool = True
+    tls: bool = False
 
     @contextmanager
     def talk(self, case: Case, *, patience: float = PATIENCE) -> Generator[Talk]:
-        talk = ServerTalk(case, load_backend(self.backend), self.eager, patience)
+        talk = ServerTalk(
+            case, load_backend(self.backend), eager=self.eager, tls=self.tls, patience=patience
+        )
         talk.server.start().wait_ready()
         try:
             yield talk
@@ -200,27 +227,41 @@ class ServerLane(Lane):
             talk.finish()
 
 
-def config_of(case: Case) -> ServerConfig:
-    """The case's settings on top of a port of its own."""
+def config_of(case: Case, tls: bool) -> ServerConfig:
+    """The case's settings on top of a port of its own. tls: also where the case is not about it."""
+    secure: dict[str, Any] = {}
+    if tls or case.tls is not None:
+        from anylane_conformance import certificates
+
+        secure = certificates.server(case.tls or "none")
     return ServerConfig(
         port=0,
         max_threads=8,
         request_timeout=case.request_timeout,
         limits=Limits(**case.limits),
         timeouts=Timeouts(**case.timeouts),
+        **secure,
         **case.config,
     )
 
 
 def server_lane(name: str, *, eager: bool = True) -> ServerLane:
-    """The lane of an installed backend, or of `package.module:Class`."""
+    """The lane of an installed backend, or of `package.module:Class`; with "+tls" behind it all
+    cases are held over TLS."""
+    name, plus, suffix = name.partition("+")
+    if plus and suffix != "tls":
+        raise BackendError(f"there is no lane {name}+{suffix}; expected {name} or {name}+tls")
     backend = load_backend(name)
-    capabilities = {"parallel_blocking", "real_sockets"}
+    capabilities = {"parallel_blocking", "real_sockets"} | ({"plain_wire"} if not plus else set())
     for capability in ("concurrent_input", "native_cancel"):
         if getattr(backend, capability):
             capabilities.add(capability)
     if not backend.native_cancel:
         capabilities.add("foreign_refused")
     return ServerLane(
-        name if eager else f"{name}-lazy", frozenset(capabilities), backend=name, eager=eager
+        (name if eager else f"{name}-lazy") + plus + suffix,
+        frozenset(capabilities),
+        backend=name,
+        eager=eager,
+        tls=bool(plus),
     )

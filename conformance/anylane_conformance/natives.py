@@ -33,9 +33,15 @@ class Native(Protocol):
     def gate(self) -> Gate: ...
     async def cancellable(self, register: Register, func: Func) -> bool: ...
     def timeout(self, seconds: float) -> Any: ...
-    def group(self) -> AbstractAsyncContextManager[Spawn]:
+    def tasks(self) -> AbstractAsyncContextManager[Spawn]:
         """The library's own block of tasks; leaving it waits for them."""
         ...
+
+    async def group(self, *funcs: Func) -> None:
+        """All of them at once, in the library's own task group."""
+
+    async def stray(self) -> None:
+        """Fails as something does that somebody else has cancelled."""
 
 
 class _EventGate:
@@ -85,7 +91,7 @@ class AsyncioNative:
             yield
 
     @asynccontextmanager
-    async def group(self) -> AsyncGenerator[Spawn]:
+    async def tasks(self) -> AsyncGenerator[Spawn]:
         import asyncio
 
         async with asyncio.TaskGroup() as group:
@@ -97,6 +103,24 @@ class AsyncioNative:
                 group.create_task(run())
 
             yield spawn
+
+    async def group(self, *funcs: Func) -> None:
+        import asyncio
+
+        async with asyncio.TaskGroup() as group:
+            for func in funcs:
+                group.create_task(_coroutine(func))
+
+    async def stray(self) -> None:
+        import asyncio
+
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+
+
+async def _coroutine(func: Func) -> None:
+    await func()
 
 
 class TrioNative:
@@ -131,7 +155,7 @@ class TrioNative:
             raise TimeoutError
 
     @asynccontextmanager
-    async def group(self) -> AsyncGenerator[Spawn]:
+    async def tasks(self) -> AsyncGenerator[Spawn]:
         import trio
 
         async with trio.open_nursery() as nursery:
@@ -140,6 +164,16 @@ class TrioNative:
                 nursery.start_soon(func)
 
             yield spawn
+
+    async def group(self, *funcs: Func) -> None:
+        import trio
+
+        async with trio.open_nursery() as nursery:
+            for func in funcs:
+                nursery.start_soon(func)
+
+    async def stray(self) -> None:
+        raise OSError("trio has no cancellation that comes from elsewhere")
 
 
 class CurioNative:
@@ -180,7 +214,7 @@ class CurioNative:
             raise TimeoutError from None
 
     @asynccontextmanager
-    async def group(self) -> AsyncGenerator[Spawn]:
+    async def tasks(self) -> AsyncGenerator[Spawn]:
         import curio
 
         tasks: Any = curio.TaskGroup()
@@ -190,6 +224,17 @@ class CurioNative:
                 await tasks.spawn(func)
 
             yield spawn
+
+    async def group(self, *funcs: Func) -> None:
+        import curio
+
+        group: Any = curio.TaskGroup()
+        async with group:
+            for func in funcs:
+                await group.spawn(func)
+
+    async def stray(self) -> None:
+        raise OSError("curio wraps what it joins in TaskError")
 
 
 def current() -> Native | None:

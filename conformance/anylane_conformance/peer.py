@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import select
 import socket
+import ssl
 import struct
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -323,6 +325,109 @@ class SocketPeer(Peer):
 
     def finish(self) -> None:
         self._socket.close()
+
+
+class TlsPeer(Peer):
+    """A TLS client over another peer, the same on every lane. What is compared is decrypted.
+
+    alert: why the server ended the session, as OpenSSL names it.
+    """
+
+    def __init__(self, wire: Peer, context: ssl.SSLContext, server_name: str = "localhost") -> None:
+        super().__init__()
+        self.wire = wire
+        self.alert: str | None = None
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
+        while True:
+            try:
+                self._tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                self._flush()
+                self._receive()
+        self._flush()
+
+    def send(self, data: bytes) -> None:
+        self._tls.write(data)
+        self._flush()
+
+    def eof(self) -> None:
+        """A close_notify; TCP stays open in both directions."""
+        self._take_in()
+        with suppress(ssl.SSLWantReadError):
+            self._tls.unwrap()
+        self._flush()
+
+    def cut_short(self) -> None:
+        """The end of TCP without a close_notify."""
+        self.wire.eof()
+
+    def reset(self) -> None:
+        self.wire.reset()
+
+    def hold(self) -> None:
+        self.wire.hold()
+
+    def release(self) -> None:
+        self.wire.release()
+
+    def nothing_yet(self) -> bool:
+        while not self._take_in():
+            if self.wire.nothing_yet():
+                return True
+            self._receive()
+        return False
+
+    def finish(self) -> None:
+        self.wire.finish()
+
+    def _flush(self) -> None:
+        if data := self._outgoing.read():
+            self.wire.send(data)
+
+    def _receive(self) -> None:
+        data = bytes(self.wire._buffer) or self.wire._more()
+        self.wire._buffer.clear()
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+
+    def _take_in(self) -> bool:
+        """Decrypt what is there; whether there was anything, or the end."""
+        size = len(self._buffer)
+        try:
+            while data := self._tls.read(1 << 16):
+                self._buffer += data
+        except ssl.SSLWantReadError:
+            return len(self._buffer) > size
+        except ssl.SSLError:
+            pass
+        return True
+
+    def _more(self) -> bytes:
+        while True:
+            try:
+                data = self._tls.read(1 << 16)
+            except ssl.SSLWantReadError:
+                self._receive()
+                continue
+            except ssl.SSLZeroReturnError:
+                data = b""
+            except ssl.SSLEOFError:
+                reset = self.wire.transcript.end == "reset"
+                self.transcript.end = "reset" if reset else "cut short"
+                return b""
+            except ssl.SSLError as exc:
+                self.alert = self.transcript.end = exc.reason or str(exc)
+                return b""
+            if not data:
+                self.transcript.end = "eof"
+                rest = self.wire.rest()  # The close_notify is followed by the end of TCP.
+                assert not rest, f"after the close_notify came {rest[:80]!r}"
+            return data
 
 
 class Cutter:

@@ -6,6 +6,8 @@ import json
 import pathlib
 from dataclasses import dataclass, field
 
+from anylane_conformance.cases import in_order
+
 
 @dataclass
 class Report:
@@ -31,7 +33,7 @@ class Report:
             "| chapter | " + " | ".join(lanes) + " |",
             "|---|" + "---|" * len(lanes),
         ]
-        for chapter in sorted(self.results):
+        for chapter in sorted(self.results, key=in_order):
             cells = [_cell(self.results[chapter].get(lane, [])) for lane in lanes]
             lines.append(f"| {chapter} | " + " | ".join(cells) + " |")
         for capability, missing in sorted(self.declared.items()):

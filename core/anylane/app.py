@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from anylane.errors import HTTPError
+from anylane.errors import HTTPError, RegistrationError
 from anylane.failures import Failures
 from anylane.hooks import calls_of
 from anylane.lifespan import Phase, Step
@@ -86,7 +86,15 @@ class App(Router):
 
     def path_for(self, name: str, /, **params: object) -> str:
         """The percent-encoded path of the route of that name."""
-        return self.freeze().table.path_for(name, **params)
+        return self._table.path_for(name, **params)
+
+    def _register(self, route: Route) -> None:
+        if self._frozen is not None:
+            raise RegistrationError(
+                f"{route.where} is registered on an app that already serves; register before "
+                "run(), Server, TestClient or Lockstep"
+            )
+        super()._register(route)
 
     def freeze(self) -> FrozenApp:
         """Compose the pipelines; what is registered later is not seen."""

@@ -56,12 +56,17 @@ class Broadcast(Generic[T]):
         return len(self._subscriptions)
 
     def send(self, item: T) -> int:
-        """Give it to every live subscription; returns how many there were. From any thread."""
+        """Give it to every live subscription; returns how many there were.
+
+        From any thread; not from a signal handler, which may interrupt a send on its own thread.
+        """
         wake: list[Link] = []
+        # Kept until the lock is released: an item's `__del__` may send in turn.
+        dropped: list[T] = []
         with self._lock:
             count = len(self._subscriptions)
             for subscription in tuple(self._subscriptions):
-                subscription._push(item)
+                subscription._push(item, dropped)
                 wake.extend(subscription._links)
         for link in wake:
             link.wake()
@@ -146,14 +151,14 @@ class Subscription(Generic[T]):
 
     # Called with the room's lock held.
 
-    def _push(self, item: T) -> None:
+    def _push(self, item: T, dropped: list[T]) -> None:
         if len(self._items) >= self._room.capacity:
             self._lost += 1
             self.lagged += 1
             if self._room.on_lag == "close":
                 self._end()
                 return
-            self._items.popleft()
+            dropped.append(self._items.popleft())
         self._items.append(item)
 
     def _end(self) -> None:

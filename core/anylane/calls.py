@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from _thread import allocate_lock
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +86,39 @@ class Calls:
             self._queue.clear()
         for call in pending:
             call.fail(Disconnected(None, "the exchange was cancelled"))
+
+
+class PooledIterator:
+    """A sync iterator that is advanced in the pool.
+
+    Closed there too, and only behind a step that still runs: a generator cannot be closed while
+    it executes, and its `finally` may block.
+    """
+
+    __slots__ = ("_items", "_link", "_lock")
+
+    END = object()
+
+    def __init__(self, link: Link, items: Iterator[Any]) -> None:
+        self._link = link
+        self._items = items
+        self._lock = allocate_lock()
+
+    async def next(self) -> Any:
+        """The next item, or END."""
+        return await run_blocking(self._link, self._step)
+
+    def close(self) -> None:
+        close = getattr(self._items, "close", None)
+        if close is not None:
+            self._link.submit(lambda: self._locked(close))
+
+    def _step(self) -> Any:
+        return self._locked(lambda: next(self._items, self.END))
+
+    def _locked(self, func: Callable[[], Any]) -> Any:
+        with self._lock:
+            return func()
 
 
 async def run_blocking(link: Link, func: Callable[[], Any], calls: Calls | None = None) -> Any:

@@ -105,6 +105,20 @@ class ServerConfig:
     """Handler deadline until its response starts -> 503, cancelled natively."""
     eager: bool = True
     """Start handlers at once where the loop can (asyncio on Python 3.12 and later)."""
+    ssl_certfile: str | None = None
+    """PEM file with the certificate and its chain: with it the server speaks TLS, and only TLS."""
+    ssl_keyfile: str | None = None
+    """PEM file with the private key; without it the key is in `ssl_certfile`."""
+    ssl_keyfile_password: str | None = field(default=None, repr=False)
+    """Of an encrypted key. Nobody is asked for it at a terminal: servers start without one."""
+    ssl_ca_certs: str | None = None
+    """PEM file with the authorities whose client certificates are accepted."""
+    ssl_cert_reqs: str = "none"
+    """Client certificates: "none" are asked for, "optional" or "required" (mTLS)."""
+    ssl_ciphers: str | None = None
+    """OpenSSL's cipher list for TLS 1.2; Python's own default is a good one."""
+    ssl_min_version: str = "TLSv1.2"
+    """Or "TLSv1.3". RFC 8996 forbids what is older."""
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)
 
@@ -117,8 +131,40 @@ class ServerConfig:
         _check(self, "max_threads", int, 1, 10_000)
         _check(self, "request_timeout", (int, float), 0.001, 86_400.0 * 365)
         _check(self, "eager", bool)
+        _check_tls(self)
         _check(self, "limits", Limits)
         _check(self, "timeouts", Timeouts)
+
+
+def _check_tls(config: ServerConfig) -> None:
+    """What can be seen without reading the files; the rest is a startup error."""
+    for name in ("certfile", "keyfile", "keyfile_password", "ca_certs", "ciphers"):
+        value = getattr(config, f"ssl_{name}")
+        if value is not None and not (isinstance(value, str) and value):
+            shown = "empty" if value == "" else repr(value)
+            if name == "keyfile_password" and value:
+                shown = "not a str"  # Never the secret itself.
+            raise ConfigError(f"ServerConfig.ssl_{name} is {shown}; expected a str or None")
+    for name, choices in (
+        ("ssl_cert_reqs", ("none", "optional", "required")),
+        ("ssl_min_version", ("TLSv1.2", "TLSv1.3")),
+    ):
+        value = getattr(config, name)
+        if value not in choices:
+            expected = " or ".join(map(repr, choices))
+            raise ConfigError(f"ServerConfig.{name} is {value!r}; expected {expected}")
+    if config.ssl_certfile is None:
+        for each in fields(config):
+            if each.name.startswith("ssl_") and getattr(config, each.name) != each.default:
+                raise ConfigError(
+                    f"ServerConfig.{each.name} is set, but ssl_certfile is not; "
+                    "without a certificate there is no TLS"
+                )
+    if (config.ssl_ca_certs is None) is not (config.ssl_cert_reqs == "none"):
+        raise ConfigError(
+            f"ServerConfig.ssl_ca_certs is {config.ssl_ca_certs!r} and ssl_cert_reqs is "
+            f"{config.ssl_cert_reqs!r}; client certificates need both"
+        )
 
 
 def _check_each(

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from anylane.route import Route
 
 
+_HANDSHAKE = frozenset(("connection", "upgrade", "content-length", "transfer-encoding"))
+
+
 class Context:
     """One request and its response.
 
@@ -153,6 +156,8 @@ class Context:
         lines = list(headers)
         for name, value in lines:
             check_header(name, value)
+            if name.lower() in _HANDSHAKE or name.lower().startswith("sec-websocket-"):
+                raise UsageError(f"{name} is set by the WebSocket handshake itself; leave it out")
         try:
             if subprotocol is None and self.route is not None and self.route.subprotocols:
                 subprotocol = self._negotiate(self.route.subprotocols)
@@ -219,13 +224,13 @@ class Context:
 
     def call(self, func: Callable[..., Any], *args: Any) -> Any:
         """From a `def` handler: have `func(*args)` awaited, e.g. `ctx.call(ctx.sleep, 1)`."""
+        if self._calls is None:
+            raise UsageError("ctx.call() is for `def` handlers; in an `async def` use await")
         if func == self.run_sync:
             # Already in a pool thread; a second one could only be waited for.
             return args[0](*args[1:])
         if self.link.inline:
             return self.link.drive(func(*args))
-        if self._calls is None:
-            raise UsageError("ctx.call() is for `def` handlers; in an `async def` use await")
         return self._calls.run(func, args)
 
     def background(self, func: Callable[..., Any], *args: Any) -> None:
@@ -245,10 +250,7 @@ class Context:
     async def run_handler(self, func: Callable[[Context], Any]) -> Any:
         """Run a `def` handler in the pool, with `call` working inside."""
         self._calls = Calls(self.link)
-        try:
-            return await run_blocking(self.link, lambda: func(self), self._calls)
-        finally:
-            self._calls = None
+        return await run_blocking(self.link, lambda: func(self), self._calls)
 
 
 class Timeout:

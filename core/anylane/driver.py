@@ -19,6 +19,7 @@ from anylane.protocol.timers import NEVER
 
 if TYPE_CHECKING:
     from anylane.link import BaseLink
+    from anylane.protocol.any_connection import AnyConnection
     from anylane.protocol.exchange import Exchange
     from anylane.server import ServerCore
 
@@ -45,7 +46,9 @@ class Driver(ABC):
     ) -> None:
         self.server = server
         self.wakes = server.wakes
-        self.connection = server.new_connection(now=self.now(), peer=peer, local=local, tls=tls)
+        self.connection: AnyConnection = server.new_connection(
+            now=self.now(), peer=peer, local=local, tls=tls, bare=errand is not None
+        )
         self.lost = False
         self.written = 0
         self._links: list[BaseLink] = []
@@ -102,10 +105,16 @@ class Driver(ABC):
     def close(self, how: Closing) -> None:
         """SEND_EOF and CLOSE after what was written, ABORT at once. Ends with `lose`."""
 
-    @abstractmethod
     def detach(self, errand: Errand) -> None:
         """Make and pump one more driver, for this errand, without a transport: it is `lost`, so
-        of its verbs only `now`, `start` and `arm` are called. On the lane's own thread."""
+        of its verbs only `now`, `start` and `arm` are called. On the lane's own thread.
+
+        A transport that does not supply it runs no background work.
+        """
+        self.server.log(
+            "error", f"ctx.background: {type(self).__name__} supplies no detach(); not run", None
+        )
+        self.server.forget_errand(errand)
 
     def report_progress(self) -> None:  # noqa: B027  # most transports do
         """Call `writable` soon, when what was written so far has been sent."""
@@ -221,6 +230,8 @@ class Driver(ABC):
     def _next(self) -> Exchange | None:
         """What to start now."""
         if self._errand_due is not None:
+            if not self.connection.ready:
+                return None
             errand, self._errand_due = self._errand_due, None
             if errand is greet and self.lost:
                 return None
@@ -281,7 +292,7 @@ class Driver(ABC):
         """Nothing is left of it. Before that the on_disconnect hooks have their turn."""
         if not self.lost or self._links:
             return False
-        if self._parting:
+        if self._parting and self.connection.ready:
             self._parting = False
             self._errand_due = part
             self.pump()

@@ -20,6 +20,10 @@ class UsageError(AnylaneError):
     """The application used the framework wrongly; the message says what to do instead."""
 
 
+class RegistrationError(UsageError):
+    """Something was registered on an App that already serves."""
+
+
 class Disconnected(AnylaneError):
     """The client is gone; raised at the next use of `ctx`.
 
@@ -39,6 +43,18 @@ class Disconnected(AnylaneError):
     def __str__(self) -> str:
         what = "the client is gone" if self.code is None else f"closed with code {self.code}"
         return f"{what}: {self.reason}" if self.reason else what
+
+
+def without_disconnects(exc: BaseException) -> BaseException | None:
+    """What is left of an exception when every Disconnected is taken out of its groups.
+
+    A task group of the event loop's library wraps what its children raise.
+    """
+    if isinstance(exc, Disconnected):
+        return None
+    if isinstance(exc, BaseExceptionGroup):
+        return exc.split(Disconnected)[1]
+    return exc
 
 
 class HTTPError(AnylaneError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from anylane.errors import Disconnected, HTTPError, Refused
+from anylane.errors import HTTPError, Refused, without_disconnects
 from anylane.hooks import Call, call_of, run_call, taking
 from anylane.problems import problem
 from anylane.response import Response
@@ -48,7 +48,7 @@ class Failures:
         if (
             ctx.failed
             or ctx.exchange.started
-            or (isinstance(exc, Disconnected) and ctx.exchange.over)
+            or (ctx.exchange.over and without_disconnects(exc) is None)
         ):
             raise exc
         ctx.error = exc
@@ -99,10 +99,11 @@ def blank(exc: Exception) -> Response:
     return Response(status=500)
 
 
-def log_failure(ctx: Context, exc: Exception) -> None:
+def log_failure(ctx: Context, exc: BaseException) -> None:
     """Tell the operator what failed, where, and on which request."""
     server = ctx.link.driver.server
     where = ctx.route.where if ctx.route is not None else "the server"
     why = explain(exc, server.lane) if ctx.link.inline else None
     request = f"{ctx.request.method} {ctx.request.target}"
-    server.log("error", f"{where} failed on {request}: {why or repr(exc)}", exc)
+    reason = repr(exc) if why is None else f"{why} ({exc!r})"
+    server.log("error", f"{where} failed on {request}: {reason}", exc)

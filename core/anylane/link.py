@@ -123,6 +123,10 @@ class BaseLink(ABC):
     def look(self) -> None:  # noqa: B027  # most lanes have nothing to do here
         """Take in what came meanwhile, on lanes where input waits for the handler."""
 
+    def is_stray(self, exc: BaseException) -> bool:  # noqa: ARG002  # by lane
+        """Whether this looks like a native cancellation, but nobody cancelled the exchange."""
+        return False
+
     def wake(self) -> None:
         self.driver.wakes.put(self.notify)
 

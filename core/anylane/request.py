@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from anylane.link import BaseLink
     from anylane.protocol.connection import Address
     from anylane.protocol.exchange import Exchange
+    from anylane.protocol.tls_info import TlsInfo
 
 
 class Request:
@@ -42,7 +43,7 @@ class Request:
         self.raw_path = path if path[:1] in ("/", "*", "") else _path_of(path)
         self.client = peer
         self.server = local
-        self.tls = tls
+        self.tls: TlsInfo | None = tls
         self.scheme = "http" if tls is None else "https"
         self._path: str | None = None
         self._query: Query | None = None
@@ -143,6 +144,8 @@ class Request:
                 yield self._body
             return
         self._reading = True
+        while self._body:  # Of a body() that was cancelled.
+            yield self._body.pop(0)
         while chunk := await self._next():
             yield chunk
 

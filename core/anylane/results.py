@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from anylane.calls import run_blocking
+from anylane.calls import PooledIterator
 from anylane.errors import UsageError
 from anylane.response import Response
 
@@ -45,7 +45,7 @@ async def apply_result(ctx: Context, value: Any, where: str) -> None:
         )
 
 
-_END = object()
+_END = PooledIterator.END
 
 
 class Items:
@@ -101,19 +101,13 @@ class AsyncItems(Items):
 class SyncItems(Items):
     """Advanced in the pool."""
 
-    __slots__ = ("_ctx", "_items")
+    __slots__ = ("_pooled",)
 
     def __init__(self, ctx: Context, items: Iterator[Any]) -> None:
-        self._ctx = ctx
-        self._items = items
-
-    def _step(self) -> Any:
-        return next(self._items, _END)
+        self._pooled = PooledIterator(ctx.link, items)
 
     async def next(self) -> Any:
-        return await run_blocking(self._ctx.link, self._step)
+        return await self._pooled.next()
 
     async def close(self) -> None:
-        close = getattr(self._items, "close", None)
-        if close is not None:
-            close()
+        self._pooled.close()

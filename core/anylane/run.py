@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from anylane.context import Context
 from anylane.errand import background, run_errand, sow
-from anylane.errors import Disconnected, HTTPError
+from anylane.errors import HTTPError, without_disconnects
 from anylane.failures import log_failure
 from anylane.link import current_link
 from anylane.problems import problem
@@ -32,15 +32,19 @@ async def run_exchange(exchange: Exchange, server: ServerCore, link: BaseLink) -
     sow(link.driver.seed)
     ctx = Context(exchange, link, server.frozen.app)
     try:
-        async with link.scope() as scope:
-            exchange.begin(scope.cancel)
-            await _answer(ctx, server)
+        try:
+            async with link.scope() as scope:
+                exchange.begin(scope.cancel)
+                await _answer(ctx, server)
+        except BaseException as exc:
+            if not link.is_stray(exc):
+                if exchange.websocket is not None:
+                    exchange.websocket.close(1011, "", link.now())
+                raise
+            # Nobody cancelled this exchange: it awaited something that had been cancelled.
+            _fail(ctx, exc)
         if exchange.interrupt is not None:
             _answer_interrupt(ctx, server)
-    except BaseException:
-        if exchange.websocket is not None:
-            exchange.websocket.close(1011, "", link.now())
-        raise
     finally:
         exchange.finish(link.now())
         if ctx.jobs:
@@ -57,10 +61,16 @@ async def _answer(ctx: Context, server: ServerCore) -> None:
         finally:
             if ctx.items is not None:
                 await ctx.items.close()
-    except Disconnected as exc:
+    except (Exception, BaseExceptionGroup) as exc:  # noqa: BLE001  # the handler's; it is logged
+        left = without_disconnects(exc)
         if not exchange.over:
             _fail(ctx, exc)
-    except Exception as exc:  # noqa: BLE001  # the handler's; it is logged
+        elif left is not None and not isinstance(left, Exception):
+            raise left from None  # A native cancellation among them: for whoever asked for it.
+        elif left is not None:
+            _fail(ctx, left)
+    except (SystemExit, KeyboardInterrupt) as exc:
+        # A handler does not end the server; who is to, signals it.
         _fail(ctx, exc)
 
 
@@ -78,13 +88,13 @@ async def _respond_to(ctx: Context, server: ServerCore) -> None:
         await ctx.send()
 
 
-def _fail(ctx: Context, exc: Exception) -> None:
+def _fail(ctx: Context, exc: BaseException) -> None:
     """Nothing has dealt with this exception: log it, and answer 500 if there is still time."""
     exchange = ctx.exchange
     log_failure(ctx, exc)
     if exchange.websocket is not None:
         exchange.websocket.close(1011, "", ctx.link.now())
-    elif not exchange.started:
+    elif not exchange.started and exchange.interrupt is None:
         _respond(ctx, problem(ctx, HTTPError(500)))
 
 

@@ -36,12 +36,12 @@ class Select:
     def _poll(self) -> tuple[Any, Any] | None:
         """The next item of the source whose turn it is; each asked goes to the end of the line."""
         for _ in range(len(self._live)):
-            source = self._live.popleft()
+            source = self._live[0]
+            self._live.rotate(-1)
             item = source.poll()
             if item is ENDED:
-                continue
-            self._live.append(source)
-            if item is not PENDING:
+                self._live.pop()
+            elif item is not PENDING:
                 return source, item
         if not self._live:
             raise StopAsyncIteration

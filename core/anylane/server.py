@@ -10,6 +10,7 @@ from anylane.app import App
 from anylane.config import ServerConfig
 from anylane.form import Spool
 from anylane.lifespan import Lifespan, ToTheEnd
+from anylane.protocol.any_connection import AnyConnection
 from anylane.protocol.connection import Address, Connection
 from anylane.run import run_exchange
 from anylane.wake_queue import WakeQueue
@@ -24,6 +25,25 @@ Log = Callable[[str, str, BaseException | None], None]
 """level ("info", "warning", "error"), message, the exception if there is one."""
 
 
+class Wrap(Protocol):
+    """Puts a layer around each connection (TLS): the hosting code hands it in, so that the core
+    knows none."""
+
+    def __call__(
+        self,
+        make: Callable[[float, Any], Connection],
+        *,
+        config: ServerConfig,
+        now: float,
+        peer: Address,
+        local: Address,
+        log: Log,
+    ) -> AnyConnection:
+        """make: called once, with the time and with what `ctx.request.tls` will be, when the
+        connection inside can begin."""
+        ...
+
+
 class ServerCore:
     """One app, one configuration, and the connections that are open.
 
@@ -31,6 +51,7 @@ class ServerCore:
     date: the value of the Date header, made once a second. token: n random bytes.
     log: takes what an operator should see. lane: the backend's name, for messages.
     spool: opens a temporary file for a large upload; in memory unless it is given.
+    wrap: the layer around each connection, where there is one.
     """
 
     def __init__(
@@ -43,6 +64,7 @@ class ServerCore:
         log: Log,
         lane: str,
         spool: Spool = BytesIO,
+        wrap: Wrap | None = None,
     ) -> None:
         self.frozen = app.freeze()
         self.config = config
@@ -63,6 +85,7 @@ class ServerCore:
         self._lifespan = Lifespan(app, self.frozen.life, log)
         self._date = date
         self._token = token
+        self._wrap = wrap
 
     def attach(self, wakes: WakeQueue, changed: Callable[[], None]) -> None:
         """A backend takes the server over.
@@ -87,17 +110,31 @@ class ServerCore:
         return self.draining and not self.drivers and not self.errands
 
     def new_connection(
-        self, *, now: float, peer: Address = None, local: Address = None, tls: Any = None
-    ) -> Connection:
-        return Connection(
-            self.config,
-            now=now,
-            peer=peer,
-            local=local,
-            tls=tls,
-            date=self._date,
-            token=self._token,
-        )
+        self,
+        *,
+        now: float,
+        peer: Address = None,
+        local: Address = None,
+        tls: Any = None,
+        bare: bool = False,
+    ) -> AnyConnection:
+        """tls: from a transport that speaks TLS by itself; then no layer is put around it. bare:
+        there is no transport."""
+
+        def make(now: float, tls: Any) -> Connection:
+            return Connection(
+                self.config,
+                now=now,
+                peer=peer,
+                local=local,
+                tls=tls,
+                date=self._date,
+                token=self._token,
+            )
+
+        if self._wrap is None or tls is not None or bare:
+            return make(now, tls)
+        return self._wrap(make, config=self.config, now=now, peer=peer, local=local, log=self.log)
 
     async def run_exchange(self, exchange: Exchange, link: BaseLink) -> None:
         """Run one exchange's handler (see `anylane.run`)."""

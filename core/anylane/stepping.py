@@ -16,6 +16,10 @@ from anylane.link import BaseLink
 _LOOPS = ("asyncio", "trio", "curio", "anyio", "uvloop", "sniffio")
 
 
+_SYMPTOMS = ("no running event loop", "async context", "'NoneType' object has no attribute")
+"""How the libraries say that none of their loops is running here."""
+
+
 class ForeignAwaitError(UsageError):
     """A handler awaited something that needs an event loop, on a lane that has none."""
 
@@ -56,6 +60,8 @@ def explain(exc: BaseException, lane: str) -> str | None:
     """
     if isinstance(exc, ForeignAwaitError):
         return str(exc)
+    if not any(part in str(exc) for part in _SYMPTOMS):
+        return None
     traceback = exc.__traceback__
     while traceback is not None:
         code = traceback.tb_frame.f_code

@@ -23,6 +23,7 @@ class Case:
     chapter: the row of the summary table. needs: capabilities of the lane. cuts: whether it is
     repeated in memory with its bytes cut at every offset. compare: whether transcripts are.
     extra: what is added to the contract's app.
+    tls: the `ssl_cert_reqs` of a case that is about TLS; any other can be held over TLS as well.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Case:
     cuts: bool = True
     compare: bool = True
     extra: Callable[[App, Stage], None] | None = None
+    tls: str | None = None
     request_timeout: float = 30.0
     config: dict[str, Any] = field(default_factory=dict)
     limits: dict[str, Any] = field(default_factory=dict)
@@ -62,4 +64,10 @@ def load() -> dict[str, Case]:
     """All cases, chapter after chapter."""
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")
-    return dict(sorted(CASES.items(), key=lambda item: item[1].chapter))
+    return dict(sorted(CASES.items(), key=lambda item: in_order(item[1].chapter)))
+
+
+def in_order(chapter: str) -> tuple[int, str]:
+    """What to sort chapters by: their number, then their name."""
+    number, _, name = chapter.partition(" ")
+    return int(number), name

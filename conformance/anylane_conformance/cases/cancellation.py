@@ -66,6 +66,17 @@ def cancel_at_every_await(talk: Talk) -> None:
 
 
 @case(CHAPTER)
+def cancelled_close_is_still_a_close(talk: Talk) -> None:
+    """A cancel while close() waits for the peer: the frame is out, nothing follows it."""
+    ws = talk.connect().websocket("/cancel-close")
+    helper = talk.helper()
+    while helper.ask("/cancel").status != 200:
+        pass
+    assert helper.ask("/notes").body == b"cancelled: True"
+    assert ws.closed() == (4001, "bye")
+
+
+@case(CHAPTER)
 def cancelled_exchange_ends_the_session(talk: Talk) -> None:
     """A handler that fails after its cancellation ends its session, with 1011."""
     ws = talk.connect().websocket("/cancel-whole")

@@ -70,6 +70,24 @@ def failing_handler_disturbs_nobody(talk: Talk) -> None:
 
 
 @case(CHAPTER)
+def handler_does_not_end_the_server(talk: Talk) -> None:
+    """SystemExit in a handler is a failure of that handler."""
+    neighbour, peer = talk.connect(), talk.connect()
+    assert neighbour.ask("/").status == 200
+    for path in ("/exit", "/def-exit"):
+        assert peer.ask(path).status == 500
+    assert neighbour.ask("/").status == 200
+
+
+@case(CHAPTER)
+def call_is_for_def_handlers(talk: Talk) -> None:
+    """ctx.call in an `async def` fails on every lane alike."""
+    peer = talk.connect()
+    assert peer.ask("/call-from-async").status == 500
+    assert any("use await" in message for _, message in talk.log)
+
+
+@case(CHAPTER)
 def http_error_is_its_status(talk: Talk) -> None:
     """HTTPError becomes a response: text, or problem+json where JSON is accepted (RFC 9457)."""
     peer = talk.connect()
@@ -160,7 +178,7 @@ def context_variables_do_not_leak(talk: Talk) -> None:
     assert peer.answer().body == b"unset"
 
 
-@case(CHAPTER, "real_sockets", config={"max_connections": 2})
+@case(CHAPTER, "real_sockets", "plain_wire", config={"max_connections": 2})
 def too_many_connections_wait(talk: Talk) -> None:
     """At max_connections accepting pauses; who comes then waits, and is dropped by nobody."""
     first, second, third = talk.connect(), talk.connect(), talk.connect()

@@ -52,3 +52,23 @@ def slow_reader_is_waited_for(talk: Talk) -> None:
     body = peer.answer().body
     assert len(body) == BLOB
     assert peer.ask("/").status == 200
+
+
+@case(CHAPTER)
+def what_has_ended_cannot_write(talk: Talk) -> None:
+    """A stream or context used after its handler never reaches another exchange's client."""
+    peer = talk.connect()
+    assert peer.ask("/keep").body == b"mine"
+    assert peer.ask("/misuse").body == b"refused refused "
+    assert peer.ask("/").status == 200
+
+
+@case(CHAPTER, "parallel_blocking", cuts=False, request_timeout=0.2)
+def slow_iterator_meets_the_deadline(talk: Talk) -> None:
+    """A sync iterator that is late gets its 503, and is closed in the pool, not in the loop."""
+    peer = talk.connect()
+    assert peer.ask("/slow-iterator").status == 503
+    # The helper's request has the same short deadline, so it may have to ask again.
+    while (note := talk.helper().ask("/notes")).status == 503:
+        pass
+    assert note.body == b"closed in the loop's thread: False"

@@ -47,6 +47,33 @@ def handler_deadline_during_a_foreign_await(talk: Talk) -> None:
     peer.closed()
 
 
+@case(CHAPTER, "native_cancel", request_timeout=0.2)
+def handler_deadline_inside_a_task_group(talk: Talk) -> None:
+    """Also while its children wait in a task group of the library."""
+    peer = talk.connect()
+    assert peer.ask("/native/group").status == 503
+    peer.closed()
+    assert not [message for level, message in talk.log if level == "error"]
+
+
+@case(CHAPTER, "native_cancel")
+def disconnect_inside_a_task_group_is_quiet(talk: Talk) -> None:
+    """A client that leaves is no failure, in whatever group its Disconnected arrives."""
+    ws = talk.connect().websocket("/native/group")
+    ws.close()
+    assert ws.closed(answer=False) == (1000, "")
+    assert talk.helper().ask("/").status == 200
+    assert not [message for level, message in talk.log if level == "error"]
+
+
+@case(CHAPTER, "native_cancel")
+def stray_cancellation_is_a_failure(talk: Talk) -> None:
+    """Awaiting what somebody else has cancelled is a 500, not silence."""
+    peer = talk.connect()
+    assert peer.ask("/native/stray").status == 500
+    assert peer.ask("/").status == 200
+
+
 @case(CHAPTER, "native_cancel")
 def native_timeout_around_sleep(talk: Talk) -> None:
     """The library's own time-out works around ctx.sleep, and what comes after it does too."""
@@ -68,6 +95,12 @@ def native_timeout_around_the_body(talk: Talk) -> None:
     """A cancelled body() loses nothing: asked again, it is whole."""
     peer = talk.connect()
     peer.send(b"POST /native/timeout-body HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nfirst")
+    assert talk.helper().ask("/notes").body == b"timed out"
+    peer.send(b" half")
+    assert peer.answer().body == b"first half"
+    peer.send(
+        b"POST /native/timeout-body?stream HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nfirst"
+    )
     assert talk.helper().ask("/notes").body == b"timed out"
     peer.send(b" half")
     assert peer.answer().body == b"first half"

@@ -164,6 +164,11 @@ class Connection:
         return None if deadline == NEVER else deadline
 
     @property
+    def ready(self) -> bool:
+        """Requests can come; a layer around a connection may have to shake hands before."""
+        return True
+
+    @property
     def wants_read(self) -> bool:
         """False: leave the peer's bytes in the kernel; that is the backpressure."""
         return not self.eof and self.closing < Closing.CLOSE and self._protocol.wants_read
@@ -197,6 +202,7 @@ class Connection:
 
     def forget(self, exchange: Exchange) -> None:
         """Its last coroutine has returned: its alarms are not kept any longer."""
+        exchange.forgotten = True
         exchange.alarms.clear()
         if exchange in self._exchanges:
             self._exchanges.remove(exchange)

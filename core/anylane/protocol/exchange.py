@@ -33,6 +33,12 @@ class Interrupt(Enum):
     """The drain deadline passed."""
 
 
+_TOO_LATE = (
+    "this exchange has ended: ctx, its stream or its WebSocket was used after the handler "
+    "returned. Whatever uses them must end before the handler does"
+)
+
+
 class Stream(Protocol):
     """What an Exchange needs of the protocol that carries it (HTTP/1.1 today)."""
 
@@ -54,6 +60,7 @@ class Exchange:
     head: None when the request was refused before it could be parsed.
     refused: the peer broke a rule; answer this and nothing else.
     started: the response head is out. ended: the response is complete.
+    finished: the handler has ended. forgotten: so has all that it left behind.
     gone: set when nobody will read what is sent. half_closed: the client sends no more.
     interrupt: set when the handler is to end; `on_interrupt` was called then.
     switched: the connection speaks another protocol now, for this exchange.
@@ -61,8 +68,9 @@ class Exchange:
     """
 
     __slots__ = ("_chunks", "_stream", "alarms", "body_complete", "body_refused", "buffered",
-                 "cancel_on_disconnect", "ended", "errand", "finished", "gone", "half_closed",
-                 "head", "interrupt", "on_interrupt", "refused", "started", "switched", "trailers",
+                 "cancel_on_disconnect", "ended", "errand", "finished", "forgotten", "gone",
+                 "half_closed", "head", "interrupt", "on_interrupt", "refused", "started",
+                 "switched", "trailers",
                  "websocket")  # fmt: skip
 
     def __init__(
@@ -75,6 +83,7 @@ class Exchange:
         self.started = False
         self.ended = False
         self.finished = False
+        self.forgotten = False
         self.gone: Disconnected | None = None
         self.half_closed = False
         self.interrupt: Interrupt | None = None
@@ -107,7 +116,12 @@ class Exchange:
         )
 
     def check(self) -> None:
-        """Raise Disconnected if the client is gone, or the handler outlived its deadline."""
+        """Raise Disconnected if the client is gone, or the handler outlived its deadline.
+
+        Raises UsageError when the exchange is over for good: its link wakes nobody any more.
+        """
+        if self.forgotten:
+            raise UsageError(_TOO_LATE)
         if self.gone is not None:
             raise self.gone
         if self.interrupt is not None:
@@ -133,8 +147,14 @@ class Exchange:
         self._stream.body_wanted(now)
         return None
 
+    def _must_be_mine(self) -> None:
+        # Behind it the connection is another exchange's: its client must never see our bytes.
+        if self.finished:
+            raise UsageError(_TOO_LATE)
+
     def send_informational(self, status: int, headers: Iterable[Header]) -> None:
         """A 1xx response before the final one; HTTP/1.0 clients get none (RFC 9110 §15.2)."""
+        self._must_be_mine()
         self._stream.send_informational(status, headers)
 
     def send_head(self, status: int, headers: Iterable[Header], length: int | None) -> None:
@@ -142,16 +162,19 @@ class Exchange:
 
         Raises UsageError, before a byte is out, for headers that contradict the framing.
         """
+        self._must_be_mine()
         if self.started:
             raise UsageError("the response has already started")
         self._stream.send_head(status, headers, length)
 
     def send_data(self, data: bytes) -> None:
         """One piece of the body: one chunk where the length is not known."""
+        self._must_be_mine()
         self._stream.send_data(data)
 
     def send_end(self, trailers: Iterable[Header] = ()) -> None:
         """The response is complete. Raises UsageError if it is shorter than declared."""
+        self._must_be_mine()
         self._stream.send_end(trailers)
 
     def respond(self, status: int, headers: Iterable[Header], body: bytes) -> None:
@@ -165,6 +188,7 @@ class Exchange:
         self, headers: Iterable[Header], subprotocol: str | None, now: float
     ) -> WebSocketProtocol:
         """Accept the WebSocket handshake; raises Refused if it is not a valid one."""
+        self._must_be_mine()
         self.websocket = self._stream.accept(headers, subprotocol, now)
         self.switched = True
         return self.websocket
@@ -174,6 +198,7 @@ class Exchange:
 
         Answers CONNECT with 200 and an upgrade with 101; raises Refused if it is neither.
         """
+        self._must_be_mine()
         self._stream = self._stream.take_over(headers, now)
         self.switched = True
 

@@ -20,7 +20,7 @@ from anylane.errand import Errand
 from anylane.errors import UsageError
 from anylane.protocol.closing import Closing
 from anylane.protocol.exchange import Exchange
-from anylane.server import ServerCore
+from anylane.server import ServerCore, Wrap
 from anylane.stepping import SteppedLink, step
 from anylane.wake_queue import WakeQueue
 
@@ -40,7 +40,9 @@ class LogRecord:
 class World:
     """One server, one clock, any number of connections (`Lockstep(world=...)`)."""
 
-    def __init__(self, app: App, config: ServerConfig | None = None) -> None:
+    def __init__(
+        self, app: App, config: ServerConfig | None = None, *, wrap: Wrap | None = None
+    ) -> None:
         self.now = 0.0
         self.log: list[LogRecord] = []
         self.deadlines = Deadlines()
@@ -56,6 +58,7 @@ class World:
             token=self._token,
             log=lambda level, message, error: self.log.append(LogRecord(level, message, error)),
             lane="Lockstep",
+            wrap=wrap,
         )
         self.server.attach(self.wakes, lambda: None)
         startup = self.server.startup()
@@ -189,6 +192,11 @@ class LockstepDriver(Driver):
 
     def set_reading(self, on: bool) -> None:
         """`deliver` looks at it."""
+
+    def over(self) -> None:
+        self.world.drivers.remove(self)
+        if self._deadline is not None:
+            self._deadline.cancel()
 
     def close(self, how: Closing) -> None:
         if how is Closing.ABORT:

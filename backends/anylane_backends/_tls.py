@@ -1,0 +1,392 @@
+"""TLS for every lane: a layer around Connection with exactly its inputs and outputs.
+
+Synchronous, on `ssl.MemoryBIO`: no backend knows that it is there, and no lane's library speaks
+TLS for us. The connection inside is made once the handshake is over and ALPN is known.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from enum import Enum, auto
+from functools import partial
+
+from anylane.config import ServerConfig
+from anylane.protocol import Closing, Connection, Exchange, Timer, TlsInfo
+from anylane.protocol.connection import Address
+from anylane.protocol.response import encode_head
+from anylane.protocol.timers import NEVER, Timers
+from anylane.server import Log, Wrap
+from anylane_backends._client_hello import LONGEST, server_name
+from anylane_backends._tls_context import make_context
+
+_SLICE = 64 * 1024
+"""Plaintext fed or encrypted in one go: what is held twice at a time."""
+
+_CONTROL = 16 * 1024
+"""Bytes that TLS itself may owe a peer who does not read. Session tickets and the answers to key
+updates are far below it; a peer that only asks for more of them is not a client."""
+
+_NOT_TLS = b"This port speaks TLS: use https://\n"
+
+_DUE = 0.0
+"""A deadline that has come, on every clock."""
+
+
+class Phase(Enum):
+    """Where the TLS session is. It only moves down this list."""
+
+    HANDSHAKE = auto()
+    """No connection inside yet."""
+    OPEN = auto()
+    """What comes is decrypted for the connection inside."""
+    SENT_CLOSE = auto()
+    """Our close_notify is out: input is discarded, the connection inside decides for how long."""
+    FAILED = auto()
+    """There is no session (any more): at most an alert goes out, input is discarded."""
+
+
+class TlsConnection:
+    """See `Connection`, whose members these are.
+
+    make: gives the connection inside. context: the certificate and everything else.
+
+    The end of input is a close_notify. A stream that ends without one was cut short, maybe by
+    somebody in between (RFC 8446 §6.1): that is the loss of the connection.
+    """
+
+    __slots__ = ("_closing", "_control", "_discarded", "_eof", "_held", "_hello", "_incoming",
+                 "_inner", "_log", "_make", "_out", "_outgoing", "_phase", "_ssl", "_timers",
+                 "_unsent", "config", "local", "peer", "tls")  # fmt: skip
+
+    def __init__(
+        self,
+        make: Callable[[float, TlsInfo], Connection],
+        *,
+        context: ssl.SSLContext,
+        config: ServerConfig,
+        now: float,
+        peer: Address,
+        local: Address,
+        log: Log,
+    ) -> None:
+        self.config = config
+        self.peer = peer
+        self.local = local
+        self.tls: TlsInfo | None = None
+        self._make = make
+        self._log = log
+        self._inner: Connection | None = None
+        self._phase = Phase.HANDSHAKE
+        self._closing = Closing.NO
+        self._timers = Timers()
+        self._timers.set(Timer.TLS_HANDSHAKE, now + config.timeouts.tls_handshake)
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._hello = bytearray()
+        self._out: list[bytes] = []
+        self._held = False
+        self._eof = False
+        self._unsent = 0
+        self._control = 0
+        self._discarded = 0
+
+    # -- inputs ----------------------------------------------------------------------------
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        if not data or self.closing >= Closing.CLOSE:
+            return
+        match self._phase:
+            case Phase.HANDSHAKE if not self._hello and data[:1].isupper():
+                self._refuse_plaintext(data, now)
+            case Phase.HANDSHAKE:
+                self._hello += data[: LONGEST - len(self._hello)]
+                self._incoming.write(data)
+                self._shake_hands(now)
+            case Phase.OPEN:
+                self._incoming.write(data)
+                self._feed(now)
+            case Phase.SENT_CLOSE | Phase.FAILED:
+                # RFC 9112 §9.6: read on, so that a reset cannot destroy what we said last.
+                self._discarded += len(data)
+                if self._discarded > self.config.limits.linger:
+                    self._close(Closing.ABORT)
+
+    def receive_eof(self, now: float) -> None:
+        if self._eof or self.closing >= Closing.CLOSE:
+            return
+        self._eof = True
+        self._incoming.write_eof()
+        match self._phase:
+            case Phase.HANDSHAKE if not self._hello:
+                self._leave()  # A port scanner, or a browser that connected for later.
+            case Phase.HANDSHAKE:
+                self._shake_hands(now)
+            case Phase.OPEN:
+                self._feed(now)
+            case Phase.SENT_CLOSE:
+                # Nothing that would matter can be missing.
+                self._connection.receive_eof(now)
+            case Phase.FAILED:
+                self._leave()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._timers.clear_all()
+        self._out.clear()
+        self._close(Closing.ABORT)
+        if self._inner is not None:
+            self._inner.connection_lost(exc)
+
+    def handle_timeout(self, now: float) -> None:
+        while (timer := self._timers.take_due(now)) is not None:
+            if timer is Timer.TLS_HANDSHAKE and self._phase is Phase.HANDSHAKE:
+                self._report("took too long")
+                self._close(Closing.ABORT)
+            else:
+                self._leave()
+        if self._inner is not None:
+            self._inner.handle_timeout(now)
+            if self._due:
+                self._feed(now)
+
+    def data_unsent(self, size: int, now: float) -> None:
+        self._unsent = size
+        if size == 0:
+            self._control = 0
+        if self._inner is not None:
+            self._inner.data_unsent(size, now)
+
+    def shutdown(self, now: float) -> None:
+        if self._inner is not None:
+            self._inner.shutdown(now)
+        else:
+            self._leave()
+
+    def abort(self) -> None:
+        if self._inner is not None:
+            self._inner.abort()
+        self._close(Closing.ABORT)
+
+    def forget(self, exchange: Exchange) -> None:
+        if self._inner is not None:
+            self._inner.forget(exchange)
+
+    # -- outputs -----------------------------------------------------------------------------
+
+    def data_to_send(self) -> list[bytes]:
+        if self._phase is Phase.OPEN:
+            self._encrypt(self._connection)
+        if self._outgoing.pending:
+            self._out.append(self._outgoing.read())
+        out, self._out = self._out, []
+        return out
+
+    def next_exchange(self) -> Exchange | None:
+        return None if self._inner is None else self._inner.next_exchange()
+
+    def next_deadline(self) -> float | None:
+        """In the past where held input is wanted again: nothing comes from the socket to say so."""
+        if self._due:
+            return _DUE
+        own = self._timers.next()
+        deadline = None if self._inner is None else self._inner.next_deadline()
+        if own == NEVER:
+            return deadline
+        return own if deadline is None else min(own, deadline)
+
+    @property
+    def ready(self) -> bool:
+        return self._inner is not None
+
+    @property
+    def wants_read(self) -> bool:
+        if self._eof or self._held:
+            return False
+        if self._phase in (Phase.OPEN, Phase.SENT_CLOSE):
+            return self._connection.wants_read
+        return self._closing < Closing.CLOSE
+
+    @property
+    def closing(self) -> Closing:
+        inner = self._inner
+        if inner is None or self._phase is Phase.FAILED:
+            return self._closing
+        return max(self._closing, inner.closing)
+
+    @property
+    def unsent(self) -> int:
+        return self._unsent if self._inner is None else self._inner.unsent
+
+    @property
+    def congested(self) -> bool:
+        return self._inner is not None and self._inner.congested
+
+    @property
+    def caught_up(self) -> bool:
+        return self._inner is None or self._inner.caught_up
+
+    # -- the handshake -----------------------------------------------------------------------
+
+    def _shake_hands(self, now: float) -> None:
+        try:
+            self._ssl.do_handshake()
+            self.tls = self._describe()
+        except ssl.SSLWantReadError:
+            return
+        except (ssl.SSLError, ValueError) as exc:  # ValueError: a certificate it cannot show.
+            self._fail(exc, now)
+            return
+        self._hello.clear()
+        self._timers.clear(Timer.TLS_HANDSHAKE)
+        self._phase = Phase.OPEN
+        self._inner = self._make(now, self.tls)
+        self._feed(now)
+
+    def _describe(self) -> TlsInfo:
+        cipher = self._ssl.cipher()
+        return TlsInfo(
+            version=self._ssl.version() or "",
+            cipher=cipher[0] if cipher is not None else "",
+            alpn=self._ssl.selected_alpn_protocol(),
+            server_name=server_name(bytes(self._hello)),
+            peer_certificate=self._ssl.getpeercert() or None,
+        )
+
+    def _refuse_plaintext(self, data: bytes, now: float) -> None:
+        """A TLS record never begins with a capital letter, a request always does. As nginx: say
+        what is wrong in the language that the client speaks."""
+        self._report(f"was not TLS but plain text: {data[:40]!r}")
+        headers = [
+            ("content-type", "text/plain; charset=utf-8"),
+            ("content-length", str(len(_NOT_TLS))),
+            ("connection", "close"),
+        ]
+        self._out += [encode_head(400, headers), _NOT_TLS]
+        self._linger(now)
+
+    # -- records -----------------------------------------------------------------------------
+
+    @property
+    def _connection(self) -> Connection:
+        assert self._inner is not None, "there is one in every phase after HANDSHAKE but FAILED"
+        return self._inner
+
+    @property
+    def _due(self) -> bool:
+        """Input is held that the connection inside wants now."""
+        return self._held and self._phase is Phase.OPEN and self._connection.wants_read
+
+    def _feed(self, now: float) -> None:
+        owed = self._outgoing.pending
+        self._decrypt(now)
+        self._control += self._outgoing.pending - owed
+        if self._control > _CONTROL and self._phase is Phase.OPEN:
+            self._report("failed: it sends more control messages than a client does")
+            self.abort()
+
+    def _decrypt(self, now: float) -> None:
+        """For as long as the connection inside wants to read; the rest stays held."""
+        inner, incoming, session = self._connection, self._incoming, self._ssl
+        self._held = False
+        # Asked first, because one exception costs more than decrypting a small request.
+        while incoming.pending or session.pending() or self._eof:
+            if inner.closing:
+                if self._eof:
+                    inner.receive_eof(now)
+                return  # It would only discard this (see `receive_data`).
+            if not inner.wants_read:
+                # After a close_notify it is held for good, and never due.
+                self._held = True
+                return
+            try:
+                data = session.read(_SLICE)
+            except ssl.SSLWantReadError:
+                return
+            except ssl.SSLEOFError as exc:
+                self._cut_short(exc)
+                return
+            except ssl.SSLError as exc:
+                self._fail(exc, now)
+                return
+            if data:
+                inner.receive_data(data, now)
+            else:
+                inner.receive_eof(now)
+
+    def _encrypt(self, inner: Connection) -> None:
+        # Joined: each piece for itself would be a record, and the client's time.
+        data = memoryview(b"".join(inner.data_to_send()))
+        try:
+            while data:
+                data = data[self._ssl.write(data[:_SLICE]) :]
+                self._out.append(self._outgoing.read())
+        except ssl.SSLError as exc:  # There is no such state; if there is, it must end.
+            self._report(f"failed: {_reason(exc)}")
+            self.connection_lost(exc)
+            return
+        if inner.closing in (Closing.SEND_EOF, Closing.CLOSE):
+            self._phase = Phase.SENT_CLOSE
+            self._held = False
+            try:
+                self._ssl.unwrap()
+            except ssl.SSLError:
+                pass  # The close_notify is in `_outgoing`; it only misses the peer's.
+
+    # -- the end -----------------------------------------------------------------------------
+
+    def _cut_short(self, exc: ssl.SSLError) -> None:
+        self._connection.connection_lost(exc)
+        self._phase = Phase.FAILED
+        self._leave()
+
+    def _fail(self, exc: ssl.SSLError | ValueError, now: float) -> None:
+        """The session cannot go on; OpenSSL has written the alert that says why."""
+        self._report(f"failed: {_reason(exc)}")
+        if self._inner is not None:
+            self._inner.connection_lost(exc)
+        self._linger(now)
+
+    def _linger(self, now: float) -> None:
+        """Our last word goes out, then we half-close and read on for a while."""
+        self._phase = Phase.FAILED
+        self._hello.clear()
+        self._held = False
+        self._timers.clear_all()
+        if self._eof:
+            self._leave()
+        else:
+            self._close(Closing.SEND_EOF)
+            self._timers.set(Timer.LINGER, now + self.config.timeouts.linger)
+
+    def _leave(self) -> None:
+        """Close; at once where that would have to wait for a peer that reads nothing."""
+        self._timers.clear_all()
+        self._close(Closing.ABORT if self._unsent else Closing.CLOSE)
+
+    def _close(self, how: Closing) -> None:
+        """Only ever grows."""
+        self._closing = max(self._closing, how)
+
+    def _report(self, what: str) -> None:
+        peer = f"{self.peer[0]}:{self.peer[1]}" if isinstance(self.peer, tuple) else "a client"
+        self._log("info", f"TLS with {peer} {what}", None)
+
+
+def _reason(exc: ssl.SSLError | ValueError) -> str:
+    match exc:
+        case ssl.SSLCertVerificationError():
+            return f"the client's certificate: {exc.verify_message}"
+        case ssl.SSLEOFError():
+            return "the client left in the middle of the handshake"
+        case ssl.SSLError(reason=str(reason)):
+            return reason.lower().replace("_", " ")
+        case _:
+            return str(exc)
+
+
+def wrap(config: ServerConfig) -> Wrap | None:
+    """The layer for `ServerCore`, None where TLS is not configured. Raises TlsError."""
+    if config.ssl_certfile is None:
+        return None
+    return partial(TlsConnection, context=make_context(config, config.ssl_certfile))

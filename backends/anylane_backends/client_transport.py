@@ -1,0 +1,159 @@
+"""The test client's lane on real sockets: a server in a thread, blocking clients in this one."""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+from anylane.app import App
+from anylane.config import ServerConfig
+from anylane.server import Log
+from anylane.testing.client_errors import Silence
+from anylane_backends._sockets import READ_SIZE, reset
+from anylane_backends.serving import Server
+
+_GRACE = 5.0
+"""Seconds for what still runs when the client is closed; then it is aborted."""
+
+
+class SocketWire:
+    """A client's socket. What it waits for must come within the lane's patience."""
+
+    def __init__(self, lane: SocketLane) -> None:
+        self._lane = lane
+        self._socket = socket.create_connection(lane.server.addresses[0][:2], lane.patience)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.setblocking(False)
+        self._received: list[bytes] = []
+        self.address = self._socket.getsockname()
+        self.on_data: Callable[[], bool] | None = None
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def send(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            # Reads meanwhile: an answer that begins before the request ends must not stop both.
+            readable, writable = self._ready(self._lane.patience, writing=True)
+            if readable and not self._read():
+                return
+            if writable:
+                try:
+                    rest = rest[self._socket.send(rest) :]
+                except BlockingIOError:
+                    pass
+                except OSError:
+                    return  # The server has closed; what it said before is what counts.
+            elif not readable:
+                raise Silence(f"the server read nothing for {self._lane.patience:g} seconds")
+
+    def poll(self) -> bytes | None:
+        if not self._received:
+            if not self._ready(0)[0]:
+                return None
+            self._read()
+        # The end stays: every later call finds it again.
+        return self._received.pop(0) if self._received[0] else b""
+
+    def receive(self, what: str, timeout: float | None = None) -> bytes:
+        patience = self._lane.patience
+        end = time.monotonic() + (patience if timeout is None else min(timeout, patience))
+        while (data := self.poll()) is None:
+            left = end - time.monotonic()
+            if left <= 0:
+                break
+            self._ready(left)
+        else:
+            return data
+        if timeout is not None and timeout <= patience:
+            raise TimeoutError(f"{what} did not come within {timeout:g} seconds")
+        raise Silence(f"{what} did not come within the client's patience of {patience:g} seconds")
+
+    def close(self) -> None:
+        self._lane.forget(self)
+        self._socket.close()
+
+    def reset(self) -> None:
+        self._lane.forget(self)
+        reset(self._socket)
+
+    def _ready(self, timeout: float, *, writing: bool = False) -> tuple[bool, bool]:
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN | (select.POLLOUT if writing else 0))
+        seen = 0
+        for _, event in poll.poll(max(0, timeout) * 1000):
+            seen |= event
+        ended = select.POLLHUP | select.POLLERR
+        return bool(seen & (select.POLLIN | ended)), bool(seen & select.POLLOUT)
+
+    def _read(self) -> bool:
+        """Take in what has come; False at the end."""
+        try:
+            data = self._socket.recv(READ_SIZE)
+        except BlockingIOError:
+            return True
+        except OSError:
+            data = b""
+        if data or not self._received or self._received[-1]:
+            self._received.append(data)
+        return bool(data)
+
+
+class SocketLane:
+    """One app on one backend, on a free port of this machine."""
+
+    def __init__(
+        self, app: App, config: ServerConfig | None, backend: str, journal: Log, patience: float
+    ) -> None:
+        self.patience = patience
+        self._wires: list[SocketWire] = []
+        here = replace(config or ServerConfig(), host="127.0.0.1", port=0)
+        self.server = Server(app, here, backend, log=journal)
+        # A thread is a daemon if the one that starts it is: a client that nobody closes must not
+        # keep the process.
+        starter = threading.Thread(target=self.server.start, daemon=True)
+        starter.start()
+        starter.join()
+        self.server.wait_ready(patience)
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def connect(self) -> SocketWire:
+        wire = SocketWire(self)
+        self._wires.append(wire)
+        return wire
+
+    def forget(self, wire: SocketWire) -> None:
+        wire.on_data = None
+        with suppress(ValueError):
+            self._wires.remove(wire)
+
+    def advance(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            attentive = {wire.fileno(): wire for wire in self._wires if wire.on_data is not None}
+            poll = select.poll()
+            for number, wire in attentive.items():
+                while wire.on_data is not None and wire.on_data():
+                    pass
+                poll.register(number, select.POLLIN)
+            for number, _ in poll.poll(left * 1000):
+                wire = attentive[number]
+                if wire.on_data is not None and not wire.on_data():
+                    wire.on_data = None  # It has ended; whoever receives next learns of it.
+
+    def close(self) -> None:
+        for wire in tuple(self._wires):
+            wire.reset()
+        self.server.shutdown()
+        if not self.server.wait(_GRACE):
+            self.server.core.wakes.put(self.server.core.abort)
+            if not self.server.wait(self.patience):
+                raise TimeoutError(f"{self.server.backend.name} did not shut down")

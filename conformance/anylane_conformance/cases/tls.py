@@ -1,0 +1,237 @@
+"""TLS: the same conversations, and what only TLS has. The server's layer is one for all lanes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from anylane_conformance.cases import case
+from anylane_conformance.contract import BLOB
+from anylane_conformance.lanes import Talk
+from anylane_conformance.peer import Peer, TlsPeer, message_event
+
+CHAPTER = "10 TLS"
+KERNEL = 8_000_000
+"""As in the chapter on streams."""
+SMALL = {"inbound_high": 20_000, "inbound_low": 4_000}
+"""Marks far below one read of a socket, so that decrypted input has to be held."""
+
+
+@case(CHAPTER, tls="none")
+def json_over_tls(talk: Talk) -> None:
+    """Requests follow each other on one connection, which says that it is https."""
+    peer = talk.connect()
+    for _ in range(2):
+        assert peer.ask("/").body == b'{"message":"Hello, World!"}'
+        peer.post("/json", b'{"a": [1, 2]}')
+        assert peer.answer().body == b'{"a":[1,2]}'
+    assert seen(peer) == {
+        "scheme": "https",
+        "version": "TLSv1.3",
+        "cipher": True,
+        "alpn": None,
+        "server_name": "localhost",
+        "client": None,
+    }
+
+
+@case(CHAPTER, tls="none", cuts=False)
+def alpn_is_agreed_upon(talk: Talk) -> None:
+    """Of what the client offers, HTTP/1.1 is taken (RFC 7301); who offers nothing is served too."""
+    assert seen(talk.connect(alpn=("h2", "http/1.1")))["alpn"] == "http/1.1"
+    assert seen(talk.connect())["alpn"] is None
+
+
+@case(CHAPTER, tls="none")
+def websocket_over_tls(talk: Talk) -> None:
+    """wss: messages, pings and the close handshake."""
+    ws = talk.connect().websocket("/echo")
+    for message in ("text", b"binary", "x" * 200):
+        ws.send(message)
+        assert ws.receive() == message
+    ws.ping(b"p")
+    assert ws.pong() == b"p"
+    ws.close(1000)
+    assert ws.closed(answer=False) == (1000, "")
+
+
+@case(CHAPTER, tls="none", cuts=False)
+def slow_reader_over_tls_is_waited_for(talk: Talk) -> None:
+    """20 MB to a client that does not read yet: ciphertext counts toward the mark."""
+    peer = talk.connect(receive_buffer=65536)
+    peer.hold()
+    peer.get("/large")
+    ahead = talk.steady(lambda: talk.stage.produced)
+    talk.measure("bytes produced over TLS for a client that reads nothing", ahead)
+    assert ahead <= KERNEL, f"{ahead} bytes were produced for a client that reads nothing"
+    peer.release()
+    assert len(peer.answer().body) == BLOB
+    assert peer.ask("/").status == 200
+
+
+@case(CHAPTER, tls="none", limits=SMALL, cuts=False)
+def held_upload_goes_on_without_new_input(talk: Talk) -> None:
+    """A body that came long before its handler reads: the last of it is decrypted, but held, and
+    no further byte comes from the client to bring it forth."""
+    peer = talk.connect()
+    helper = talk.helper()
+    for _ in range(2):
+        peer.post("/upload-later", b"x" * 200_000)
+        assert helper.ask("/notes").body == b"waiting"
+        talk.pause(0.1)
+        assert helper.ask("/send/go").status == 200
+        assert peer.answer().body == b'{"length":200000}'
+
+
+@case(CHAPTER, tls="none", limits=SMALL, cuts=False)
+def held_messages_go_on_without_new_input(talk: Talk) -> None:
+    """The same with messages that came in one go."""
+    ws = talk.connect().websocket("/receive-later")
+    helper = talk.helper()
+    assert helper.ask("/notes").body == b"waiting"
+    ws.peer.send(b"".join(ws.frame(message_event(text)) for text in ["x" * 4000] * 50 + [""]))
+    talk.pause(0.1)
+    assert helper.ask("/send/go").status == 200
+    assert ws.receive() == "received 200000"
+    assert ws.closed() == (1000, "")
+
+
+@case(CHAPTER, tls="required", cuts=False)
+def client_certificate_is_required(talk: Talk) -> None:
+    """Who shows one is known to the handler; who does not is turned away with an alert."""
+    assert seen(talk.connect(certificate=True))["client"] == "a client of the conformance suite"
+    stranger = talk.connect()
+    assert isinstance(stranger, TlsPeer)
+    # In TLS 1.3 the client is done before the server has looked at its certificate.
+    stranger.get("/tls")
+    assert stranger.rest() == b""
+    assert stranger.alert == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+    assert_logged_once(talk, "peer did not return a certificate")
+
+
+@case(CHAPTER, tls="optional", cuts=False)
+def client_certificate_is_optional(talk: Talk) -> None:
+    """It is asked for; who has none is served."""
+    assert seen(talk.connect(certificate=True))["client"] == "a client of the conformance suite"
+    assert seen(talk.connect())["client"] is None
+
+
+@case(CHAPTER, tls="none")
+def close_notify_is_a_half_close(talk: Talk) -> None:
+    """RFC 8446 §6.1: it ends one direction only, so the answer still comes, and then our own."""
+    peer = talk.connect()
+    peer.get("/late")
+    peer.eof()
+    assert peer.answer().body == b"half-closed: True"
+    peer.closed()
+    assert peer.transcript.end == "eof"
+
+
+@case(CHAPTER, tls="none", cuts=False)
+def truncated_close_is_a_loss(talk: Talk) -> None:
+    """The end of TCP without a close_notify may be an attacker's: the client counts as gone."""
+    helper = talk.helper()
+    peer = talk.connect()
+    assert isinstance(peer, TlsPeer)
+    peer.get("/wait")
+    assert helper.ask("/notes").body == b"waiting"
+    peer.cut_short()
+    assert helper.ask("/notes").body == b"disconnected"
+
+
+@case(CHAPTER, tls="none")
+def refusal_over_tls_reaches_the_client(talk: Talk) -> None:
+    """The answer, then close_notify, then the end, although the client goes on sending."""
+    peer = talk.connect()
+    peer.send(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n" + b"x" * 100)
+    assert peer.answer().status == 400
+    peer.closed()
+    assert peer.transcript.end == "eof"
+
+
+@case(CHAPTER, tls="none", cuts=False)
+def hostile_handshakes_disturb_nobody(talk: Talk) -> None:
+    """Garbage, cut, damaged and oversized hellos: each is ended and logged in one line at most,
+    and others are served."""
+    from anylane_conformance import certificates
+
+    hello = certificates.hello()
+    neighbour = talk.connect()
+    for bad in (
+        b"\x00" * 1000,
+        b"\x80\x2e\x01\x00\x02" + b"\x00" * 44,  # SSL 2
+        b"\x16\x03\x01\xff\xff" + b"\x00" * 70_000,  # a record that is too long
+        hello[:5] + b"\xff" * (len(hello) - 5),
+        hello.replace(b"localhost", b"local\xff\xfe\x00\x01"),
+        hello + b"\x16\x03\x03\x40\x00" + b"\x00" * 16384,
+        b"\x15\x03\x01\x00\x02\x02\x28",  # an alert first of all
+        hello[:200],
+        b"\x16",
+    ):
+        before = len(talk.log)
+        peer = talk.bare()
+        peer.send(bad)
+        peer.eof()
+        peer.rest()
+        assert neighbour.ask("/").status == 200
+        assert len(talk.log) <= before + 1, talk.log[before:]
+    for size in (0, 1, 100, len(hello)):
+        peer = talk.bare()
+        peer.send(hello[:size])
+        peer.reset()
+    assert seen(talk.connect())["scheme"] == "https"
+    assert {level for level, _ in talk.log} == {"info"}
+
+
+@case(CHAPTER, tls="none", cuts=False)
+def damaged_record_ends_the_session(talk: Talk) -> None:
+    """What was not encrypted by the client is never handed on; the handler hears of the loss."""
+    helper = talk.helper()
+    peer = talk.connect()
+    assert isinstance(peer, TlsPeer)
+    peer.get("/wait")
+    assert helper.ask("/notes").body == b"waiting"
+    peer.wire.send(b"\x17\x03\x03\x00\x20" + b"\x00" * 32)
+    assert helper.ask("/notes").body == b"disconnected"
+    assert peer.rest() == b""
+    assert peer.alert is not None
+    assert "BAD_RECORD_MAC" in peer.alert
+
+
+@case(CHAPTER, tls="none", timeouts={"tls_handshake": 0.3}, cuts=False)
+def handshake_has_a_deadline(talk: Talk) -> None:
+    """However slowly a client shakes hands, it holds its connection only so long."""
+    from anylane_conformance import certificates
+
+    silent, slow = talk.bare(), talk.bare()
+    for byte in certificates.hello()[:300]:
+        if not slow.nothing_yet():
+            break
+        slow.send(bytes([byte]))
+        talk.pause(0.02)
+    assert slow.rest() == b""
+    assert silent.rest() == b""
+    assert talk.helper().ask("/").status == 200
+    assert [level for level, message in talk.log if "took too long" in message] == ["info"] * 2
+
+
+@case(CHAPTER, tls="none")
+def plain_http_to_the_tls_port(talk: Talk) -> None:
+    """It is told so in plain HTTP, and the log names it in one line."""
+    peer = talk.bare()
+    peer.get("/")
+    answer = peer.answer()
+    assert answer.status == 400
+    assert b"https" in answer.body
+    peer.closed()
+    assert_logged_once(talk, "not TLS but plain text")
+
+
+def seen(peer: Peer) -> dict[str, Any]:
+    """What the handler sees of the session."""
+    found: dict[str, Any] = json.loads(peer.ask("/tls").body)
+    return found
+
+
+def assert_logged_once(talk: Talk, text: str) -> None:
+    assert [text in message for _, message in talk.log] == [True], talk.log

@@ -1,0 +1,307 @@
+"""TestClient: talk to an app as its clients do, in memory or on a real lane."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urljoin
+
+from anylane.app import App
+from anylane.config import ServerConfig
+from anylane.errors import UsageError
+from anylane.headers import Headers, Initial
+from anylane.testing.client_lane import Lane
+from anylane.testing.client_lockstep import LockstepLane
+from anylane.testing.client_request import (
+    ClientRequest,
+    Content,
+    File,
+    Params,
+    build_request,
+)
+from anylane.testing.client_response import ClientResponse
+from anylane.testing.client_websocket import ClientWebSocket, add_handshake
+from anylane.testing.connection_pool import ConnectionPool
+from anylane.testing.cookie_jar import CookieJar
+from anylane.testing.journal import Journal
+from anylane.testing.lockstep import LogRecord, World
+
+_MOST_REDIRECTS = 20
+"""As browsers."""
+
+
+class TestClient:
+    """A client of `app`: requests, streams, WebSockets, cookies, virtual time.
+
+    backend: None runs the app in memory, in virtual time; a name or `package.module:Class` runs
+        it on that lane, on real sockets.
+    base_url: what relative URLs are relative to; its host is the Host header.
+    headers, cookies: sent with every request.
+    follow_redirects: whether requests do, unless they say otherwise.
+    raise_server_exceptions: raise what a handler raised and nothing dealt with, instead of
+        returning its 500 with the exception in `response.error`.
+    patience: seconds to wait for bytes on a real lane.
+
+    `with TestClient(app) as client:` runs the startup hooks on entering, the shutdown hooks on
+    leaving. Without `with`, the first request starts the server and `close()` ends it.
+    """
+
+    __test__ = False  # for pytest, which collects classes named Test*
+
+    def __init__(
+        self,
+        app: App,
+        config: ServerConfig | None = None,
+        *,
+        backend: str | None = None,
+        base_url: str = "http://testserver",
+        headers: Initial = (),
+        cookies: Mapping[str, str] | None = None,
+        follow_redirects: bool = False,
+        raise_server_exceptions: bool = False,
+        patience: float = 10.0,
+    ) -> None:
+        self.app = app
+        self.base_url = base_url
+        self.headers = Headers(headers)
+        self.cookies = CookieJar((cookies or {}).items())
+        self._follows = follow_redirects
+
+        def run(journal: Journal) -> Lane:
+            if backend is None:
+                return LockstepLane(app, config, journal)
+            from anylane_backends.client_transport import SocketLane
+
+            return SocketLane(app, config, backend, journal, patience)
+
+        self._pool = ConnectionPool(run, raises=raise_server_exceptions)
+        if backend is not None:
+            # A client that nobody closes must not leave a server behind.
+            weakref.finalize(self, self._pool.close)
+
+    # -- requests ------------------------------------------------------------------------------
+
+    def get(self, url: str, **options: Any) -> ClientResponse:
+        """`request("GET", ...)`; the others likewise."""
+        return self.request("GET", url, **options)
+
+    def post(self, url: str, **options: Any) -> ClientResponse:
+        return self.request("POST", url, **options)
+
+    def put(self, url: str, **options: Any) -> ClientResponse:
+        return self.request("PUT", url, **options)
+
+    def patch(self, url: str, **options: Any) -> ClientResponse:
+        return self.request("PATCH", url, **options)
+
+    def delete(self, url: str, **options: Any) -> ClientResponse:
+        return self.request("DELETE", url, **options)
+
+    def head(self, url: str, **options: Any) -> ClientResponse:
+        return self.request("HEAD", url, **options)
+
+    def options(self, url: str, **options: Any) -> ClientResponse:
+        return self.request("OPTIONS", url, **options)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Params | None = None,
+        headers: Initial = (),
+        cookies: Mapping[str, str] | None = None,
+        json: Any = None,
+        data: Params | None = None,
+        files: Mapping[str, File] | None = None,
+        content: Content | None = None,
+        follow_redirects: bool | None = None,
+    ) -> ClientResponse:
+        """Send a request and wait for the whole answer.
+
+        params: added to the query. cookies: for this request, beside the remembered ones.
+        json, data (urlencoded; multipart with `files`) or content (bytes, str, or an iterable of
+        bytes, sent chunked): the body. files: name -> content, or (file name, content), or
+        (file name, content, content type). Raises Silence when no answer can come,
+        IncompleteResponse when the server ends the connection instead.
+        """
+        request = self._build(
+            method,
+            url,
+            cookies,
+            params=params,
+            headers=headers,
+            json=json,
+            data=data,
+            files=files,
+            content=content,
+        )
+        response = self._read(request)
+        follows = self._follows if follow_redirects is None else follow_redirects
+        history: list[ClientResponse] = []
+        while follows and (following := self._redirected(response)) is not None:
+            if len(history) == _MOST_REDIRECTS:
+                raise UsageError(f"{method} {url} was redirected more than {len(history)} times")
+            history.append(response)
+            response = self._read(following)
+            response.history = list(history)
+        return response
+
+    def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Params | None = None,
+        headers: Initial = (),
+        cookies: Mapping[str, str] | None = None,
+        json: Any = None,
+        data: Params | None = None,
+        files: Mapping[str, File] | None = None,
+        content: Content | None = None,
+    ) -> ClientResponse:
+        """Send a request and return at once: `with client.stream("GET", "/ticks") as response:`.
+
+        The answer is waited for where it is used (`status`, `iter_bytes`, `iter_lines`,
+        `iter_events`). Other requests can be made meanwhile, each on a connection of its own.
+        Leaving the block before the end closes the connection.
+        """
+        request = self._build(
+            method,
+            url,
+            cookies,
+            params=params,
+            headers=headers,
+            json=json,
+            data=data,
+            files=files,
+            content=content,
+        )
+        return self._pool.send(request, self._remember)
+
+    def websocket(
+        self,
+        url: str,
+        subprotocols: Sequence[str] = (),
+        *,
+        params: Params | None = None,
+        headers: Initial = (),
+        cookies: Mapping[str, str] | None = None,
+    ) -> ClientWebSocket:
+        """Open a WebSocket: `with client.websocket("/echo") as ws:`.
+
+        Raises Rejected, which carries the response, when the server answers with anything but 101.
+        """
+        request = self._build("GET", url, cookies, params=params, headers=headers)
+        add_handshake(request.headers, subprotocols)
+        response = self._pool.send(request, self._remember)
+        try:
+            return ClientWebSocket(response, response._connection, self._pool.lane, subprotocols)
+        except BaseException:
+            response.close()
+            raise
+
+    # -- the server ----------------------------------------------------------------------------
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass: virtual in memory, real on a real lane."""
+        self._pool.lane.advance(seconds)
+
+    @property
+    def now(self) -> float:
+        """The clock of `advance`, in seconds; only differences mean something."""
+        return self._pool.lane.now()
+
+    @property
+    def log(self) -> list[LogRecord]:
+        """What an operator would have seen."""
+        return self._pool.journal.records
+
+    @property
+    def world(self) -> World:
+        """In memory: the server, its clock and its connections; `Lockstep(world=client.world)`
+        joins them with a connection driven by hand."""
+        lane = self._pool.lane
+        if not isinstance(lane, LockstepLane):
+            raise UsageError("a world exists in memory only: leave out backend=")
+        return lane.world
+
+    def start(self) -> Self:
+        """Run the startup hooks and serve. What they raise passes."""
+        _ = self._pool.lane
+        return self
+
+    def close(self) -> None:
+        """End every connection, drain, run the shutdown hooks. A later request starts anew."""
+        self._pool.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # -- how -----------------------------------------------------------------------------------
+
+    def _build(
+        self,
+        method: str,
+        url: str,
+        cookies: Mapping[str, str] | None,
+        *,
+        headers: Initial = (),
+        **parts: Any,
+    ) -> ClientRequest:
+        given = Headers(headers)
+        merged = [item for item in self.headers.items() if item[0] not in given] + given.items()
+        request = build_request(method, url, base_url=self.base_url, headers=merged, **parts)
+        return self._with_cookies(request, cookies or {})
+
+    def _with_cookies(self, request: ClientRequest, cookies: Mapping[str, str]) -> ClientRequest:
+        now = self._pool.lane.now()
+        remembered = self.cookies.header(request.scheme, request.host, request.path, now)
+        pairs = {**remembered, **cookies}
+        if pairs and "cookie" not in request.headers:
+            text = "; ".join(f"{name}={value}" for name, value in pairs.items())
+            request.headers.set("cookie", text)
+        return request
+
+    def _read(self, request: ClientRequest) -> ClientResponse:
+        response = self._pool.send(request, self._remember)
+        response.read()
+        return response
+
+    def _remember(self, response: ClientResponse) -> None:
+        request = response.request
+        self.cookies.store(
+            response.headers.get_all("set-cookie"),
+            request.host,
+            request.path,
+            self._pool.lane.now(),
+            response.headers.get("date") or "",
+        )
+
+    def _redirected(self, response: ClientResponse) -> ClientRequest | None:
+        """The request that a redirect asks for (RFC 9110 §15.4)."""
+        location = response.headers.get("location")
+        if location is None or response.status not in (301, 302, 303, 307, 308):
+            return None
+        before = response.request
+        method, body = before.method, before.body
+        keeps = response.status in (307, 308) or method in ("GET", "HEAD")
+        dropped = {"host", "cookie"}
+        if not keeps:
+            method, body = "GET", ()
+            dropped |= {"content-length", "content-type", "transfer-encoding"}
+        headers = [item for item in before.headers.items() if item[0].lower() not in dropped]
+        url = urljoin(before.url, location)
+        following = build_request(method, url, base_url=self.base_url, headers=headers)
+        return self._with_cookies(replace(following, body=body), {})

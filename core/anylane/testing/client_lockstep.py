@@ -1,0 +1,213 @@
+"""The test client's lane in memory: a World, and wires on whose far end the client sits.
+
+While the client waits and nothing else can happen, virtual time jumps to the next deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+from anylane.app import App
+from anylane.config import ServerConfig
+from anylane.errors import UsageError
+from anylane.protocol.connection import Connection
+from anylane.protocol.timers import NEVER, Timer
+from anylane.stepping import step
+from anylane.testing.client_errors import Silence
+from anylane.testing.journal import Journal
+from anylane.testing.lockstep import LockstepDriver, LockstepLink, World
+from anylane.testing.waiting import waits_for
+
+_WINDOW = 256 * 1024
+"""Bytes that are sent to a client that does not read, as the kernel's buffers would hold."""
+
+_READ = 64 * 1024
+"""Bytes that arrive at once, as from one read of a socket."""
+
+_MOST_JUMPS = 100_000
+"""Deadlines without a byte for who waits. A ping every 20 seconds for three weeks."""
+
+_RECURRING = (Timer.PING, Timer.PONG, Timer.HEARTBEAT)
+"""What comes again and again, and brings a handler nothing."""
+
+_LOCAL = ("192.0.2.2", 80)
+
+
+class ClientDriver(LockstepDriver):
+    """A LockstepDriver whose client has a receive buffer: an endless stream finds its bound."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self, world: World, peer: Any) -> None:
+        self._held = 0
+        super().__init__(world, peer, _LOCAL)
+
+    def write(self, chunks: list[bytes]) -> None:
+        self.unsent_data.extend(chunks)
+        self._deliver()
+
+    def read(self) -> bytes:
+        """Everything that has arrived; makes room for more."""
+        data = b"".join(self.sent)
+        self.sent.clear()
+        self._held = 0
+        if self.unsent_data:
+            self._deliver()
+            self.writable()
+        return data
+
+    def _deliver(self) -> None:
+        while self.unsent_data and self._held < _WINDOW:
+            chunk = self.unsent_data.pop(0)
+            room = _WINDOW - self._held
+            if len(chunk) > room:
+                self.unsent_data.insert(0, chunk[room:])
+                chunk = chunk[:room]
+            self.sent.append(chunk)
+            self._held += len(chunk)
+
+    @property
+    def ended(self) -> bool:
+        """The client has seen the end of the server's side, once it has read what came before."""
+        return self.eof_sent or self.closed or self.lost
+
+
+def hopeful(driver: LockstepDriver) -> bool:
+    """Some deadline of this connection leads to something new."""
+    connection = driver.connection
+    if not isinstance(connection, Connection):
+        return connection.next_deadline() is not None
+    timers = connection.timers
+    return any(timers.is_set(timer) for timer in Timer if timer not in _RECURRING) or any(
+        link.exchange.alarms.next() != NEVER for link in driver._links
+    )
+
+
+def waiting(driver: LockstepDriver) -> Iterator[str]:
+    """What the handlers of this connection wait for."""
+    for link in driver._links:
+        assert isinstance(link, LockstepLink)
+        head = link.exchange.head
+        request = "a request" if head is None else f"{head.method.decode()} {head.target.decode()}"
+        yield f"{request}: {waits_for(link._coroutine)}"
+
+
+class LockstepWire:
+    """The client's end of a connection in memory."""
+
+    def __init__(self, lane: LockstepLane, address: Any) -> None:
+        self.address = address
+        self.on_data: Callable[[], bool] | None = None
+        self._lane = lane
+        self._driver = ClientDriver(lane.world, address)
+
+    def send(self, data: bytes) -> None:
+        for start in range(0, len(data), _READ):
+            self._driver.inbox.append(data[start : start + _READ])
+        self._lane.world.run()
+
+    def poll(self) -> bytes | None:
+        world = self._lane.world
+        world.run()
+        data = self._driver.read()
+        world.run()
+        if data:
+            return data
+        return b"" if self._driver.ended else None
+
+    def receive(self, what: str, timeout: float | None = None) -> bytes:
+        return self._lane.wait(self, what, timeout)
+
+    def close(self) -> None:
+        self._leave(None)
+
+    def reset(self) -> None:
+        self._leave(ConnectionResetError("connection reset by peer"))
+
+    def _leave(self, how: BaseException | None) -> None:
+        self.on_data = None
+        if self in self._lane.wires:
+            self._lane.wires.remove(self)
+        if how is None:
+            self._driver.inbox.append(None)
+        else:
+            self._driver.inbox.appendleft(how)
+        self._lane.world.run()
+
+
+class LockstepLane:
+    """One app in memory. world: its server, its clock and its connections."""
+
+    def __init__(self, app: App, config: ServerConfig | None, journal: Journal) -> None:
+        self.world = World(app, config)
+        self.world.log = journal.records
+        self.world.server.log = journal
+        self.wires: list[LockstepWire] = []
+        self._ports = count(50000)
+
+    def now(self) -> float:
+        return self.world.now
+
+    def connect(self) -> LockstepWire:
+        wire = LockstepWire(self, ("192.0.2.1", next(self._ports)))
+        self.wires.append(wire)
+        self.world.run()
+        return wire
+
+    def advance(self, seconds: float) -> None:
+        world = self.world
+        end = world.now + seconds
+        self._settle()
+        while (deadline := world.deadlines.next()) is not None and deadline <= end:
+            world.jump()
+            self._settle()
+        world.now = end
+        self._settle()
+
+    def wait(self, wire: LockstepWire, what: str, timeout: float | None) -> bytes:
+        """`Wire.receive`."""
+        world = self.world
+        end = None if timeout is None else world.now + timeout
+        for _ in range(_MOST_JUMPS):
+            self._settle(but=wire)
+            data = wire.poll()
+            if data is not None:
+                return data
+            deadline = world.deadlines.next()
+            if end is not None and (deadline is None or deadline > end):
+                world.now = max(world.now, end)
+                raise TimeoutError(f"{what} did not come within {timeout:g} seconds")
+            if end is None and not any(map(hopeful, world.drivers)):
+                raise Silence(f"{what} can never come: {self._explanation()}")
+            world.jump()
+        raise Silence(
+            f"{what} did not come, although virtual time has jumped to {world.now:g} seconds: "
+            f"{self._explanation()}"
+        )
+
+    def close(self) -> None:
+        world, server = self.world, self.world.server
+        server.shutdown()
+        world.run()
+        while not server.over and world.jump():
+            world.run()
+        cleanup = server.cleanup()
+        if step(cleanup, server.lane):
+            cleanup.close()
+            raise UsageError("a shutdown hook waits; under Lockstep there is nothing to wait for")
+
+    def _settle(self, but: LockstepWire | None = None) -> None:
+        """Do all that can be done now, the pongs of open WebSockets included."""
+        busy = True
+        while busy:
+            self.world.run()
+            busy = False
+            for wire in tuple(self.wires):
+                if wire is not but and wire.on_data is not None:
+                    busy = wire.on_data() or busy
+
+    def _explanation(self) -> str:
+        found = [text for driver in self.world.drivers for text in waiting(driver)]
+        return "; ".join(found) or "no handler is running, and no deadline is armed"

@@ -1,0 +1,230 @@
+"""ClientResponse: the answer to one request of a test client, read at once or piece by piece."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, Self
+
+from anylane import json
+from anylane.headers import Headers
+from anylane.testing.client_connection import ClientConnection, Head
+from anylane.testing.client_errors import Silence, StatusError
+from anylane.testing.client_request import ClientRequest
+from anylane.testing.event_parser import EventParser, LineSplitter, ServerSentEvent
+
+_MOST_COMMENTS = 1000
+"""Heartbeats without an event, before whoever waits for one is told that none will come."""
+
+
+class ClientResponse:
+    """The head is waited for when it is first asked for, the body when it is first read.
+
+    request: what it answers. history: the redirects that led here.
+    """
+
+    def __init__(
+        self,
+        request: ClientRequest,
+        connection: ClientConnection,
+        failure: Callable[[], BaseException | None],
+        *,
+        on_head: Callable[[ClientResponse], None],
+        on_end: Callable[[], None],
+        raises: bool,
+    ) -> None:
+        self.request = request
+        self.history: list[ClientResponse] = []
+        self._connection = connection
+        self._failure = failure
+        self._on_head = on_head
+        self._on_end = on_end
+        self._raises = raises
+        self._head: Head | None = None
+        self._headers = Headers()
+        self._trailers = Headers()
+        self._pieces: Iterator[bytes] | None = None
+        self._content: bytes | None = None
+        self._error: BaseException | None = None
+        self._ended = False
+
+    # -- the head ------------------------------------------------------------------------------
+
+    @property
+    def status(self) -> int:
+        return self._get_head().status_code
+
+    @property
+    def status_code(self) -> int:
+        """`status`, as httpx and requests call it."""
+        return self.status
+
+    @property
+    def reason(self) -> str:
+        return bytes(self._get_head().reason).decode("latin-1")
+
+    @property
+    def http_version(self) -> str:
+        return f"HTTP/{bytes(self._get_head().http_version).decode('ascii')}"
+
+    @property
+    def headers(self) -> Headers:
+        """Case-insensitive, multi-value."""
+        self._get_head()
+        return self._headers
+
+    @property
+    def informational(self) -> list[tuple[int, Headers]]:
+        """The 1xx responses before this one (103, Early Hints)."""
+        self._get_head()
+        return list(self._connection.informational)
+
+    @property
+    def url(self) -> str:
+        return self.request.url
+
+    @property
+    def error(self) -> BaseException | None:
+        """What the handler raised and nothing dealt with, so far."""
+        return self._error if self._ended else self._failure()
+
+    def raise_for_status(self) -> Self:
+        """Raises StatusError for 4xx and 5xx."""
+        if self.status >= 400:
+            self.read()
+            raise StatusError(self)
+        return self
+
+    # -- the body ------------------------------------------------------------------------------
+
+    @property
+    def content(self) -> bytes:
+        """The whole body; waits for its end."""
+        return self.read()
+
+    @property
+    def text(self) -> str:
+        return self.content.decode(self._charset(), "replace")
+
+    def json(self) -> Any:
+        """ValueError if it is not JSON."""
+        return json.loads(self.content)
+
+    @property
+    def trailers(self) -> Headers:
+        """What came behind a chunked body; waits for its end."""
+        self.read()
+        return self._trailers
+
+    def read(self) -> bytes:
+        """The whole body, or what of it was not iterated over."""
+        if self._content is None:
+            self._content = b"".join(self.iter_bytes())
+        return self._content
+
+    def iter_bytes(self) -> Iterator[bytes]:
+        """The body as it comes. Breaking off loses nothing: iterate again to go on."""
+        if self._content is not None:
+            if self._content:
+                yield self._content
+            return
+        self._get_head()
+        if self._pieces is None:
+            self._pieces = self._connection.body()
+        while True:
+            try:
+                piece = next(self._pieces, None)
+            except BaseException:
+                self._end()
+                self._raise_failure()
+                raise
+            if piece is None:
+                break
+            yield piece
+        self._trailers = self._connection.trailers
+        self._end()
+        self._raise_failure()
+
+    def iter_text(self) -> Iterator[str]:
+        """The same, decoded; a character is never cut."""
+        decoder = codecs.getincrementaldecoder(self._charset())("replace")
+        for piece in self.iter_bytes():
+            if text := decoder.decode(piece):
+                yield text
+        if text := decoder.decode(b"", final=True):
+            yield text
+
+    def iter_lines(self) -> Iterator[str]:
+        """Lines without their ends, as they come."""
+        splitter = LineSplitter()
+        for text in self.iter_text():
+            yield from splitter.feed(text)
+        yield from splitter.flush()
+
+    def iter_events(self) -> Iterator[ServerSentEvent]:
+        """Server-sent events as they come."""
+        parser = EventParser()
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")  # always: HTML standard §9.2.6
+        for piece in self.iter_bytes():
+            yield from parser.feed(decoder.decode(piece))
+            if parser.comments > _MOST_COMMENTS:
+                raise Silence(
+                    f"{self.request.method} {self.request.target} sent {parser.comments} comments "
+                    "and no event in between"
+                )
+
+    # -- the end -------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Be done with it. What was not read ends the connection, and the handler sees that."""
+        self._end()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+        if exc is None:
+            self._raise_failure()
+
+    def __repr__(self) -> str:
+        state = "not asked for yet" if self._head is None else str(self._head.status_code)
+        return f"<ClientResponse {state} to {self.request.method} {self.request.url}>"
+
+    def _get_head(self) -> Head:
+        if self._head is None:
+            try:
+                self._head = self._connection.head()
+            except BaseException:
+                self._end()
+                self._raise_failure()
+                raise
+            self._headers = Headers.from_wire(self._head.headers)
+            self._on_head(self)
+        return self._head
+
+    def _end(self) -> None:
+        if not self._ended:
+            self._error = self._failure()
+            self._ended = True
+            self._on_end()
+
+    def _raise_failure(self) -> None:
+        if self._raises and self.error is not None:
+            raise self.error
+
+    def _charset(self) -> str:
+        found = re.search(
+            r"charset=\"?([\w.:-]+)", self.headers.get("content-type", "") or "", re.IGNORECASE
+        )
+        try:
+            return codecs.lookup(found[1]).name if found else "utf-8"
+        except LookupError:
+            return "utf-8"

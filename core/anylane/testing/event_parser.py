@@ -1,0 +1,99 @@
+"""Server-sent events as a browser reads them (HTML standard §9.2.6), and lines.
+
+Text in, events out; a line may end with CR, LF or both, and anywhere between two pieces.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from anylane import json
+
+
+class LineSplitter:
+    """Cuts text into lines. A CR ends its line at once: what follows may never come."""
+
+    def __init__(self) -> None:
+        self._rest = ""
+        self._after_cr = False
+
+    def feed(self, text: str) -> list[str]:
+        """The lines that are complete now, without their ends."""
+        if self._after_cr and text:
+            text = text.removeprefix("\n")
+            self._after_cr = False
+        self._after_cr = self._after_cr or text.endswith("\r")
+        *lines, self._rest = (
+            (self._rest + text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        )
+        return lines
+
+    def flush(self) -> list[str]:
+        """The last line, if it had no end."""
+        rest, self._rest = self._rest, ""
+        return [rest] if rest else []
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSentEvent:
+    """One event. id: the last one that was seen. retry: milliseconds, if this event set it."""
+
+    data: str
+    event: str = "message"
+    id: str = ""
+    retry: int | None = None
+
+    def json(self) -> Any:
+        return json.loads(self.data)
+
+
+class EventParser:
+    """comments: how many came since the last event."""
+
+    def __init__(self) -> None:
+        self._lines = LineSplitter()
+        self._begun = False
+        self._data: list[str] = []
+        self._event = ""
+        self._id = ""
+        self._retry: int | None = None
+        self.comments = 0
+
+    def feed(self, text: str) -> list[ServerSentEvent]:
+        """The events that are complete now."""
+        if not self._begun and text:
+            self._begun = True
+            text = text.removeprefix("\ufeff")
+        events: list[ServerSentEvent] = []
+        for line in self._lines.feed(text):
+            if line:
+                self._field(line)
+            elif event := self._dispatch():
+                events.append(event)
+        return events
+
+    def _field(self, line: str) -> None:
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        match name:
+            case "":
+                self.comments += 1
+            case "data":
+                self._data.append(value)
+            case "event":
+                self._event = value
+            case "id" if "\0" not in value:
+                self._id = value
+            case "retry" if value.isascii() and value.isdigit():
+                self._retry = int(value)
+            case _:
+                pass
+
+    def _dispatch(self) -> ServerSentEvent | None:
+        data, event, retry = self._data, self._event or "message", self._retry
+        self._data, self._event, self._retry = [], "", None
+        if not data:
+            return None  # An event without data is none.
+        self.comments = 0
+        return ServerSentEvent("\n".join(data), event, self._id, retry)

@@ -1,0 +1,31 @@
+"""Journal: what an operator would have seen, and to which connection it belongs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from anylane.link import current_link
+from anylane.testing.lockstep import LogRecord
+
+
+class Journal:
+    """A `Log` for a ServerCore that remembers. records: everything, in order."""
+
+    def __init__(self) -> None:
+        self.records: list[LogRecord] = []
+        self._failures: list[tuple[Any, BaseException]] = []
+
+    def __call__(self, level: str, message: str, error: BaseException | None) -> None:
+        self.records.append(LogRecord(level, message, error))
+        # What is logged in a handler's context belongs to the connection of its exchange.
+        link = current_link.get(None)
+        if error is not None and level == "error" and link is not None:
+            self._failures.append((link.driver.connection.peer, error))
+
+    def mark(self) -> int:
+        """For `failure`: from here on."""
+        return len(self._failures)
+
+    def failure(self, peer: Any, mark: int) -> BaseException | None:
+        """The first exception that nothing dealt with, of a handler of that connection."""
+        return next((error for name, error in self._failures[mark:] if name == peer), None)
