@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from anylane.pattern import RouteError
-from anylane.route import Route
 from anylane.router import Router
 from anylane.table import Found, NotAllowed, Options, RouteTable, UpgradeRequired, parse_host
 
@@ -29,8 +28,8 @@ def table_of(*routes: str, host: str | None = None) -> RouteTable:
     return RouteTable(router.routes)
 
 
-def admitting(*names: str) -> Callable[[Route], bool]:
-    return lambda route: route.name in names
+def admitting(*names: str) -> Callable[[Found], bool]:
+    return lambda found: found.route.name in names
 
 
 def outcome(table: RouteTable, request: str, **options: Any) -> object:
@@ -152,8 +151,8 @@ def test_without_a_guard_to_ask_guarded_routes_are_closed() -> None:
 def test_guards_are_asked_in_order_once_and_only_for_routes_that_have_one() -> None:
     asked: list[str] = []
 
-    def guard(route: Route) -> bool:
-        asked.append(route.name)
+    def guard(found: Found) -> bool:
+        asked.append(found.route.name)
         return False
 
     assert outcome(table_of(*GUARDED), "GET /x", guard=guard) == "c"

@@ -17,13 +17,22 @@ from typing import Any, Protocol
 
 from anylane.deadlines import Deadline, Deadlines
 from anylane.driver import Driver
+from anylane.errand import Errand
 from anylane.link import BaseLink, Handle, Scope
 from anylane.protocol import Closing, Exchange
 from anylane.protocol.timers import NEVER
 from anylane.server import ServerCore
 from anylane.wake_queue import WakeQueue
 from anylane_backends._pool import Pool
-from anylane_backends._sockets import EXHAUSTED_PAUSE, Outbox, accept, half_close, read, reset
+from anylane_backends._sockets import (
+    EXHAUSTED_PAUSE,
+    NO_SOCKET,
+    Outbox,
+    accept,
+    half_close,
+    read,
+    reset,
+)
 
 
 class Event(Protocol):
@@ -91,7 +100,7 @@ class Lane(ABC):
         """See `BaseLink.is_stray`."""
         return False
 
-    async def to_the_end(self, func: Callable[[], Awaitable[None]]) -> None:
+    async def to_the_end(self, func: Callable[[], Awaitable[Any]]) -> None:
         """Await it, even if the lane was cancelled."""
         await func()
 
@@ -99,12 +108,10 @@ class Lane(ABC):
 
     async def serve(self) -> None:
         try:
-            await self.server.startup()
-            try:
+            async with self.server.lifespan(self.to_the_end):
+                self.context = contextvars.copy_context()  # with what the hooks have set
                 async with self.tasks():
                     await self._serve()
-            finally:
-                await self.to_the_end(self.server.cleanup)
         finally:
             self.pool.close()
             self._bell.close()
@@ -228,7 +235,14 @@ class ReadinessDriver(Driver):
 
     __slots__ = ("_deadline", "_outbox", "_parked", "_resumed", "_sending", "_sock", "lane")
 
-    def __init__(self, lane: Lane, sock: socket.socket, peer: Any, local: Any) -> None:
+    def __init__(
+        self,
+        lane: Lane,
+        sock: socket.socket,
+        peer: Any,
+        local: Any,
+        errand: Errand | None = None,
+    ) -> None:
         self.lane = lane
         self._sock = sock
         self._outbox = Outbox()
@@ -236,8 +250,9 @@ class ReadinessDriver(Driver):
         self._parked = False
         self._resumed = lane.event()
         self._deadline: Deadline | None = None
-        super().__init__(lane.server, peer=peer, local=local)
-        lane.start(self._guard, self._receive_all)
+        super().__init__(lane.server, peer=peer, local=local, errand=errand)
+        if errand is None:
+            lane.start(self._guard, self._receive_all)
         self.pump()
 
     # -- verbs
@@ -262,6 +277,9 @@ class ReadinessDriver(Driver):
         link = ReadinessLink(self, exchange)
         self.started(link)
         self.lane.start(self._guard, self._run, link)
+
+    def detach(self, errand: Errand) -> None:
+        ReadinessDriver(self.lane, NO_SOCKET, None, None, errand)
 
     def arm(self, deadline: float) -> None:
         self._disarm()

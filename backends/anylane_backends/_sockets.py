@@ -21,6 +21,11 @@ EXHAUSTED_PAUSE = 0.2
 """Seconds until then; without a pause the loop would spin on a listener that stays readable."""
 
 
+NO_SOCKET = socket.socket()
+"""Closed: what a driver without a transport has. Nothing is done with it."""
+NO_SOCKET.close()
+
+
 def tune(sock: socket.socket, config: ServerConfig) -> None:
     """Apply the configuration to an accepted socket."""
     sock.setblocking(False)

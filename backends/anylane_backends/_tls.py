@@ -196,6 +196,10 @@ class TlsConnection:
         return own if deadline is None else min(own, deadline)
 
     @property
+    def ready(self) -> bool:
+        return self._inner is not None
+
+    @property
     def wants_read(self) -> bool:
         if self._eof or self._held:
             return False

@@ -101,7 +101,7 @@ class AnyioLane(Lane):
         # asyncio's CancelledError only: trio's Cancelled always has a scope that asked for it.
         return is_stray(exc)
 
-    async def to_the_end(self, func: Callable[[], Awaitable[None]]) -> None:
+    async def to_the_end(self, func: Callable[[], Awaitable[Any]]) -> None:
         with anyio.CancelScope(shield=True):
             await func()
 

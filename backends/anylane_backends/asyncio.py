@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from anylane.driver import Driver
+from anylane.errand import Errand
 from anylane.link import BaseLink, Handle
 from anylane.protocol import Closing, Exchange
 from anylane.server import ServerCore
@@ -122,12 +123,12 @@ class AsyncioDriver(Driver, asyncio.Protocol):
 
     __slots__ = ("_timer", "_transport", "_variables", "lane")
 
-    def __init__(self, lane: Lane, peer: Any, local: Any) -> None:
+    def __init__(self, lane: Lane, peer: Any, local: Any, errand: Errand | None = None) -> None:
         self.lane = lane
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._variables = contextvars.copy_context()
-        super().__init__(lane.server, peer=peer, local=local)
+        super().__init__(lane.server, peer=peer, local=local, errand=errand)
 
     # -- what asyncio calls
 
@@ -211,6 +212,14 @@ class AsyncioDriver(Driver, asyncio.Protocol):
                     reset_on_close(sock)
                 self._transport.abort()
 
+    def detach(self, errand: Errand) -> None:
+        AsyncioDriver(self.lane, None, None, errand).pump()
+
+    def report_progress(self) -> None:
+        # From now on `resume_writing` comes whenever the buffer has become empty.
+        if self._transport is not None:
+            self._transport.set_write_buffer_limits(0, 0)
+
     def over(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -263,8 +272,11 @@ class Lane:
             sock.close()
             driver.lose(exc)
 
-    async def to_the_end(self) -> None:
-        """Await the end, even if we are cancelled meanwhile, or by anyio at every await."""
+    async def end(self) -> None:
+        """After a drain there is nothing to do; all, if `serve` was cancelled.
+
+        Awaited to its end even if we are cancelled meanwhile, as anyio does at every await.
+        """
         cancelled: asyncio.CancelledError | None = None
         task = self.loop.create_task(self._end())
         while not task.done():
@@ -272,7 +284,6 @@ class Lane:
                 await asyncio.wait((task,))
             except asyncio.CancelledError as exc:
                 cancelled = exc
-        self.pool.close()
         task.result()
         if cancelled is not None:
             raise cancelled
@@ -284,7 +295,6 @@ class Lane:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        await self.server.cleanup()
 
     # -- tasks
 
@@ -324,13 +334,16 @@ class AsyncioBackend:
 
     async def serve(self, server: ServerCore) -> None:
         lane = Lane(server)
-        await server.startup()
         try:
-            lane.accepting.update()
-            server.ready()
-            await lane.over.wait()
+            async with server.lifespan():
+                try:
+                    lane.accepting.update()
+                    server.ready()
+                    await lane.over.wait()
+                finally:
+                    await lane.end()
         finally:
-            await lane.to_the_end()
+            lane.pool.close()
 
 
 class UvloopBackend(AsyncioBackend):

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import sysconfig
+import tempfile
 import threading
 import time
 import traceback
@@ -130,6 +131,7 @@ class Server:
             token=os.urandom,
             log=log,
             lane=self.backend.name,
+            spool=tempfile.TemporaryFile,
             wrap=_tls(self.config),
         )
         self.core.access = access

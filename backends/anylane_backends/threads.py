@@ -19,13 +19,14 @@ from typing import Any
 
 from anylane.deadlines import Deadline, Deadlines
 from anylane.driver import Driver
+from anylane.errand import Errand
 from anylane.errors import UsageError
 from anylane.protocol import Closing, Exchange
 from anylane.server import ServerCore
 from anylane.stepping import SteppedLink, explain, step
 from anylane.wake_queue import WakeQueue
 from anylane_backends._accepting import Accepting
-from anylane_backends._sockets import Outbox, half_close, read, reset
+from anylane_backends._sockets import NO_SOCKET, Outbox, half_close, read, reset
 from anylane_backends._workers import Lender, Workers
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
@@ -46,7 +47,14 @@ class ThreadsDriver(Driver):
     __slots__ = ("_deadline", "_deadline_wanted", "_dirty", "_eof_sent", "_lock", "_mail",
                  "_outbox", "_owned", "_registered", "_sock", "lane")  # fmt: skip
 
-    def __init__(self, lane: Lane, sock: socket.socket, peer: Any, local: Any) -> None:
+    def __init__(
+        self,
+        lane: Lane,
+        sock: socket.socket,
+        peer: Any,
+        local: Any,
+        errand: Errand | None = None,
+    ) -> None:
         self.lane = lane
         self._sock = sock
         self._outbox = Outbox()
@@ -58,7 +66,7 @@ class ThreadsDriver(Driver):
         self._eof_sent = False
         self._deadline: Deadline | None = None
         self._deadline_wanted: float | None = None
-        super().__init__(lane.server, peer=peer, local=local)
+        super().__init__(lane.server, peer=peer, local=local, errand=errand)
         self._do(self.pump)
         self.let_go(selecting=True)
 
@@ -104,7 +112,7 @@ class ThreadsDriver(Driver):
         if self._mail:
             self.take_mail()
             self.wakes.put(self._watch)
-        deadline = self.connection.next_deadline()
+        deadline = self.next_deadline()
         if deadline is not None and deadline <= self.now():
             self._do(self._late)
 
@@ -193,7 +201,7 @@ class ThreadsDriver(Driver):
             late = partial(self.tell, self._late)
             self._deadline = self.lane.deadlines.arm(self._deadline_wanted, late)
             self._deadline_wanted = None
-        if self.lost and not self._links:
+        if self.is_over():
             self._cancel_deadline()
             self._dirty = False
             self.server.forget(self)
@@ -295,6 +303,9 @@ class ThreadsDriver(Driver):
     def start(self, exchange: Exchange) -> None:
         """`_due` finds it: on the selecting thread a worker is called, a worker goes on."""
         self.started(ThreadsLink(self, exchange))
+
+    def detach(self, errand: Errand) -> None:
+        ThreadsDriver(self.lane, NO_SOCKET, None, None, errand)
 
     def arm(self, deadline: float) -> None:
         self._deadline_wanted = deadline
@@ -404,16 +415,22 @@ class Lane:
         """Until the server has drained."""
         server = self.server
         try:
-            _start(server)
-            self.variables = copy_context()  # with what the hooks have set
-            try:
-                self._serve()
-            finally:
-                step(server.cleanup(), server.lane)
+            step(self._live(), server.lane)
+        except RuntimeError as exc:
+            # The hooks of the lifespan have nothing to wait for but an event loop.
+            why = explain(exc, server.lane)
+            if why is None:
+                raise
+            raise UsageError(why) from exc
         finally:
             self.selector.close()
             self._hand.close()
             self._bell.close()
+
+    async def _live(self) -> None:
+        async with self.server.lifespan():
+            self.variables = copy_context()  # with what the hooks have set
+            self._serve()
 
     def _serve(self) -> None:
         server = self.server
@@ -487,18 +504,6 @@ class Lane:
 
     def connect(self, sock: socket.socket, peer: Any, local: Any) -> None:
         ThreadsDriver(self, sock, peer, local)
-
-
-def _start(server: ServerCore) -> None:
-    """The startup hooks, which have nothing to wait for but an event loop: then the error says
-    so."""
-    try:
-        step(server.startup(), server.lane)
-    except RuntimeError as exc:
-        why = explain(exc, server.lane)
-        if why is None:
-            raise
-        raise UsageError(why) from exc
 
 
 class ThreadsBackend:

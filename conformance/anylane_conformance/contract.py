@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
 from anylane import App, Broadcast, Context, Disconnected, HTTPError, UsageError
-from anylane_conformance import natives
+from anylane_conformance import contract_framework, natives
 
 CHUNK = b"x" * 65536
 BLOB = 20_000_000
@@ -34,6 +34,7 @@ class Stage:
         self.blocker = threading.Event()
         self.gates: dict[str, natives.Gate] = {}
         self.cancels: dict[str, natives.Cancel] = {}
+        self.life: list[str] = []
 
     def note(self, text: str) -> None:
         """For `GET /notes`, which answers when there is one."""
@@ -41,9 +42,15 @@ class Stage:
         self.notes.send(text)
 
 
-def build(stage: Stage) -> App:
+Extra = Callable[[App, Stage], None]
+"""Adds to the app what only some cases want: hooks that concern every request or connection."""
+
+
+def build(stage: Stage, extra: Extra | None = None) -> App:
     """The app, anew for each case."""
     app = App()
+    if extra is not None:
+        extra(app, stage)
     _requests(app)
     _streams(app, stage)
     _websockets(app, stage)
@@ -53,6 +60,7 @@ def build(stage: Stage) -> App:
     _disconnects(app, stage)
     _natives(app, stage)
     _tls(app, stage)
+    contract_framework.build(app, stage)
     return app
 
 
@@ -152,7 +160,7 @@ def _streams(app: App, stage: Stage) -> None:
     def slow_iterator(ctx: Context) -> Iterator[str]:
         def items() -> Iterator[str]:
             try:
-                time.sleep(0.6)
+                time.sleep(1.2)
                 yield "late"
             finally:
                 stage.note(f"closed in the loop's thread: {natives.current() is not None}")

@@ -11,6 +11,7 @@ from typing import Any
 
 from anylane.config import Limits, ServerConfig, Timeouts
 from anylane.server import Backend
+from anylane.stepping import step
 from anylane.testing import Lockstep, World
 from anylane.testing.lockstep import DATE
 from anylane_backends._tls import wrap
@@ -93,6 +94,10 @@ class Talk:
         """The value once it has stopped changing."""
         raise NotImplementedError
 
+    def stop(self) -> None:
+        """Shut the server down, to its end. There is no more talk after that."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class Lane:
@@ -110,7 +115,8 @@ class LockstepTalk(Talk):
     def __init__(self, case: Case, cutter: Cutter, tls: bool) -> None:
         config = config_of(case, tls)
         super().__init__(contract.Stage(), tls=config.ssl_certfile is not None)
-        self._world = World(contract.build(self.stage), config, wrap=wrap(config))
+        app = contract.build(self.stage, case.extra)
+        self._world = World(app, config, wrap=wrap(config))
         self._cutter = cutter
 
     def _connect(self, receive_buffer: int | None) -> Peer:  # noqa: ARG002  # no kernel here
@@ -122,6 +128,11 @@ class LockstepTalk(Talk):
     def steady(self, value: Callable[[], int]) -> int:
         self._world.run()
         return value()
+
+    def stop(self) -> None:
+        self._world.server.shutdown()
+        self._world.run()
+        assert not step(self._world.server.cleanup(), "Lockstep")
 
     @property
     def log(self) -> list[tuple[str, str]]:
@@ -155,7 +166,7 @@ class ServerTalk(Talk):
         super().__init__(contract.Stage(), tls=config.ssl_certfile is not None)
         self._log: list[tuple[str, str]] = []
         self.server = Server(
-            contract.build(self.stage),
+            contract.build(self.stage, case.extra),
             config,
             backend,
             date=lambda: DATE,
@@ -185,6 +196,9 @@ class ServerTalk(Talk):
             quiet = quiet + 1 if now == before else 0
             before = now
         return before
+
+    def stop(self) -> None:
+        self.finish()
 
     def finish(self) -> None:
         for peer in self._sockets:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
 Cancel = Callable[[], Awaitable[None]]
 """Awaited in another task of the loop: cancels what was registered with it."""
 Register = Callable[[Cancel], None]
 Func = Callable[[], Awaitable[None]]
+Spawn = Callable[[Func], Awaitable[None]]
 
 
 class Gate(Protocol):
@@ -32,6 +33,10 @@ class Native(Protocol):
     def gate(self) -> Gate: ...
     async def cancellable(self, register: Register, func: Func) -> bool: ...
     def timeout(self, seconds: float) -> Any: ...
+    def tasks(self) -> AbstractAsyncContextManager[Spawn]:
+        """The library's own block of tasks; leaving it waits for them."""
+        ...
+
     async def group(self, *funcs: Func) -> None:
         """All of them at once, in the library's own task group."""
 
@@ -85,6 +90,20 @@ class AsyncioNative:
         async with asyncio.timeout(seconds):
             yield
 
+    @asynccontextmanager
+    async def tasks(self) -> AsyncGenerator[Spawn]:
+        import asyncio
+
+        async with asyncio.TaskGroup() as group:
+
+            async def spawn(func: Func) -> None:
+                async def run() -> None:
+                    await func()
+
+                group.create_task(run())
+
+            yield spawn
+
     async def group(self, *funcs: Func) -> None:
         import asyncio
 
@@ -135,6 +154,17 @@ class TrioNative:
         if scope.cancelled_caught:
             raise TimeoutError
 
+    @asynccontextmanager
+    async def tasks(self) -> AsyncGenerator[Spawn]:
+        import trio
+
+        async with trio.open_nursery() as nursery:
+
+            async def spawn(func: Func) -> None:
+                nursery.start_soon(func)
+
+            yield spawn
+
     async def group(self, *funcs: Func) -> None:
         import trio
 
@@ -182,6 +212,18 @@ class CurioNative:
                 yield
         except curio.TaskTimeout:
             raise TimeoutError from None
+
+    @asynccontextmanager
+    async def tasks(self) -> AsyncGenerator[Spawn]:
+        import curio
+
+        tasks: Any = curio.TaskGroup()
+        async with tasks:
+
+            async def spawn(func: Func) -> None:
+                await tasks.spawn(func)
+
+            yield spawn
 
     async def group(self, *funcs: Func) -> None:
         import curio

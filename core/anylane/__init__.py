@@ -10,9 +10,10 @@ from anylane.broadcast import Broadcast, Lagged, Rooms, Subscription
 from anylane.config import ConfigError, Limits, ServerConfig, Timeouts
 from anylane.context import Context
 from anylane.errors import AnylaneError, Disconnected, HTTPError, UsageError
+from anylane.form import Form, Upload
 from anylane.headers import Headers
+from anylane.hooks import STOP
 from anylane.pattern import RouteError
-from anylane.pipeline import STOP
 from anylane.request import Request
 from anylane.response import Response
 from anylane.router import Router
@@ -29,6 +30,7 @@ __all__ = [
     "ConfigError",
     "Context",
     "Disconnected",
+    "Form",
     "HTTPError",
     "Headers",
     "Lagged",
@@ -42,6 +44,7 @@ __all__ = [
     "ServerConfig",
     "Subscription",
     "Timeouts",
+    "Upload",
     "UsageError",
     "WebSocket",
     "serve",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from anylane.errors import HTTPError, Refused, RegistrationError, without_disconnects
+from anylane.errors import HTTPError, RegistrationError
+from anylane.failures import Failures
+from anylane.hooks import calls_of
+from anylane.lifespan import Phase, Step
 from anylane.pipeline import Endpoint, compose, handler_endpoint
-from anylane.problems import problem
 from anylane.protocol.handshake import is_websocket
-from anylane.results import apply_result
 from anylane.route import Route
 from anylane.router import Router
 from anylane.table import Found, NotAllowed, Options, Resolution, RouteTable, UpgradeRequired
@@ -26,19 +28,48 @@ class App(Router):
 
     def __init__(self) -> None:
         super().__init__()
-        self._startup: list[Callable[[], Any]] = []
-        self._shutdown: list[Callable[[], Any]] = []
-        self._handlers: dict[type[Exception], Callable[..., Any]] = {}
+        self.life: list[Step] = []
+        self.connect_hooks: list[Callable[..., Any]] = []
+        self.disconnect_hooks: list[Callable[..., Any]] = []
+        self.exception_handlers: dict[type[Exception], Callable[..., Any]] = {}
+        self.request_error_hooks: list[Callable[..., Any]] = []
         self._frozen: FrozenApp | None = None
 
     def on_startup(self, func: F) -> F:
         """Called, and awaited if it is async, before the first connection is accepted."""
-        self._startup.append(func)
+        self.life.append((Phase.STARTUP, func))
         return func
 
     def on_shutdown(self, func: F) -> F:
-        """Called, and awaited if it is async, after the last exchange has ended."""
-        self._shutdown.append(func)
+        """Called, and awaited if it is async, after the last exchange has ended; the last one
+        registered is the first one called."""
+        self.life.append((Phase.SHUTDOWN, func))
+        return func
+
+    def lifespan(self, func: F) -> F:
+        """A context manager around everything, async or not: `yield` in the middle of a function,
+        or whatever returns one. It is entered and left in one task, in line with the startup and
+        shutdown hooks; it gets the App if it takes an argument."""
+        self.life.append((Phase.AROUND, func))
+        return func
+
+    def on_connect(self, func: F) -> F:
+        """`hook(ctx)` for each connection, before its first request. Context variables that it
+        sets are seen by all its exchanges. What it raises closes the connection."""
+        self.connect_hooks.append(func)
+        return func
+
+    def on_disconnect(self, func: F) -> F:
+        """`hook(ctx)` after a connection and its last exchange are over, if `on_connect` has let
+        it in; the last one registered is the first one called."""
+        self.disconnect_hooks.append(func)
+        return func
+
+    def request_error(self, func: F) -> F:
+        """`hook(ctx)` or `hook(ctx, error)` for a request that could not be parsed, instead of all
+        other hooks. The error (`ctx.error` too) has `status`, `reason` and `excerpt`, the first
+        bytes of what was wrong; what is set on ctx.response or returned is sent."""
+        self.request_error_hooks.append(func)
         return func
 
     def exception_handler(self, kind: type[Exception]) -> Callable[[F], F]:
@@ -48,7 +79,7 @@ class App(Router):
         """
 
         def register(func: F) -> F:
-            self._handlers[kind] = func
+            self.exception_handlers[kind] = func
             return func
 
         return register
@@ -68,7 +99,7 @@ class App(Router):
     def freeze(self) -> FrozenApp:
         """Compose the pipelines; what is registered later is not seen."""
         if self._frozen is None:
-            self._frozen = FrozenApp(self, self._startup, self._shutdown, self._handlers)
+            self._frozen = FrozenApp(self)
         return self._frozen
 
     def run(self, backend: str = "asyncio", **config: Any) -> None:
@@ -82,26 +113,25 @@ class App(Router):
 class FrozenApp:
     """What a server needs of an App: one call for each request, nothing to look up twice."""
 
-    __slots__ = ("_endpoints", "_fallbacks", "_handlers", "app", "shutdown", "startup", "table")
+    __slots__ = ("_by_host", "_endpoints", "_fallbacks", "_guarded", "app", "connect",
+                 "disconnect", "failures", "life", "table")  # fmt: skip
 
-    def __init__(
-        self,
-        app: App,
-        startup: list[Callable[[], Any]],
-        shutdown: list[Callable[[], Any]],
-        handlers: dict[type[Exception], Callable[..., Any]],
-    ) -> None:
+    def __init__(self, app: App) -> None:
         self.app = app
-        self.startup = tuple(startup)
-        self.shutdown = tuple(shutdown)
+        self.life = tuple(app.life)
+        self.connect = calls_of(app.connect_hooks)
+        self.disconnect = calls_of(reversed(app.disconnect_hooks))
+        self.failures = Failures(app.exception_handlers, app.request_error_hooks)
         self.table = RouteTable(app.routes)
-        self._handlers = dict(handlers)
+        self._by_host = self.table.by_host
+        self._guarded = any(route.when is not None for route in app.routes)
         self._endpoints: dict[Route, Endpoint] = {
-            route: compose(handler_endpoint(route), route.routers, self.on_error)
+            route: compose(handler_endpoint(route), route.routers, self.failures.deal)
             for route in app.routes
         }
         self._fallbacks: dict[type, Endpoint] = {
-            kind: compose(endpoint, (app,), self.on_error) for kind, endpoint in _FALLBACKS.items()
+            kind: compose(endpoint, (app,), self.failures.deal)
+            for kind, endpoint in _FALLBACKS.items()
         }
 
     async def __call__(self, ctx: Context) -> None:
@@ -112,45 +142,30 @@ class FrozenApp:
             ctx.exchange.cancel_on_disconnect = resolution.route.cancel_on_disconnect
             await self._endpoints[resolution.route](ctx)
         else:
-            ctx.state.resolution = resolution
+            if isinstance(resolution, NotAllowed | Options):
+                ctx.allow = resolution.allow
             await self._fallbacks[type(resolution)](ctx)
 
     def _resolve(self, ctx: Context) -> Resolution:
         request, head = ctx.request, ctx.exchange.head
-
-        def admits(route: Route) -> object:
-            return route.when is None or route.when(ctx)
-
+        host = request.host if self._by_host else None
+        guard = partial(_admits, ctx) if self._guarded else None
         if head is not None and is_websocket(head):
-            found = self.table.resolve_websocket(request.raw_path, request.host, guard=admits)
+            found = self.table.resolve_websocket(request.raw_path, host, guard=guard)
             if found is not None:
                 return found
-        return self.table.resolve(request.method, request.raw_path, request.host, guard=admits)
+        resolution = self.table.resolve(request.method, request.raw_path, host, guard=guard)
+        if resolution is None and request.raw_path == "*":
+            return Options(self.table.allow())
+        return resolution
 
-    async def on_error(self, ctx: Context, exc: Exception) -> None:
-        """Make an exception the response, or raise it again where that is too late."""
-        ctx.error = exc
-        if ctx.exchange.started or (ctx.exchange.over and without_disconnects(exc) is None):
-            raise exc
-        handler = self._handler_for(type(exc))
-        if handler is not None:
-            ctx.response = type(ctx.response)()
-            result = handler(ctx, exc)
-            if hasattr(result, "__await__"):
-                result = await result
-            await apply_result(ctx, result, f"the handler of {type(exc).__name__}")
-        elif isinstance(exc, HTTPError):
-            ctx.response = problem(ctx, exc)
-        elif isinstance(exc, Refused):
-            ctx.response = problem(ctx, HTTPError(exc.status, exc.reason, headers=exc.headers))
-        else:
-            raise exc
 
-    def _handler_for(self, kind: type[Exception]) -> Callable[..., Any] | None:
-        for base in kind.__mro__:
-            if base in self._handlers:
-                return self._handlers[base]
-        return None
+def _admits(ctx: Context, found: Found) -> object:
+    """Ask a guard, which may look at the parameters of its route."""
+    ctx.params = found.params
+    admitted = found.route.when is None or found.route.when(ctx)
+    ctx.params = {}
+    return admitted
 
 
 async def _not_found(_ctx: Context) -> None:
@@ -158,11 +173,11 @@ async def _not_found(_ctx: Context) -> None:
 
 
 async def _not_allowed(ctx: Context) -> None:
-    raise HTTPError(405, headers=[("allow", ", ".join(ctx.state.resolution.allow))])
+    raise HTTPError(405, headers=[("allow", ", ".join(ctx.allow))])
 
 
 async def _options(ctx: Context) -> None:
-    ctx.response.set_status(204).set_header("allow", ", ".join(ctx.state.resolution.allow))
+    ctx.response.set_status(204).set_header("allow", ", ".join(ctx.allow))
 
 
 async def _upgrade_required(_ctx: Context) -> None:

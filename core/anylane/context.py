@@ -9,20 +9,24 @@ from collections.abc import Callable, Iterable
 from types import SimpleNamespace, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from anylane.background import Job
 from anylane.calls import Calls, run_blocking
 from anylane.errors import HTTPError, Refused, UsageError
+from anylane.headers import TOO_LATE
 from anylane.protocol.response import check_header
 from anylane.request import Request
 from anylane.response import Response
 from anylane.select import Select
 from anylane.source import Source
 from anylane.streaming import Stream
+from anylane.takeover import RawStream
 from anylane.websocket import WebSocket
 
 if TYPE_CHECKING:
     from anylane.app import App
     from anylane.link import BaseLink
     from anylane.protocol.exchange import Exchange
+    from anylane.results import Items
     from anylane.route import Route
 
 
@@ -33,11 +37,14 @@ class Context:
     """One request and its response.
 
     params: of the route, converted. state: attributes of your own, for this request.
-    error: what went wrong, for error hooks. app: the App that serves this.
+    error: what went wrong, for error and response hooks. app: the App that serves this.
+
+    For the framework: `allow` (of a 405), `failed` (nobody has dealt with `error`), `responded`
+    (the response hooks had their turn), `items` (a returned iterator), `jobs` (background).
     """
 
-    __slots__ = ("_calls", "_request", "_response", "_state", "app", "error", "exchange", "link",
-                 "params", "route")  # fmt: skip
+    __slots__ = ("_calls", "_request", "_response", "_state", "allow", "app", "error", "exchange",
+                 "failed", "items", "jobs", "link", "params", "responded", "route")  # fmt: skip
 
     def __init__(self, exchange: Exchange, link: BaseLink, app: App) -> None:
         self.exchange = exchange
@@ -46,6 +53,11 @@ class Context:
         self.params: dict[str, Any] = {}
         self.route: Route | None = None
         self.error: BaseException | None = None
+        self.allow: tuple[str, ...] = ()
+        self.failed = False
+        self.responded = False
+        self.items: Items | None = None
+        self.jobs: list[Job] | None = None
         self._request: Request | None = None
         self._response: Response | None = None
         self._state: SimpleNamespace | None = None
@@ -74,6 +86,8 @@ class Context:
 
     @response.setter
     def response(self, response: Response) -> None:
+        if self._response is not None and self._response.sent:
+            raise UsageError(TOO_LATE)
         self._response = response
 
     @property
@@ -108,8 +122,13 @@ class Context:
     async def send(self) -> None:
         """Send the response as it stands, now."""
         self.check()
-        status, headers = self.response.head()
-        self.exchange.respond(status, headers, self.response.body or b"")
+        response = self.response
+        if response.items is not None:
+            await response.items.send(self)
+            return
+        status, headers = response.head()
+        self.exchange.respond(status, headers, response.body or b"")
+        response.freeze()
         self.link.kick()
 
     def stream(self, *, length: int | None = None) -> Stream:
@@ -145,8 +164,24 @@ class Context:
             protocol = self.exchange.accept(lines, subprotocol, self.link.now())
         except Refused as refused:
             raise HTTPError(refused.status, refused.reason, headers=refused.headers) from refused
+        self.response.freeze()
         self.link.kick()
         return WebSocket(self.exchange, self.link, protocol)
+
+    async def take_over(self) -> RawStream:
+        """Answer a CONNECT with 200 or an upgrade with 101, and have the connection for yourself.
+
+        The headers of ctx.response go with it; `upgrade` names the protocol, the client's first
+        choice if it is not set. Raises HTTPError 426 where the client asked for no upgrade.
+        """
+        self.check()
+        try:
+            self.exchange.take_over(self.response.headers.items(), self.link.now())
+        except Refused as refused:
+            raise HTTPError(refused.status, refused.reason, headers=refused.headers) from refused
+        self.response.freeze()
+        self.link.kick()
+        return RawStream(self.exchange, self.link)
 
     def _negotiate(self, spoken: tuple[str, ...]) -> str | None:
         offered = ",".join(self.request.headers.get_all("sec-websocket-protocol"))
@@ -197,6 +232,20 @@ class Context:
         if self.link.inline:
             return self.link.drive(func(*args))
         return self._calls.run(func, args)
+
+    def background(self, func: Callable[..., Any], *args: Any) -> None:
+        """Call `func(*args)` once the last byte of the response was written, whatever became of
+        it. The next request does not wait for it; a drain does, up to its grace. `def` functions
+        run in the pool. A failure is logged. ctx can be used in it to wait, not to answer.
+        """
+        if self.jobs is None:
+            self.jobs = []
+        self.jobs.append(Job(func, args))
+
+    def release(self) -> None:
+        """The exchange is over, and so is its background work."""
+        if self._request is not None:
+            self._request.close()
 
     async def run_handler(self, func: Callable[[Context], Any]) -> Any:
         """Run a `def` handler in the pool, with `call` working inside."""

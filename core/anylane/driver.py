@@ -7,9 +7,14 @@ parks or resumes the reader, closes, and notifies whoever waits. It decides noth
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from anylane.errand import Errand, Seed, errand_exchange, greet, part
+from anylane.errors import Disconnected
 from anylane.protocol.closing import Closing
+from anylane.protocol.exchange import Interrupt
 from anylane.protocol.timers import NEVER
 
 if TYPE_CHECKING:
@@ -26,14 +31,23 @@ class Driver(ABC):
     call does the work, the inner ones only write. Verbs never block and may defer.
     """
 
-    __slots__ = ("_again", "_armed", "_closing", "_links", "_news", "_pumping", "_reading",
-                 "connection", "lost", "server", "wakes", "written")  # fmt: skip
+    __slots__ = ("_again", "_armed", "_closing", "_cut_at", "_deferred", "_errand_due", "_errands",
+                 "_greeting", "_links", "_news", "_parting", "_pumping", "_reading", "apart",
+                 "connection", "lost", "seed", "server", "wakes", "written")  # fmt: skip
 
-    def __init__(self, server: ServerCore, *, peer: Any, local: Any, tls: Any = None) -> None:
+    def __init__(
+        self,
+        server: ServerCore,
+        *,
+        peer: Any,
+        local: Any,
+        tls: Any = None,
+        errand: Errand | None = None,
+    ) -> None:
         self.server = server
         self.wakes = server.wakes
         self.connection: AnyConnection = server.new_connection(
-            now=self.now(), peer=peer, local=local, tls=tls
+            now=self.now(), peer=peer, local=local, tls=tls, bare=errand is not None
         )
         self.lost = False
         self.written = 0
@@ -44,6 +58,21 @@ class Driver(ABC):
         self._pumping = False
         self._again = False
         self._news = False
+        # See `anylane.errand`: what is to be run before the next exchange, what runs, and what
+        # is to be run elsewhere, once so many bytes were sent.
+        self._greeting = errand is None and bool(server.frozen.connect)
+        self._parting = errand is None and bool(server.frozen.disconnect) and not self._greeting
+        self._errand_due: Errand | None = greet if self._greeting else errand
+        self._errands: list[Exchange] = []
+        self._deferred: deque[tuple[int, Errand]] = deque()
+        self._cut_at = NEVER
+        self.seed: Seed = ()
+        self.apart = errand
+        if errand is not None:
+            self.lost = True
+            self.connection.connection_lost(None)
+            if server.draining:
+                self._cut_at = self.now() + server.config.timeouts.drain
         server.add(self)
 
     # -- verbs: the transport's ------------------------------------------------------------
@@ -76,6 +105,20 @@ class Driver(ABC):
     def close(self, how: Closing) -> None:
         """SEND_EOF and CLOSE after what was written, ABORT at once. Ends with `lose`."""
 
+    def detach(self, errand: Errand) -> None:
+        """Make and pump one more driver, for this errand, without a transport: it is `lost`, so
+        of its verbs only `now`, `start` and `arm` are called. On the lane's own thread.
+
+        A transport that does not supply it runs no background work.
+        """
+        self.server.log(
+            "error", f"ctx.background: {type(self).__name__} supplies no detach(); not run", None
+        )
+        self.server.forget_errand(errand)
+
+    def report_progress(self) -> None:  # noqa: B027  # most transports do
+        """Call `writable` soon, when what was written so far has been sent."""
+
     # -- inputs: what the transport reports ------------------------------------------------
 
     def receive(self, data: bytes) -> None:
@@ -107,6 +150,10 @@ class Driver(ABC):
             if unsent:
                 self.connection.data_unsent(unsent, now)
         self.connection.handle_timeout(now)
+        for exchange in tuple(self._errands):
+            exchange.alarms.fire(now)
+        if now >= self._cut_at:
+            self._interrupt()
         self._news = True
         self.pump()
 
@@ -115,21 +162,24 @@ class Driver(ABC):
         if not self.lost:
             self.lost = True
             self.connection.connection_lost(exc)
+            for exchange in self._errands:
+                exchange.lose(Disconnected(None, "connection lost"))
             self._news = True
             self.pump()
             self._forget_when_over()
 
     def shutdown(self) -> None:
         """Drain (see `Connection.shutdown`)."""
-        self.connection.shutdown(self.now())
+        now = self.now()
+        self.connection.shutdown(now)
+        # What goes on without a client, or never had one, is bounded too.
+        self._cut_at = min(self._cut_at, now + self.server.config.timeouts.drain)
         self._news = True
         self.pump()
 
     def abort(self) -> None:
         """End it now, and its handlers."""
-        self.connection.abort()
-        self._news = True
-        self.pump()
+        self._abort()
 
     def started(self, link: BaseLink) -> None:
         """An exchange of this connection runs with `link`."""
@@ -137,8 +187,12 @@ class Driver(ABC):
 
     def finished(self, link: BaseLink) -> None:
         """Its coroutine has ended, or never began. The transport calls it however it ended."""
-        link.exchange.finish(self.now())
-        self.connection.forget(link.exchange)
+        exchange = link.exchange
+        exchange.finish(self.now())
+        if exchange.errand is None:
+            self.connection.forget(exchange)
+        elif exchange in self._errands:
+            self._errands.remove(exchange)
         if link in self._links:
             self._links.remove(link)
         self.pump()
@@ -161,7 +215,7 @@ class Driver(ABC):
             while True:
                 self._again = False
                 self._write()
-                exchange = connection.next_exchange() if turns else None
+                exchange = self._next() if turns else None
                 if exchange is not None:
                     turns -= 1
                     self.start(exchange)
@@ -172,6 +226,19 @@ class Driver(ABC):
         if not turns:
             self.rouse()
         self._settle()
+
+    def _next(self) -> Exchange | None:
+        """What to start now."""
+        if self._errand_due is not None:
+            if not self.connection.ready:
+                return None
+            errand, self._errand_due = self._errand_due, None
+            if errand is greet and self.lost:
+                return None
+            exchange = errand_exchange(errand)
+            self._errands.append(exchange)
+            return exchange
+        return None if self._greeting else self.connection.next_exchange()
 
     def rouse(self) -> None:
         """Have `timeout()` called in a new turn of the loop, so that others get theirs."""
@@ -196,7 +263,9 @@ class Driver(ABC):
             if connection.closing is not self._closing:
                 self._closing = connection.closing
                 self.close(self._closing)
-        deadline = connection.next_deadline()
+        if self._deferred:
+            self._send_away()
+        deadline = self.next_deadline()
         if deadline is not None and deadline < self._armed:
             self._armed = deadline
             self.arm(deadline)
@@ -205,10 +274,74 @@ class Driver(ABC):
             for link in tuple(self._links):
                 link.notify()
 
+    def next_deadline(self) -> float | None:
+        """When to call `timeout`, or None."""
+        deadline = self.connection.next_deadline()
+        if not self._errands and self._cut_at == NEVER:
+            return deadline
+        own = min((each.alarms.next() for each in self._errands), default=NEVER)
+        own = min(own, self._cut_at, NEVER if deadline is None else deadline)
+        return None if own == NEVER else own
+
     def _forget_when_over(self) -> None:
-        if self.lost and not self._links:
+        if self.is_over():
             self.over()
             self.server.forget(self)
+
+    def is_over(self) -> bool:
+        """Nothing is left of it. Before that the on_disconnect hooks have their turn."""
+        if not self.lost or self._links:
+            return False
+        if self._parting and self.connection.ready:
+            self._parting = False
+            self._errand_due = part
+            self.pump()
+            return False
+        return True
+
+    def _abort(self) -> None:
+        self.connection.abort()
+        self._interrupt()
+        self._news = True
+        self.pump()
+
+    def _interrupt(self) -> None:
+        self._cut_at = NEVER
+        for link in tuple(self._links):
+            link.exchange.interrupted(Interrupt.SHUTDOWN)
+
+    # -- errands -----------------------------------------------------------------------------
+
+    def greeted(self, *, welcome: bool) -> None:
+        """The on_connect hooks are done. Who is not welcome is never served: its exchanges are
+        not started, and what the connection holds goes with it."""
+        if welcome:
+            self._greeting = False
+            self._parting = bool(self.server.frozen.disconnect)
+        else:
+            self._abort()
+
+    def defer(self, errand: Errand) -> None:
+        """Run it apart from this connection, once all that was written so far has been sent."""
+        self.server.errands.add(errand)
+        self._write()
+        self._deferred.append((self.written, errand))
+        self.pump()
+
+    def _send_away(self) -> None:
+        sent = self.written - (0 if self.lost else self.unsent())
+        while self._deferred and (self.lost or self._deferred[0][0] <= sent):
+            _, errand = self._deferred.popleft()
+            # On the lane's own thread, and in a turn of its own.
+            self.wakes.put(partial(self._run_apart, errand))
+        if self._deferred:
+            self.report_progress()
+
+    def _run_apart(self, errand: Errand) -> None:
+        if self.server.aborted:
+            self.server.forget_errand(errand)
+        else:
+            self.detach(errand)
 
     def over(self) -> None:  # noqa: B027  # not every transport holds something
         """The connection and its last exchange are over: drop the timer, which would keep it."""

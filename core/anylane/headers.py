@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
+from anylane.errors import UsageError
 from anylane.protocol.response import Header, check_header
 
 Initial = Mapping[str, str] | Iterable[Header]
+
+TOO_LATE = (
+    "the response can no longer be changed: its head was sent. Set status, headers and cookies "
+    "before ctx.send(), ctx.stream() or ctx.accept()"
+)
 
 
 class Headers:
@@ -15,12 +21,15 @@ class Headers:
 
     Request headers have lower-cased names. Setting raises UsageError for a name that is no token
     and for a value with CR, LF, NUL or another control character (RFC 9110 §5.5).
+
+    frozen: they are on the wire; changing them now is a UsageError.
     """
 
-    __slots__ = ("_items",)
+    __slots__ = ("_items", "frozen")
 
     def __init__(self, initial: Initial = ()) -> None:
         self._items: list[Header] = []
+        self.frozen = False
         # pyright takes a list of pairs for a possible Mapping of pairs.
         pairs = initial.items() if isinstance(initial, Mapping) else initial
         for name, value in cast("Iterable[Header]", pairs):
@@ -49,6 +58,7 @@ class Headers:
     def set(self, name: str, value: str) -> None:
         """Replace all values of that name by one, in the place of the first."""
         check_header(name, value)
+        self._touch()
         wanted = name.lower()
         for index, (key, _) in enumerate(self._items):
             if key.lower() == wanted:
@@ -60,12 +70,24 @@ class Headers:
     def add(self, name: str, value: str) -> None:
         """Append a value; those that are there stay."""
         check_header(name, value)
+        self._touch()
         self._items.append((name, value))
 
     def remove(self, name: str) -> None:
         """Remove every value of that name; harmless if there is none."""
+        self._touch()
         wanted = name.lower()
         self._items = [item for item in self._items if item[0].lower() != wanted]
+
+    def discard(self, name: str, value: str) -> None:
+        """Remove this one value; harmless if it is not there."""
+        self._touch()
+        wanted = (name.lower(), value)
+        self._items = [item for item in self._items if (item[0].lower(), item[1]) != wanted]
+
+    def _touch(self) -> None:
+        if self.frozen:
+            raise UsageError(TOO_LATE)
 
     def items(self) -> list[Header]:
         """Every (name, value), in order."""

@@ -8,15 +8,14 @@ Nothing here is looked up or inspected while a request runs.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable, Iterable
-from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from anylane.errors import UsageError
+from anylane.hooks import STOP, Call, calls_of, run_until_stop
 from anylane.results import apply_result
-from anylane.route import Middleware, Route, place
+from anylane.route import Middleware, Route, is_coroutine_function, place
 from anylane.router import Hook, Router
 
 if TYPE_CHECKING:
@@ -26,33 +25,26 @@ Endpoint = Callable[["Context"], Awaitable[None]]
 OnError = Callable[["Context", Exception], Awaitable[None]]
 
 
-class Stop(Enum):
-    """Returned by a request or response hook: the pipeline ends here."""
-
-    STOP = auto()
-
-
-STOP = Stop.STOP
-
-
 def compose(endpoint: Endpoint, routers: Iterable[Router], on_error: OnError) -> Endpoint:
     """Put the hooks of `routers`, outermost first, around `endpoint`."""
-    owners = tuple(routers)
-    request_hooks = _sorted(hook for router in owners for hook in router.request_hooks)
-    response_hooks = _sorted(hook for router in owners for hook in router.response_hooks)
+    owners = tuple(dict.fromkeys(routers))
+    request_hooks = calls_of(_sorted(hook for router in owners for hook in router.request_hooks))
+    response_hooks = calls_of(_sorted(hook for router in owners for hook in router.response_hooks))
     around = _sorted(hook for router in owners for hook in router.around_hooks)
-    run = endpoint
-    if request_hooks or response_hooks:
-        run = partial(_run_hooks, run, request_hooks, response_hooks, on_error)
-    for middleware in reversed(around):
-        run = _around(middleware, run)
+    if not (request_hooks or response_hooks or around):
+        return endpoint
+    run: Endpoint = partial(_run_hooks, endpoint, request_hooks, response_hooks, on_error)
+    if around:
+        for middleware in reversed(around):
+            run = _around(middleware, run)
+        run = partial(_run_middleware, run, response_hooks, on_error)
     return run
 
 
 def handler_endpoint(route: Route) -> Endpoint:
     """The route's handler inside its own middleware."""
     handler = route.handler
-    if route.is_async and inspect.isasyncgenfunction(handler):
+    if route.is_async and not is_coroutine_function(handler):  # an async generator function
         run: Endpoint = partial(_run_inline, handler, route.where)
     elif route.is_async:
         run = partial(_run_async, handler, route.where)
@@ -85,40 +77,48 @@ async def _run_blocking(handler: Callable[..., Any], where: str, ctx: Context) -
 
 async def _run_hooks(
     endpoint: Endpoint,
-    request_hooks: tuple[Callable[..., Any], ...],
-    response_hooks: tuple[Callable[..., Any], ...],
+    request_hooks: tuple[Call, ...],
+    response_hooks: tuple[Call, ...],
     on_error: OnError,
     ctx: Context,
 ) -> None:
     try:
-        for hook in request_hooks:
-            if await _call(hook, ctx) is STOP:
-                break
-        else:
+        if not await run_until_stop(request_hooks, ctx):
             await endpoint(ctx)
     except Exception as exc:  # noqa: BLE001  # the handler's; on_error decides
         # A failure that became a response is a response like any other.
         await on_error(ctx, exc)
-    for hook in response_hooks:
-        if await _call(hook, ctx) is STOP:
-            break
+    await _respond(response_hooks, ctx)
 
 
-async def _call(hook: Callable[..., Any], ctx: Context) -> Any:
-    result = hook(ctx)
-    return await result if inspect.isawaitable(result) else result
+async def _run_middleware(
+    run: Endpoint, response_hooks: tuple[Call, ...], on_error: OnError, ctx: Context
+) -> None:
+    try:
+        await run(ctx)
+    except Exception as exc:  # noqa: BLE001  # as above
+        await on_error(ctx, exc)
+    # Middleware that answers by itself has kept the request from all that is inside of it.
+    await _respond(response_hooks, ctx)
+
+
+async def _respond(response_hooks: tuple[Call, ...], ctx: Context) -> None:
+    """The response hooks, once for each response; another protocol's session is none."""
+    if response_hooks and not ctx.responded and not ctx.exchange.switched:
+        ctx.responded = True
+        await run_until_stop(response_hooks, ctx)
 
 
 def _around(middleware: Middleware, inner: Endpoint) -> Endpoint:
-    if not inspect.iscoroutinefunction(middleware) and not inspect.iscoroutinefunction(
-        getattr(middleware, "__call__", None)  # noqa: B004  # an object with `async __call__`
-    ):
+    if not is_coroutine_function(middleware):
         raise UsageError(
             f"{place(middleware)} is no `async def`; middleware is "
             "`async def name(ctx, call_next): ...; await call_next(); ...`"
         )
+    return partial(_run_around, middleware, inner, place(middleware))
 
-    async def run(ctx: Context) -> None:
-        await middleware(ctx, partial(inner, ctx))
 
-    return run
+async def _run_around(middleware: Middleware, inner: Endpoint, where: str, ctx: Context) -> None:
+    result = await middleware(ctx, partial(inner, ctx))
+    if result is not None and result is not STOP:
+        await apply_result(ctx, result, where)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from anylane import json
+from anylane.cookies import parse_cookies
 from anylane.errors import HTTPError, Refused, UsageError
+from anylane.form import Form, parse_multipart, parse_urlencoded
 from anylane.headers import Headers
 from anylane.query import Query
 
 if TYPE_CHECKING:
-    from anylane.link import Link
+    from anylane.link import BaseLink
     from anylane.protocol.connection import Address
     from anylane.protocol.exchange import Exchange
     from anylane.protocol.tls_info import TlsInfo
@@ -24,11 +26,13 @@ class Request:
     A request that was refused before it could be parsed has the method "" and the target "".
     """
 
-    __slots__ = ("_body", "_exchange", "_headers", "_link", "_path", "_query", "_reading",
-                 "client", "method", "query_string", "raw_path", "scheme", "server", "target",
-                 "tls", "version")  # fmt: skip
+    __slots__ = ("_body", "_cookies", "_exchange", "_form", "_headers", "_link", "_path", "_query",
+                 "_reading", "client", "method", "query_string", "raw_path", "scheme", "server",
+                 "target", "tls", "version")  # fmt: skip
 
-    def __init__(self, exchange: Exchange, link: Link, *, peer: Address, local: Address, tls: Any):
+    def __init__(
+        self, exchange: Exchange, link: BaseLink, *, peer: Address, local: Address, tls: Any
+    ):
         head = exchange.head
         self._exchange = exchange
         self._link = link
@@ -44,6 +48,8 @@ class Request:
         self._path: str | None = None
         self._query: Query | None = None
         self._headers: Headers | None = None
+        self._cookies: dict[str, str] | None = None
+        self._form: Form | None = None
         self._body: list[bytes] | bytes = []
         self._reading = False
 
@@ -70,7 +76,16 @@ class Request:
     @property
     def host(self) -> str | None:
         """The Host header: name and port as the client wrote them."""
-        return self.headers.get("host")
+        head = self._exchange.head
+        host = head.get(b"host") if head is not None else None
+        return None if host is None else host.decode("latin-1")
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """Read leniently: what is malformed is skipped."""
+        if self._cookies is None:
+            self._cookies = parse_cookies(self.headers.get_all("cookie"))
+        return self._cookies
 
     async def body(self) -> bytes:
         """The whole body; the same bytes each time. Raises HTTPError 400, 408 or 413."""
@@ -98,6 +113,29 @@ class Request:
             return json.loads(data)
         except ValueError as exc:
             raise HTTPError(400, f"the body is not JSON: {exc}") from None
+
+    async def form(self) -> Form:
+        """The fields of an urlencoded or multipart form; the same object each time.
+
+        Raises HTTPError 400 or 413 for a bad one and 415 where the body is no form; UsageError
+        for multipart without the `forms` extra.
+        """
+        if self._form is None:
+            content_type = self.headers.get("content-type") or ""
+            kind = content_type.partition(";")[0].strip().lower()
+            if kind == "application/x-www-form-urlencoded":
+                self._form = parse_urlencoded(await self.text())
+            elif kind == "multipart/form-data":
+                spool = self._link.driver.server.spool
+                self._form = await parse_multipart(content_type, self.stream(), spool)
+            else:
+                raise HTTPError(415, f"expected a form, not {kind or 'a body without a type'}")
+        return self._form
+
+    def close(self) -> None:
+        """Close the uploads of its form."""
+        if self._form is not None:
+            self._form.close()
 
     async def stream(self) -> AsyncIterator[bytes]:
         """The body piece by piece, as it comes, with backpressure."""

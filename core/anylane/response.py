@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from anylane import json
-from anylane.headers import Headers, Initial
+from anylane.cookies import CookieKey, cookie_line
+from anylane.errors import UsageError
+from anylane.headers import TOO_LATE, Headers, Initial
 from anylane.protocol.response import Header, check_header, check_status
+
+if TYPE_CHECKING:
+    from anylane.results import Items
 
 
 class Response:
     """Status, headers and body; the setters return it, so that they can be chained.
 
     status: 200 to 999, None until it is set; then 200, or 204 without a body.
+    sent: its head is on the wire; every change but a trailer is a UsageError now.
     """
 
-    __slots__ = ("_body", "_status", "closes", "headers", "trailers")
+    __slots__ = ("_body", "_cookies", "_status", "closes", "headers", "items", "sent",
+                 "trailers")  # fmt: skip
 
     def __init__(
         self,
@@ -27,7 +35,10 @@ class Response:
         self._status = None if status is None else check_status(status)
         self.headers = Headers(headers)
         self._body: bytes | None = None
+        self._cookies: dict[CookieKey, str] | None = None
+        self.items: Items | None = None
         self.closes = False
+        self.sent = False
         self.trailers: list[Header] = []
         if isinstance(body, str):
             self.set_text(body)
@@ -42,9 +53,11 @@ class Response:
 
     @property
     def body(self) -> bytes | None:
+        """None while there is none, and where it is streamed."""
         return self._body
 
     def set_status(self, status: int) -> Response:
+        self._touch()
         self._status = check_status(status)
         return self
 
@@ -61,9 +74,78 @@ class Response:
         self.headers.remove(name)
         return self
 
+    def set_cookie(
+        self,
+        name: str,
+        value: str,
+        *,
+        max_age: int | None = None,
+        expires: datetime | str | None = None,
+        path: str | None = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        httponly: bool = False,
+        samesite: str | None = "lax",
+        partitioned: bool = False,
+    ) -> Response:
+        """Add a Set-Cookie header; one of the same name, domain and path is replaced.
+
+        max_age: in seconds. expires: a datetime, UTC if it has no zone. Without either the
+        cookie lasts as long as the browser's session. What browsers would drop is a UsageError.
+        """
+        self._touch()
+        line = cookie_line(
+            name,
+            value,
+            max_age=max_age,
+            expires=expires,
+            path=path,
+            domain=domain,
+            secure=secure,
+            httponly=httponly,
+            samesite=samesite,
+            partitioned=partitioned,
+        )
+        if self._cookies is None:
+            self._cookies = {}
+        key = (name, domain, path)
+        before = self._cookies.get(key)
+        if before is not None:
+            self.headers.discard("set-cookie", before)
+        self.headers.add("set-cookie", line)
+        self._cookies[key] = line
+        return self
+
+    def delete_cookie(
+        self,
+        name: str,
+        *,
+        path: str | None = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        httponly: bool = False,
+        samesite: str | None = "lax",
+        partitioned: bool = False,
+    ) -> Response:
+        """Have the client forget a cookie; path and domain as it was set with."""
+        return self.set_cookie(
+            name,
+            "",
+            max_age=0,
+            expires="Thu, 01 Jan 1970 00:00:00 GMT",
+            path=path,
+            domain=domain,
+            secure=secure,
+            httponly=httponly,
+            samesite=samesite,
+            partitioned=partitioned,
+        )
+
     def set_body(self, body: bytes, content_type: str = "application/octet-stream") -> Response:
         """The content type is set only if there is none."""
+        self._touch()
         self._body = bytes(body)
+        self.items = None
         if "content-type" not in self.headers:
             self.headers.set("content-type", content_type)
         return self
@@ -84,13 +166,15 @@ class Response:
         return self.set_status(status)
 
     def set_trailer(self, name: str, value: str) -> Response:
-        """Sent behind a streamed body to HTTP/1.1 clients (RFC 9110 §6.5)."""
+        """Sent behind a streamed body to HTTP/1.1 clients (RFC 9110 §6.5); also while it is
+        being streamed."""
         check_header(name, value)
         self.trailers.append((name, value))
         return self
 
     def close_connection(self) -> Response:
         """Close the connection after this response."""
+        self._touch()
         self.closes = True
         return self
 
@@ -103,3 +187,33 @@ class Response:
         if status is None:
             status = 200 if self._body is not None else 204
         return status, headers
+
+    def freeze(self) -> None:
+        """Its head is out."""
+        self.sent = self.headers.frozen = True
+
+    def succeed(self, other: Response) -> Response:
+        """A copy that may be sent, with the cookies of `other` before its own.
+
+        A copy, because a handler may return the same Response again and again.
+        """
+        new = Response()
+        new._status = self._status
+        new._body = self._body
+        new.items = self.items
+        new.closes = self.closes
+        new.trailers = list(self.trailers)
+        own = self._cookies or {}
+        replaced = {line for key, line in (other._cookies or {}).items() if key in own}
+        for line in other.headers.get_all("set-cookie"):
+            if line not in replaced:
+                new.headers.add("set-cookie", line)
+        for name, value in self.headers.items():
+            new.headers.add(name, value)
+        if own or other._cookies:
+            new._cookies = {**(other._cookies or {}), **own}
+        return new
+
+    def _touch(self) -> None:
+        if self.sent:
+            raise UsageError(TOO_LATE)

@@ -33,11 +33,11 @@ async def apply_result(ctx: Context, value: Any, where: str) -> None:
     elif isinstance(value, _JSON) or (is_dataclass(value) and not isinstance(value, type)):
         response.set_json(value)
     elif isinstance(value, Response):
-        ctx.response = value
+        ctx.response = value.succeed(response)
     elif isinstance(value, AsyncIterator):
-        await _stream_async(ctx, value)
+        await AsyncItems(value).begin(ctx)
     elif isinstance(value, Iterator):
-        await _stream_sync(ctx, value)
+        await SyncItems(ctx, value).begin(ctx)
     else:
         raise UsageError(
             f"{where} returned a {type(value).__name__}: {value!r:.80}; expected str, bytes, dict, "
@@ -45,35 +45,69 @@ async def apply_result(ctx: Context, value: Any, where: str) -> None:
         )
 
 
-def _default_type(ctx: Context, item: object) -> None:
-    if "content-type" not in ctx.response.headers:
-        kind = "text/plain; charset=utf-8" if isinstance(item, str) else "application/octet-stream"
-        ctx.response.set_header("content-type", kind)
+_END = PooledIterator.END
 
 
-async def _stream_async(ctx: Context, items: AsyncIterator[Any]) -> None:
-    end: Any = object()
-    try:
-        item = await anext(items, end)
-        _default_type(ctx, item)
+class Items:
+    """An iterator that was returned: its first item is taken while the handler is still
+    answerable for it, the others when the response is sent, after the response hooks."""
+
+    __slots__ = ("_first",)
+
+    async def begin(self, ctx: Context) -> None:
+        """Make it the body of the response."""
+        ctx.items = self
+        self._first = await self.next()
+        response = ctx.response
+        response.items = self
+        if "content-type" not in response.headers:
+            kind = "text/plain; charset=utf-8"
+            if not isinstance(self._first, str):
+                kind = "application/octet-stream"
+            response.set_header("content-type", kind)
+
+    async def send(self, ctx: Context) -> None:
+        """One item, one chunk. To HEAD none: nobody would read what may never end."""
+        item = self._first
         async with ctx.stream() as out:
-            while item is not end:
+            while item is not _END and ctx.request.method != "HEAD":
                 await out.write(item)
-                item = await anext(items, end)
-    finally:
-        close = getattr(items, "aclose", None)
+                item = await self.next()
+
+    async def next(self) -> Any:
+        """The next item, or _END."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Its `finally` blocks run, whether it was sent or not."""
+        raise NotImplementedError
+
+
+class AsyncItems(Items):
+    __slots__ = ("_items",)
+
+    def __init__(self, items: AsyncIterator[Any]) -> None:
+        self._items = items
+
+    async def next(self) -> Any:
+        return await anext(self._items, _END)
+
+    async def close(self) -> None:
+        close = getattr(self._items, "aclose", None)
         if close is not None:
             await close()
 
 
-async def _stream_sync(ctx: Context, items: Iterator[Any]) -> None:
-    pooled = PooledIterator(ctx.link, items)
-    try:
-        item = await pooled.next()
-        _default_type(ctx, item)
-        async with ctx.stream() as out:
-            while item is not pooled.END:
-                await out.write(item)
-                item = await pooled.next()
-    finally:
-        pooled.close()
+class SyncItems(Items):
+    """Advanced in the pool."""
+
+    __slots__ = ("_pooled",)
+
+    def __init__(self, ctx: Context, items: Iterator[Any]) -> None:
+        self._pooled = PooledIterator(ctx.link, items)
+
+    async def next(self) -> Any:
+        return await self._pooled.next()
+
+    async def close(self) -> None:
+        self._pooled.close()

@@ -18,7 +18,7 @@ from anylane.pattern import Pattern, RouteError
 if TYPE_CHECKING:
     from anylane.router import Router
 
-__all__ = ["Handler", "Middleware", "Predicate", "Route", "place"]
+__all__ = ["Handler", "Middleware", "Predicate", "Route", "is_coroutine_function", "place"]
 
 Handler: TypeAlias = Callable[..., Any]
 """Takes the Context, or whatever typed extraction can supply by type and name."""
@@ -62,7 +62,7 @@ class Route:
             raise RouteError(
                 f"the handler of {self.pattern.text!r} is {self.handler!r}, no function"
             )
-        coroutine = _is_coroutine_function(self.handler)
+        coroutine = is_coroutine_function(self.handler)
         object.__setattr__(self, "where", place(self.handler))
         object.__setattr__(
             self, "is_async", coroutine or inspect.isasyncgenfunction(_called(self.handler))
@@ -81,7 +81,7 @@ class Route:
                 f"{self.where} is an `async def`, which never runs in a thread; "
                 f"leave out inline=True"
             )
-        if self.when is not None and _is_coroutine_function(self.when):
+        if self.when is not None and is_coroutine_function(self.when):
             raise RouteError(
                 f"the guard {place(self.when)} of {self.where} is an `async def`, which would "
                 f"always count as true; write `def`"
@@ -146,5 +146,6 @@ def _name(function: Callable[..., Any]) -> str:
     return type(getattr(function, "__self__", function)).__name__
 
 
-def _is_coroutine_function(function: Callable[..., Any]) -> bool:
+def is_coroutine_function(function: Callable[..., Any]) -> bool:
+    """Also for partials, and for objects with `async def __call__`."""
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(_called(function))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anylane.context import Context
+from anylane.errand import background, run_errand, sow
 from anylane.errors import HTTPError, without_disconnects
+from anylane.failures import log_failure
 from anylane.link import current_link
 from anylane.problems import problem
 from anylane.protocol.exchange import Interrupt
 from anylane.response import Response
-from anylane.stepping import explain
 
 if TYPE_CHECKING:
     from anylane.link import BaseLink
@@ -24,57 +25,73 @@ async def run_exchange(exchange: Exchange, server: ServerCore, link: BaseLink) -
     Raises nothing of the handler's or the peer's. A native cancellation from outside passes
     through, after the exchange was ended: whole frames, then the end of the connection.
     """
+    if exchange.errand is not None:
+        await run_errand(exchange, link)
+        return
     current_link.set(link)
+    sow(link.driver.seed)
     ctx = Context(exchange, link, server.frozen.app)
     try:
-        async with link.scope() as scope:
-            exchange.begin(scope.cancel)
-            await _answer(ctx, server)
-    except BaseException as exc:
-        if not link.is_stray(exc):
-            if exchange.websocket is not None:
-                exchange.websocket.close(1011, "", link.now())
-            raise
-        # Nobody cancelled this exchange: it awaited something that had been cancelled.
-        _fail(ctx, server, exc)
-    if exchange.interrupt is not None:
-        _answer_interrupt(ctx, server)
-    exchange.finish(link.now())
+        try:
+            async with link.scope() as scope:
+                exchange.begin(scope.cancel)
+                await _answer(ctx, server)
+        except BaseException as exc:
+            if not link.is_stray(exc):
+                if exchange.websocket is not None:
+                    exchange.websocket.close(1011, "", link.now())
+                raise
+            # Nobody cancelled this exchange: it awaited something that had been cancelled.
+            _fail(ctx, exc)
+        if exchange.interrupt is not None:
+            _answer_interrupt(ctx, server)
+    finally:
+        exchange.finish(link.now())
+        if ctx.jobs:
+            link.driver.defer(background(ctx, ctx.jobs))
+        else:
+            ctx.release()
 
 
 async def _answer(ctx: Context, server: ServerCore) -> None:
     exchange = ctx.exchange
     try:
         try:
-            if exchange.refused is not None:
-                server.log("info", f"refused: {exchange.refused}", None)
-                raise exchange.refused
-            await server.frozen(ctx)
-        except Exception as exc:  # noqa: BLE001  # the handler's; on_error decides
-            await server.frozen.on_error(ctx, exc)
-        if not exchange.started and exchange.interrupt is None:
-            await ctx.send()
+            await _respond_to(ctx, server)
+        finally:
+            if ctx.items is not None:
+                await ctx.items.close()
     except (Exception, BaseExceptionGroup) as exc:  # noqa: BLE001  # the handler's; it is logged
         left = without_disconnects(exc)
         if not exchange.over:
-            _fail(ctx, server, exc)
+            _fail(ctx, exc)
         elif left is not None and not isinstance(left, Exception):
             raise left from None  # A native cancellation among them: for whoever asked for it.
         elif left is not None:
-            _fail(ctx, server, left)
+            _fail(ctx, left)
     except (SystemExit, KeyboardInterrupt) as exc:
         # A handler does not end the server; who is to, signals it.
-        _fail(ctx, server, exc)
+        _fail(ctx, exc)
 
 
-def _fail(ctx: Context, server: ServerCore, exc: BaseException) -> None:
+async def _respond_to(ctx: Context, server: ServerCore) -> None:
+    exchange, failures = ctx.exchange, server.frozen.failures
+    if exchange.refused is not None:
+        server.log("info", f"refused: {exchange.refused}", None)
+        await failures.refuse(ctx, exchange.refused)
+    else:
+        try:
+            await server.frozen(ctx)
+        except Exception as exc:  # noqa: BLE001  # the handler's; `deal` decides
+            await failures.deal(ctx, exc)
+    if not exchange.started and exchange.interrupt is None:
+        await ctx.send()
+
+
+def _fail(ctx: Context, exc: BaseException) -> None:
     """Nothing has dealt with this exception: log it, and answer 500 if there is still time."""
     exchange = ctx.exchange
-    where = ctx.route.where if ctx.route is not None else "the server"
-    why = explain(exc, server.lane) if ctx.link.inline else None
-    request = f"{ctx.request.method} {ctx.request.target}"
-    reason = repr(exc) if why is None else f"{why} ({exc!r})"
-    server.log("error", f"{where} failed on {request}: {reason}", exc)
+    log_failure(ctx, exc)
     if exchange.websocket is not None:
         exchange.websocket.close(1011, "", ctx.link.now())
     elif not exchange.started and exchange.interrupt is None:

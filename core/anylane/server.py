@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.app import App
 from anylane.config import ServerConfig
+from anylane.form import Spool
+from anylane.lifespan import Lifespan, ToTheEnd
 from anylane.protocol.any_connection import AnyConnection
 from anylane.protocol.connection import Address, Connection
 from anylane.run import run_exchange
@@ -16,6 +18,7 @@ from anylane.wake_queue import WakeQueue
 
 if TYPE_CHECKING:
     from anylane.driver import Driver
+    from anylane.errand import Errand
     from anylane.link import BaseLink
     from anylane.protocol.exchange import Exchange
     from anylane.protocol.head import RequestHead
@@ -63,6 +66,7 @@ class ServerCore:
     closed then: who comes now is refused, and not left waiting for nobody.
     date: the value of the Date header, made once a second. token: n random bytes.
     log: takes what an operator should see. lane: the backend's name, for messages.
+    spool: opens a temporary file for a large upload; in memory unless it is given.
     wrap: the layer around each connection, where there is one.
     access: takes a line's worth for each exchange; None, the default, costs nothing.
     """
@@ -76,12 +80,14 @@ class ServerCore:
         token: Callable[[int], bytes],
         log: Log,
         lane: str,
+        spool: Spool = BytesIO,
         wrap: Wrap | None = None,
     ) -> None:
         self.frozen = app.freeze()
         self.config = config
         self.lane = lane
         self.log = log
+        self.spool = spool
         self.listeners: list[Any] = []
         self.drivers: set[Driver] = set()
         self.draining = False
@@ -92,6 +98,10 @@ class ServerCore:
         self._changed: Callable[[], None] = _nobody
         self._told = (True, False, False)
         self._stop_requested = False
+        self.errands: set[Errand] = set()
+        self.aborted = False
+        self._apart = 0
+        self._lifespan = Lifespan(app, self.frozen.life, log)
         self._date = date
         self._token = token
         self._wrap = wrap
@@ -110,17 +120,25 @@ class ServerCore:
     @property
     def accepting(self) -> bool:
         """Whether one more connection may be accepted; False pauses, it drops nobody."""
-        return not self.draining and len(self.drivers) < self.config.max_connections
+        open_now = len(self.drivers) - self._apart
+        return not self.draining and open_now < self.config.max_connections
 
     @property
     def over(self) -> bool:
         """Drained: the backend is to return."""
-        return self.draining and not self.drivers
+        return self.draining and not self.drivers and not self.errands
 
     def new_connection(
-        self, *, now: float, peer: Address = None, local: Address = None, tls: Any = None
+        self,
+        *,
+        now: float,
+        peer: Address = None,
+        local: Address = None,
+        tls: Any = None,
+        bare: bool = False,
     ) -> AnyConnection:
-        """tls: from a transport that speaks TLS by itself; then no layer is put around it."""
+        """tls: from a transport that speaks TLS by itself; then no layer is put around it. bare:
+        there is no transport."""
 
         def make(now: float, tls: Any) -> Connection:
             return Connection(
@@ -133,7 +151,7 @@ class ServerCore:
                 token=self._token,
             )
 
-        if self._wrap is None or tls is not None:
+        if self._wrap is None or tls is not None or bare:
             return make(now, tls)
         return self._wrap(make, config=self.config, now=now, peer=peer, local=local, log=self.log)
 
@@ -149,18 +167,20 @@ class ServerCore:
             peer, seconds = link.driver.connection.peer, link.now() - began
             self.access(Access(peer, exchange.head, exchange.status, exchange.sent, seconds))
 
+    def lifespan(self, to_the_end: ToTheEnd | None = None) -> Lifespan:
+        """`async with server.lifespan():` around serving; enter and leave it in one task.
+
+        to_the_end: awaits a shutdown hook even if the lane was cancelled.
+        """
+        return self._lifespan if to_the_end is None else self._lifespan.through(to_the_end)
+
     async def startup(self) -> None:
-        """The startup hooks, in order. A failure passes: the server must not start."""
-        for hook in self.frozen.startup:
-            await _maybe(hook())
+        """What entering `lifespan()` does, for those who cannot use a block."""
+        await self._lifespan.start()
 
     async def cleanup(self) -> None:
-        """The shutdown hooks, in reverse order; a failure is logged, the others still run."""
-        for hook in reversed(self.frozen.shutdown):
-            try:
-                await _maybe(hook())
-            except Exception as exc:  # noqa: BLE001  # the hook's; it is logged
-                self.log("error", f"shutdown hook failed: {exc!r}", exc)
+        """What leaving it does."""
+        await self._lifespan.stop()
 
     def shutdown(self) -> None:
         """Drain: accept no more, end every connection as soon as it can be. On the lane."""
@@ -175,19 +195,30 @@ class ServerCore:
         self.wakes.put(self.shutdown)
 
     def abort(self) -> None:
-        """End every connection now. On the lane."""
-        self.draining = True
+        """End every connection now, and the background work. On the lane."""
+        self.draining = self.aborted = True
         for driver in tuple(self.drivers):
             driver.abort()
         self._tell()
 
     def add(self, driver: Driver) -> None:
         self.drivers.add(driver)
+        if driver.apart is not None:  # Background work: no connection to count.
+            self._apart += 1
         self._tell()
 
     def forget(self, driver: Driver) -> None:
         """Its connection is over, and so is the last of its exchanges."""
-        self.drivers.discard(driver)
+        if driver in self.drivers:
+            self.drivers.discard(driver)
+            if driver.apart is not None:
+                self._apart -= 1
+                self.errands.discard(driver.apart)
+        self._tell()
+
+    def forget_errand(self, errand: Errand) -> None:
+        """It will not be run."""
+        self.errands.discard(errand)
         self._tell()
 
     def _tell(self) -> None:
@@ -199,11 +230,6 @@ class ServerCore:
 
 def _nobody() -> None:
     """No backend has attached yet."""
-
-
-async def _maybe(result: Any) -> None:
-    if inspect.isawaitable(result):
-        await result
 
 
 class Backend(Protocol):

@@ -31,6 +31,7 @@ class Stream:
         if ctx.response.status is None:
             status = 200
         ctx.exchange.send_head(status, headers, self._length)
+        ctx.response.freeze()
         ctx.link.kick()
         return self
 

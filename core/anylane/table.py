@@ -29,15 +29,16 @@ __all__ = [
     "parse_host",
 ]
 
-Guard: TypeAlias = Callable[[Route], object]
-"""Asked for routes with `when` only; without one, such routes are not there."""
-
 
 class Found(NamedTuple):
     """Call this route. (A tuple, because it is made for every request.)"""
 
     route: Route
     params: dict[str, Any]
+
+
+Guard: TypeAlias = Callable[[Found], object]
+"""Asked for routes with `when` only; without one, such routes are not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +91,18 @@ class _Endpoint:
     def websockets(self) -> Iterator[Route]:
         return (route for route in self.routes if route.websocket)
 
-    def answer(self, method: str, params: dict[str, Any], admits: Guard) -> Resolution:
+    def answer(self, method: str, params: dict[str, Any], guard: Guard | None) -> Resolution:
         """`None` if guards leave nothing of this endpoint."""
         candidates = self.serving.get(method, ())
         for route in candidates:
-            if admits(route):
-                return Found(route, params)
-        left = [route for route in self.routes if route not in candidates and admits(route)]
+            found = Found(route, params)
+            if _admits(guard, found):
+                return found
+        left = [
+            route
+            for route in self.routes
+            if route not in candidates and _admits(guard, Found(route, params))
+        ]
         return _refusal(method, left) if left else None
 
     def _serving(self, method: str) -> tuple[Route, ...]:
@@ -136,6 +142,15 @@ class RouteTable:
     def routes(self) -> list[Route]:
         return list(self._routes)
 
+    @property
+    def by_host(self) -> bool:
+        """Whether the host decides anything: only then has it to be looked up."""
+        return bool(self._hosts)
+
+    def allow(self) -> tuple[str, ...]:
+        """The methods that any route has, for `OPTIONS *` (RFC 9110 section 9.3.7)."""
+        return _allow(self._routes)
+
     def add(self, route: Route) -> None:
         """Raises `RouteError` that names both places, if *route* cannot be told from another."""
         matcher = self._anywhere
@@ -161,7 +176,7 @@ class RouteTable:
             if not endpoint.guarded:
                 route = endpoint.plain.get(method)
                 return Found(route, params) if route else _refusal(method, endpoint.routes)
-            answer = endpoint.answer(method, params, _admission(guard))
+            answer = endpoint.answer(method, params, guard)
             if answer is not None:
                 return answer
         return None
@@ -171,12 +186,15 @@ class RouteTable:
     ) -> Found | None:
         """The WebSocket route for a handshake. `None`: treat it as the plain GET that it is too
         (RFC 9110 section 7.8 allows to ignore Upgrade), with `resolve`."""
-        admits = _admission(guard)
         for endpoint, params in self._endpoints(path, host):
             for route in endpoint.websockets():
-                if admits(route):
-                    return Found(route, params)
-            if any(not route.websocket and admits(route) for route in endpoint.routes):
+                found = Found(route, params)
+                if _admits(guard, found):
+                    return found
+            if any(
+                not route.websocket and _admits(guard, Found(route, params))
+                for route in endpoint.routes
+            ):
                 return None
         return None
 
@@ -228,8 +246,8 @@ def _refusal(method: str, routes: Iterable[Route]) -> NotAllowed | Options | Upg
     return NotAllowed(_allow(routes))
 
 
-def _admission(guard: Guard | None) -> Guard:
-    return lambda route: route.when is None or (guard is not None and guard(route))
+def _admits(guard: Guard | None, found: Found) -> object:
+    return found.route.when is None or (guard is not None and guard(found))
 
 
 _HOST = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")

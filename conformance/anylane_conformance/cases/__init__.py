@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from anylane import App
+    from anylane_conformance.contract import Stage
     from anylane_conformance.lanes import Talk
 
 Script = Callable[["Talk"], None]
@@ -20,6 +22,7 @@ class Case:
 
     chapter: the row of the summary table. needs: capabilities of the lane. cuts: whether it is
     repeated in memory with its bytes cut at every offset. compare: whether transcripts are.
+    extra: what is added to the contract's app.
     tls: the `ssl_cert_reqs` of a case that is about TLS; any other can be held over TLS as well.
     """
 
@@ -29,6 +32,7 @@ class Case:
     needs: frozenset[str] = frozenset()
     cuts: bool = True
     compare: bool = True
+    extra: Callable[[App, Stage], None] | None = None
     tls: str | None = None
     request_timeout: float = 30.0
     config: dict[str, Any] = field(default_factory=dict)

@@ -63,12 +63,9 @@ def what_has_ended_cannot_write(talk: Talk) -> None:
     assert peer.ask("/").status == 200
 
 
-@case(CHAPTER, "parallel_blocking", cuts=False, request_timeout=0.2)
+@case(CHAPTER, "parallel_blocking", cuts=False, request_timeout=1.0)
 def slow_iterator_meets_the_deadline(talk: Talk) -> None:
     """A sync iterator that is late gets its 503, and is closed in the pool, not in the loop."""
     peer = talk.connect()
     assert peer.ask("/slow-iterator").status == 503
-    # The helper's request has the same short deadline, so it may have to ask again.
-    while (note := talk.helper().ask("/notes")).status == 503:
-        pass
-    assert note.body == b"closed in the loop's thread: False"
+    assert talk.helper().ask("/notes").body == b"closed in the loop's thread: False"

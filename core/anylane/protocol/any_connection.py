@@ -27,6 +27,10 @@ class AnyConnection(Protocol):
     def local(self) -> Any: ...
     @property
     def tls(self) -> Any: ...
+    @property
+    def ready(self) -> bool:
+        """Requests can come: whatever a layer has to settle first is settled."""
+        ...
 
     # -- inputs
 

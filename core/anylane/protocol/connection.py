@@ -164,6 +164,11 @@ class Connection:
         return None if deadline == NEVER else deadline
 
     @property
+    def ready(self) -> bool:
+        """Requests can come; a layer around a connection may have to shake hands before."""
+        return True
+
+    @property
     def wants_read(self) -> bool:
         """False: leave the peer's bytes in the kernel; that is the backpressure."""
         return not self.eof and self.closing < Closing.CLOSE and self._protocol.wants_read

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.errors import Disconnected, Refused, UsageError
 from anylane.protocol.head import RawHeaders, RequestHead
@@ -50,6 +50,7 @@ class Stream(Protocol):
     def accept(
         self, headers: Iterable[Header], subprotocol: str | None, now: float
     ) -> WebSocketProtocol: ...
+    def take_over(self, headers: Iterable[Header], now: float) -> Stream: ...
     def finish(self, now: float) -> None: ...
 
 
@@ -63,12 +64,14 @@ class Exchange:
     gone: set when nobody will read what is sent. half_closed: the client sends no more.
     interrupt: set when the handler is to end; `on_interrupt` was called then.
     status: of the response, 0 before it started. sent: bytes of its body.
+    switched: the connection speaks another protocol now, for this exchange.
+    errand: what to run instead of a handler, where there is no request (tier 1's).
     """
 
     __slots__ = ("_chunks", "_stream", "alarms", "body_complete", "body_refused", "buffered",
-                 "cancel_on_disconnect", "ended", "finished", "forgotten", "gone", "half_closed",
-                 "head", "interrupt", "on_interrupt", "refused", "sent", "started", "status",
-                 "trailers", "websocket")  # fmt: skip
+                 "cancel_on_disconnect", "ended", "errand", "finished", "forgotten", "gone",
+                 "half_closed", "head", "interrupt", "on_interrupt", "refused", "sent", "started",
+                 "status", "switched", "trailers", "websocket")  # fmt: skip
 
     def __init__(
         self, stream: Stream, head: RequestHead | None, refused: Refused | None = None
@@ -88,6 +91,8 @@ class Exchange:
         self.interrupt: Interrupt | None = None
         self.on_interrupt: Callable[[], None] | None = None
         self.cancel_on_disconnect = False
+        self.switched = False
+        self.errand: Any = None
         self.websocket: WebSocketProtocol | None = None
         self._chunks: deque[bytes] = deque()
         self.buffered = 0
@@ -190,7 +195,18 @@ class Exchange:
         self._must_be_mine()
         self.websocket = self._stream.accept(headers, subprotocol, now)
         self.status = 101
+        self.switched = True
         return self.websocket
+
+    def take_over(self, headers: Iterable[Header], now: float) -> None:
+        """From here on `read`, `send_data` and `send_end` are the connection's bytes themselves.
+
+        Answers CONNECT with 200 and an upgrade with 101; raises Refused if it is neither.
+        """
+        self._must_be_mine()
+        self._stream = self._stream.take_over(headers, now)
+        self.switched = True
+        self.status = 200 if self.head is not None and self.head.method == b"CONNECT" else 101
 
     def finish(self, now: float) -> None:
         """The handler has ended. An incomplete response closes the connection; idempotent."""

@@ -16,6 +16,7 @@ from anylane.protocol.exchange import Exchange, Interrupt
 from anylane.protocol.handshake import accept_headers, read_handshake
 from anylane.protocol.head import RequestHead, check_incomplete, parse_head
 from anylane.protocol.http_states import READING, WRITING, ReadEvent, Reading, WriteEvent, Writing
+from anylane.protocol.raw import Raw
 from anylane.protocol.response import Header, encode_head
 from anylane.protocol.response_writer import Framing, ResponseWriter
 from anylane.protocol.timers import Timer
@@ -340,6 +341,29 @@ class Http1:
             websocket.shutdown(now)
         return websocket
 
+    def take_over(self, headers: Iterable[Header], now: float) -> Raw:
+        exchange = self._exchange
+        if exchange is None or exchange.head is None or self.writing is not Writing.PENDING:
+            raise UsageError("too late to take the connection over: it was answered already")
+        if self.reading not in (Reading.DONE, Reading.CLOSED):
+            raise UsageError("read the request's body before taking its connection over")
+        head = _switching_head(exchange.head, list(headers))
+        self._read(ReadEvent.SWITCH)
+        self._write(WriteEvent.SWITCH)
+        exchange.started = True
+        conn = self._conn
+        conn.timers.clear(Timer.HANDLER)
+        conn.send(head)
+        raw = Raw(conn, exchange)
+        conn.switch(raw)
+        early = bytes(self._held)
+        self._held.clear()
+        if early:
+            raw.receive_data(early, now)
+        if conn.eof:
+            raw.receive_eof(now)
+        return raw
+
     def finish(self, now: float) -> None:
         """The handler has ended; the response may not have."""
         self._conn.timers.clear(Timer.HANDLER)
@@ -401,3 +425,24 @@ class Http1:
         self._keep_alive = False
         exchange.respond(503, [], b"")
         self._close(now)
+
+
+def _switching_head(head: RequestHead, headers: list[Header]) -> bytes:
+    """The answer that ends HTTP on a connection; raises Refused if the client asked for none."""
+    if head.method == b"CONNECT":
+        # RFC 9110 §9.3.6: a 2xx to CONNECT has no Content-Length and no Transfer-Encoding.
+        return encode_head(200, headers)
+    offered = head.get(b"upgrade")
+    names = {name.lower(): value for name, value in headers}
+    if offered is None or b"upgrade" not in head.connection or head.version == b"1.0":
+        upgrade = (("Upgrade", names["upgrade"]),) if "upgrade" in names else ()
+        raise Refused(
+            426,
+            "expected Connection: Upgrade and Upgrade: with a protocol",
+            headers=(*upgrade, ("Connection", "upgrade")) if upgrade else (),
+        )
+    lines = [(name, value) for name, value in headers if name.lower() != "connection"]
+    if "upgrade" not in names:
+        # RFC 9110 §7.8: name the protocol; the client's first choice unless the handler has one.
+        lines.append(("upgrade", offered.partition(b",")[0].strip().decode("latin-1")))
+    return encode_head(101, [*lines, ("connection", "Upgrade")])

@@ -16,6 +16,7 @@ from anylane.app import App
 from anylane.config import ServerConfig
 from anylane.deadlines import Deadline, Deadlines
 from anylane.driver import Driver
+from anylane.errand import Errand
 from anylane.errors import UsageError
 from anylane.protocol.closing import Closing
 from anylane.protocol.exchange import Exchange
@@ -123,7 +124,7 @@ class LockstepDriver(Driver):
     __slots__ = ("_deadline", "closed", "eof_sent", "inbox", "reset", "sent", "stalled",
                  "unsent_data", "world")  # fmt: skip
 
-    def __init__(self, world: World, peer: Any, local: Any) -> None:
+    def __init__(self, world: World, peer: Any, local: Any, errand: Errand | None = None) -> None:
         self.world = world
         self.inbox: deque[bytes | BaseException | None] = deque()
         self.sent: list[bytes] = []
@@ -133,7 +134,7 @@ class LockstepDriver(Driver):
         self.closed = False
         self.reset = False
         self._deadline: Deadline | None = None
-        super().__init__(world.server, peer=peer, local=local)
+        super().__init__(world.server, peer=peer, local=local, errand=errand)
         world.drivers.append(self)
         self.pump()
 
@@ -175,6 +176,9 @@ class LockstepDriver(Driver):
 
     def unsent(self) -> int:
         return sum(map(len, self.unsent_data))
+
+    def detach(self, errand: Errand) -> None:
+        LockstepDriver(self.world, None, None, errand)
 
     def start(self, exchange: Exchange) -> None:
         link = LockstepLink(self, exchange)

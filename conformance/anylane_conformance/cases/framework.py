@@ -1,0 +1,217 @@
+"""Hooks, connections, background work, and the parts of a request: the same on every lane."""
+
+from __future__ import annotations
+
+import pytest
+
+from anylane_conformance import contract_framework
+from anylane_conformance.cases import case
+from anylane_conformance.lanes import Talk
+
+CHAPTER = "11 framework"
+
+
+@case(CHAPTER)
+def hooks_run_in_the_documented_order(talk: Talk) -> None:
+    """middleware, request_middleware, handler, response_middleware, and out again."""
+    peer = talk.connect()
+    for kind in ("async", "def"):
+        answer = peer.ask(f"/hooked/{kind}/7")
+        assert answer.body == b"7"
+        assert answer.headers["x-order"] == "in request handler response:NoneType out"
+    answer = peer.ask("/hooked/async/7?stop")
+    assert answer.body == b"stopped"
+    assert answer.headers["x-order"] == "in request response:NoneType out"
+
+
+@case(CHAPTER)
+def hooks_run_after_an_exception_that_was_dealt_with(talk: Talk) -> None:
+    """The exception handler's response passes through the response hooks like any other."""
+    peer = talk.connect()
+    answer = peer.ask("/hooked/fail")
+    assert (answer.status, answer.body) == (418, b"dealt with coffee")
+    assert answer.headers["x-order"] == "in request response:RefusedDrinkError out"
+    assert [message for level, message in talk.log if level == "error"] == []
+
+
+@case(CHAPTER)
+def hooks_around_what_was_sent_and_what_is_streamed(talk: Talk) -> None:
+    """A returned iterator is sent after the hooks; what was sent by hand is out already."""
+    peer = talk.connect()
+    assert peer.ask("/hooked/sent").body == b"sent"
+    answer = peer.ask("/hooked/items")
+    assert answer.body == b"012"
+    assert answer.headers["x-order"] == "in request response:NoneType out"
+    ws = talk.connect().websocket("/hooked/ws")
+    assert ws.receive() == "in request"
+    assert ws.closed() == (1000, "")
+
+
+@case(CHAPTER)
+def request_error_hook(talk: Talk) -> None:
+    """A malformed request runs the request-error hooks only."""
+    peer = talk.connect()
+    peer.send(b"GET / HTTP/1.1\nHost: a\n\n")
+    answer = peer.answer()
+    assert answer.status == 400
+    assert answer.headers["x-refused"] == "400 bare LF as line end"
+    peer.closed()
+
+
+@case(CHAPTER)
+def what_cannot_be_returned_is_logged(talk: Talk) -> None:
+    """A tuple is a 500, a value after the response a log line; both name handler and value."""
+    peer = talk.connect()
+    assert peer.ask("/tuple").status == 500
+    assert peer.ask("/sent-and-returned").body == b"sent"
+    assert peer.ask("/").status == 200
+    first, second = [message for level, message in talk.log if level == "error"]
+    assert "of_a_tuple" in first
+    assert "(200, 'no')" in first
+    assert "sent_and_returned" in second
+    assert "'too late'" in second
+
+
+@case(CHAPTER, extra=contract_framework.connections)
+def connection_hooks(talk: Talk) -> None:
+    """on_connect comes before the first request, its context variables reach every exchange of
+    its connection, what it raises ends the connection; on_disconnect comes last."""
+    helper, peer = talk.connect(), talk.connect()
+    for _ in range(2):
+        assert helper.ask("/connected").body == b"by on_connect, twice"
+        assert peer.ask("/connected").body == b"by on_connect, twice"
+    turned_away = talk.helper()
+    turned_away.get("/")
+    assert turned_away.rest() == b""
+    peer.eof()
+    peer.closed()
+    assert helper.ask("/notes").body == b"disconnected: by on_connect, twice"
+    assert [message for level, message in talk.log if level == "error"] == []
+
+
+@case(CHAPTER, extra=contract_framework.lifespan)
+def lifespan_around_everything(talk: Talk) -> None:
+    """Entered in order before the first request and left in reverse after the last; a group of
+    tasks in it lives on; context variables that it sets are seen."""
+    peer = talk.connect()
+    assert peer.ask("/started").body == b"by the lifespan"
+    assert [step for step in talk.stage.life if step != "task"] == ["enter", "startup"]
+    talk.stop()
+    assert talk.stage.life[-2:] == ["shutdown", "leave"]
+    assert talk.log == []
+
+
+@case(CHAPTER)
+def background_runs_after_the_response(talk: Talk) -> None:
+    """It delays neither the response nor the next request; a failure is logged only."""
+    peer, helper = talk.connect(), talk.helper()
+    assert peer.ask("/background/async").body == b"answered"
+    assert peer.ask("/").status == 200
+    assert helper.ask("/notes").body == b"background async"
+    assert peer.ask("/background/fail").body == b"answered"
+    assert helper.ask("/notes").body == b"background async"
+    (message,) = [message for level, message in talk.log if level == "error"]
+    assert "in the background" in message
+
+
+@case(CHAPTER, "parallel_blocking", cuts=False)
+def background_that_blocks_delays_nobody(talk: Talk) -> None:
+    """A `def` in the background blocks a thread, not its connection."""
+    peer = talk.connect()
+    assert peer.ask("/background/def").body == b"answered"
+    assert peer.ask("/").status == 200
+    assert peer.ask("/unblock").status == 200
+    assert talk.helper().ask("/notes").body == b"background def"
+
+
+@case(CHAPTER, cuts=False)
+def background_waits_for_the_last_byte(talk: Talk) -> None:
+    """A client that is slow to read is served before what comes afterwards."""
+    peer = talk.connect(receive_buffer=4096)
+    peer.hold()
+    peer.get("/background/large")
+    talk.steady(lambda: len(talk.stage.said))
+    assert talk.stage.said == []
+    peer.release()
+    assert len(peer.answer().body) == 5_000_000
+    assert talk.helper().ask("/notes").body == b"background async"
+
+
+@case(CHAPTER)
+def request_trailers(talk: Talk) -> None:
+    """What comes behind a chunked body is in request.trailers (RFC 9110 §6.5)."""
+    peer = talk.connect()
+    peer.send(
+        b"POST /trailers HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"3\r\nabc\r\n0\r\nX-Digest: abc\r\n\r\n"
+    )
+    assert peer.answer().body == b'{"x-digest":"abc"}'
+
+
+@case(CHAPTER)
+def cookies(talk: Talk) -> None:
+    """Malformed cookies hide no other; a cookie is set with its attributes."""
+    peer = talk.connect()
+    peer.get("/cookies", 'Cookie: a=1; broken; {"x": 1}; b="two words"', "Cookie: c=3; a=later")
+    answer = peer.answer()
+    assert answer.body == b'{"a":"1","b":"two words","c":"3"}'
+    attributes = set(answer.headers["set-cookie"].split("; "))
+    assert attributes == {"seen=yes", "Max-Age=60", "Path=/", "Secure", "HttpOnly", "SameSite=Lax"}
+
+
+@case(CHAPTER)
+def early_hints_and_trailers(talk: Talk) -> None:
+    """103 comes before the answer (RFC 8297), trailers behind its chunks (RFC 9112 §7.1.2)."""
+    peer = talk.connect()
+    peer.get("/hints")
+    hints = peer.until(b"\r\n\r\n")
+    assert hints.startswith(b"HTTP/1.1 103 ")
+    assert b"link: </style.css>; rel=preload; as=style\r\n" in hints
+    assert peer.answer().body == b"page"
+    peer.get("/with-trailer")
+    assert peer.until(b"x-digest: abc\r\n\r\n").endswith(b"0\r\nx-digest: abc\r\n\r\n")
+
+
+@case(CHAPTER)
+def sent_before_the_handler_ends(talk: Talk) -> None:
+    """`await ctx.send()` answers; the next request waits for the handler to end."""
+    peer = talk.connect()
+    peer.get("/early")
+    peer.get("/")
+    assert peer.answer().body == b"early"
+    assert peer.answer().status == 200
+
+
+@case(CHAPTER)
+def urlencoded_form(talk: Talk) -> None:
+    """Fields in order, several of one name."""
+    peer = talk.connect()
+    kind = "Content-Type: application/x-www-form-urlencoded"
+    peer.post("/form", b"a=1&b=%C3%A4+b&a=2&empty=", kind)
+    assert peer.answer().body == '[["a","1"],["b","ä b"],["a","2"],["empty",""]]'.encode()
+
+
+@case(CHAPTER)
+def multipart_form(talk: Talk) -> None:
+    """Fields and files, wherever the network cuts them."""
+    pytest.importorskip("multipart")
+    peer = talk.connect()
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="title"\r\n\r\nHello\r\n'
+        b'--b\r\nContent-Disposition: form-data; name="file"; filename="x.bin"\r\n'
+        b"Content-Type: application/x-test\r\n\r\n\r\n--\0--\r\n--b--\r\n"
+    )
+    peer.post("/form", body, "Content-Type: multipart/form-data; boundary=b")
+    assert peer.answer().body == b'[["title","Hello"],["file",["x.bin",7]]]'
+
+
+@case(CHAPTER)
+def taken_over(talk: Talk) -> None:
+    """After a 101 the connection is the handler's, early bytes included, up to a half-close."""
+    peer = talk.connect()
+    peer.get("/raw", "Connection: Upgrade", "Upgrade: echo")
+    assert peer.answer().headers["upgrade"] == "echo"
+    peer.send(b"no HTTP at all\n")
+    assert peer.exactly(15) == b"no HTTP at all\n"
+    peer.eof()
+    assert peer.rest() == b" 15 bytes"

@@ -1,0 +1,32 @@
+"""Background work: functions that run after a response, each with the context it was given in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+from anylane.route import is_coroutine_function
+
+if TYPE_CHECKING:
+    from anylane.context import Context
+
+
+class Job:
+    """One function and its arguments."""
+
+    __slots__ = ("_args", "func", "variables")
+
+    def __init__(self, func: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        self.func = func
+        self._args = args
+        self.variables = copy_context()
+
+    async def run(self, ctx: Context) -> None:
+        """A `def` in the pool, where `ctx.call` works."""
+        if is_coroutine_function(self.func):
+            await self.func(*self._args)
+            return
+        result = await ctx.run_handler(lambda _: self.func(*self._args))
+        if hasattr(result, "__await__"):
+            await result

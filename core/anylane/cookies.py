@@ -1,0 +1,91 @@
+"""Cookies: read leniently, written strictly (RFC 6265 §5 and §4)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from http.cookies import CookieError, SimpleCookie
+
+from anylane.errors import UsageError
+
+CookieKey = tuple[str, str | None, str | None]
+"""Name, domain and path: what makes a client take one cookie for the successor of another."""
+
+_CODEC: SimpleCookie = SimpleCookie()
+_ATTRIBUTE = re.compile(r"[\x20-\x3a\x3c-\x7e]*")
+_SAME_SITE = ("strict", "lax", "none")
+_DAYS = "Mon Tue Wed Thu Fri Sat Sun".split()
+_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+
+
+def parse_cookies(lines: Iterable[str]) -> dict[str, str]:
+    """The cookies of all Cookie headers.
+
+    A part that is no `name=value` is skipped and the others are kept: a browser sends whatever
+    any application of the site has ever set, so one bad pair must not log its user out. Of
+    several with one name the first counts: clients put the longer path first (§5.4).
+    """
+    found: dict[str, str] = {}
+    for line in lines:
+        for part in line.split(";"):
+            name, equals, value = part.partition("=")
+            name = name.strip()
+            if equals and name and name not in found:
+                found[name] = _CODEC.value_decode(value.strip())[0]
+    return found
+
+
+def cookie_line(
+    name: str,
+    value: str,
+    *,
+    max_age: int | None = None,
+    expires: datetime | str | None = None,
+    path: str | None = "/",
+    domain: str | None = None,
+    secure: bool = False,
+    httponly: bool = False,
+    samesite: str | None = "lax",
+    partitioned: bool = False,
+) -> str:
+    """The value of a Set-Cookie header. Raises UsageError for what browsers would drop."""
+    crumbs: SimpleCookie = SimpleCookie()
+    try:
+        crumbs[name] = value
+    except CookieError as exc:
+        raise UsageError(f"cookie name is {name!r}: {exc}") from None
+    morsel = crumbs[name]
+    if max_age is not None:
+        morsel["max-age"] = str(int(max_age))
+    if expires is not None:
+        morsel["expires"] = expires if isinstance(expires, str) else http_date(expires)
+    if samesite is not None:
+        if samesite.lower() not in _SAME_SITE:
+            raise UsageError(f"samesite is {samesite!r}; expected 'strict', 'lax' or 'none'")
+        if samesite.lower() == "none" and not secure:
+            raise UsageError("samesite='none' needs secure=True: browsers drop the cookie else")
+        morsel["samesite"] = samesite.capitalize()
+    for key, text in (("path", path), ("domain", domain), ("expires", morsel["expires"])):
+        if text is not None and _ATTRIBUTE.fullmatch(text) is None:
+            raise UsageError(f"the {key} of cookie {name} is {text!r}; expected ASCII without ';'")
+    morsel["path"] = path or ""
+    morsel["domain"] = domain or ""
+    morsel["secure"] = secure
+    morsel["httponly"] = httponly
+    if partitioned and not secure:
+        raise UsageError("partitioned=True needs secure=True: browsers drop the cookie else")
+    line = morsel.OutputString()
+    # http.cookies knows the attribute from Python 3.14 on.
+    return f"{line}; Partitioned" if partitioned else line
+
+
+def http_date(moment: datetime) -> str:
+    """IMF-fixdate (RFC 9110 §5.6.7); a time without a zone is taken for UTC."""
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(UTC)
+    # Not strftime: its names follow the locale.
+    return (
+        f"{_DAYS[moment.weekday()]}, {moment.day:02} {_MONTHS[moment.month - 1]} "
+        f"{moment.year:04} {moment:%H:%M:%S} GMT"
+    )

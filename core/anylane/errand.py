@@ -1,0 +1,153 @@
+"""Errands: what a lane runs for a connection that is no request.
+
+The hooks of a connection and the background work of a response need a coroutine, a Link and an
+end, as handlers do. So they are exchanges that nobody has asked for: a lane starts them as any
+other, and they can wait, be cancelled and be drained as any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextvars import Context as Variables
+from contextvars import ContextVar, copy_context
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from anylane.context import Context
+from anylane.errors import HTTPError, UsageError
+from anylane.hooks import Call, run_call
+from anylane.link import current_link
+from anylane.protocol.exchange import Exchange
+from anylane.route import place
+
+if TYPE_CHECKING:
+    from anylane.background import Job
+    from anylane.link import BaseLink
+    from anylane.server import ServerCore
+
+Errand = Callable[["BaseLink"], Awaitable[None]]
+Seed = tuple[tuple[ContextVar[Any], Any], ...]
+"""Context variables and their values, to be set in another context."""
+
+
+class Nowhere:
+    """The stream of an exchange without a client."""
+
+    __slots__ = ()
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise UsageError("there is no request to answer here, only a connection or its end")
+
+    send_informational = send_head = send_data = send_end = accept = take_over = _refuse
+
+    def body_wanted(self, now: float) -> None:
+        """There is no body."""
+
+    def finish(self, now: float) -> None:
+        """Nothing was begun."""
+
+
+_NOWHERE = Nowhere()
+
+
+def errand_exchange(errand: Errand) -> Exchange:
+    """An exchange that runs `errand`."""
+    exchange = Exchange(_NOWHERE, None)
+    exchange.errand = errand
+    return exchange
+
+
+async def run_errand(exchange: Exchange, link: BaseLink) -> None:
+    """What `run_exchange` is to a request. Errands log their failures themselves."""
+    current_link.set(link)
+    async with link.scope() as scope:
+        exchange.begin(scope.cancel)
+        await exchange.errand(link)
+    exchange.finish(link.now())
+
+
+def sow(seed: Seed) -> None:
+    for variable, value in seed:
+        variable.set(value)
+
+
+def grown(before: Variables, now: Variables) -> Seed:
+    """What was set between the two."""
+    missing = object()
+    return tuple(
+        (variable, value)
+        for variable, value in now.items()
+        if before.get(variable, missing) is not value
+    )
+
+
+# -- the errands there are --------------------------------------------------------------------
+
+
+async def greet(link: BaseLink) -> None:
+    """`on_connect`: the first exchange of a connection waits for it."""
+    driver, server = link.driver, link.driver.server
+    ctx = Context(link.exchange, link, server.frozen.app)
+    before = copy_context()
+    welcome = False
+    try:
+        for call in server.frozen.connect:
+            await run_call(call, ctx)
+        driver.seed = grown(before, copy_context())
+        welcome = True
+    except HTTPError as exc:
+        server.log("info", f"a connection was turned away: {exc}", None)
+    except Exception as exc:  # noqa: BLE001  # the hook's
+        if not link.exchange.over:
+            server.log("error", f"an on_connect hook failed: {exc!r}", exc)
+    finally:
+        driver.greeted(welcome=welcome)
+
+
+async def part(link: BaseLink) -> None:
+    """`on_disconnect`: after the connection and its last exchange."""
+    driver, server = link.driver, link.driver.server
+    sow(driver.seed)
+    ctx = Context(link.exchange, link, server.frozen.app)
+    for call in server.frozen.disconnect:
+        await _attempt(server, "an on_disconnect hook", call, ctx)
+
+
+def background(ctx: Context, jobs: list[Job]) -> Errand:
+    """`ctx.background`: after a response."""
+    return partial(_work, ctx, jobs)
+
+
+async def _work(ctx: Context, jobs: list[Job], link: BaseLink) -> None:
+    # Its own exchange is over; what it waits for is from now on this one's.
+    ctx.exchange, ctx.link = link.exchange, link
+    try:
+        for job in jobs:
+            seed = grown(copy_context(), job.variables)
+            sow(tuple(each for each in seed if each[0] is not current_link))
+            await _do(ctx, job)
+    finally:
+        ctx.release()
+
+
+async def _do(ctx: Context, job: Job) -> None:
+    server = ctx.link.driver.server
+    what = f"{place(job.func)}, after {ctx.request.method} {ctx.request.target},"
+    ended = False
+    try:
+        await _attempt(server, what, (job.run, True), ctx)
+        ended = True
+    finally:
+        if not ended:
+            server.log("warning", f"{what} was cut off", None)
+
+
+async def _attempt(server: ServerCore, what: str, call: Call, ctx: Context) -> None:
+    """A failure is logged, and nothing else."""
+    try:
+        await run_call(call, ctx)
+    except Exception as exc:  # noqa: BLE001  # the hook's
+        if ctx.exchange.interrupt is not None:
+            server.log("warning", f"{what} was cut off", None)
+        else:
+            server.log("error", f"{what} failed: {exc!r}", exc)

@@ -1,0 +1,109 @@
+"""What becomes of an exception: the response of its handler, a problem response, or a 500.
+
+A failure is dealt with once. What an exception handler raises itself is dealt with by nobody: it
+is logged and answered with 500.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from anylane.errors import HTTPError, Refused, without_disconnects
+from anylane.hooks import Call, call_of, run_call, taking
+from anylane.problems import problem
+from anylane.response import Response
+from anylane.results import apply_result
+from anylane.route import place
+from anylane.stepping import explain
+
+if TYPE_CHECKING:
+    from anylane.context import Context
+
+ExceptionHandler = Callable[..., Any]
+
+
+class Failures:
+    """The exception handlers of an app, by class, and its hooks for malformed requests."""
+
+    __slots__ = ("_handlers", "_refusals")
+
+    def __init__(
+        self,
+        handlers: Mapping[type[Exception], ExceptionHandler],
+        refusals: Iterable[Callable[..., Any]],
+    ) -> None:
+        self._handlers: dict[type[BaseException], tuple[Call, str] | None] = {
+            # Nobody's bug: the panic hook is not asked for these, unless it is theirs.
+            HTTPError: None,
+            Refused: None,
+        }
+        for kind, handler in handlers.items():
+            self._handlers[kind] = (call_of(handler), place(handler))
+        self._refusals = tuple((call_of(hook), taking(hook, 2), place(hook)) for hook in refusals)
+
+    async def deal(self, ctx: Context, exc: Exception) -> None:
+        """Make an exception the response, or raise it again: where that is too late, where there
+        is no handler for it, and where one has failed before."""
+        if (
+            ctx.failed
+            or ctx.exchange.started
+            or (ctx.exchange.over and without_disconnects(exc) is None)
+        ):
+            raise exc
+        ctx.error = exc
+        ctx.failed = True
+        kind, handler = self._find(type(exc))
+        if handler is not None:
+            if kind is Exception:
+                log_failure(ctx, exc)
+            call, where = handler
+            ctx.response = blank(exc)
+            await apply_result(ctx, await run_call(call, ctx, exc), where)
+        elif isinstance(exc, HTTPError):
+            ctx.response = problem(ctx, exc)
+        elif isinstance(exc, Refused):
+            ctx.response = problem(ctx, HTTPError(exc.status, exc.reason, headers=exc.headers))
+        else:
+            raise exc
+        ctx.failed = False
+
+    async def refuse(self, ctx: Context, refused: Refused) -> None:
+        """The response to a request that could not be parsed. Only the request-error hooks run."""
+        ctx.error = refused
+        ctx.failed = True
+        ctx.response = blank(refused)
+        for call, arguments, where in self._refusals:
+            result = await run_call(call, *(ctx, refused)[:arguments])
+            await apply_result(ctx, result, where)
+        if ctx.response.body is None and ctx.response.items is None:
+            error = HTTPError(refused.status, refused.reason)
+            usual = problem(ctx, error)
+            ctx.response.set_body(usual.body or b"", usual.headers["content-type"])
+
+    def _find(
+        self, kind: type[BaseException]
+    ) -> tuple[type[BaseException] | None, tuple[Call, str] | None]:
+        """The handler of the nearest class, and that class."""
+        for base in kind.__mro__:
+            if base in self._handlers:
+                return base, self._handlers[base]
+        return None, None
+
+
+def blank(exc: Exception) -> Response:
+    """What an exception handler begins with: nothing of the response that failed, and the status
+    of the exception."""
+    if isinstance(exc, HTTPError | Refused):
+        return Response(status=exc.status, headers=exc.headers)
+    return Response(status=500)
+
+
+def log_failure(ctx: Context, exc: BaseException) -> None:
+    """Tell the operator what failed, where, and on which request."""
+    server = ctx.link.driver.server
+    where = ctx.route.where if ctx.route is not None else "the server"
+    why = explain(exc, server.lane) if ctx.link.inline else None
+    request = f"{ctx.request.method} {ctx.request.target}"
+    reason = repr(exc) if why is None else f"{why} ({exc!r})"
+    server.log("error", f"{where} failed on {request}: {reason}", exc)

@@ -1,0 +1,187 @@
+"""Forms: urlencoded by the standard library, multipart by the `multipart` package.
+
+Uploads are held in memory up to a bound, then in a file that the server supplies: the core opens
+none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable
+from importlib import import_module
+from io import BytesIO
+from typing import IO, Any, TypeAlias
+from urllib.parse import parse_qsl
+
+from anylane.errors import HTTPError, UsageError
+from anylane.headers import Headers
+from anylane.multi import MultiDict
+from anylane.query import MOST_FIELDS
+
+Spool: TypeAlias = Callable[[], IO[bytes]]
+"""Opens a temporary file."""
+
+MEMORY = 256 * 1024
+"""Bytes of an upload that are held in memory; what is larger goes to the spool. As most
+frameworks: a form's usual file fits."""
+
+FIELD = 1024 * 1024
+"""Bytes of a field that is no file -> 413."""
+
+_BOUNDARY = re.compile(r""";\s*boundary=(?:"([^"\r\n]{1,200})"|([^\s;,"]{1,200}))""", re.IGNORECASE)
+
+
+class Upload:
+    """One file of a form. It is closed when its request, and its background work, are over.
+
+    filename: as the client calls it; never a path to be trusted. content_type: as the client says.
+    size: in bytes. file: open, binary, at its beginning. headers: of this part.
+    """
+
+    __slots__ = ("_spool", "content_type", "file", "filename", "headers", "size")
+
+    def __init__(self, filename: str, content_type: str, headers: Headers, spool: Spool) -> None:
+        self.filename = filename
+        self.content_type = content_type
+        self.headers = headers
+        self.size = 0
+        self.file: IO[bytes] = BytesIO()
+        self._spool: Spool | None = spool
+
+    def write(self, data: bytes) -> None:
+        self.size += len(data)
+        if self._spool is not None and self.size > MEMORY:
+            memory, self.file = self.file, self._spool()
+            self._spool = None
+            memory.seek(0)
+            self.file.write(memory.read())
+        self.file.write(data)
+
+    def read(self) -> bytes:
+        """All of it."""
+        self.file.seek(0)
+        return self.file.read()
+
+    def close(self) -> None:
+        self.file.close()
+
+    def __repr__(self) -> str:
+        return f"Upload({self.filename!r}, {self.content_type!r}, {self.size} bytes)"
+
+
+class Form(MultiDict["str | Upload"]):
+    """The fields of a form in order: text, or an Upload."""
+
+    __slots__ = ()
+
+    def close(self) -> None:
+        """Close the uploads."""
+        for _, value in self._items:
+            if isinstance(value, Upload):
+                value.close()
+
+
+def parse_urlencoded(text: str) -> Form:
+    """Raises HTTPError 413 for more fields than there may be."""
+    try:
+        return Form(parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS))
+    except ValueError:
+        raise HTTPError(413, f"the form has more than {MOST_FIELDS} fields") from None
+
+
+async def parse_multipart(content_type: str, chunks: AsyncIterator[bytes], spool: Spool) -> Form:
+    """Raises HTTPError 400 or 413; UsageError where the parser is not installed."""
+    library = _library()
+    found = _BOUNDARY.search(content_type)
+    if found is None:
+        raise HTTPError(400, "multipart/form-data without a boundary")
+    parts = _Parts(library, spool)
+    try:
+        # Not strict: that would refuse what may follow the last boundary (RFC 2046 §5.1.1), and
+        # only where the network happens to cut there.
+        parser = library.PushMultipartParser(found[1] or found[2], max_segment_count=MOST_FIELDS)
+        async for chunk in chunks:
+            if not parser.closed:
+                for event in parser.parse(chunk):
+                    parts.take(event)
+        parser.close()
+    except library.ParserLimitReached as exc:
+        parts.form().close()
+        raise HTTPError(413, f"the form is too large: {exc}") from None
+    except library.MultipartError as exc:
+        parts.form().close()
+        raise HTTPError(400, f"the form is not multipart/form-data: {exc}") from None
+    except BaseException:
+        parts.form().close()
+        raise
+    return parts.form()
+
+
+class _Parts:
+    """Puts the parser's events together: a segment, its pieces, None at its end."""
+
+    def __init__(self, library: Any, spool: Spool) -> None:
+        self._library = library
+        self._spool = spool
+        self._items: list[tuple[str, str | Upload]] = []
+        self._name = ""
+        self._charset = "utf-8"
+        self._text: bytearray | None = None
+        self._upload: Upload | None = None
+
+    def take(self, event: Any) -> None:
+        if event is None:
+            self._end()
+        elif isinstance(event, self._library.MultipartSegment):
+            self._begin(event)
+        elif self._upload is not None:
+            self._upload.write(event)
+        elif self._text is not None:
+            self._text.extend(event)
+            if len(self._text) > FIELD:
+                raise HTTPError(413, f"the field {self._name!r} is over {FIELD} bytes")
+
+    def form(self) -> Form:
+        return Form(self._items)
+
+    def _begin(self, segment: Any) -> None:
+        self._name = segment.name or ""
+        if segment.filename is not None:
+            kind = segment.content_type or "application/octet-stream"
+            headers = Headers.from_wire(
+                (name.lower().encode("latin-1", "replace"), value.encode("latin-1", "replace"))
+                for name, value in segment.headerlist
+            )
+            self._upload = Upload(segment.filename, kind, headers, self._spool)
+            # At once, so that it is closed however this ends.
+            self._items.append((self._name, self._upload))
+        else:
+            self._text = bytearray()
+            self._charset = segment.charset or "utf-8"
+
+    def _end(self) -> None:
+        if self._upload is not None:
+            self._upload.file.seek(0)
+            self._upload = None
+        elif self._text is not None:
+            try:
+                text = self._text.decode(self._charset)
+            except (UnicodeDecodeError, LookupError):
+                raise HTTPError(400, f"the field {self._name!r} is not {self._charset}") from None
+            self._items.append((self._name, text))
+            self._text = None
+
+
+def _library() -> Any:
+    library: Any = None
+    try:
+        library = import_module("multipart")
+    except ImportError:
+        pass
+    # python-multipart once had the same import name.
+    if not hasattr(library, "PushMultipartParser"):
+        raise UsageError(
+            "request.form() needs the multipart package, 2.0 or later, for multipart/form-data: "
+            "pip install 'anylane[forms]'"
+        )
+    return library

@@ -1,0 +1,129 @@
+"""Cookies: read leniently, written strictly."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from anylane import App, Context, Response, UsageError
+from anylane.cookies import http_date, parse_cookies
+from anylane.testing import Lockstep
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([], {}),
+        (["a=1; b=2"], {"a": "1", "b": "2"}),
+        (["a=1", "b=2"], {"a": "1", "b": "2"}),
+        (["a=1;b=2;;  ;c = 3 "], {"a": "1", "b": "2", "c": "3"}),
+        # What browsers really send: other applications' junk beside our own.
+        (['bad; {"x": 1}; =none; ok=1; b@d=2'], {"ok": "1", "b@d": "2"}),
+        (['q="two words"; e="a\\054b\\"c"'], {"q": "two words", "e": 'a,b"c'}),
+        (["a=first; a=second"], {"a": "first"}),
+        (["a=b=c"], {"a": "b=c"}),
+        (["a="], {"a": ""}),
+    ],
+)
+def test_reading_skips_what_is_malformed_and_keeps_the_rest(
+    lines: list[str], expected: dict[str, str]
+) -> None:
+    assert parse_cookies(lines) == expected
+
+
+def written(*args: Any, **options: Any) -> set[str]:
+    (line,) = Response().set_cookie(*args, **options).headers.get_all("set-cookie")
+    return set(line.split("; "))
+
+
+def test_a_cookie_has_a_path_and_is_lax_unless_told_otherwise() -> None:
+    assert written("a", "1") == {"a=1", "Path=/", "SameSite=Lax"}
+    assert written("a", "1", path=None, samesite=None) == {"a=1"}
+
+
+def test_every_attribute() -> None:
+    assert written(
+        "a",
+        "two, words",
+        max_age=60,
+        expires=datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC),
+        path="/x",
+        domain="example.com",
+        secure=True,
+        httponly=True,
+        samesite="none",
+        partitioned=True,
+    ) == {
+        'a="two\\054 words"',
+        "Max-Age=60",
+        "expires=Wed, 02 Jan 2030 03:04:05 GMT",
+        "Path=/x",
+        "Domain=example.com",
+        "Secure",
+        "HttpOnly",
+        "SameSite=None",
+        "Partitioned",
+    }
+
+
+@pytest.mark.parametrize("value", ['a "b"; c\\d', "ä", "", "=", "%3B"])
+def test_what_is_written_is_read_again(value: str) -> None:
+    line = Response().set_cookie("a", value).headers["set-cookie"]
+    assert parse_cookies([line.rpartition("; Path=")[0]]) == {"a": value}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"name": "a b"},
+        {"name": "a\r\n"},
+        {"path": "/;x"},
+        {"domain": "a\r\nb"},
+        {"expires": "x;y"},
+        {"samesite": "sometimes"},
+        {"samesite": "none"},
+        {"partitioned": True},
+        {"value": "\N{SNOWMAN}"},
+    ],
+)
+def test_what_browsers_would_drop_is_a_usage_error(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        Response().set_cookie(**{"name": "a", "value": "b", **options})
+
+
+def test_dates_are_in_gmt_whatever_their_zone() -> None:
+    moment = datetime(2026, 11, 1, 1, 0, 0, tzinfo=timezone(timedelta(hours=2)))
+    assert http_date(moment) == "Sat, 31 Oct 2026 23:00:00 GMT"
+
+
+def test_setting_again_replaces_by_name_domain_and_path() -> None:
+    response = Response().set_cookie("a", "1").set_cookie("a", "2", path="/x").set_cookie("a", "3")
+    values = [line.partition(";")[0] for line in response.headers.get_all("set-cookie")]
+    assert values == ["a=2", "a=3"]
+
+
+def test_deleting_a_cookie_expires_it() -> None:
+    (line,) = Response().delete_cookie("a").headers.get_all("set-cookie")
+    assert "Max-Age=0" in line and "01 Jan 1970" in line
+
+
+def test_a_returned_response_keeps_cookies_that_were_set_and_may_be_returned_again() -> None:
+    app = App()
+    constant = Response("hi", 202, headers={"x-own": "yes"}).set_cookie("b", "own")
+
+    @app.get("/")
+    async def handler(ctx: Context) -> Response:
+        ctx.response.set_cookie("a", "1").set_cookie("b", "replaced").set_header("x-lost", "yes")
+        return constant
+
+    app.response_middleware(lambda ctx: ctx.response.add_header("x-after", "once") and None)
+    wire = Lockstep(app)
+    for _ in range(2):
+        wire.receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        answer = wire.take().decode()
+        assert answer.startswith("HTTP/1.1 202 ") and answer.endswith("hi")
+        assert "set-cookie: a=1" in answer and "set-cookie: b=own" in answer
+        assert "replaced" not in answer and "x-lost" not in answer
+        assert answer.count("x-after") == 1
