@@ -8,7 +8,7 @@ from anylane_conformance import contract_framework
 from anylane_conformance.cases import case
 from anylane_conformance.lanes import Talk
 
-CHAPTER = "11 framework"
+CHAPTER = "12 framework"
 
 
 @case(CHAPTER)
