@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from importlib import import_module
 from types import TracebackType
 from typing import Any, Self, cast
@@ -272,13 +272,14 @@ class Lane:
             sock.close()
             driver.lose(exc)
 
-    async def end(self) -> None:
-        """After a drain there is nothing to do; all, if `serve` was cancelled.
+    async def to_the_end(self, func: Callable[[], Awaitable[Any]]) -> None:
+        """Await it, even if we are cancelled meanwhile, or by anyio at every await."""
 
-        Awaited to its end even if we are cancelled meanwhile, as anyio does at every await.
-        """
+        async def run() -> None:
+            await func()
+
         cancelled: asyncio.CancelledError | None = None
-        task = self.loop.create_task(self._end())
+        task = self.loop.create_task(run())
         while not task.done():
             try:
                 await asyncio.wait((task,))
@@ -288,8 +289,8 @@ class Lane:
         if cancelled is not None:
             raise cancelled
 
-    async def _end(self) -> None:
-        # Nothing is left of it after a drain; all, if we were cancelled.
+    async def end(self) -> None:
+        """Nothing is left of it after a drain; all, if we were cancelled."""
         self.server.abort()
         for task in self._tasks:
             task.cancel()
@@ -335,13 +336,13 @@ class AsyncioBackend:
     async def serve(self, server: ServerCore) -> None:
         lane = Lane(server)
         try:
-            async with server.lifespan():
+            async with server.lifespan(lane.to_the_end):
                 try:
                     lane.accepting.update()
                     server.ready()
                     await lane.over.wait()
                 finally:
-                    await lane.end()
+                    await lane.to_the_end(lane.end)
         finally:
             lane.pool.close()
 

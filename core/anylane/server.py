@@ -157,7 +157,7 @@ class ServerCore:
 
     async def run_exchange(self, exchange: Exchange, link: BaseLink) -> None:
         """Run one exchange's handler (see `anylane.run`)."""
-        if self.access is None:
+        if self.access is None or exchange.errand is not None:
             await run_exchange(exchange, self, link)
             return
         began = link.now()
