@@ -70,8 +70,8 @@ def cancelled_close_is_still_a_close(talk: Talk) -> None:
     """A cancel while close() waits for the peer: the frame is out, nothing follows it."""
     ws = talk.connect().websocket("/cancel-close")
     helper = talk.helper()
-    while helper.ask("/cancel").status != 200:
-        pass
+    # The handler may not have come to its close() yet; then there is nothing to cancel.
+    assert any(helper.ask("/cancel").status == 200 for _ in range(500))
     assert helper.ask("/notes").body == b"cancelled: True"
     assert ws.closed() == (4001, "bye")
 
