@@ -118,6 +118,8 @@ class ServerConfig:
     """Handler deadline until its response starts -> 503, cancelled natively."""
     eager: bool = True
     """Start handlers at once where the loop can (asyncio on Python 3.12 and later)."""
+    express: bool = True
+    """Read plain requests and frames directly; False leaves every byte to h11 and wsproto."""
     ssl_certfile: str | None = None
     """PEM file with the certificate and its chain: with it the server speaks TLS, and only TLS."""
     ssl_keyfile: str | None = None
@@ -149,6 +151,7 @@ class ServerConfig:
         _check(self, "max_threads", int, 1, 10_000)
         _check(self, "request_timeout", (int, float), 0.001, 86_400.0 * 365)
         _check(self, "eager", bool)
+        _check(self, "express", bool)
         _check_tls(self)
         _check(self, "limits", Limits)
         _check(self, "timeouts", Timeouts)

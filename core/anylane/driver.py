@@ -151,7 +151,7 @@ class Driver(ABC):
                 self.connection.data_unsent(unsent, now)
         self.connection.handle_timeout(now)
         for exchange in tuple(self._errands):
-            exchange.alarms.fire(now)
+            exchange.fire_alarms(now)
         if now >= self._cut_at:
             self._interrupt()
         self._news = True
@@ -279,7 +279,7 @@ class Driver(ABC):
         deadline = self.connection.next_deadline()
         if not self._errands and self._cut_at == NEVER:
             return deadline
-        own = min((each.alarms.next() for each in self._errands), default=NEVER)
+        own = min((each.next_alarm() for each in self._errands), default=NEVER)
         own = min(own, self._cut_at, NEVER if deadline is None else deadline)
         return None if own == NEVER else own
 

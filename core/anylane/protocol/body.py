@@ -144,6 +144,24 @@ class Body:
             self._held.clear()
 
 
+class LengthBody:
+    """A body with a Content-Length, as `Body` without h11: there is nothing to decode."""
+
+    __slots__ = ("complete", "remaining", "trailers")
+
+    def __init__(self, head: RequestHead) -> None:
+        self.remaining = head.content_length or 0
+        self.complete = False
+        self.trailers: RawHeaders = []
+
+    def feed(self, data: bytes) -> tuple[list[bytes], bytes]:
+        """See `Body.feed`."""
+        mine, rest = data[: self.remaining], data[self.remaining :]
+        self.remaining -= len(mine)
+        self.complete = not self.remaining
+        return [mine], rest
+
+
 def _parser_after(head: RequestHead, limits: Limits) -> h11.Connection:
     """An h11 connection that has just read `head`."""
     parser = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.header_section + 1024)

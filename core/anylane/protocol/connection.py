@@ -98,7 +98,7 @@ class Connection:
     def handle_timeout(self, now: float) -> None:
         """Call when `next_deadline()` has come; too early or too often is harmless."""
         for exchange in tuple(self._exchanges):
-            exchange.alarms.fire(now)
+            exchange.fire_alarms(now)
         while (timer := self.timers.take_due(now)) is not None:
             match timer:
                 case Timer.WRITE_STALL:
@@ -160,7 +160,7 @@ class Connection:
         """When to call `handle_timeout`, or None."""
         deadline = self.timers.next()
         for exchange in self._exchanges:
-            deadline = min(deadline, exchange.alarms.next())
+            deadline = min(deadline, exchange.next_alarm())
         return None if deadline == NEVER else deadline
 
     @property
@@ -202,8 +202,7 @@ class Connection:
 
     def forget(self, exchange: Exchange) -> None:
         """Its last coroutine has returned: its alarms are not kept any longer."""
-        exchange.forgotten = True
-        exchange.alarms.clear()
+        exchange.forget()
         if exchange in self._exchanges:
             self._exchanges.remove(exchange)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from anylane.errors import Disconnected, Refused, UsageError
 from anylane.protocol.head import RawHeaders, RequestHead
 from anylane.protocol.response import Header
-from anylane.protocol.timers import Alarms
+from anylane.protocol.timers import NEVER, Alarms
 from anylane.protocol.websocket_phase import Phase
 
 if TYPE_CHECKING:
@@ -39,6 +39,11 @@ _TOO_LATE = (
 )
 
 
+_STARTED = "the response has already started"
+
+_NO_TRAILERS: RawHeaders = []
+
+
 class Stream(Protocol):
     """What an Exchange needs of the protocol that carries it (HTTP/1.1 today)."""
 
@@ -47,6 +52,7 @@ class Stream(Protocol):
     def send_head(self, status: int, headers: Iterable[Header], length: int | None) -> None: ...
     def send_data(self, data: bytes) -> None: ...
     def send_end(self, trailers: Iterable[Header]) -> None: ...
+    def respond(self, status: int, headers: Iterable[Header], body: bytes) -> None: ...
     def accept(
         self, headers: Iterable[Header], subprotocol: str | None, now: float
     ) -> WebSocketProtocol: ...
@@ -68,7 +74,7 @@ class Exchange:
     errand: what to run instead of a handler, where there is no request (tier 1's).
     """
 
-    __slots__ = ("_chunks", "_stream", "alarms", "body_complete", "body_refused", "buffered",
+    __slots__ = ("_alarms", "_chunks", "_stream", "body_complete", "body_refused", "buffered",
                  "cancel_on_disconnect", "ended", "errand", "finished", "forgotten", "gone",
                  "half_closed", "head", "interrupt", "on_interrupt", "refused", "sent", "started",
                  "status", "switched", "trailers", "websocket")  # fmt: skip
@@ -79,7 +85,7 @@ class Exchange:
         self._stream = stream
         self.head = head
         self.refused = refused
-        self.alarms = Alarms()
+        self._alarms: Alarms | None = None
         self.started = False
         self.ended = False
         self.status = 0
@@ -94,11 +100,32 @@ class Exchange:
         self.switched = False
         self.errand: Any = None
         self.websocket: WebSocketProtocol | None = None
-        self._chunks: deque[bytes] = deque()
+        self._chunks: deque[bytes] | None = None
         self.buffered = 0
         self.body_complete = head is None or not head.has_body
         self.body_refused: Refused | None = None
-        self.trailers: RawHeaders = []
+        self.trailers: RawHeaders = _NO_TRAILERS
+
+    @property
+    def alarms(self) -> Alarms:
+        """Deadlines of the handler's own; few handlers have any."""
+        if self._alarms is None:
+            self._alarms = Alarms()
+        return self._alarms
+
+    def next_alarm(self) -> float:
+        """The earliest of them, or NEVER."""
+        return NEVER if self._alarms is None else self._alarms.next()
+
+    def fire_alarms(self, now: float) -> None:
+        """Those that are due."""
+        if self._alarms is not None:
+            self._alarms.fire(now)
+
+    def forget(self) -> None:
+        """Its last coroutine has returned: its alarms are not kept any longer."""
+        self.forgotten = True
+        self._alarms = None
 
     # -- called by the driver of handlers ------------------------------------------------
 
@@ -166,7 +193,7 @@ class Exchange:
         """
         self._must_be_mine()
         if self.started:
-            raise UsageError("the response has already started")
+            raise UsageError(_STARTED)
         self._stream.send_head(status, headers, length)
         self.status = status
 
@@ -183,10 +210,13 @@ class Exchange:
 
     def respond(self, status: int, headers: Iterable[Header], body: bytes) -> None:
         """The whole response at once."""
-        self.send_head(status, headers, len(body))
-        if body:
-            self.send_data(body)
-        self.send_end()
+        if self.finished:
+            self._must_be_mine()
+        if self.started:
+            raise UsageError(_STARTED)
+        self._stream.respond(status, headers, body)
+        self.status = status
+        self.sent = len(body)
 
     def accept(
         self, headers: Iterable[Header], subprotocol: str | None, now: float
@@ -213,8 +243,9 @@ class Exchange:
         if not self.finished:
             self.finished = True
             self.on_interrupt = None
-            self._chunks.clear()
-            self.buffered = 0
+            if self._chunks:
+                self._chunks.clear()
+                self.buffered = 0
             if self.websocket is not None:
                 self.websocket.finish(now)
             else:
@@ -224,6 +255,8 @@ class Exchange:
 
     def push(self, chunks: list[bytes]) -> None:
         """Body bytes came."""
+        if self._chunks is None:
+            self._chunks = deque()
         self._chunks.extend(chunks)
         self.buffered += sum(map(len, chunks))
 

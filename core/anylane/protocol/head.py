@@ -7,7 +7,6 @@ in two ways: that is how requests are smuggled. Each rule names its section.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 
 import h11
 
@@ -22,37 +21,58 @@ _REQUEST_LINE = re.compile(rb"(%s) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])" % _TOKE
 # colon (RFC 9112 §5.1), and a line that begins with white space is obs-fold (§5.2).
 _FIELD_LINE = re.compile(rb"%s:[ \t]*[\x21-\x7e\x80-\xff \t]*" % _TOKEN)
 # RFC 3986 §3.2.2 host and port, without userinfo and without a comma (a list of two hosts).
-_HOST = re.compile(
+HOST = (
     rb"(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+(?::[0-9]{1,5})?"
     rb"|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?"
 )
+_HOST = re.compile(HOST)
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+\-.]*://([^/?]*)")
 _DIGITS = re.compile(rb"[0-9]{1,18}")
 
 
-@dataclass(frozen=True, slots=True)
 class RequestHead:
-    """A request line and its headers, as the peer sent them."""
+    """A request line and its headers, as the peer sent them. Nobody changes one.
 
-    method: bytes
-    target: bytes
-    """As received, percent-encoded."""
-    version: bytes
-    """`b"1.1"` or `b"1.0"`."""
-    headers: RawHeaders
-    """Names lower-cased, values stripped, in order."""
-    content_length: int | None = None
-    """None when the request declares none; a chunked body has none either."""
-    chunked: bool = False
-    expects_continue: bool = False
-    """The client waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1)."""
-    connection: frozenset[bytes] = field(default_factory=frozenset)
-    """The options of all Connection headers, lower-cased (RFC 9110 §7.6.1)."""
+    target: as received, percent-encoded. version: `b"1.1"` or `b"1.0"`.
+    content_length: None when the request declares none; a chunked body has none either.
+    expects_continue: the client waits for `100 Continue` before it sends the body (RFC 9110
+        §10.1.1). connection: the options of all Connection headers, lower-cased (§7.6.1).
+    has_body: a body follows. section: instead of `headers`, the lines that they are in.
+    """
+
+    __slots__ = ("_headers", "_section", "chunked", "connection", "content_length",
+                 "expects_continue", "has_body", "method", "target", "version")  # fmt: skip
+
+    def __init__(
+        self,
+        method: bytes,
+        target: bytes,
+        version: bytes,
+        headers: RawHeaders | None,
+        content_length: int | None = None,
+        chunked: bool = False,
+        expects_continue: bool = False,
+        connection: frozenset[bytes] = frozenset(),
+        section: bytes = b"",
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.version = version
+        self._headers = headers
+        self._section = section
+        self.content_length = content_length
+        self.chunked = chunked
+        self.expects_continue = expects_continue
+        self.connection = connection
+        self.has_body = chunked or bool(content_length)
 
     @property
-    def has_body(self) -> bool:
-        return self.chunked or bool(self.content_length)
+    def headers(self) -> RawHeaders:
+        """Names lower-cased, values stripped, in order. Split when somebody reads them."""
+        if self._headers is None:
+            self._headers = split_section(self._section)
+        return self._headers
 
     @property
     def keep_alive(self) -> bool:
@@ -64,6 +84,16 @@ class RequestHead:
     def get(self, name: bytes) -> bytes | None:
         """The first value of that (lower-case) name."""
         return next((value for key, value in self.headers if key == name), None)
+
+
+KEEP_ALIVE = frozenset((b"keep-alive",))
+"""What most clients have in their Connection header."""
+
+
+def split_section(section: bytes) -> RawHeaders:
+    """The headers of a section that was checked: its lines, and the blank one behind them."""
+    parts = [line.partition(b":") for line in section[:-4].split(b"\r\n")]
+    return [(name.lower(), value.strip(b" \t")) for name, _, value in parts]
 
 
 def check_incomplete(data: bytearray, scanned: int, limits: Limits) -> None:

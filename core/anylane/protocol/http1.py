@@ -10,14 +10,15 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from anylane.errors import Disconnected, Refused, UsageError
-from anylane.protocol.body import Body
+from anylane.protocol.body import Body, LengthBody
 from anylane.protocol.closing import Closing
 from anylane.protocol.exchange import Exchange, Interrupt
+from anylane.protocol.express import Express
 from anylane.protocol.handshake import accept_headers, read_handshake
 from anylane.protocol.head import RequestHead, check_incomplete, parse_head
 from anylane.protocol.http_states import READING, WRITING, ReadEvent, Reading, WriteEvent, Writing
 from anylane.protocol.raw import Raw
-from anylane.protocol.response import Header, encode_head
+from anylane.protocol.response import Header, encode_head, encode_plain
 from anylane.protocol.response_writer import Framing, ResponseWriter
 from anylane.protocol.timers import Timer
 from anylane.protocol.websocket import WebSocketProtocol
@@ -27,13 +28,20 @@ if TYPE_CHECKING:
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
+_JOINED = 16 * 1024
+"""Bytes of a body up to which it is sent in one piece with its head: copying them costs less than
+one more piece does."""
+
+# What happens to every plain request at once, one step after the other, looked up once.
+_ANSWERED = WRITING[WRITING[Writing.PENDING][WriteEvent.HEAD]][WriteEvent.END]
+
 
 class Http1:
     """The protocol a connection starts with."""
 
-    __slots__ = ("_body", "_conn", "_continue_due", "_discarded", "_exchange", "_held",
-                 "_keep_alive", "_limits", "_paused", "_scanned", "_skipped_crlf", "_timeouts",
-                 "_writer", "reading", "writing")  # fmt: skip
+    __slots__ = ("_body", "_conn", "_continue_due", "_discarded", "_exchange", "_express",
+                 "_held", "_keep_alive", "_limits", "_paused", "_scanned", "_skipped_crlf",
+                 "_timeouts", "_writer", "reading", "writing")  # fmt: skip
 
     def __init__(self, connection: Connection, now: float) -> None:
         self._conn = connection
@@ -45,7 +53,8 @@ class Http1:
         self._scanned = 0
         self._skipped_crlf = False
         self._exchange: Exchange | None = None
-        self._body: Body | None = None
+        self._express = Express(self._limits) if connection.config.express else None
+        self._body: Body | LengthBody | None = None
         self._continue_due = False
         self._paused = False
         self._discarded = 0
@@ -78,6 +87,8 @@ class Http1:
 
     def receive_data(self, data: bytes, now: float) -> None:
         match self.reading:
+            case Reading.IDLE if not self._held and self._take_plain(data, now):
+                pass
             case Reading.IDLE | Reading.HEAD:
                 self._held += data
                 self._parse(now)
@@ -153,10 +164,29 @@ class Http1:
 
     # -- requests ------------------------------------------------------------------------------
 
+    def _take_plain(self, data: bytes, now: float) -> bool:
+        """At a message boundary: whether the express lane has taken the request."""
+        if self._express is None:
+            return False
+        found = self._express.read(data)
+        if found is None:
+            return False
+        head, size = found
+        if data is self._held:
+            del self._held[:size]
+        elif size < len(data):
+            self._held += data[size:]
+        self._read(ReadEvent.FIRST_BYTE)
+        self._conn.timers.clear(Timer.KEEP_ALIVE)
+        self._request(head, now)
+        return True
+
     def _parse(self, now: float) -> None:
         held = self._held
         timers = self._conn.timers
         if self.reading is Reading.IDLE:
+            if self._take_plain(held, now):
+                return
             # RFC 9112 §2.2: ignore at least one empty line before a request line.
             if not self._skipped_crlf and held[:2] == b"\r\n":
                 del held[:2]
@@ -191,12 +221,13 @@ class Http1:
             self._read(ReadEvent.HEAD_WITHOUT_BODY)
             return
         self._read(ReadEvent.HEAD_WITH_BODY)
-        self._body = Body(head, self._limits)
+        plain = self._express is not None and not head.chunked
+        self._body = LengthBody(head) if plain else Body(head, self._limits)
         self._continue_due = head.expects_continue
         self._paused = False
-        early = bytes(self._held)
-        self._held.clear()
-        if early:
+        if self._held:
+            early = bytes(self._held)
+            self._held.clear()
             self._receive_body(early, now)
         elif not self._continue_due:
             self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
@@ -294,6 +325,28 @@ class Http1:
         exchange.started = True
         self._conn.timers.clear(Timer.HANDLER)
         self._conn.send(data)
+
+    def respond(self, status: int, headers: Iterable[Header], body: bytes) -> None:
+        """A whole response. Most are plain, and go out in one piece."""
+        exchange = self._exchange
+        if exchange is None or self.writing is not Writing.PENDING:
+            return  # As `send_head`.
+        head = exchange.head
+        if self._keep_alive and head is not None and self.reading is Reading.DONE:
+            data = encode_plain(head, status, headers, len(body), self._conn.date())
+            if data is not None:
+                self.writing = _ANSWERED
+                exchange.started = exchange.ended = True
+                self._conn.timers.clear(Timer.HANDLER)
+                if len(body) <= _JOINED:
+                    self._conn.send(data + body)
+                else:
+                    self._conn.send(data, body)
+                return
+        self.send_head(status, headers, len(body))
+        if body:
+            self.send_data(body)
+        self.send_end(())
 
     def _body_will_end(self) -> bool:
         """False: the rest of the request is too much to read, or may never come."""

@@ -13,6 +13,8 @@ from enum import Enum, auto
 class Reading(Enum):
     """What the next byte from the peer is."""
 
+    __hash__ = object.__hash__  # Enum's own is Python code, and tables are looked up in all the time.
+
     IDLE = auto()
     """The first of a request."""
     HEAD = auto()
@@ -33,6 +35,8 @@ class Reading(Enum):
 
 class ReadEvent(Enum):
     """What happened to the peer's half."""
+
+    __hash__ = object.__hash__  # Enum's own is Python code, and tables are looked up in all the time.
 
     FIRST_BYTE = auto()
     HEAD_WITHOUT_BODY = auto()
@@ -88,6 +92,8 @@ READING: dict[Reading, dict[ReadEvent, Reading]] = {
 class Writing(Enum):
     """What our side may send next."""
 
+    __hash__ = object.__hash__  # Enum's own is Python code, and tables are looked up in all the time.
+
     IDLE = auto()
     """Nothing: there is no request."""
     PENDING = auto()
@@ -104,6 +110,8 @@ class Writing(Enum):
 
 class WriteEvent(Enum):
     """What we did."""
+
+    __hash__ = object.__hash__  # Enum's own is Python code, and tables are looked up in all the time.
 
     REQUEST = auto()
     HEAD = auto()

@@ -96,6 +96,9 @@ class Raw:
     ) -> None:
         self._refuse()
 
+    def respond(self, status: int, headers: Iterable[Header], body: bytes) -> None:  # noqa: ARG002
+        self._refuse()
+
     def accept(
         self,
         headers: Iterable[Header],  # noqa: ARG002

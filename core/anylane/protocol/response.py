@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 
 from anylane.errors import UsageError
+from anylane.protocol.head import RequestHead
 
 Header = tuple[str, str]
 
@@ -51,6 +52,29 @@ def check_header(name: str, value: str) -> None:
 def encode_head(status: int, headers: Iterable[Header]) -> bytes:
     """A response head, blank line included. Raises UsageError for a header that must not be."""
     return b"".join((status_line(status), _encode_lines(headers), b"\r\n"))
+
+
+_FRAMING = frozenset(("content-length", "transfer-encoding", "connection", "date"))
+
+
+def encode_plain(
+    request: RequestHead, status: int, headers: Iterable[Header], length: int, date: bytes
+) -> bytes | None:
+    """The head of a response whose body is whole, to be kept alive; None if it is not plain.
+
+    The same bytes as ResponseWriter's, which knows all the exceptions.
+    """
+    if request.version != b"1.1" or request.method == b"HEAD" or status in (204, 304):
+        return None
+    for name, _ in headers:
+        if name.lower() in _FRAMING:
+            return None
+    return b"%bdate: %b\r\n%bcontent-length: %d\r\n\r\n" % (
+        status_line(status),
+        date,
+        _encode_lines(headers),
+        length,
+    )
 
 
 def encode_trailers(trailers: Iterable[Header]) -> bytes:

@@ -81,7 +81,7 @@ def hopeful(driver: LockstepDriver) -> bool:
         return connection.next_deadline() is not None
     timers = connection.timers
     return any(timers.is_set(timer) for timer in Timer if timer not in _RECURRING) or any(
-        link.exchange.alarms.next() != NEVER for link in driver._links
+        link.exchange.next_alarm() != NEVER for link in driver._links
     )
 
 
