@@ -185,6 +185,13 @@ class TlsConnection:
     def next_exchange(self) -> Exchange | None:
         return None if self._inner is None else self._inner.next_exchange()
 
+    @property
+    def deadline_bound(self) -> float:
+        if self._due:
+            return _DUE
+        own = self._timers.bound
+        return own if self._inner is None else min(own, self._inner.deadline_bound)
+
     def next_deadline(self) -> float | None:
         """In the past where held input is wanted again: nothing comes from the socket to say so."""
         if self._due:

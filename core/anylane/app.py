@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -134,17 +134,16 @@ class FrozenApp:
             for kind, endpoint in _FALLBACKS.items()
         }
 
-    async def __call__(self, ctx: Context) -> None:
-        """Route the request and run its pipeline."""
+    def __call__(self, ctx: Context) -> Awaitable[None]:
+        """Route the request; await what it gives to run the pipeline."""
         resolution = self._resolve(ctx)
-        if isinstance(resolution, Found):
-            ctx.route, ctx.params = resolution
-            ctx.exchange.cancel_on_disconnect = resolution.route.cancel_on_disconnect
-            await self._endpoints[resolution.route](ctx)
-        else:
-            if isinstance(resolution, NotAllowed | Options):
-                ctx.allow = resolution.allow
-            await self._fallbacks[type(resolution)](ctx)
+        if type(resolution) is Found:
+            ctx.route, ctx.params = route, _ = resolution
+            ctx.exchange.cancel_on_disconnect = route.cancel_on_disconnect
+            return self._endpoints[route](ctx)
+        if isinstance(resolution, NotAllowed | Options):
+            ctx.allow = resolution.allow
+        return self._fallbacks[type(resolution)](ctx)
 
     def _resolve(self, ctx: Context) -> Resolution:
         request, head = ctx.request, ctx.exchange.head

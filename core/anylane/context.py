@@ -68,14 +68,7 @@ class Context:
     @property
     def request(self) -> Request:
         if self._request is None:
-            connection = self.link.driver.connection
-            self._request = Request(
-                self.exchange,
-                self.link,
-                peer=connection.peer,
-                local=connection.local,
-                tls=connection.tls,
-            )
+            self._request = Request(self.exchange, self.link)
         return self._request
 
     @property
@@ -121,15 +114,20 @@ class Context:
 
     async def send(self) -> None:
         """Send the response as it stands, now."""
-        self.check()
         response = self.response
         if response.items is not None:
+            self.check()
             await response.items.send(self)
-            return
+        else:
+            self.respond(response)
+            self.link.kick()
+
+    def respond(self, response: Response) -> None:
+        """Queue it whole."""
+        self.check()
         status, headers = response.head()
         self.exchange.respond(status, headers, response.body or b"")
         response.freeze()
-        self.link.kick()
 
     def stream(self, *, length: int | None = None) -> Stream:
         """Send the body piece by piece. length: in bytes, if you know it."""

@@ -32,7 +32,7 @@ class Driver(ABC):
     """
 
     __slots__ = ("_again", "_armed", "_closing", "_cut_at", "_deferred", "_errand_due", "_errands",
-                 "_greeting", "_links", "_news", "_parting", "_pumping", "_reading", "apart",
+                 "_greeting", "_links", "_news", "_parting", "_pumping", "_reading", "_turns", "apart",
                  "connection", "lost", "seed", "server", "wakes", "written")  # fmt: skip
 
     def __init__(
@@ -46,6 +46,7 @@ class Driver(ABC):
     ) -> None:
         self.server = server
         self.wakes = server.wakes
+        self._turns = server.config.limits.exchanges_per_turn
         self.connection: AnyConnection = server.new_connection(
             now=self.now(), peer=peer, local=local, tls=tls, bare=errand is not None
         )
@@ -124,7 +125,8 @@ class Driver(ABC):
     def receive(self, data: bytes) -> None:
         """Bytes came."""
         self.connection.receive_data(data, self.now())
-        self._news = True
+        if self._links:
+            self._news = True
         self.pump()
 
     def receive_eof(self) -> None:
@@ -188,15 +190,20 @@ class Driver(ABC):
     def finished(self, link: BaseLink) -> None:
         """Its coroutine has ended, or never began. The transport calls it however it ended."""
         exchange = link.exchange
-        exchange.finish(self.now())
+        if not exchange.finished:
+            exchange.finish(self.now())
         if exchange.errand is None:
             self.connection.forget(exchange)
         elif exchange in self._errands:
             self._errands.remove(exchange)
         if link in self._links:
             self._links.remove(link)
-        self.pump()
-        self._forget_when_over()
+        if self._pumping:
+            self._again = True
+        else:
+            self.pump()
+        if self.lost:
+            self._forget_when_over()
 
     # -- the pump ----------------------------------------------------------------------------
 
@@ -210,16 +217,19 @@ class Driver(ABC):
             return
         self._pumping = True
         connection = self.connection
-        turns = connection.config.limits.exchanges_per_turn
+        turns = self._turns
         try:
             while True:
                 self._again = False
-                self._write()
                 exchange = self._next() if turns else None
                 if exchange is not None:
                     turns -= 1
                     self.start(exchange)
-                elif not self._again or not turns:
+                    # Pipelined answers leave together.
+                    if not connection.congested:
+                        continue
+                self._write()
+                if exchange is None and not (self._again and turns):
                     break
         finally:
             self._pumping = False
@@ -246,6 +256,11 @@ class Driver(ABC):
             self._armed = NEVER_LATER
             self.arm(self.now())
 
+    def push(self) -> None:
+        """Write what is there; start nothing. An exchange has ended, or is about to."""
+        if not self._pumping:
+            self._write()
+
     def _write(self) -> None:
         connection = self.connection
         # Once more after each write: room for output may be what a held pong was waiting for.
@@ -265,10 +280,11 @@ class Driver(ABC):
                 self.close(self._closing)
         if self._deferred:
             self._send_away()
-        deadline = self.next_deadline()
-        if deadline is not None and deadline < self._armed:
-            self._armed = deadline
-            self.arm(deadline)
+        if self._errands or connection.deadline_bound < self._armed or self._cut_at < self._armed:
+            deadline = self.next_deadline()
+            if deadline is not None and deadline < self._armed:
+                self._armed = deadline
+                self.arm(deadline)
         if self._news:
             self._news = False
             for link in tuple(self._links):

@@ -27,24 +27,19 @@ class Request:
     """
 
     __slots__ = ("_body", "_cookies", "_exchange", "_form", "_headers", "_link", "_path", "_query",
-                 "_reading", "client", "method", "query_string", "raw_path", "scheme", "server",
-                 "target", "tls", "version")  # fmt: skip
+                 "_reading", "method", "query_string", "raw_path", "target")  # fmt: skip
 
-    def __init__(
-        self, exchange: Exchange, link: BaseLink, *, peer: Address, local: Address, tls: Any
-    ):
+    def __init__(self, exchange: Exchange, link: BaseLink) -> None:
         head = exchange.head
         self._exchange = exchange
         self._link = link
-        self.method = head.method.decode("ascii") if head is not None else ""
-        self.target = head.target.decode("ascii") if head is not None else ""
-        self.version = head.version.decode("ascii") if head is not None else ""
+        if head is None:
+            self.method = self.target = ""
+        else:
+            self.method = head.method.decode("ascii")
+            self.target = head.target.decode("ascii")
         path, _, self.query_string = self.target.partition("?")
         self.raw_path = path if path[:1] in ("/", "*", "") else _path_of(path)
-        self.client = peer
-        self.server = local
-        self.tls: TlsInfo | None = tls
-        self.scheme = "http" if tls is None else "https"
         self._path: str | None = None
         self._query: Query | None = None
         self._headers: Headers | None = None
@@ -52,6 +47,33 @@ class Request:
         self._form: Form | None = None
         self._body: list[bytes] | bytes = []
         self._reading = False
+
+    @property
+    def version(self) -> str:
+        """ "1.1" or "1.0"."""
+        head = self._exchange.head
+        return "" if head is None else head.version.decode("ascii")
+
+    @property
+    def client(self) -> Address:
+        """The other end of the connection, as the socket module gives it."""
+        return self._link.driver.connection.peer
+
+    @property
+    def server(self) -> Address:
+        """Our end of it."""
+        return self._link.driver.connection.local
+
+    @property
+    def tls(self) -> TlsInfo | None:
+        """None without TLS."""
+        found: TlsInfo | None = self._link.driver.connection.tls
+        return found
+
+    @property
+    def scheme(self) -> str:
+        """ "https" with TLS, else "http"."""
+        return "http" if self._link.driver.connection.tls is None else "https"
 
     @property
     def path(self) -> str:
@@ -94,8 +116,11 @@ class Request:
         if self._reading:
             raise UsageError("the body was read as a stream; it cannot be read again as a whole")
         # Collected on the request, so that a read that was cancelled half-way can be repeated.
-        while chunk := await self._next():
-            self._body.append(chunk)
+        while (chunk := self._read()) is None or chunk:
+            if chunk is None:
+                await self._link.wait()
+            else:
+                self._body.append(chunk)
         self._body = b"".join(self._body)
         return self._body
 
@@ -154,17 +179,18 @@ class Request:
         """Behind a chunked body; empty until it was read to its end (RFC 9110 §6.5)."""
         return Headers.from_wire(self._exchange.trailers)
 
+    def _read(self) -> bytes | None:
+        """The next piece, b"" behind the last one, None if none is here yet."""
+        self._exchange.check()
+        try:
+            return self._exchange.read(self._link.now())
+        except Refused as refused:
+            raise HTTPError(refused.status, refused.reason) from refused
+
     async def _next(self) -> bytes:
-        exchange, link = self._exchange, self._link
-        while True:
-            exchange.check()
-            try:
-                chunk = exchange.read(link.now())
-            except Refused as refused:
-                raise HTTPError(refused.status, refused.reason) from refused
-            if chunk is not None:
-                return chunk
-            await link.wait()
+        while (chunk := self._read()) is None:
+            await self._link.wait()
+        return chunk
 
 
 def _path_of(absolute: str) -> str:

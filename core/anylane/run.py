@@ -29,11 +29,13 @@ async def run_exchange(exchange: Exchange, server: ServerCore, link: BaseLink) -
         await run_errand(exchange, link)
         return
     current_link.set(link)
-    sow(link.driver.seed)
+    if link.driver.seed:
+        sow(link.driver.seed)
     ctx = Context(exchange, link, server.frozen.app)
+    scope = link.scope()
     try:
         try:
-            async with link.scope() as scope:
+            async with scope:
                 exchange.begin(scope.cancel)
                 await _answer(ctx, server)
         except BaseException as exc:
@@ -51,13 +53,27 @@ async def run_exchange(exchange: Exchange, server: ServerCore, link: BaseLink) -
             link.driver.defer(background(ctx, ctx.jobs))
         else:
             ctx.release()
+            link.driver.push()
 
 
 async def _answer(ctx: Context, server: ServerCore) -> None:
-    exchange = ctx.exchange
+    exchange, failures = ctx.exchange, server.frozen.failures
     try:
         try:
-            await _respond_to(ctx, server)
+            if exchange.refused is None:
+                try:
+                    await server.frozen(ctx)
+                except Exception as exc:  # noqa: BLE001  # the handler's; `deal` decides
+                    await failures.deal(ctx, exc)
+            else:
+                server.log("info", f"refused: {exchange.refused}", None)
+                await failures.refuse(ctx, exchange.refused)
+            if not exchange.started and exchange.interrupt is None:
+                response = ctx.response
+                if response.items is None:
+                    ctx.respond(response)
+                else:
+                    await response.items.send(ctx)
         finally:
             if ctx.items is not None:
                 await ctx.items.close()
@@ -72,20 +88,6 @@ async def _answer(ctx: Context, server: ServerCore) -> None:
     except (SystemExit, KeyboardInterrupt) as exc:
         # A handler does not end the server; who is to, signals it.
         _fail(ctx, exc)
-
-
-async def _respond_to(ctx: Context, server: ServerCore) -> None:
-    exchange, failures = ctx.exchange, server.frozen.failures
-    if exchange.refused is not None:
-        server.log("info", f"refused: {exchange.refused}", None)
-        await failures.refuse(ctx, exchange.refused)
-    else:
-        try:
-            await server.frozen(ctx)
-        except Exception as exc:  # noqa: BLE001  # the handler's; `deal` decides
-            await failures.deal(ctx, exc)
-    if not exchange.started and exchange.interrupt is None:
-        await ctx.send()
 
 
 def _fail(ctx: Context, exc: BaseException) -> None:

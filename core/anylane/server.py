@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Protocol
@@ -155,17 +155,21 @@ class ServerCore:
             return make(now, tls)
         return self._wrap(make, config=self.config, now=now, peer=peer, local=local, log=self.log)
 
-    async def run_exchange(self, exchange: Exchange, link: BaseLink) -> None:
+    def run_exchange(self, exchange: Exchange, link: BaseLink) -> Coroutine[Any, Any, None]:
         """Run one exchange's handler (see `anylane.run`)."""
         if self.access is None or exchange.errand is not None:
-            await run_exchange(exchange, self, link)
-            return
+            return run_exchange(exchange, self, link)
+        return self._run_logged(exchange, link, self.access)
+
+    async def _run_logged(
+        self, exchange: Exchange, link: BaseLink, access: Callable[[Access], None]
+    ) -> None:
         began = link.now()
         try:
             await run_exchange(exchange, self, link)
         finally:
             peer, seconds = link.driver.connection.peer, link.now() - began
-            self.access(Access(peer, exchange.head, exchange.status, exchange.sent, seconds))
+            access(Access(peer, exchange.head, exchange.status, exchange.sent, seconds))
 
     def lifespan(self, to_the_end: ToTheEnd | None = None) -> Lifespan:
         """`async with server.lifespan():` around serving; enter and leave it in one task.

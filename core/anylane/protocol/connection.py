@@ -164,6 +164,14 @@ class Connection:
         return None if deadline == NEVER else deadline
 
     @property
+    def deadline_bound(self) -> float:
+        """Never later than `next_deadline()`, and cheap: no look at that is needed before it."""
+        bound = self.timers.bound
+        for exchange in self._exchanges:
+            bound = min(bound, exchange.next_alarm())
+        return bound
+
+    @property
     def ready(self) -> bool:
         """Requests can come; a layer around a connection may have to shake hands before."""
         return True
@@ -193,8 +201,9 @@ class Connection:
     def send(self, *chunks: bytes) -> None:
         """Queue bytes for the transport; dropped once the connection is being closed."""
         if self.closing is Closing.NO:
-            self._out.extend(chunks)
-            self._out_size += sum(map(len, chunks))
+            for chunk in chunks:
+                self._out.append(chunk)
+                self._out_size += len(chunk)
 
     def start(self, exchange: Exchange) -> None:
         """Offer an exchange to `next_exchange()`."""

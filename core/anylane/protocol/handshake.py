@@ -27,11 +27,11 @@ class Handshake:
 
 def is_websocket(head: RequestHead) -> bool:
     """Whether the client asks for a WebSocket at all."""
+    if b"upgrade" not in head.connection:
+        return False
     upgrade = head.get(b"upgrade")
-    return (
-        upgrade is not None
-        and b"upgrade" in head.connection
-        and b"websocket" in (option.strip().lower() for option in upgrade.split(b","))
+    return upgrade is not None and b"websocket" in (
+        option.strip().lower() for option in upgrade.split(b",")
     )
 
 

@@ -30,15 +30,22 @@ class Timer(IntEnum):
 
 
 class Timers:
-    """Absolute deadlines by kind, in seconds on the clock of the caller's `now`."""
+    """Absolute deadlines by kind, in seconds on the clock of the caller's `now`.
 
-    __slots__ = ("_at",)
+    bound: never later than `next()`, and free. It goes up only when `next` is asked: most deadlines
+    are set and cleared long before they come.
+    """
+
+    __slots__ = ("_at", "bound")
 
     def __init__(self) -> None:
         self._at = [NEVER] * len(Timer)
+        self.bound = NEVER
 
     def set(self, timer: Timer, deadline: float) -> None:
         self._at[timer] = deadline
+        if deadline < self.bound:
+            self.bound = deadline
 
     def clear(self, timer: Timer) -> None:
         self._at[timer] = NEVER
@@ -55,7 +62,8 @@ class Timers:
 
     def next(self) -> float:
         """The earliest deadline, or `NEVER`."""
-        return min(self._at)
+        self.bound = bound = min(self._at)
+        return bound
 
     def take_due(self, now: float) -> Timer | None:
         """The timer whose deadline came first, cleared; None if none has come.
