@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from importlib import import_module
 from types import TracebackType
 from typing import Any, Self, cast
@@ -25,20 +25,21 @@ _JOIN = 256 * 1024
 """Bytes up to which chunks are joined; beyond it the copy costs more than the calls."""
 
 
-class AsyncioScope:
-    """Cancels its task, and takes back what it asked for (`Task.uncancel`)."""
+class Cancellation:
+    """Cancels a task, and takes back what it asked for (`Task.uncancel`)."""
 
-    __slots__ = ("_before", "_cancelled", "_loop", "_open", "_task", "caught")
+    __slots__ = ("_before", "_cancelled", "_loop", "_open", "_task")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> None:
         self._loop = loop
+        self._task = task
+        self._before = task.cancelling()
         self._open = True
         self._cancelled = False
-        self.caught = False
 
     def cancel(self) -> None:
         # Always through the loop: a task that cancels itself would be hit at a later await,
-        # outside of this scope.
+        # outside of what is to be cancelled.
         try:
             self._loop.call_soon_threadsafe(self._deliver)
         except RuntimeError:  # The loop is closed, and the task with it.
@@ -49,11 +50,30 @@ class AsyncioScope:
             self._cancelled = True
             self._task.cancel()
 
+    def close(self, exc: BaseException | None) -> bool:
+        """Void from here on. Returns whether `exc` is what it caused, and nobody else did."""
+        self._open = False
+        if not self._cancelled:
+            return False
+        return self._task.uncancel() <= self._before and isinstance(exc, asyncio.CancelledError)
+
+
+class AsyncioScope:
+    """A Cancellation of the task that enters it."""
+
+    __slots__ = ("_cancellation", "_loop", "caught")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._cancellation: Cancellation | None = None
+        self.caught = False
+
+    def cancel(self) -> None:
+        if self._cancellation is not None:
+            self._cancellation.cancel()
+
     async def __aenter__(self) -> Self:
-        task = asyncio.current_task()
-        assert task is not None
-        self._task = task
-        self._before = task.cancelling()
+        self._cancellation = Cancellation(self._loop, current_task())
         return self
 
     async def __aexit__(
@@ -62,11 +82,15 @@ class AsyncioScope:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        self._open = False
-        if self._cancelled:
-            left = self._task.uncancel()
-            self.caught = left <= self._before and isinstance(exc, asyncio.CancelledError)
+        assert self._cancellation is not None
+        self.caught = self._cancellation.close(exc)
         return self.caught
+
+
+def current_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
 
 
 def is_stray(exc: BaseException) -> bool:
@@ -86,30 +110,43 @@ class AsyncioLink(BaseLink):
         super().__init__(driver, exchange)
         self.lane = driver.lane
         self._latched = False
-        self._waiters: list[asyncio.Future[None]] = []
+        self._waiters: list[asyncio.Future[None]] | None = None
 
     async def park(self) -> None:
         if self._latched:
             self._latched = False
             return
         waiter = self.lane.loop.create_future()
+        if self._waiters is None:
+            self._waiters = []
         self._waiters.append(waiter)
         try:
             await waiter
         except BaseException:
-            if waiter in self._waiters:
+            if self._waiters and waiter in self._waiters:
                 self._waiters.remove(waiter)
             raise
 
     def notify(self) -> None:
-        waiters, self._waiters = self._waiters, []
+        waiters, self._waiters = self._waiters, None
         self._latched = not waiters
-        for waiter in waiters:
+        for waiter in waiters or ():
             if not waiter.done():
                 waiter.set_result(None)
 
     def scope(self) -> AsyncioScope:
         return AsyncioScope(self.lane.loop)
+
+    async def guard(self, work: Coroutine[Any, Any, None]) -> None:
+        cancellation = Cancellation(self.lane.loop, current_task())
+        self.exchange.begin(cancellation.cancel)
+        try:
+            await work
+        except BaseException as exc:
+            if not cancellation.close(exc):
+                raise
+        else:
+            cancellation.close(None)
 
     def is_stray(self, exc: BaseException) -> bool:
         return is_stray(exc)
@@ -141,8 +178,7 @@ class AsyncioDriver(Driver, asyncio.Protocol):
             self.close(self.connection.closing)
         self.pump()
 
-    def data_received(self, data: bytes) -> None:
-        self.receive(data)
+    data_received = Driver.receive
 
     def eof_received(self) -> bool:
         self.receive_eof()
@@ -178,9 +214,7 @@ class AsyncioDriver(Driver, asyncio.Protocol):
         # A copy of the connection's context, not of the one that happens to run: that may be
         # an earlier exchange's.
         self.lane.start(
-            self.server.run_exchange(exchange, link),
-            self._variables.copy(),
-            lambda: self.finished(link),
+            self.server.run_exchange(exchange, link), self._variables.copy(), self.finished, link
         )
 
     def arm(self, deadline: float) -> None:
@@ -305,18 +339,22 @@ class Lane:
         task.add_done_callback(self._tasks.discard)
 
     def start(
-        self, coroutine: Any, context: contextvars.Context, finished: Callable[[], None]
+        self,
+        coroutine: Coroutine[Any, Any, None],
+        context: contextvars.Context,
+        finished: Callable[[BaseLink], None],
+        link: BaseLink,
     ) -> None:
         """A task in that context; where possible it begins right now."""
         if self.eager and sys.version_info >= (3, 12):
             task = asyncio.Task(coroutine, loop=self.loop, context=context, eager_start=True)
             if task.done():
-                finished()
+                finished(link)
                 return
         else:
             task = self.loop.create_task(coroutine, context=context)
         self._keep(task)
-        task.add_done_callback(lambda _: finished())
+        task.add_done_callback(lambda _: finished(link))
 
 
 class AsyncioBackend:

@@ -7,7 +7,7 @@ other, and they can wait, be cancelled and be drained as any other.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextvars import Context as Variables
 from contextvars import ContextVar, copy_context
 from functools import partial
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from anylane.link import BaseLink
     from anylane.server import ServerCore
 
-Errand = Callable[["BaseLink"], Awaitable[None]]
+Errand = Callable[["BaseLink"], Coroutine[Any, Any, None]]
 Seed = tuple[tuple[ContextVar[Any], Any], ...]
 """Context variables and their values, to be set in another context."""
 
@@ -60,9 +60,7 @@ def errand_exchange(errand: Errand) -> Exchange:
 async def run_errand(exchange: Exchange, link: BaseLink) -> None:
     """What `run_exchange` is to a request. Errands log their failures themselves."""
     current_link.set(link)
-    async with link.scope() as scope:
-        exchange.begin(scope.cancel)
-        await exchange.errand(link)
+    await link.guard(exchange.errand(link))
     exchange.finish(link.now())
 
 

@@ -30,10 +30,11 @@ class Headers:
     def __init__(self, initial: Initial = ()) -> None:
         self._items: list[Header] = []
         self.frozen = False
-        # pyright takes a list of pairs for a possible Mapping of pairs.
-        pairs = initial.items() if isinstance(initial, Mapping) else initial
-        for name, value in cast("Iterable[Header]", pairs):
-            self.add(name, value)
+        if initial:
+            # pyright takes a list of pairs for a possible Mapping of pairs.
+            pairs = initial.items() if isinstance(initial, Mapping) else initial
+            for name, value in cast("Iterable[Header]", pairs):
+                self.add(name, value)
 
     @classmethod
     def from_wire(cls, raw: Iterable[tuple[bytes, bytes]]) -> Headers:
@@ -72,6 +73,14 @@ class Headers:
         check_header(name, value)
         self._touch()
         self._items.append((name, value))
+
+    def default(self, name: str, value: str) -> None:
+        """Set it unless there is one. name: in lower case; both are known to be good."""
+        items = self._items
+        for key, _ in items:
+            if key.lower() == name:
+                return
+        items.append((name, value))
 
     def remove(self, name: str) -> None:
         """Remove every value of that name; harmless if there is none."""

@@ -7,7 +7,7 @@ level-triggered: nothing is lost, spurious returns are legal, callers loop on a 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
@@ -146,6 +146,13 @@ class BaseLink(ABC):
             self._burst = driver.written
             driver.rouse()
             await self.park()
+
+    async def guard(self, work: Coroutine[Any, Any, None]) -> None:
+        """Await `work`, the exchange's own, so that it can be interrupted natively."""
+        scope = self.scope()
+        async with scope:
+            self.exchange.begin(scope.cancel)
+            await work
 
     def drive(self, coroutine: Any) -> Any:
         coroutine.close()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from anylane.errors import UsageError
 from anylane.hooks import STOP, Call, calls_of, run_until_stop
-from anylane.results import apply_result
+from anylane.results import apply_result, put_result
 from anylane.route import Middleware, Route, is_coroutine_function, place
 from anylane.router import Hook, Router
 
@@ -62,11 +62,15 @@ def _sorted(hooks: Iterable[Hook]) -> tuple[Callable[..., Any], ...]:
 
 
 async def _run_async(handler: Callable[..., Any], where: str, ctx: Context) -> None:
-    await apply_result(ctx, await handler(ctx), where)
+    value = await handler(ctx)
+    if value is not None and (begun := put_result(ctx, value, where)) is not None:
+        await begun
 
 
 async def _run_inline(handler: Callable[..., Any], where: str, ctx: Context) -> None:
-    await apply_result(ctx, handler(ctx), where)
+    value = handler(ctx)
+    if value is not None and (begun := put_result(ctx, value, where)) is not None:
+        await begun
 
 
 async def _run_blocking(handler: Callable[..., Any], where: str, ctx: Context) -> None:

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from anylane.results import Items
 
 
+_TEXT, _HTML = "text/plain; charset=utf-8", "text/html; charset=utf-8"
+_JSON, _BYTES = "application/json", "application/octet-stream"
+_TYPES = frozenset((_TEXT, _HTML, _JSON, _BYTES))
+"""What is known to be good."""
+
+
 class Response:
     """Status, headers and body; the setters return it, so that they can be chained.
 
@@ -141,24 +147,26 @@ class Response:
             partitioned=partitioned,
         )
 
-    def set_body(self, body: bytes, content_type: str = "application/octet-stream") -> Response:
+    def set_body(self, body: bytes, content_type: str = _BYTES) -> Response:
         """The content type is set only if there is none."""
-        self._touch()
+        if self.sent:
+            raise UsageError(TOO_LATE)
         self._body = bytes(body)
         self.items = None
-        if "content-type" not in self.headers:
-            self.headers.set("content-type", content_type)
+        if content_type not in _TYPES:
+            check_header("content-type", content_type)
+        self.headers.default("content-type", content_type)
         return self
 
     def set_text(self, text: str) -> Response:
-        return self.set_body(text.encode("utf-8"), "text/plain; charset=utf-8")
+        return self.set_body(text.encode("utf-8"), _TEXT)
 
     def set_html(self, html: str) -> Response:
-        return self.set_body(html.encode("utf-8"), "text/html; charset=utf-8")
+        return self.set_body(html.encode("utf-8"), _HTML)
 
     def set_json(self, value: Any) -> Response:
         """Raises TypeError for what JSON has no form for."""
-        return self.set_body(json.dumps(value), "application/json")
+        return self.set_body(json.dumps(value), _JSON)
 
     def redirect(self, location: str, status: int = 307) -> Response:
         """307 keeps method and body (RFC 9110 §15.4.8)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,13 @@ async def apply_result(ctx: Context, value: Any, where: str) -> None:
 
     where: the handler, for the message. Raises UsageError for a value without a rule.
     """
-    if value is None:
-        return
+    if value is not None and (begun := put_result(ctx, value, where)) is not None:
+        await begun
+
+
+def put_result(ctx: Context, value: Any, where: str) -> Awaitable[None] | None:
+    """The same for what is not None, without a coroutine: most values need none. An iterator,
+    which has to give its first item, does: await what is returned."""
     if ctx.exchange.started:
         raise UsageError(f"{where} returned {value!r:.80} after the response was sent")
     response = ctx.response
@@ -35,14 +40,15 @@ async def apply_result(ctx: Context, value: Any, where: str) -> None:
     elif isinstance(value, Response):
         ctx.response = value.succeed(response)
     elif isinstance(value, AsyncIterator):
-        await AsyncItems(value).begin(ctx)
+        return AsyncItems(value).begin(ctx)
     elif isinstance(value, Iterator):
-        await SyncItems(ctx, value).begin(ctx)
+        return SyncItems(ctx, value).begin(ctx)
     else:
         raise UsageError(
             f"{where} returned a {type(value).__name__}: {value!r:.80}; expected str, bytes, dict, "
             "list, dataclass, number, Response, iterator or None"
         )
+    return None
 
 
 _END = PooledIterator.END

@@ -32,12 +32,9 @@ async def run_exchange(exchange: Exchange, server: ServerCore, link: BaseLink) -
     if link.driver.seed:
         sow(link.driver.seed)
     ctx = Context(exchange, link, server.frozen.app)
-    scope = link.scope()
     try:
         try:
-            async with scope:
-                exchange.begin(scope.cancel)
-                await _answer(ctx, server)
+            await link.guard(_answer(ctx, server))
         except BaseException as exc:
             if not link.is_stray(exc):
                 if exchange.websocket is not None:

@@ -38,11 +38,12 @@ class RequestHead:
     content_length: None when the request declares none; a chunked body has none either.
     expects_continue: the client waits for `100 Continue` before it sends the body (RFC 9110
         §10.1.1). connection: the options of all Connection headers, lower-cased (§7.6.1).
-    has_body: a body follows. section: instead of `headers`, the lines that they are in.
+    has_body: a body follows. keep_alive: the client would send more. section: instead of `headers`, the lines that they are in.
     """
 
     __slots__ = ("_headers", "_section", "chunked", "connection", "content_length",
-                 "expects_continue", "has_body", "method", "target", "version")  # fmt: skip
+                 "expects_continue", "has_body", "keep_alive", "method", "target",
+                 "version")  # fmt: skip
 
     def __init__(
         self,
@@ -66,6 +67,10 @@ class RequestHead:
         self.expects_continue = expects_continue
         self.connection = connection
         self.has_body = chunked or bool(content_length)
+        # RFC 9112 §9.3: close wins; 1.1 persists by default, 1.0 only when asked to.
+        self.keep_alive = b"close" not in connection and (
+            version == b"1.1" or b"keep-alive" in connection
+        )
 
     @property
     def headers(self) -> RawHeaders:
@@ -73,13 +78,6 @@ class RequestHead:
         if self._headers is None:
             self._headers = split_section(self._section)
         return self._headers
-
-    @property
-    def keep_alive(self) -> bool:
-        """RFC 9112 §9.3: close wins; 1.1 persists by default, 1.0 only when asked to."""
-        if b"close" in self.connection:
-            return False
-        return self.version == b"1.1" or b"keep-alive" in self.connection
 
     def get(self, name: bytes) -> bytes | None:
         """The first value of that (lower-case) name."""

@@ -33,6 +33,7 @@ _JOINED = 16 * 1024
 one more piece does."""
 
 # What happens to every plain request at once, one step after the other, looked up once.
+_BEGUN = READING[Reading.IDLE][ReadEvent.FIRST_BYTE]
 _ANSWERED = WRITING[WRITING[Writing.PENDING][WriteEvent.HEAD]][WriteEvent.END]
 
 
@@ -86,9 +87,9 @@ class Http1:
                 return True
 
     def receive_data(self, data: bytes, now: float) -> None:
+        if self.reading is Reading.IDLE and not self._held and self._take_plain(data, now):
+            return
         match self.reading:
-            case Reading.IDLE if not self._held and self._take_plain(data, now):
-                pass
             case Reading.IDLE | Reading.HEAD:
                 self._held += data
                 self._parse(now)
@@ -176,9 +177,8 @@ class Http1:
             del self._held[:size]
         elif size < len(data):
             self._held += data[size:]
-        self._read(ReadEvent.FIRST_BYTE)
-        self._conn.timers.clear(Timer.KEEP_ALIVE)
-        self._request(head, now)
+        self.reading = _BEGUN
+        self._request(head, now, Timer.KEEP_ALIVE)
         return True
 
     def _parse(self, now: float) -> None:
@@ -209,14 +209,13 @@ class Http1:
         except Refused as refused:
             self._refuse(refused, now)
             return
-        timers.clear(Timer.HEAD)
-        self._request(head, now)
+        self._request(head, now, Timer.HEAD)
 
-    def _request(self, head: RequestHead, now: float) -> None:
+    def _request(self, head: RequestHead, now: float, before: Timer) -> None:
         exchange = self._exchange = Exchange(self, head)
         self._keep_alive = self._keep_alive and head.keep_alive and not self._conn.draining
         self._write(WriteEvent.REQUEST)
-        self._offer(exchange, now)
+        self._offer(exchange, now, before)
         if not head.has_body:
             self._read(ReadEvent.HEAD_WITHOUT_BODY)
             return
@@ -232,10 +231,11 @@ class Http1:
         elif not self._continue_due:
             self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
 
-    def _offer(self, exchange: Exchange, now: float) -> None:
+    def _offer(self, exchange: Exchange, now: float, before: Timer = Timer.HEAD) -> None:
         # The deadline runs from here: waiting for a thread or a turn is the client's time too.
-        self._conn.timers.set(Timer.HANDLER, now + self._conn.config.request_timeout)
-        self._conn.start(exchange)
+        conn = self._conn
+        conn.timers.follow(Timer.HANDLER, before, now + conn.config.request_timeout)
+        conn.start(exchange)
 
     def _receive_body(self, data: bytes, now: float) -> None:
         body, exchange = self._body, self._exchange
@@ -337,7 +337,6 @@ class Http1:
             if data is not None:
                 self.writing = _ANSWERED
                 exchange.started = exchange.ended = True
-                self._conn.timers.clear(Timer.HANDLER)
                 if len(body) <= _JOINED:
                     self._conn.send(data + body)
                 else:
@@ -419,7 +418,17 @@ class Http1:
 
     def finish(self, now: float) -> None:
         """The handler has ended; the response may not have."""
-        self._conn.timers.clear(Timer.HANDLER)
+        conn = self._conn
+        if (
+            self.writing is Writing.DONE
+            and self.reading is Reading.DONE
+            and self._keep_alive
+            and not conn.draining
+        ):
+            conn.timers.follow(Timer.KEEP_ALIVE, Timer.HANDLER, now + self._timeouts.keep_alive)
+            self._next_request(now)
+            return
+        conn.timers.clear(Timer.HANDLER)
         match self.writing:
             case Writing.DONE if not self._keep_alive:
                 self._close(now)
@@ -444,13 +453,15 @@ class Http1:
         if self._conn.draining:
             self._close(now)
             return
+        self._conn.timers.set(Timer.KEEP_ALIVE, now + self._timeouts.keep_alive)
+        self._next_request(now)
+
+    def _next_request(self, now: float) -> None:
         self._exchange = self._writer = None
         self._write(WriteEvent.NEXT_REQUEST)
         self._skipped_crlf = False
-        self._scanned = 0
         self._discarded = 0
         self._read(ReadEvent.NEXT_REQUEST)
-        self._conn.timers.set(Timer.KEEP_ALIVE, now + self._timeouts.keep_alive)
         if self._held:
             self._parse(now)
         if self._conn.eof:

@@ -47,6 +47,14 @@ class Timers:
         if deadline < self.bound:
             self.bound = deadline
 
+    def follow(self, timer: Timer, before: Timer, deadline: float) -> None:
+        """Set `timer` and clear `before`: one state of a connection follows another."""
+        at = self._at
+        at[before] = NEVER
+        at[timer] = deadline
+        if deadline < self.bound:
+            self.bound = deadline
+
     def clear(self, timer: Timer) -> None:
         self._at[timer] = NEVER
 
