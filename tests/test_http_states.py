@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from anylane import App, Limits, ServerConfig, Timeouts
-from anylane.protocol.http1 import Http1
+from anylane.protocol import http1, websocket
 from anylane.protocol.http_states import READING, WRITING, ReadEvent, Reading, WriteEvent, Writing
-from anylane.protocol.websocket import WebSocketProtocol
 from anylane.protocol.websocket_phase import PHASES, Phase, PhaseEvent
 from anylane.testing import Lockstep
 
@@ -103,8 +102,8 @@ def make_app() -> App:
     return app
 
 
-def play(script: Script) -> None:
-    config = ServerConfig(limits=Limits(drain_body=10), timeouts=Timeouts(keep_alive=100))
+def play(script: Script, *, express: bool) -> None:
+    config = ServerConfig(express=express, limits=Limits(drain_body=10), timeouts=Timeouts(keep_alive=100))
     wire = Lockstep(make_app(), config)
     for step in script:
         if isinstance(step, bytes):
@@ -122,18 +121,21 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
     """What any protocol object goes through while the test runs."""
     transitions: Seen = set()
 
-    def record(kind: type, method: str, state: str) -> None:
-        original = getattr(kind, method)
+    class Row(dict[Any, Any]):
+        def __init__(self, state: Enum, row: Mapping[Any, Any]) -> None:
+            super().__init__(row)
+            self.state = state
 
-        def recording(self: object, event: Enum) -> None:
-            transitions.add((getattr(self, state), event))
-            original(self, event)
+        def __getitem__(self, event: Enum) -> Any:
+            transitions.add((self.state, event))
+            return super().__getitem__(event)
 
-        monkeypatch.setattr(kind, method, recording)
+    def recording(table: Mapping[Any, Mapping[Any, Any]]) -> dict[Any, Row]:
+        return {state: Row(state, row) for state, row in table.items()}
 
-    record(Http1, "_read", "reading")
-    record(Http1, "_write", "writing")
-    record(WebSocketProtocol, "_move", "phase")
+    monkeypatch.setattr(http1, "READING", recording(READING))
+    monkeypatch.setattr(http1, "WRITING", recording(WRITING))
+    monkeypatch.setattr(websocket, "PHASES", recording(PHASES))
     return transitions
 
 
@@ -143,7 +145,8 @@ def entries(table: Mapping[Any, Mapping[Any, Any]]) -> Seen:
 
 def test_the_conversations_walk_every_transition_of_every_table(seen):
     for script in SCRIPTS:
-        play(script)
+        play(script, express=False)
+        play(script, express=True)
     everything = entries(READING) | entries(WRITING) | entries(PHASES)
     assert everything - seen == set()
 

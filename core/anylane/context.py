@@ -124,9 +124,11 @@ class Context:
 
     def respond(self, response: Response) -> None:
         """Queue it whole."""
-        self.check()
+        self.link.look()
+        exchange = self.exchange
+        exchange.check()
         status, headers = response.head()
-        self.exchange.respond(status, headers, response.body or b"")
+        exchange.respond(status, headers, response.body or b"")
         response.freeze()
 
     def stream(self, *, length: int | None = None) -> Stream:

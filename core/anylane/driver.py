@@ -221,15 +221,15 @@ class Driver(ABC):
         try:
             while True:
                 self._again = False
-                exchange = self._next() if turns else None
-                if exchange is not None:
-                    turns -= 1
-                    self.start(exchange)
-                    # Pipelined answers leave together.
-                    if not connection.congested:
-                        continue
+                if turns:
+                    waits = self._greeting or self._errand_due is not None
+                    exchange = self._next_errand() if waits else connection.next_exchange()
+                    if exchange is not None:
+                        turns -= 1
+                        self.start(exchange)
+                        continue  # Pipelined answers leave together.
                 self._write()
-                if exchange is None and not (self._again and turns):
+                if not (self._again and turns):
                     break
         finally:
             self._pumping = False
@@ -237,18 +237,16 @@ class Driver(ABC):
             self.rouse()
         self._settle()
 
-    def _next(self) -> Exchange | None:
-        """What to start now."""
-        if self._errand_due is not None:
-            if not self.connection.ready:
-                return None
-            errand, self._errand_due = self._errand_due, None
-            if errand is greet and self.lost:
-                return None
-            exchange = errand_exchange(errand)
-            self._errands.append(exchange)
-            return exchange
-        return None if self._greeting else self.connection.next_exchange()
+    def _next_errand(self) -> Exchange | None:
+        """What comes before the next request, which waits for it."""
+        if self._errand_due is None or not self.connection.ready:
+            return None
+        errand, self._errand_due = self._errand_due, None
+        if errand is greet and self.lost:
+            return None
+        exchange = errand_exchange(errand)
+        self._errands.append(exchange)
+        return exchange
 
     def rouse(self) -> None:
         """Have `timeout()` called in a new turn of the loop, so that others get theirs."""
@@ -265,7 +263,8 @@ class Driver(ABC):
         connection = self.connection
         # Once more after each write: room for output may be what a held pong was waiting for.
         while not self.lost and (chunks := connection.data_to_send()):
-            self.written += sum(map(len, chunks))
+            for chunk in chunks:
+                self.written += len(chunk)
             self.write(chunks)
             connection.data_unsent(self.unsent(), self.now())
 

@@ -98,6 +98,10 @@ class Headers:
         if self.frozen:
             raise UsageError(TOO_LATE)
 
+    def lines(self) -> list[Header]:
+        """As `items`, to look at only."""
+        return self._items
+
     def items(self) -> list[Header]:
         """Every (name, value), in order."""
         return list(self._items)

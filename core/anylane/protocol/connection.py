@@ -201,8 +201,9 @@ class Connection:
     def send(self, *chunks: bytes) -> None:
         """Queue bytes for the transport; dropped once the connection is being closed."""
         if self.closing is Closing.NO:
+            out = self._out
             for chunk in chunks:
-                self._out.append(chunk)
+                out.append(chunk)
                 self._out_size += len(chunk)
 
     def start(self, exchange: Exchange) -> None:
@@ -212,8 +213,11 @@ class Connection:
     def forget(self, exchange: Exchange) -> None:
         """Its last coroutine has returned: its alarms are not kept any longer."""
         exchange.forget()
-        if exchange in self._exchanges:
-            self._exchanges.remove(exchange)
+        exchanges = self._exchanges
+        if exchanges and exchanges[0] is exchange:
+            del exchanges[0]
+        elif exchange in exchanges:
+            exchanges.remove(exchange)
 
     def close(self, how: Closing) -> None:
         """Only ever grows."""

@@ -214,10 +214,10 @@ class Http1:
     def _request(self, head: RequestHead, now: float, before: Timer) -> None:
         exchange = self._exchange = Exchange(self, head)
         self._keep_alive = self._keep_alive and head.keep_alive and not self._conn.draining
-        self._write(WriteEvent.REQUEST)
+        self.writing = WRITING[self.writing][WriteEvent.REQUEST]
         self._offer(exchange, now, before)
         if not head.has_body:
-            self._read(ReadEvent.HEAD_WITHOUT_BODY)
+            self.reading = READING[self.reading][ReadEvent.HEAD_WITHOUT_BODY]
             return
         self._read(ReadEvent.HEAD_WITH_BODY)
         plain = self._express is not None and not head.chunked
@@ -458,10 +458,10 @@ class Http1:
 
     def _next_request(self, now: float) -> None:
         self._exchange = self._writer = None
-        self._write(WriteEvent.NEXT_REQUEST)
+        self.writing = WRITING[self.writing][WriteEvent.NEXT_REQUEST]
+        self.reading = READING[self.reading][ReadEvent.NEXT_REQUEST]
         self._skipped_crlf = False
         self._discarded = 0
-        self._read(ReadEvent.NEXT_REQUEST)
         if self._held:
             self._parse(now)
         if self._conn.eof:
