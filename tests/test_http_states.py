@@ -169,4 +169,4 @@ def test_each_state_and_each_event_has_its_place(table, states, events):
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=str)
 def test_each_conversation_ends(script):
-    play(script)
+    play(script, express=True)
