@@ -5,7 +5,6 @@ wsproto, in the role of the client, builds and reads the frames.
 
 from __future__ import annotations
 
-import os
 import struct
 from typing import Any
 
@@ -18,10 +17,6 @@ from anylane import App, Disconnected, Limits, ServerConfig, Timeouts, UsageErro
 from anylane.protocol import Closing
 from anylane.protocol.websocket import check_close_code
 from anylane.testing import Lockstep
-
-settings.register_profile("deep", max_examples=5000, deadline=None)
-if os.environ.get("HYPOTHESIS_PROFILE") == "deep":
-    settings.load_profile("deep")
 
 BEFORE = 1 / 1024
 """A moment before; exact in binary."""
