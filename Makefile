@@ -6,7 +6,7 @@ BACKEND ?= asyncio
 REPORTS := $(VENV)/reports
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint conformance coverage tox lines clean
+.PHONY: help demo test lint conformance deep coverage tox lines clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -70,6 +70,9 @@ lint: $(VENV)/.test ## format, rules and types only
 
 conformance: $(VENV)/.test ## one lane's conformance: make conformance BACKEND=curio (or pkg:Class, all)
 	$(BIN)/anylane-conformance --backend $(BACKEND)
+
+deep: $(VENV)/.test ## the property tests at length: some 50 times as many examples
+	HYPOTHESIS_PROFILE=deep $(BIN)/pytest -m hypothesis $(ARGS)
 
 coverage: $(VENV)/.test ## tests and conformance of all lanes together, measured
 	$(BIN)/coverage erase

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
+
+Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 GRAMMAR = [
     (re.compile(rb"(?<=Content-Length: )\d+", re.IGNORECASE), [
@@ -38,19 +41,20 @@ GRAMMAR = [
 
 
 @st.composite
-def damaged(draw: Any, data: bytes, other: bytes = b"") -> bytes:
+def damaged(draw: Draw, data: bytes, other: bytes = b"") -> bytes:
     """One to three kinds of damage. other: a second conversation, to be spliced in."""
     for _ in range(draw(st.integers(1, 3))):
         data = _damage(draw, data, other)
     return data
 
 
-def _damage(draw: Any, data: bytes, other: bytes) -> bytes:
+def _damage(draw: Draw, data: bytes, other: bytes) -> bytes:
     at = draw(st.integers(0, len(data)))
     end = min(len(data), at + draw(st.sampled_from([1, 1, 2, 10, 100])))
     match draw(st.integers(0, 9)):
         case 0:
-            return data[:at] + draw(st.binary(min_size=1, max_size=4)) + data[at:]
+            inserted: bytes = draw(st.binary(min_size=1, max_size=4))
+            return data[:at] + inserted + data[at:]
         case 1:
             flip = bytes([data[at] ^ 1 << draw(st.integers(0, 7))]) if at < len(data) else b""
             return data[:at] + flip + data[at + 1 :]
@@ -68,4 +72,5 @@ def _damage(draw: Any, data: bytes, other: bytes) -> bytes:
             if not found:
                 return data
             hit = draw(st.sampled_from(found))
-            return data[: hit.start()] + draw(st.sampled_from(instead)) + data[hit.end() :]
+            put: bytes = draw(st.sampled_from(instead))
+            return data[: hit.start()] + put + data[hit.end() :]

@@ -131,7 +131,7 @@ def _reply(ask: Ask) -> Reply:
     elif ask.version == "1.0" and not route.length:
         framing, stays = "close", False
     expects = ask.expects and ask.has_body and ask.version == "1.1"
-    continues = (0,)
+    continues: tuple[int, ...] = (0,)
     if expects and route.reads:
         # RFC 9110 §10.1.1: it may be left out where the body has begun to come.
         continues = (1,) if ask.waits else (0, 1)

@@ -19,6 +19,9 @@ CHUNK = b"x" * 65536
 BLOB = 20_000_000
 """Bytes of the large downloads and messages."""
 
+NOTHING_STRAYS = "nothing strays here"
+"""Of /native/stray, where the library cannot cancel what somebody else awaits."""
+
 variable: ContextVar[str] = ContextVar("variable", default="unset")
 
 
@@ -490,6 +493,31 @@ def _disconnects(app: App, stage: Stage) -> None:
                 stage.note("disconnected")
                 raise
 
+    @app.post("/leave/{phase}")
+    async def leave(ctx: Context) -> str:
+        """Says when it has come to a phase, and when it has left it, however it ended."""
+        phase = ctx.params["phase"]
+        stage.note(f"in {phase}")
+        try:
+            match phase:
+                case "body":
+                    await ctx.request.body()
+                case "sleep":
+                    await ctx.sleep(3600)
+                case "stream":
+                    async with ctx.stream() as out:
+                        while True:
+                            await out.write(CHUNK)
+                case "answered":
+                    ctx.response.set_text("answered")
+                    await ctx.send()
+                    await ctx.sleep(3600)
+                case _:
+                    raise HTTPError(404)
+        finally:
+            stage.note(f"left {phase}")
+        return "stayed"
+
 
 def _tls(app: App, stage: Stage) -> None:
     @app.get("/tls")
@@ -566,8 +594,11 @@ def _natives(app: App, stage: Stage) -> None:
         await native().group(receive, native().gate().wait)
 
     @app.get("/native/stray")
-    async def stray(ctx: Context) -> None:
-        await native().stray()
+    async def stray(ctx: Context) -> str:
+        library = native()
+        if isinstance(library, natives.AsyncioNative):
+            await library.stray()
+        return NOTHING_STRAYS
 
     @app.get("/native/timeout-sleep")
     async def timeout_sleep(ctx: Context) -> str:

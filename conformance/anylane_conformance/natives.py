@@ -40,9 +40,6 @@ class Native(Protocol):
     async def group(self, *funcs: Func) -> None:
         """All of them at once, in the library's own task group."""
 
-    async def stray(self) -> None:
-        """Fails as something does that somebody else has cancelled."""
-
 
 class _EventGate:
     def __init__(self, event: Any) -> None:
@@ -112,6 +109,7 @@ class AsyncioNative:
                 group.create_task(_coroutine(func))
 
     async def stray(self) -> None:
+        """Fails as something does that somebody else has cancelled."""
         import asyncio
 
         future = asyncio.get_running_loop().create_future()
@@ -172,9 +170,6 @@ class TrioNative:
             for func in funcs:
                 nursery.start_soon(func)
 
-    async def stray(self) -> None:
-        raise OSError("trio has no cancellation that comes from elsewhere")
-
 
 class CurioNative:
     """curio. It has no cancel scopes; what can be cancelled there is a task."""
@@ -232,9 +227,6 @@ class CurioNative:
         async with group:
             for func in funcs:
                 await group.spawn(func)
-
-    async def stray(self) -> None:
-        raise OSError("curio wraps what it joins in TaskError")
 
 
 def current() -> Native | None:
