@@ -72,7 +72,7 @@ conformance: $(VENV)/.test ## one lane's conformance: make conformance BACKEND=c
 	$(BIN)/anylane-conformance --backend $(BACKEND)
 
 deep: $(VENV)/.test ## the property tests at length: some 50 times as many examples
-	HYPOTHESIS_PROFILE=deep $(BIN)/pytest -m hypothesis $(ARGS)
+	HYPOTHESIS_PROFILE=deep $(BIN)/pytest -m hypothesis -o faulthandler_timeout=3600 $(ARGS)
 
 coverage: $(VENV)/.test ## tests and conformance of all lanes together, measured
 	$(BIN)/coverage erase
