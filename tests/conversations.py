@@ -202,6 +202,7 @@ class Spelled:
         return b"".join(out) + b"0" + self.extension + b"\r\n" + trailer + b"\r\n"
 
 
+METHODS = st.sampled_from(["GET"] * 3 + ["POST"] * 7 + ["HEAD", "OPTIONS", "BREW"])
 CONNECTION = st.sampled_from(
     [
         (), (), (), (), ("keep-alive",), ("Keep-Alive",), ("x, KEEP-ALIVE ,y",), ("foo",),
@@ -213,28 +214,26 @@ EXTENSIONS = st.sampled_from([b"", b"", b";a", b";a=b;c", b';a="b;c"', b';a="\\"
 
 @st.composite
 def spelled(draw: Any, token: str) -> Spelled:
-    method = draw(
-        st.sampled_from(["GET", "GET", "POST", "POST", "POST", "HEAD", "OPTIONS", "BREW"])
-    )
+    method = draw(METHODS)
     fitting = [name for name, route in ROUTES.items() if method in route.methods] or list(ROUTES)
-    route = draw(st.sampled_from([*fitting, *fitting, "/both", "/nowhere"]))
-    version = draw(st.sampled_from(["1.1", "1.1", "1.1", "1.0"]))
-    connection = draw(CONNECTION)
-    if version == "1.0" and draw(st.booleans()):
-        connection = ("keep-alive",)
-    ask = Ask(method, route, token, version, connection)
+    ask = Ask(method, draw(st.sampled_from([*fitting, *fitting, "/both", "/nowhere"])), token)
+    # Waiting for 100 makes sense in HTTP/1.1 and with a body only.
+    expects = draw(st.sampled_from(["", "", "", "expects", "waits"])) if method == "POST" else ""
+    if expects != "waits" and draw(st.integers(0, 3)) == 0:
+        connection = draw(st.sampled_from([("keep-alive",), ("Keep-Alive, x",), (), ("close",)]))
+        ask = replace(ask, version="1.0", connection=connection)
+    else:
+        ask = replace(ask, connection=draw(CONNECTION))
     if method == "POST" or draw(st.integers(0, 5)) == 0:
         body = b"<" + token.encode() + b">" + draw(st.binary(max_size=60))
-        ask = replace(ask, body=draw(st.sampled_from([body, body, b""])))
-        if version == "1.1" and draw(st.booleans()):
+        ask = replace(ask, body=b"" if not expects and draw(st.integers(0, 3)) == 0 else body)
+        if ask.version == "1.1" and draw(st.booleans()):
             ask = replace(
                 ask,
                 chunks=tuple(draw(st.lists(st.integers(1, 30), max_size=3))),
                 trailer=draw(st.sampled_from([None, token])),
             )
-    if draw(st.integers(0, 3)) == 0:
-        waits = version == "1.1" and ask.has_body and draw(st.booleans())
-        ask = replace(ask, expects=True, waits=waits)
+    ask = replace(ask, expects=bool(expects), waits=expects == "waits")
     return Spelled(
         ask,
         draw(st.sampled_from(["as is", "upper", "lower"])),
