@@ -168,3 +168,14 @@ def test_a_handler_that_is_lost_hears_of_it_at_its_next_use_of_ctx():
     wire.lose()
     assert len(seen) == 2, "swallowed once, it is raised again"
     assert not wire.world.drivers
+
+
+def test_a_connection_that_stays_keeps_nothing_of_the_requests_behind_it():
+    wire = Lockstep(Handlers().app, CONFIG)
+    request = b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
+    wire.receive(request)
+    before = kept()
+    for _ in range(50):
+        wire.receive(request)
+    assert wire.sent.count(b"hello") == 51
+    assert kept() == before
