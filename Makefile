@@ -81,10 +81,11 @@ coverage: $(VENV)/.test ## tests and conformance of all lanes together, measured
 tox: $(VENV)/.tox ## every Python found x every lane, from wheels (CONTRIBUTING.md)
 	$(BIN)/tox run
 
-lines: $(VENV)/.demo ## bring what the docs draw from the code up to date
+lines: $(VENV)/.test ## bring what the docs draw from the code up to date
 	$(BIN)/python docs/tools/lines.py
 	$(BIN)/python docs/tools/diagrams.py
 	$(BIN)/python docs/tools/configuration.py
+	$(BIN)/python docs/tools/transcripts.py
 
 clean: ## remove environments, caches and build results
 	rm -rf $(VENV) .tox build dist htmlcov .coverage .coverage.* \
