@@ -82,10 +82,9 @@ tox: $(VENV)/.tox ## every Python found x every lane, from wheels (CONTRIBUTING.
 	$(BIN)/tox run
 
 lines: $(VENV)/.test ## bring what the docs draw from the code up to date
-	$(BIN)/python docs/tools/lines.py
-	$(BIN)/python docs/tools/diagrams.py
-	$(BIN)/python docs/tools/configuration.py
-	$(BIN)/python docs/tools/transcripts.py
+	for tool in lines diagrams configuration hooks capabilities transport transcripts; do \
+		$(BIN)/python docs/tools/$$tool.py || exit; \
+	done
 
 clean: ## remove environments, caches and build results
 	rm -rf $(VENV) .tox build dist htmlcov .coverage .coverage.* \
