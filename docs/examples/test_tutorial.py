@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,9 +17,9 @@ ADDRESS = "http://127.0.0.1:8000"
 BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def app_and_commands() -> tuple[dict, list[tuple[str, str]]]:
+def app_and_commands() -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """What the page defines before it comes to its tests; each command with what it prints."""
-    names: dict = {}
+    names: dict[str, Any] = {}
     commands: list[tuple[str, str]] = []
     for kind, text in BLOCK.findall(PAGE.read_text(encoding="utf-8").partition("\n## Tests\n")[0]):
         if kind == "python":

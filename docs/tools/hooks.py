@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Awaitable, Callable
 
 from drawn import draw
 
 from anylane import STOP, App, Context
 from anylane.testing import Lockstep
+
+Next = Callable[[], Awaitable[None]]
 
 HANDSHAKE = (
     b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
@@ -34,7 +37,7 @@ def app_with_everything(ran: list[str]) -> App:
     app = App()
 
     @app.middleware(order=0)
-    async def around(ctx: Context, call_next) -> str | None:
+    async def around(ctx: Context, call_next: Next) -> str | None:
         ran.append("middleware")
         if ctx.request.query_string == "answer":
             return "no further"
@@ -55,7 +58,7 @@ def app_with_everything(ran: list[str]) -> App:
     def respond(ctx: Context) -> None:
         ran.append("response")
 
-    async def own(ctx: Context, call_next) -> None:
+    async def own(ctx: Context, call_next: Next) -> None:
         ran.append("route's own")
         await call_next()
 
