@@ -110,13 +110,16 @@ $(VENV)/.base: pyproject.toml
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 
 $(VENV)/.demo: $(VENV)/.base
-	$(BIN)/python -m pip install --quiet --editable '.[all]'
+	@echo "installing into $(VENV): once, and it may take a minute or two"
+	@$(BIN)/python -m pip install --quiet --editable '.[all]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.base
-	$(BIN)/python -m pip install --quiet --editable '.[all,conformance]' --group lint
+	@echo "installing into $(VENV): once, and it may take a minute or two"
+	@$(BIN)/python -m pip install --quiet --editable '.[all,conformance]' --group lint
 	@touch $@
 
 $(VENV)/.tox: $(VENV)/.base
-	$(BIN)/python -m pip install --quiet --group tox
+	@echo "installing into $(VENV): once, and it may take a minute or two"
+	@$(BIN)/python -m pip install --quiet --group tox
 	@touch $@
