@@ -252,6 +252,16 @@ async def serve(
 
 def running_backend() -> str:
     """The name of the backend for the loop that runs here. Raises UsageError if none does."""
+    name = running_loop()
+    if name is None:
+        raise UsageError(
+            "serve() needs a running loop; without one use Server(...).start() or app.run()"
+        )
+    return name
+
+
+def running_loop() -> str | None:
+    """The name of the backend for the loop that runs here, None if there is none."""
     # Only libraries that are loaded can be running.
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
@@ -264,9 +274,7 @@ def running_backend() -> str:
         with suppress(RuntimeError):
             loop = asyncio.get_running_loop()
             return "uvloop" if type(loop).__module__.startswith("uvloop") else "asyncio"
-    raise UsageError(
-        "serve() needs a running loop; without one use Server(...).start() or app.run()"
-    )
+    return None
 
 
 def run(
@@ -281,8 +289,13 @@ def run(
     """Serve in this process until SIGINT or SIGTERM drains; a second one aborts.
 
     Exits with 3, and one line that says why, when it cannot start; with 1 when handlers still
-    block after the drain deadline, or after an abort.
+    block after the drain deadline, or after an abort. UsageError inside a running loop.
     """
+    if (loop := running_loop()) is not None:
+        raise UsageError(
+            f"app.run() blocks, and {loop} is running here already; use `await anylane.serve(app, "
+            "config)`, or Server(app, config).start() for a thread of its own"
+        )
     try:
         server = Server(
             app, config, backend, listeners=listeners, ready=ready or announce, access=access

@@ -36,10 +36,14 @@ class Answer:
 
 
 class Peer(ABC):
-    """One connection to the server under test."""
+    """One connection to the server under test.
+
+    refused: the server has reset the connection while we were still sending.
+    """
 
     def __init__(self) -> None:
         self.transcript = Transcript()
+        self.refused = False
         self._buffer = bytearray()
         self._ended = False
 
@@ -295,7 +299,7 @@ class SocketPeer(Peer):
         try:
             self._socket.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
-            pass  # The server refused while we were still talking; its answer is what counts.
+            self.refused = True  # In most cases its answer is what counts.
 
     def eof(self) -> None:
         self._socket.shutdown(socket.SHUT_WR)
@@ -352,6 +356,7 @@ class TlsPeer(Peer):
     def send(self, data: bytes) -> None:
         self._tls.write(data)
         self._flush()
+        self.refused = self.wire.refused
 
     def eof(self) -> None:
         """A close_notify; TCP stays open in both directions."""
@@ -462,6 +467,7 @@ class LockstepPeer(Peer):
     def send(self, data: bytes) -> None:
         for piece in self._cutter.cut(data):
             self.wire.receive(piece)
+        self.refused = self.wire.reset_sent
 
     def eof(self) -> None:
         self.wire.eof()

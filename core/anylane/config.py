@@ -34,8 +34,9 @@ class Limits:
     """Input held while a handler runs, then reading pauses. One large request's head."""
     drain_body: int = 64 * 1024
     """Unread request body read and dropped to keep a connection; more closes it."""
-    linger: int = 1024 * 1024
-    """Input discarded after an early answer before the connection is closed hard."""
+    linger: int = 16 * 1024 * 1024
+    """Input discarded after an early answer before the connection is closed hard. What the kernels
+    of both sides may hold in flight (4 MiB and more): less, and the reset destroys the answer."""
     inbound_high: int = 256 * 1024
     """Body or messages held unread, then reading pauses. A few socket reads."""
     inbound_low: int = 64 * 1024

@@ -296,3 +296,13 @@ def test_the_lazy_names_are_found_and_others_are_not() -> None:
     with pytest.raises(AttributeError, match="Sever"):
         getattr(anylane, name)
     assert os.path.basename(anylane.serving.__file__ or "") == "serving.py"  # noqa: PTH119
+
+
+def test_run_inside_a_running_loop_says_what_to_use_there() -> None:
+    async def in_asyncio() -> None:
+        make_app().run(port=0)
+
+    with pytest.raises(UsageError, match="asyncio is running here already; use `await"):
+        asyncio.run(in_asyncio())
+    with pytest.raises(UsageError, match="trio is running here already"):
+        trio.run(in_asyncio)

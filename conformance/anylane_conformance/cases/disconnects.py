@@ -231,3 +231,16 @@ def keep_alive_expires_exactly_at_its_deadline(talk: Talk) -> None:
     talk.pause(0.001)
     assert not peer.nothing_yet()
     peer.closed()
+
+
+@case(CHAPTER, cuts=False)
+def answer_survives_what_a_blind_client_still_sends(talk: Talk) -> None:
+    """A client that sends megabytes before it looks up gets the early answer (RFC 9112 §9.6)."""
+    peer = talk.connect()
+    head = b"POST /json HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\n"
+    # More than the kernels of both sides hold, in one go, and read only then.
+    peer.send(head + bytes(8_000_000))
+    # Many clients never read what came before a reset.
+    assert not peer.refused
+    assert peer.answer().status == 413
+    peer.closed()
