@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
-from anylane import App, Broadcast, Context, Disconnected, HTTPError, UsageError
+from anylane import App, Broadcast, Context, Disconnected, EventLog, HTTPError, UsageError
 from anylane_conformance import contract_events, contract_framework, natives
 
 CHUNK = b"x" * 65536
@@ -28,6 +28,7 @@ class Stage:
     def __init__(self) -> None:
         self.room: Broadcast[str] = Broadcast()
         self.notes: Broadcast[str] = Broadcast()
+        self.log = EventLog(3, epoch="e")
         self.said: list[str] = []
         self.produced = 0
         self.kept: Any = None

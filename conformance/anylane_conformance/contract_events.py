@@ -18,6 +18,7 @@ def build(app: App, stage: Stage) -> None:
     """Everything below /events."""
     _fields(app)
     _waiting(app, stage)
+    _log(app, stage)
     _volume(app, stage)
 
 
@@ -124,6 +125,25 @@ def _waiting(app: App, stage: Stage) -> None:
                 await events.comment("listening")
                 async for item in subscription:
                     await events.send(item)
+
+
+def _log(app: App, stage: Stage) -> None:
+    @app.get("/events/log")
+    async def follow(ctx: Context) -> None:
+        async with ctx.event_stream() as events:
+            await events.follow(stage.log)
+
+    @app.get("/events/def-log")
+    def follow_def(ctx: Context) -> None:
+        try:
+            with ctx.event_stream() as events:
+                ctx.call(events.follow, stage.log)
+        finally:
+            stage.note("def-log: finally")
+
+    @app.get("/events/append/{text}")
+    async def append(ctx: Context) -> dict[str, int]:
+        return {"receivers": stage.log.send(ctx.params["text"], "news")}
 
 
 def _heartbeat(ctx: Context) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from anylane import EventLog
 from anylane_conformance.cases import case
 from anylane_conformance.cases.streams import KERNEL
 from anylane_conformance.contract_events import LARGE
@@ -263,6 +264,90 @@ def slow_client_disturbs_nobody(talk: Talk) -> None:
     ]
     slow.release()
     assert slow.answer().body.count(b"data: ") == 20
+
+
+# --- coming again ----------------------------------------------------------------------------
+
+
+def news(number: int) -> bytes:
+    return chunk(b"id: e-%d\nevent: news\ndata: %d\n\n" % (number, number))
+
+
+def append(talk: Talk, *numbers: int, receivers: int) -> None:
+    helper = talk.helper()
+    for number in numbers:
+        assert helper.ask(f"/events/append/{number}").body == b'{"receivers":%d}' % receivers
+
+
+def again(talk: Talk, last_id: str) -> Peer:
+    """A new connection of a client that has seen that event."""
+    peer = talk.connect()
+    peer.get("/events/log", f"Last-Event-ID: {last_id}")
+    peer.until(b"\r\n\r\n")
+    return peer
+
+
+@case(CHAPTER)
+def what_was_missed_is_replayed(talk: Talk) -> None:
+    """A client that comes again gets what it missed and then what comes: no gap, no duplicate."""
+    peer = opened(talk, "/events/log")
+    assert peer.until(b"\n\n\r\n") == chunk(b"id: e-0\n\n")
+    append(talk, 1, receivers=1)
+    assert peer.until(b"\n\n\r\n") == news(1)
+    peer.reset()
+    for _ in range(500):
+        if not talk.stage.log.receivers:
+            break
+        talk.pause(0.01)
+    append(talk, 2, 3, receivers=0)
+    peer = again(talk, "e-1")
+    assert peer.until(b"data: 3\n\n\r\n") == news(2) + news(3)
+    append(talk, 4, receivers=1)
+    assert peer.until(b"\n\n\r\n") == news(4)
+    peer.reset()
+
+
+@case(CHAPTER, "parallel_blocking", cuts=False)
+def def_handlers_follow_a_log(talk: Talk) -> None:
+    """`ctx.call(events.follow, log)` ends when the client leaves."""
+    peer = opened(talk, "/events/def-log")
+    assert peer.until(b"\n\n\r\n") == chunk(b"id: e-0\n\n")
+    append(talk, 1, receivers=1)
+    assert peer.until(b"\n\n\r\n") == news(1)
+    peer.eof()
+    assert talk.helper().ask("/notes").body == b"def-log: finally"
+
+
+@case(CHAPTER)
+def who_was_away_too_long_is_told(talk: Talk) -> None:
+    """A `resync` event comes before what is left: the id is too old, or of another epoch."""
+    append(talk, 1, 2, 3, 4, 5, receivers=0)
+    kept = news(3) + news(4) + news(5)
+    data = b'data: {"reason":"expired","after":"e-1","missed":1}\n\n'
+    resync = chunk(b"event: resync\nid: e-2\n" + data)
+    assert again(talk, "e-1").until(b"data: 5\n\n\r\n") == resync + kept
+    data = b'data: {"reason":"unknown","after":"d-4","missed":null}\n\n'
+    resync = chunk(b"event: resync\nid: e-2\n" + data)
+    assert again(talk, "d-4").until(b"data: 5\n\n\r\n") == resync + kept
+
+
+@case(CHAPTER)
+def events_are_logged_from_any_thread(talk: Talk) -> None:
+    """send() wakes every client that follows, on whatever lane."""
+    talk.stage.log = EventLog(epoch="e")
+    peers = [opened(talk, "/events/log") for _ in range(3)]
+    for peer in peers:
+        peer.until(chunk(b"id: e-0\n\n"))
+    counts: list[int] = []
+
+    def send() -> None:
+        counts.extend(talk.stage.log.send(number, "news") for number in range(1, 51))
+
+    talk.in_thread(send)
+    assert counts == [3] * 50
+    for peer in peers:
+        assert peer.until(b"data: 50\n\n\r\n") == b"".join(map(news, range(1, 51)))
+        peer.reset()
 
 
 # --- drain -----------------------------------------------------------------------------------
