@@ -43,8 +43,7 @@ class Follower:
         self.wire.receive(f"GET {path} HTTP/1.0\r\n{header}\r\n".encode())
         head, _, body = self.wire.take().partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 "), head
-        self.parser = EventParser()
-        self.parser._id = last_id
+        self.parser = EventParser(last_id)
         self.seen: list[tuple[str, Any]] = []
         self._feed(body)
 
@@ -54,7 +53,7 @@ class Follower:
 
     @property
     def last_id(self) -> str:
-        return self.parser._id
+        return self.parser.last_event_id
 
     def read(self) -> list[tuple[str, Any]]:
         self._feed(self.wire.take())
