@@ -99,6 +99,10 @@ class Talk:
         """How many the server holds; one whose handler has not ended is held."""
         raise NotImplementedError
 
+    def drain(self) -> None:
+        """Ask the server to shut down. Connections can be read to their end."""
+        raise NotImplementedError
+
     def stop(self) -> None:
         """Shut the server down, to its end. There is no more talk after that."""
         raise NotImplementedError
@@ -137,6 +141,10 @@ class LockstepTalk(Talk):
     @property
     def connections(self) -> int:
         return len(self._world.server.drivers)
+
+    def drain(self) -> None:
+        self._world.server.shutdown()
+        self._world.run()
 
     def stop(self) -> None:
         self._world.server.shutdown()
@@ -209,6 +217,9 @@ class ServerTalk(Talk):
     @property
     def connections(self) -> int:
         return len(self.server.core.drivers)
+
+    def drain(self) -> None:
+        self.server.shutdown()
 
     def stop(self) -> None:
         self.finish()

@@ -9,7 +9,12 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from anylane import HTTPError
+
+if TYPE_CHECKING:
+    from anylane import Context
 
 Cancel = Callable[[], Awaitable[None]]
 """Awaited in another task of the loop: cancels what was registered with it."""
@@ -241,3 +246,33 @@ def current() -> Native | None:
     if asyncio is not None and asyncio._get_running_loop() is not None:
         return AsyncioNative()
     return None
+
+
+def needed() -> Native:
+    """The same; HTTPError 501 on a lane without one."""
+    found = current()
+    if found is None:
+        raise HTTPError(501, "this lane has no event loop")
+    return found
+
+
+async def cancellable(ctx: Context, func: Func, cancels: dict[str, Cancel]) -> bool:
+    """Run `func` so that `cancels["latest"]` cancels it; returns whether it was.
+
+    With the library's own means where there is one, else with the lane's.
+    """
+    native = current()
+
+    def register(cancel: Cancel) -> None:
+        cancels["latest"] = cancel
+
+    if native is not None:
+        return await native.cancellable(register, func)
+    async with ctx.link.scope() as scope:
+
+        async def cancel() -> None:
+            scope.cancel()
+
+        register(cancel)
+        await func()
+    return scope.caught
