@@ -108,7 +108,7 @@ def test_the_cases_that_rows_name_exist() -> None:
     assert {name for row in ROWS for name in row.lanes} <= load().keys()
 
 
-# --- the other end ---------------------------------------------------------------------------------
+# --- the other end -------------------------------------------------------------------------------
 
 
 def make_app() -> App:
@@ -227,7 +227,7 @@ def connection(**limits: int) -> Any:
     return Connection(config, now=0, date=lambda: b"now", token=bytes)
 
 
-# --- request heads -----------------------------------------------------------------------------------
+# --- request heads -------------------------------------------------------------------------------
 
 
 @at_the_limit("limits.target", 100, within="200", beyond="414, closed", lanes=("head_limits",))
@@ -268,7 +268,7 @@ def so_many_query_fields(_limit: int, count: int) -> str:
     return seen(wire)
 
 
-# --- request bodies ------------------------------------------------------------------------------------
+# --- request bodies ------------------------------------------------------------------------------
 
 
 @at_the_limit("limits.body", 100, within="200", beyond="413, closed", lanes=("body_limit",))
@@ -319,7 +319,7 @@ def input_of_that_size_after_a_refusal(limit: int, size: int) -> str:
     return "reset" if wire.closed else "lingers"
 
 
-# --- buffers: over their mark the bytes stay in the kernel ---------------------------------------------
+# --- buffers: over their mark the bytes stay in the kernel ---------------------------------------
 
 
 @at_the_limit(
@@ -388,7 +388,7 @@ def message_of_that_size(limit: int, size: int) -> str:
     return frames(wire)
 
 
-# --- turns, connections, threads -----------------------------------------------------------------------
+# --- turns, connections, threads -----------------------------------------------------------------
 
 
 class EagerDriver(Driver):
@@ -425,7 +425,7 @@ class EagerDriver(Driver):
 
 
 @at_the_limit(
-    "limits.exchanges_per_turn", 4, within="all are started", beyond="one is left for the next turn",
+    "limits.exchanges_per_turn", 4, within="all are started", beyond="one is left for the next",
     lanes=("pipelined_requests_are_answered_in_order",),
 )  # fmt: skip
 def requests_started_in_one_turn(limit: int, count: int) -> str:
@@ -438,7 +438,7 @@ def requests_started_in_one_turn(limit: int, count: int) -> str:
     assert driver.called, "the next turn has to be asked for"
     driver.timeout()
     assert driver.answered == count
-    return "one is left for the next turn" if left == 1 else f"{left} are left"
+    return "one is left for the next" if left == 1 else f"{left} are left"
 
 
 def core(config: ServerConfig) -> ServerCore:
@@ -489,7 +489,7 @@ def so_many_functions_that_block(limit: int, count: int) -> str:
     return "all run" if threads == count else "the last waits for its turn"
 
 
-# --- deadlines -------------------------------------------------------------------------------------------
+# --- deadlines -----------------------------------------------------------------------------------
 
 
 @at_the_limit(

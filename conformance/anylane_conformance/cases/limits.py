@@ -94,7 +94,7 @@ def message_limit(talk: Talk) -> None:
     assert "20" in reason
 
 
-# --- what becomes of a connection when its client does not see it ----------------------------------
+# --- what becomes of a connection when its client does not see it --------------------------------
 
 
 def telling(app: App, stage: Stage) -> None:
@@ -147,7 +147,7 @@ def stalled_reader_is_reset(talk: Talk) -> None:
     assert peer.transcript.end == "reset"
 
 
-# --- deadlines --------------------------------------------------------------------------------------
+# --- deadlines -----------------------------------------------------------------------------------
 
 
 @case(CHAPTER, cuts=False, timeouts={"body": 0.3})
