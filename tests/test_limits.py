@@ -452,7 +452,6 @@ def core(config: ServerConfig) -> ServerCore:
 @at_the_limit(
     "max_connections", 3, within="accepts", beyond="accepting pauses",
     steps=(-1, 0), lanes=("too_many_connections_wait",),
-    note="who comes waits in the backlog of the kernel; nobody is dropped",
 )  # fmt: skip
 def so_many_open_connections(limit: int, count: int) -> str:
     world = World(make_app(), ServerConfig(max_connections=limit))

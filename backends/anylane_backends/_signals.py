@@ -40,16 +40,16 @@ class Signals:
         self._count = 0
         self._terminal = Terminal()
         self._orders: deque[Order] = deque()
-        self._ear, self._hand = socket.socketpair()
-        self._hand.setblocking(False)
         self._listening = False
 
     @contextmanager
     def to(self, server: Server) -> Generator[None]:
-        self._server = server
         if threading.current_thread() is not threading.main_thread():
             yield  # Python delivers signals to the main thread alone.
             return
+        self._server = server
+        self._ear, self._hand = socket.socketpair()
+        self._hand.setblocking(False)
         handlers: dict[int, Any] = {signal.SIGINT: self._end, signal.SIGTERM: self._end}
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             handlers[signal.SIGHUP] = self._hang_up

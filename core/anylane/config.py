@@ -76,7 +76,7 @@ class Timeouts:
     ping: float = 20.0
     """Between two WebSocket pings of ours; under most proxies' 60 seconds of idleness."""
     pong: float = 20.0
-    """Answer to our ping, else 1011 and abort."""
+    """Answer to our ping, else 1011 and the end, without waiting for theirs."""
     close: float = 5.0
     """Peer's half of the WebSocket close handshake."""
     linger: float = 5.0
