@@ -85,7 +85,7 @@ tox: $(VENV)/.tox ## every Python found x every lane, from wheels (CONTRIBUTING.
 	$(BIN)/tox run
 
 lines: $(VENV)/.test ## bring what the docs draw from the code up to date
-	for tool in lines diagrams configuration hooks capabilities smuggling transport transcripts; do \
+	for tool in lines diagrams configuration limits hooks capabilities smuggling transport transcripts; do \
 		$(BIN)/python docs/tools/$$tool.py || exit; \
 	done
 

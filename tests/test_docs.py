@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -62,7 +63,10 @@ def test_relative_links_lead_to_a_file(page: Path) -> None:
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-@pytest.mark.parametrize("tool", ["lines", "diagrams", "configuration", "hooks", "smuggling", "transport"])
+TOOLS = ["lines", "diagrams", "configuration", "limits", "hooks", "smuggling", "transport"]
+
+
+@pytest.mark.parametrize("tool", TOOLS)
 def test_what_is_drawn_from_the_code_is_current(tool: str) -> None:
     command = [sys.executable, str(ROOT / f"docs/tools/{tool}.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -84,3 +88,31 @@ def test_the_reference_has_an_example_of_every_public_name(module: ModuleType) -
     for name, text in entries.items():
         codes = [code for _, code in FENCE.findall(text)]
         assert any(re.search(rf"\b{name}\b", code) for code in codes), f"no example of {name}"
+
+
+def shown_names() -> set[str]:
+    """Every test, every row of the limits, every case of the conformance suite."""
+    from anylane_conformance.cases import load
+
+    files = [*ROOT.glob("tests/test_*.py"), *ROOT.glob("docs/examples/test_*.py")]
+    defined = {
+        name for file in files for name in re.findall(r"def (\w+)\(", file.read_text("utf-8"))
+    }
+    return defined | load().keys()
+
+
+def test_what_the_page_on_hyperlane_points_to_exists() -> None:
+    shown = shown_names()
+    rows = 0
+    for line in (ROOT / "docs/from-hyperlane.md").read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+        if not line.startswith("| ") or len(cells) != 3 or cells[2] in ("where", "not yet"):
+            continue
+        modules, _, names = cells[2].partition(": ")
+        rows += 1
+        for module in re.findall(r"`([^`]+)`", modules):
+            assert importlib.util.find_spec(module) is not None, f"{line}: there is no {module}"
+        found = re.findall(r"`([^`]+)`", names)
+        assert found, f"{line}: no test is named"
+        assert set(found) <= shown, f"{line}: there is no {set(found) - shown}"
+    assert rows > 30

@@ -467,6 +467,18 @@ def test_no_pong_is_expected_while_we_do_not_read():
     assert client.wire.closing is Closing.NO
 
 
+def test_the_access_log_counts_what_messages_took_on_the_wire():
+    lines: list[Any] = []
+    wire = Lockstep(make_app([]), CONFIG)
+    wire.world.server.access = lines.append
+    wire.receive(HANDSHAKE % b"echo")
+    wire.take()
+    wire.receive(frame(TEXT, b"hello") + frame(PING, b"not counted") + frame(BINARY, b""))
+    assert lines == []
+    wire.receive(close_frame(1000))
+    assert [(each.status, each.sent) for each in lines] == [(101, (2 + 5) + (2 + 0))]
+
+
 # -- the cut does not matter ----------------------------------------------------------------------
 
 CONVERSATION = b"".join(

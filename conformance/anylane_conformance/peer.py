@@ -233,6 +233,14 @@ class WebSocketPeer:
         assert kind == "pong", f"expected a pong, received a {kind}"
         return payload
 
+    def pinged(self) -> bytes:
+        """The payload of the next ping of the server's own."""
+        while not self._controls:
+            self._more("a ping")
+        kind, payload = self._controls.pop(0)
+        assert kind == "ping", f"expected a ping, received a {kind}"
+        return payload
+
     def closed(self, *, answer: bool = True) -> tuple[int, str]:
         """The server's close frame, answered unless we sent one, then the end."""
         while self.transcript.close is None:

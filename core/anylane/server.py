@@ -49,7 +49,8 @@ class Wrap(Protocol):
 @dataclass(frozen=True, slots=True)
 class Access:
     """One exchange, after its end, for a log. `head` is None when it could not be parsed; `status`
-    is 0 when nothing was answered; `sent` is the size of the body, `seconds` the handler's time."""
+    is 0 when nothing was answered; `sent` is the size of the body, or of the frames of a
+    WebSocket's messages; `seconds` the handler's time."""
 
     peer: Address
     head: RequestHead | None

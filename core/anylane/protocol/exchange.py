@@ -68,7 +68,8 @@ class Exchange:
     gone: set when nobody will read what is sent; `on_gone` was called then. told: the handler
     has heard of it. half_closed: the client sends no more.
     interrupt: set when the handler is to end; `on_interrupt` was called then.
-    status: of the response, 0 before it started. sent: bytes of its body.
+    status: of the response, 0 before it started. sent: bytes of its body, or of the frames of a
+    WebSocket's messages.
     switched: the connection speaks another protocol now, for this exchange.
     errand: what to run instead of a handler, where there is no request (tier 1's).
     """

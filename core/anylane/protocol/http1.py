@@ -364,6 +364,7 @@ class Http1:
         conn.send(head)
         websocket = WebSocketProtocol(conn, exchange, subprotocol, now)
         conn.switch(websocket)
+        conn.read_size = conn.config.ws_buffer_size
         # What came early is replayed, in order: frames, the end of input, a shutdown.
         early = bytes(self._held)
         self._held.clear()
