@@ -6,7 +6,7 @@ BACKEND ?= asyncio
 REPORTS := $(VENV)/reports
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint conformance coverage tox lines clean
+.PHONY: help demo test lint conformance deep coverage tox lines clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -71,6 +71,9 @@ lint: $(VENV)/.test ## format, rules and types only
 conformance: $(VENV)/.test ## one lane's conformance: make conformance BACKEND=curio (or pkg:Class, all)
 	$(BIN)/anylane-conformance --backend $(BACKEND)
 
+deep: $(VENV)/.test ## the property tests at length: some 50 times as many examples
+	HYPOTHESIS_PROFILE=deep $(BIN)/pytest -m hypothesis -o faulthandler_timeout=3600 $(ARGS)
+
 coverage: $(VENV)/.test ## tests and conformance of all lanes together, measured
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest tests
@@ -81,10 +84,10 @@ coverage: $(VENV)/.test ## tests and conformance of all lanes together, measured
 tox: $(VENV)/.tox ## every Python found x every lane, from wheels (CONTRIBUTING.md)
 	$(BIN)/tox run
 
-lines: $(VENV)/.demo ## bring what the docs draw from the code up to date
-	$(BIN)/python docs/tools/lines.py
-	$(BIN)/python docs/tools/diagrams.py
-	$(BIN)/python docs/tools/configuration.py
+lines: $(VENV)/.test ## bring what the docs draw from the code up to date
+	for tool in lines diagrams configuration limits hooks capabilities smuggling transport transcripts; do \
+		$(BIN)/python docs/tools/$$tool.py || exit; \
+	done
 
 clean: ## remove environments, caches and build results
 	rm -rf $(VENV) .tox build dist htmlcov .coverage .coverage.* \
@@ -110,13 +113,16 @@ $(VENV)/.base: pyproject.toml
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 
 $(VENV)/.demo: $(VENV)/.base
-	$(BIN)/python -m pip install --quiet --editable '.[all]'
+	@echo "installing into $(VENV): once, and it may take a minute or two"
+	@$(BIN)/python -m pip install --quiet --editable '.[all]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.base
-	$(BIN)/python -m pip install --quiet --editable '.[all,conformance]' --group lint
+	@echo "installing into $(VENV): once, and it may take a minute or two"
+	@$(BIN)/python -m pip install --quiet --editable '.[all,conformance]' --group lint
 	@touch $@
 
 $(VENV)/.tox: $(VENV)/.base
-	$(BIN)/python -m pip install --quiet --group tox
+	@echo "installing into $(VENV): once, and it may take a minute or two"
+	@$(BIN)/python -m pip install --quiet --group tox
 	@touch $@

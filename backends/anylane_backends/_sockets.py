@@ -31,6 +31,8 @@ def tune(sock: socket.socket, config: ServerConfig) -> None:
     sock.setblocking(False)
     if config.nodelay and sock.family in (socket.AF_INET, socket.AF_INET6):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if config.linger is not None:
+        reset_on_close(sock)
     if config.ttl is not None:
         if sock.family == socket.AF_INET:
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, config.ttl)
@@ -59,10 +61,10 @@ def accept(listener: socket.socket, config: ServerConfig) -> tuple[socket.socket
             sock.close()  # So was this one.
 
 
-def read(sock: socket.socket) -> bytes | None:
+def read(sock: socket.socket, size: int | None = None) -> bytes | None:
     """Bytes, b"" at the end, None if there is nothing now; raises OSError when it is broken."""
     try:
-        return sock.recv(READ_SIZE)
+        return sock.recv(size or READ_SIZE)
     except (BlockingIOError, InterruptedError):
         return None
 

@@ -254,7 +254,7 @@ class ThreadsDriver(Driver):
         if self.lost or not self._reading:
             return
         try:
-            data = read(self._sock)
+            data = read(self._sock, self.connection.read_size)
         except OSError as exc:
             self.lose(exc)
             return

@@ -12,12 +12,15 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
-from anylane import App, Broadcast, Context, Disconnected, HTTPError, UsageError
-from anylane_conformance import contract_framework, natives
+from anylane import App, Broadcast, Context, Disconnected, EventLog, HTTPError, UsageError
+from anylane_conformance import contract_events, contract_framework, natives
 
 CHUNK = b"x" * 65536
 BLOB = 20_000_000
 """Bytes of the large downloads and messages."""
+
+NOTHING_STRAYS = "nothing strays here"
+"""Of /native/stray, where the library cannot cancel what somebody else awaits."""
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
 
@@ -28,6 +31,7 @@ class Stage:
     def __init__(self) -> None:
         self.room: Broadcast[str] = Broadcast()
         self.notes: Broadcast[str] = Broadcast()
+        self.log = EventLog(3, epoch="e")
         self.said: list[str] = []
         self.produced = 0
         self.kept: Any = None
@@ -61,6 +65,7 @@ def build(stage: Stage, extra: Extra | None = None) -> App:
     _natives(app, stage)
     _tls(app, stage)
     contract_framework.build(app, stage)
+    contract_events.build(app, stage)
     return app
 
 
@@ -285,22 +290,7 @@ def _time(app: App) -> None:
 
 def _cancellation(app: App, stage: Stage) -> None:
     async def cancellable(ctx: Context, func: natives.Func) -> bool:
-        """With the library's own means where there is one, else with the lane's."""
-        native = natives.current()
-
-        def register(cancel: natives.Cancel) -> None:
-            stage.cancels["latest"] = cancel
-
-        if native is not None:
-            return await native.cancellable(register, func)
-        async with ctx.link.scope() as scope:
-
-            async def cancel() -> None:
-                scope.cancel()
-
-            register(cancel)
-            await func()
-        return scope.caught
+        return await natives.cancellable(ctx, func, stage.cancels)
 
     @app.get("/cancel")
     async def cancel(ctx: Context) -> str:
@@ -490,6 +480,31 @@ def _disconnects(app: App, stage: Stage) -> None:
                 stage.note("disconnected")
                 raise
 
+    @app.post("/leave/{phase}")
+    async def leave(ctx: Context) -> str:
+        """Says when it has come to a phase, and when it has left it, however it ended."""
+        phase = ctx.params["phase"]
+        stage.note(f"in {phase}")
+        try:
+            match phase:
+                case "body":
+                    await ctx.request.body()
+                case "sleep":
+                    await ctx.sleep(3600)
+                case "stream":
+                    async with ctx.stream() as out:
+                        while True:
+                            await out.write(CHUNK)
+                case "answered":
+                    ctx.response.set_text("answered")
+                    await ctx.send()
+                    await ctx.sleep(3600)
+                case _:
+                    raise HTTPError(404)
+        finally:
+            stage.note(f"left {phase}")
+        return "stayed"
+
 
 def _tls(app: App, stage: Stage) -> None:
     @app.get("/tls")
@@ -529,11 +544,7 @@ async def _told_to_go(stage: Stage) -> None:
 
 
 def _natives(app: App, stage: Stage) -> None:
-    def native() -> natives.Native:
-        found = natives.current()
-        if found is None:
-            raise HTTPError(501, "this lane has no event loop")
-        return found
+    native = natives.needed
 
     @app.websocket("/native/gate")
     async def gate(ctx: Context) -> None:
@@ -566,8 +577,11 @@ def _natives(app: App, stage: Stage) -> None:
         await native().group(receive, native().gate().wait)
 
     @app.get("/native/stray")
-    async def stray(ctx: Context) -> None:
-        await native().stray()
+    async def stray(ctx: Context) -> str:
+        library = native()
+        if isinstance(library, natives.AsyncioNative):
+            await library.stray()
+        return NOTHING_STRAYS
 
     @app.get("/native/timeout-sleep")
     async def timeout_sleep(ctx: Context) -> str:

@@ -94,6 +94,15 @@ class Talk:
         """The value once it has stopped changing."""
         raise NotImplementedError
 
+    @property
+    def connections(self) -> int:
+        """How many the server holds; one whose handler has not ended is held."""
+        raise NotImplementedError
+
+    def drain(self) -> None:
+        """Ask the server to shut down. Connections can be read to their end."""
+        raise NotImplementedError
+
     def stop(self) -> None:
         """Shut the server down, to its end. There is no more talk after that."""
         raise NotImplementedError
@@ -128,6 +137,14 @@ class LockstepTalk(Talk):
     def steady(self, value: Callable[[], int]) -> int:
         self._world.run()
         return value()
+
+    @property
+    def connections(self) -> int:
+        return len(self._world.server.drivers)
+
+    def drain(self) -> None:
+        self._world.server.shutdown()
+        self._world.run()
 
     def stop(self) -> None:
         self._world.server.shutdown()
@@ -196,6 +213,13 @@ class ServerTalk(Talk):
             quiet = quiet + 1 if now == before else 0
             before = now
         return before
+
+    @property
+    def connections(self) -> int:
+        return len(self.server.core.drivers)
+
+    def drain(self) -> None:
+        self.server.shutdown()
 
     def stop(self) -> None:
         self.finish()

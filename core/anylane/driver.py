@@ -32,7 +32,8 @@ class Driver(ABC):
     """
 
     __slots__ = ("_again", "_armed", "_closing", "_cut_at", "_deferred", "_errand_due", "_errands",
-                 "_greeting", "_links", "_news", "_parting", "_pumping", "_reading", "_turns", "apart",
+                 "_greeting", "_links", "_news", "_parting", "_pumping", "_read_size", "_reading",
+                 "_turns", "apart",
                  "connection", "lost", "seed", "server", "wakes", "written")  # fmt: skip
 
     def __init__(
@@ -56,6 +57,7 @@ class Driver(ABC):
         self._armed = NEVER
         self._closing = Closing.NO
         self._reading = True
+        self._read_size: int | None = None
         self._pumping = False
         self._again = False
         self._news = False
@@ -116,6 +118,12 @@ class Driver(ABC):
             "error", f"ctx.background: {type(self).__name__} supplies no detach(); not run", None
         )
         self.server.forget_errand(errand)
+
+    def resize_reads(self, size: int | None) -> None:  # noqa: B027
+        """From now on a read should give at most so many bytes (None: as many as you like).
+
+        For a transport that reads by itself; others ask `connection.read_size` at each read.
+        """
 
     def report_progress(self) -> None:  # noqa: B027  # most transports do
         """Call `writable` soon, when what was written so far has been sent."""
@@ -274,6 +282,9 @@ class Driver(ABC):
             if connection.wants_read is not self._reading:
                 self._reading = not self._reading
                 self.set_reading(self._reading)
+            if connection.read_size != self._read_size:
+                self._read_size = connection.read_size
+                self.resize_reads(self._read_size)
             if connection.closing is not self._closing:
                 self._closing = connection.closing
                 self.close(self._closing)

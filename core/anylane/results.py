@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,10 @@ def put_result(ctx: Context, value: Any, where: str) -> Awaitable[None] | None:
         return AsyncItems(value).begin(ctx)
     elif isinstance(value, Iterator):
         return SyncItems(ctx, value).begin(ctx)
+    elif isinstance(value, Coroutine):
+        value.close()  # Python would warn that it was never awaited, long after and elsewhere.
+        name = getattr(value, "__qualname__", "a coroutine")
+        raise UsageError(f"{where} returned {name}() without awaiting it; write `return await ...`")
     else:
         raise UsageError(
             f"{where} returned a {type(value).__name__}: {value!r:.80}; expected str, bytes, dict, "

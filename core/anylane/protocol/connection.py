@@ -40,11 +40,12 @@ class Connection:
     config: the server's settings. now: the clock, in seconds, of all later `now`.
     peer, local: socket addresses. tls: what the TLS layer knows, None without TLS.
     date: gives the value of the Date header. token: gives n random bytes.
+    read_size: bytes that one read of the socket should give; None where it does not matter.
     """
 
     __slots__ = ("_exchanges", "_out", "_out_size", "_protocol", "_ready", "_unsent",
-                 "closing", "config", "date", "draining", "eof", "local", "peer", "timers", "tls",
-                 "token")  # fmt: skip
+                 "closing", "config", "date", "draining", "eof", "local", "peer", "read_size",
+                 "timers", "tls", "token")  # fmt: skip
 
     def __init__(
         self,
@@ -67,6 +68,7 @@ class Connection:
         self.closing = Closing.NO
         self.draining = False
         self.eof = False
+        self.read_size = config.http_buffer_size
         self._out: list[bytes] = []
         self._out_size = 0
         self._unsent = 0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from anylane.errors import Disconnected, Refused, UsageError
 from anylane.protocol.body import Body, LengthBody
 from anylane.protocol.closing import Closing
+from anylane.protocol.event_stream import EventStreamProtocol
 from anylane.protocol.exchange import Exchange, Interrupt
 from anylane.protocol.express import Express
 from anylane.protocol.handshake import accept_headers, read_handshake
@@ -40,9 +41,9 @@ _ANSWERED = WRITING[WRITING[Writing.PENDING][WriteEvent.HEAD]][WriteEvent.END]
 class Http1:
     """The protocol a connection starts with."""
 
-    __slots__ = ("_body", "_conn", "_continue_due", "_discarded", "_exchange", "_express",
-                 "_held", "_keep_alive", "_limits", "_paused", "_scanned", "_skipped_crlf",
-                 "_timeouts", "_writer", "reading", "writing")  # fmt: skip
+    __slots__ = ("_body", "_conn", "_continue_due", "_discarded", "_events", "_exchange",
+                 "_express", "_held", "_keep_alive", "_limits", "_paused", "_scanned",
+                 "_skipped_crlf", "_timeouts", "_writer", "reading", "writing")  # fmt: skip
 
     def __init__(self, connection: Connection, now: float) -> None:
         self._conn = connection
@@ -61,6 +62,7 @@ class Http1:
         self._discarded = 0
         self._keep_alive = True
         self._writer: ResponseWriter | None = None
+        self._events: EventStreamProtocol | None = None
         connection.timers.set(Timer.KEEP_ALIVE, now + self._timeouts.keep_alive)
 
     def _read(self, event: ReadEvent) -> None:
@@ -146,6 +148,8 @@ class Http1:
                 self._conn.close(Closing.CLOSE)
             case Timer.HANDLER:
                 self._handler_late(now)
+            case Timer.HEARTBEAT if self._events is not None:
+                self._events.timeout(now)
             case _:
                 pass
 
@@ -162,6 +166,10 @@ class Http1:
             self._close(now)
         elif self._exchange is None:
             self._conn.close(Closing.CLOSE)
+        elif self._events is not None:
+            # It may never end by itself: its client is told when to come back, and let go whole.
+            self._events.shutdown()
+            self._close(now)
 
     # -- requests ------------------------------------------------------------------------------
 
@@ -361,10 +369,36 @@ class Http1:
         if self.writing is Writing.BODY and self._writer is not None:
             end = self._writer.end(trailers)
             self._write(WriteEvent.END)
+            self._end_events()
             if self._exchange is not None:
                 self._exchange.ended = True
             if end:
                 self._conn.send(end)
+
+    def begin_events(
+        self, *, retry: int | None, heartbeat: float | None, now: float
+    ) -> EventStreamProtocol:
+        exchange = self._exchange
+        if exchange is None or self.writing is not Writing.BODY or self._writer is None:
+            raise UsageError("an event stream begins behind the head of its response")
+        events = EventStreamProtocol(
+            self._conn, exchange, retry=retry, heartbeat=heartbeat, now=now
+        )
+        self._events = events
+        if self._writer.framing is Framing.NONE:
+            # HEAD: the client has all it asked for, and the handler may run for ever.
+            self.send_end(())
+            exchange.lose(Disconnected(None, "the request was HEAD: its answer is complete"))
+        elif exchange.half_closed:
+            exchange.lose(Disconnected(None, "the client closed before the event stream"))
+        elif self._conn.draining:
+            self.shutdown(now)
+        return events
+
+    def _end_events(self) -> None:
+        if self._events is not None:
+            self._events.end()
+            self._events = None
 
     def accept(
         self, headers: Iterable[Header], subprotocol: str | None, now: float
@@ -382,6 +416,7 @@ class Http1:
         conn.send(head)
         websocket = WebSocketProtocol(conn, exchange, subprotocol, now)
         conn.switch(websocket)
+        conn.read_size = conn.config.ws_buffer_size
         # What came early is replayed, in order: frames, the end of input, a shutdown.
         early = bytes(self._held)
         self._held.clear()
@@ -423,12 +458,14 @@ class Http1:
             self.writing is Writing.DONE
             and self.reading is Reading.DONE
             and self._keep_alive
+            and self._events is None
             and not conn.draining
         ):
             conn.timers.follow(Timer.KEEP_ALIVE, Timer.HANDLER, now + self._timeouts.keep_alive)
             self._next_request(now)
             return
         conn.timers.clear(Timer.HANDLER)
+        self._end_events()
         match self.writing:
             case Writing.DONE if not self._keep_alive:
                 self._close(now)

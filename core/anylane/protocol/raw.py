@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from anylane.errors import Disconnected, UsageError
 from anylane.protocol.closing import Closing
+from anylane.protocol.event_stream import EventStreamProtocol
 from anylane.protocol.exchange import Exchange
 from anylane.protocol.response import Header
 from anylane.protocol.timers import Timer
@@ -97,6 +98,15 @@ class Raw:
         self._refuse()
 
     def respond(self, status: int, headers: Iterable[Header], body: bytes) -> None:  # noqa: ARG002
+        self._refuse()
+
+    def begin_events(
+        self,
+        *,
+        retry: int | None,  # noqa: ARG002
+        heartbeat: float | None,  # noqa: ARG002
+        now: float,  # noqa: ARG002
+    ) -> EventStreamProtocol:
         self._refuse()
 
     def accept(

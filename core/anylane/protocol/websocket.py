@@ -168,7 +168,9 @@ class WebSocketProtocol:
         """One message in one frame. Raises Disconnected when it can no longer be sent."""
         if self.phase in (Phase.CLOSING, Phase.CLOSED):
             raise Disconnected(self.close_code, self.close_reason or "the WebSocket is closing")
-        self._conn.send(bytes(self._frames.send_data(message)))
+        frame = bytes(self._frames.send_data(message))
+        self._exchange.sent += len(frame)
+        self._conn.send(frame)
 
     def ping(self, now: float) -> Ping:
         """Send a ping; the peer owes a pong (RFC 6455 §5.5.2)."""
