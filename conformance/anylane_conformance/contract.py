@@ -236,7 +236,7 @@ def _broadcasts(app: App, stage: Stage) -> None:
     def def_receive(ctx: Context) -> str:
         with stage.room.subscribe() as subscription:
             stage.note("listening")
-            return ctx.call(anext, subscription) + " " + ctx.call(anext, subscription)
+            return f"{ctx.call(anext, subscription)} {ctx.call(anext, subscription)}"
 
     @app.websocket("/impatient-select")
     async def impatient_select(ctx: Context) -> None:

@@ -108,10 +108,10 @@ class Broadcast(Generic[T]):
             finally:
                 self._changing = False
             if self._later:
-                self._catch_up(gone)
+                self._make_later(gone)
             return result
 
-    def _catch_up(self, gone: Gone) -> None:
+    def _make_later(self, gone: Gone) -> None:
         # What comes after the last look finds no change under way, and is made at once.
         while self._later:
             self._changing = True
@@ -222,18 +222,34 @@ class Subscription(Generic[T]):
 
     def poll(self) -> Any:
         """For `ctx.select`: an item, PENDING or ENDED; raises Lagged with on_lag="error"."""
+        # Hot, hence on one level: 0.6 us, once for each receiver and item.
         room = self._room
-        gone: Gone = []
+        gone: Gone | None = None
         with room._lock:
             if room._changing:
                 return PENDING  # Only a finalizer can be here, and nobody waits in one.
+            if self._rest is not None:
+                return self._rest.popleft() if self._rest else ENDED
             room._changing = True
+            at = self._next - room._first
             try:
-                return self._take(room, gone)
+                if at < 0:
+                    self._catch_up(-at)
+                    at = 0
+                if at == len(room._items):
+                    return PENDING
+                item = room._items[at]
+                room._at[at] -= 1
+                room._at[at + 1] += 1
+                self._next += 1
+                if not room._at[0]:
+                    gone = []
+                    room._trim(gone)
             finally:
                 room._changing = False
                 if room._later:
-                    room._catch_up(gone)
+                    room._make_later(gone := gone or [])
+            return item
 
     def attach(self, link: Link) -> None:
         """For `ctx.select`."""
@@ -275,25 +291,11 @@ class Subscription(Generic[T]):
     def _is_open(self) -> bool:
         return self._number in self._room._open
 
-    def _take(self, room: Broadcast[T], gone: Gone) -> Any:
-        if self._rest is not None:
-            return self._rest.popleft() if self._rest else ENDED
-        at = self._next - room._first
-        if at < 0:
-            self._next = room._first
-            self._lost -= at
-            if room.on_lag == "error":
-                raise Lagged(-at)
-            at = 0
-        if at == len(room._items):
-            return PENDING
-        item = room._items[at]
-        room._at[at] -= 1
-        room._at[at + 1] += 1
-        self._next += 1
-        if not room._at[0]:
-            room._trim(gone)
-        return item
+    def _catch_up(self, lost: int) -> None:
+        self._next += lost
+        self._lost += lost
+        if self._room.on_lag == "error":
+            raise Lagged(lost)
 
     def _close(self, room: Broadcast[T], gone: Gone) -> int:
         if self._is_open():
