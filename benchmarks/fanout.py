@@ -82,7 +82,8 @@ def measure(backend: str, subscribers: int, items: int) -> None:
             f"({(together['rss'] - alone['rss']) / subscribers / 1024:.1f} KiB each), "
             f"{end['peak'] / MIB:.0f} at the peak; {messages:,} messages in {took:.1f} s, "
             f"{(after['cpu'] - together['cpu']) / messages * 1e6:.1f} us of CPU each; "
-            f"{len(end['threads'])} threads; the slow one lost {end['lagged']} of {items} and is gone"
+            f"{len(end['threads'])} threads; "
+            f"the slow one lost {end['lagged']} of {items} and is gone"
         )
         crowd.close()
         slow.close()
