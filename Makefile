@@ -6,7 +6,7 @@ BACKEND ?= asyncio
 REPORTS := $(VENV)/reports
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint conformance deep coverage tox lines clean
+.PHONY: help demo test lint conformance deep coverage fanout tox lines clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -80,6 +80,10 @@ coverage: $(VENV)/.test ## tests and conformance of all lanes together, measured
 	$(BIN)/coverage run -m anylane_conformance --backend all
 	$(BIN)/coverage combine
 	$(BIN)/coverage report
+
+fanout: $(VENV)/.demo ## 2,000 WebSockets in one room, 10,000 quiet ones: some minutes, figures
+	$(BIN)/python benchmarks/fanout.py
+	$(BIN)/python benchmarks/quiet.py
 
 tox: $(VENV)/.tox ## every Python found x every lane, from wheels (CONTRIBUTING.md)
 	$(BIN)/tox run

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 FENCE = re.compile(r"^( *)```python\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 OPENING = re.compile(r"^ *(?:```|~~~)([^`\n]+)$", re.MULTILINE)
-LANGUAGES = {"python", "console", "text", "toml", "mermaid"}
+LANGUAGES = {"python", "console", "html", "ini", "javascript", "mermaid", "text", "toml"}
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 
 

@@ -32,6 +32,7 @@ class Stage:
         self.room: Broadcast[str] = Broadcast()
         self.notes: Broadcast[str] = Broadcast()
         self.log = EventLog(3, epoch="e")
+        self.strict: Broadcast[str] = Broadcast(capacity=16, on_lag="close")
         self.said: list[str] = []
         self.produced = 0
         self.kept: Any = None
@@ -58,6 +59,7 @@ def build(stage: Stage, extra: Extra | None = None) -> App:
     _requests(app)
     _streams(app, stage)
     _websockets(app, stage)
+    _broadcasts(app, stage)
     _time(app)
     _cancellation(app, stage)
     _blocking(app, stage)
@@ -203,6 +205,8 @@ def _websockets(app: App, stage: Stage) -> None:
         await ws.receive()
         raise ValueError("a WebSocket handler that fails")
 
+
+def _broadcasts(app: App, stage: Stage) -> None:
     @app.websocket("/select")
     async def select(ctx: Context) -> None:
         with stage.room.subscribe() as subscription:
@@ -229,10 +233,43 @@ def _websockets(app: App, stage: Stage) -> None:
     async def send(ctx: Context) -> dict[str, int]:
         return {"receivers": stage.room.send(ctx.params["text"])}
 
-    @app.websocket("/many")
-    async def many(ctx: Context) -> None:
-        ws = await ctx.accept()
-        await ws.send(f"got {await ws.receive()!s}")
+    @app.get("/def-send/{text}")
+    def def_send(ctx: Context) -> dict[str, int]:
+        return {"receivers": stage.room.send(ctx.params["text"])}
+
+    @app.get("/def-receive")
+    def def_receive(ctx: Context) -> str:
+        with stage.room.subscribe() as subscription:
+            stage.note("listening")
+            return f"{ctx.call(anext, subscription)} {ctx.call(anext, subscription)}"
+
+    @app.websocket("/impatient-select")
+    async def impatient_select(ctx: Context) -> None:
+        """Its selects are cancelled all the time; leaves after 20 items."""
+        with stage.room.subscribe() as subscription:
+            ws = await ctx.accept()
+            select = ctx.select(ws, subscription)
+            given = 0
+            while given < 20:
+                item = None
+                try:
+                    async with ctx.timeout(0.002):
+                        _, item = await anext(select)
+                except TimeoutError:
+                    pass  # Also where it came too late to cancel: then there is an item.
+                if item is not None:
+                    given += 1
+                    await ws.send(item)
+
+    @app.websocket("/strict/{times:int}")
+    async def strict(ctx: Context) -> None:
+        """Each item as often as the client wants."""
+        with stage.strict.subscribe() as subscription:
+            ws = await ctx.accept()
+            await ws.send("ready")
+            async for item in subscription:
+                await ws.send(item * ctx.params["times"])
+            stage.note(f"ended, lagged {subscription.lagged}")
 
 
 def _time(app: App) -> None:

@@ -225,6 +225,14 @@ class WebSocketPeer:
             self._more("a message")
         return self._messages.pop(0)
 
+    def receive_or_end(self) -> str | bytes | None:
+        """The next message, None when the server's close frame comes instead."""
+        while not self._messages:
+            if self.transcript.close is not None:
+                return None
+            self._more("a message or a close frame")
+        return self._messages.pop(0)
+
     def pong(self) -> bytes:
         """The payload of the next pong."""
         while not self._controls:

@@ -6,7 +6,7 @@ The core is sans-IO: importing it loads no event loop, no socket and no thread.
 from typing import TYPE_CHECKING, Any
 
 from anylane.app import App
-from anylane.broadcast import Broadcast, Lagged, Rooms, Subscription
+from anylane.broadcast import Broadcast, Lagged, Subscription
 from anylane.config import ConfigError, Limits, ServerConfig, Timeouts
 from anylane.context import Context
 from anylane.errors import AnylaneError, Disconnected, HTTPError, UsageError
@@ -17,6 +17,7 @@ from anylane.hooks import STOP
 from anylane.pattern import RouteError
 from anylane.request import Request
 from anylane.response import Response
+from anylane.rooms import Rooms
 from anylane.router import Router
 from anylane.websocket import WebSocket
 

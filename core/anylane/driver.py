@@ -7,7 +7,6 @@ parks or resumes the reader, closes, and notifies whoever waits. It decides noth
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +66,7 @@ class Driver(ABC):
         self._parting = errand is None and bool(server.frozen.disconnect) and not self._greeting
         self._errand_due: Errand | None = greet if self._greeting else errand
         self._errands: list[Exchange] = []
-        self._deferred: deque[tuple[int, Errand]] = deque()
+        self._deferred: list[tuple[int, Errand]] = []
         self._cut_at = NEVER
         self.seed: Seed = ()
         self.apart = errand
@@ -357,7 +356,7 @@ class Driver(ABC):
     def _send_away(self) -> None:
         sent = self.written - (0 if self.lost else self.unsent())
         while self._deferred and (self.lost or self._deferred[0][0] <= sent):
-            _, errand = self._deferred.popleft()
+            _, errand = self._deferred.pop(0)
             # On the lane's own thread, and in a turn of its own.
             self.wakes.put(partial(self._run_apart, errand))
         if self._deferred:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 if TYPE_CHECKING:
     from anylane.driver import Driver
     from anylane.protocol.exchange import Exchange
+    from anylane.wake_queue import WakeQueue
 
 T = TypeVar("T")
 
@@ -57,6 +58,11 @@ class Link(Protocol):
     inline: bool
     """`submit` runs the function at once, on the exchange's own stack; `drive` works there."""
 
+    @property
+    def wakes(self) -> WakeQueue:
+        """Runs functions on the lane's own thread; one for each running server."""
+        ...
+
     def now(self) -> float:
         """The lane's clock, in seconds."""
         ...
@@ -72,6 +78,9 @@ class Link(Protocol):
 
     def wake(self) -> None:
         """From any thread. Latches until the next `wait()` returns; harmless after the end."""
+
+    def notify(self) -> None:
+        """As `wake`, on the lane's own thread and at once; never suspends."""
 
     def scope(self) -> Scope:
         """Native cancellation of what runs inside."""
@@ -116,6 +125,10 @@ class BaseLink(ABC):
 
     @abstractmethod
     def submit(self, func: Callable[[], Any]) -> Handle: ...
+
+    @property
+    def wakes(self) -> WakeQueue:
+        return self.driver.wakes
 
     def now(self) -> float:
         return self.driver.now()
