@@ -102,9 +102,9 @@ def http_error_is_its_status(talk: Talk) -> None:
 def pipelined_requests_are_answered_in_order(talk: Talk) -> None:
     """Requests that come together are answered one after the other (RFC 9112 §9.3.2)."""
     peer = talk.connect()
-    for number in range(40):
+    for number in range(18):  # More than start in one turn, and few enough to be cut everywhere.
         peer.get(f"/users/{number}")
-    for number in range(40):
+    for number in range(18):
         assert peer.answer().body == b'{"id":%d}' % number
 
 
