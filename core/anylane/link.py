@@ -89,15 +89,18 @@ class BaseLink(ABC):
     """The half of a Link that is the same on every lane.
 
     A lane supplies `park`, `notify`, `scope` and `submit`.
+
+    parked: how many tasks of the handler wait here, and not for something foreign.
     """
 
-    __slots__ = ("_burst", "driver", "exchange")
+    __slots__ = ("_burst", "driver", "exchange", "parked")
 
     inline = False
 
     def __init__(self, driver: Driver, exchange: Exchange) -> None:
         self.driver = driver
         self.exchange = exchange
+        self.parked = 0
         self._burst = 0
 
     @abstractmethod
@@ -132,7 +135,11 @@ class BaseLink(ABC):
 
     async def wait(self) -> None:
         self.driver.pump()
-        await self.park()
+        self.parked += 1
+        try:
+            await self.park()
+        finally:
+            self.parked -= 1
 
     async def flush(self) -> None:
         driver = self.driver
@@ -141,11 +148,11 @@ class BaseLink(ABC):
         if connection.congested:
             self._burst = driver.written
             while not connection.caught_up and self.exchange.gone is None:
-                await self.park()
+                await self.wait()
         elif driver.written - self._burst > _BURST:
             self._burst = driver.written
             driver.rouse()
-            await self.park()
+            await self.wait()
 
     def drive(self, coroutine: Any) -> Any:
         coroutine.close()
