@@ -12,7 +12,7 @@ REPORTS := $(VENV)/reports
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.demo ## run the example app: make demo BACKEND=asyncio|uvloop|anyio|trio|curio|threads
+demo: $(VENV)/.demo ## chat and live metrics: make demo BACKEND=asyncio|uvloop|anyio|trio|curio|threads
 	$(BIN)/python docs/examples/demo.py --backend $(BACKEND)
 
 # Every stage runs, even after one has failed: a long line must not hide a broken lane. The last
@@ -110,7 +110,7 @@ $(VENV)/.base: pyproject.toml
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 
 $(VENV)/.demo: $(VENV)/.base
-	$(BIN)/python -m pip install --quiet --editable '.[all]'
+	$(BIN)/python -m pip install --quiet --editable '.[all]' --group demo
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.base

@@ -11,6 +11,7 @@ import argparse
 import platform
 
 from chat import chat
+from live_metrics import metrics, sampling
 from web import show, web
 
 import anylane
@@ -25,6 +26,8 @@ about = {
 app = App()
 app.include(web)
 app.include(chat)
+app.include(metrics)
+app.lifespan(sampling)
 
 
 @app.get("/")

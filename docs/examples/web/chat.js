@@ -70,7 +70,7 @@ function welcome({ you, limit: most, people: everybody, history }) {
 function said({ id, at, name: by, text: words }) {
   if (id <= seen) return;
   seen = id;
-  const item = element("li", "said");
+  const item = element("article", "said");
   const time = element("time", "", new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
   time.dateTime = new Date(at * 1000).toISOString();
   const head = element("span", "by");
@@ -101,7 +101,7 @@ function element(tag, className = "", words = "") {
 
 function face(who) {
   const made = element("span", "face", [...who][0].toUpperCase());
-  const hue = [...who].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)) % 360, 7);
+  const hue = [...who].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0) * 67) % 360, 0);
   made.style.setProperty("--hue", hue);
   made.ariaHidden = "true";
   return made;
@@ -109,7 +109,7 @@ function face(who) {
 
 function notice(words) {
   last = null;
-  show(element("li", "notice", words));
+  show(element("p", "notice", words));
 }
 
 function show(item) {
