@@ -128,6 +128,7 @@ LOCKS = frozenset({"LockType", "allocate_lock", "get_ident"})
 MAY_LOCK: Mapping[str, str] = {
     "broadcast.py": "send() is called from any thread, on every lane",
     "calls.py": "a `def` handler's thread waits for what the exchange's own task awaits for it",
+    "event_log.py": "send() is called from any thread, on every lane",
 }
 
 # File below core/anylane -> why its functions may name the backends.

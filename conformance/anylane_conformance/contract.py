@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
-from anylane import App, Broadcast, Context, Disconnected, HTTPError, UsageError
-from anylane_conformance import contract_framework, natives
+from anylane import App, Broadcast, Context, Disconnected, EventLog, HTTPError, UsageError
+from anylane_conformance import contract_events, contract_framework, natives
 
 CHUNK = b"x" * 65536
 BLOB = 20_000_000
@@ -28,6 +28,7 @@ class Stage:
     def __init__(self) -> None:
         self.room: Broadcast[str] = Broadcast()
         self.notes: Broadcast[str] = Broadcast()
+        self.log = EventLog(3, epoch="e")
         self.said: list[str] = []
         self.produced = 0
         self.kept: Any = None
@@ -61,6 +62,7 @@ def build(stage: Stage, extra: Extra | None = None) -> App:
     _natives(app, stage)
     _tls(app, stage)
     contract_framework.build(app, stage)
+    contract_events.build(app, stage)
     return app
 
 
@@ -285,22 +287,7 @@ def _time(app: App) -> None:
 
 def _cancellation(app: App, stage: Stage) -> None:
     async def cancellable(ctx: Context, func: natives.Func) -> bool:
-        """With the library's own means where there is one, else with the lane's."""
-        native = natives.current()
-
-        def register(cancel: natives.Cancel) -> None:
-            stage.cancels["latest"] = cancel
-
-        if native is not None:
-            return await native.cancellable(register, func)
-        async with ctx.link.scope() as scope:
-
-            async def cancel() -> None:
-                scope.cancel()
-
-            register(cancel)
-            await func()
-        return scope.caught
+        return await natives.cancellable(ctx, func, stage.cancels)
 
     @app.get("/cancel")
     async def cancel(ctx: Context) -> str:

@@ -94,6 +94,10 @@ class Talk:
         """The value once it has stopped changing."""
         raise NotImplementedError
 
+    def drain(self) -> None:
+        """Ask the server to shut down. Connections can be read to their end."""
+        raise NotImplementedError
+
     def stop(self) -> None:
         """Shut the server down, to its end. There is no more talk after that."""
         raise NotImplementedError
@@ -128,6 +132,10 @@ class LockstepTalk(Talk):
     def steady(self, value: Callable[[], int]) -> int:
         self._world.run()
         return value()
+
+    def drain(self) -> None:
+        self._world.server.shutdown()
+        self._world.run()
 
     def stop(self) -> None:
         self._world.server.shutdown()
@@ -196,6 +204,9 @@ class ServerTalk(Talk):
             quiet = quiet + 1 if now == before else 0
             before = now
         return before
+
+    def drain(self) -> None:
+        self.server.shutdown()
 
     def stop(self) -> None:
         self.finish()

@@ -9,7 +9,10 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from anylane import Context
 
 Cancel = Callable[[], Awaitable[None]]
 """Awaited in another task of the loop: cancels what was registered with it."""
@@ -249,3 +252,25 @@ def current() -> Native | None:
     if asyncio is not None and asyncio._get_running_loop() is not None:
         return AsyncioNative()
     return None
+
+
+async def cancellable(ctx: Context, func: Func, cancels: dict[str, Cancel]) -> bool:
+    """Run `func` so that `cancels["latest"]` cancels it; returns whether it was.
+
+    With the library's own means where there is one, else with the lane's.
+    """
+    native = current()
+
+    def register(cancel: Cancel) -> None:
+        cancels["latest"] = cancel
+
+    if native is not None:
+        return await native.cancellable(register, func)
+    async with ctx.link.scope() as scope:
+
+        async def cancel() -> None:
+            scope.cancel()
+
+        register(cancel)
+        await func()
+    return scope.caught

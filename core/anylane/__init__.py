@@ -10,6 +10,7 @@ from anylane.broadcast import Broadcast, Lagged, Rooms, Subscription
 from anylane.config import ConfigError, Limits, ServerConfig, Timeouts
 from anylane.context import Context
 from anylane.errors import AnylaneError, Disconnected, HTTPError, UsageError
+from anylane.event_log import EventLog, LoggedEvent
 from anylane.form import Form, Upload
 from anylane.headers import Headers
 from anylane.hooks import STOP
@@ -30,11 +31,13 @@ __all__ = [
     "ConfigError",
     "Context",
     "Disconnected",
+    "EventLog",
     "Form",
     "HTTPError",
     "Headers",
     "Lagged",
     "Limits",
+    "LoggedEvent",
     "Request",
     "Response",
     "Rooms",

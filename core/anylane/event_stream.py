@@ -6,11 +6,12 @@ HTML standard §9.2. Framing, heartbeats and the end of a stream in a drain are 
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from anylane import json
 from anylane.errors import UsageError
-from anylane.protocol.sse import check_retry, encode_comment, encode_event
+from anylane.event_data import text_of
+from anylane.event_log import EventLog, LoggedEvent
+from anylane.protocol.sse import check_retry, encode_comment, encode_event, encode_fields
 
 if TYPE_CHECKING:
     from anylane.context import Context
@@ -62,13 +63,32 @@ class EventStream:
         """Queue one event whole; waits first while the client is behind. Raises Disconnected.
 
         data: str as it is, in as many lines as it has (a client sees LF where CR or CRLF was);
-        anything else as JSON. event: its type, "message" for a client if None. id: what the
-        client sends as Last-Event-ID when it comes again. retry: milliseconds until then.
-        Raises UsageError for CR, LF or NUL in event or id, and TypeError for what JSON has no
-        form for; nothing is sent then. Cancelled means not sent.
+        anything else as JSON; a LoggedEvent with all its fields. event: its type, "message" for
+        a client if None. id: what the client sends as Last-Event-ID when it comes again. retry:
+        milliseconds until then. Cancelled means not sent. Raises UsageError for CR, LF or NUL in
+        event or id, and TypeError for what JSON has no form for; nothing is sent then.
         """
-        block = encode_event(text_of(data), event=event, id=id, retry=retry)
+        if isinstance(data, LoggedEvent):
+            if event is not None or id is not None:
+                raise UsageError("a LoggedEvent has an event and an id of its own; leave them out")
+            block = encode_fields(retry=retry) + data.block
+        else:
+            block = encode_event(text_of(data), event=event, id=id, retry=retry)
         await self._write(block, retry)
+
+    async def follow(self, log: EventLog, *, history: int = 0) -> NoReturn:
+        """Send what this client missed of a log, then what comes; until the client leaves.
+
+        history: how many of the kept events a client gets that comes for the first time. Never
+        returns: raises Disconnected. See `EventLog` for what a client gets that was away too long.
+        """
+        with log.subscribe(self._ctx, history=history) as reader:
+            if self._ctx.last_event_id is None:
+                # An id alone fires no event, but the client remembers it (§9.2.6): so it misses
+                # nothing, even if it loses the connection before the first event.
+                await self._write(encode_fields(id=reader.position) + b"\n")
+            while True:
+                await self._write((await anext(reader)).block)
 
     async def comment(self, text: str) -> None:
         """Queue a comment, which clients ignore."""
@@ -177,18 +197,6 @@ class EventStream:
         if self._open and not self._ctx.exchange.told and not self._ctx.link.parked:
             assert self._scope is not None
             self._scope.cancel()
-
-
-def text_of(data: Any) -> str | bytes:
-    """The data of an event: str as it is, else JSON. Raises UsageError for bytes."""
-    if isinstance(data, str):
-        return data
-    if isinstance(data, bytes | bytearray | memoryview):
-        raise UsageError(
-            f"data of an event is {type(data).__name__}; expected str, or a value with a JSON "
-            "form: an event stream is text. Decode it, or send it as base64"
-        )
-    return json.dumps(data)
 
 
 def _is_number(value: object) -> bool:

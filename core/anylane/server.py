@@ -103,7 +103,7 @@ class ServerCore:
         self._apart = 0
         self._lifespan = Lifespan(app, self.frozen.life, log)
         self._date = date
-        self._token = token
+        self.token = token
         self._wrap = wrap
 
     def attach(self, wakes: WakeQueue, changed: Callable[[], None]) -> None:
@@ -148,7 +148,7 @@ class ServerCore:
                 local=local,
                 tls=tls,
                 date=self._date,
-                token=self._token,
+                token=self.token,
             )
 
         if self._wrap is None or tls is not None or bare:
