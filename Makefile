@@ -85,6 +85,7 @@ lines: $(VENV)/.demo ## bring what the docs draw from the code up to date
 	$(BIN)/python docs/tools/lines.py
 	$(BIN)/python docs/tools/diagrams.py
 	$(BIN)/python docs/tools/configuration.py
+	$(BIN)/python docs/tools/examples.py
 
 clean: ## remove environments, caches and build results
 	rm -rf $(VENV) .tox build dist htmlcov .coverage .coverage.* \

@@ -44,7 +44,7 @@ def test_relative_links_lead_to_a_file(page: Path) -> None:
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-@pytest.mark.parametrize("tool", ["lines", "diagrams", "configuration"])
+@pytest.mark.parametrize("tool", ["lines", "diagrams", "configuration", "examples"])
 def test_what_is_drawn_from_the_code_is_current(tool: str) -> None:
     command = [sys.executable, str(ROOT / f"docs/tools/{tool}.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

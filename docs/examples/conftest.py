@@ -28,7 +28,7 @@ Demo = Callable[..., AbstractContextManager[str]]
 def _running(backend: str, port: int = 0) -> Generator[str]:
     """A process, found by the line that it prints; it has to end by itself and say nothing bad."""
     process = subprocess.Popen(
-        [sys.executable, str(DEMO), "--backend", backend, "--port", str(port)],
+        [sys.executable, str(DEMO), "--backend", backend, "--port", str(port), "--interval", "0.2"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -10,8 +10,8 @@ from __future__ import annotations
 import argparse
 import platform
 
+import live_metrics
 from chat import chat
-from live_metrics import metrics, sampling
 from web import show, web
 
 import anylane
@@ -26,8 +26,8 @@ about = {
 app = App()
 app.include(web)
 app.include(chat)
-app.include(metrics)
-app.lifespan(sampling)
+app.include(live_metrics.metrics)
+app.lifespan(live_metrics.sampling)
 
 
 @app.get("/")
@@ -78,6 +78,8 @@ if __name__ == "__main__":
     parser.add_argument("--backend", default="asyncio")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--interval", type=float, default=1.0, help="seconds between two samples")
     options = parser.parse_args()
+    live_metrics.INTERVAL = options.interval
     about["backend"] = options.backend
     app.run(backend=options.backend, host=options.host, port=options.port)

@@ -40,7 +40,7 @@ async def page(ctx: Context) -> Response:
 @metrics.get("/metrics/events")
 async def stream(ctx: Context) -> None:
     with log.subscribe(ctx, history=SHOWN) as reader, cuts.subscribe() as cut:
-        async with ctx.event_stream(heartbeat=15, retry=2000) as events:
+        async with ctx.event_stream(heartbeat=15, retry=1000) as events:
             await events.send({**about(), "waiting": len(reader)}, event="hello")
             async for source, item in ctx.select(reader, cut):
                 if source is cut:
