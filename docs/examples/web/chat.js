@@ -101,8 +101,8 @@ function element(tag, className = "", words = "") {
 
 function face(who) {
   const made = element("span", "face", [...who][0].toUpperCase());
-  const hue = [...who].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0) * 67) % 360, 0);
-  made.style.setProperty("--hue", hue);
+  const sum = [...who].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)) % 9973, 7);
+  made.style.setProperty("--hue", sum * 137.5 % 360); // neighbours get far colours
   made.ariaHidden = "true";
   return made;
 }
