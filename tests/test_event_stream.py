@@ -264,7 +264,35 @@ def test_a_client_that_had_half_closed_before_is_gone_at_the_head() -> None:
     wire.eof()
     wire.advance(1)
     assert ended == ["yes"]
+    assert body_of(wire) == b""
     assert wire.closed
+
+
+async def lingering(ctx: Context) -> None:
+    """Does not hear that it is over, as one that blocks a thread."""
+    async with ctx.event_stream(heartbeat=1) as events:
+        await events.send("first")
+        while ctx.link.now() < 10:
+            await ctx.link.wait()
+
+
+def test_nothing_more_is_said_to_a_client_that_left() -> None:
+    wire = Lockstep(app_of(lingering))
+    wire.receive(GET)
+    wire.advance(1)
+    assert body_of(wire) == b"data: first\n\n:\n\n"
+    wire.eof()
+    wire.advance(5)
+    assert wire.take() == b""
+
+
+def test_a_drain_lets_the_client_go_before_its_handler_has_ended() -> None:
+    wire = Lockstep(app_of(lingering))
+    wire.receive(GET)
+    wire.world.server.shutdown()
+    assert wire.take().endswith(b"data: first\n\nretry: 1000\n\n")
+    assert wire.eof_sent
+    assert not wire.world.server.over
 
 
 def test_disconnected_swallowed_in_the_block_is_raised_again() -> None:

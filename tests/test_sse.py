@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anylane import UsageError
+from anylane import App, Context, UsageError
 from anylane.protocol.sse import HEARTBEAT, encode_comment, encode_event, encode_fields
+from anylane.testing import Lockstep
+from anylane.testing.event_parser import EventParser
 
 # --- the standard's algorithm, written down once more ----------------------------------------
 
@@ -163,3 +166,67 @@ def test_a_lone_surrogate_is_refused_where_it_is() -> None:
         encode_event("ab\ud800")
     with pytest.raises(UsageError, match="comment of an event"):
         encode_comment("\ud800")
+
+
+# --- the client's side of this repository ----------------------------------------------------
+
+streams = st.lists(
+    st.sampled_from(["data", "event", "id", "retry", "other", ":", ": ", " ", "\n", "\r", "\r\n"])
+    | st.sampled_from(["\n\n", "\r\r", "data: a\n\n", "id: 1\n\n", "1", "12", "²", "\0", "\ufeff"])
+    | texts
+).map("".join)
+
+
+@given(streams, st.data())
+def test_the_event_parser_reads_any_stream_as_the_standard_says(
+    stream: str, data: st.DataObject
+) -> None:
+    client, parser = Client().read(stream.encode()), EventParser()
+    events = []
+    while stream:
+        cut = data.draw(st.integers(1, len(stream)))
+        events += parser.feed(stream[:cut])
+        stream = stream[cut:]
+    assert [(event.event, event.data, event.id) for event in events] == client.events
+    assert parser.last_event_id == client.last_event_id
+    assert parser.retry == client.reconnection_time
+
+
+# --- all the way -----------------------------------------------------------------------------
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(lines, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(
+    st.lists(st.tuples(values, st.none() | lines, st.none() | lines), max_size=5),
+    st.integers(1, 40),
+)
+def test_what_a_handler_sends_is_what_a_page_sees(
+    sent: list[tuple[object, str | None, str | None]], size: int
+) -> None:
+    app = App()
+
+    @app.get("/")
+    async def home(ctx: Context) -> None:
+        async with ctx.event_stream() as events:
+            for data, event, number in sent:
+                await events.send(data, event, number)
+
+    wire = Lockstep(app)
+    request = b"GET / HTTP/1.0\r\nHost: a\r\n\r\n"
+    for start in range(0, len(request), size):
+        wire.receive(request[start : start + size])
+    client = Client().read(wire.sent.partition(b"\r\n\r\n")[2])
+    assert len(client.events) == len(sent)
+    last_id = ""
+    for (data, event, number), (kind, text, seen_id) in zip(sent, client.events, strict=True):
+        last_id = last_id if number is None else number
+        assert (kind, seen_id) == (event or "message", last_id)
+        if isinstance(data, str):
+            assert text == as_seen(data)
+        else:
+            assert json.loads(text) == data

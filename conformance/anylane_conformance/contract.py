@@ -516,11 +516,7 @@ async def _told_to_go(stage: Stage) -> None:
 
 
 def _natives(app: App, stage: Stage) -> None:
-    def native() -> natives.Native:
-        found = natives.current()
-        if found is None:
-            raise HTTPError(501, "this lane has no event loop")
-        return found
+    native = natives.needed
 
     @app.websocket("/native/gate")
     async def gate(ctx: Context) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from anylane import App, Context, Disconnected, HTTPError
+from anylane import App, Context, Disconnected
 from anylane_conformance import natives
 
 if TYPE_CHECKING:
@@ -95,14 +95,23 @@ def _waiting(app: App, stage: Stage) -> None:
             await ctx.sleep(3600)
 
         async def foreign() -> None:
-            native = natives.current()
-            if native is None:
-                raise HTTPError(501, "this lane has no event loop")
-            await native.gate().wait()
+            await natives.needed().gate().wait()
 
         kinds: dict[str, natives.Func] = {"sleep": sleep, "item": item, "foreign": foreign}
         kind = ctx.params["kind"]
         await until_told(ctx, kinds[kind], kind)
+
+    @app.get("/events/clean")
+    async def clean(ctx: Context) -> None:
+        async with ctx.event_stream() as events:
+            await events.send("first")
+            try:
+                await ctx.sleep(3600)
+            finally:
+                gate = stage.gates["native"] = natives.needed().gate()
+                stage.note("cleaning")
+                await gate.wait()
+                stage.note("cleaned")
 
     @app.get("/events/block")
     async def block(ctx: Context) -> None:
@@ -140,10 +149,6 @@ def _log(app: App, stage: Stage) -> None:
                 ctx.call(events.follow, stage.log)
         finally:
             stage.note("def-log: finally")
-
-    @app.get("/events/append/{text}")
-    async def append(ctx: Context) -> dict[str, int]:
-        return {"receivers": stage.log.send(ctx.params["text"], "news")}
 
 
 def _heartbeat(ctx: Context) -> float | None:

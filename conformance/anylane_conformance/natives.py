@@ -11,6 +11,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from anylane import HTTPError
+
 if TYPE_CHECKING:
     from anylane import Context
 
@@ -252,6 +254,14 @@ def current() -> Native | None:
     if asyncio is not None and asyncio._get_running_loop() is not None:
         return AsyncioNative()
     return None
+
+
+def needed() -> Native:
+    """The same; HTTPError 501 on a lane without one."""
+    found = current()
+    if found is None:
+        raise HTTPError(501, "this lane has no event loop")
+    return found
 
 
 async def cancellable(ctx: Context, func: Func, cancels: dict[str, Cancel]) -> bool:

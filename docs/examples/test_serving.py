@@ -23,9 +23,10 @@ LANES = ("asyncio", "uvloop", "anyio", "trio", "curio", "threads")
 
 APP = """
 import os, time
-from anylane import App
+from anylane import App, EventLog
 
 app = App()
+log = EventLog()
 
 @app.get("/")
 async def home(ctx):
@@ -42,6 +43,15 @@ async def stream(ctx):
         while True:
             await out.write("tick\\n")
             await ctx.sleep(0.05)
+
+@app.get("/events")
+async def events(ctx):
+    async with ctx.event_stream() as events:
+        await events.follow(log)
+
+@app.post("/events")
+async def publish(ctx):
+    return log.send(await ctx.request.text())
 
 @app.websocket("/ws")
 async def ws(ctx):
@@ -305,6 +315,49 @@ def test_sigterm_drains_and_tells_everybody(start: Start, backend: str) -> None:
     assert seconds < 5
     assert "shutdown hook ran" in rest
     assert "Traceback" not in rest
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize("backend", LANES)
+def test_event_streams_end_whole_and_go_on_after_a_restart(start: Start, backend: str) -> None:
+    process = start("--backend", backend)
+    curls = [
+        subprocess.Popen(
+            ["curl", "-sSN", version, f"{process.url}/events"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for version in ("--http1.0", "--http1.1")
+    ]
+    for curl in curls:
+        assert curl.stdout is not None
+        assert re.fullmatch("id: [0-9a-f]{12}-0\n", curl.stdout.readline())
+    with httpx.stream("GET", f"{process.url}/events") as response:
+        lines = response.iter_lines()
+        epoch = next(lines).removeprefix("id: ").removesuffix("-0")
+        assert httpx.post(f"{process.url}/events", content="one\ntwo").text == "3"
+        assert [next(lines) for _ in range(5)] == [
+            "",
+            f"id: {epoch}-1",
+            "data: one",
+            "data: two",
+            "",
+        ]
+        process.signal()
+        assert list(lines) == ["retry: 1000", ""]  # No error: the body is whole.
+    assert process.end()[0] == 0
+    for curl in curls:
+        text, _ = curl.communicate(timeout=10)
+        assert curl.returncode == 0
+        assert text.endswith(f"id: {epoch}-1\ndata: one\ndata: two\n\nretry: 1000\n\n")
+    again = start("--backend", backend, "--port", process.url.rpartition(":")[2])
+    headers = {"last-event-id": f"{epoch}-1"}
+    with httpx.stream("GET", f"{again.url}/events", headers=headers) as response:
+        lines = response.iter_lines()
+        assert next(lines) == "event: resync"
+        assert not next(lines).startswith(f"id: {epoch}")
+        resync = f'{{"reason":"unknown","after":"{epoch}-1","missed":null}}'
+        assert next(lines) == f"data: {resync}"
 
 
 @pytest.mark.parametrize("backend", LANES)

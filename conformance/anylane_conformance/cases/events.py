@@ -83,7 +83,7 @@ def the_head_is_sent_on_entering(talk: Talk) -> None:
     peer.reset()
 
 
-@case(CHAPTER)
+@case(CHAPTER, cuts=False)
 def def_handlers_stream_events(talk: Talk) -> None:
     """`with ctx.event_stream()` and `ctx.call(events.send, ...)`."""
     peer = talk.connect()
@@ -92,14 +92,14 @@ def def_handlers_stream_events(talk: Talk) -> None:
     assert peer.ask("/").status == 200
 
 
-@case(CHAPTER)
+@case(CHAPTER, cuts=False)
 def fields_cannot_be_injected(talk: Talk) -> None:
     """CR, LF or NUL in event or id is an error at the guilty call; nothing of it is sent."""
     peer = talk.connect()
     assert peer.ask("/events/injection").body == b"data: UsageError\n\n" * 6
 
 
-@case(CHAPTER)
+@case(CHAPTER, cuts=False)
 def only_200_can_be_an_event_stream(talk: Talk) -> None:
     """Clients take no other status (§9.2.3): an error before a byte is out."""
     peer = talk.connect()
@@ -179,7 +179,7 @@ def heartbeats_come_exactly_in_silence(talk: Talk) -> None:
     assert peer.nothing_yet()
 
 
-@case(CHAPTER, "virtual_time", timeouts={"write_stall": 1000.0})
+@case(CHAPTER, "virtual_time", timeouts={"write_stall": 1000.0}, cuts=False)
 def heartbeats_rest_while_the_client_is_behind(talk: Talk) -> None:
     """A client that reads nothing is not sent comments on top of what it has not read."""
     peer = opened(talk, "/events/large/1?heartbeat=10")
@@ -211,7 +211,7 @@ def end_of_input_ends_an_event_stream(talk: Talk) -> None:
     assert [message for level, message in talk.log if level == "error"] == []
 
 
-@case(CHAPTER)
+@case(CHAPTER, cuts=False)
 def reset_ends_an_event_stream(talk: Talk) -> None:
     """So is one that resets the connection."""
     peer, helper = opened(talk, "/events/wait/item"), talk.helper()
@@ -236,6 +236,17 @@ def end_of_input_ends_a_foreign_await(talk: Talk) -> None:
         assert helper.ask("/notes").body == b"foreign: finally"
     assert helper.ask("/").status == 200
     assert [message for level, message in talk.log if level == "error"] == []
+
+
+@case(CHAPTER, "native_cancel")
+def cleaning_up_is_not_cancelled(talk: Talk) -> None:
+    """Who has heard of it as Disconnected may await something foreign in its `finally`."""
+    peer, helper = opened(talk, "/events/clean"), talk.helper()
+    peer.until(chunk(b"data: first\n\n"))
+    peer.eof()
+    assert helper.ask("/notes").body == b"cleaning"
+    assert helper.ask("/native/open").body == b"open"
+    assert helper.ask("/notes").body == b"cleaned"
 
 
 @case(CHAPTER, timeouts={"write_stall": 0.3}, cuts=False)
@@ -274,9 +285,10 @@ def news(number: int) -> bytes:
 
 
 def append(talk: Talk, *numbers: int, receivers: int) -> None:
-    helper = talk.helper()
-    for number in numbers:
-        assert helper.ask(f"/events/append/{number}").body == b'{"receivers":%d}' % receivers
+    """send() wakes every client that follows, on whatever lane, from any thread."""
+    counts: list[int] = []
+    talk.in_thread(lambda: counts.extend(talk.stage.log.send(each, "news") for each in numbers))
+    assert counts == [receivers] * len(numbers)
 
 
 def again(talk: Talk, last_id: str) -> Peer:
@@ -333,18 +345,12 @@ def who_was_away_too_long_is_told(talk: Talk) -> None:
 
 @case(CHAPTER)
 def events_are_logged_from_any_thread(talk: Talk) -> None:
-    """send() wakes every client that follows, on whatever lane."""
+    """Every client that follows is woken, on whatever lane, and gets all of them in order."""
     talk.stage.log = EventLog(epoch="e")
     peers = [opened(talk, "/events/log") for _ in range(3)]
     for peer in peers:
         peer.until(chunk(b"id: e-0\n\n"))
-    counts: list[int] = []
-
-    def send() -> None:
-        counts.extend(talk.stage.log.send(number, "news") for number in range(1, 51))
-
-    talk.in_thread(send)
-    assert counts == [3] * 50
+    append(talk, *range(1, 51), receivers=3)
     for peer in peers:
         assert peer.until(b"data: 50\n\n\r\n") == b"".join(map(news, range(1, 51)))
         peer.reset()
@@ -373,6 +379,17 @@ def drain_ends_event_streams_whole(talk: Talk) -> None:
         "sleep: disconnected",
         "sleep: finally",
     ]
+
+
+@case(CHAPTER, "parallel_blocking", cuts=False)
+def drain_ends_def_handlers(talk: Talk) -> None:
+    """Also where the handler blocks in `ctx.call`."""
+    peer = opened(talk, "/events/def-log")
+    peer.until(chunk(b"id: e-0\n\n"))
+    talk.drain()
+    assert peer.rest() == chunk(b"retry: 1000\n\n") + b"0\r\n\r\n"
+    talk.stop()
+    assert talk.stage.said == ["def-log: finally"]
 
 
 @case(CHAPTER, "native_cancel")
