@@ -131,6 +131,7 @@ function chart(svg, { name, unit, of, digits, least }) {
   }
   svg.replaceChildren(...shapes);
   svg.dataset.points = inside.length;
+  svg.dataset.since = inside[0]?.at ?? now;
   const figure = (value) => `${value.toFixed(digits)} ${unit}`;
   if (shown) {
     const peak = Math.max(...inside.map(of));
