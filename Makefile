@@ -12,7 +12,7 @@ REPORTS := $(VENV)/reports
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.demo ## run the example app: make demo BACKEND=asyncio|uvloop|anyio|trio|curio|threads
+demo: $(VENV)/.demo ## chat and live metrics: make demo BACKEND=asyncio|uvloop|anyio|trio|curio|threads
 	$(BIN)/python docs/examples/demo.py --backend $(BACKEND)
 
 # Every stage runs, even after one has failed: a long line must not hide a broken lane. The last
@@ -89,7 +89,7 @@ tox: $(VENV)/.tox ## every Python found x every lane, from wheels (CONTRIBUTING.
 	$(BIN)/tox run
 
 lines: $(VENV)/.test ## bring what the docs draw from the code up to date
-	for tool in lines diagrams configuration limits hooks capabilities smuggling transport transcripts; do \
+	for tool in lines diagrams configuration examples limits hooks capabilities smuggling transport transcripts; do \
 		$(BIN)/python docs/tools/$$tool.py || exit; \
 	done
 
@@ -118,7 +118,7 @@ $(VENV)/.base: pyproject.toml
 
 $(VENV)/.demo: $(VENV)/.base
 	@echo "installing into $(VENV): once, and it may take a minute or two"
-	@$(BIN)/python -m pip install --quiet --editable '.[all]'
+	@$(BIN)/python -m pip install --quiet --editable '.[all]' --group demo
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.base

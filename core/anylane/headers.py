@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import cast
+from typing import cast, overload
 
 from anylane.errors import UsageError
 from anylane.protocol.response import Header, check_header
@@ -43,6 +43,10 @@ class Headers:
         headers._items = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]
         return headers
 
+    @overload
+    def get(self, name: str, default: None = None) -> str | None: ...
+    @overload
+    def get(self, name: str, default: str) -> str: ...
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first value of that name."""
         wanted = name.lower()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, overload
 
 V = TypeVar("V")
 
@@ -16,6 +16,10 @@ class MultiDict(Generic[V]):
     def __init__(self, items: Iterable[tuple[str, V]] = ()) -> None:
         self._items = list(items)
 
+    @overload
+    def get(self, name: str, default: None = None) -> V | None: ...
+    @overload
+    def get(self, name: str, default: V) -> V: ...
     def get(self, name: str, default: V | None = None) -> V | None:
         """The first value of that name."""
         return next((value for key, value in self._items if key == name), default)

@@ -1,25 +1,43 @@
-"""The demo: JSON, a stream, a WebSocket, a chat room and a page that shows them.
+"""The demo: a chat, live metrics and a few small handlers behind one start page.
 
     python docs/examples/demo.py --backend asyncio|uvloop|anyio|trio|curio|threads
 
-The same app on every backend; no line of it knows which.
+The same app on every backend; no handler of it knows which.
 """
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+import platform
 
-from anylane import App, Broadcast, Context
+import live_metrics
+from chat import chat
+from web import show, web
+
+import anylane
+from anylane import App, Context, Response
+
+about = {
+    "backend": "none",
+    "anylane": anylane.__version__,
+    "python": platform.python_version(),
+}
 
 app = App()
-room: Broadcast[str] = Broadcast()
-PAGE = Path(__file__).with_name("demo.html").read_text(encoding="utf-8")
+app.include(web)
+app.include(chat)
+app.include(live_metrics.metrics)
+app.lifespan(live_metrics.sampling)
 
 
 @app.get("/")
-async def page(ctx: Context) -> None:
-    ctx.response.set_html(PAGE)
+async def page(ctx: Context) -> Response:
+    return show("index.html")
+
+
+@app.get("/about")
+async def tell(ctx: Context) -> dict[str, str]:
+    return about
 
 
 @app.get("/hello/{name}")
@@ -55,22 +73,13 @@ async def echo(ctx: Context) -> None:
         await ws.send(message)
 
 
-@app.websocket("/chat")
-async def chat(ctx: Context) -> None:
-    """Everything that anybody says goes to everybody; one handler, no task."""
-    with room.subscribe() as subscription:
-        ws = await ctx.accept()
-        async for source, item in ctx.select(ws, subscription):
-            if source is ws:
-                room.send(item)
-            else:
-                await ws.send(item)
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backend", default="asyncio")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--interval", type=float, default=1.0, help="seconds between two samples")
     options = parser.parse_args()
+    live_metrics.INTERVAL = options.interval
+    about["backend"] = options.backend
     app.run(backend=options.backend, host=options.host, port=options.port)

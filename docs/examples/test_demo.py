@@ -2,47 +2,26 @@
 
 from __future__ import annotations
 
-import re
+import json
 import shutil
-import signal
 import subprocess
-import sys
 from collections.abc import Generator
-from contextlib import closing
-from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from websockets.sync.client import connect
 
-DEMO = Path(__file__).with_name("demo.py")
+from anylane_backends.serving import backends
 
 
 @pytest.fixture(
     params=["asyncio", "uvloop", "anyio", "trio", "curio", "threads"],
     scope="module",
 )
-def url(request: pytest.FixtureRequest) -> Generator[str]:
-    """The demo as a user starts it: a process, found by the line that it prints."""
-    process = subprocess.Popen(
-        [sys.executable, str(DEMO), "--backend", request.param, "--port", "0"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    with closing(process.stdout):
-        try:
-            line = process.stdout.readline()
-            found = re.search(r"http://[\d.:]+", line)
-            assert found is not None, line + process.stdout.read()
-            assert request.param in line
-            yield found[0]
-        finally:
-            process.send_signal(signal.SIGTERM)
-            rest = process.stdout.read()
-            assert process.wait(10) == 0, rest
-        assert "Traceback" not in rest, rest
+def url(request: pytest.FixtureRequest, demo: Any) -> Generator[str]:
+    with demo(request.param) as url:
+        yield url
 
 
 def test_page_and_json(url: str) -> None:
@@ -50,6 +29,7 @@ def test_page_and_json(url: str) -> None:
         page = client.get("/")
         assert page.headers["content-type"] == "text/html; charset=utf-8"
         assert "One Python web app, any lane" in page.text
+        assert client.get("/about").json()["backend"] in backends()
         assert client.get("/hello/w%C3%B6rld").json() == {"message": "Hello, wörld!"}
         assert client.post("/echo", json={"a": [1, None]}).json() == {"you sent": {"a": [1, None]}}
         assert client.post("/echo", content=b"{").status_code == 400
@@ -71,14 +51,28 @@ def test_websocket_echo(url: str) -> None:
 
 
 def test_chat(url: str) -> None:
-    chat = url.replace("http", "ws") + "/chat"
-    with connect(chat) as one, connect(chat) as two:
+    chat = url.replace("http", "ws") + "/chat/lobby"
+    with connect(f"{chat}?name=Ada") as one, connect(f"{chat}?name=Grace") as two:
         for ws in (one, two):
-            # A pong shows that the handler has subscribed: it does so before it accepts.
-            assert ws.ping().wait(10)
+            while json.loads(ws.recv(timeout=10))["kind"] != "welcome":
+                pass
         one.send("hello")
-        assert one.recv(timeout=10) == "hello"
-        assert two.recv(timeout=10) == "hello"
+        for ws in (one, two):
+            while (event := json.loads(ws.recv(timeout=10)))["kind"] != "said":
+                pass
+            assert (event["name"], event["text"]) == ("Ada", "hello")
+
+
+def test_metrics(url: str) -> None:
+    with httpx.stream("GET", f"{url}/metrics/events") as response:
+        assert response.headers["content-type"] == "text/event-stream"
+        lines = response.iter_lines()
+        for line in lines:
+            if line.startswith("data:") and "memory" in line:
+                break
+        else:
+            pytest.fail("the stream ended without a sample")
+        assert json.loads(line.removeprefix("data:"))["memory"] > 1_000_000
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

@@ -1,0 +1,18 @@
+"""The examples' code in docs/examples.md."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from drawn import ROOT, draw
+
+EXAMPLES = ("chat", "live_metrics")
+
+
+def code(name: str) -> str:
+    text = (ROOT / "docs/examples" / f"{name}.py").read_text(encoding="utf-8")
+    return f"```python\n{text}```"
+
+
+if __name__ == "__main__":
+    draw("examples.md", {name: partial(code, name) for name in EXAMPLES})
