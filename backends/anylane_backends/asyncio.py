@@ -104,13 +104,15 @@ def is_stray(exc: BaseException) -> bool:
 class AsyncioLink(BaseLink):
     """One future per waiter."""
 
-    __slots__ = ("_latched", "_waiters", "lane")
+    __slots__ = ("_cancelled", "_latched", "_task", "_waiters", "lane")
 
     def __init__(self, driver: AsyncioDriver, exchange: Exchange) -> None:
         super().__init__(driver, exchange)
         self.lane = driver.lane
         self._latched = False
+        self._cancelled = False
         self._waiters: list[asyncio.Future[None]] | None = None
+        self._task: asyncio.Task[Any] | None = None
 
     async def park(self) -> None:
         if self._latched:
@@ -138,15 +140,30 @@ class AsyncioLink(BaseLink):
         return AsyncioScope(self.lane.loop)
 
     async def guard(self, work: Coroutine[Any, Any, None]) -> None:
-        cancellation = Cancellation(self.lane.loop, current_task())
-        self.exchange.begin(cancellation.cancel)
+        # As a Cancellation, but nobody has cancelled this task before: it has just begun.
+        self._task = asyncio.current_task()
+        self.exchange.begin(self._interrupt)
         try:
             await work
-        except BaseException as exc:
-            if not cancellation.close(exc):
+        except asyncio.CancelledError:
+            task, self._task = self._task, None
+            if not self._cancelled or task is None or task.uncancel():
                 raise
         else:
-            cancellation.close(None)
+            if self._cancelled and self._task is not None:
+                self._task.uncancel()
+            self._task = None
+
+    def _interrupt(self) -> None:
+        try:
+            self.lane.loop.call_soon_threadsafe(self._cancel)
+        except RuntimeError:  # The loop is closed, and the task with it.
+            pass
+
+    def _cancel(self) -> None:
+        if self._task is not None and not self._cancelled:
+            self._cancelled = True
+            self._task.cancel()
 
     def is_stray(self, exc: BaseException) -> bool:
         return is_stray(exc)

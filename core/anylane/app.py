@@ -149,7 +149,8 @@ class FrozenApp:
         request, head = ctx.request, ctx.exchange.head
         host = request.host if self._by_host else None
         guard = partial(_admits, ctx) if self._guarded else None
-        if head is not None and is_websocket(head):
+        # Most requests have no Connection header, or just keep-alive: then there is no call.
+        if head is not None and b"upgrade" in head.connection and is_websocket(head):
             found = self.table.resolve_websocket(request.raw_path, host, guard=guard)
             if found is not None:
                 return found

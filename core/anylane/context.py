@@ -116,21 +116,18 @@ class Context:
     async def send(self) -> None:
         """Send the response as it stands, now."""
         response = self.response
+        self.check()
         if response.items is not None:
-            self.check()
             await response.items.send(self)
         else:
             self.respond(response)
             self.link.kick()
 
     def respond(self, response: Response) -> None:
-        """Queue it whole."""
-        self.link.look()
-        exchange = self.exchange
-        exchange.check()
+        """Queue it whole. To a client that is gone it says nothing."""
         status, headers = response.head()
-        exchange.respond(status, headers, response.body or b"")
-        response.freeze()
+        self.exchange.respond(status, headers, response.body or b"")
+        response.sent = response.headers.frozen = True
 
     def stream(self, *, length: int | None = None) -> Stream:
         """Send the body piece by piece. length: in bytes, if you know it."""
@@ -264,8 +261,8 @@ class Context:
 
     def release(self) -> None:
         """The exchange is over, and so is its background work."""
-        if self._request is not None:
-            self._request.close()
+        if self._request is not None and self._request.uploads is not None:
+            self._request.uploads.close()
 
     async def run_handler(self, func: Callable[[Context], Any]) -> Any:
         """Run a `def` handler in the pool, with `call` working inside."""

@@ -23,12 +23,13 @@ class Headers:
     and for a value with CR, LF, NUL or another control character (RFC 9110 §5.5).
 
     frozen: they are on the wire; changing them now is a UsageError.
+    lines: for the framework, to look at; `items()` is a copy.
     """
 
-    __slots__ = ("_items", "frozen")
+    __slots__ = ("frozen", "lines")
 
     def __init__(self, initial: Initial = ()) -> None:
-        self._items: list[Header] = []
+        self.lines: list[Header] = []
         self.frozen = False
         if initial:
             # pyright takes a list of pairs for a possible Mapping of pairs.
@@ -40,7 +41,7 @@ class Headers:
     def from_wire(cls, raw: Iterable[tuple[bytes, bytes]]) -> Headers:
         """Headers that a parser has checked already."""
         headers = cls()
-        headers._items = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]
+        headers.lines = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]
         return headers
 
     @overload
@@ -50,7 +51,7 @@ class Headers:
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first value of that name."""
         wanted = name.lower()
-        for key, value in self._items:
+        for key, value in self.lines:
             if key.lower() == wanted:
                 return value
         return default
@@ -58,29 +59,29 @@ class Headers:
     def get_all(self, name: str) -> list[str]:
         """Every value of that name, in order."""
         wanted = name.lower()
-        return [value for key, value in self._items if key.lower() == wanted]
+        return [value for key, value in self.lines if key.lower() == wanted]
 
     def set(self, name: str, value: str) -> None:
         """Replace all values of that name by one, in the place of the first."""
         check_header(name, value)
         self._touch()
         wanted = name.lower()
-        for index, (key, _) in enumerate(self._items):
+        for index, (key, _) in enumerate(self.lines):
             if key.lower() == wanted:
-                rest = [item for item in self._items[index + 1 :] if item[0].lower() != wanted]
-                self._items[index:] = [(name, value), *rest]
+                rest = [item for item in self.lines[index + 1 :] if item[0].lower() != wanted]
+                self.lines[index:] = [(name, value), *rest]
                 return
-        self._items.append((name, value))
+        self.lines.append((name, value))
 
     def add(self, name: str, value: str) -> None:
         """Append a value; those that are there stay."""
         check_header(name, value)
         self._touch()
-        self._items.append((name, value))
+        self.lines.append((name, value))
 
     def default(self, name: str, value: str) -> None:
         """Set it unless there is one. name: in lower case; both are known to be good."""
-        items = self._items
+        items = self.lines
         for key, _ in items:
             if key.lower() == name:
                 return
@@ -90,25 +91,21 @@ class Headers:
         """Remove every value of that name; harmless if there is none."""
         self._touch()
         wanted = name.lower()
-        self._items = [item for item in self._items if item[0].lower() != wanted]
+        self.lines = [item for item in self.lines if item[0].lower() != wanted]
 
     def discard(self, name: str, value: str) -> None:
         """Remove this one value; harmless if it is not there."""
         self._touch()
         wanted = (name.lower(), value)
-        self._items = [item for item in self._items if (item[0].lower(), item[1]) != wanted]
+        self.lines = [item for item in self.lines if (item[0].lower(), item[1]) != wanted]
 
     def _touch(self) -> None:
         if self.frozen:
             raise UsageError(TOO_LATE)
 
-    def lines(self) -> list[Header]:
-        """As `items`, to look at only."""
-        return self._items
-
     def items(self) -> list[Header]:
         """Every (name, value), in order."""
-        return list(self._items)
+        return list(self.lines)
 
     def __getitem__(self, name: str) -> str:
         value = self.get(name)
@@ -120,15 +117,15 @@ class Headers:
         return isinstance(name, str) and self.get(name) is not None
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys(name for name, _ in self._items))
+        return iter(dict.fromkeys(name for name, _ in self.lines))
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self.lines)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Headers) and self._items == other._items
+        return isinstance(other, Headers) and self.lines == other.lines
 
     __hash__ = None  # type: ignore[assignment]  # mutable
 
     def __repr__(self) -> str:
-        return f"Headers({self._items!r})"
+        return f"Headers({self.lines!r})"

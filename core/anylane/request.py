@@ -23,11 +23,14 @@ if TYPE_CHECKING:
 class Request:
     """One request. method, target, raw_path and version are as the client sent them.
 
+    uploads: its form, once it was read; to be closed.
+
     A request that was refused before it could be parsed has the method "" and the target "".
     """
 
-    __slots__ = ("_body", "_cookies", "_exchange", "_form", "_headers", "_link", "_path", "_query",
-                 "_reading", "method", "query_string", "raw_path", "target")  # fmt: skip
+    __slots__ = ("_body", "_cookies", "_exchange", "_headers", "_link", "_path", "_query",
+                 "_reading", "method", "query_string", "raw_path", "target",
+                 "uploads")  # fmt: skip
 
     def __init__(self, exchange: Exchange, link: BaseLink) -> None:
         head = exchange.head
@@ -44,7 +47,7 @@ class Request:
         self._query: Query | None = None
         self._headers: Headers | None = None
         self._cookies: dict[str, str] | None = None
-        self._form: Form | None = None
+        self.uploads: Form | None = None
         self._body: list[bytes] | bytes = []
         self._reading = False
 
@@ -145,22 +148,17 @@ class Request:
         Raises HTTPError 400 or 413 for a bad one and 415 where the body is no form; UsageError
         for multipart without the `forms` extra.
         """
-        if self._form is None:
+        if self.uploads is None:
             content_type = self.headers.get("content-type") or ""
             kind = content_type.partition(";")[0].strip().lower()
             if kind == "application/x-www-form-urlencoded":
-                self._form = parse_urlencoded(await self.text())
+                self.uploads = parse_urlencoded(await self.text())
             elif kind == "multipart/form-data":
                 spool = self._link.driver.server.spool
-                self._form = await parse_multipart(content_type, self.stream(), spool)
+                self.uploads = await parse_multipart(content_type, self.stream(), spool)
             else:
                 raise HTTPError(415, f"expected a form, not {kind or 'a body without a type'}")
-        return self._form
-
-    def close(self) -> None:
-        """Close the uploads of its form."""
-        if self._form is not None:
-            self._form.close()
+        return self.uploads
 
     async def stream(self) -> AsyncIterator[bytes]:
         """The body piece by piece, as it comes, with backpressure."""

@@ -187,8 +187,8 @@ class Response:
         return self
 
     def head(self) -> tuple[int, list[Header]]:
-        """What goes on the wire before the body."""
-        headers = self.headers.lines()
+        """What goes on the wire before the body; not to be changed."""
+        headers = self.headers.lines
         if self.closes:
             headers = [*headers, ("connection", "close")]
         status = self._status

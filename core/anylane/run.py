@@ -29,8 +29,9 @@ async def run_exchange(exchange: Exchange, server: ServerCore, link: BaseLink) -
         await run_errand(exchange, link)
         return
     current_link.set(link)
-    if link.driver.seed:
-        sow(link.driver.seed)
+    driver = link.driver
+    if driver.seed:
+        sow(driver.seed)
     ctx = Context(exchange, link, server.frozen.app)
     try:
         try:
@@ -45,12 +46,12 @@ async def run_exchange(exchange: Exchange, server: ServerCore, link: BaseLink) -
         if exchange.interrupt is not None:
             _answer_interrupt(ctx, server)
     finally:
-        exchange.finish(link.now())
+        exchange.finish(driver.now())
         if ctx.jobs:
-            link.driver.defer(background(ctx, ctx.jobs))
+            driver.defer(background(ctx, ctx.jobs))
         else:
             ctx.release()
-            link.driver.push()
+            driver.push()
 
 
 async def _answer(ctx: Context, server: ServerCore) -> None:

@@ -37,6 +37,9 @@ class Found(NamedTuple):
     params: dict[str, Any]
 
 
+_found = tuple.__new__
+"""What a NamedTuple's own `__new__` calls, which is Python code."""
+
 Guard: TypeAlias = Callable[[Found], object]
 """Asked for routes with `when` only; without one, such routes are not there."""
 
@@ -170,12 +173,14 @@ class RouteTable:
             endpoint = self._anywhere.static.get(path)
             if endpoint is not None and not endpoint.guarded:
                 route = endpoint.plain.get(method)
-                return Found(route, {}) if route else _refusal(method, endpoint.routes)
+                return _found(Found, (route, {})) if route else _refusal(method, endpoint.routes)
             only = self._anywhere.find_only(path) if endpoint is None else None
             if only is not None and not only[0].guarded:
                 endpoint, params = only
                 route = endpoint.plain.get(method)
-                return Found(route, params) if route else _refusal(method, endpoint.routes)
+                return (
+                    _found(Found, (route, params)) if route else _refusal(method, endpoint.routes)
+                )
 
         for endpoint, params in self._endpoints(path, host):
             if not endpoint.guarded:

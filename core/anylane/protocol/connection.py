@@ -7,7 +7,7 @@ raise because of what the peer sent. One owner at a time; there is no lock.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from anylane.config import ServerConfig
 from anylane.errors import Disconnected
@@ -29,7 +29,10 @@ class InnerProtocol(Protocol):
     def receive_eof(self, now: float) -> None: ...
     def connection_lost(self, reason: Disconnected) -> None: ...
     def timeout(self, timer: Timer, now: float) -> None: ...
-    def sent(self, now: float) -> None: ...
+    def sent(self, now: float) -> None:
+        """The kernel has taken all. Only after it had not, unless `counts_output`."""
+
+    counts_output: ClassVar[bool]
     def shutdown(self, now: float) -> None: ...
 
 
@@ -42,7 +45,7 @@ class Connection:
     read_size: bytes that one read of the socket should give; None where it does not matter.
     """
 
-    __slots__ = ("_exchanges", "_out", "_out_size", "_protocol", "_ready", "_unsent",
+    __slots__ = ("_exchanges", "_out", "_out_size", "_protocol", "_ready", "_stalled", "_unsent",
                  "closing", "config", "date", "draining", "eof", "local", "peer", "read_size",
                  "timers", "tls", "token")  # fmt: skip
 
@@ -71,6 +74,7 @@ class Connection:
         self._out: list[bytes] = []
         self._out_size = 0
         self._unsent = 0
+        self._stalled = False
         # Lists, because an empty deque takes 760 bytes, and most connections are quiet.
         self._ready: list[Exchange] = []
         self._exchanges: list[Exchange] = []
@@ -119,9 +123,14 @@ class Connection:
         progress = size < self._unsent
         self._unsent = size
         if size == 0:
-            self.timers.clear(Timer.WRITE_STALL)
-            self._protocol.sent(now)
+            if self._stalled:
+                self._stalled = False
+                self.timers.clear(Timer.WRITE_STALL)
+                self._protocol.sent(now)
+            elif self._protocol.counts_output:
+                self._protocol.sent(now)
         elif progress or not self.timers.is_set(Timer.WRITE_STALL):
+            self._stalled = True
             self.timers.set(Timer.WRITE_STALL, now + self.config.timeouts.write_stall)
         if self.closing is Closing.SEND_EOF and (progress or size == 0):
             self.timers.set(Timer.LINGER, now + self.config.timeouts.linger)
@@ -214,7 +223,7 @@ class Connection:
 
     def forget(self, exchange: Exchange) -> None:
         """Its last coroutine has returned: its alarms are not kept any longer."""
-        exchange.forget()
+        exchange.forgotten = True
         exchanges = self._exchanges
         if exchanges and exchanges[0] is exchange:
             del exchanges[0]

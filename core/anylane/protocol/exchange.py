@@ -70,7 +70,7 @@ class Exchange:
     head: None when the request was refused before it could be parsed.
     refused: the peer broke a rule; answer this and nothing else.
     started: the response head is out. ended: the response is complete.
-    finished: the handler has ended. forgotten: so has all that it left behind.
+    finished: the handler has ended. forgotten: so has all that it left behind, its alarms too.
     gone: set when nobody will read what is sent; `on_gone` was called then. told: the handler
     has heard of it. half_closed: the client sends no more.
     interrupt: set when the handler is to end; `on_interrupt` was called then.
@@ -129,11 +129,6 @@ class Exchange:
         """Those that are due."""
         if self._alarms is not None:
             self._alarms.fire(now)
-
-    def forget(self) -> None:
-        """Its last coroutine has returned: its alarms are not kept any longer."""
-        self.forgotten = True
-        self._alarms = None
 
     # -- called by the driver of handlers ------------------------------------------------
 

@@ -73,6 +73,8 @@ class Http1:
 
     # -- what the connection hears -----------------------------------------------------------
 
+    counts_output = False
+
     @property
     def wants_read(self) -> bool:
         match self.reading:
@@ -220,10 +222,13 @@ class Http1:
         self._request(head, now, Timer.HEAD)
 
     def _request(self, head: RequestHead, now: float, before: Timer) -> None:
-        exchange = self._exchange = Exchange(self, head)
-        self._keep_alive = self._keep_alive and head.keep_alive and not self._conn.draining
+        conn = self._conn
+        self._exchange = Exchange(self, head)
+        self._keep_alive = self._keep_alive and head.keep_alive and not conn.draining
         self.writing = WRITING[self.writing][WriteEvent.REQUEST]
-        self._offer(exchange, now, before)
+        # The deadline runs from here: waiting for a thread or a turn is the client's time too.
+        conn.timers.follow(Timer.HANDLER, before, now + conn.config.request_timeout)
+        conn.start(self._exchange)
         if not head.has_body:
             self.reading = READING[self.reading][ReadEvent.HEAD_WITHOUT_BODY]
             return
@@ -238,12 +243,6 @@ class Http1:
             self._receive_body(early, now)
         elif not self._continue_due:
             self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
-
-    def _offer(self, exchange: Exchange, now: float, before: Timer = Timer.HEAD) -> None:
-        # The deadline runs from here: waiting for a thread or a turn is the client's time too.
-        conn = self._conn
-        conn.timers.follow(Timer.HANDLER, before, now + conn.config.request_timeout)
-        conn.start(exchange)
 
     def _receive_body(self, data: bytes, now: float) -> None:
         body, exchange = self._body, self._exchange
@@ -293,7 +292,8 @@ class Http1:
         if self._exchange is None:
             exchange = self._exchange = Exchange(self, None, refused)
             self._write(WriteEvent.REQUEST)
-            self._offer(exchange, now)
+            self._conn.timers.set(Timer.HANDLER, now + self._conn.config.request_timeout)
+            self._conn.start(exchange)
         elif dropped:
             self._close(now)
         else:

@@ -39,6 +39,8 @@ class Raw:
     def wants_read(self) -> bool:
         return self._over or not self._paused
 
+    counts_output = False
+
     def receive_data(self, data: bytes, now: float) -> None:  # noqa: ARG002  # as InnerProtocol
         if self._over:
             self._discarded += len(data)

@@ -87,6 +87,8 @@ class WebSocketProtocol:
     def wants_read(self) -> bool:
         return not self._paused
 
+    counts_output = True
+
     def receive_data(self, data: bytes, now: float) -> None:
         if not self._listening():
             self._discard(data)
