@@ -1,0 +1,389 @@
+"""Write REPORT.md and its plots from results/*.json, and the essence into docs/performance.md.
+
+    python benchmarks/report.py [quick|full]
+
+A run that is named (or the quick one) comes first; what it lacks is taken from the others.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import plots
+from figures import SATURATED, Samples, against, busy, number, of_bare, of_ours, peers_of, ratio
+from figures import works_of
+from peers import BARE, MAIN, OURS, PEERS
+from targets import answers
+from works import WORKS
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+PLOTS = HERE / "plots"
+PAGE = HERE.parent / "docs" / "performance.md"
+RUNS = ("quick", "full", "scaling")
+
+METHOD = """\
+* **One core each.** The server is pinned to one core (`taskset`), whatever threads or processes it
+  has; the load to another. Peers run as their documentation advises for one core: uvloop where there
+  is a choice, access logs off, one worker.
+* **Interleaved.** All servers are up; round after round each work is done by each peer in turn, and
+  each round begins with another peer. A ratio is taken within one round; shown are the median over the
+  rounds and, in brackets, the least and the most.
+* **Ratios only.** 1.0 is a uvloop `Protocol` that writes a constant for each request, without parsing,
+  routing or a framework. Requests per second of somebody else's machine say nothing about yours.
+* **The same work.** Every app has the same routes and three middleware that do the same: leave a value
+  for the handler, set a response header, read a request header. Every answer is checked before anything
+  is timed. JSON is orjson's wherever the framework's documentation shows how (FastAPI keeps its own).
+  Middleware of Starlette and FastAPI are plain ASGI callables, their fastest form.
+* **The load** is wrk with one thread and 64 connections (8 for 1 MiB); for WebSockets and event streams
+  a loader of ours, plain descriptors in one epoll. *busy* is the share of its core that the server
+  used: where it is under 90 % the server waited for its load, and the ratio is marked `≥`: it could
+  have done more.
+* **Latency** is measured by wrk at a fixed load, each of 64 connections pausing 32 ms before each
+  request, far below what the servers can do; not at saturation, where it is only the rate again.
+* **Memory** is what would be free if the server ended (USS, all its processes together), before and
+  with the connections. Each has had one answer and is silent since.
+"""
+
+CAVEATS = """\
+* **A load that repeats itself flatters anylane.** The express lane remembers the last header section
+  of each connection, and every tool of this kind sends the same bytes again and again. So two works
+  send another path and another header field in every request (prepared beforehand, so wrk is not
+  slower): look at *the path and a header differ* beside *routed parameter*.
+* Not measured: more than one core, a network between the two, HTTP/2, databases, templates, real
+  clients' pauses, other machines and kernels, PyPy, free-threaded builds.
+* A peer's features differ: the bare protocol has none, a raw ASGI app has no routing. What anylane does
+  and others do not (deadlines for slow heads and slow readers, strict framing, back-pressure) costs time
+  and is switched on.
+* Two cores of a virtual machine: neighbours are not seen, only cancelled out by the rounds. A spread
+  wider than a difference means that there is no difference to speak of.
+* wrk counts a pipelined batch's latency as one; it is not shown.
+"""
+
+
+class Runs:
+    """The result files, the preferred one first."""
+
+    def __init__(self, prefer: str) -> None:
+        order = sorted(RUNS, key=lambda name: name != prefer)
+        self.all: list[dict[str, Any]] = []
+        for name in order:
+            path = RESULTS / f"{name}.json"
+            if path.exists():
+                self.all.append(json.loads(path.read_text(encoding="utf-8")))
+        if not self.all:
+            sys.exit("there is no result yet: `make bench`")
+        self.main = self.all[0]
+
+    def samples(self) -> Samples:
+        """Of each work those of the first run that has it."""
+        found: Samples = []
+        for run in self.all:
+            known = set(works_of(found))
+            found += [each for each in run["samples"] if each["work"] not in known]
+        return found
+
+    def part(self, name: str) -> Any:
+        return next((run[name] for run in self.all if run[name]), None)
+
+    def idle(self, name: str) -> dict[str, float]:
+        return next((run["idle"][name] for run in self.all if run["idle"].get(name)), {})
+
+    def failed(self) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = {}
+        for run in self.all[::-1]:
+            for peer, what in run["failed"].items():
+                found.setdefault(peer, {}).update(what)
+        return found
+
+
+def targets(samples: Samples) -> Iterator[str]:
+    yield "| target | against | wanted | measured | |"
+    yield "|---|---|---:|---:|---|"
+    for target, rival, found in answers(samples):
+        if found is None:
+            yield f"| {target.text} | {rival} | {target.factor:g} | | not measured |"
+            continue
+        verdict = "met" if found.median >= target.factor else "**missed**"
+        yield f"| {target.text} | {rival} | {target.factor:g} | {found} | {verdict} |"
+
+
+def rates(samples: Samples, work: str) -> Iterator[str]:
+    http = WORKS[work].loader == "wrk"
+    yield f"| peer | {'bare = 1 | ' if http else ''}anylane on uvloop = 1 | busy |"
+    yield f"|---|---:|{'---:|' if http else ''}---:|"
+    for peer in peers_of(samples, work):
+        share = busy(samples, work, peer)
+        mark = "" if share >= SATURATED else "≥ "
+        name = f"**{peer}**" if PEERS[peer].ours else peer
+        cells = [of_bare(samples, work, peer)] if http else []
+        cells.append(of_ours(samples, work, peer))
+        text = " | ".join("" if each is None else f"{mark}{each}" for each in cells)
+        yield f"| {name} | {text} | {share:.0%} |"
+
+
+def latency(samples: Samples, work: str) -> Iterator[str]:
+    """Percentiles, against the p50 of anylane on uvloop in the same round."""
+    yield "| peer | p50 | p99 | p99.9 | busy |"
+    yield "|---|---:|---:|---:|---:|"
+    base = {
+        each["round"]: each["p50"]
+        for each in samples
+        if each["work"] == work and each["peer"] == MAIN
+    }
+    rows = []
+    for peer in peers_of(samples, work):
+        mine = [e for e in samples if (e["work"], e["peer"]) == (work, peer)]
+        cells = [
+            ratio(each[key] / base[each["round"]] for each in mine if base.get(each["round"]))
+            for key in ("p50", "p99", "p999")
+        ]
+        if None not in cells:
+            rows.append((cells[1].median if cells[1] else 0.0, peer, cells))
+    for _, peer, cells in sorted(rows, key=lambda row: row[0]):
+        name = f"**{peer}**" if PEERS[peer].ours else peer
+        yield f"| {name} | {' | '.join(map(str, cells))} | {busy(samples, work, peer):.0%} |"
+
+
+def memory(found: dict[str, float]) -> Iterator[str]:
+    yield "| peer | KiB for each | anylane on uvloop = 1 |"
+    yield "|---|---:|---:|"
+    for peer, size in sorted(found.items(), key=lambda item: item[1]):
+        name = f"**{peer}**" if PEERS[peer].ours else peer
+        share = number(size / found[MAIN]) if found.get(MAIN) else ""
+        yield f"| {name} | {size / 1024:.1f} | {share} |"
+
+
+def started(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Times against the bare protocol's, which is the interpreter, uvloop and little else."""
+    yield "| peer | until it takes a connection, bare = 1 | memory then, MiB |"
+    yield "|---|---:|---:|"
+    bare = {row["round"]: row["seconds"] for row in rows if row["peer"] == BARE}
+    found = []
+    for peer in dict.fromkeys(row["peer"] for row in rows):
+        mine = [row for row in rows if row["peer"] == peer]
+        time = ratio(row["seconds"] / bare[row["round"]] for row in mine if row["round"] in bare)
+        if time is not None:
+            size = statistics.median(row["memory"] for row in mine) / 2**20
+            found.append((time.median, peer, time, size))
+    for _, peer, time, size in sorted(found):
+        name = f"**{peer}**" if PEERS[peer].ours else peer
+        yield f"| {name} | {time} | {size:.0f} |"
+
+
+def scaling(rows: list[dict[str, Any]]) -> Iterator[str]:
+    yield "| what grows | peer | cost of a request, at the least = 1 |"
+    yield "|---|---|---|"
+    for axis in dict.fromkeys(row["axis"] for row in rows):
+        here = [row for row in rows if row["axis"] == axis]
+        for peer in dict.fromkeys(row["peer"] for row in here):
+            sizes = sorted({row["size"] for row in here if row["peer"] == peer})
+            costs = (f"{size:,}: {number(plots.cost(here, peer, size))}" for size in sizes)
+            yield f"| {axis} | {peer} | {' · '.join(costs)} |"
+
+
+def micro() -> Iterator[str]:
+    path = RESULTS / "core.json"
+    if not path.exists():
+        return
+    found = json.loads(path.read_text(encoding="utf-8"))
+    yield "## The core by itself"
+    yield ""
+    yield (
+        "`core.py`: the driver, the protocol, routing and the handler, with a transport that only keeps "
+        "what is written. The unit is a fixed loop of plain Python in the same process; counted are "
+        f"{'machine instructions (callgrind)' if found['kind'] == 'instructions' else 'CPU times'}."
+    )
+    yield ""
+    yield "| case | of the reference loop | Python calls a request |"
+    yield "|---|---:|---:|"
+    for name, row in found["cases"].items():
+        yield f"| {name} | {number(row['ratio'])} | {row['calls']:g} |"
+    yield ""
+
+
+def _plot(work: str) -> list[str]:
+    return [f"![{WORKS[work].title}](plots/{work}.svg)", ""]
+
+
+def body(runs: Runs) -> Iterator[str]:
+    main, samples = runs.main, runs.samples()
+    machine, plan = main["machine"], main["plan"]
+    yield "# Benchmarks"
+    yield ""
+    yield (
+        "Drawn by `report.py` from [results/](results); nothing here is written by hand. "
+        f"`make bench` repeats the quick run (this was the {plan['name']} one: {plan['rounds']} rounds, "
+        f"{plan['seconds']} s for each sample), `make bench-full` the long one."
+    )
+    yield ""
+    yield "## Targets"
+    yield ""
+    yield from targets(samples)
+    yield ""
+    yield "## How it is measured"
+    yield ""
+    yield METHOD
+    yield "## What it does not say"
+    yield ""
+    yield CAVEATS
+    yield "## Throughput"
+    yield ""
+    for work in works_of(samples):
+        if work.startswith("latency"):
+            continue
+        yield f"### {WORKS[work].title[0].upper()}{WORKS[work].title[1:]}"
+        yield ""
+        if plots.rates(samples, work, PLOTS / f"{work}.svg"):
+            yield from _plot(work)
+        yield from rates(samples, work)
+        yield ""
+    for work in works_of(samples):
+        if work.startswith("latency"):
+            yield f"## Latency: {WORKS[work].title}"
+            yield ""
+            yield "In units of the p50 of anylane on uvloop."
+            yield ""
+            yield from latency(samples, work)
+            yield ""
+    for name, title in (
+        ("idle connection", "Memory of an idle connection"),
+        ("idle WebSocket", "Memory of an idle WebSocket"),
+    ):
+        if found := runs.idle(name):
+            plots.memory(found, title, PLOTS / f"{name.replace(' ', '-')}.svg")
+            yield f"## {title}"
+            yield ""
+            yield f"![{title}](plots/{name.replace(' ', '-')}.svg)"
+            yield ""
+            yield from memory(found)
+            yield ""
+    if found := runs.idle("after load"):
+        yield "## Memory after the load"
+        yield ""
+        yield "All of the server, when everything above was over."
+        yield ""
+        yield "| peer | MiB |"
+        yield "|---|---:|"
+        for peer, size in sorted(found.items(), key=lambda item: item[1]):
+            yield f"| {f'**{peer}**' if PEERS[peer].ours else peer} | {size / 2**20:.0f} |"
+        yield ""
+    if rows := runs.part("start"):
+        yield "## Start-up"
+        yield ""
+        yield from started(rows)
+        yield ""
+    if rows := runs.part("scaling"):
+        plots.growth(rows, PLOTS / "scaling.svg")
+        yield "## How cost grows"
+        yield ""
+        yield "The server's core time for one request, against the smallest size."
+        yield ""
+        yield "![how cost grows](plots/scaling.svg)"
+        yield ""
+        yield from scaling(rows)
+        yield ""
+    yield from micro()
+    yield "## Who did not take part, and why"
+    yield ""
+    yield from absent(runs)
+    yield ""
+    yield "## Machine and versions"
+    yield ""
+    yield (
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}; "
+        f"{machine['python']}; wrk {machine['wrk']}; anylane at {main['commit']}, {main['date']}."
+    )
+    yield ""
+    yield ", ".join(f"{name} {version}" for name, version in main["versions"].items()) + "."
+
+
+def absent(runs: Runs) -> Iterator[str]:
+    failed = runs.failed()
+    missing = [
+        name for name, version in runs.main["versions"].items() if version == "not installed"
+    ]
+    for name in missing:
+        yield f"* {name} could not be installed."
+    for peer, what in failed.items():
+        for work, why in what.items():
+            yield f"* {peer}, {work}: `{why.replace('`', chr(39))}`"
+    for run in runs.all:
+        for peer, count in run["restarts"].items():
+            yield (
+                f"* {peer} had died or stopped answering after a sample, and was started again: "
+                f"{count} times in the {run['plan']['name']} run."
+            )
+    if not failed and not missing:
+        yield "Every peer of the table installed, started and gave the right answers."
+
+
+def essence(runs: Runs) -> str:
+    """What docs/performance.md shows."""
+    samples = runs.samples()
+    lines = [*targets(samples), ""]
+    rows = [
+        (title, work)
+        for work, title in (
+            ("plaintext", "plaintext"),
+            ("routed", "route, three middleware, JSON"),
+            ("changing", "the same, headers never the same twice"),
+            ("ws-64", "WebSocket echo, 64 B"),
+        )
+        if work in works_of(samples)
+    ]
+    lines += ["| work | anylane on uvloop = 1; the fastest first |", "|---|---|"]
+    for title, work in rows:
+        others = [
+            f"{'**anylane**' if peer == MAIN else peer} {number(found.median)}"
+            for peer in peers_of(samples, work)
+            if (peer == MAIN or not PEERS[peer].ours)
+            and (found := of_ours(samples, work, peer)) is not None
+        ]
+        lines.append(f"| {title} | {' · '.join(others[:8])} |")
+    lanes = [
+        (name, found)
+        for name, peer in OURS.items()
+        if (found := against(samples, "plaintext", peer, BARE)) is not None
+    ]
+    if lanes:
+        cells = " · ".join(f"{name} {number(found.median)}" for name, found in lanes)
+        lines.append(f"| plaintext on each lane, the bare protocol = 1 | {cells} |")
+    if found_idle := runs.idle("idle connection"):
+        cells = " · ".join(
+            f"{'**anylane**' if peer == MAIN else peer} {size / 1024:.1f}"
+            for peer, size in sorted(found_idle.items(), key=lambda item: item[1])
+        )
+        lines.append(f"| KiB of memory for an idle connection | {cells} |")
+    machine = runs.main["machine"]
+    lines += [
+        "",
+        f"Measured on {machine['cpu']}, {machine['python']}, {machine['system']}, "
+        f"{runs.main['date']}, at {runs.main['commit']}.",
+    ]
+    return "\n".join(lines)
+
+
+def main(prefer: str = "quick") -> None:
+    runs = Runs(prefer)
+    text = "\n".join(body(runs)).rstrip() + "\n"
+    (HERE / "REPORT.md").write_text(text, encoding="utf-8")
+    print("wrote benchmarks/REPORT.md")
+    if PAGE.exists():
+        begin, end = "<!-- essence:begin -->", "<!-- essence:end -->"
+        page = PAGE.read_text(encoding="utf-8")
+        before, found, rest = page.partition(begin)
+        _, ended, after = rest.partition(end)
+        if not (found and ended):
+            sys.exit(f"docs/performance.md lacks the markers {begin} and {end}")
+        PAGE.write_text(f"{before}{begin}\n{essence(runs)}\n{end}{after}", encoding="utf-8")
+        print("wrote docs/performance.md")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:2])
