@@ -16,7 +16,7 @@ from wsproto.frame_protocol import FrameProtocol, Opcode
 
 from anylane import App, Disconnected, Limits, ServerConfig, Timeouts, UsageError
 from anylane.protocol import Closing
-from anylane.protocol.websocket import check_close_code
+from anylane.protocol.close_codes import check_close_code
 from anylane.testing import Lockstep
 
 settings.register_profile("deep", max_examples=5000, deadline=None)

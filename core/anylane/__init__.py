@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from anylane.app import App
 from anylane.broadcast import Broadcast, Lagged, Rooms, Subscription
-from anylane.config import ConfigError, Limits, ServerConfig, Timeouts
+from anylane.config import ConfigError, Deflate, Limits, ServerConfig, Timeouts
 from anylane.context import Context
 from anylane.errors import AnylaneError, Disconnected, HTTPError, UsageError
 from anylane.form import Form, Upload
@@ -29,6 +29,7 @@ __all__ = [
     "Broadcast",
     "ConfigError",
     "Context",
+    "Deflate",
     "Disconnected",
     "Form",
     "HTTPError",
