@@ -53,7 +53,7 @@ def test_what_a_client_offers(value, offers):
         b"\xe9",
         b"a;b=1=2",
         b"a, @",
-    ],  # fmt: skip
+    ],
 )
 def test_a_header_that_breaks_the_grammar_fails_the_handshake(value):
     with pytest.raises(Refused) as caught:
@@ -84,10 +84,8 @@ def answer(offers: str, settings: Deflate = WIDE) -> str | None:
         ("client_max_window_bits=10", "client_max_window_bits=10"),
         ('server_max_window_bits="10"', "server_max_window_bits=10"),
         (
-            "client_max_window_bits; server_max_window_bits=10; client_no_context_takeover; "
-            "server_no_context_takeover",
-            "server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10; "
-            "client_max_window_bits=15",
+            "client_max_window_bits;server_max_window_bits=10;client_no_context_takeover",
+            "client_no_context_takeover; server_max_window_bits=10; client_max_window_bits=15",
         ),
     ],
 )
@@ -157,7 +155,7 @@ def test_switched_off_nothing_is_agreed():
                 "client_max_window_bits",
                 "client_max_window_bits=10",
                 "server_max_window_bits=9",
-            ]  # fmt: skip
+            ]
         ),
         unique_by=lambda each: each.partition("=")[0],
     ),

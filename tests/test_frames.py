@@ -39,7 +39,7 @@ def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0) 
     else:
         head += b"\xfe" + len(payload).to_bytes(2, "big")
     mask = b"\x11\x22\x33\x44"
-    return head + mask + bytes(a ^ b for a, b in zip(payload, itertools.cycle(mask)))  # noqa: B905
+    return head + mask + bytes(a ^ b for a, b in zip(payload, itertools.cycle(mask)))
 
 
 def deflated(message: bytes) -> bytes:
@@ -203,7 +203,7 @@ def test_wsproto_reads_what_we_write(messages, deflate, payload):
     for each in messages:
         peer.receive_bytes(b"".join(writer.message(each)))
         parts = [received.payload for received in peer.received_frames()]
-        assert (each[:0].join(parts) if parts else each) == each  # type: ignore[arg-type]
+        assert (each[:0].join(parts) if parts else each) == each
         assert parts or not each
     peer.receive_bytes(writer.ping(payload) + writer.pong(payload) + writer.close(1000, "hé" * 60))
     ping, pong, close = peer.received_frames()

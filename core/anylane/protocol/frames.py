@@ -246,7 +246,7 @@ def _close_received(payload: bytes) -> CloseReceived:
 
 
 class FrameWriter:
-    """What we send, unmasked and unfragmented. threshold: messages of fewer bytes go as they are."""
+    """What we send, unmasked and unfragmented. threshold: smaller messages go as they are."""
 
     __slots__ = ("_deflater", "_threshold")
 
