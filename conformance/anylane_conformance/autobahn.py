@@ -31,7 +31,8 @@ BASIC = ("1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*")
 LONG = tuple(f"{section}.*.{size}" for section in (12, 13) for size in range(6, 19))
 """The 156 that send 1000 compressed messages of 8 KiB and more: minutes. The rest is quick."""
 PARALLEL = 4
-"""Cases at a time; some of them only wait for a second."""
+"""Quick cases at a time: some only wait for a second. The long ones take their turns, for kosoku
+gives none of them more than 20 seconds."""
 LARGEST = 16 * 1024 * 1024
 """Bytes of the largest message (9.1.6)."""
 
@@ -91,12 +92,19 @@ def serving(backend: str, port: int = 0) -> Generator[int]:
 
 def drive(port: int, cases: Sequence[str], left_out: Sequence[str]) -> list[Result]:
     """By kosoku."""
+    if cases:
+        return _drive(port, cases, (), PARALLEL if cases is BASIC else 1)
+    found = _drive(port, (), LONG, PARALLEL)
+    return found if left_out else found + _drive(port, LONG, (), 1)
+
+
+def _drive(port: int, cases: Sequence[str], left_out: Sequence[str], parallel: int) -> list[Result]:
     from kosoku import FailureError, run_fuzzingclient
 
     async def run() -> list[Any]:
         try:
             return await run_fuzzingclient(
-                f"ws://127.0.0.1:{port}", cases or None, left_out or None, PARALLEL
+                f"ws://127.0.0.1:{port}", cases or None, left_out or None, parallel
             )
         except FailureError as exc:
             return exc.results

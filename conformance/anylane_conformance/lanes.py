@@ -98,6 +98,10 @@ class Talk:
         """Shut the server down, to its end. There is no more talk after that."""
         raise NotImplementedError
 
+    def drain(self) -> None:
+        """Begin to shut the server down; who is served has until `Timeouts.drain`."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class Lane:
@@ -133,6 +137,9 @@ class LockstepTalk(Talk):
         self._world.server.shutdown()
         self._world.run()
         assert not step(self._world.server.cleanup(), "Lockstep")
+
+    def drain(self) -> None:
+        self._world.server.shutdown()
 
     @property
     def log(self) -> list[tuple[str, str]]:
@@ -199,6 +206,9 @@ class ServerTalk(Talk):
 
     def stop(self) -> None:
         self.finish()
+
+    def drain(self) -> None:
+        self.server.shutdown()
 
     def finish(self) -> None:
         for peer in self._sockets:
