@@ -255,7 +255,7 @@ def pings_measure_the_latency(talk: Talk) -> None:
     assert ws.receive() == "asked: True"
 
 
-@case(CHAPTER, timeouts={"ping": 0.1, "pong": 0.2})
+@case(CHAPTER, timeouts={"ping": 0.1, "pong": 0.2}, compare=False)
 def ping_that_nobody_answers(talk: Talk) -> None:
     """A client that is silent for longer than the pong deadline is gone: 1011."""
     ws = talk.connect().websocket("/answering")
