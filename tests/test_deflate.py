@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wsproto.extensions import PerMessageDeflate
 
-from anylane import Deflate
+from anylane import ConfigError, Deflate
 from anylane.errors import Refused
 from anylane.protocol.deflate import Agreed, Deflater, InflateError, Inflater, negotiate
 from anylane.protocol.extensions import Offer, parse_extensions
@@ -296,3 +296,22 @@ def test_with_context_takeover_the_second_message_is_smaller():
     fresh = Deflate(server_no_context_takeover=True)
     deflater = Deflater(agreement(fresh), fresh)
     assert deflater.deflate(message) == deflater.deflate(message)
+
+
+@pytest.mark.parametrize(
+    ("name", "bad", "good"),
+    [
+        ("server_max_window_bits", (8, 16), (9, 15)),
+        ("client_max_window_bits", (8, 16), (9, 15)),
+        ("level", (0, 10), (1, 9)),
+        ("memory_level", (0, 10), (1, 9)),
+        ("threshold", (0,), (1,)),
+        ("enabled", (1, None), (True, False)),
+    ],
+)
+def test_each_setting_has_its_bounds(name, bad, good):
+    for value in bad:
+        with pytest.raises(ConfigError, match=rf"Deflate\.{name} is {value}"):
+            Deflate(**{name: value})
+    for value in good:
+        assert getattr(Deflate(**{name: value}), name) == value

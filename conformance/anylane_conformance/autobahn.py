@@ -95,7 +95,13 @@ def drive(port: int, cases: Sequence[str], left_out: Sequence[str]) -> list[Resu
     if cases:
         return _drive(port, cases, (), PARALLEL if cases is BASIC else 1)
     found = _drive(port, (), LONG, PARALLEL)
-    return found if left_out else found + _drive(port, LONG, (), 1)
+    if left_out:
+        return found
+    found += _drive(port, LONG, (), 1)
+    # On a busy machine the 20 seconds are short: who only was late gets another turn.
+    late = [each.case for each in found if each.text.startswith("Case did not finish")]
+    again = {each.case: each for each in _drive(port, late, (), 1)} if late else {}
+    return [again.get(each.case, each) for each in found]
 
 
 def _drive(port: int, cases: Sequence[str], left_out: Sequence[str], parallel: int) -> list[Result]:
