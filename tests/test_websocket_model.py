@@ -324,7 +324,7 @@ def test_damage_costs_nothing_that_came_before_it(steps, cuts, at, flip):
     assert found.pongs[: len(before.pongs)] == before.pongs
     assert seen[: len(before.messages)] == before.messages
     if before.close != "absent":
-        assert found == before
+        assert (found.messages, found.close) == (before.messages, before.close)
 
 
 @pytest.mark.parametrize("rest", [b"", b"\xff" * 50])

@@ -9,6 +9,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from anylane import App, Limits, Server, ServerConfig
 from anylane_backends.serving import installed
@@ -84,7 +85,7 @@ def test_a_compressed_message_that_is_too_big_is_1009(url: str) -> None:
 
 
 def test_a_page_of_another_origin_is_turned_away(url: str) -> None:
-    with connect(f"{url}/members", origin="https://good.example"):  # type: ignore[arg-type]
+    with connect(f"{url}/members", origin=Origin("https://good.example")):
         pass
     with pytest.raises(InvalidStatus, match="403"):
-        connect(f"{url}/members", origin="https://evil.example")  # type: ignore[arg-type]
+        connect(f"{url}/members", origin=Origin("https://evil.example"))
