@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 import zlib
 
 import pytest
@@ -243,3 +244,20 @@ def test_a_message_below_the_threshold_is_not_compressed():
 )
 def test_the_length_is_written_in_the_fewest_bytes(size, head):
     assert b"".join(FrameWriter().message(bytes(size))) == head + bytes(size)
+
+
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+def test_small_fragments_cost_no_multiple_of_their_message(opcode):
+    frames = reader(400_000, deflate=False)
+    data = frame(CONT, b"ab", fin=False) * 1000
+    tracemalloc.start()
+    try:
+        list(frames.read(frame(opcode, fin=False)))
+        for _ in range(20):
+            list(frames.read(data))
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert size < 200_000
+    [found] = frames.read(frame(CONT, b"end"))
+    assert found == message("ab" * 20_000 + "end" if opcode == TEXT else b"ab" * 20_000 + b"end")

@@ -152,6 +152,8 @@ class FrameReader:
         if not final:
             if part:
                 self._parts.append(part)
+                if len(self._parts) == _PARTS:
+                    self._parts = [part[:0].join(self._parts)]
             return None
         if self._parts:
             self._parts.append(part)
@@ -187,6 +189,8 @@ class FrameReader:
             raise Violation(_INVALID_DATA, reason) from None
 
 
+_PARTS = 1024
+"""Fragments that are held apart: each costs 50 bytes of memory besides its own."""
 _PROTOCOL_ERROR = int(CloseReason.PROTOCOL_ERROR)
 _INVALID_DATA = int(CloseReason.INVALID_FRAME_PAYLOAD_DATA)
 _TOO_BIG = int(CloseReason.MESSAGE_TOO_BIG)
