@@ -8,7 +8,8 @@ CLASSIC := $(VENV)/autobahntestsuite
 REPORTS := $(VENV)/reports
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint conformance autobahn autobahn-classic coverage tox lines clean
+.PHONY: help demo test lint conformance autobahn autobahn-classic deep coverage fanout tox lines \
+	clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -84,6 +85,9 @@ autobahn-classic: $(VENV)/.test ## the same by the original suite: make autobahn
 	$(BIN)/python -m anylane_conformance.autobahn --classic $(PYTHON2) $(CLASSIC) \
 		--backend $(BACKEND)
 
+deep: $(VENV)/.test ## the property tests at length: some 50 times as many examples
+	HYPOTHESIS_PROFILE=deep $(BIN)/pytest -m hypothesis -o faulthandler_timeout=3600 $(ARGS)
+
 coverage: $(VENV)/.test ## tests and conformance of all lanes together, measured
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest tests
@@ -91,13 +95,17 @@ coverage: $(VENV)/.test ## tests and conformance of all lanes together, measured
 	$(BIN)/coverage combine
 	$(BIN)/coverage report
 
+fanout: $(VENV)/.demo ## 2,000 WebSockets in one room, 10,000 quiet ones: some minutes, figures
+	$(BIN)/python benchmarks/fanout.py
+	$(BIN)/python benchmarks/quiet.py
+
 tox: $(VENV)/.tox ## every Python found x every lane, from wheels (CONTRIBUTING.md)
 	$(BIN)/tox run
 
-lines: $(VENV)/.demo ## bring what the docs draw from the code up to date
-	$(BIN)/python docs/tools/lines.py
-	$(BIN)/python docs/tools/diagrams.py
-	$(BIN)/python docs/tools/configuration.py
+lines: $(VENV)/.test ## bring what the docs draw from the code up to date
+	for tool in lines diagrams configuration limits hooks capabilities smuggling transport transcripts; do \
+		$(BIN)/python docs/tools/$$tool.py || exit; \
+	done
 
 clean: ## remove environments, caches and build results
 	rm -rf $(VENV) .tox build dist htmlcov .coverage .coverage.* \
@@ -123,13 +131,16 @@ $(VENV)/.base: pyproject.toml
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 
 $(VENV)/.demo: $(VENV)/.base
-	$(BIN)/python -m pip install --quiet --editable '.[all]'
+	@echo "installing into $(VENV): once, and it may take a minute or two"
+	@$(BIN)/python -m pip install --quiet --editable '.[all]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.base
-	$(BIN)/python -m pip install --quiet --editable '.[all,conformance,autobahn]' --group lint
+	@echo "installing into $(VENV): once, and it may take a minute or two"
+	@$(BIN)/python -m pip install --quiet --editable '.[all,conformance,autobahn]' --group lint
 	@touch $@
 
 $(VENV)/.tox: $(VENV)/.base
-	$(BIN)/python -m pip install --quiet --group tox
+	@echo "installing into $(VENV): once, and it may take a minute or two"
+	@$(BIN)/python -m pip install --quiet --group tox
 	@touch $@

@@ -119,6 +119,14 @@ def test_the_body_limit_counts_what_was_decoded():
     assert feed(body_of(), [b"14\r\n" + b"x" * 20 + b"\r\n0\r\n\r\n"])[0] == b"x" * 20
 
 
+@pytest.mark.parametrize("size", [b"15", b"100000005", b"f" * 15])
+def test_a_chunk_that_cannot_fit_is_refused_by_its_size(size):
+    body = body_of()
+    with pytest.raises(Refused) as caught:
+        body.feed(size + b"\r\n")
+    assert caught.value.status == 413
+
+
 def test_trailers_are_kept_lower_cased_in_order():
     body = body_of()
     feed(body, [b"0\r\nX-B: 1\r\nx-a: 2\r\n\r\n"])

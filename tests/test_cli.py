@@ -113,6 +113,37 @@ def test_what_cannot_start_is_one_line_and_exit_code_3(arguments, expected):
     assert expected in result.stderr
 
 
+@pytest.mark.parametrize("source", ["flag", "variable", "file"])
+@pytest.mark.parametrize(
+    ("setting", "value", "expected"),
+    [
+        ("limits_body", "0", "Limits.body is 0; expected 1 to"),
+        ("linger", "2", "ServerConfig.linger is 2; expected 0 (reset) or None"),
+        ("ws_buffer_size", "262145", "ServerConfig.ws_buffer_size is 262145; expected 1024 to"),
+        ("workers", "0", "workers is 0; expected 1 to 1024"),
+    ],
+)
+def test_a_bad_value_from_any_source_is_one_line_and_exit_code_3(
+    monkeypatch, source, setting, value, expected
+):
+    arguments = ["run", "good:app"]
+    match source:
+        case "flag":
+            arguments += [f"--{setting.replace('_', '-')}", value]
+        case "variable":
+            monkeypatch.setenv(f"ANYLANE_{setting.upper()}", value)
+        case _:
+            table = {"limits_body": "[limits]\nbody", "workers": "[run]\nworkers"}
+            Path("a.toml").write_text(f"{table.get(setting, setting)} = {value}\n", "utf-8")
+            arguments += ["--config", "a.toml"]
+    result = anylane(*arguments)
+    assert result.exit_code == 3
+    assert result.stdout == ""
+    assert result.stderr.startswith("anylane: ")
+    assert result.stderr.count("\n") == 1
+    assert expected in result.stderr
+
+
 def test_debug_adds_the_traceback():
     result = anylane("run", "raising:app", "--log-level", "debug")
     assert result.exit_code == 3

@@ -49,6 +49,10 @@ def test_a_low_mark_is_at_most_its_high_mark(low):
         ("port", "8000"),
         ("host", None),
         ("backlog", 0),
+        ("linger", 1),
+        ("linger", False),
+        ("http_buffer_size", 1023),
+        ("ws_buffer_size", 256 * 1024 + 1),
         ("nodelay", 1),
         ("max_connections", 0),
         ("max_threads", 0),
@@ -63,6 +67,9 @@ def test_a_setting_out_of_bounds_names_field_and_value(field, value):
         ServerConfig(**{field: value})
 
 
-@pytest.mark.parametrize(("field", "value"), [("port", 0), ("port", 65535), ("request_timeout", 1)])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("port", 0), ("port", 65535), ("request_timeout", 1), ("linger", 0), ("ws_buffer_size", 1024)],
+)
 def test_a_setting_at_its_bound_is_accepted(field, value):
     assert getattr(ServerConfig(**{field: value}), field) == value

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+import anylane
+import anylane.protocol
+import anylane.testing
 from anylane import App
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 FENCE = re.compile(r"^( *)```python\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+OPENING = re.compile(r"^ *(?:```|~~~)([^`\n]+)$", re.MULTILINE)
+LANGUAGES = {"python", "console", "html", "ini", "javascript", "mermaid", "text", "toml"}
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 
 
 def snippets(page: Path) -> list[str]:
-    """The Python blocks of a page, in order, without their indentation."""
+    """The Python blocks of a page, in order, without their indentation.
+
+    Each begins with as many empty lines as stand above it, so that tracebacks show the page.
+    """
+    text = page.read_text(encoding="utf-8")
     return [
-        re.sub(rf"^{indent}", "", code, flags=re.MULTILINE)
-        for indent, code in FENCE.findall(page.read_text(encoding="utf-8"))
+        "\n" * text.count("\n", 0, found.start(2))
+        + re.sub(rf"^{found[1]}", "", found[2], flags=re.MULTILINE)
+        for found in FENCE.finditer(text)
     ]
 
 
@@ -31,11 +43,18 @@ def test_snippets_of_a_page_run_one_after_the_other(
 ) -> None:
     served: list[str] = []
     monkeypatch.setattr(App, "run", lambda self, backend="asyncio", **_: served.append(backend))
-    namespace: dict[str, object] = {}
+    # A reader runs the first page as a program.
+    namespace: dict[str, object] = {"__name__": "__main__"} if page.name == "README.md" else {}
     for code in snippets(page):
         exec(compile(code, str(page), "exec"), namespace)
     if page.name == "README.md":
         assert served == ["trio"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_python_hides_behind_another_name(page: Path) -> None:
+    # `py`, `python title="..."`, `pycon`: none of them would be run.
+    assert {*OPENING.findall(page.read_text(encoding="utf-8"))} <= LANGUAGES
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -44,8 +63,56 @@ def test_relative_links_lead_to_a_file(page: Path) -> None:
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-@pytest.mark.parametrize("tool", ["lines", "diagrams", "configuration"])
+TOOLS = ["lines", "diagrams", "configuration", "limits", "hooks", "smuggling", "transport"]
+
+
+@pytest.mark.parametrize("tool", TOOLS)
 def test_what_is_drawn_from_the_code_is_current(tool: str) -> None:
     command = [sys.executable, str(ROOT / f"docs/tools/{tool}.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "module",
+    [anylane, anylane.testing, anylane.protocol],
+    ids=lambda module: module.__name__,
+)
+def test_the_reference_has_an_example_of_every_public_name(module: ModuleType) -> None:
+    page = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    chapter = page.partition(f"\n## {module.__name__}\n")[2].partition("\n## ")[0]
+    entries = dict(
+        re.findall(r"^### `(\w+)`\n(.*?)(?=^### |\Z)", chapter, re.MULTILINE | re.DOTALL)
+    )
+    assert entries.keys() == {*module.__all__}
+    for name, text in entries.items():
+        codes = [code for _, code in FENCE.findall(text)]
+        assert any(re.search(rf"\b{name}\b", code) for code in codes), f"no example of {name}"
+
+
+def shown_names() -> set[str]:
+    """Every test, every row of the limits, every case of the conformance suite."""
+    from anylane_conformance.cases import load
+
+    files = [*ROOT.glob("tests/test_*.py"), *ROOT.glob("docs/examples/test_*.py")]
+    defined = {
+        name for file in files for name in re.findall(r"def (\w+)\(", file.read_text("utf-8"))
+    }
+    return defined | load().keys()
+
+
+def test_what_the_page_on_hyperlane_points_to_exists() -> None:
+    shown = shown_names()
+    rows = 0
+    for line in (ROOT / "docs/from-hyperlane.md").read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+        if not line.startswith("| ") or len(cells) != 3 or cells[2] in ("where", "not yet"):
+            continue
+        modules, _, names = cells[2].partition(": ")
+        rows += 1
+        for module in re.findall(r"`([^`]+)`", modules):
+            assert importlib.util.find_spec(module) is not None, f"{line}: there is no {module}"
+        found = re.findall(r"`([^`]+)`", names)
+        assert found, f"{line}: no test is named"
+        assert set(found) <= shown, f"{line}: there is no {set(found) - shown}"
+    assert rows > 30

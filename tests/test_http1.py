@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -16,10 +15,6 @@ from anylane.errors import Cancelled
 from anylane.protocol import Closing, Connection, Timer
 from anylane.stepping import PARK
 from anylane.testing import Lockstep
-
-settings.register_profile("deep", max_examples=5000, deadline=None)
-if os.environ.get("HYPOTHESIS_PROFILE") == "deep":
-    settings.load_profile("deep")
 
 LIMITS = Limits(
     body=100,

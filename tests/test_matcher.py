@@ -235,9 +235,13 @@ def test_a_pattern_may_be_deeper_than_the_stack_of_the_interpreter() -> None:
 
 SEGMENTS = [
     "a", "b", "1", "", "a%20b", "{p}", "{k:uuid}", "{n:int}", "{x:float}", "{r:[ab1]+}",
-    "{r:[ab/]*}", "v{m:int}", "{f}.{g}",
+    "{r:[ab/]*}", "v{m:int}", "{f}.{g}", "a%2Fb", "café", "{d:int}-{w:[ab]+}",
+    "{y:uuid}.json", "v{z}", "v{s:[ab/]*}",
 ]  # fmt: skip
-PIECES = ["a", "b", "1", "01", "1.5", "", "%61", "a%2Fb", "a%20b", "v2", "a.b", "%", KEY, "ba", "A"]
+PIECES = [
+    "a", "b", "1", "01", "1.5", "", "%61", "a%2Fb", "a%20b", "v2", "a.b", "%", KEY, "ba", "A",
+    "caf%C3%A9", "%C3", "1-a", "1-", KEY + ".json", "v", "va",
+]  # fmt: skip
 
 
 @st.composite
@@ -291,14 +295,28 @@ def naive_match(pattern: Pattern, path: str) -> dict[str, Any] | None:
                 params[part.name] = naive_read(part, text)
             case ["v", Parameter() as part]:
                 params[part.name] = naive_read(part, text[1:]) if text[:1] == "v" else None
-            case [Parameter() as left, ".", Parameter() as right]:
-                before, _, after = text.partition(".")
-                params |= {left.name: before or None, right.name: after or None}
+            case [Parameter() as part, ".json"]:
+                found = text.endswith(".json")
+                params[part.name] = naive_read(part, text.removesuffix(".json")) if found else None
+            case [Parameter() as left, "." | "-" as between, Parameter() as right]:
+                before, _, after = text.partition(between)
+                params |= {
+                    left.name: naive_read(left, before),
+                    right.name: naive_read(right, after),
+                }
             case _:
                 raise AssertionError(segment.parts)
     if len(texts) > len(pattern.segments) or None in params.values():
         return None
     return params
+
+
+def test_every_class_of_segment_is_generated() -> None:
+    segments = [Pattern.parse("/" + text).segments[0] for text in [*SEGMENTS, "{t:path}"]]
+    assert {segment.kind for segment in segments} == {*Kind}
+    assert {(len(segment.parts) > 1, segment.takes_rest) for segment in segments} == {
+        (False, False), (False, True), (True, False),
+    }  # fmt: skip
 
 
 @settings(deadline=None)

@@ -122,12 +122,14 @@ CLOCKS_AND_ENVIRONMENT = frozenset(
 TIER_0 = Rules(forbidden=OUTSIDE | CLOCKS_AND_ENVIRONMENT, may_be_async=False)
 TIER_1 = Rules(forbidden=OUTSIDE, may_be_async=True)
 
-LOCKS = frozenset({"LockType", "allocate_lock", "get_ident"})
+LOCKS = frozenset({"LockType", "RLock", "allocate_lock", "get_ident"})
 
 # File below core/anylane -> why it may use a lock although the core has no threads.
 MAY_LOCK: Mapping[str, str] = {
     "broadcast.py": "send() is called from any thread, on every lane",
+    "rooms.py": "rooms are asked for from any thread, on every lane",
     "calls.py": "a `def` handler's thread waits for what the exchange's own task awaits for it",
+    "event_log.py": "send() is called from any thread, on every lane",
 }
 
 # File below core/anylane -> why its functions may name the backends.

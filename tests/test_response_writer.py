@@ -169,6 +169,12 @@ def test_a_header_name_that_is_refused(name):
         check_header(name, "x")
 
 
+@pytest.mark.parametrize(("name", "value"), [("x", 3), ("x", None), ("x", b"y"), (b"x", "y")])
+def test_a_header_that_is_not_text_is_refused_by_its_name(name, value):
+    with pytest.raises(UsageError, match=r"header .*x.* is .*; expected a str"):
+        check_header(name, value)
+
+
 def test_values_may_hold_tabs_spaces_and_latin_1():
     check_header("x", "a\t b é")
 

@@ -125,3 +125,16 @@ def test_a_query_with_too_many_fields_is_the_clients_fault() -> None:
     assert wire.take().endswith(b'["1","3",""]')
     wire.receive(b"GET /?" + b"&".join([b"a=1"] * 1001) + b" HTTP/1.1\r\nHost: a\r\n\r\n")
     assert wire.take().startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_coroutine_that_was_not_awaited_is_named():
+    app = App()
+
+    @app.get("/")
+    async def handler(ctx: Context):
+        return ctx.request.json()
+
+    wire = Lockstep(app)
+    wire.receive(GET)
+    assert wire.sent.startswith(b"HTTP/1.1 500 ")
+    assert "returned Request.json() without awaiting it" in wire.world.log[-1].message

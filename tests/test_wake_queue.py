@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+import pytest
+
 from anylane.wake_queue import WakeQueue
 
 
@@ -39,3 +41,15 @@ def test_what_is_put_while_running_waits_for_the_next_run():
 
 def test_running_an_empty_queue_is_harmless():
     WakeQueue(lambda: None).run()
+
+
+def test_what_raises_does_not_hold_up_the_others():
+    kicks, ran = [], []
+    queue = WakeQueue(lambda: kicks.append(1))
+    queue.put(lambda: 1 / 0)
+    queue.put(lambda: ran.append(1))
+    with pytest.raises(ZeroDivisionError):
+        queue.run()
+    assert len(kicks) == 2
+    queue.run()
+    assert ran == [1]

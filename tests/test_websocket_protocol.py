@@ -5,7 +5,6 @@ wsproto, in the role of the client, builds and reads the frames.
 
 from __future__ import annotations
 
-import os
 import struct
 from typing import Any
 
@@ -18,10 +17,6 @@ from anylane import App, Disconnected, Limits, ServerConfig, Timeouts, UsageErro
 from anylane.protocol import Closing
 from anylane.protocol.close_codes import check_close_code
 from anylane.testing import Lockstep
-
-settings.register_profile("deep", max_examples=5000, deadline=None)
-if os.environ.get("HYPOTHESIS_PROFILE") == "deep":
-    settings.load_profile("deep")
 
 BEFORE = 1 / 1024
 """A moment before; exact in binary."""
@@ -470,6 +465,18 @@ def test_no_pong_is_expected_while_we_do_not_read():
     client.send(frame(TEXT) * 4)
     client.wire.advance(100)
     assert client.wire.closing is Closing.NO
+
+
+def test_the_access_log_counts_what_messages_took_on_the_wire():
+    lines: list[Any] = []
+    wire = Lockstep(make_app([]), CONFIG)
+    wire.world.server.access = lines.append
+    wire.receive(HANDSHAKE % b"echo")
+    wire.take()
+    wire.receive(frame(TEXT, b"hello") + frame(PING, b"not counted") + frame(BINARY, b""))
+    assert lines == []
+    wire.receive(close_frame(1000))
+    assert [(each.status, each.sent) for each in lines] == [(101, (2 + 5) + (2 + 0))]
 
 
 # -- the cut does not matter ----------------------------------------------------------------------

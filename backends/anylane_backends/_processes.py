@@ -21,7 +21,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from anylane_backends._systemd import notify
+from anylane_backends._systemd import notify, notify_reloading
+from anylane_backends._terminal import Terminal
 
 Work = Callable[[Callable[[], None]], None]
 """In the worker: serve until SIGTERM; call what is given once it accepts. SystemExit ends it."""
@@ -60,8 +61,9 @@ class Slot:
 class Supervisor:
     """Starts workers, replaces the dead, passes on SIGTERM, renews all of them on SIGHUP.
 
-    announce: called once all are ready. stopping: called before they are told to end. log: level
-    and message. patience: seconds that a worker needs at most to drain.
+    announce: called once all are ready. stopping: called before they are told to end. reread:
+    called on SIGHUP, before new workers are started; False if they are not to be. log: level and
+    message. patience: seconds that a worker needs at most to drain.
     """
 
     def __init__(
@@ -71,14 +73,18 @@ class Supervisor:
         *,
         announce: Callable[[], None],
         stopping: Callable[[], None],
+        reread: Callable[[], bool],
         log: Callable[[str, str], None],
-        patience: float,
+        patience: Callable[[], float],
         watch: Callable[[int], None] | None = None,
     ) -> None:
         self._slots = [Slot() for _ in range(count)]
         self._work = work
         self._announce = announce
         self._when_stopping = stopping
+        self._reread = reread
+        self._terminal = Terminal()
+        self._reloading = False
         self._log = log
         self._patience = patience
         self._watch = watch
@@ -122,11 +128,18 @@ class Supervisor:
 
     def _take_signals(self) -> None:
         for number in self._bell.recv(4096):
-            if number in (signal.SIGTERM, signal.SIGINT):
+            hung_up = number == signal.SIGHUP
+            if number in (signal.SIGTERM, signal.SIGINT) or (hung_up and self._terminal.is_gone()):
                 self._stop()
-            elif number == signal.SIGHUP and not self._stopping:
-                self._log("info", "renewing all workers")
-                self._renewing = list(self._slots)
+            elif hung_up and not self._stopping:
+                self._renew()
+
+    def _renew(self) -> None:
+        notify_reloading()
+        self._reloading = True
+        if self._reread():
+            self._log("info", "renewing all workers")
+            self._renewing = list(self._slots)
 
     def _take_news(self, worker: Worker) -> None:
         if os.read(worker.news, 1):
@@ -198,6 +211,9 @@ class Supervisor:
                 if slot.worker is not None:
                     slot.old.append(slot.worker)
                 self._start(slot)
+            elif self._reloading:
+                self._reloading = False
+                notify("READY=1")
 
     def _retire_old(self, slot: Slot) -> None:
         if slot.worker is not None and slot.worker.ready:
@@ -211,7 +227,7 @@ class Supervisor:
         if self._stopping == 1:
             notify("STOPPING=1")
             self._when_stopping()
-            self._kill_at = time.monotonic() + self._patience + _KILL_AFTER
+            self._kill_at = time.monotonic() + self._patience() + _KILL_AFTER
         self._tell_all(signal.SIGTERM)
 
     def _tell_all(self, number: int) -> None:

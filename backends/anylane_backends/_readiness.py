@@ -313,7 +313,7 @@ class ReadinessDriver(Driver):
     def _receive_some(self) -> None:
         if self.lost or self._parked:
             return
-        data = read(self._sock)
+        data = read(self._sock, self.connection.read_size)
         if data:
             self.receive(data)
         elif data is not None:

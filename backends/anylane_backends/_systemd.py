@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import MutableMapping
 from contextlib import suppress
 
@@ -22,6 +23,11 @@ def listen_fds(environ: MutableMapping[str, str]) -> tuple[str, ...]:
     if pid != str(os.getpid()) or not count.isdecimal():
         return ()
     return tuple(f"fd://{number}" for number in range(_FIRST, _FIRST + int(count)))
+
+
+def notify_reloading() -> None:
+    """Say that a reload begins; READY=1 ends it. `Type=notify-reload` wants the clock with it."""
+    notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
 
 def notify(state: str) -> None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from enum import Enum, auto
-from functools import partial
+from typing import Any
 
 from anylane.config import ServerConfig
 from anylane.protocol import Closing, Connection, Exchange, Timer, TlsInfo
 from anylane.protocol.connection import Address
 from anylane.protocol.response import encode_head
 from anylane.protocol.timers import NEVER, Timers
-from anylane.server import Log, Wrap
+from anylane.server import Log
 from anylane_backends._client_hello import LONGEST, server_name
 from anylane_backends._tls_context import make_context
 
@@ -215,6 +215,11 @@ class TlsConnection:
         return max(self._closing, inner.closing)
 
     @property
+    def read_size(self) -> int | None:
+        """Of ciphertext, which is a little more than what is in it."""
+        return self.config.http_buffer_size if self._inner is None else self._inner.read_size
+
+    @property
     def unsent(self) -> int:
         return self._unsent if self._inner is None else self._inner.unsent
 
@@ -385,8 +390,39 @@ def _reason(exc: ssl.SSLError | ValueError) -> str:
             return str(exc)
 
 
-def wrap(config: ServerConfig) -> Wrap | None:
-    """The layer for `ServerCore`, None where TLS is not configured. Raises TlsError."""
+class TlsLayer:
+    """The layer for `ServerCore`: a TlsConnection around each connection."""
+
+    def __init__(self, config: ServerConfig, certfile: str) -> None:
+        self._config = config
+        self._certfile = certfile
+        self._context = make_context(config, certfile)
+
+    def reload(self) -> None:
+        """Read the files again, for the connections that come from now on; from any thread.
+
+        Raises TlsError, and goes on with what it had.
+        """
+        # Whole contexts are swapped: loading into one that is in use would mix old and new.
+        self._context = make_context(self._config, self._certfile)
+
+    def __call__(
+        self,
+        make: Callable[[float, Any], Connection],
+        *,
+        config: ServerConfig,
+        now: float,
+        peer: Address,
+        local: Address,
+        log: Log,
+    ) -> TlsConnection:
+        return TlsConnection(
+            make, context=self._context, config=config, now=now, peer=peer, local=local, log=log
+        )
+
+
+def wrap(config: ServerConfig) -> TlsLayer | None:
+    """The layer, None where TLS is not configured. Raises TlsError."""
     if config.ssl_certfile is None:
         return None
-    return partial(TlsConnection, context=make_context(config, config.ssl_certfile))
+    return TlsLayer(config, config.ssl_certfile)

@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from importlib import import_module
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self, cast
 
 from anylane.driver import Driver
@@ -215,6 +215,13 @@ class AsyncioDriver(Driver, asyncio.Protocol):
     def detach(self, errand: Errand) -> None:
         AsyncioDriver(self.lane, None, None, errand).pump()
 
+    def resize_reads(self, size: int | None) -> None:
+        # Not in asyncio's documents, but the only way besides BufferedProtocol, which costs every
+        # read a call more. uvloop's transport has no such attribute (`UvloopBackend.ignores`).
+        transport: Any = self._transport
+        if size is not None and hasattr(transport, "max_size"):
+            transport.max_size = size
+
     def report_progress(self) -> None:
         # From now on `resume_writing` comes whenever the buffer has become empty.
         if self._transport is not None:
@@ -351,6 +358,9 @@ class UvloopBackend(AsyncioBackend):
     """asyncio on uvloop."""
 
     name = "uvloop"
+    ignores = MappingProxyType(
+        dict.fromkeys(("http_buffer_size", "ws_buffer_size"), "uvloop chooses what one read gives")
+    )
 
     def check(self) -> None:
         import_module("uvloop")

@@ -41,7 +41,9 @@ from anylane.sources import (
 from anylane_backends import serving
 from anylane_backends._listening import BindError, bind, close
 from anylane_backends._processes import Supervisor
+from anylane_backends._signals import LAST_RESORT
 from anylane_backends._systemd import listen_fds, notify
+from anylane_backends._unapplied import unapplied
 from anylane_backends.serving import BackendError, backends, describe, fail, load_backend
 
 LEVELS = ("critical", "error", "warning", "info", "debug")
@@ -148,7 +150,8 @@ def _what(value: object) -> str:
 class Options:
     """Everything that `anylane run` was told: by flags, variables, the file, in this order."""
 
-    def __init__(self, flags: dict[str, Any]) -> None:
+    def __init__(self, flags: dict[str, Any], inherited: tuple[str, ...] | None = None) -> None:
+        self._flags = flags
         environ = dict(os.environ)
         if "WEB_CONCURRENCY" in environ:  # As other servers, and platforms that set it.
             environ.setdefault("ANYLANE_WORKERS", environ["WEB_CONCURRENCY"])
@@ -160,11 +163,17 @@ class Options:
                             ("the command line", given))  # fmt: skip
         self.command = {**DEFAULTS, **self.source.pop("run", {})}
         self._check()
+        self._inherited = inherited
         if not any(place & self.source.keys() for place in PLACES):
-            inherited = listen_fds(os.environ)
-            if inherited:
-                self.source["bind"] = inherited
+            # systemd's are asked for once: the variables go with it.
+            self._inherited = listen_fds(os.environ) if inherited is None else inherited
+            if self._inherited:
+                self.source["bind"] = self._inherited
         self.config = build(ServerConfig, self.source, PRESETS[self.command["preset"]])
+
+    def reread(self) -> Options:
+        """The same, as the file is now. Raises ConfigError."""
+        return Options(self._flags, self._inherited)
 
     def _check(self) -> None:
         command = self.command
@@ -373,13 +382,14 @@ def serve(options: Options, **hooks: Any) -> None:
 def supervise(options: Options) -> None:
     """In processes of their own."""
     told = options.command
+    current = options
     watch = _watcher(options) if told["reload"] else None
     listeners = bind(options.config)
 
     def work(ready: Callable[[], None]) -> None:
         os.environ.pop("NOTIFY_SOCKET", None)  # The supervisor speaks for all.
         try:
-            serve(options, listeners=listeners, ready=lambda _: ready())
+            serve(current, listeners=listeners, ready=lambda _: ready())
         except (CannotStart, BackendError) as exc:
             fail(exc.__cause__ or exc, str(exc))
 
@@ -388,7 +398,22 @@ def supervise(options: Options) -> None:
         count = f"{told['workers']} workers, " if told["workers"] > 1 else ""
         python = platform.python_version()
         print(f"anylane on {urls} ({told['backend']}, {count}Python {python})", flush=True)
+        for each in unapplied(options.config, load_backend(told["backend"]), listeners):
+            serving.log("warning", each, None)
         notify("READY=1")
+
+    def reread() -> bool:
+        nonlocal current
+        try:
+            fresh = current.reread()
+        except ConfigError as exc:
+            serving.log("error", f"the settings stay as they were: {exc}", None)
+            return False
+        for name in fixed_that_differ(options, fresh):
+            serving.log("warning", f"{name} has changed: that needs a restart", None)
+        set_up_logging(fresh.command["log_level"])
+        current = fresh
+        return True
 
     try:
         status = Supervisor(
@@ -398,12 +423,30 @@ def supervise(options: Options) -> None:
             # Ours too: as long as one copy is open, who comes waits in the backlog for nobody.
             stopping=lambda: close(listeners, unlink=True),
             log=lambda level, message: serving.log(level, message, None),
-            patience=options.config.timeouts.drain + serving.LAST_RESORT,
+            patience=lambda: current.config.timeouts.drain + LAST_RESORT,
+            reread=reread,
             watch=watch,
         ).run()
     finally:
         close(listeners, unlink=True)
     sys.exit(status)
+
+
+def fixed_that_differ(old: Options, new: Options) -> list[str]:
+    """Settings that the supervisor itself has used, and uses once."""
+    names = [name for place in PLACES for name in sorted(place)]
+    return [
+        *(
+            name
+            for name in (*names, "uds_mode", "backlog")
+            if getattr(old.config, name) != getattr(new.config, name)
+        ),
+        *(
+            name
+            for name in ("workers", "reload", "reload_dir")
+            if old.command[name] != new.command[name]
+        ),
+    ]
 
 
 def _watcher(options: Options) -> Callable[[int], None]:

@@ -6,8 +6,6 @@ import difflib
 import logging
 import os
 import platform
-import queue
-import signal
 import socket
 import sys
 import sysconfig
@@ -20,15 +18,20 @@ from contextlib import suppress
 from email.utils import formatdate
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import anylane
 from anylane.app import App
 from anylane.config import ServerConfig
 from anylane.errors import AnylaneError, UsageError
-from anylane.server import Access, Backend, Log, ServerCore, Wrap
+from anylane.server import Access, Backend, Log, ServerCore
 from anylane_backends._listening import BindError, bind, close
+from anylane_backends._signals import Signals
 from anylane_backends._systemd import notify
+from anylane_backends._unapplied import unapplied
+
+if TYPE_CHECKING:
+    from anylane_backends._tls import TlsLayer
 
 logger = logging.getLogger("anylane")
 
@@ -136,6 +139,7 @@ class Server:
     ) -> None:
         self.config = config or ServerConfig()
         self.backend = load_backend(backend) if isinstance(backend, str) else backend
+        self._tls = _tls(self.config)
         self.core = ServerCore(
             app,
             self.config,
@@ -144,7 +148,7 @@ class Server:
             log=log,
             lane=self.backend.name,
             spool=tempfile.TemporaryFile,
-            wrap=_tls(self.config),
+            wrap=self._tls,
         )
         self.core.access = access
         self._unlink = listeners is None
@@ -218,6 +222,22 @@ class Server:
             self._grace.daemon = True
             self._grace.start()
 
+    def reload(self) -> bool:
+        """Read the certificate's files again, from any thread: handshakes from now on use them,
+        connections stay as they are. False without TLS: then there is nothing to read again.
+
+        Raises BindError when they cannot be used, and goes on with what it had.
+        """
+        if self._tls is None:
+            return False
+        self._tls.reload()
+        return True
+
+    @property
+    def unapplied(self) -> list[str]:
+        """What was asked for in the configuration and has no effect here, a sentence each."""
+        return list(unapplied(self.config, self.backend, self.core.listeners))
+
     def wait(self, timeout: float | None = None) -> bool:
         """Until it has ended; False when it has not within `timeout` seconds."""
         if self._thread is None:
@@ -264,6 +284,16 @@ async def serve(
 
 def running_backend() -> str:
     """The name of the backend for the loop that runs here. Raises UsageError if none does."""
+    name = running_loop()
+    if name is None:
+        raise UsageError(
+            "serve() needs a running loop; without one use Server(...).start() or app.run()"
+        )
+    return name
+
+
+def running_loop() -> str | None:
+    """The name of the backend for the loop that runs here, None if there is none."""
     # Only libraries that are loaded can be running.
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
@@ -276,9 +306,7 @@ def running_backend() -> str:
         with suppress(RuntimeError):
             loop = asyncio.get_running_loop()
             return "uvloop" if type(loop).__module__.startswith("uvloop") else "asyncio"
-    raise UsageError(
-        "serve() needs a running loop; without one use Server(...).start() or app.run()"
-    )
+    return None
 
 
 def run(
@@ -293,15 +321,24 @@ def run(
     """Serve in this process until SIGINT or SIGTERM drains; a second one aborts.
 
     Exits with 3, and one line that says why, when it cannot start; with 1 when handlers still
-    block after the drain deadline, or after an abort.
+    block after the drain deadline, or after an abort. UsageError inside a running loop.
     """
-    try:
-        server = Server(
-            app, config, backend, listeners=listeners, ready=ready or announce, access=access
+    if (loop := running_loop()) is not None:
+        raise UsageError(
+            f"app.run() blocks, and {loop} is running here already; use `await anylane.serve(app, "
+            "config)`, or Server(app, config).start() for a thread of its own"
         )
+    signals = Signals()
+
+    def begun(server: Server) -> None:
+        signals.listen()
+        (ready or announce)(server)
+
+    try:
+        server = Server(app, config, backend, listeners=listeners, ready=begun, access=access)
     except (BackendError, BindError, AnylaneError) as exc:
         fail(exc)
-    with Signals(server):
+    with signals.to(server):
         try:
             server.run()
         except Exception as exc:
@@ -316,64 +353,9 @@ def announce(server: Server) -> None:
     print(
         f"anylane on {' '.join(server.urls)} ({server.backend.name}, Python {version})", flush=True
     )
+    for each in server.unapplied:
+        server.core.log("warning", each, None)
     notify("READY=1")
-
-
-class Signals:
-    """While it is entered, SIGINT and SIGTERM drain the server; a second signal aborts it.
-
-    A thread cannot be interrupted, and neither can a handler that blocks the loop. So that the
-    end comes in time all the same, a thread waits that ends the process.
-    """
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._count = 0
-        self._before: dict[int, Any] = {}
-        # The one queue that may be used in a signal handler: `put` is reentrant.
-        self._deadlines: queue.SimpleQueue[float | None] = queue.SimpleQueue()
-
-    def __enter__(self) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return  # Python delivers signals to the main thread alone.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._received)
-        threading.Thread(target=self._watch, name="anylane watch", daemon=True).start()
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._deadlines.put(None)
-
-    def _received(self, _number: int, _frame: Any) -> None:
-        self._count += 1
-        core = self._server.core
-        if self._count == 1:
-            notify("STOPPING=1")
-            core.request_shutdown()
-            self._deadlines.put(core.config.timeouts.drain + LAST_RESORT)
-        else:
-            core.wakes.put(core.abort)
-            self._deadlines.put(LAST_RESORT)
-
-    def _watch(self) -> None:
-        deadline: float | None = None
-        while True:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            try:
-                seconds = self._deadlines.get(timeout=left)
-            except queue.Empty:
-                break
-            if seconds is None:
-                return
-            deadline = time.monotonic() + seconds
-        print("anylane: handlers still block: ended without them", file=sys.stderr, flush=True)
-        close(self._server.core.listeners, unlink=True)
-        os._exit(1)
-
-
-LAST_RESORT = 2.0
-"""Seconds after the drain deadline, or after an abort, that handlers have to see it."""
 
 
 def fail(error: BaseException, message: str | None = None) -> NoReturn:
@@ -406,7 +388,7 @@ def describe(error: BaseException) -> str:
 _HERE = str(Path(__file__).parent)
 
 
-def _tls(config: ServerConfig) -> Wrap | None:
+def _tls(config: ServerConfig) -> TlsLayer | None:
     """The layer of TLS, where a certificate is configured. Raises TlsError, a BindError."""
     if config.ssl_certfile is None:
         return None

@@ -10,7 +10,6 @@ from __future__ import annotations
 import selectors
 import socket
 import time
-from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from functools import partial
@@ -60,7 +59,7 @@ class ThreadsDriver(Driver):
         self._outbox = Outbox()
         self._lock = Lock()
         self._owned = True
-        self._mail: deque[Callable[[], None]] = deque()
+        self._mail: list[Callable[[], None]] = []
         self._registered = 0
         self._dirty = False
         self._eof_sent = False
@@ -105,7 +104,7 @@ class ThreadsDriver(Driver):
     def take_mail(self) -> None:
         """By the owner: what came meanwhile."""
         while self._mail:
-            self._do(self._mail.popleft())
+            self._do(self._mail.pop(0))
 
     def look(self) -> None:
         """By the owner, in the middle of a handler: what came, what is late; watch for more."""
@@ -254,7 +253,7 @@ class ThreadsDriver(Driver):
         if self.lost or not self._reading:
             return
         try:
-            data = read(self._sock)
+            data = read(self._sock, self.connection.read_size)
         except OSError as exc:
             self.lose(exc)
             return

@@ -34,6 +34,11 @@ ROWS: dict[str, Row] = {
         "`def` handlers run beside everything else. Not in memory: they run inline there",
         fails_fast=False,
     ),
+    "stray_cancel": Row(
+        "what a handler awaits can have been cancelled by somebody else. On asyncio only: trio "
+        "cancels by scopes, and curio wraps what it joins in TaskError",
+        fails_fast=False,  # the case itself asks the handler's library
+    ),
     "real_sockets": Row(
         "there is a kernel with a backlog between the two sides. Not in memory", fails_fast=False
     ),

@@ -12,12 +12,15 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
-from anylane import App, Broadcast, Context, Disconnected, HTTPError, UsageError
-from anylane_conformance import contract_framework, natives
+from anylane import App, Broadcast, Context, Disconnected, EventLog, HTTPError, UsageError
+from anylane_conformance import contract_events, contract_framework, natives
 
 CHUNK = b"x" * 65536
 BLOB = 20_000_000
 """Bytes of the large downloads and messages."""
+
+NOTHING_STRAYS = "nothing strays here"
+"""Of /native/stray, where the library cannot cancel what somebody else awaits."""
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
 
@@ -28,6 +31,8 @@ class Stage:
     def __init__(self) -> None:
         self.room: Broadcast[str] = Broadcast()
         self.notes: Broadcast[str] = Broadcast()
+        self.log = EventLog(3, epoch="e")
+        self.strict: Broadcast[str] = Broadcast(capacity=16, on_lag="close")
         self.said: list[str] = []
         self.produced = 0
         self.kept: Any = None
@@ -55,6 +60,7 @@ def build(stage: Stage, extra: Extra | None = None) -> App:
     _streams(app, stage)
     _websockets(app, stage)
     _websocket_sessions(app, stage)
+    _broadcasts(app, stage)
     _time(app)
     _cancellation(app, stage)
     _blocking(app, stage)
@@ -62,6 +68,7 @@ def build(stage: Stage, extra: Extra | None = None) -> App:
     _natives(app, stage)
     _tls(app, stage)
     contract_framework.build(app, stage)
+    contract_events.build(app, stage)
     return app
 
 
@@ -199,6 +206,8 @@ def _websockets(app: App, stage: Stage) -> None:
         await ws.receive()
         raise ValueError("a WebSocket handler that fails")
 
+
+def _broadcasts(app: App, stage: Stage) -> None:
     @app.websocket("/select")
     async def select(ctx: Context) -> None:
         with stage.room.subscribe() as subscription:
@@ -225,10 +234,43 @@ def _websockets(app: App, stage: Stage) -> None:
     async def send(ctx: Context) -> dict[str, int]:
         return {"receivers": stage.room.send(ctx.params["text"])}
 
-    @app.websocket("/many")
-    async def many(ctx: Context) -> None:
-        ws = await ctx.accept()
-        await ws.send(f"got {await ws.receive()!s}")
+    @app.get("/def-send/{text}")
+    def def_send(ctx: Context) -> dict[str, int]:
+        return {"receivers": stage.room.send(ctx.params["text"])}
+
+    @app.get("/def-receive")
+    def def_receive(ctx: Context) -> str:
+        with stage.room.subscribe() as subscription:
+            stage.note("listening")
+            return f"{ctx.call(anext, subscription)} {ctx.call(anext, subscription)}"
+
+    @app.websocket("/impatient-select")
+    async def impatient_select(ctx: Context) -> None:
+        """Its selects are cancelled all the time; leaves after 20 items."""
+        with stage.room.subscribe() as subscription:
+            ws = await ctx.accept()
+            select = ctx.select(ws, subscription)
+            given = 0
+            while given < 20:
+                item = None
+                try:
+                    async with ctx.timeout(0.002):
+                        _, item = await anext(select)
+                except TimeoutError:
+                    pass  # Also where it came too late to cancel: then there is an item.
+                if item is not None:
+                    given += 1
+                    await ws.send(item)
+
+    @app.websocket("/strict/{times:int}")
+    async def strict(ctx: Context) -> None:
+        """Each item as often as the client wants."""
+        with stage.strict.subscribe() as subscription:
+            ws = await ctx.accept()
+            await ws.send("ready")
+            async for item in subscription:
+                await ws.send(item * ctx.params["times"])
+            stage.note(f"ended, lagged {subscription.lagged}")
 
 
 def _websocket_sessions(app: App, stage: Stage) -> None:
@@ -334,22 +376,7 @@ def _time(app: App) -> None:
 
 def _cancellation(app: App, stage: Stage) -> None:
     async def cancellable(ctx: Context, func: natives.Func) -> bool:
-        """With the library's own means where there is one, else with the lane's."""
-        native = natives.current()
-
-        def register(cancel: natives.Cancel) -> None:
-            stage.cancels["latest"] = cancel
-
-        if native is not None:
-            return await native.cancellable(register, func)
-        async with ctx.link.scope() as scope:
-
-            async def cancel() -> None:
-                scope.cancel()
-
-            register(cancel)
-            await func()
-        return scope.caught
+        return await natives.cancellable(ctx, func, stage.cancels)
 
     @app.get("/cancel")
     async def cancel(ctx: Context) -> str:
@@ -539,6 +566,31 @@ def _disconnects(app: App, stage: Stage) -> None:
                 stage.note("disconnected")
                 raise
 
+    @app.post("/leave/{phase}")
+    async def leave(ctx: Context) -> str:
+        """Says when it has come to a phase, and when it has left it, however it ended."""
+        phase = ctx.params["phase"]
+        stage.note(f"in {phase}")
+        try:
+            match phase:
+                case "body":
+                    await ctx.request.body()
+                case "sleep":
+                    await ctx.sleep(3600)
+                case "stream":
+                    async with ctx.stream() as out:
+                        while True:
+                            await out.write(CHUNK)
+                case "answered":
+                    ctx.response.set_text("answered")
+                    await ctx.send()
+                    await ctx.sleep(3600)
+                case _:
+                    raise HTTPError(404)
+        finally:
+            stage.note(f"left {phase}")
+        return "stayed"
+
 
 def _tls(app: App, stage: Stage) -> None:
     @app.get("/tls")
@@ -578,11 +630,7 @@ async def _told_to_go(stage: Stage) -> None:
 
 
 def _natives(app: App, stage: Stage) -> None:
-    def native() -> natives.Native:
-        found = natives.current()
-        if found is None:
-            raise HTTPError(501, "this lane has no event loop")
-        return found
+    native = natives.needed
 
     @app.websocket("/native/gate")
     async def gate(ctx: Context) -> None:
@@ -615,8 +663,11 @@ def _natives(app: App, stage: Stage) -> None:
         await native().group(receive, native().gate().wait)
 
     @app.get("/native/stray")
-    async def stray(ctx: Context) -> None:
-        await native().stray()
+    async def stray(ctx: Context) -> str:
+        library = native()
+        if isinstance(library, natives.AsyncioNative):
+            await library.stray()
+        return NOTHING_STRAYS
 
     @app.get("/native/timeout-sleep")
     async def timeout_sleep(ctx: Context) -> str:

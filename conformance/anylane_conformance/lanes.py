@@ -94,12 +94,17 @@ class Talk:
         """The value once it has stopped changing."""
         raise NotImplementedError
 
-    def stop(self) -> None:
-        """Shut the server down, to its end. There is no more talk after that."""
+    @property
+    def connections(self) -> int:
+        """How many the server holds; one whose handler has not ended is held."""
         raise NotImplementedError
 
     def drain(self) -> None:
-        """Begin to shut the server down; who is served has until `Timeouts.drain`."""
+        """Ask the server to shut down. Connections can be read to their end."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """Shut the server down, to its end. There is no more talk after that."""
         raise NotImplementedError
 
 
@@ -133,13 +138,18 @@ class LockstepTalk(Talk):
         self._world.run()
         return value()
 
+    @property
+    def connections(self) -> int:
+        return len(self._world.server.drivers)
+
+    def drain(self) -> None:
+        self._world.server.shutdown()
+        self._world.run()
+
     def stop(self) -> None:
         self._world.server.shutdown()
         self._world.run()
         assert not step(self._world.server.cleanup(), "Lockstep")
-
-    def drain(self) -> None:
-        self._world.server.shutdown()
 
     @property
     def log(self) -> list[tuple[str, str]]:
@@ -204,11 +214,15 @@ class ServerTalk(Talk):
             before = now
         return before
 
-    def stop(self) -> None:
-        self.finish()
+    @property
+    def connections(self) -> int:
+        return len(self.server.core.drivers)
 
     def drain(self) -> None:
         self.server.shutdown()
+
+    def stop(self) -> None:
+        self.finish()
 
     def finish(self) -> None:
         for peer in self._sockets:

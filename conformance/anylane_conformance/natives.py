@@ -9,7 +9,12 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from anylane import HTTPError
+
+if TYPE_CHECKING:
+    from anylane import Context
 
 Cancel = Callable[[], Awaitable[None]]
 """Awaited in another task of the loop: cancels what was registered with it."""
@@ -39,9 +44,6 @@ class Native(Protocol):
 
     async def group(self, *funcs: Func) -> None:
         """All of them at once, in the library's own task group."""
-
-    async def stray(self) -> None:
-        """Fails as something does that somebody else has cancelled."""
 
 
 class _EventGate:
@@ -112,6 +114,7 @@ class AsyncioNative:
                 group.create_task(_coroutine(func))
 
     async def stray(self) -> None:
+        """Fails as something does that somebody else has cancelled."""
         import asyncio
 
         future = asyncio.get_running_loop().create_future()
@@ -172,9 +175,6 @@ class TrioNative:
             for func in funcs:
                 nursery.start_soon(func)
 
-    async def stray(self) -> None:
-        raise OSError("trio has no cancellation that comes from elsewhere")
-
 
 class CurioNative:
     """curio. It has no cancel scopes; what can be cancelled there is a task."""
@@ -233,9 +233,6 @@ class CurioNative:
             for func in funcs:
                 await group.spawn(func)
 
-    async def stray(self) -> None:
-        raise OSError("curio wraps what it joins in TaskError")
-
 
 def current() -> Native | None:
     """The library that drives this handler; None on a lane without one."""
@@ -249,3 +246,33 @@ def current() -> Native | None:
     if asyncio is not None and asyncio._get_running_loop() is not None:
         return AsyncioNative()
     return None
+
+
+def needed() -> Native:
+    """The same; HTTPError 501 on a lane without one."""
+    found = current()
+    if found is None:
+        raise HTTPError(501, "this lane has no event loop")
+    return found
+
+
+async def cancellable(ctx: Context, func: Func, cancels: dict[str, Cancel]) -> bool:
+    """Run `func` so that `cancels["latest"]` cancels it; returns whether it was.
+
+    With the library's own means where there is one, else with the lane's.
+    """
+    native = current()
+
+    def register(cancel: Cancel) -> None:
+        cancels["latest"] = cancel
+
+    if native is not None:
+        return await native.cancellable(register, func)
+    async with ctx.link.scope() as scope:
+
+        async def cancel() -> None:
+            scope.cancel()
+
+        register(cancel)
+        await func()
+    return scope.caught

@@ -37,10 +37,14 @@ class Answer:
 
 
 class Peer(ABC):
-    """One connection to the server under test."""
+    """One connection to the server under test.
+
+    refused: the server has reset the connection while we were still sending.
+    """
 
     def __init__(self) -> None:
         self.transcript = Transcript()
+        self.refused = False
         self._buffer = bytearray()
         self._ended = False
 
@@ -237,12 +241,28 @@ class WebSocketPeer:
             self._more("a message")
         return self._messages.pop(0)
 
+    def receive_or_end(self) -> str | bytes | None:
+        """The next message, None when the server's close frame comes instead."""
+        while not self._messages:
+            if self.transcript.close is not None:
+                return None
+            self._more("a message or a close frame")
+        return self._messages.pop(0)
+
     def pong(self) -> bytes:
         """The payload of the next pong."""
         while not self._controls:
             self._more("a pong")
         kind, payload = self._controls.pop(0)
         assert kind == "pong", f"expected a pong, received a {kind}"
+        return payload
+
+    def pinged(self) -> bytes:
+        """The payload of the next ping of the server's own."""
+        while not self._controls:
+            self._more("a ping")
+        kind, payload = self._controls.pop(0)
+        assert kind == "ping", f"expected a ping, received a {kind}"
         return payload
 
     def closed(self, *, answer: bool = True) -> tuple[int, str]:
@@ -317,7 +337,7 @@ class SocketPeer(Peer):
         try:
             self._socket.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
-            pass  # The server refused while we were still talking; its answer is what counts.
+            self.refused = True  # In most cases its answer is what counts.
 
     def eof(self) -> None:
         self._socket.shutdown(socket.SHUT_WR)
@@ -374,6 +394,7 @@ class TlsPeer(Peer):
     def send(self, data: bytes) -> None:
         self._tls.write(data)
         self._flush()
+        self.refused = self.wire.refused
 
     def eof(self) -> None:
         """A close_notify; TCP stays open in both directions."""
@@ -484,6 +505,7 @@ class LockstepPeer(Peer):
     def send(self, data: bytes) -> None:
         for piece in self._cutter.cut(data):
             self.wire.receive(piece)
+        self.refused = self.wire.reset_sent
 
     def eof(self) -> None:
         self.wire.eof()

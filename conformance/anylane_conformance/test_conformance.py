@@ -7,7 +7,7 @@ import functools
 import pytest
 
 from anylane_conformance.capabilities import ROWS
-from anylane_conformance.cases import Case, load
+from anylane_conformance.cases import Case, Missing, load
 from anylane_conformance.lanes import Lane, LockstepLane, Talk
 from anylane_conformance.peer import Cutter
 from anylane_conformance.plugin import REPORT
@@ -52,6 +52,11 @@ def test_case(lane: Lane, case: Case, request: pytest.FixtureRequest) -> None:
         oracle = expected(case.name)
         if oracle is not None and case.compare:
             assert seen(talk) == oracle[0]
+    except Missing as exc:
+        capability = str(exc)
+        report.declared.setdefault(capability, set()).add(lane.name)
+        report.add(case.chapter, lane.name, "declared")
+        pytest.skip(f"declared: {ROWS[capability].reason}")
     except BaseException:
         report.add(case.chapter, lane.name, "failed")
         raise

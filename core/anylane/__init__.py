@@ -6,16 +6,18 @@ The core is sans-IO: importing it loads no event loop, no socket and no thread.
 from typing import TYPE_CHECKING, Any
 
 from anylane.app import App
-from anylane.broadcast import Broadcast, Lagged, Rooms, Subscription
+from anylane.broadcast import Broadcast, Lagged, Subscription
 from anylane.config import ConfigError, Deflate, Limits, ServerConfig, Timeouts
 from anylane.context import Context
 from anylane.errors import AnylaneError, Disconnected, HTTPError, UsageError
+from anylane.event_log import EventLog, LoggedEvent
 from anylane.form import Form, Upload
 from anylane.headers import Headers
 from anylane.hooks import STOP
 from anylane.pattern import RouteError
 from anylane.request import Request
 from anylane.response import Response
+from anylane.rooms import Rooms
 from anylane.router import Router
 from anylane.websocket import WebSocket
 
@@ -31,11 +33,13 @@ __all__ = [
     "Context",
     "Deflate",
     "Disconnected",
+    "EventLog",
     "Form",
     "HTTPError",
     "Headers",
     "Lagged",
     "Limits",
+    "LoggedEvent",
     "Request",
     "Response",
     "Rooms",

@@ -34,8 +34,9 @@ class Limits:
     """Input held while a handler runs, then reading pauses. One large request's head."""
     drain_body: int = 64 * 1024
     """Unread request body read and dropped to keep a connection; more closes it."""
-    linger: int = 1024 * 1024
-    """Input discarded after an early answer before the connection is closed hard."""
+    linger: int = 16 * 1024 * 1024
+    """Input discarded after an early answer before the connection is closed hard. What the kernels
+    of both sides may hold in flight (4 MiB and more): less, and the reset destroys the answer."""
     inbound_high: int = 256 * 1024
     """Body or messages held unread, then reading pauses. A few socket reads."""
     inbound_low: int = 64 * 1024
@@ -76,7 +77,7 @@ class Timeouts:
     ping: float = 20.0
     """Between two WebSocket pings of ours; under most proxies' 60 seconds of idleness."""
     pong: float = 20.0
-    """Answer to our ping, else 1011 and abort."""
+    """Answer to our ping, else 1011 and the end, without waiting for theirs."""
     close: float = 5.0
     """Peer's half of the WebSocket close handshake."""
     linger: float = 5.0
@@ -147,6 +148,12 @@ class ServerConfig:
     """TCP_NODELAY: responses are written whole, waiting for more only adds latency."""
     ttl: int | None = None
     """IP time to live (v6: hop limit) of what is sent; None leaves it to the system."""
+    linger: int | None = None
+    """SO_LINGER: None lets the kernel send the rest; 0 resets instead and drops it."""
+    http_buffer_size: int | None = None
+    """Bytes of one read from a socket that speaks HTTP; None leaves it to the backend."""
+    ws_buffer_size: int | None = None
+    """The same once it speaks WebSocket."""
     max_connections: int = 10_000
     """Open connections at which accepting pauses; nobody is dropped."""
     max_threads: int = 16
@@ -180,6 +187,15 @@ class ServerConfig:
         _check(self, "uds_mode", int, 0, 0o777)
         _check(self, "fd", (int, type(None)), 0, 1 << 31)
         _check(self, "ttl", (int, type(None)), 1, 255)
+        _check(self, "linger", (int, type(None)))
+        if self.linger:
+            raise ConfigError(
+                f"ServerConfig.linger is {self.linger!r}; expected 0 (reset) or None: with a time "
+                "close() would block every connection of its loop; see timeouts.linger"
+            )
+        # A connection is fed at most 256 KiB at once; under 1 KiB each head costs several reads.
+        _check(self, "http_buffer_size", (int, type(None)), 1024, 256 * 1024)
+        _check(self, "ws_buffer_size", (int, type(None)), 1024, 256 * 1024)
         _check_addresses(self)
         _check(self, "backlog", int, 1, 65_535)
         _check(self, "nodelay", bool)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from anylane.background import Job
 from anylane.calls import Calls, run_blocking
 from anylane.errors import HTTPError, Refused, UsageError
+from anylane.event_stream import EventStream
 from anylane.headers import TOO_LATE
 from anylane.protocol.response import check_header
 from anylane.request import Request
@@ -134,6 +135,25 @@ class Context:
     def stream(self, *, length: int | None = None) -> Stream:
         """Send the body piece by piece. length: in bytes, if you know it."""
         return Stream(self, length)
+
+    def event_stream(self, retry: int | None = None, heartbeat: float | None = None) -> EventStream:
+        """Server-sent events: `async with ctx.event_stream() as events: await events.send(data)`.
+
+        retry: milliseconds until the client comes again after the stream has ended; its own 3 to
+        5 seconds if None. heartbeat: seconds of silence after which a comment is sent, also while
+        the handler awaits something else; under the 60 seconds after which most proxies give up.
+        """
+        return EventStream(self, retry, heartbeat)
+
+    @property
+    def last_event_id(self) -> str | None:
+        """The id of the last event that this client saw before it came again; None if it is new.
+
+        What it says is the client's: look it up, do not trust it. Last-Event-ID, HTML §9.2.4.
+        """
+        head = self.exchange.head
+        value = head.get(b"last-event-id") if head is not None else None
+        return value.decode("utf-8", "replace") if value else None
 
     async def early_hints(self, links: Iterable[str]) -> None:
         """103 with Link headers, before the answer is ready (RFC 8297)."""

@@ -7,7 +7,6 @@ parks or resumes the reader, closes, and notifies whoever waits. It decides noth
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +31,8 @@ class Driver(ABC):
     """
 
     __slots__ = ("_again", "_armed", "_closing", "_cut_at", "_deferred", "_errand_due", "_errands",
-                 "_greeting", "_links", "_news", "_parting", "_pumping", "_reading", "apart",
+                 "_greeting", "_links", "_news", "_parting", "_pumping", "_read_size", "_reading",
+                 "apart",
                  "connection", "lost", "seed", "server", "wakes", "written")  # fmt: skip
 
     def __init__(
@@ -55,6 +55,7 @@ class Driver(ABC):
         self._armed = NEVER
         self._closing = Closing.NO
         self._reading = True
+        self._read_size: int | None = None
         self._pumping = False
         self._again = False
         self._news = False
@@ -64,7 +65,7 @@ class Driver(ABC):
         self._parting = errand is None and bool(server.frozen.disconnect) and not self._greeting
         self._errand_due: Errand | None = greet if self._greeting else errand
         self._errands: list[Exchange] = []
-        self._deferred: deque[tuple[int, Errand]] = deque()
+        self._deferred: list[tuple[int, Errand]] = []
         self._cut_at = NEVER
         self.seed: Seed = ()
         self.apart = errand
@@ -115,6 +116,12 @@ class Driver(ABC):
             "error", f"ctx.background: {type(self).__name__} supplies no detach(); not run", None
         )
         self.server.forget_errand(errand)
+
+    def resize_reads(self, size: int | None) -> None:  # noqa: B027
+        """From now on a read should give at most so many bytes (None: as many as you like).
+
+        For a transport that reads by itself; others ask `connection.read_size` at each read.
+        """
 
     def report_progress(self) -> None:  # noqa: B027  # most transports do
         """Call `writable` soon, when what was written so far has been sent."""
@@ -260,6 +267,9 @@ class Driver(ABC):
             if connection.wants_read is not self._reading:
                 self._reading = not self._reading
                 self.set_reading(self._reading)
+            if connection.read_size != self._read_size:
+                self._read_size = connection.read_size
+                self.resize_reads(self._read_size)
             if connection.closing is not self._closing:
                 self._closing = connection.closing
                 self.close(self._closing)
@@ -331,7 +341,7 @@ class Driver(ABC):
     def _send_away(self) -> None:
         sent = self.written - (0 if self.lost else self.unsent())
         while self._deferred and (self.lost or self._deferred[0][0] <= sent):
-            _, errand = self._deferred.popleft()
+            _, errand = self._deferred.pop(0)
             # On the lane's own thread, and in a turn of its own.
             self.wakes.put(partial(self._run_apart, errand))
         if self._deferred:

@@ -63,7 +63,8 @@ class HTTPError(AnylaneError):
     status: 400 to 599.
     message: one short sentence for the client; the status' standard phrase if None.
     headers: added to the response.
-    detail: any JSON value, shown as `detail` in problem+json (RFC 9457).
+    detail: any JSON value, the member `errors` of problem+json; its `detail` is *message*, for it
+        has to be text (RFC 9457 §3.1.4).
     """
 
     def __init__(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 if TYPE_CHECKING:
     from anylane.driver import Driver
     from anylane.protocol.exchange import Exchange
+    from anylane.wake_queue import WakeQueue
 
 T = TypeVar("T")
 
@@ -57,6 +58,11 @@ class Link(Protocol):
     inline: bool
     """`submit` runs the function at once, on the exchange's own stack; `drive` works there."""
 
+    @property
+    def wakes(self) -> WakeQueue:
+        """Runs functions on the lane's own thread; one for each running server."""
+        ...
+
     def now(self) -> float:
         """The lane's clock, in seconds."""
         ...
@@ -72,6 +78,9 @@ class Link(Protocol):
 
     def wake(self) -> None:
         """From any thread. Latches until the next `wait()` returns; harmless after the end."""
+
+    def notify(self) -> None:
+        """As `wake`, on the lane's own thread and at once; never suspends."""
 
     def scope(self) -> Scope:
         """Native cancellation of what runs inside."""
@@ -89,15 +98,18 @@ class BaseLink(ABC):
     """The half of a Link that is the same on every lane.
 
     A lane supplies `park`, `notify`, `scope` and `submit`.
+
+    parked: how many tasks of the handler wait here, and not for something foreign.
     """
 
-    __slots__ = ("_burst", "driver", "exchange")
+    __slots__ = ("_burst", "driver", "exchange", "parked")
 
     inline = False
 
     def __init__(self, driver: Driver, exchange: Exchange) -> None:
         self.driver = driver
         self.exchange = exchange
+        self.parked = 0
         self._burst = 0
 
     @abstractmethod
@@ -113,6 +125,10 @@ class BaseLink(ABC):
 
     @abstractmethod
     def submit(self, func: Callable[[], Any]) -> Handle: ...
+
+    @property
+    def wakes(self) -> WakeQueue:
+        return self.driver.wakes
 
     def now(self) -> float:
         return self.driver.now()
@@ -132,7 +148,11 @@ class BaseLink(ABC):
 
     async def wait(self) -> None:
         self.driver.pump()
-        await self.park()
+        self.parked += 1
+        try:
+            await self.park()
+        finally:
+            self.parked -= 1
 
     async def flush(self) -> None:
         driver = self.driver
@@ -141,11 +161,11 @@ class BaseLink(ABC):
         if connection.congested:
             self._burst = driver.written
             while not connection.caught_up and self.exchange.gone is None:
-                await self.park()
+                await self.wait()
         elif driver.written - self._burst > _BURST:
             self._burst = driver.written
             driver.rouse()
-            await self.park()
+            await self.wait()
 
     def drive(self, coroutine: Any) -> Any:
         coroutine.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,10 @@ async def apply_result(ctx: Context, value: Any, where: str) -> None:
         await AsyncItems(value).begin(ctx)
     elif isinstance(value, Iterator):
         await SyncItems(ctx, value).begin(ctx)
+    elif isinstance(value, Coroutine):
+        value.close()  # Python would warn that it was never awaited, long after and elsewhere.
+        name = getattr(value, "__qualname__", "a coroutine")
+        raise UsageError(f"{where} returned {name}() without awaiting it; write `return await ...`")
     else:
         raise UsageError(
             f"{where} returned a {type(value).__name__}: {value!r:.80}; expected str, bytes, dict, "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
 from anylane.source import ENDED, PENDING, Source
@@ -22,7 +21,7 @@ class Select:
 
     def __init__(self, ctx: Context, sources: tuple[Source, ...]) -> None:
         self._ctx = ctx
-        self._live: deque[Source] = deque(sources)
+        self._live = list(sources)
 
     def __aiter__(self) -> Self:
         return self
@@ -36,8 +35,8 @@ class Select:
     def _poll(self) -> tuple[Any, Any] | None:
         """The next item of the source whose turn it is; each asked goes to the end of the line."""
         for _ in range(len(self._live)):
-            source = self._live[0]
-            self._live.rotate(-1)
+            source = self._live.pop(0)
+            self._live.append(source)
             item = source.poll()
             if item is ENDED:
                 self._live.pop()

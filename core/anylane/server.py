@@ -49,7 +49,8 @@ class Wrap(Protocol):
 @dataclass(frozen=True, slots=True)
 class Access:
     """One exchange, after its end, for a log. `head` is None when it could not be parsed; `status`
-    is 0 when nothing was answered; `sent` is the size of the body, `seconds` the handler's time."""
+    is 0 when nothing was answered; `sent` is the size of the body, or of the frames of a
+    WebSocket's messages; `seconds` the handler's time."""
 
     peer: Address
     head: RequestHead | None
@@ -103,7 +104,7 @@ class ServerCore:
         self._apart = 0
         self._lifespan = Lifespan(app, self.frozen.life, log)
         self._date = date
-        self._token = token
+        self.token = token
         self._wrap = wrap
 
     def attach(self, wakes: WakeQueue, changed: Callable[[], None]) -> None:
@@ -148,7 +149,7 @@ class ServerCore:
                 local=local,
                 tls=tls,
                 date=self._date,
-                token=self._token,
+                token=self.token,
             )
 
         if self._wrap is None or tls is not None or bare:

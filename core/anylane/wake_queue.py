@@ -32,11 +32,14 @@ class WakeQueue:
     def run(self) -> None:
         """On the lane's own thread: what is queued now, not what it queues in turn."""
         self._kicked = False
-        for _ in range(len(self._queue)):
-            self._queue.popleft()()
-        if self._queue and not self._kicked:
-            self._kicked = True
-            self._kick()
+        try:
+            for _ in range(len(self._queue)):
+                self._queue.popleft()()
+        finally:
+            # Also behind one that raised: the others must not wait until somebody puts again.
+            if self._queue and not self._kicked:
+                self._kicked = True
+                self._kick()
 
     def __bool__(self) -> bool:
         return bool(self._queue)

@@ -47,10 +47,7 @@ class WebSocket:
 
         timeout: seconds. A second concurrent call is a UsageError: each message has one reader.
         """
-        if self._receiving:
-            raise UsageError(
-                "receive() is already waiting in another task; each message has one reader"
-            )
+        self._check_reader()
         self._receiving = True
         link, alarms = self._link, self._exchange.alarms
         alarm = None if timeout is None else alarms.set(link.now() + timeout)
@@ -102,6 +99,7 @@ class WebSocket:
 
     def poll(self) -> Any:
         """For `ctx.select`: a message, PENDING or ENDED."""
+        self._check_reader()
         try:
             message = self._protocol.poll(self._link.now())
         except Disconnected:
@@ -113,6 +111,12 @@ class WebSocket:
 
     def detach(self, link: Link) -> None:
         pass
+
+    def _check_reader(self) -> None:
+        if self._receiving:
+            raise UsageError(
+                "receive() is already waiting in another task; each message has one reader"
+            )
 
     def __aiter__(self) -> WebSocket:
         return self

@@ -15,9 +15,12 @@ import anyio
 import httpx
 import pytest
 import trio
+from websockets.sync.client import connect
 
 import anylane
 from anylane import App, Context, Server, ServerConfig, UsageError
+from anylane.protocol.http1 import Http1
+from anylane.protocol.websocket import WebSocketProtocol
 from anylane_backends._listening import BindError
 
 LANES = ("asyncio", "uvloop", "anyio", "trio", "curio", "threads")
@@ -161,23 +164,100 @@ def test_two_servers_in_one_process_each_on_its_own_lane() -> None:
         assert server.wait(10)
 
 
+# --- settings of sockets ---------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("backend", LANES)
-def test_ttl_is_set_on_what_is_accepted(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_of_sockets_are_applied(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from anylane_backends import _sockets
 
-    seen: list[int] = []
+    seen: list[tuple[int, bool, bytes]] = []
     tune = _sockets.tune
 
     def tuned(sock: socket.socket, config: ServerConfig) -> None:
         tune(sock, config)
-        seen.append(struct.unpack("i", sock.getsockopt(socket.IPPROTO_IP, socket.IP_TTL, 4))[0])
+        ttl = sock.getsockopt(socket.IPPROTO_IP, socket.IP_TTL)
+        nodelay = bool(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        seen.append((ttl, nodelay, sock.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8)))
 
     monkeypatch.setattr(_sockets, "tune", tuned)
-    server = Server(make_app(), ServerConfig(port=0, ttl=33), backend).start().wait_ready()
-    httpx.get(url(server))
+    for nodelay, linger in ((True, None), (False, 0)):
+        config = ServerConfig(port=0, ttl=33, nodelay=nodelay, linger=linger, backlog=7)
+        server = Server(make_app(), config, backend).start().wait_ready()
+        if hasattr(socket, "TCP_INFO"):
+            # Of a listening socket, Linux tells the backlog as tcpi_sacked.
+            info = server.core.listeners[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+            assert struct.unpack_from("I", info, 28) == (7,)
+        assert server.unapplied == []
+        httpx.get(url(server))
+        server.shutdown()
+        assert server.wait(10)
+    assert seen == [
+        (33, True, struct.pack("ii", 0, 0)),
+        (33, False, struct.pack("ii", 1, 0)),
+    ]
+
+
+@pytest.mark.parametrize("backend", LANES)
+def test_what_one_read_gives_is_bounded_or_reported(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: dict[str, int] = {"http": 0, "ws": 0}
+
+    def watch(protocol: Any, name: str) -> None:
+        receive = protocol.receive_data
+
+        def watched(self: Any, data: bytes, now: float) -> None:
+            sizes[name] = max(sizes[name], len(data))
+            receive(self, data, now)
+
+        monkeypatch.setattr(protocol, "receive_data", watched)
+
+    watch(Http1, "http")
+    watch(WebSocketProtocol, "ws")
+    app = make_app()
+
+    @app.post("/length")
+    async def length(ctx: Context) -> int:
+        return len(await ctx.request.body())
+
+    @app.websocket("/length")
+    async def lengths(ctx: Context) -> None:
+        ws = await ctx.accept()
+        async for message in ws:
+            await ws.send(str(len(message)))
+
+    config = ServerConfig(port=0, http_buffer_size=3000, ws_buffer_size=2000)
+    server = Server(app, config, backend).start().wait_ready()
+    assert httpx.post(f"{url(server)}/length", content=b"x" * 200_000).text == "200000"
+    with connect(f"{url(server)}/length".replace("http", "ws", 1)) as ws:
+        ws.send("x" * 200_000)
+        assert ws.recv(timeout=10) == "200000"
     server.shutdown()
     assert server.wait(10)
-    assert seen == [33]
+    if backend == "uvloop":
+        why = "has no effect: uvloop chooses what one read gives"
+        assert server.unapplied == [f"http_buffer_size {why}", f"ws_buffer_size {why}"]
+    else:
+        assert sizes == {"http": 3000, "ws": 2000}
+        assert server.unapplied == []
+
+
+def test_settings_that_cannot_be_applied_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from anylane_backends import _unapplied
+
+    (tmp_path / "somaxconn").write_text("128\n", encoding="ascii")
+    monkeypatch.setattr(_unapplied, "_SOMAXCONN", tmp_path / "somaxconn")
+    config = ServerConfig(uds=str(tmp_path / "a.sock"), ttl=3, linger=0, backlog=129)
+    server = Server(make_app(), config)
+    server.shutdown()
+    assert server.unapplied == [
+        "ttl has no effect: it is TCP's, and only unix sockets are served",
+        "linger has no effect: it is TCP's, and only unix sockets are served",
+        "backlog is 128, not 129: raise net.core.somaxconn",
+    ]
 
 
 # --- serve() ---------------------------------------------------------------------------------
@@ -296,3 +376,13 @@ def test_the_lazy_names_are_found_and_others_are_not() -> None:
     with pytest.raises(AttributeError, match="Sever"):
         getattr(anylane, name)
     assert os.path.basename(anylane.serving.__file__ or "") == "serving.py"  # noqa: PTH119
+
+
+def test_run_inside_a_running_loop_says_what_to_use_there() -> None:
+    async def in_asyncio() -> None:
+        make_app().run(port=0)
+
+    with pytest.raises(UsageError, match="asyncio is running here already; use `await"):
+        asyncio.run(in_asyncio())
+    with pytest.raises(UsageError, match="trio is running here already"):
+        trio.run(in_asyncio)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
@@ -23,9 +26,10 @@ LANES = ("asyncio", "uvloop", "anyio", "trio", "curio", "threads")
 
 APP = """
 import os, time
-from anylane import App
+from anylane import App, EventLog
 
 app = App()
+log = EventLog()
 
 @app.get("/")
 async def home(ctx):
@@ -42,6 +46,15 @@ async def stream(ctx):
         while True:
             await out.write("tick\\n")
             await ctx.sleep(0.05)
+
+@app.get("/events")
+async def events(ctx):
+    async with ctx.event_stream() as events:
+        await events.follow(log)
+
+@app.post("/events")
+async def publish(ctx):
+    return log.send(await ctx.request.text())
 
 @app.websocket("/ws")
 async def ws(ctx):
@@ -81,7 +94,7 @@ class Process:
         assert self.process.stdout is not None
         self.output = self.process.stdout
         self.line = self.output.readline()
-        found = re.search(r"http://\S+:\d+", self.line)
+        found = re.search(r"https?://\S+:\d+", self.line)
         self.url = found[0] if found else ""
 
     def signal(self, number: int = signal.SIGTERM) -> None:
@@ -231,6 +244,41 @@ def test_socket_activation(folder: Path) -> None:
             process.wait(10)
 
 
+@pytest.mark.skipif(
+    shutil.which("systemd-socket-activate") is None, reason="systemd is not installed"
+)
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_socket_activation_by_systemd_itself(folder: Path, workers: str) -> None:
+    """It listens, starts the server for the first client, and passes both sockets on."""
+    paths = [str(folder / name) for name in ("a.sock", "b.sock")]
+    listen = [argument for path in paths for argument in ("--listen", path)]
+    keep = [f"--setenv={name}" for name in ("PATH", "PYTHONPATH") if name in os.environ]
+    command = [sys.executable, "-m", "anylane", "run", "main:app", "--workers", workers]
+    process = subprocess.Popen(
+        ["systemd-socket-activate", *keep, *listen, *command],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    with process.stdout:
+        try:
+            eventually(lambda: all(Path(path).exists() for path in paths))
+            for path in paths:
+                with httpx.Client(transport=httpx.HTTPTransport(uds=path), timeout=20) as client:
+                    assert client.get("http://any/").status_code == 200
+            expected = f"anylane on unix:{paths[0]} unix:{paths[1]} "
+            assert any(line.startswith(expected) for line in process.stdout)
+            process.terminate()
+            assert process.wait(10) == 0
+            # They are systemd's: the next client has to find them.
+            assert all(Path(path).exists() for path in paths)
+        finally:
+            process.kill()
+            process.wait(10)
+
+
 # --- what cannot start -----------------------------------------------------------------------
 
 
@@ -307,6 +355,49 @@ def test_sigterm_drains_and_tells_everybody(start: Start, backend: str) -> None:
     assert "Traceback" not in rest
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize("backend", LANES)
+def test_event_streams_end_whole_and_go_on_after_a_restart(start: Start, backend: str) -> None:
+    process = start("--backend", backend)
+    curls = [
+        subprocess.Popen(
+            ["curl", "-sSN", version, f"{process.url}/events"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for version in ("--http1.0", "--http1.1")
+    ]
+    for curl in curls:
+        assert curl.stdout is not None
+        assert re.fullmatch("id: [0-9a-f]{12}-0\n", curl.stdout.readline())
+    with httpx.stream("GET", f"{process.url}/events") as response:
+        lines = response.iter_lines()
+        epoch = next(lines).removeprefix("id: ").removesuffix("-0")
+        assert httpx.post(f"{process.url}/events", content="one\ntwo").text == "3"
+        assert [next(lines) for _ in range(5)] == [
+            "",
+            f"id: {epoch}-1",
+            "data: one",
+            "data: two",
+            "",
+        ]
+        process.signal()
+        assert list(lines) == ["retry: 1000", ""]  # No error: the body is whole.
+    assert process.end()[0] == 0
+    for curl in curls:
+        text, _ = curl.communicate(timeout=10)
+        assert curl.returncode == 0
+        assert text.endswith(f"id: {epoch}-1\ndata: one\ndata: two\n\nretry: 1000\n\n")
+    again = start("--backend", backend, "--port", process.url.rpartition(":")[2])
+    headers = {"last-event-id": f"{epoch}-1"}
+    with httpx.stream("GET", f"{again.url}/events", headers=headers) as response:
+        lines = response.iter_lines()
+        assert next(lines) == "event: resync"
+        assert not next(lines).startswith(f"id: {epoch}")
+        resync = f'{{"reason":"unknown","after":"{epoch}-1","missed":null}}'
+        assert next(lines) == f"data: {resync}"
+
+
 @pytest.mark.parametrize("backend", LANES)
 def test_a_second_signal_aborts(start: Start, backend: str) -> None:
     process = start("--backend", backend, "--timeouts-drain", "60")
@@ -334,6 +425,27 @@ def test_a_handler_that_blocks_does_not_keep_the_process(start: Start, backend: 
     assert code == 1 or "left behind" in rest
 
 
+@pytest.mark.parametrize("backend", LANES)
+def test_a_signal_that_interrupts_nothing_is_not_lost(
+    start: Start, folder: Path, backend: str
+) -> None:
+    """The kernel may give it to any thread, while the loop's own goes on waiting."""
+    text = """
+import signal, sys, threading
+
+def end():
+    sys.stdin.readline()
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+threading.Thread(target=end, daemon=True).start()
+"""
+    (folder / "threaded.py").write_text(APP + text, encoding="utf-8")
+    process = start("--backend", backend, target="threaded:app", stdin=subprocess.PIPE)
+    assert httpx.get(process.url, headers={"connection": "close"}).status_code == 200
+    process.process.communicate("now\n", timeout=10)
+    assert process.process.returncode == 0
+
+
 def test_an_idle_server_ends_at_once(start: Start) -> None:
     process = start()
     process.signal()
@@ -352,6 +464,105 @@ def test_the_service_manager_is_told(start: Start, folder: Path) -> None:
         process.signal()
         assert manager.recv(100) == b"STOPPING=1"
         assert process.end()[0] == 0
+
+
+def test_it_is_told_of_a_reload_too(start: Start, folder: Path) -> None:
+    path = folder / "notify.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        manager.settimeout(20)
+        for workers in ("1", "2"):
+            process = start("--workers", workers, env={**os.environ, "NOTIFY_SOCKET": str(path)})
+            assert manager.recv(100) == b"READY=1"
+            process.signal(signal.SIGHUP)
+            assert re.fullmatch(rb"RELOADING=1\nMONOTONIC_USEC=\d+", manager.recv(100))
+            assert manager.recv(100) == b"READY=1"
+            process.signal()
+            assert manager.recv(100) == b"STOPPING=1"
+            assert process.end()[0] == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_terminal_that_goes_takes_the_server_along(
+    start: Start, folder: Path, workers: str
+) -> None:
+    """SIGHUP from the kernel is no wish to reload."""
+    ours, theirs = os.openpty()
+    process = start(
+        "--workers",
+        workers,
+        stdin=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0) and None,
+    )
+    os.close(theirs)
+    assert httpx.get(process.url).status_code == 200
+    os.close(ours)
+    code, rest, seconds = process.end()
+    assert code == 0, rest
+    assert seconds < 5
+    assert "shutdown hook ran" in rest
+
+
+# --- certificates ----------------------------------------------------------------------------
+
+
+def serial_of(url: str, authority: Path) -> str:
+    """Of the certificate that a new connection is shown."""
+    host, port = url.removeprefix("https://").split(":")
+    context = ssl.create_default_context(cafile=authority)
+    with (
+        socket.create_connection((host, int(port)), 10) as sock,
+        context.wrap_socket(sock, server_hostname="localhost") as tls,
+    ):
+        return str((tls.getpeercert() or {})["serialNumber"])
+
+
+@pytest.mark.parametrize("backend", LANES)
+def test_sighup_rereads_the_certificate_and_drops_nobody(
+    start: Start, folder: Path, backend: str
+) -> None:
+    trustme = pytest.importorskip("trustme")
+    ca, pem = trustme.CA(), folder / "server.pem"
+    ca.cert_pem.write_to_path(str(folder / "ca.pem"))
+
+    def renew() -> None:
+        ca.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(pem))
+
+    def until(text: str) -> None:
+        assert any(text in line for line in process.output)
+
+    renew()
+    process = start("--ssl-certfile", str(pem), "--backend", backend)
+    first = serial_of(process.url, folder / "ca.pem")
+    context = ssl.create_default_context(cafile=folder / "ca.pem")
+    context.check_hostname = False
+    with httpx.Client(verify=context) as old:
+        assert old.get(process.url).status_code == 200
+        renew()
+        assert serial_of(process.url, folder / "ca.pem") == first
+        process.signal(signal.SIGHUP)
+        until("INFO read the certificate again")
+        second = serial_of(process.url, folder / "ca.pem")
+        assert second != first
+        pem.write_text("nonsense", encoding="ascii")
+        process.signal(signal.SIGHUP)
+        until("ERROR the certificate stays as it was: ssl_certfile")
+        assert serial_of(process.url, folder / "ca.pem") == second
+        (stream,) = old._transport._pool.connections  # type: ignore[attr-defined]
+        assert old.get(process.url).status_code == 200
+        assert old._transport._pool.connections == [stream]  # type: ignore[attr-defined]
+    process.signal()
+    assert process.end()[0] == 0
+
+
+def test_sighup_without_a_certificate_changes_nothing(start: Start) -> None:
+    process = start()
+    process.signal(signal.SIGHUP)
+    assert "no certificate to read again" in process.output.readline()
+    assert httpx.get(process.url).status_code == 200
+    process.signal()
+    assert process.end()[0] == 0
 
 
 # --- descriptors -----------------------------------------------------------------------------
@@ -445,6 +656,41 @@ def test_sighup_renews_the_workers_and_loses_no_request(start: Start, folder: Pa
             break
         assert time.monotonic() < end
     assert "new" in httpx.get(process.url).json()
+
+
+def test_sighup_rereads_the_settings(start: Start, folder: Path) -> None:
+    file = folder / "server.toml"
+    file.write_text("backlog = 9\n[limits]\ntarget = 50\n", encoding="utf-8")
+    process = start("--workers", "2", "--config", str(file))
+    long = f"{process.url}/?{'x' * 100}"
+    assert httpx.get(long).status_code == 414
+    before = workers_of(process)
+
+    file.write_text("backlog = 8\n[limits]\ntarget = 500\n", encoding="utf-8")
+    process.signal(signal.SIGHUP)
+    warning = "WARNING backlog has changed: that needs a restart"
+    assert any(warning in line for line in process.output)
+    eventually(lambda: workers_of(process).isdisjoint(before) and len(workers_of(process)) == 2)
+    assert httpx.get(long).status_code == 200
+
+    now = workers_of(process)
+    file.write_text("[limits]\ntarget = -1\n", encoding="utf-8")
+    process.signal(signal.SIGHUP)
+    assert any(
+        "ERROR the settings stay as they were: Limits.target is -1" in line
+        for line in process.output
+    )
+    assert workers_of(process) == now
+    assert httpx.get(long).status_code == 200
+    process.signal()
+    assert process.end()[0] == 0
+
+
+def test_workers_report_once_what_could_not_be_applied(start: Start, folder: Path) -> None:
+    process = start("--workers", "2", "--uds", str(folder / "a.sock"), "--ttl", "9")
+    process.signal()
+    _, rest, _ = process.end()
+    assert rest.count("WARNING ttl has no effect: it is TCP's") == 1
 
 
 def test_a_renewal_that_cannot_start_keeps_the_old_workers(start: Start, folder: Path) -> None:

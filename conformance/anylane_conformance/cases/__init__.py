@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 Script = Callable[["Talk"], None]
 
 
+class Missing(Exception):
+    """Raised by a case that finds out only on its lane that it lacks a capability: its name."""
+
+
 @dataclass(frozen=True)
 class Case:
     """One conversation and where it can be held.

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
+from anylane import Server, ServerConfig
+from anylane_backends.serving import load_backend
+from anylane_conformance import contract
 from anylane_conformance.cases import case
-from anylane_conformance.lanes import Talk
+from anylane_conformance.lanes import PATIENCE, Talk
+from anylane_conformance.peer import SocketPeer
 
 CHAPTER = "4 select, broadcast"
 
@@ -63,3 +69,71 @@ def no_subscription_outlives_its_client(talk: Talk) -> None:
             return
         talk.pause(0.01)
     raise AssertionError("the subscription is still there")
+
+
+@case(CHAPTER)
+def broadcast_from_a_def_handler(talk: Talk) -> None:
+    """send() may be called in the pool."""
+    ws = talk.connect().websocket("/select")
+    ws.send("ready")
+    assert ws.receive() == "ws ready"
+    assert talk.helper().ask("/def-send/one").body == b'{"receivers":1}'
+    assert ws.receive() == "room one"
+    ws.close()
+    ws.closed(answer=False)
+
+
+@case(CHAPTER, "parallel_blocking", cuts=False)
+def def_handlers_wait_for_a_room(talk: Talk) -> None:
+    """ctx.call(anext, subscription) blocks its own thread only."""
+    peer = talk.connect()
+    peer.get("/def-receive")
+    helper = talk.helper()
+    assert helper.ask("/notes").body == b"listening"
+    assert helper.ask("/send/one").body == b'{"receivers":1}'
+    talk.in_thread(lambda: talk.stage.room.send("two"))
+    assert peer.answer().body == b"one two"
+
+
+@case(CHAPTER, cuts=False)
+def a_cancelled_select_loses_nothing(talk: Talk) -> None:
+    """Time-outs that come at any moment of a select lose neither messages nor items."""
+    ws = talk.connect().websocket("/impatient-select")
+    helper = talk.helper()
+    for n in range(10):
+        ws.send(f"message {n}")
+        helper.ask(f"/send/item{n}")
+        if n % 3 == 0:
+            talk.pause(0.003)
+    received = [str(ws.receive()) for _ in range(20)]
+    for kind in ("message ", "item"):
+        texts = [text for text in received if text.startswith(kind)]
+        assert texts == [f"{kind}{n}" for n in range(10)]
+    assert ws.closed() == (1000, "")
+
+
+@case(CHAPTER, "real_sockets")
+def one_room_for_servers_on_different_backends(talk: Talk) -> None:
+    """Servers of one process share a Broadcast, whatever they run on."""
+    ws = talk.connect().websocket("/select")
+    ws.send("ready")
+    assert ws.receive() == "ws ready"
+    sockets = [ws]
+    with ExitStack() as stack:
+        for name in ("asyncio", "threads"):
+            app = contract.build(talk.stage)
+            server = Server(app, ServerConfig(port=0), load_backend(name))
+            server.start().wait_ready()
+            stack.callback(server.wait, PATIENCE)
+            stack.callback(server.shutdown, grace=1)
+            peer = SocketPeer(server.addresses[0], PATIENCE, None)
+            stack.callback(peer.finish)
+            sockets.append(peer.websocket("/select"))
+            sockets[-1].send("ready")
+            assert sockets[-1].receive() == "ws ready"
+        assert talk.helper().ask("/send/one").body == b'{"receivers":3}'
+        talk.in_thread(lambda: talk.stage.room.send("two"))
+        for each in sockets:
+            assert [each.receive(), each.receive()] == ["room one", "room two"]
+    ws.close()
+    ws.closed(answer=False)

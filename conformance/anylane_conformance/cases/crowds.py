@@ -10,27 +10,61 @@ from anylane_conformance.lanes import Talk
 
 CHAPTER = "9 crowds"
 CROWD = 1000
+FANS = 200
 
 
 @case(CHAPTER, cuts=False)
 def quiet_connections_hold_no_thread(talk: Talk) -> None:
-    """1,000 idle connections and 1,000 quiet WebSockets on 8 worker threads."""
+    """1,000 idle connections and 1,000 quiet WebSockets on 8 worker threads; a send reaches all."""
     _allow_descriptors(4 * CROWD + 500)
     before = set(threading.enumerate())
     idle = [talk.connect() for _ in range(CROWD)]
     for peer in idle:
         assert peer.ask("/").status == 200
-    sockets = [talk.connect().websocket("/many") for _ in range(CROWD)]
+    sockets = [talk.connect().websocket("/select") for _ in range(CROWD)]
     threads = len(set(threading.enumerate()) - before)
     talk.measure("threads for 1,000 idle connections and 1,000 WebSockets", threads)
     assert threads <= 8
     for number, ws in enumerate(sockets):
         ws.send(str(number))
-        assert ws.receive() == f"got {number}"
-    for peer in idle:
+        assert ws.receive() == f"ws {number}"
+    assert idle[0].ask("/send/news").body == b'{"receivers":1000}'
+    for peer in idle[1:]:
         assert peer.ask("/def/1").status == 200
     for ws in sockets:
-        assert ws.closed() == (1000, "")
+        assert ws.receive() == "room news"
+        ws.close()
+    for ws in sockets:
+        assert ws.closed(answer=False) == (1000, "")
+
+
+@case(CHAPTER, cuts=False)
+def a_slow_subscriber_disturbs_nobody(talk: Talk) -> None:
+    """One of 200 subscribers reads nothing: it is closed by the room's policy, behind what it had
+    been sent, and the others get everything in order."""
+    quick = [talk.connect().websocket("/strict/1") for _ in range(FANS)]
+    slow = talk.helper().websocket(f"/strict/{1 << 18}")
+    for ws in (slow, *quick):
+        assert ws.receive() == "ready"
+    slow.peer.hold()
+    receivers = []
+    for start in range(0, 64, 8):
+        receivers += [talk.stage.strict.send(chr(48 + n)) for n in range(start, start + 8)]
+        for ws in quick:
+            assert [ws.receive() for _ in range(8)] == [chr(48 + start + n) for n in range(8)]
+    assert receivers[0] == FANS + 1
+    assert receivers[-1] == FANS
+    slow.peer.release()
+    told = []
+    while (message := slow.receive_or_end()) is not None:
+        assert message == message[0] * (1 << 18)
+        told.append(message[0])
+    assert 0 < len(told) < 60
+    assert told == [chr(48 + n) for n in range(len(told))]
+    assert talk.helper().ask("/notes").body == b"ended, lagged 1"
+    for ws in quick:
+        ws.close()
+        assert ws.closed(answer=False) == (1000, "")
 
 
 def _allow_descriptors(wanted: int) -> None:

@@ -1,4 +1,4 @@
-"""Half-close, reset, slow heads, idle connections."""
+"""Half-close, reset, slow heads, bodies and readers, idle connections."""
 
 from __future__ import annotations
 
@@ -78,6 +78,136 @@ def header_drip_is_cut_off(talk: Talk) -> None:
     peer.closed()
 
 
+@case(CHAPTER, timeouts={"body": 0.3}, cuts=False)
+def slow_body_is_cut_off(talk: Talk) -> None:
+    """A body that stops in the middle is not waited for."""
+    peer = talk.connect()
+    peer.send(b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello")
+    answer = peer.answer()
+    assert answer.status == 408
+    assert answer.headers["connection"] == "close"
+    peer.closed()
+
+
+@case(CHAPTER, timeouts={"body": 0.3}, request_timeout=0.5, cuts=False)
+def body_drip_meets_the_deadline(talk: Talk) -> None:
+    """A body that never stops, and never ends, is cut off with its handler."""
+    peer = talk.connect()
+    peer.send(b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
+    for _ in range(200):
+        if not peer.nothing_yet():
+            break
+        peer.send(b"x")
+        talk.pause(0.02)
+    assert peer.answer().status == 503
+    peer.closed()
+
+
+@case(CHAPTER, timeouts={"write_stall": 0.3}, cuts=False, compare=False)
+def stalled_reader_is_cut_off(talk: Talk) -> None:
+    """A client that reads nothing of a long answer is given up; how much was sent may differ."""
+    neighbour, peer = talk.connect(), talk.connect(receive_buffer=65536)
+    peer.hold()
+    peer.post("/leave/stream", b"")
+    helper = talk.helper()
+    assert helper.ask("/notes").body == b"in stream"
+    assert helper.ask("/notes").body == b"left stream"
+    assert neighbour.ask("/").status == 200
+    peer.release()
+    assert not peer.rest().endswith(b"0\r\n\r\n"), "the answer is not to look whole"
+
+
+@case(CHAPTER, timeouts={"keep_alive": 1.0}, cuts=False)
+def flood_of_silent_connections_goes_away(talk: Talk) -> None:
+    """Who connects and says nothing is let go, and delays nobody meanwhile."""
+    silent = [talk.connect() for _ in range(200)]
+    peer = talk.connect()
+    for _ in range(3):
+        assert peer.ask("/").status == 200
+    for each in silent:
+        each.closed()
+
+
+PHASES = ("body", "sleep", "stream", "answered")
+
+
+@case(CHAPTER, cuts=False, compare=False)
+def reset_at_each_phase_of_a_handler(talk: Talk) -> None:
+    """Waiting for the body, asleep, sending, after its answer: it ends, and cleans up after it."""
+    neighbour, helper = talk.connect(), talk.helper()
+    neighbour.send(b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello")
+    for phase in PHASES:
+        peer = talk.connect(receive_buffer=65536)
+        peer.hold()
+        if phase == "body":
+            peer.send(b"POST /leave/body HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhell")
+        else:
+            peer.post(f"/leave/{phase}", b"")
+        assert helper.ask("/notes").body == f"in {phase}".encode()
+        peer.reset()
+        assert helper.ask("/notes").body == f"left {phase}".encode()
+    neighbour.send(b"world")
+    assert neighbour.answer().body == b'{"length":10}'
+    assert talk.steady(lambda: talk.connections) == 2
+    assert not [message for level, message in talk.log if level == "error"]
+
+
+@case(CHAPTER, cuts=False)
+def end_of_input_at_each_phase_of_a_handler(talk: Talk) -> None:
+    """Half-close: a body cut short is 400, an answer is still read, a stream is over."""
+    helper = talk.helper()
+    peer = talk.connect()
+    peer.send(b"POST /leave/body HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhell")
+    assert helper.ask("/notes").body == b"in body"
+    peer.eof()
+    assert helper.ask("/notes").body == b"left body"
+    assert peer.answer().status == 400
+    peer.closed()
+
+    peer = talk.connect()
+    peer.get("/late")
+    peer.eof()
+    assert peer.answer().body == b"half-closed: True"
+    peer.closed()
+
+    peer = talk.connect()
+    peer.get("/wait-stream")
+    peer.until(b"first\n\r\n")
+    peer.eof()
+    assert helper.ask("/notes").body == b"disconnected"
+    peer.closed()
+    assert talk.steady(lambda: talk.connections) == 1
+
+
+REQUESTS = (
+    b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
+    b"POST /nowhere HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"5\r\nhello\r\n0\r\nX: y\r\n\r\n"
+)
+STEPS = (0, 2, 5, 30, 39, 60, 92, 95, 110, 160, 170, len(REQUESTS))
+"""Within an empty line, a line, a head, between head and body, in a body, at boundaries."""
+
+
+@case(CHAPTER, cuts=False, compare=False)
+def reset_at_each_step_of_a_connection(talk: Talk) -> None:
+    """Whenever clients vanish, also while we linger, nothing of theirs stays; nobody notices."""
+    neighbour = talk.connect()
+    assert neighbour.ask("/").status == 200
+    for at in STEPS:
+        peer = talk.connect()
+        peer.send(REQUESTS[:at])
+        peer.reset()
+        assert neighbour.ask("/").status == 200
+    lingering = talk.connect()
+    lingering.send(b"nonsense\r\n\r\n")
+    assert lingering.answer().status == 400
+    lingering.reset()
+    assert talk.steady(lambda: talk.connections) == 1
+    assert neighbour.ask("/").status == 200
+    assert not [message for level, message in talk.log if level == "error"]
+
+
 @case(CHAPTER, timeouts={"keep_alive": 0.3}, cuts=False)
 def idle_connection_is_closed(talk: Talk) -> None:
     """An idle connection is closed, before its first request and after its last."""
@@ -100,4 +230,17 @@ def keep_alive_expires_exactly_at_its_deadline(talk: Talk) -> None:
     assert peer.nothing_yet()
     talk.pause(0.001)
     assert not peer.nothing_yet()
+    peer.closed()
+
+
+@case(CHAPTER, cuts=False)
+def answer_survives_what_a_blind_client_still_sends(talk: Talk) -> None:
+    """A client that sends megabytes before it looks up gets the early answer (RFC 9112 §9.6)."""
+    peer = talk.connect()
+    head = b"POST /json HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\n"
+    # More than the kernels of both sides hold, in one go, and read only then.
+    peer.send(head + bytes(8_000_000))
+    # Many clients never read what came before a reset.
+    assert not peer.refused
+    assert peer.answer().status == 413
     peer.closed()

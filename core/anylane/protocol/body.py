@@ -76,8 +76,7 @@ class Body:
                 event = self._parser.next_event()
                 if isinstance(event, h11.Data):
                     self.received += len(event.data)
-                    if self.received > self._limits.body:
-                        raise Refused(413, f"body is over {self._limits.body} bytes")
+                    self._check_size(self.received)
                     pieces.append(bytes(event.data))
                 elif isinstance(event, h11.EndOfMessage):
                     self.trailers = list(event.headers)
@@ -111,6 +110,10 @@ class Body:
                 self._line()
         return data[:at], data[at:]
 
+    def _check_size(self, size: int) -> None:
+        if size > self._limits.body:
+            raise Refused(413, f"body is over {self._limits.body} bytes")
+
     def _check_line_length(self) -> None:
         if self._state is _Chunk.TRAILERS:
             if len(self._held) > self._limits.header_section:
@@ -127,6 +130,8 @@ class Body:
             if match is None:
                 raise Refused(400, "malformed chunk size line", line)
             self._remaining = int(match[1], 16)
+            # A size that can only end in 413 is not waited for.
+            self._check_size(self.received + self._remaining)
             self._state = _Chunk.DATA if self._remaining else _Chunk.TRAILERS
         elif line == b"\r\n" or line.endswith(b"\r\n\r\n"):
             check_trailers(line[:-2], self._limits)

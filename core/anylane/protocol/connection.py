@@ -6,7 +6,6 @@ raise because of what the peer sent. One owner at a time; there is no lock.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -40,11 +39,12 @@ class Connection:
     config: the server's settings. now: the clock, in seconds, of all later `now`.
     peer, local: socket addresses. tls: what the TLS layer knows, None without TLS.
     date: gives the value of the Date header. token: gives n random bytes.
+    read_size: bytes that one read of the socket should give; None where it does not matter.
     """
 
     __slots__ = ("_exchanges", "_out", "_out_size", "_protocol", "_ready", "_unsent",
-                 "closing", "config", "date", "draining", "eof", "local", "peer", "timers", "tls",
-                 "token")  # fmt: skip
+                 "closing", "config", "date", "draining", "eof", "local", "peer", "read_size",
+                 "timers", "tls", "token")  # fmt: skip
 
     def __init__(
         self,
@@ -67,10 +67,12 @@ class Connection:
         self.closing = Closing.NO
         self.draining = False
         self.eof = False
+        self.read_size = config.http_buffer_size
         self._out: list[bytes] = []
         self._out_size = 0
         self._unsent = 0
-        self._ready: deque[Exchange] = deque()
+        # Lists, because an empty deque takes 760 bytes, and most connections are quiet.
+        self._ready: list[Exchange] = []
         self._exchanges: list[Exchange] = []
         self._protocol: InnerProtocol = Http1(self, now)
 
@@ -152,7 +154,7 @@ class Connection:
         """A request whose handler has not been started."""
         if not self._ready:
             return None
-        exchange = self._ready.popleft()
+        exchange = self._ready.pop(0)
         self._exchanges.append(exchange)
         return exchange
 

@@ -19,6 +19,7 @@ from anylane.protocol.timers import Alarms
 from anylane.protocol.websocket_phase import Phase
 
 if TYPE_CHECKING:
+    from anylane.protocol.event_stream import EventStreamProtocol
     from anylane.protocol.websocket import WebSocketProtocol
 
 
@@ -47,6 +48,9 @@ class Stream(Protocol):
     def send_head(self, status: int, headers: Iterable[Header], length: int | None) -> None: ...
     def send_data(self, data: bytes) -> None: ...
     def send_end(self, trailers: Iterable[Header]) -> None: ...
+    def begin_events(
+        self, *, retry: int | None, heartbeat: float | None, now: float
+    ) -> EventStreamProtocol: ...
     def accept(
         self, headers: Iterable[Header], subprotocol: str | None, now: float
     ) -> WebSocketProtocol: ...
@@ -61,17 +65,19 @@ class Exchange:
     refused: the peer broke a rule; answer this and nothing else.
     started: the response head is out. ended: the response is complete.
     finished: the handler has ended. forgotten: so has all that it left behind.
-    gone: set when nobody will read what is sent. half_closed: the client sends no more.
+    gone: set when nobody will read what is sent; `on_gone` was called then. told: the handler
+    has heard of it. half_closed: the client sends no more.
     interrupt: set when the handler is to end; `on_interrupt` was called then.
-    status: of the response, 0 before it started. sent: bytes of its body.
+    status: of the response, 0 before it started. sent: bytes of its body, or of the frames of a
+    WebSocket's messages.
     switched: the connection speaks another protocol now, for this exchange.
     errand: what to run instead of a handler, where there is no request (tier 1's).
     """
 
     __slots__ = ("_chunks", "_stream", "alarms", "body_complete", "body_refused", "buffered",
                  "cancel_on_disconnect", "ended", "errand", "finished", "forgotten", "gone",
-                 "half_closed", "head", "interrupt", "on_interrupt", "refused", "sent", "started",
-                 "status", "switched", "trailers", "websocket")  # fmt: skip
+                 "half_closed", "head", "interrupt", "on_gone", "on_interrupt", "refused", "sent",
+                 "started", "status", "switched", "told", "trailers", "websocket")  # fmt: skip
 
     def __init__(
         self, stream: Stream, head: RequestHead | None, refused: Refused | None = None
@@ -87,6 +93,8 @@ class Exchange:
         self.finished = False
         self.forgotten = False
         self.gone: Disconnected | None = None
+        self.on_gone: Callable[[], None] | None = None
+        self.told = False
         self.half_closed = False
         self.interrupt: Interrupt | None = None
         self.on_interrupt: Callable[[], None] | None = None
@@ -125,6 +133,7 @@ class Exchange:
         if self.forgotten:
             raise UsageError(_TOO_LATE)
         if self.gone is not None:
+            self.told = True
             raise self.gone
         if self.interrupt is not None:
             raise Disconnected(None, f"the handler was interrupted: {self.interrupt.name}")
@@ -181,6 +190,16 @@ class Exchange:
         self._must_be_mine()
         self._stream.send_end(trailers)
 
+    def begin_events(
+        self, *, retry: int | None, heartbeat: float | None, now: float
+    ) -> EventStreamProtocol:
+        """The body whose head was sent is an event stream.
+
+        retry: milliseconds, sent first. heartbeat: seconds of silence before a comment.
+        """
+        self._must_be_mine()
+        return self._stream.begin_events(retry=retry, heartbeat=heartbeat, now=now)
+
     def respond(self, status: int, headers: Iterable[Header], body: bytes) -> None:
         """The whole response at once."""
         self.send_head(status, headers, len(body))
@@ -212,7 +231,7 @@ class Exchange:
         """The handler has ended. An incomplete response closes the connection; idempotent."""
         if not self.finished:
             self.finished = True
-            self.on_interrupt = None
+            self.on_interrupt = self.on_gone = None
             self._chunks.clear()
             self.buffered = 0
             if self.websocket is not None:
@@ -231,6 +250,8 @@ class Exchange:
         """Nobody will read what is sent any more."""
         if self.gone is None:
             self.gone = reason
+            if self.on_gone is not None:
+                self.on_gone()
             if self.cancel_on_disconnect:
                 self.interrupted(Interrupt.DISCONNECT)
 

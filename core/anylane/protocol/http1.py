@@ -13,6 +13,7 @@ from anylane.errors import Disconnected, Refused, UsageError
 from anylane.protocol.body import Body
 from anylane.protocol.closing import Closing
 from anylane.protocol.deflate import negotiate
+from anylane.protocol.event_stream import EventStreamProtocol
 from anylane.protocol.exchange import Exchange, Interrupt
 from anylane.protocol.handshake import accept_headers, read_handshake
 from anylane.protocol.head import RequestHead, check_incomplete, parse_head
@@ -32,7 +33,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Http1:
     """The protocol a connection starts with."""
 
-    __slots__ = ("_body", "_conn", "_continue_due", "_discarded", "_exchange", "_held",
+    __slots__ = ("_body", "_conn", "_continue_due", "_discarded", "_events", "_exchange", "_held",
                  "_keep_alive", "_limits", "_paused", "_scanned", "_skipped_crlf", "_timeouts",
                  "_writer", "reading", "writing")  # fmt: skip
 
@@ -52,6 +53,7 @@ class Http1:
         self._discarded = 0
         self._keep_alive = True
         self._writer: ResponseWriter | None = None
+        self._events: EventStreamProtocol | None = None
         connection.timers.set(Timer.KEEP_ALIVE, now + self._timeouts.keep_alive)
 
     def _read(self, event: ReadEvent) -> None:
@@ -135,6 +137,8 @@ class Http1:
                 self._conn.close(Closing.CLOSE)
             case Timer.HANDLER:
                 self._handler_late(now)
+            case Timer.HEARTBEAT if self._events is not None:
+                self._events.timeout(now)
             case _:
                 pass
 
@@ -151,6 +155,10 @@ class Http1:
             self._close(now)
         elif self._exchange is None:
             self._conn.close(Closing.CLOSE)
+        elif self._events is not None:
+            # It may never end by itself: its client is told when to come back, and let go whole.
+            self._events.shutdown()
+            self._close(now)
 
     # -- requests ------------------------------------------------------------------------------
 
@@ -310,10 +318,36 @@ class Http1:
         if self.writing is Writing.BODY and self._writer is not None:
             end = self._writer.end(trailers)
             self._write(WriteEvent.END)
+            self._end_events()
             if self._exchange is not None:
                 self._exchange.ended = True
             if end:
                 self._conn.send(end)
+
+    def begin_events(
+        self, *, retry: int | None, heartbeat: float | None, now: float
+    ) -> EventStreamProtocol:
+        exchange = self._exchange
+        if exchange is None or self.writing is not Writing.BODY or self._writer is None:
+            raise UsageError("an event stream begins behind the head of its response")
+        events = EventStreamProtocol(
+            self._conn, exchange, retry=retry, heartbeat=heartbeat, now=now
+        )
+        self._events = events
+        if self._writer.framing is Framing.NONE:
+            # HEAD: the client has all it asked for, and the handler may run for ever.
+            self.send_end(())
+            exchange.lose(Disconnected(None, "the request was HEAD: its answer is complete"))
+        elif exchange.half_closed:
+            exchange.lose(Disconnected(None, "the client closed before the event stream"))
+        elif self._conn.draining:
+            self.shutdown(now)
+        return events
+
+    def _end_events(self) -> None:
+        if self._events is not None:
+            self._events.end()
+            self._events = None
 
     def accept(
         self, headers: Iterable[Header], subprotocol: str | None, now: float
@@ -332,6 +366,7 @@ class Http1:
         conn.send(head)
         websocket = WebSocketProtocol(conn, exchange, subprotocol, now, agreed)
         conn.switch(websocket)
+        conn.read_size = conn.config.ws_buffer_size
         # What came early is replayed, in order: frames, the end of input, a shutdown.
         early = bytes(self._held)
         self._held.clear()
@@ -369,6 +404,7 @@ class Http1:
     def finish(self, now: float) -> None:
         """The handler has ended; the response may not have."""
         self._conn.timers.clear(Timer.HANDLER)
+        self._end_events()
         match self.writing:
             case Writing.DONE if not self._keep_alive:
                 self._close(now)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from anylane.errors import Disconnected, UsageError
 from anylane.protocol.closing import Closing
+from anylane.protocol.event_stream import EventStreamProtocol
 from anylane.protocol.exchange import Exchange
 from anylane.protocol.response import Header
 from anylane.protocol.timers import Timer
@@ -94,6 +95,15 @@ class Raw:
         headers: Iterable[Header],  # noqa: ARG002
         length: int | None,  # noqa: ARG002
     ) -> None:
+        self._refuse()
+
+    def begin_events(
+        self,
+        *,
+        retry: int | None,  # noqa: ARG002
+        heartbeat: float | None,  # noqa: ARG002
+        now: float,  # noqa: ARG002
+    ) -> EventStreamProtocol:
         self._refuse()
 
     def accept(

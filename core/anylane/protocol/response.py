@@ -39,6 +39,8 @@ def check_status(status: int) -> int:
 
 def check_header(name: str, value: str) -> None:
     """Raise UsageError for a name or value that must not go on the wire."""
+    if not isinstance(name, str) or not isinstance(value, str):  # type: ignore[redundant-expr]
+        raise UsageError(f"header {name!r} is {value!r}; expected a str for each")
     if _NAME.fullmatch(name) is None:
         raise UsageError(f"header name is {name!r}; expected a token (RFC 9110 §5.1)")
     if _VALUE.fullmatch(value) is None:

@@ -175,7 +175,9 @@ class WebSocketProtocol:
         """One message in one frame. Raises Disconnected when it can no longer be sent."""
         if self.phase in (Phase.CLOSING, Phase.CLOSED):
             raise Disconnected(self.close_code, self.close_reason or "the WebSocket is closing")
-        self._conn.send(*self._writer.message(message))
+        chunks = self._writer.message(message)
+        self._exchange.sent += sum(map(len, chunks))
+        self._conn.send(*chunks)
 
     def ping(self, now: float) -> Ping:
         """Send a ping; the peer owes a pong (RFC 6455 §5.5.2)."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from anylane.testing.client import TestClient
 from anylane.testing.client_errors import IncompleteResponse, Rejected, Silence, StatusError
+from anylane.testing.client_events import ClientEvents
 from anylane.testing.client_response import ClientResponse
 from anylane.testing.client_websocket import ClientWebSocket
 from anylane.testing.event_parser import ServerSentEvent
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from anylane.testing.httpx_transport import HttpxTransport
 
 __all__ = [
+    "ClientEvents",
     "ClientResponse",
     "ClientWebSocket",
     "HttpxTransport",

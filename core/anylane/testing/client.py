@@ -13,6 +13,7 @@ from anylane.app import App
 from anylane.config import ServerConfig
 from anylane.errors import UsageError
 from anylane.headers import Headers, Initial
+from anylane.testing.client_events import ClientEvents
 from anylane.testing.client_lane import Lane
 from anylane.testing.client_lockstep import LockstepLane
 from anylane.testing.client_request import (
@@ -181,6 +182,29 @@ class TestClient:
             content=content,
         )
         return self._pool.send(request, self._remember)
+
+    def events(
+        self,
+        url: str,
+        last_event_id: str = "",
+        *,
+        params: Params | None = None,
+        headers: Initial = (),
+        cookies: Mapping[str, str] | None = None,
+    ) -> ClientEvents:
+        """Server-sent events: `with client.events("/ticks") as events: event = next(events)`.
+
+        last_event_id: of a client that comes again. Raises UsageError on entering if the answer
+        is no event stream. Leaving the block disconnects.
+        """
+        request = self._build("GET", url, cookies, params=params, headers=headers)
+        if "accept" not in request.headers:
+            request.headers.set("accept", "text/event-stream")
+        if last_event_id:
+            # UTF-8 (§9.2.4); the wire of this client is Latin-1.
+            encoded = last_event_id.encode("utf-8").decode("latin-1")
+            request.headers.set("last-event-id", encoded)
+        return ClientEvents(self._pool.send(request, self._remember), last_event_id)
 
     def websocket(
         self,

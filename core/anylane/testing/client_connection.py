@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import h11
 
 from anylane.errors import UsageError
@@ -20,7 +18,7 @@ Head = h11.Response | h11.InformationalResponse
 
 
 class ClientConnection:
-    """One request at a time: `send`, `head`, `body`, then again if it is `reusable`."""
+    """One request at a time: `send`, `head`, `piece` by `piece`, then again if it is `reusable`."""
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
@@ -76,18 +74,22 @@ class ClientConnection:
                 case _:
                     raise AssertionError(f"a response cannot begin with {event}")
 
-    def body(self) -> Iterator[bytes]:
-        """Its pieces as they come; `trailers` are known at the end."""
-        while True:
-            event = self._event()
-            match event:
-                case h11.Data():
-                    yield bytes(event.data)
-                case h11.EndOfMessage():
-                    self.trailers = Headers.from_wire(event.headers)
-                    return
-                case _:
-                    return
+    def piece(self, *, wait: bool = True) -> bytes | None:
+        """The next of the body, b"" at its end; `trailers` are known then.
+
+        None if it has not come yet, where that is not to be waited for.
+        """
+        event = self._event(wait=wait)
+        match event:
+            case h11.NEED_DATA:
+                return None
+            case h11.Data():
+                return bytes(event.data)
+            case h11.EndOfMessage():
+                self.trailers = Headers.from_wire(event.headers)
+            case _:
+                pass
+        return b""
 
     def switched(self) -> bytes:
         """After a 101: what was read too far."""
@@ -110,10 +112,13 @@ class ClientConnection:
         if data := self._h11.send(event):
             self.wire.send(data)
 
-    def _event(self) -> object:
+    def _event(self, *, wait: bool = True) -> object:
         try:
             while (event := self._h11.next_event()) is h11.NEED_DATA:
-                self._h11.receive_data(self.wire.receive(self._what))
+                data = self.wire.receive(self._what) if wait else self.wire.poll()
+                if data is None:
+                    return event
+                self._h11.receive_data(data)
         except h11.RemoteProtocolError as exc:
             raise IncompleteResponse(f"{self._what} is not whole: {exc}") from exc
         return event

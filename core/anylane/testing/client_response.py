@@ -11,12 +11,10 @@ from typing import Any, Self
 from anylane import json
 from anylane.headers import Headers
 from anylane.testing.client_connection import ClientConnection, Head
-from anylane.testing.client_errors import Silence, StatusError
+from anylane.testing.client_errors import StatusError
+from anylane.testing.client_events import ClientEvents
 from anylane.testing.client_request import ClientRequest
-from anylane.testing.event_parser import EventParser, LineSplitter, ServerSentEvent
-
-_MOST_COMMENTS = 1000
-"""Heartbeats without an event, before whoever waits for one is told that none will come."""
+from anylane.testing.event_parser import LineSplitter, ServerSentEvent
 
 
 class ClientResponse:
@@ -45,7 +43,6 @@ class ClientResponse:
         self._head: Head | None = None
         self._headers = Headers()
         self._trailers = Headers()
-        self._pieces: Iterator[bytes] | None = None
         self._content: bytes | None = None
         self._error: BaseException | None = None
         self._ended = False
@@ -131,21 +128,31 @@ class ClientResponse:
                 yield self._content
             return
         self._get_head()
-        if self._pieces is None:
-            self._pieces = self._connection.body()
-        while True:
-            try:
-                piece = next(self._pieces, None)
-            except BaseException:
-                self._end()
-                self._raise_failure()
-                raise
-            if piece is None:
-                break
+        while piece := self._piece(wait=True):
             yield piece
-        self._trailers = self._connection.trailers
-        self._end()
-        self._raise_failure()
+
+    def arrived(self) -> bytes:
+        """What of the body has come by now and was not read; never waits for more."""
+        self._get_head()
+        pieces: list[bytes] = []
+        while piece := self._piece(wait=False):
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def _piece(self, *, wait: bool) -> bytes | None:
+        if self._ended:
+            return b""
+        try:
+            piece = self._connection.piece(wait=wait)
+        except BaseException:
+            self._end()
+            self._raise_failure()
+            raise
+        if piece == b"":
+            self._trailers = self._connection.trailers
+            self._end()
+            self._raise_failure()
+        return piece
 
     def iter_text(self) -> Iterator[str]:
         """The same, decoded; a character is never cut."""
@@ -164,16 +171,8 @@ class ClientResponse:
         yield from splitter.flush()
 
     def iter_events(self) -> Iterator[ServerSentEvent]:
-        """Server-sent events as they come."""
-        parser = EventParser()
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")  # always: HTML standard §9.2.6
-        for piece in self.iter_bytes():
-            yield from parser.feed(decoder.decode(piece))
-            if parser.comments > _MOST_COMMENTS:
-                raise Silence(
-                    f"{self.request.method} {self.request.target} sent {parser.comments} comments "
-                    "and no event in between"
-                )
+        """Server-sent events as they come. `TestClient.events` knows more about them."""
+        return ClientEvents(self)
 
     # -- the end -------------------------------------------------------------------------------
 

@@ -49,15 +49,17 @@ class ServerSentEvent:
 
 
 class EventParser:
-    """comments: how many came since the last event."""
+    """last_event_id: of the last block that was complete. retry: milliseconds, as the server said
+    last. comments: how many there were."""
 
-    def __init__(self) -> None:
+    def __init__(self, last_event_id: str = "") -> None:
         self._lines = LineSplitter()
         self._begun = False
         self._data: list[str] = []
         self._event = ""
-        self._id = ""
+        self._id = self.last_event_id = last_event_id
         self._retry: int | None = None
+        self.retry: int | None = None
         self.comments = 0
 
     def feed(self, text: str) -> list[ServerSentEvent]:
@@ -86,14 +88,14 @@ class EventParser:
             case "id" if "\0" not in value:
                 self._id = value
             case "retry" if value.isascii() and value.isdigit():
-                self._retry = int(value)
+                self._retry = self.retry = int(value)
             case _:
                 pass
 
     def _dispatch(self) -> ServerSentEvent | None:
         data, event, retry = self._data, self._event or "message", self._retry
         self._data, self._event, self._retry = [], "", None
+        self.last_event_id = self._id
         if not data:
-            return None  # An event without data is none.
-        self.comments = 0
+            return None  # An event without data is none; its id is remembered all the same.
         return ServerSentEvent("\n".join(data), event, self._id, retry)

@@ -1,0 +1,149 @@
+"""What SIGINT, SIGTERM and SIGHUP mean to a server that owns its process, on every lane."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from anylane_backends._listening import BindError, close
+from anylane_backends._systemd import notify, notify_reloading
+from anylane_backends._terminal import Terminal
+
+if TYPE_CHECKING:
+    from anylane_backends.serving import Server
+
+LAST_RESORT = 2.0
+"""Seconds after the drain deadline, or after an abort, that handlers have to see it."""
+
+Order = Callable[[], None] | float
+"""For the watching thread: call it, or end the process after so many seconds."""
+
+
+class Signals:
+    """`with signals.to(server)`: SIGINT and SIGTERM drain it; a second signal aborts it. SIGHUP has
+    it read its certificate again, or drains it when the terminal is gone. Who ignores SIGHUP
+    already (a worker, nohup) goes on ignoring it.
+
+    A thread cannot be interrupted, and neither can a handler that blocks the loop. So that the
+    end comes in time all the same, a thread watches that ends the process.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._terminal = Terminal()
+        self._orders: deque[Order] = deque()
+        self._listening = False
+
+    @contextmanager
+    def to(self, server: Server) -> Generator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield  # Python delivers signals to the main thread alone.
+            return
+        self._server = server
+        self._ear, self._hand = socket.socketpair()
+        self._hand.setblocking(False)
+        handlers: dict[int, Any] = {signal.SIGINT: self._end, signal.SIGTERM: self._end}
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            handlers[signal.SIGHUP] = self._hang_up
+        before = {number: signal.signal(number, each) for number, each in handlers.items()}
+        watch = threading.Thread(target=self._watch, name="anylane watch", daemon=True)
+        watch.start()
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            if self._listening:
+                signal.set_wakeup_fd(-1)
+            self._hand.close()  # The watch ends.
+            watch.join(LAST_RESORT)
+
+    def listen(self) -> None:
+        """In the main thread, when the loop runs: from now on a signal wakes it for certain.
+
+        Without this a signal can wait for the next input. Python's handlers run in the main thread,
+        between two bytecodes; a signal that the kernel gives to another thread, or that comes a
+        moment before the loop begins to wait, interrupts nothing.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return
+        theirs = signal.set_wakeup_fd(-1)
+        if theirs != -1:  # trio and uvloop do the same for themselves.
+            signal.set_wakeup_fd(theirs)
+            return
+        signal.set_wakeup_fd(self._hand.fileno(), warn_on_full_buffer=False)
+        self._listening = True
+
+    # -- in signal handlers: only what is reentrant ------------------------------------------
+
+    def _end(self, _number: int, _frame: Any) -> None:
+        self._count += 1
+        core = self._server.core
+        if self._count == 1:
+            notify("STOPPING=1")
+            core.request_shutdown()
+            self._order(core.config.timeouts.drain + LAST_RESORT)
+        else:
+            core.wakes.put(core.abort)
+            self._order(LAST_RESORT)
+
+    def _hang_up(self, number: int, frame: Any) -> None:
+        if self._terminal.is_gone():
+            self._end(number, frame)
+        else:
+            self._order(self._reload)
+
+    def _order(self, order: Order) -> None:
+        self._orders.append(order)
+        with suppress(OSError):  # Full: it is awake.
+            self._hand.send(b"\0")
+
+    # -- in the watching thread ----------------------------------------------------------------
+
+    def _watch(self) -> None:
+        deadline: float | None = None
+        with self._ear:
+            while deadline is None or deadline > time.monotonic():
+                left = None if deadline is None else max(0.001, deadline - time.monotonic())
+                self._ear.settimeout(left)
+                try:
+                    if not self._ear.recv(4096):
+                        return
+                except TimeoutError:
+                    continue
+                # A byte may be a signal whose handler waits for the loop to wake.
+                self._server.core.wakes.put(_nothing)
+                while self._orders:
+                    order = self._orders.popleft()
+                    if callable(order):
+                        order()
+                    else:
+                        deadline = time.monotonic() + order
+        print("anylane: handlers still block: ended without them", file=sys.stderr, flush=True)
+        close(self._server.core.listeners, unlink=True)
+        os._exit(1)
+
+    def _reload(self) -> None:
+        """Not in a signal handler: it reads files, and logs."""
+        log = self._server.core.log
+        notify_reloading()
+        try:
+            if self._server.reload():
+                log("info", "read the certificate again", None)
+            else:
+                log("info", "SIGHUP: no certificate to read again; the rest needs a restart", None)
+        except BindError as exc:
+            log("error", f"the certificate stays as it was: {exc}", None)
+        notify("READY=1")
+
+
+def _nothing() -> None:
+    """To be waked is all."""

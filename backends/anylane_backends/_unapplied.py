@@ -1,0 +1,44 @@
+"""Settings that were asked for and have no effect here, each with its reason; for the operator."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from anylane.config import ServerConfig
+from anylane.server import Backend
+
+_SOMAXCONN = Path("/proc/sys/net/core/somaxconn")
+_TCP_ONLY = ("ttl", "linger")
+
+
+def unapplied(
+    config: ServerConfig, backend: Backend, listeners: list[socket.socket]
+) -> Iterator[str]:
+    """One line each. Only what somebody has set: a default is nobody's wish."""
+    default = ServerConfig()
+
+    def asked_for(name: str) -> bool:
+        return bool(getattr(config, name) != getattr(default, name))
+
+    # `ignores` is optional: setting -> why the backend cannot have an effect on it.
+    for name, why in getattr(backend, "ignores", {}).items():
+        if asked_for(name):
+            yield f"{name} has no effect: {why}"
+    if all(each.family == socket.AF_UNIX for each in listeners):
+        for name in _TCP_ONLY:
+            if asked_for(name):
+                yield f"{name} has no effect: it is TCP's, and only unix sockets are served"
+    if config.ssl_ciphers is not None and config.ssl_min_version == "TLSv1.3":
+        yield "ssl_ciphers has no effect: it is for TLS 1.2, and ssl_min_version is TLSv1.3"
+    most = _somaxconn()
+    if asked_for("backlog") and most is not None and config.backlog > most:
+        yield f"backlog is {most}, not {config.backlog}: raise net.core.somaxconn"
+
+
+def _somaxconn() -> int | None:
+    try:
+        return int(_SOMAXCONN.read_text(encoding="ascii"))
+    except (OSError, ValueError):  # Not Linux.
+        return None

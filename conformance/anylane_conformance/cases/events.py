@@ -1,0 +1,420 @@
+"""Event streams: framing, heartbeats, clients that leave, drains (HTML standard §9.2)."""
+
+from __future__ import annotations
+
+from anylane import EventLog
+from anylane_conformance.cases import case
+from anylane_conformance.cases.streams import KERNEL
+from anylane_conformance.contract_events import LARGE
+from anylane_conformance.lanes import Talk
+from anylane_conformance.peer import Peer
+
+CHAPTER = "13 event streams"
+FIELDS = (
+    b"retry: 2500\n\n",
+    b"data: text\n\n",
+    b"event: lines\ndata: one\ndata: two\ndata: three\ndata: four\ndata: \n\n",
+    b'event: json\nid: a-1\ndata: {"n":1,"s":"\xc3\xbc\\n"}\n\n',
+    b"id: \ndata: \n\n",
+    b"retry: 3000\ndata:  leading space: \xe2\x80\xa8\xc2\x85\0\n\n",
+    b": a comment\n: of two lines\n\n",
+    b"data: null\n\n",
+)
+
+
+def opened(talk: Talk, target: str) -> Peer:
+    """A new connection, and the head of an event stream read from it."""
+    peer = talk.connect()
+    peer.get(target)
+    head = peer.until(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 "), head
+    assert b"\r\ncontent-type: text/event-stream\r\n" in head
+    return peer
+
+
+def chunk(block: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(block), block)
+
+
+@case(CHAPTER)
+def one_event_is_one_chunk(talk: Talk) -> None:
+    """Every field, several lines, JSON, comments: each block whole, in a chunk of its own."""
+    peer = talk.connect()
+    peer.get("/events/fields")
+    head = peer.until(b"\r\n\r\n").decode().lower().split("\r\n")
+    assert "content-type: text/event-stream" in head
+    assert "transfer-encoding: chunked" in head
+    assert "x-accel-buffering: no" in head
+    assert "cache-control: no-cache, no-transform" in head
+    assert not [line for line in head if line.startswith(("content-length", "content-encoding"))]
+    assert peer.until(b"0\r\n\r\n") == b"".join(map(chunk, FIELDS)) + b"0\r\n\r\n"
+    assert peer.ask("/").status == 200
+
+
+@case(CHAPTER)
+def clients_of_http_1_0_read_until_the_end(talk: Talk) -> None:
+    """No chunks for them: the end of the connection is the end of the stream."""
+    peer = talk.connect()
+    peer.send(b"GET /events/fields HTTP/1.0\r\n\r\n")
+    head = peer.until(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head.lower()
+    assert peer.rest() == b"".join(FIELDS)
+
+
+@case(CHAPTER)
+def head_asks_for_the_head_only(talk: Talk) -> None:
+    """HEAD ends a handler that would stream for ever, and the connection goes on."""
+    peer = talk.connect()
+    peer.get("/events/wait/sleep", method="HEAD")
+    answer = peer.answer(to_head=True)
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "text/event-stream"
+    assert talk.helper().ask("/notes").body == b"sleep: finally"
+    assert peer.ask("/").status == 200
+
+
+@case(CHAPTER)
+def the_head_is_sent_on_entering(talk: Talk) -> None:
+    """A client sees that the stream is open before there is an event."""
+    peer = opened(talk, "/events/room")
+    peer.until(chunk(b": listening\n\n"))
+    talk.in_thread(lambda: talk.stage.room.send("news"))
+    assert peer.until(b"\n\n\r\n") == chunk(b"data: news\n\n")
+    peer.reset()
+
+
+@case(CHAPTER, cuts=False)
+def def_handlers_stream_events(talk: Talk) -> None:
+    """`with ctx.event_stream()` and `ctx.call(events.send, ...)`."""
+    peer = talk.connect()
+    body = b"".join(b"event: n\nid: %d\ndata: %d\n\n" % (n, n) for n in range(3))
+    assert peer.ask("/events/def").body == body
+    assert peer.ask("/").status == 200
+
+
+@case(CHAPTER, cuts=False)
+def fields_cannot_be_injected(talk: Talk) -> None:
+    """CR, LF or NUL in event or id is an error at the guilty call; nothing of it is sent."""
+    peer = talk.connect()
+    assert peer.ask("/events/injection").body == b"data: UsageError\n\n" * 6
+
+
+@case(CHAPTER, cuts=False)
+def only_200_can_be_an_event_stream(talk: Talk) -> None:
+    """Clients take no other status (§9.2.3): an error before a byte is out."""
+    peer = talk.connect()
+    assert peer.ask("/events/status").status == 500
+    assert peer.ask("/").status == 200
+
+
+@case(CHAPTER)
+def failure_inside_an_event_stream(talk: Talk) -> None:
+    """The last chunk never comes, and the connection ends: the client comes again."""
+    peer = opened(talk, "/events/fails")
+    assert peer.rest() == chunk(b"data: first\n\n")
+
+
+@case(CHAPTER)
+def last_event_id(talk: Talk) -> None:
+    """What the client saw last, as UTF-8 (§9.2.4); None from a new one."""
+    peer = talk.connect()
+    assert peer.ask("/events/last-id").body == b"data: null\n\n"
+    header = "Last-Event-ID: ü 7".encode().decode("latin-1")
+    peer.send(f"GET /events/last-id HTTP/1.1\r\nHost: a\r\n{header}\r\n\r\n".encode("latin-1"))
+    assert peer.answer().body == "data: ü 7\n\n".encode()
+
+
+# --- heartbeats ------------------------------------------------------------------------------
+
+
+@case(CHAPTER)
+def heartbeats_while_the_handler_waits(talk: Talk) -> None:
+    """In silence a comment is sent, also while the handler waits for ctx."""
+    for kind in ("sleep", "item"):
+        peer = opened(talk, f"/events/wait/{kind}?heartbeat=0.05")
+        peer.until(chunk(b"data: %b\n\n" % kind.encode()))
+        for _ in range(3):
+            assert peer.exactly(8) == chunk(b":\n\n")
+        peer.reset()
+
+
+@case(CHAPTER, "native_cancel")
+def heartbeats_during_a_foreign_await(talk: Talk) -> None:
+    """Also while it awaits something of the event loop's own library."""
+    peer = opened(talk, "/events/wait/foreign?heartbeat=0.05")
+    peer.until(chunk(b"data: foreign\n\n"))
+    for _ in range(3):
+        assert peer.exactly(8) == chunk(b":\n\n")
+    peer.reset()
+
+
+@case(CHAPTER, "parallel_blocking", "concurrent_input", cuts=False)
+def heartbeats_while_a_function_blocks(talk: Talk) -> None:
+    """Also while it waits for a function in the pool."""
+    peer = opened(talk, "/events/block?heartbeat=0.05")
+    peer.until(chunk(b"data: blocked\n\n"))
+    assert peer.exactly(8) == chunk(b":\n\n")
+    assert talk.helper().ask("/unblock").status == 200
+    peer.until(chunk(b"data: unblocked\n\n") + b"0\r\n\r\n")
+
+
+@case(CHAPTER, "virtual_time")
+def heartbeats_come_exactly_in_silence(talk: Talk) -> None:
+    """Not a moment before, and only when nothing was sent for so long."""
+    peer = opened(talk, "/events/ticks/3?heartbeat=10&every=15")
+    assert peer.until(b"\n\n\r\n") == chunk(b"data: 0\n\n")
+    talk.pause(9.999)
+    assert peer.nothing_yet()
+    talk.pause(0.001)
+    assert peer.exactly(8) == chunk(b":\n\n")
+    talk.pause(5)
+    assert peer.until(b"\n\n\r\n") == chunk(b"data: 1\n\n")
+    talk.pause(9.999)
+    assert peer.nothing_yet()
+    talk.pause(0.001)
+    assert peer.exactly(8) == chunk(b":\n\n")
+    talk.pause(20)
+    assert peer.until(b"0\r\n\r\n") == chunk(b"data: 2\n\n") + chunk(b":\n\n") + b"0\r\n\r\n"
+    talk.pause(12)
+    assert peer.nothing_yet()
+
+
+@case(CHAPTER, "virtual_time", timeouts={"write_stall": 1000.0}, cuts=False)
+def heartbeats_rest_while_the_client_is_behind(talk: Talk) -> None:
+    """A client that reads nothing is not sent comments on top of what it has not read."""
+    peer = opened(talk, "/events/large/1?heartbeat=10")
+    first = len(peer.until(b"\n\n\r\n"))
+    assert first > LARGE
+    peer.until(b"0\r\n\r\n")
+    peer.hold()
+    peer.get("/events/large/2?heartbeat=10")
+    talk.pause(500)
+    peer.release()
+    body = peer.answer().body
+    assert b":\n\n" not in body
+    assert body.count(b"data: ") == 2
+
+
+# --- clients that leave ----------------------------------------------------------------------
+
+
+@case(CHAPTER)
+def end_of_input_ends_an_event_stream(talk: Talk) -> None:
+    """A client that left is noticed at once; who waits for ctx hears it as Disconnected."""
+    for kind in ("sleep", "item"):
+        peer, helper = opened(talk, f"/events/wait/{kind}"), talk.helper()
+        peer.until(chunk(b"data: %b\n\n" % kind.encode()))
+        peer.eof()
+        assert helper.ask("/notes").body == b"%b: disconnected" % kind.encode()
+        assert helper.ask("/notes").body == b"%b: finally" % kind.encode()
+        peer.closed()
+    assert [message for level, message in talk.log if level == "error"] == []
+
+
+@case(CHAPTER, cuts=False)
+def reset_ends_an_event_stream(talk: Talk) -> None:
+    """So is one that resets the connection."""
+    peer, helper = opened(talk, "/events/wait/item"), talk.helper()
+    peer.until(chunk(b"data: item\n\n"))
+    peer.reset()
+    assert helper.ask("/notes").body == b"item: disconnected"
+    assert helper.ask("/notes").body == b"item: finally"
+
+
+@case(CHAPTER, "native_cancel")
+def end_of_input_ends_a_foreign_await(talk: Talk) -> None:
+    """A handler that awaits something foreign for its client is cancelled natively; its `finally`
+    runs, and nothing is logged."""
+    helper = talk.helper()
+    for resets in (False, True):
+        peer = opened(talk, "/events/wait/foreign")
+        peer.until(chunk(b"data: foreign\n\n"))
+        if resets:
+            peer.reset()
+        else:
+            peer.eof()
+        assert helper.ask("/notes").body == b"foreign: finally"
+    assert helper.ask("/").status == 200
+    assert [message for level, message in talk.log if level == "error"] == []
+
+
+@case(CHAPTER, "native_cancel")
+def cleaning_up_is_not_cancelled(talk: Talk) -> None:
+    """Who has heard of it as Disconnected may await something foreign in its `finally`."""
+    peer, helper = opened(talk, "/events/clean"), talk.helper()
+    peer.until(chunk(b"data: first\n\n"))
+    peer.eof()
+    assert helper.ask("/notes").body == b"cleaning"
+    assert helper.ask("/native/open").body == b"open"
+    assert helper.ask("/notes").body == b"cleaned"
+
+
+@case(CHAPTER, timeouts={"write_stall": 0.3}, cuts=False)
+def client_that_stopped_reading_is_let_go(talk: Talk) -> None:
+    """By the write-stall deadline, and what was produced for it is bounded."""
+    peer = talk.connect(receive_buffer=65536)
+    peer.hold()
+    peer.get("/events/large/1000")
+    assert talk.helper().ask("/notes").body == b"large: disconnected"
+    assert talk.stage.produced <= KERNEL + LARGE
+
+
+@case(CHAPTER, cuts=False)
+def slow_client_disturbs_nobody(talk: Talk) -> None:
+    """Events of 1 MiB: one client reads nothing, another gets all of its own meanwhile."""
+    slow = talk.connect(receive_buffer=65536)
+    slow.hold()
+    slow.get("/events/large/20")
+    talk.steady(lambda: talk.stage.produced)
+    body = talk.connect().ask("/events/large/3").body
+    assert [line[:8] for line in body.split(b"\n\n")] == [
+        b"data: 0 ",
+        b"data: 1 ",
+        b"data: 2 ",
+        b"",
+    ]
+    slow.release()
+    assert slow.answer().body.count(b"data: ") == 20
+
+
+# --- coming again ----------------------------------------------------------------------------
+
+
+def news(number: int) -> bytes:
+    return chunk(b"id: e-%d\nevent: news\ndata: %d\n\n" % (number, number))
+
+
+def append(talk: Talk, *numbers: int, receivers: int) -> None:
+    """send() wakes every client that follows, on whatever lane, from any thread."""
+    counts: list[int] = []
+    talk.in_thread(lambda: counts.extend(talk.stage.log.send(each, "news") for each in numbers))
+    assert counts == [receivers] * len(numbers)
+
+
+def again(talk: Talk, last_id: str) -> Peer:
+    """A new connection of a client that has seen that event."""
+    peer = talk.connect()
+    peer.get("/events/log", f"Last-Event-ID: {last_id}")
+    peer.until(b"\r\n\r\n")
+    return peer
+
+
+@case(CHAPTER)
+def what_was_missed_is_replayed(talk: Talk) -> None:
+    """A client that comes again gets what it missed and then what comes: no gap, no duplicate."""
+    peer = opened(talk, "/events/log")
+    assert peer.until(b"\n\n\r\n") == chunk(b"id: e-0\n\n")
+    append(talk, 1, receivers=1)
+    assert peer.until(b"\n\n\r\n") == news(1)
+    peer.reset()
+    for _ in range(500):
+        if not talk.stage.log.receivers:
+            break
+        talk.pause(0.01)
+    append(talk, 2, 3, receivers=0)
+    peer = again(talk, "e-1")
+    assert peer.until(b"data: 3\n\n\r\n") == news(2) + news(3)
+    append(talk, 4, receivers=1)
+    assert peer.until(b"\n\n\r\n") == news(4)
+    peer.reset()
+
+
+@case(CHAPTER, "parallel_blocking", cuts=False)
+def def_handlers_follow_a_log(talk: Talk) -> None:
+    """`ctx.call(events.follow, log)` ends when the client leaves."""
+    peer = opened(talk, "/events/def-log")
+    assert peer.until(b"\n\n\r\n") == chunk(b"id: e-0\n\n")
+    append(talk, 1, receivers=1)
+    assert peer.until(b"\n\n\r\n") == news(1)
+    peer.eof()
+    assert talk.helper().ask("/notes").body == b"def-log: finally"
+
+
+@case(CHAPTER)
+def who_was_away_too_long_is_told(talk: Talk) -> None:
+    """A `resync` event comes before what is left: the id is too old, or of another epoch."""
+    append(talk, 1, 2, 3, 4, 5, receivers=0)
+    kept = news(3) + news(4) + news(5)
+    data = b'data: {"reason":"expired","after":"e-1","missed":1}\n\n'
+    resync = chunk(b"event: resync\nid: e-2\n" + data)
+    assert again(talk, "e-1").until(b"data: 5\n\n\r\n") == resync + kept
+    data = b'data: {"reason":"unknown","after":"d-4","missed":null}\n\n'
+    resync = chunk(b"event: resync\nid: e-2\n" + data)
+    assert again(talk, "d-4").until(b"data: 5\n\n\r\n") == resync + kept
+
+
+@case(CHAPTER)
+def events_are_logged_from_any_thread(talk: Talk) -> None:
+    """Every client that follows is woken, on whatever lane, and gets all of them in order."""
+    talk.stage.log = EventLog(epoch="e")
+    peers = [opened(talk, "/events/log") for _ in range(3)]
+    for peer in peers:
+        peer.until(chunk(b"id: e-0\n\n"))
+    append(talk, *range(1, 51), receivers=3)
+    for peer in peers:
+        assert peer.until(b"data: 50\n\n\r\n") == b"".join(map(news, range(1, 51)))
+        peer.reset()
+
+
+# --- drain -----------------------------------------------------------------------------------
+
+
+@case(CHAPTER)
+def drain_ends_event_streams_whole(talk: Talk) -> None:
+    """The client is told when to come again, gets the last chunk, and the handler is told."""
+    default = opened(talk, "/events/wait/sleep?heartbeat=100")
+    default.until(chunk(b"data: sleep\n\n"))
+    own = opened(talk, "/events/fields")
+    own.until(b"0\r\n\r\n")
+    old = talk.connect()
+    old.send(b"GET /events/wait/item HTTP/1.0\r\n\r\n")
+    old.until(b"data: item\n\n")
+    talk.drain()
+    assert default.rest() == chunk(b"retry: 1000\n\n") + b"0\r\n\r\n"
+    assert old.rest() == b"retry: 1000\n\n"
+    talk.stop()
+    assert sorted(talk.stage.said) == [
+        "item: disconnected",
+        "item: finally",
+        "sleep: disconnected",
+        "sleep: finally",
+    ]
+
+
+@case(CHAPTER, "parallel_blocking", cuts=False)
+def drain_ends_def_handlers(talk: Talk) -> None:
+    """Also where the handler blocks in `ctx.call`."""
+    peer = opened(talk, "/events/def-log")
+    peer.until(chunk(b"id: e-0\n\n"))
+    talk.drain()
+    assert peer.rest() == chunk(b"retry: 1000\n\n") + b"0\r\n\r\n"
+    talk.stop()
+    assert talk.stage.said == ["def-log: finally"]
+
+
+@case(CHAPTER, "native_cancel")
+def drain_ends_a_foreign_await(talk: Talk) -> None:
+    """Also where the handler awaits something foreign."""
+    peer = opened(talk, "/events/wait/foreign")
+    peer.until(chunk(b"data: foreign\n\n"))
+    talk.drain()
+    assert peer.rest() == chunk(b"retry: 1000\n\n") + b"0\r\n\r\n"
+    talk.stop()
+    assert talk.stage.said == ["foreign: finally"]
+
+
+@case(CHAPTER, cuts=False, compare=False)
+def cancelled_send_leaves_whole_events(talk: Talk) -> None:
+    """Cancelled while it waits for a slow client: every event on the wire is whole."""
+    peer = talk.connect(receive_buffer=65536)
+    peer.hold()
+    peer.get("/events/cancelled")
+    helper = talk.helper()
+    assert helper.ask("/notes").body == b"sending"
+    assert helper.ask("/cancel").body == b"cancelled"
+    peer.release()
+    body = peer.answer().body
+    *blocks, last, rest = body.split(b"\n\n")
+    assert rest == b""
+    assert {len(block) for block in blocks} == {len("data: ") + LARGE}
+    assert last == b"data: cancelled after %d" % len(blocks)

@@ -1,0 +1,205 @@
+"""Limits and deadlines on the wire. To the byte and the moment they are in tests/test_limits.py."""
+
+from __future__ import annotations
+
+import wsproto.events as ws_events
+
+from anylane import App, Context
+from anylane_conformance.cases import case
+from anylane_conformance.contract import Stage
+from anylane_conformance.lanes import Talk
+from anylane_conformance.peer import Answer, Peer
+
+CHAPTER = "14 limits"
+
+
+def refused(talk: Talk, data: bytes) -> int:
+    """The status of what is refused; the connection ends then."""
+    peer = talk.connect()
+    peer.send(data)
+    answer = peer.answer()
+    assert answer.headers["connection"] == "close"
+    peer.closed()
+    return answer.status
+
+
+def accepted(talk: Talk, data: bytes) -> Answer:
+    """The answer to what is not; the connection goes on."""
+    peer = talk.connect()
+    peer.send(data)
+    answer = peer.answer()
+    assert peer.ask("/").status == 200
+    return answer
+
+
+def get(target: str = "/", *lines: str) -> bytes:
+    return "\r\n".join([f"GET {target} HTTP/1.1", "Host: a", *lines, "", ""]).encode()
+
+
+@case(
+    CHAPTER,
+    cuts=False,
+    limits={"target": 100, "header_field": 200, "header_section": 400, "header_count": 6},
+)
+def head_limits(talk: Talk) -> None:
+    """414 for the target; 431 for one header line, all of them, and their number."""
+    for fits, over, status in (
+        (get("/" + "x" * 99), get("/" + "x" * 100), 414),
+        (get("/", "x: " + "y" * 197), get("/", "x: " + "y" * 198), 431),
+        (
+            get("/", "x: " + "y" * 190, "x: " + "y" * 190),
+            get("/", "x: " + "y" * 190, "x: " + "y" * 195),
+            431,
+        ),
+        (get("/", *["x: y"] * 5), get("/", *["x: y"] * 6), 431),
+    ):
+        assert accepted(talk, fits).status in (200, 404)
+        assert refused(talk, over) == status
+
+
+@case(CHAPTER, cuts=False, limits={"body": 100})
+def body_limit(talk: Talk) -> None:
+    """413, whether the size was declared or turns out (RFC 9110 §15.5.14)."""
+    declared = b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s"
+    chunked = (
+        b"POST /length HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"%x\r\n%s\r\n0\r\n\r\n"
+    )
+    for request in (declared, chunked):
+        assert accepted(talk, request % (100, b"x" * 100)).body == b'{"length":100}'
+        assert refused(talk, request % (101, b"x" * 101)) == 413
+
+
+@case(CHAPTER, cuts=False, limits={"drain_body": 50})
+def unread_body_limit(talk: Talk) -> None:
+    """An unread body is dropped up to a bound; more of it costs the connection."""
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+    peer = talk.connect()
+    peer.send(head % 50)
+    assert peer.answer().status == 405
+    peer.send(b"x" * 50)
+    assert peer.ask("/").status == 200
+    assert refused(talk, head % 51) == 405
+
+
+@case(CHAPTER, limits={"message": 20})
+def message_limit(talk: Talk) -> None:
+    """A message over the limit is 1009; what came before it was answered (RFC 6455 §7.4.1)."""
+    ws = talk.connect().websocket("/echo")
+    ws.send("x" * 20)
+    ws.send("y" * 21)
+    assert ws.receive() == "x" * 20
+    code, reason = ws.closed(answer=False)
+    assert code == 1009
+    assert "20" in reason
+
+
+# --- what becomes of a connection when its client does not see it --------------------------------
+
+
+def telling(app: App, stage: Stage) -> None:
+    """`GET /notes` tells of each connection that has ended, the helper's excepted."""
+
+    @app.on_disconnect
+    def gone(ctx: Context) -> None:
+        stage.note("gone")
+
+
+def refused_and_staying(talk: Talk) -> Peer:
+    peer = talk.connect()
+    peer.send(b"nonsense\r\n\r\n")
+    assert peer.answer().status == 400
+    return peer
+
+
+@case(
+    CHAPTER, cuts=False, compare=False, extra=telling, limits={"linger": 5000},
+    timeouts={"linger": 100.0},
+)  # fmt: skip
+def lingering_has_a_limit(talk: Talk) -> None:
+    """Who goes on sending after a refusal is read up to a bound, then reset (RFC 9112 §9.6)."""
+    peer = refused_and_staying(talk)
+    peer.send(b"x" * 4900)
+    assert not talk.stage.said
+    peer.send(b"x" * 101)
+    assert talk.helper().ask("/notes").body == b"gone"
+
+
+@case(CHAPTER, cuts=False, extra=telling, timeouts={"linger": 0.3})
+def lingering_has_a_deadline(talk: Talk) -> None:
+    """Who stays after a refusal without a word is left."""
+    peer = refused_and_staying(talk)
+    talk.pause(0.4)
+    assert talk.helper().ask("/notes").body == b"gone"
+    peer.closed()
+
+
+@case(CHAPTER, cuts=False, compare=False, extra=telling, timeouts={"write_stall": 0.3})
+def stalled_reader_is_reset(talk: Talk) -> None:
+    """A client that reads nothing more is ended; a part of the answer is not taken for it all."""
+    peer = talk.connect(receive_buffer=4096)
+    peer.hold()
+    peer.get("/large")
+    talk.pause(0.4)
+    assert talk.helper().ask("/notes").body == b"gone"
+    peer.release()
+    peer.rest()
+    assert peer.transcript.end == "reset"
+
+
+@case(CHAPTER, "real_sockets", config={"linger": 0}, timeouts={"keep_alive": 0.3})
+def linger_of_zero_resets(talk: Talk) -> None:
+    """With SO_LINGER 0 closing is a reset; what has arrived has arrived."""
+    peer = talk.connect()
+    assert peer.ask("/").status == 200
+    peer.closed()
+    assert peer.transcript.end == "reset"
+
+
+# --- deadlines -----------------------------------------------------------------------------------
+
+
+@case(CHAPTER, cuts=False, timeouts={"body": 0.3})
+def body_deadline(talk: Talk) -> None:
+    """408 for a body that does not go on, also where the handler streams it."""
+    for target in ("/json", "/length"):
+        peer = talk.connect()
+        peer.send(b"POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n[" % target.encode())
+        answer = peer.answer()
+        assert answer.status == 408
+        assert answer.headers["connection"] == "close"
+        peer.closed()
+
+
+@case(CHAPTER, cuts=False, compare=False, timeouts={"ping": 0.2, "pong": 0.4})
+def pings_and_their_pongs(talk: Talk) -> None:
+    """We ping who is quiet, and end with 1011 who does not answer."""
+    ws = talk.connect().websocket("/echo")
+    for _ in range(2):
+        ws.peer.send(ws.frame(ws_events.Pong(ws.pinged())))
+    assert ws.closed(answer=False) == (1011, "no pong came in time")
+
+
+@case(CHAPTER, cuts=False, timeouts={"close": 0.3})
+def close_that_nobody_answers(talk: Talk) -> None:
+    """The peer's half of the close handshake has a deadline (RFC 6455 §7.1.1)."""
+    ws = talk.connect().websocket("/goodbye")
+    ws.closed(answer=False)
+
+
+def stoppable(app: App, _stage: Stage) -> None:
+    @app.get("/shut-down")
+    async def shut_down(ctx: Context) -> str:
+        ctx.link.driver.server.request_shutdown()
+        return "draining"
+
+
+@case(CHAPTER, cuts=False, extra=stoppable, timeouts={"drain": 0.3})
+def drain_deadline(talk: Talk) -> None:
+    """What still runs when draining has taken too long is aborted."""
+    helper, peer = talk.helper(), talk.connect()
+    peer.get("/wait-stream")
+    peer.until(b"first\n\r\n")
+    assert helper.ask("/shut-down").status == 200
+    peer.closed()
+    assert peer.transcript.end == "reset"

@@ -1,0 +1,203 @@
+"""Server-sent events: `async with ctx.event_stream() as events: await events.send(data)`.
+
+HTML standard §9.2. Framing, heartbeats and the end of a stream in a drain are tier 0's.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+from anylane.errors import UsageError
+from anylane.event_data import text_of
+from anylane.event_log import EventLog, LoggedEvent
+from anylane.protocol.sse import check_retry, encode_comment, encode_event, encode_fields
+
+if TYPE_CHECKING:
+    from anylane.context import Context
+    from anylane.link import Scope
+    from anylane.protocol.event_stream import EventStreamProtocol
+
+_CONTENT_TYPE = "text/event-stream"
+
+_HEADERS = (
+    # RFC 9111 §5.2.2: nobody answers from a copy, and nobody on the way compresses it, which
+    # would hold events back until a block is full.
+    ("cache-control", "no-cache, no-transform"),
+    # nginx, and those that follow it: pass on each piece as it comes.
+    ("x-accel-buffering", "no"),
+)
+
+
+class EventStream:
+    """Events for one client; the head goes out on entering, the end on leaving.
+
+    Any number of tasks may send; each event goes out whole, as one chunk. Left by an exception,
+    the body stays incomplete and the connection closes; browsers come again either way.
+
+    When the client leaves, the next use of ctx raises Disconnected, also one that waits. Where
+    the block awaits something of the event loop's own library instead, it is cancelled natively.
+    """
+
+    __slots__ = ("_ctx", "_heartbeat", "_open", "_protocol", "_retry", "_scope")
+
+    def __init__(self, ctx: Context, retry: int | None, heartbeat: float | None) -> None:
+        if retry is not None:
+            check_retry(retry)
+        if heartbeat is not None and not (_is_number(heartbeat) and heartbeat > 0):
+            raise UsageError(f"heartbeat is {heartbeat!r}; expected seconds over 0, or None")
+        self._ctx = ctx
+        self._retry = retry
+        self._heartbeat = heartbeat
+        self._open = False
+        self._scope: Scope | None = None
+        self._protocol: EventStreamProtocol
+
+    async def send(
+        self,
+        data: Any,
+        event: str | None = None,
+        id: str | None = None,
+        retry: int | None = None,
+    ) -> None:
+        """Queue one event whole; waits first while the client is behind. Raises Disconnected.
+
+        data: str as it is, in as many lines as it has (a client sees LF where CR or CRLF was);
+        anything else as JSON; a LoggedEvent with all its fields. event: its type, "message" for
+        a client if None. id: what the client sends as Last-Event-ID when it comes again. retry:
+        milliseconds until then. Cancelled means not sent. Raises UsageError for CR, LF or NUL in
+        event or id, and TypeError for what JSON has no form for; nothing is sent then.
+        """
+        if isinstance(data, LoggedEvent):
+            if event is not None or id is not None:
+                raise UsageError("a LoggedEvent has an event and an id of its own; leave them out")
+            block = encode_fields(retry=retry) + data.block
+        else:
+            block = encode_event(text_of(data), event=event, id=id, retry=retry)
+        await self._write(block, retry)
+
+    async def follow(self, log: EventLog, *, history: int = 0) -> NoReturn:
+        """Send what this client missed of a log, then what comes; until the client leaves.
+
+        history: how many of the kept events a client gets that comes for the first time. Never
+        returns: raises Disconnected. See `EventLog` for what a client gets that was away too long.
+        """
+        with log.subscribe(self._ctx, history=history) as reader:
+            if self._ctx.last_event_id is None:
+                # An id alone fires no event, but the client remembers it (§9.2.6): so it misses
+                # nothing, even if it loses the connection before the first event.
+                await self._write(encode_fields(id=reader.position) + b"\n")
+            while True:
+                await self._write((await anext(reader)).block)
+
+    async def comment(self, text: str) -> None:
+        """Queue a comment, which clients ignore."""
+        await self._write(encode_comment(text))
+
+    async def _write(self, block: bytes, retry: int | None = None) -> None:
+        ctx = self._ctx
+        self._check()
+        await ctx.link.flush()
+        self._check()
+        self._protocol.send(block, ctx.link.now(), retry=retry)
+        ctx.link.kick()
+
+    def _check(self) -> None:
+        self._ctx.check()
+        if not self._open:
+            raise UsageError("the event stream is not open: send inside of its `with` block")
+
+    # -- the block -----------------------------------------------------------------------------
+
+    async def _enter(self) -> Self:
+        ctx = self._ctx
+        ctx.check()
+        response = ctx.response
+        if response.status not in (None, 200):
+            raise UsageError(
+                f"an event stream has status {response.status}; clients take 200 only (HTML "
+                "standard §9.2.3). Answer without ctx.event_stream(): 204 ends their reconnecting"
+            )
+        if "content-length" in response.headers:
+            raise UsageError("an event stream has no Content-Length; remove the header")
+        response.set_header("content-type", _CONTENT_TYPE)
+        for name, value in _HEADERS:
+            if name not in response.headers:
+                response.set_header(name, value)
+        ctx.exchange.send_head(200, response.head()[1], None)
+        response.freeze()
+        self._protocol = ctx.exchange.begin_events(
+            retry=self._retry, heartbeat=self._heartbeat, now=ctx.link.now()
+        )
+        self._open = True
+        ctx.link.kick()
+        return self
+
+    def _leave(self, exc: BaseException | None) -> None:
+        self._open = False
+        exchange = self._ctx.exchange
+        if exc is None and exchange.gone is None:
+            exchange.send_end(self._ctx.response.trailers)
+        else:
+            self._protocol.end()
+        self._ctx.link.kick()
+
+    async def __aenter__(self) -> Self:
+        link = self._ctx.link
+        if not link.inline:
+            self._scope = link.scope()
+            await self._scope.__aenter__()
+            self._ctx.exchange.on_gone = self._on_gone
+        try:
+            return await self._enter()
+        except BaseException as exc:
+            if self._scope is not None:
+                await self._scope.__aexit__(type(exc), exc, exc.__traceback__)
+            raise
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        exchange = self._ctx.exchange
+        exchange.on_gone = None
+        self._leave(exc)
+        if self._scope is None:
+            return False
+        swallowed = await self._scope.__aexit__(kind, exc, traceback)
+        if self._scope.caught:
+            exchange.check()
+        return swallowed
+
+    def __enter__(self) -> Self:
+        """For `def` handlers; inside, `ctx.call(events.send, data)`."""
+        entered: Self = self._ctx.call(self._enter)
+        return entered
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        async def leave() -> None:
+            self._leave(exc)
+
+        self._ctx.call(leave)
+
+    def _on_gone(self) -> None:
+        # In a turn of its own: whoever runs now gets as far as its next await first.
+        self._ctx.link.driver.wakes.put(self._cancel_if_foreign)
+
+    def _cancel_if_foreign(self) -> None:
+        """Who waits for ctx hears it there, and who has heard it cleans up in peace. What is left
+        waits for something that may never come: for that client, nobody would ever look again."""
+        if self._open and not self._ctx.exchange.told and not self._ctx.link.parked:
+            assert self._scope is not None
+            self._scope.cancel()
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,88 @@
+"""Server-sent events on the wire: HTML standard §9.2.6, "Interpreting an event stream".
+
+Pure functions from fields to whole blocks of bytes. A block ends with an empty line, so that no
+two can ever run into each other; nothing that a handler passes can start a field of its own.
+"""
+
+from __future__ import annotations
+
+from anylane.errors import UsageError
+
+HEARTBEAT = b":\n\n"
+"""A comment: clients ignore it, proxies and kernels see that somebody is there (§9.2.7)."""
+
+
+def encode_event(
+    data: str | bytes, *, event: str | None = None, id: str | None = None, retry: int | None = None
+) -> bytes:
+    """One event. data: text, or text as UTF-8 bytes; every CR, LF or CRLF begins a new line of it.
+
+    A client joins the lines with LF and fires the event, also for "" (then with empty data).
+    Raises UsageError for fields that cannot be sent: see `encode_fields`, and text that has no
+    UTF-8 form.
+    """
+    text = data if isinstance(data, bytes) else encode_text("data", data)
+    if b"\r" in text:
+        text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if b"\n" in text:
+        text = text.replace(b"\n", b"\ndata: ")
+    return b"%bdata: %b\n\n" % (encode_fields(event=event, id=id, retry=retry), text)
+
+
+def encode_fields(
+    *, event: str | None = None, id: str | None = None, retry: int | None = None
+) -> bytes:
+    """The lines besides the data. Behind them either data or an empty line has to follow.
+
+    id: what the client sends as Last-Event-ID when it comes again; "" makes it forget.
+    retry: milliseconds until then. Raises UsageError for CR, LF or NUL in event or id, and for a
+    retry that is no whole number.
+    """
+    lines = b""
+    if event is not None:
+        lines += b"event: %b\n" % _one_line("event", event)
+    if id is not None:
+        lines += b"id: %b\n" % _one_line("id", id)
+    if retry is not None:
+        lines += b"retry: %d\n" % check_retry(retry)
+    return lines
+
+
+def encode_comment(text: str) -> bytes:
+    """A comment of one line or more; clients ignore it."""
+    lines = encode_text("comment", text).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return b": %b\n\n" % lines.replace(b"\n", b"\n: ")
+
+
+def encode_text(what: str, text: object) -> bytes:
+    """UTF-8, the only encoding there is (§9.2.6). what: names it in the error."""
+    if not isinstance(text, str):
+        raise UsageError(f"{what} of an event is {text!r:.80}; expected str")
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as exc:
+        raise UsageError(
+            f"{what} of an event has {text[exc.start : exc.end]!r} at {exc.start}: a lone "
+            "surrogate has no UTF-8 form. Decode your input with errors='replace'"
+        ) from None
+
+
+def check_retry(retry: object) -> int:
+    """Raise UsageError unless a client will take it: ASCII digits (§9.2.6)."""
+    # bool is an int to isinstance, but `retry=True` is a mistake.
+    if not isinstance(retry, int) or isinstance(retry, bool) or retry < 0:
+        raise UsageError(f"retry is {retry!r}; expected whole milliseconds from 0")
+    return retry
+
+
+def _one_line(what: str, text: object) -> bytes:
+    data = encode_text(what, text)
+    for byte, name in ((b"\r", "CR"), (b"\n", "LF"), (b"\0", "NUL")):
+        if byte in data:
+            # CR and LF would begin another field. An id with NUL is ignored by clients (§9.2.6),
+            # who would then ask for the wrong one.
+            raise UsageError(
+                f"{what} of an event is {text!r:.80}, which has {name} at {data.index(byte)}; "
+                f"expected one line without CR, LF and NUL"
+            )
+    return data

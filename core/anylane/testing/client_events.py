@@ -1,0 +1,101 @@
+"""ClientEvents: an event stream as a page with an `EventSource` sees it (HTML standard §9.2)."""
+
+from __future__ import annotations
+
+import codecs
+from collections import deque
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from anylane.errors import UsageError
+from anylane.testing.client_errors import Silence
+from anylane.testing.event_parser import EventParser, ServerSentEvent
+
+if TYPE_CHECKING:
+    from anylane.testing.client_response import ClientResponse
+
+_MOST_COMMENTS = 1000
+"""Heartbeats without an event, before whoever waits for one is told that none will come."""
+
+
+class ClientEvents:
+    """Iterate, or ask `arrived()` what has come by now. response: its status and headers.
+
+    It does not come again by itself when the stream ends: open another one with its
+    `last_event_id`.
+    """
+
+    def __init__(self, response: ClientResponse, last_event_id: str = "") -> None:
+        self.response = response
+        self._parser = EventParser(last_event_id)
+        # Always UTF-8, whatever the header says: HTML standard §9.2.6.
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._events: deque[ServerSentEvent] = deque()
+
+    @property
+    def last_event_id(self) -> str:
+        """What an EventSource would send when it comes again; "" for nothing."""
+        return self._parser.last_event_id
+
+    @property
+    def retry(self) -> int | None:
+        """Milliseconds until then, as the server said last."""
+        return self._parser.retry
+
+    @property
+    def comments(self) -> int:
+        """How many comments have come, heartbeats included."""
+        return self._parser.comments
+
+    def open(self) -> Self:
+        """Raise UsageError for what an EventSource gives up on (§9.2.3); waits for the head."""
+        kind = (self.response.headers.get("content-type") or "").partition(";")[0].strip().lower()
+        if self.response.status != 200 or kind != "text/event-stream":
+            raise UsageError(
+                f"{self.response.request.target} answered {self.response.status} with "
+                f"{kind or 'no content type'}; an event stream has 200 and text/event-stream"
+            )
+        return self
+
+    def arrived(self) -> list[ServerSentEvent]:
+        """The events that have come by now and were not iterated over; waits for none."""
+        self._feed(self.response.arrived())
+        events = list(self._events)
+        self._events.clear()
+        return events
+
+    def close(self) -> None:
+        """Leave, as a closed page does."""
+        self.response.close()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> ServerSentEvent:
+        before = self.comments
+        while not self._events:
+            data = next(self.response.iter_bytes(), None)
+            if data is None:
+                raise StopIteration
+            self._feed(data)
+            if not self._events and self.comments - before > _MOST_COMMENTS:
+                request = self.response.request
+                raise Silence(
+                    f"{request.method} {request.target} sent {self.comments - before} comments "
+                    "and no event in between"
+                )
+        return self._events.popleft()
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.response.__exit__(kind, exc, traceback)
+
+    def _feed(self, data: bytes) -> None:
+        self._events.extend(self._parser.feed(self._decoder.decode(data)))

@@ -1,0 +1,94 @@
+"""Draw docs/limits.md from the settings, their reasons, and the rows of tests/test_limits.py.
+
+What the page says happens at a limit is what the row of the tests has seen happen.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import fields
+from types import ModuleType
+from typing import Any
+
+from configuration import shown
+from drawn import ROOT, draw
+
+from anylane import Limits, ServerConfig, Timeouts
+from anylane_backends.cli import reasons
+
+TESTS = ROOT / "tests" / "test_limits.py"
+
+
+def rows() -> dict[str, list[Any]]:
+    """Setting -> the rows that show it, in the order of the tests."""
+    found: dict[str, list[Any]] = defaultdict(list)
+    for row in _module().ROWS:
+        found[row.setting].append(row)
+    return found
+
+
+def _module() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("test_limits", TESTS)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their own module up
+    spec.loader.exec_module(module)
+    return module
+
+
+HEAD = (
+    "| limit | default | within | beyond | shown by | on every lane |",
+    "|---|---:|---|---|---|---|",
+)
+
+
+def table(settings: Iterable[tuple[str, Any, str]]) -> str:
+    """settings: name, default, reason."""
+    found = rows()
+    lines = [*HEAD]
+    for name, default, reason in settings:
+        for number, row in enumerate(found[name]):
+            what = "<br>".join(filter(None, (f"`{name}`", reason, row.note))) if not number else "″"
+            cells = [
+                what,
+                shown(default) if not number else "",
+                row.within,
+                row.beyond,
+                f"`{row.test}`",
+                ", ".join(f"`{each}`" for each in row.lanes),
+            ]
+            lines.append(f"| {' | '.join(cells)} |".replace("|  |", "| |"))
+    return "\n".join(lines)
+
+
+def of(kind: type, table_name: str = "") -> list[tuple[str, Any, str]]:
+    default, why = kind(), reasons(kind)
+    prefix = f"{table_name}." if table_name else ""
+    return [
+        (f"{prefix}{each.name}", getattr(default, each.name), why[each.name])
+        for each in fields(kind)
+        if f"{prefix}{each.name}" in rows()
+    ]
+
+
+def fixed() -> list[tuple[str, Any, str]]:
+    """Bounds that are no settings: the rows whose limit is a module's constant."""
+    return [
+        (name, found[0].limit, "") for name, found in rows().items() if name.startswith("anylane")
+    ]
+
+
+if __name__ == "__main__":
+    draw(
+        "limits.md",
+        {
+            "limits": lambda: table(of(Limits, "limits")),
+            "timeouts": lambda: table(of(Timeouts, "timeouts")),
+            "server": lambda: table(of(ServerConfig)),
+            "fixed": lambda: table(fixed()),
+        },
+    )

@@ -1,0 +1,75 @@
+"""Finding a route costs the same however many there are: counted in steps, never timed.
+
+The tables are those of benchmarks/router.py, which measures what a count cannot see: the work
+inside of a dict or of an expression.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import Any
+
+import pytest
+
+BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "router.py"
+
+
+def load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("router_benchmark", BENCHMARK)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+benchmark = load()
+
+
+def steps(func: Callable[[], object]) -> int:
+    """Lines of Python that a call runs, those of what it calls included."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, arg: object) -> Any:
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        func()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def test_steps_are_counted() -> None:
+    def loop(turns: int) -> None:
+        for _ in range(turns):
+            str(turns)
+
+    assert 2 * 90 <= steps(lambda: loop(100)) - steps(lambda: loop(10)) <= 2 * 91
+
+
+@pytest.mark.parametrize("kind", benchmark.KINDS)
+def test_the_number_of_routes_costs_no_step(kind: str) -> None:
+    # Whole groups of "six classes at one place", or its last one would lack some.
+    few, many, most = (steps(benchmark.make(kind, size).find) for size in (6, 120, 3000))
+    assert few == many == most
+
+
+def test_a_static_route_costs_the_fewest() -> None:
+    costs = {kind: steps(benchmark.make(kind, 100).find) for kind in benchmark.KINDS}
+    assert min(costs, key=costs.__getitem__) == "static"
+    assert costs["static"] < 10
+
+
+def test_the_list_that_it_replaces_costs_a_step_for_each_route() -> None:
+    # So the count would see it, if the tree came to such a thing.
+    few, many = (steps(benchmark.make("static", size).find_in_list) for size in (10, 1000))
+    assert many - few >= 900
