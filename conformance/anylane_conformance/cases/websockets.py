@@ -234,7 +234,7 @@ def closes_that_cross(talk: Talk) -> None:
 
 
 @case(CHAPTER, timeouts={"close": 0.2})
-def close_that_nobody_answers(talk: Talk) -> None:
+def close_without_an_answer(talk: Talk) -> None:
     """The server waits for the peer's close frame up to its deadline, then hangs up."""
     ws = talk.connect().websocket("/bye")
     assert ws.closed(answer=False) == (4000, "enough")
