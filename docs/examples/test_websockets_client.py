@@ -11,7 +11,7 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from anylane import App, Limits, Server, ServerConfig
+from anylane import App, Context, Limits, Server, ServerConfig
 from anylane_backends.serving import installed
 
 MESSAGES = ("", "hi", "żółw 🐢 " * 100, b"", bytes(range(256)) * 40, "x" * 300_000)
@@ -21,13 +21,13 @@ def build() -> App:
     app = App()
 
     @app.websocket("/echo")
-    async def echo(ctx):
+    async def echo(ctx: Context) -> None:
         ws = await ctx.accept()
         async for message in ws:
             await ws.send(message)
 
     @app.websocket("/members", origins=["https://good.example"])
-    async def members(ctx):
+    async def members(ctx: Context) -> None:
         await ctx.accept()
 
     return app
