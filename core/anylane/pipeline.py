@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from anylane.errors import UsageError
 from anylane.hooks import STOP, Call, calls_of, run_until_stop
+from anylane.origins import Origins, check_origin
 from anylane.results import apply_result, put_result
 from anylane.route import Middleware, Route, is_coroutine_function, place
 from anylane.router import Hook, Router
@@ -54,7 +55,14 @@ def handler_endpoint(route: Route) -> Endpoint:
         run = partial(_run_blocking, handler, route.where)
     for middleware in reversed(route.middleware):
         run = _around(middleware, run)
+    if route.origins is not None:
+        run = partial(_run_from_origin, run, route.origins)
     return run
+
+
+async def _run_from_origin(run: Endpoint, origins: Origins, ctx: Context) -> None:
+    check_origin(origins, ctx.request)
+    await run(ctx)
 
 
 def _sorted(hooks: Iterable[Hook]) -> tuple[Callable[..., Any], ...]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from anylane.errors import Disconnected, Refused, UsageError
 from anylane.protocol.body import Body, LengthBody
 from anylane.protocol.closing import Closing
+from anylane.protocol.deflate import negotiate
 from anylane.protocol.event_stream import EventStreamProtocol
 from anylane.protocol.exchange import Exchange, Interrupt
 from anylane.protocol.express import Express
@@ -407,14 +408,15 @@ class Http1:
         if exchange is None or exchange.head is None or self.writing is not Writing.PENDING:
             raise UsageError("too late to accept a WebSocket: the exchange was answered already")
         handshake = read_handshake(exchange.head)
-        head = encode_head(101, [*accept_headers(handshake, subprotocol), *headers])
+        agreed = negotiate(handshake.extensions, self._conn.config.deflate)
+        head = encode_head(101, [*accept_headers(handshake, subprotocol, agreed), *headers])
         self._read(ReadEvent.SWITCH)
         self._write(WriteEvent.SWITCH)
         exchange.started = True
         conn = self._conn
         conn.timers.clear(Timer.HANDLER)
         conn.send(head)
-        websocket = WebSocketProtocol(conn, exchange, subprotocol, now)
+        websocket = WebSocketProtocol(conn, exchange, subprotocol, now, agreed)
         conn.switch(websocket)
         conn.read_size = conn.config.ws_buffer_size
         # What came early is replayed, in order: frames, the end of input, a shutdown.
