@@ -139,20 +139,12 @@ class AsyncioLink(BaseLink):
     def scope(self) -> AsyncioScope:
         return AsyncioScope(self.lane.loop)
 
-    async def guard(self, work: Coroutine[Any, Any, None]) -> None:
+    native = True
+
+    def begin(self) -> None:
         # As a Cancellation, but nobody has cancelled this task before: it has just begun.
         self._task = asyncio.current_task()
         self.exchange.begin(self._interrupt)
-        try:
-            await work
-        except asyncio.CancelledError:
-            task, self._task = self._task, None
-            if not self._cancelled or task is None or task.uncancel():
-                raise
-        else:
-            if self._cancelled and self._task is not None:
-                self._task.uncancel()
-            self._task = None
 
     def _interrupt(self) -> None:
         try:
@@ -161,9 +153,14 @@ class AsyncioLink(BaseLink):
             pass
 
     def _cancel(self) -> None:
-        if self._task is not None and not self._cancelled:
+        if self._task is not None and not self._cancelled and not self.exchange.finished:
             self._cancelled = True
             self._task.cancel()
+
+    def took(self, exc: BaseException) -> bool:
+        if not self._cancelled or self._task is None:
+            return False
+        return not self._task.uncancel() and isinstance(exc, asyncio.CancelledError)
 
     def is_stray(self, exc: BaseException) -> bool:
         return is_stray(exc)
@@ -175,10 +172,11 @@ class AsyncioLink(BaseLink):
 class AsyncioDriver(Driver, asyncio.Protocol):
     """A Protocol; the writer is the transport's own buffer."""
 
-    __slots__ = ("_timer", "_transport", "_variables", "lane")
+    __slots__ = ("_timer", "_transport", "_variables", "lane", "now")
 
     def __init__(self, lane: Lane, peer: Any, local: Any, errand: Errand | None = None) -> None:
         self.lane = lane
+        self.now = lane.loop.time
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._variables = contextvars.copy_context()
@@ -208,9 +206,6 @@ class AsyncioDriver(Driver, asyncio.Protocol):
         self.lose(exc)
 
     # -- verbs
-
-    def now(self) -> float:
-        return self.lane.loop.time()
 
     def write(self, chunks: list[bytes]) -> None:
         # Not writelines(): up to CPython 3.13 it forgets to call pause_writing, so that

@@ -78,11 +78,12 @@ class Exchange:
     WebSocket's messages.
     switched: the connection speaks another protocol now, for this exchange.
     errand: what to run instead of a handler, where there is no request (tier 1's).
+    own_alarms: `alarms`, once there were any.
     """
 
-    __slots__ = ("_alarms", "_chunks", "_stream", "body_complete", "body_refused", "buffered",
+    __slots__ = ("_chunks", "_stream", "body_complete", "body_refused", "buffered",
                  "cancel_on_disconnect", "ended", "errand", "finished", "forgotten", "gone",
-                 "half_closed", "head", "interrupt", "on_gone", "on_interrupt", "refused", "sent",
+                 "half_closed", "head", "interrupt", "on_gone", "on_interrupt", "own_alarms", "refused", "sent",
                  "started", "status", "switched", "told", "trailers", "websocket")  # fmt: skip
 
     def __init__(
@@ -91,7 +92,7 @@ class Exchange:
         self._stream = stream
         self.head = head
         self.refused = refused
-        self._alarms: Alarms | None = None
+        self.own_alarms: Alarms | None = None
         self.started = False
         self.ended = False
         self.status = 0
@@ -117,18 +118,18 @@ class Exchange:
     @property
     def alarms(self) -> Alarms:
         """Deadlines of the handler's own; few handlers have any."""
-        if self._alarms is None:
-            self._alarms = Alarms()
-        return self._alarms
+        if self.own_alarms is None:
+            self.own_alarms = Alarms()
+        return self.own_alarms
 
     def next_alarm(self) -> float:
         """The earliest of them, or NEVER."""
-        return NEVER if self._alarms is None else self._alarms.next()
+        return NEVER if self.own_alarms is None else self.own_alarms.next()
 
     def fire_alarms(self, now: float) -> None:
         """Those that are due."""
-        if self._alarms is not None:
-            self._alarms.fire(now)
+        if self.own_alarms is not None:
+            self.own_alarms.fire(now)
 
     # -- called by the driver of handlers ------------------------------------------------
 

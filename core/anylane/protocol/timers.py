@@ -122,7 +122,9 @@ class Alarms:
         self._pending.clear()
 
     def next(self) -> float:
-        return min((alarm.deadline for alarm in self._pending), default=NEVER)
+        if not self._pending:
+            return NEVER
+        return min(alarm.deadline for alarm in self._pending)
 
     def fire(self, now: float) -> None:
         due = [alarm for alarm in self._pending if alarm.deadline <= now]
