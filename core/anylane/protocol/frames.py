@@ -2,7 +2,7 @@
 
 wsproto's decoder parses and unmasks. Ours on top: the order of fragments, messages joined
 within a limit, permessage-deflate, UTF-8, close codes. What breaks a rule raises Violation, after
-everything that came before it was given out, and however the bytes were cut.
+everything that came before it was given out, and however the bytes were cut. Whole messages in one plain frame take an express lane in front of wsproto.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from wsproto.frame_protocol import (
     Opcode,
     ParseFailed,
     RsvBits,
+    XorMaskerSimple,
 )
 
 from anylane.protocol.close_codes import NO_STATUS, is_close_code
@@ -73,14 +74,18 @@ _utf8_decoder = codecs.getincrementaldecoder("utf-8")
 class FrameReader:
     """What a client sends. limit: bytes of one message, inflated."""
 
-    __slots__ = ("_compressed", "_decoder", "_header", "_inflater", "_limit", "_open", "_parts",
-                 "_size", "_skip", "_utf8")  # fmt: skip
+    __slots__ = ("_between", "_compressed", "_decoder", "_express", "_header", "_inflater",
+                 "_limit", "_open", "_parts", "_size", "_skip", "_utf8")  # fmt: skip
 
-    def __init__(self, limit: int, inflater: Inflater | None = None) -> None:
+    def __init__(
+        self, limit: int, inflater: Inflater | None = None, *, express: bool = True
+    ) -> None:
         self._limit = limit
         self._inflater = inflater
+        self._express = express
+        self._between = True
         self._header = _HeaderRules(self)
-        self._decoder = FrameDecoder(client=False, extensions=[self._header])
+        self._decoder: FrameDecoder | None = None
         self._open = False
         self._skip = False
         self._compressed = False
@@ -93,11 +98,60 @@ class FrameReader:
         self._skip = True
         self._parts.clear()
 
+    def read_plain(self, data: bytes, at: int) -> tuple[str | bytes, int, int] | None:
+        """The express lane: a message in one whole frame at `at`, with its size and where it ends.
+
+        None for whatever else may be there; `read` takes it from `at` on. Raises Violation, the
+        same as `read` would. 1.5 us for a small message where wsproto takes 9 (CPython 3.13);
+        `benchmarks/core.py` guards it.
+        """
+        if not self._between or not self._express or self._skip:
+            return None
+        head = data[at : at + 4]
+        if len(head) < 4 or head[1] < 0x80:
+            return None
+        kind, length = head[0], head[1] - 0x80
+        begin = at + 6
+        if length == 126:
+            length = (head[2] << 8) + head[3]
+            begin += 2
+            if length < 126:
+                return None
+        elif length == 127:
+            length = int.from_bytes(data[at + 2 : at + 10], "big")
+            begin += 8
+            if length <= 0xFFFF:
+                return None
+        end = begin + length
+        if end > len(data):
+            return None
+        mask = data[begin - 4 : begin]
+        payload = _unmask(data[begin:end], mask, length)
+        if kind == _PLAIN_TEXT or kind == _PLAIN_BINARY:
+            if length > self._limit:
+                return None
+            if kind == _PLAIN_BINARY:
+                return payload, length, end
+            try:
+                return payload.decode("utf-8"), length, end
+            except UnicodeDecodeError:
+                return None
+        if self._inflater is None or (kind != _DEFLATED_TEXT and kind != _DEFLATED_BINARY):
+            return None
+        self._header.rsv1 = True
+        opcode = Opcode.TEXT if kind == _DEFLATED_TEXT else Opcode.BINARY
+        message = self._add(opcode, payload, final=True)
+        assert message is not None
+        return message.data, message.size, end
+
     def read(self, data: bytes) -> Iterator[Received]:
         """What is complete with these bytes, in order. Raises Violation; call it no more then,
         nor after a close frame."""
         decoder = self._decoder
+        if decoder is None:
+            decoder = self._decoder = FrameDecoder(client=False, extensions=[self._header])
         decoder.receive_bytes(data)
+        self._between = False
         try:
             while (frame := decoder.process_buffer()) is not None:
                 opcode, payload, finished, final = frame
@@ -114,6 +168,7 @@ class FrameReader:
                         message = self._add(opcode, payload, final=finished and final)
                         if message is not None:
                             yield message
+            self._between = not (self._open or decoder.header or len(decoder.buffer))
         except ParseFailed as exc:
             raise Violation(int(exc.code), self._header.fault or str(exc)) from None
 
@@ -189,6 +244,19 @@ class FrameReader:
             raise Violation(_INVALID_DATA, reason) from None
 
 
+def _unmask(payload: bytes, mask: bytes, length: int) -> bytes:
+    """RFC 6455 §5.3. Small payloads as one number against another."""
+    if length > _LONG:
+        return bytes(XorMaskerSimple(mask).process(payload))
+    pad = (mask * (length // 4 + 1))[:length]
+    unmasked = int.from_bytes(payload, "little") ^ int.from_bytes(pad, "little")
+    return unmasked.to_bytes(length, "little")
+
+
+_LONG = 768
+"""Bytes from which on wsproto's way of unmasking is the quicker one: half the time at 64 KiB."""
+_PLAIN_TEXT, _PLAIN_BINARY = 0x81, 0x82
+_DEFLATED_TEXT, _DEFLATED_BINARY = 0xC1, 0xC2
 _PARTS = 1024
 """Fragments that are held apart: each costs 50 bytes of memory besides its own."""
 _PROTOCOL_ERROR = int(CloseReason.PROTOCOL_ERROR)
