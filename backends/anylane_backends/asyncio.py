@@ -107,7 +107,10 @@ class AsyncioLink(BaseLink):
     __slots__ = ("_cancelled", "_latched", "_task", "_waiters", "lane")
 
     def __init__(self, driver: AsyncioDriver, exchange: Exchange) -> None:
-        super().__init__(driver, exchange)
+        # As BaseLink's own, without the call: this is made for every request.
+        self.driver = driver
+        self.exchange = exchange
+        self.parked = self._burst = 0
         self.lane = driver.lane
         self._latched = False
         self._cancelled = False

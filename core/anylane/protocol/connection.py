@@ -44,7 +44,7 @@ class Connection:
     peer, local: socket addresses. tls: what the TLS layer knows, None without TLS.
     date: gives the value of the Date header. token: gives n random bytes.
     read_size: bytes that one read of the socket should give; None where it does not matter.
-    waiting: what `next_exchange()` will give. queued: bytes that `data_to_send()` will.
+    waiting: what `next_exchange()` will give; the protocol inside appends to it. queued: bytes that `data_to_send()` will.
     """
 
     __slots__ = ("_exchanges", "_high", "_out", "_protocol", "_stalled", "_unsent", "closing",
@@ -220,10 +220,6 @@ class Connection:
             for chunk in chunks:
                 out.append(chunk)
                 self.queued += len(chunk)
-
-    def start(self, exchange: Exchange) -> None:
-        """Offer an exchange to `next_exchange()`."""
-        self.waiting.append(exchange)
 
     def forget(self, exchange: Exchange) -> None:
         """Its last coroutine has returned: its alarms are not kept any longer."""

@@ -229,7 +229,7 @@ class Http1:
         self.writing = WRITING[self.writing][WriteEvent.REQUEST]
         # The deadline runs from here: waiting for a thread or a turn is the client's time too.
         conn.timers.follow(Timer.HANDLER, before, now + conn.config.request_timeout)
-        conn.start(self._exchange)
+        conn.waiting.append(self._exchange)
         if not head.has_body:
             self.reading = READING[self.reading][ReadEvent.HEAD_WITHOUT_BODY]
             return
@@ -294,7 +294,7 @@ class Http1:
             exchange = self._exchange = Exchange(self, None, refused)
             self._write(WriteEvent.REQUEST)
             self._conn.timers.set(Timer.HANDLER, now + self._conn.config.request_timeout)
-            self._conn.start(exchange)
+            self._conn.waiting.append(exchange)
         elif dropped:
             self._close(now)
         else:
