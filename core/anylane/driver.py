@@ -31,8 +31,9 @@ class Driver(ABC):
     """
 
     __slots__ = ("_again", "_armed", "_closing", "_cut_at", "_deferred", "_errand_due", "_errands",
-                 "_greeting", "_links", "_news", "_parting", "_read_size", "_reading", "_turns", "apart",
-                 "connection", "lost", "pumping", "seed", "server", "wakes", "written")  # fmt: skip
+                 "_greeting", "_links", "_news", "_parting", "_read_size", "_reading", "_turns",
+                 "apart", "connection", "lost", "pumping", "seed", "server", "wakes",
+                 "written")  # fmt: skip
 
     def __init__(
         self,

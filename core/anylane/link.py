@@ -182,7 +182,7 @@ class BaseLink(ABC):
             self.exchange.begin(scope.cancel)
             await work
 
-    def begin(self) -> None:
+    def begin(self) -> None:  # noqa: B027  # by lane
         """Where `native`: the exchange runs in the current task, and can be interrupted."""
 
     def took(self, exc: BaseException) -> bool:  # noqa: ARG002  # by lane

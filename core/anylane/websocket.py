@@ -9,7 +9,7 @@ from anylane.errors import Disconnected, UsageError
 from anylane.source import ENDED, PENDING
 
 if TYPE_CHECKING:
-    from anylane.link import BaseLink
+    from anylane.link import BaseLink, Link
     from anylane.protocol.exchange import Exchange
     from anylane.protocol.websocket import WebSocketProtocol
 
@@ -110,10 +110,10 @@ class WebSocket:
             return ENDED
         return PENDING if message is None else message
 
-    def attach(self, link: BaseLink) -> None:
+    def attach(self, link: Link) -> None:
         """For `ctx.select`: input wakes the exchange's link anyway."""
 
-    def detach(self, link: BaseLink) -> None:
+    def detach(self, link: Link) -> None:
         pass
 
     def _check_reader(self) -> None:

@@ -44,7 +44,8 @@ class Connection:
     peer, local: socket addresses. tls: what the TLS layer knows, None without TLS.
     date: gives the value of the Date header. token: gives n random bytes.
     read_size: bytes that one read of the socket should give; None where it does not matter.
-    waiting: what `next_exchange()` will give; the protocol inside appends to it. queued: bytes that `data_to_send()` will.
+    waiting: what `next_exchange()` will give; the protocol inside appends to it.
+    queued: bytes that `data_to_send()` will give.
     """
 
     __slots__ = ("_exchanges", "_high", "_out", "_protocol", "_stalled", "_unsent", "closing",

@@ -8,7 +8,7 @@ harm to the stream.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -53,7 +53,7 @@ class Stream(Protocol):
     def send_head(self, status: int, headers: Iterable[Header], length: int | None) -> None: ...
     def send_data(self, data: bytes) -> None: ...
     def send_end(self, trailers: Iterable[Header]) -> None: ...
-    def respond(self, status: int, headers: Iterable[Header], body: bytes) -> None: ...
+    def respond(self, status: int, headers: Sequence[Header], body: bytes) -> None: ...
     def begin_events(
         self, *, retry: int | None, heartbeat: float | None, now: float
     ) -> EventStreamProtocol: ...
@@ -83,8 +83,9 @@ class Exchange:
 
     __slots__ = ("_chunks", "_stream", "body_complete", "body_refused", "buffered",
                  "cancel_on_disconnect", "ended", "errand", "finished", "forgotten", "gone",
-                 "half_closed", "head", "interrupt", "on_gone", "on_interrupt", "own_alarms", "refused", "sent",
-                 "started", "status", "switched", "told", "trailers", "websocket")  # fmt: skip
+                 "half_closed", "head", "interrupt", "on_gone", "on_interrupt", "own_alarms",
+                 "refused", "sent", "started", "status", "switched", "told", "trailers",
+                 "websocket")  # fmt: skip
 
     def __init__(
         self, stream: Stream, head: RequestHead | None, refused: Refused | None = None
@@ -223,7 +224,7 @@ class Exchange:
         self._must_be_mine()
         return self._stream.begin_events(retry=retry, heartbeat=heartbeat, now=now)
 
-    def respond(self, status: int, headers: Iterable[Header], body: bytes) -> None:
+    def respond(self, status: int, headers: Sequence[Header], body: bytes) -> None:
         """The whole response at once."""
         if self.finished:
             self._must_be_mine()

@@ -2,7 +2,8 @@
 
 wsproto's decoder parses and unmasks. Ours on top: the order of fragments, messages joined
 within a limit, permessage-deflate, UTF-8, close codes. What breaks a rule raises Violation, after
-everything that came before it was given out, and however the bytes were cut. Whole messages in one plain frame take an express lane in front of wsproto.
+everything that came before it was given out, and however the bytes were cut. Whole messages in one
+frame take an express lane in front of wsproto.
 """
 
 from __future__ import annotations
@@ -107,42 +108,27 @@ class FrameReader:
         """
         if not self._between or not self._express or self._skip:
             return None
-        head = data[at : at + 4]
-        if len(head) < 4 or head[1] < 0x80:
-            return None
-        kind, length = head[0], head[1] - 0x80
-        begin = at + 6
-        if length == 126:
-            length = (head[2] << 8) + head[3]
-            begin += 2
-            if length < 126:
-                return None
-        elif length == 127:
-            length = int.from_bytes(data[at + 2 : at + 10], "big")
-            begin += 8
-            if length <= 0xFFFF:
-                return None
+        begin, length = _payload_at(data, at)
         end = begin + length
-        if end > len(data):
+        if not begin or end > len(data):
             return None
+        kind = data[at]
         mask = data[begin - 4 : begin]
         payload = _unmask(data[begin:end], mask, length)
-        if kind == _PLAIN_TEXT or kind == _PLAIN_BINARY:
+        if kind in _PLAIN:
             if length > self._limit:
                 return None
-            if kind == _PLAIN_BINARY:
-                return payload, length, end
             try:
-                return payload.decode("utf-8"), length, end
+                message = payload if kind == _PLAIN_BINARY else payload.decode("utf-8")
             except UnicodeDecodeError:
                 return None
-        if self._inflater is None or (kind != _DEFLATED_TEXT and kind != _DEFLATED_BINARY):
-            return None
-        self._header.rsv1 = True
-        opcode = Opcode.TEXT if kind == _DEFLATED_TEXT else Opcode.BINARY
-        message = self._add(opcode, payload, final=True)
-        assert message is not None
-        return message.data, message.size, end
+            return message, length, end
+        if kind in _DEFLATED and self._inflater is not None:
+            self._header.rsv1 = True
+            inflated = self._add(_DEFLATED[kind], payload, final=True)
+            assert inflated is not None, "the frame is a whole message, and not skipped"
+            return inflated.data, inflated.size, end
+        return None
 
     def read(self, data: bytes) -> Iterator[Received]:
         """What is complete with these bytes, in order. Raises Violation; call it no more then,
@@ -244,10 +230,25 @@ class FrameReader:
             raise Violation(_INVALID_DATA, reason) from None
 
 
+def _payload_at(data: bytes, at: int) -> tuple[int, int]:
+    """Where the payload of the masked frame at `at` begins, and its length; 0 for any other."""
+    head = data[at : at + 10]
+    if len(head) < 6 or head[1] < 0x80:
+        return 0, 0
+    length = head[1] - 0x80
+    if length < 126:
+        return at + 6, length
+    if length == 126:
+        length = (head[2] << 8) + head[3]
+        return (at + 8, length) if length > 125 else (0, 0)
+    length = int.from_bytes(head[2:], "big")
+    return (at + 14, length) if len(head) == 10 and length > 0xFFFF else (0, 0)
+
+
 def _unmask(payload: bytes, mask: bytes, length: int) -> bytes:
     """RFC 6455 §5.3. Small payloads as one number against another."""
     if length > _LONG:
-        return bytes(XorMaskerSimple(mask).process(payload))
+        return bytes(XorMaskerSimple(mask).process(bytearray(payload)))
     pad = (mask * (length // 4 + 1))[:length]
     unmasked = int.from_bytes(payload, "little") ^ int.from_bytes(pad, "little")
     return unmasked.to_bytes(length, "little")
@@ -255,8 +256,10 @@ def _unmask(payload: bytes, mask: bytes, length: int) -> bytes:
 
 _LONG = 768
 """Bytes from which on wsproto's way of unmasking is the quicker one: half the time at 64 KiB."""
-_PLAIN_TEXT, _PLAIN_BINARY = 0x81, 0x82
-_DEFLATED_TEXT, _DEFLATED_BINARY = 0xC1, 0xC2
+_PLAIN_BINARY = 0x82
+_PLAIN = frozenset((0x81, _PLAIN_BINARY))
+_DEFLATED = {0xC1: Opcode.TEXT, 0xC2: Opcode.BINARY}
+"""First bytes of whole messages (RFC 6455 §5.2, RFC 7692 §6)."""
 _PARTS = 1024
 """Fragments that are held apart: each costs 50 bytes of memory besides its own."""
 _PROTOCOL_ERROR = int(CloseReason.PROTOCOL_ERROR)

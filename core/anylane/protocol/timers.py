@@ -44,7 +44,7 @@ class Timers:
 
     def set(self, timer: Timer, deadline: float) -> None:
         self._at[timer] = deadline
-        if deadline < self.bound:
+        if deadline < self.bound:  # noqa: PLR1730  # min() takes three times as long
             self.bound = deadline
 
     def follow(self, timer: Timer, before: Timer, deadline: float) -> None:
@@ -52,7 +52,7 @@ class Timers:
         at = self._at
         at[before] = NEVER
         at[timer] = deadline
-        if deadline < self.bound:
+        if deadline < self.bound:  # noqa: PLR1730  # min() takes three times as long
             self.bound = deadline
 
     def clear(self, timer: Timer) -> None:

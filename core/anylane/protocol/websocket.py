@@ -8,7 +8,7 @@ and a deadline for each state. RFC 6455.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from anylane.errors import Disconnected
 from anylane.protocol.close_codes import check_close_code
@@ -104,7 +104,7 @@ class WebSocketProtocol:
     def wants_read(self) -> bool:
         return not self._paused
 
-    counts_output = True
+    counts_output: ClassVar[bool] = True
 
     def receive_data(self, data: bytes, now: float) -> None:
         if not self._listening():
