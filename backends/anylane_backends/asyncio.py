@@ -117,6 +117,11 @@ class AsyncioLink(BaseLink):
         self._waiters: list[asyncio.Future[None]] | None = None
         self._task: asyncio.Task[Any] | None = None
 
+    def ended(self) -> None:
+        """Its task is done."""
+        self._task = None  # Which knows us by its context: without a cycle both go at once.
+        self.driver.finished(self)
+
     async def park(self) -> None:
         if self._latched:
             self._latched = False
@@ -231,9 +236,7 @@ class AsyncioDriver(Driver, asyncio.Protocol):
         self.started(link)
         # A copy of the connection's context, not of the one that happens to run: that may be
         # an earlier exchange's.
-        self.lane.start(
-            self.server.run_exchange(exchange, link), self._variables.copy(), self.finished, link
-        )
+        self.lane.start(self.server.run_exchange(exchange, link), self._variables.copy(), link)
 
     def arm(self, deadline: float) -> None:
         if self._timer is not None:
@@ -367,19 +370,18 @@ class Lane:
         self,
         coroutine: Coroutine[Any, Any, None],
         context: contextvars.Context,
-        finished: Callable[[BaseLink], None],
-        link: BaseLink,
+        link: AsyncioLink,
     ) -> None:
         """A task in that context; where possible it begins right now."""
         if self.eager and sys.version_info >= (3, 12):
             task = asyncio.Task(coroutine, loop=self.loop, context=context, eager_start=True)
             if task.done():
-                finished(link)
+                link.ended()
                 return
         else:
             task = self.loop.create_task(coroutine, context=context)
         self._keep(task)
-        task.add_done_callback(lambda _: finished(link))
+        task.add_done_callback(lambda _: link.ended())
 
 
 class AsyncioBackend:
