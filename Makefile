@@ -4,15 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
 BACKEND ?= asyncio
+PYTHON2 ?= python2.7
+CLASSIC := $(VENV)/autobahntestsuite
 REPORTS := $(VENV)/reports
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint conformance deep coverage fanout bench bench-full bench-scaling bench-core
-.PHONY: bench-report tox lines clean
+.PHONY: help demo test lint conformance autobahn autobahn-classic deep coverage fanout bench \
+	bench-full bench-scaling bench-core bench-report tox lines clean
 .DELETE_ON_ERROR:
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## chat and live metrics: make demo BACKEND=asyncio|uvloop|anyio|trio|curio|threads
 	$(BIN)/python docs/examples/demo.py --backend $(BACKEND)
@@ -33,6 +35,8 @@ test: $(VENV)/.test ## everything: format, rules, types, tests, conformance of a
 	stage pytest; \
 	export PYTEST_ADDOPTS="$$PYTEST_ADDOPTS --junit-xml=$(CURDIR)/$(REPORTS)/conformance.xml"; \
 	stage anylane-conformance --backend all; \
+	stage python -m anylane_conformance.autobahn --quick --backend asyncio; \
+	stage python -m anylane_conformance.autobahn --basic --backend all; \
 	printf '\n######## result\n'; \
 	if [ -n "$$failed" ]; then printf "failed:$$failed\n"; else echo "all stages passed"; fi; \
 	$(BIN)/python -c "$$closing_line" $(REPORTS)/tests.xml $(REPORTS)/conformance.xml \
@@ -73,6 +77,15 @@ lint: $(VENV)/.test ## format, rules and types only
 conformance: $(VENV)/.test ## one lane's conformance: make conformance BACKEND=curio (or pkg:Class, all)
 	$(BIN)/anylane-conformance --backend $(BACKEND)
 
+autobahn: $(VENV)/.test ## the 517 WebSocket cases of Autobahn: make autobahn BACKEND=trio (or all)
+	$(BIN)/python -m anylane_conformance.autobahn --backend $(BACKEND)
+
+autobahn-classic: $(VENV)/.test ## the same by the original suite: make autobahn-classic PYTHON2=python2.7
+	@test -d $(CLASSIC) || $(PYTHON2) -m pip install --quiet --disable-pip-version-check \
+		--target $(CLASSIC) autobahntestsuite==0.8.2
+	$(BIN)/python -m anylane_conformance.autobahn --classic $(PYTHON2) $(CLASSIC) \
+		--backend $(BACKEND)
+
 deep: $(VENV)/.test ## the property tests at length: some 50 times as many examples
 	HYPOTHESIS_PROFILE=deep $(BIN)/pytest -m hypothesis -o faulthandler_timeout=3600 $(ARGS)
 
@@ -87,7 +100,7 @@ fanout: $(VENV)/.demo ## 2,000 WebSockets in one room, 10,000 quiet ones: some m
 	$(BIN)/python benchmarks/fanout.py
 	$(BIN)/python benchmarks/quiet.py
 
-bench: $(BENCH)/.ready ## anylane beside its peers: the most important works, some 12 minutes, needs wrk
+bench: $(BENCH)/.ready ## anylane beside its peers, the most important works: some 12 minutes, and wrk
 	$(BENCH)/bin/python benchmarks/bench.py quick $(ARGS)
 
 bench-full: $(BENCH)/.ready ## all works and all peers: some hours
@@ -141,7 +154,7 @@ $(VENV)/.demo: $(VENV)/.base
 
 $(VENV)/.test: $(VENV)/.base
 	@echo "installing into $(VENV): once, and it may take a minute or two"
-	@$(BIN)/python -m pip install --quiet --editable '.[all,conformance]' --group lint
+	@$(BIN)/python -m pip install --quiet --editable '.[all,conformance,autobahn]' --group lint
 	@touch $@
 
 $(VENV)/.tox: $(VENV)/.base

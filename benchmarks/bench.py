@@ -3,10 +3,11 @@
     python benchmarks/bench.py [quick|full] [--seconds N] [--rounds N] [--only PART] [--new]
                                [--works W,...] [--peers P,...]
 
-The server has one core to itself and the load another. Round after round every work is done by every
-peer in turn, each round beginning with another peer, so that what the machine does meanwhile hits
-all alike. Every sample is written to results/NAME.partial.json at once; a run that was broken off
-goes on from there (--new forgets it). At the end the file loses its `.partial` and report.py draws.
+The server has one core to itself and the load another. Round after round every work is done by
+every peer in turn, each round beginning with another peer, so that what the machine does meanwhile
+hits all alike. Every sample is written to results/NAME.partial.json at once; a run that was broken
+off goes on from there (--new forgets it). At the end the file loses its `.partial`, and report.py
+draws.
 PART is works, idle, start or scaling.
 """
 
@@ -75,11 +76,16 @@ def versions() -> dict[str, str]:
 def commit() -> str:
     """Of the tree that is measured; `+` when it was changed since."""
     git = ["git", "-C", str(ROOT)]
-    name = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    name = subprocess.run(
+        [*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
     if name.returncode:
         return "unknown"
     changed = subprocess.run(
-        [*git, "status", "--porcelain", "core", "backends"], capture_output=True, text=True
+        [*git, "status", "--porcelain", "core", "backends"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return name.stdout.strip() + ("+" if changed.stdout.strip() else "")
 
@@ -141,7 +147,7 @@ class Bench:
         return self._tls
 
     def server(self, peer: str, work: Work) -> Server:
-        """The peer's server for such works; started anew when it has died since, and that is noted."""
+        """The peer's server for such works; started anew when it has died, and that is noted."""
         key = (peer, work.middleware, work.tls)
         server = self.servers.get(key)
         if server is None:

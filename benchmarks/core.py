@@ -6,10 +6,11 @@
     python benchmarks/core.py --calls CASE     every Python function that one request calls
     python benchmarks/core.py --profile CASE   where the time goes
 
-The real driver of the asyncio lane is fed by hand, and its transport only keeps what is written. The
-unit is a fixed loop of plain Python, timed in turn with the cases in the same process: the least of
-many short repeats each, so that a busy machine does little harm. Instructions are the same on a busy
-machine and an idle one. tests/test_core_cost.py guards the number of calls, which never varies.
+The real driver of the asyncio lane is fed by hand, and its transport only keeps what is written.
+The unit is a fixed loop of plain Python, timed in turn with the cases in the same process: the
+least of many short repeats each, so that a busy machine does little harm. Instructions are the same
+on a busy machine and an idle one. tests/test_core_cost.py guards the number of calls, which never
+varies.
 """
 
 from __future__ import annotations
@@ -172,7 +173,7 @@ class Kept:
 
 
 class Wire:
-    """One connection and its case; `feed()` is one arrival of data, answered when `settle` is over."""
+    """One connection and its case; `feed()` is one arrival of data."""
 
     def __init__(self, lane: Lane, case: Case) -> None:
         self.case = case
@@ -209,7 +210,7 @@ class Wire:
         for _ in range(count):
             written.clear()
             self.feed()
-            while waits and not written:
+            while waits and not written:  # noqa: ASYNC110 (turns of the loop are wanted)
                 await asyncio.sleep(0)
             assert written, "a request was not answered at once"
 

@@ -79,7 +79,9 @@ def exactly(sock: socket.socket, expected: bytes) -> None:
         raise SystemExit(f"expected {expected[:40]!r}, got {data[:40]!r}")
 
 
-def echo(port: int, path: str, count: int, seconds: float, size: int, window: int = 1) -> int:
+def echo(  # noqa: PLR0917 (as on the command line)
+    port: int, path: str, count: int, seconds: float, size: int, window: int = 1
+) -> int:
     """Each connection has `window` messages in flight and sends the next for each answer."""
     sent, answer = frames(size)
     socks = [upgraded(port, path) for _ in range(count)]

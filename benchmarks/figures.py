@@ -13,7 +13,7 @@ from typing import Any
 from peers import BARE, MAIN
 
 SATURATED = 0.9
-"""A server that was busy for less of its core had waited for its load: its ratio is a lower bound."""
+"""A server that was busy for less of its core waited for its load: its ratio is a lower bound."""
 
 Samples = list[dict[str, Any]]
 

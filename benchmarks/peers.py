@@ -58,7 +58,7 @@ def script(name: str, *arguments: str) -> Start:
 
 
 def module(name: str, *arguments: str, tls: tuple[str, str] = ("", "")) -> Start:
-    """python -m NAME ...; `{port}` in an argument is the port; `tls`: its flags for the two files."""
+    """python -m NAME ...; `{port}` is the port, `tls` its flags for the two files."""
 
     def start(port: int, files: Tls | None) -> list[str]:
         command = [sys.executable, "-m", name, *(part.format(port=port) for part in arguments)]

@@ -44,13 +44,13 @@ def _save(figure: Any, path: Path) -> None:
 
 
 def _bars(axes: Any, rows: list[tuple[str, Ratio]], label: str) -> None:
-    rows = rows[::-1]
     names = [name for name, _ in rows]
     medians = [value.median for _, value in rows]
     whiskers = [
         [value.median - value.least for _, value in rows],
         [value.most - value.median for _, value in rows],
     ]
+    axes.invert_yaxis()  # The first one on top.
     axes.barh(
         names,
         medians,
@@ -111,7 +111,7 @@ def growth(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def cost(rows: list[dict[str, Any]], peer: str, size: int) -> float:
-    """Core seconds of a request at `size`, against the smallest size, the median over the rounds."""
+    """Core seconds of a request at `size` against the smallest; the median over the rounds."""
     mine = [row for row in rows if row["peer"] == peer]
     least = min(row["size"] for row in mine)
     by = {(row["round"], row["size"]): row["busy"] / row["rate"] for row in mine}

@@ -15,8 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import plots
-from figures import SATURATED, Samples, against, busy, number, of_bare, of_ours, peers_of, ratio
-from figures import works_of
+from figures import (
+    SATURATED,
+    Samples,
+    against,
+    busy,
+    number,
+    of_bare,
+    of_ours,
+    peers_of,
+    ratio,
+    works_of,
+)
 from peers import BARE, MAIN, OURS, PEERS
 from targets import answers
 from works import WORKS
@@ -24,46 +34,9 @@ from works import WORKS
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 PLOTS = HERE / "plots"
+METHOD = HERE / "method.md"
 PAGE = HERE.parent / "docs" / "performance.md"
 RUNS = ("quick", "full", "scaling")
-
-METHOD = """\
-* **One core each.** The server is pinned to one core (`taskset`), whatever threads or processes it
-  has; the load to another. Peers run as their documentation advises for one core: uvloop where there
-  is a choice, access logs off, one worker.
-* **Interleaved.** All servers are up; round after round each work is done by each peer in turn, and
-  each round begins with another peer. A ratio is taken within one round; shown are the median over the
-  rounds and, in brackets, the least and the most.
-* **Ratios only.** 1.0 is a uvloop `Protocol` that writes a constant for each request, without parsing,
-  routing or a framework. Requests per second of somebody else's machine say nothing about yours.
-* **The same work.** Every app has the same routes and three middleware that do the same: leave a value
-  for the handler, set a response header, read a request header. Every answer is checked before anything
-  is timed. JSON is orjson's wherever the framework's documentation shows how (FastAPI keeps its own).
-  Middleware of Starlette and FastAPI are plain ASGI callables, their fastest form.
-* **The load** is wrk with one thread and 64 connections (8 for 1 MiB); for WebSockets and event streams
-  a loader of ours, plain descriptors in one epoll. *busy* is the share of its core that the server
-  used: where it is under 90 % the server waited for its load, and the ratio is marked `≥`: it could
-  have done more.
-* **Latency** is measured by wrk at a fixed load, each of 64 connections pausing 32 ms before each
-  request, far below what the servers can do; not at saturation, where it is only the rate again.
-* **Memory** is what would be free if the server ended (USS, all its processes together), before and
-  with the connections. Each has had one answer and is silent since.
-"""
-
-CAVEATS = """\
-* **A load that repeats itself flatters anylane.** The express lane remembers the last header section
-  of each connection, and every tool of this kind sends the same bytes again and again. So two works
-  send another path and another header field in every request (prepared beforehand, so wrk is not
-  slower): look at *the path and a header differ* beside *routed parameter*.
-* Not measured: more than one core, a network between the two, HTTP/2, databases, templates, real
-  clients' pauses, other machines and kernels, PyPy, free-threaded builds.
-* A peer's features differ: the bare protocol has none, a raw ASGI app has no routing. What anylane does
-  and others do not (deadlines for slow heads and slow readers, strict framing, back-pressure) costs time
-  and is switched on.
-* Two cores of a virtual machine: neighbours are not seen, only cancelled out by the rounds. A spread
-  wider than a difference means that there is no difference to speak of.
-* wrk counts a pipelined batch's latency as one; it is not shown.
-"""
 
 
 class Runs:
@@ -113,6 +86,10 @@ def targets(samples: Samples) -> Iterator[str]:
         yield f"| {target.text} | {rival} | {target.factor:g} | {found} | {verdict} |"
 
 
+def _name(peer: str) -> str:
+    return f"**{peer}**" if PEERS[peer].ours else peer
+
+
 def rates(samples: Samples, work: str) -> Iterator[str]:
     http = WORKS[work].loader == "wrk"
     yield f"| peer | {'bare = 1 | ' if http else ''}anylane on uvloop = 1 | busy |"
@@ -120,11 +97,10 @@ def rates(samples: Samples, work: str) -> Iterator[str]:
     for peer in peers_of(samples, work):
         share = busy(samples, work, peer)
         mark = "" if share >= SATURATED else "≥ "
-        name = f"**{peer}**" if PEERS[peer].ours else peer
         cells = [of_bare(samples, work, peer)] if http else []
         cells.append(of_ours(samples, work, peer))
         text = " | ".join("" if each is None else f"{mark}{each}" for each in cells)
-        yield f"| {name} | {text} | {share:.0%} |"
+        yield f"| {_name(peer)} | {text} | {share:.0%} |"
 
 
 def latency(samples: Samples, work: str) -> Iterator[str]:
@@ -146,17 +122,15 @@ def latency(samples: Samples, work: str) -> Iterator[str]:
         if None not in cells:
             rows.append((cells[1].median if cells[1] else 0.0, peer, cells))
     for _, peer, cells in sorted(rows, key=lambda row: row[0]):
-        name = f"**{peer}**" if PEERS[peer].ours else peer
-        yield f"| {name} | {' | '.join(map(str, cells))} | {busy(samples, work, peer):.0%} |"
+        yield f"| {_name(peer)} | {' | '.join(map(str, cells))} | {busy(samples, work, peer):.0%} |"
 
 
 def memory(found: dict[str, float]) -> Iterator[str]:
     yield "| peer | KiB for each | anylane on uvloop = 1 |"
     yield "|---|---:|---:|"
     for peer, size in sorted(found.items(), key=lambda item: item[1]):
-        name = f"**{peer}**" if PEERS[peer].ours else peer
         share = number(size / found[MAIN]) if found.get(MAIN) else ""
-        yield f"| {name} | {size / 1024:.1f} | {share} |"
+        yield f"| {_name(peer)} | {size / 1024:.1f} | {share} |"
 
 
 def started(rows: list[dict[str, Any]]) -> Iterator[str]:
@@ -172,8 +146,7 @@ def started(rows: list[dict[str, Any]]) -> Iterator[str]:
             size = statistics.median(row["memory"] for row in mine) / 2**20
             found.append((time.median, peer, time, size))
     for _, peer, time, size in sorted(found):
-        name = f"**{peer}**" if PEERS[peer].ours else peer
-        yield f"| {name} | {time} | {size:.0f} |"
+        yield f"| {_name(peer)} | {time} | {size:.0f} |"
 
 
 def scaling(rows: list[dict[str, Any]]) -> Iterator[str]:
@@ -195,8 +168,8 @@ def micro() -> Iterator[str]:
     yield "## The core by itself"
     yield ""
     yield (
-        "`core.py`: the driver, the protocol, routing and the handler, with a transport that only keeps "
-        "what is written. The unit is a fixed loop of plain Python in the same process; counted are "
+        "`core.py`: the driver, the protocol, routing and the handler, with a transport that only "
+        "keeps what is written. The unit is a fixed loop of plain Python; counted are "
         f"{'machine instructions (callgrind)' if found['kind'] == 'instructions' else 'CPU times'}."
     )
     yield ""
@@ -207,42 +180,26 @@ def micro() -> Iterator[str]:
     yield ""
 
 
-def _plot(work: str) -> list[str]:
-    return [f"![{WORKS[work].title}](plots/{work}.svg)", ""]
-
-
 def body(runs: Runs) -> Iterator[str]:
-    main, samples = runs.main, runs.samples()
-    machine, plan = main["machine"], main["plan"]
+    plan, samples = runs.main["plan"], runs.samples()
     yield "# Benchmarks"
     yield ""
+    yield "Drawn by `report.py` from [results/](results); nothing on this page is written by hand."
     yield (
-        "Drawn by `report.py` from [results/](results); nothing here is written by hand. "
-        f"`make bench` repeats the quick run (this was the {plan['name']} one: {plan['rounds']} rounds, "
-        f"{plan['seconds']} s for each sample), `make bench-full` the long one."
+        f"This was the {plan['name']} run: {plan['rounds']} rounds, {plan['seconds']} s for each "
+        "sample. `make bench` repeats it, `make bench-full` measures everything and everybody."
     )
     yield ""
     yield "## Targets"
     yield ""
     yield from targets(samples)
     yield ""
-    yield "## How it is measured"
-    yield ""
-    yield METHOD
-    yield "## What it does not say"
-    yield ""
-    yield CAVEATS
+    yield METHOD.read_text(encoding="utf-8")
     yield "## Throughput"
     yield ""
     for work in works_of(samples):
-        if work.startswith("latency"):
-            continue
-        yield f"### {WORKS[work].title[0].upper()}{WORKS[work].title[1:]}"
-        yield ""
-        if plots.rates(samples, work, PLOTS / f"{work}.svg"):
-            yield from _plot(work)
-        yield from rates(samples, work)
-        yield ""
+        if not work.startswith("latency"):
+            yield from _throughput(samples, work)
     for work in works_of(samples):
         if work.startswith("latency"):
             yield f"## Latency: {WORKS[work].title}"
@@ -251,28 +208,7 @@ def body(runs: Runs) -> Iterator[str]:
             yield ""
             yield from latency(samples, work)
             yield ""
-    for name, title in (
-        ("idle connection", "Memory of an idle connection"),
-        ("idle WebSocket", "Memory of an idle WebSocket"),
-    ):
-        if found := runs.idle(name):
-            plots.memory(found, title, PLOTS / f"{name.replace(' ', '-')}.svg")
-            yield f"## {title}"
-            yield ""
-            yield f"![{title}](plots/{name.replace(' ', '-')}.svg)"
-            yield ""
-            yield from memory(found)
-            yield ""
-    if found := runs.idle("after load"):
-        yield "## Memory after the load"
-        yield ""
-        yield "All of the server, when everything above was over."
-        yield ""
-        yield "| peer | MiB |"
-        yield "|---|---:|"
-        for peer, size in sorted(found.items(), key=lambda item: item[1]):
-            yield f"| {f'**{peer}**' if PEERS[peer].ours else peer} | {size / 2**20:.0f} |"
-        yield ""
+    yield from _memory(runs)
     if rows := runs.part("start"):
         yield "## Start-up"
         yield ""
@@ -295,12 +231,59 @@ def body(runs: Runs) -> Iterator[str]:
     yield ""
     yield "## Machine and versions"
     yield ""
+    yield from _machine(runs.main)
+
+
+def _throughput(samples: Samples, work: str) -> Iterator[str]:
+    title = WORKS[work].title
+    yield f"### {title[0].upper()}{title[1:]}"
+    yield ""
+    if plots.rates(samples, work, PLOTS / f"{work}.svg"):
+        yield f"![{title}](plots/{work}.svg)"
+        yield ""
+    yield from rates(samples, work)
+    yield ""
+
+
+def _memory(runs: Runs) -> Iterator[str]:
+    for name, title in (
+        ("idle connection", "Memory of an idle connection"),
+        ("idle WebSocket", "Memory of an idle WebSocket"),
+    ):
+        found = runs.idle(name)
+        if not found:
+            continue
+        file = f"{name.replace(' ', '-')}.svg"
+        plots.memory(found, title, PLOTS / file)
+        yield f"## {title}"
+        yield ""
+        yield f"![{title}](plots/{file})"
+        yield ""
+        yield from memory(found)
+        yield ""
+    found = runs.idle("after load")
+    if not found:
+        return
+    yield "## Memory after the load"
+    yield ""
+    yield "All of the server, when the throughput was measured."
+    yield ""
+    yield "| peer | MiB |"
+    yield "|---|---:|"
+    for peer, size in sorted(found.items(), key=lambda item: item[1]):
+        yield f"| {_name(peer)} | {size / 2**20:.0f} |"
+    yield ""
+
+
+def _machine(run: dict[str, Any]) -> Iterator[str]:
+    machine = run["machine"]
     yield (
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}; "
-        f"{machine['python']}; wrk {machine['wrk']}; anylane at {main['commit']}, {main['date']}."
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
+        f"{machine['system']}; {machine['python']}; wrk {machine['wrk']}; "
+        f"anylane at {run['commit']}, {run['date']}."
     )
     yield ""
-    yield ", ".join(f"{name} {version}" for name, version in main["versions"].items()) + "."
+    yield ", ".join(f"{name} {version}" for name, version in run["versions"].items()) + "."
 
 
 def absent(runs: Runs) -> Iterator[str]:
@@ -363,8 +346,10 @@ def essence(runs: Runs) -> str:
     machine = runs.main["machine"]
     lines += [
         "",
-        f"Measured on {machine['cpu']}, {machine['python']}, {machine['system']}, "
-        f"{runs.main['date']}, at {runs.main['commit']}.",
+        (
+            f"Measured on {machine['cpu']}, {machine['python']}, {machine['system']}, "
+            f"{runs.main['date']}, at {runs.main['commit']}."
+        ),
     ]
     return "\n".join(lines)
 

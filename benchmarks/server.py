@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 import psutil
 from peers import APPS, Peer, Tls
@@ -67,7 +67,7 @@ class Server:
         }
         if self.tls is not None:
             environment |= {"BENCH_CERT": self.tls.cert, "BENCH_KEY": self.tls.key}
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by __exit__)
         began = time.perf_counter()
         self.process = subprocess.Popen(
             ["taskset", "-c", SERVER_CORE, *self.peer.start(self.port, self.tls)],
@@ -143,9 +143,9 @@ class Server:
                 pass
         self.process.wait(5)
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
         self._log.close()

@@ -15,7 +15,7 @@ from wsproto.frame_protocol import FrameProtocol, Opcode
 
 from anylane import App, Disconnected, Limits, ServerConfig, Timeouts, UsageError
 from anylane.protocol import Closing
-from anylane.protocol.websocket import check_close_code
+from anylane.protocol.close_codes import check_close_code
 from anylane.testing import Lockstep
 
 BEFORE = 1 / 1024

@@ -24,7 +24,7 @@ import click
 
 from anylane import __version__
 from anylane.app import App
-from anylane.config import ConfigError, Limits, ServerConfig, Timeouts
+from anylane.config import ConfigError, Deflate, Limits, ServerConfig, Timeouts
 from anylane.presets import RELAXED, STRICT
 from anylane.server import Access
 from anylane.sources import (
@@ -298,7 +298,7 @@ def option(setting: Setting, text: str) -> click.Option:
 
 
 class RunCommand(click.Command):
-    """Help in three parts: there are too many options for one list."""
+    """Help in parts: there are too many options for one list."""
 
     parts: dict[str, list[click.Option]]
 
@@ -316,11 +316,14 @@ def _run_command() -> click.Command:
         **reasons(ServerConfig),
         **{f"limits_{name}": text for name, text in reasons(Limits).items()},
         **{f"timeouts_{name}": text for name, text in reasons(Timeouts).items()},
+        **{f"deflate_{name}": text for name, text in reasons(Deflate).items()},
     }
     serve: list[click.Option] = []
     bounds: list[click.Option] = []
+    compression: list[click.Option] = []
+    parts = {"limits": bounds, "timeouts": bounds, "deflate": compression}
     for setting in settings():
-        part = serve if len(setting.path) == 1 else bounds
+        part = serve if len(setting.path) == 1 else parts[setting.path[0]]
         part.append(option(setting, texts.get(setting.name, "")))
     found = RunCommand(
         "run",
@@ -330,6 +333,7 @@ def _run_command() -> click.Command:
             *own,
             *serve,
             *bounds,
+            *compression,
         ],
         help="Serve MODULE:APP until SIGINT or SIGTERM.\n\n"
         "Each option is also a variable (--limits-body is ANYLANE_LIMITS_BODY) and a key of the "
@@ -339,6 +343,7 @@ def _run_command() -> click.Command:
         "Options": own,
         "Serving": serve,
         "Limits and time-outs (bytes, seconds)": bounds,
+        "WebSocket compression": compression,
     }
     return found
 

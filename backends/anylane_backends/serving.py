@@ -79,6 +79,18 @@ def load_backend(name: str) -> Backend:
 _OURS = frozenset(("asyncio", "uvloop", "anyio", "trio", "curio", "threads"))
 
 
+def installed() -> list[str]:
+    """The names of the backends whose libraries are there."""
+    names = []
+    for name in sorted(backends()):
+        try:
+            load_backend(name)
+        except BackendError:
+            continue
+        names.append(name)
+    return names
+
+
 def _make(entry: EntryPoint, name: str, *, own: bool) -> Backend:
     try:
         backend: Backend = entry.load()()

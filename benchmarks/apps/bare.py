@@ -1,4 +1,4 @@
-"""The reference: a uvloop Protocol that writes a constant for each request. No server, only its loop.
+"""The reference: a uvloop Protocol that writes a constant for each request, and nothing else.
 
 It counts the ends of heads and nothing else, so it answers any GET, and pipelined ones.
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import setting
@@ -48,5 +47,4 @@ async def main() -> None:
         await server.serve_forever()
 
 
-assert asyncio
 uvloop.run(main())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from anylane_backends.serving import BackendError, backends, load_backend
+from anylane_backends.serving import BackendError, installed
 from anylane_conformance.cases import load
 from anylane_conformance.lanes import Lane, LockstepLane, server_lane
 from anylane_conformance.plugin import REPORT
@@ -18,7 +18,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _lanes(config: pytest.Config) -> list[Lane]:
     names: list[str] = []
     for name in config.getoption("--anylane-backend") or ():
-        names += _installed() if name == "all" else [name]
+        names += installed() if name == "all" else [name]
     memory = LockstepLane()
     secure = LockstepLane("lockstep+tls", memory.capabilities - {"plain_wire"}, tls=True)
     lanes: list[Lane] = [memory, secure]
@@ -30,18 +30,6 @@ def _lanes(config: pytest.Config) -> list[Lane]:
         except BackendError as exc:
             raise pytest.UsageError(str(exc)) from None
     return lanes
-
-
-def _installed() -> list[str]:
-    """The backends whose libraries are there."""
-    names = []
-    for name in sorted(backends()):
-        try:
-            load_backend(name)
-        except BackendError:
-            continue
-        names.append(name)
-    return names
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

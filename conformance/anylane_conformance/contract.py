@@ -59,6 +59,7 @@ def build(stage: Stage, extra: Extra | None = None) -> App:
     _requests(app)
     _streams(app, stage)
     _websockets(app, stage)
+    _websocket_sessions(app, stage)
     _broadcasts(app, stage)
     _time(app)
     _cancellation(app, stage)
@@ -270,6 +271,54 @@ def _broadcasts(app: App, stage: Stage) -> None:
             async for item in subscription:
                 await ws.send(item * ctx.params["times"])
             stage.note(f"ended, lagged {subscription.lagged}")
+
+
+def _websocket_sessions(app: App, stage: Stage) -> None:
+    @app.websocket("/answering")
+    async def answering(ctx: Context) -> None:
+        ws = await ctx.accept()
+        try:
+            while True:
+                await ws.send(await ws.receive())
+        except Disconnected as exc:
+            stage.note(f"closed {exc.code}")
+
+    @app.websocket("/bye")
+    async def bye(ctx: Context) -> None:
+        ws = await ctx.accept()
+        await ws.close(4000, "enough")
+        stage.note(f"closed {ws.close_code}")
+
+    @app.websocket("/latency")
+    async def latency(ctx: Context) -> None:
+        ws = await ctx.accept()
+        await ws.send(f"{ws.latency}")
+        while ws.latency is None:
+            await ctx.sleep(0.01)
+        await ws.send(f"measured: {ws.latency >= 0}")
+        await ws.send(f"asked: {await ws.ping() >= 0}")
+
+    @app.websocket("/protocols", subprotocols=["chat.v2", "chat.v1"])
+    async def protocols(ctx: Context) -> None:
+        ws = await ctx.accept()
+        await ws.send(f"{ws.subprotocol}")
+
+    @app.websocket("/members", origins=["https://good.example", "same-origin"])
+    async def members(ctx: Context) -> None:
+        ws = await ctx.accept()
+        await ws.send("welcome")
+
+    @app.websocket("/flood")
+    async def flood(ctx: Context) -> None:
+        ws = await ctx.accept()
+        await ws.receive()
+        try:
+            while True:
+                await ws.send(CHUNK)
+                stage.produced += 1
+        except Disconnected:
+            stage.note("disconnected")
+            raise
 
 
 def _time(app: App) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import wsproto.events as ws_events
 from wsproto.connection import CLIENT
 from wsproto.connection import Connection as WebSocketConnection
+from wsproto.extensions import PerMessageDeflate
 
 from anylane.testing import Lockstep
 from anylane_conformance.rules import Transcript
@@ -178,7 +179,7 @@ class Peer(ABC):
         self.handshake(path, *headers)
         answer = self.answer()
         assert answer.status == 101, f"expected 101, received {answer}"
-        return WebSocketPeer(self)
+        return WebSocketPeer(self, answer.headers.get("sec-websocket-extensions"))
 
     def handshake(self, path: str, *headers: str) -> None:
         """Ask for a WebSocket."""
@@ -193,11 +194,18 @@ class Peer(ABC):
 
 
 class WebSocketPeer:
-    """A WebSocket over a Peer. Frames are checked by wsproto, as a client sees them."""
+    """A WebSocket over a Peer. Frames are checked by wsproto, as a client sees them.
 
-    def __init__(self, peer: Peer) -> None:
+    extensions: that the server has agreed to, as it says.
+    """
+
+    def __init__(self, peer: Peer, extensions: str | None = None) -> None:
         self.peer = peer
-        self._frames = WebSocketConnection(CLIENT)
+        self.extensions = extensions
+        deflate = PerMessageDeflate()
+        if extensions is not None:
+            deflate.finalize(extensions)
+        self._frames = WebSocketConnection(CLIENT, [deflate])
         self._parts: list[Any] = []
         self._messages: list[str | bytes] = []
         self._controls: list[tuple[str, bytes]] = []
@@ -215,6 +223,14 @@ class WebSocketPeer:
 
     def ping(self, payload: bytes) -> None:
         self.peer.send(self.frame(ws_events.Ping(payload)))
+
+    def answer_ping(self) -> None:
+        """Wait for the next ping of the server, and answer it."""
+        while not self._controls:
+            self._more("a ping")
+        kind, payload = self._controls.pop(0)
+        assert kind == "ping", f"expected a ping, received a {kind}"
+        self.peer.send(self.frame(ws_events.Pong(payload)))
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         self.peer.send(self.frame(ws_events.CloseConnection(code, reason)))
@@ -290,6 +306,12 @@ class WebSocketPeer:
     def _control(self, kind: str, payload: bytes) -> None:
         self._controls.append((kind, payload))
         self.transcript.controls.append((kind, payload))
+
+
+def raw_frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0) -> bytes:
+    """A frame that wsproto would not build; masked, but with zeros."""
+    assert len(payload) < 126
+    return bytes([fin << 7 | rsv << 4 | opcode, 0x80 | len(payload), 0, 0, 0, 0]) + payload
 
 
 def message_event(message: str | bytes) -> ws_events.Event:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from anylane.app import App
 from anylane.broadcast import Broadcast, Lagged, Subscription
-from anylane.config import ConfigError, Limits, ServerConfig, Timeouts
+from anylane.config import ConfigError, Deflate, Limits, ServerConfig, Timeouts
 from anylane.context import Context
 from anylane.errors import AnylaneError, Disconnected, HTTPError, UsageError
 from anylane.event_log import EventLog, LoggedEvent
@@ -31,6 +31,7 @@ __all__ = [
     "Broadcast",
     "ConfigError",
     "Context",
+    "Deflate",
     "Disconnected",
     "EventLog",
     "Form",

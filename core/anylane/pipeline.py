@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from anylane.errors import UsageError
 from anylane.hooks import STOP, Call, calls_of, run_until_stop
+from anylane.origins import Origins, check_origin
 from anylane.results import apply_result, put_result
 from anylane.route import Middleware, Route, is_coroutine_function, place
 from anylane.router import Hook, Router
@@ -33,10 +34,14 @@ def compose(endpoint: Endpoint, routers: Iterable[Router], on_error: OnError) ->
     around = _sorted(hook for router in owners for hook in router.around_hooks)
     if not (request_hooks or response_hooks or around):
         return endpoint
-    run: Endpoint = partial(_run_hooks, endpoint, request_hooks, response_hooks, on_error)
-    if around:
-        for middleware in reversed(around):
-            run = _around(middleware, run)
+    run: Endpoint
+    if request_hooks or response_hooks:
+        run = partial(_run_hooks, endpoint, request_hooks, response_hooks, on_error)
+    else:
+        run = partial(_run_dealt_with, endpoint, on_error)
+    for middleware in reversed(around):
+        run = _around(middleware, run)
+    if around and response_hooks:
         run = partial(_run_middleware, run, response_hooks, on_error)
     return run
 
@@ -54,7 +59,14 @@ def handler_endpoint(route: Route) -> Endpoint:
         run = partial(_run_blocking, handler, route.where)
     for middleware in reversed(route.middleware):
         run = _around(middleware, run)
+    if route.origins is not None:
+        run = partial(_run_from_origin, run, route.origins)
     return run
+
+
+async def _run_from_origin(run: Endpoint, origins: Origins, ctx: Context) -> None:
+    check_origin(origins, ctx.request)
+    await run(ctx)
 
 
 def _sorted(hooks: Iterable[Hook]) -> tuple[Callable[..., Any], ...]:
@@ -77,6 +89,14 @@ async def _run_blocking(handler: Callable[..., Any], where: str, ctx: Context) -
     # Read in advance, so that a `def` handler never waits for the client.
     await ctx.request.body()
     await apply_result(ctx, await ctx.run_handler(handler), where)
+
+
+async def _run_dealt_with(endpoint: Endpoint, on_error: OnError, ctx: Context) -> None:
+    # As `_run_hooks` with no hooks: middleware sees the response, not the exception.
+    try:
+        await endpoint(ctx)
+    except Exception as exc:  # noqa: BLE001  # the handler's; on_error decides
+        await on_error(ctx, exc)
 
 
 async def _run_hooks(

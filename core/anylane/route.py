@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from anylane.origins import Origins
 from anylane.pattern import Pattern, RouteError
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class Route:
     cancel_on_disconnect: bool = False
     when: Predicate | None = None
     subprotocols: tuple[str, ...] = ()
+    origins: Origins | None = None
+    """Of the pages that may open this WebSocket; `None`: any."""
     host: str | None = None
     """'api.example.com', '*.example.com', or `None`: any."""
     routers: tuple[Router, ...] = ()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, TypedDict, TypeVar, Unpack, overload
 
+from anylane.origins import parse_origins
 from anylane.pattern import Pattern, RouteError
 from anylane.route import Handler, Middleware, Predicate, Route, method_set
 from anylane.table import RouteTable, parse_host
@@ -141,18 +142,26 @@ class Router:
         path: str,
         subprotocols: Iterable[str] = (),
         *,
+        origins: Iterable[str | None] | None = None,
         name: str | None = None,
         middleware: Iterable[Middleware] = (),
         when: Predicate | None = None,
     ) -> Callable[[H], H]:
         """Register an `async def` handler for WebSockets. A plain `def` is refused: it would block
-        a thread of the pool for as long as the socket is open."""
+        a thread of the pool for as long as the socket is open.
+
+        *subprotocols* that it speaks: the client's first choice among them is accepted.
+        *origins* of the pages that may open it, such as 'https://example.com'; any other is
+        answered with 403. 'same-origin' stands for the host of the request, `None` for clients
+        that send no Origin, which browsers always do. Without *origins* all may.
+        """
         pattern = self._pattern(path)
         if isinstance(subprotocols, str):
             raise RouteError(
                 f"subprotocols of {pattern.text!r} is {subprotocols!r}; write [{subprotocols!r}]"
             )
         offered = tuple(subprotocols)
+        allowed = None if origins is None else parse_origins(origins, pattern.text)
         chain = tuple(middleware)
 
         def register(handler: H) -> H:
@@ -165,6 +174,7 @@ class Router:
                     middleware=chain,
                     when=when,
                     subprotocols=offered,
+                    origins=allowed,
                     host=self.host,
                     routers=(self,),
                 )

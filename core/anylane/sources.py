@@ -1,7 +1,8 @@
 """Where settings come from: a file, the environment, the command line; and how they are joined.
 
-A source is a plain mapping, as TOML gives it: the names of ServerConfig's fields, and `limits` and
-`timeouts` with mappings of their own. Values are checked by ServerConfig and nowhere else.
+A source is a plain mapping, as TOML gives it: the names of ServerConfig's fields, and `limits`,
+`timeouts` and `deflate` with mappings of their own. Values are checked by ServerConfig and
+nowhere else.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def _kind(hint: Any) -> tuple[type, bool]:
 
 
 def settings(kind: type = ServerConfig, path: tuple[str, ...] = ()) -> Iterator[Setting]:
-    """All fields, also those of `limits` and `timeouts`."""
+    """All fields, also those of the tables in it."""
     hints = get_type_hints(kind)
     defaults = kind()
     for each in fields(kind):

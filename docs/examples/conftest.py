@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 DEMO = Path(__file__).with_name("demo.py")
-REQUIRED = "ANYLANE_REQUIRE_BROWSER"  # set to 1 where a missing browser is a failure
+REQUIRED = "REQUIRE_BROWSER"  # set to 1 where a missing browser is a failure
 
 Demo = Callable[..., AbstractContextManager[str]]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from drawn import draw
 
-from anylane import Limits, ServerConfig, Timeouts
+from anylane import Deflate, Limits, ServerConfig, Timeouts
 from anylane.presets import RELAXED, STRICT
 from anylane_backends.cli import DEFAULTS, HELP, reasons
 
@@ -28,7 +28,8 @@ def shown(value: Any, name: str = "") -> str:
 def settings(kind: type, table: str = "") -> str:
     """One class: setting, default, what the presets make of it, reason."""
     default = kind()
-    strict, relaxed = (preset[table] if table else preset for preset in (STRICT, RELAXED))
+    # A preset may leave a whole table as it is.
+    strict, relaxed = (preset.get(table) if table else preset for preset in (STRICT, RELAXED))
     why = reasons(kind)
     lines = ["| setting | default | strict | relaxed | |", "|---|---:|---:|---:|---|"]
     for each in fields(kind):
@@ -61,6 +62,7 @@ TABLES = {
     "server": lambda: settings(ServerConfig),
     "limits": lambda: settings(Limits, "limits"),
     "timeouts": lambda: settings(Timeouts, "timeouts"),
+    "deflate": lambda: settings(Deflate, "deflate"),
     "run": command,
 }
 

@@ -6,7 +6,7 @@ import wsproto.events as ws_events
 
 from anylane_conformance.cases import case
 from anylane_conformance.lanes import Talk
-from anylane_conformance.peer import message_event
+from anylane_conformance.peer import Peer, message_event, raw_frame
 
 CHAPTER = "3 WebSocket"
 
@@ -138,3 +138,194 @@ def messages_before_a_violation_are_answered(talk: Talk) -> None:
     assert ws.receive() == "x" * 1000
     code, _ = ws.closed()
     assert code == 1009
+
+
+# Cases with many connections are not repeated for every cut: that costs the square of their bytes.
+
+CONT, TEXT, BINARY, CLOSE, PING = 0, 1, 2, 8, 9
+
+VIOLATIONS = {
+    "an unmasked frame": (b"\x81\x01x", 1002),
+    "a reserved opcode": (raw_frame(3, b"x"), 1002),
+    "a reserved bit": (raw_frame(TEXT, b"x", rsv=2), 1002),
+    "RSV1 that nothing was agreed upon for": (raw_frame(TEXT, b"x", rsv=4), 1002),
+    "a continuation of nothing": (raw_frame(CONT, b"x"), 1002),
+    "a message inside of another": (
+        raw_frame(TEXT, b"x", fin=False) + raw_frame(TEXT, b"x"),
+        1002,
+    ),
+    "a ping in fragments": (raw_frame(PING, b"x", fin=False), 1002),
+    "a length in too many bytes": (b"\x81\xfe\x00\x01\0\0\0\0x", 1002),
+    "a close frame of one byte": (raw_frame(CLOSE, b"\x03"), 1002),
+    "invalid UTF-8": (raw_frame(TEXT, b"\xc0\x80"), 1007),
+    "UTF-8 that is cut short": (raw_frame(TEXT, b"\xe2\x82"), 1007),
+    "invalid UTF-8 in a close reason": (raw_frame(CLOSE, b"\x03\xe8\xff"), 1007),
+}
+
+
+@case(CHAPTER, cuts=False)
+def what_came_before_a_violation_is_answered(talk: Talk) -> None:
+    """A rule that is broken ends the session, after all that came before has been answered."""
+    for name, (bad, code) in VIOLATIONS.items():
+        ws = talk.connect().websocket("/answering")
+        ws.peer.send(raw_frame(TEXT, b"first") + bad + raw_frame(TEXT, b"never seen"))
+        assert ws.receive() == "first", name
+        assert ws.closed(answer=False)[0] == code, name
+        assert ws.transcript.messages == ["first"], name
+        assert talk.helper().ask("/notes").body == f"closed {code}".encode(), name
+
+
+@case(CHAPTER)
+def bad_utf8_is_refused_at_its_first_byte(talk: Talk) -> None:
+    """Neither the end of the frame nor that of the message is waited for (RFC 6455 §8.1)."""
+    ws = talk.connect().websocket("/answering")
+    ws.peer.send(raw_frame(TEXT, b"a\xf0", fin=False) + raw_frame(PING))
+    assert ws.pong() == b""
+    ws.peer.send(raw_frame(CONT, b"\x80 and more")[:7])
+    assert ws.closed(answer=False)[0] == 1007
+
+
+@case(CHAPTER, limits={"message": 20})
+def too_big_is_refused_at_the_header(talk: Talk) -> None:
+    """A frame that announces more than the limit is not read (1009); fragments add up."""
+    for frames in (
+        [raw_frame(BINARY, bytes(21))[:6]],
+        [raw_frame(BINARY, bytes(20), fin=False), raw_frame(CONT, b"x")[:6]],
+    ):
+        ws = talk.connect().websocket("/answering")
+        ws.peer.send(raw_frame(BINARY, bytes(10), fin=False) + raw_frame(CONT, bytes(10)))
+        ws.peer.send(b"".join(frames))
+        assert ws.receive() == bytes(20)
+        assert ws.closed(answer=False)[0] == 1009
+
+
+@case(CHAPTER, cuts=False)
+def each_close_code_is_valid_or_refused(talk: Talk) -> None:
+    """What may be on the wire is echoed, anything else is a protocol error (RFC 6455 §7.4)."""
+    # 1014 is valid too, but wsproto, which reads for this client, does not know it.
+    valid = [1000, 1001, 1002, 1003, *range(1007, 1014), 3000, 3999, 4000, 4999]
+    refused = [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535]
+    for code in (*valid, *refused):
+        ws = talk.connect().websocket("/answering")
+        ws.peer.send(raw_frame(CLOSE, code.to_bytes(2, "big") + b"why"))
+        found, _ = ws.closed(answer=False)
+        assert found == (code if code in valid else 1002), code
+
+
+@case(CHAPTER)
+def close_without_a_code(talk: Talk) -> None:
+    """It is answered without one, and the handler sees 1005 (RFC 6455 §7.1.5)."""
+    ws = talk.connect().websocket("/answering")
+    ws.peer.send(raw_frame(CLOSE))
+    assert ws.closed(answer=False)[0] == 1005
+    assert talk.helper().ask("/notes").body == b"closed 1005"
+
+
+@case(CHAPTER)
+def closes_that_cross(talk: Talk) -> None:
+    """Each is the other's answer: no second close frame is sent, data between is dropped."""
+    ws = talk.connect().websocket("/bye")
+    while ws.transcript.close is None:
+        ws._more("a close frame")
+    ws.peer.send(raw_frame(TEXT, b"\xff") + raw_frame(PING) + raw_frame(CLOSE, b"\x03\xe9"))
+    assert ws.closed(answer=False) == (4000, "enough")
+    assert ws.transcript.controls == []
+    assert talk.helper().ask("/notes").body == b"closed 1001"
+
+
+@case(CHAPTER, timeouts={"close": 0.2})
+def close_without_an_answer(talk: Talk) -> None:
+    """The server waits for the peer's close frame up to its deadline, then hangs up."""
+    ws = talk.connect().websocket("/bye")
+    assert ws.closed(answer=False) == (4000, "enough")
+    assert talk.helper().ask("/notes").body == b"closed 1006"
+
+
+@case(CHAPTER, timeouts={"ping": 0.1, "pong": 10.0}, compare=False)
+def pings_measure_the_latency(talk: Talk) -> None:
+    """A quiet client is pinged, and what its pong took is `ws.latency`.
+
+    Not compared: how many pings there are depends on how fast the machine is.
+    """
+    ws = talk.connect().websocket("/latency")
+    assert ws.receive() == "None"
+    ws.answer_ping()
+    assert ws.receive() == "measured: True"
+    ws.answer_ping()
+    assert ws.receive() == "asked: True"
+
+
+@case(CHAPTER, timeouts={"ping": 0.1, "pong": 0.2}, compare=False)
+def ping_that_nobody_answers(talk: Talk) -> None:
+    """A client that is silent for longer than the pong deadline is gone: 1011."""
+    ws = talk.connect().websocket("/answering")
+    assert ws.closed(answer=False) == (1011, "no pong came in time")
+    assert talk.helper().ask("/notes").body == b"closed 1011"
+
+
+@case(CHAPTER)
+def drain_closes_with_1001(talk: Talk) -> None:
+    """A server that shuts down says "going away"; what was asked before is answered."""
+    ws = talk.connect().websocket("/answering")
+    ws.send("hello")
+    assert ws.receive() == "hello"
+    talk.drain()
+    assert ws.closed() == (1001, "the server is shutting down")
+
+
+@case(CHAPTER, limits={"inbound_high": 2000, "inbound_low": 500}, cuts=False)
+def messages_are_held_back_and_none_is_lost(talk: Talk) -> None:
+    """Reading pauses over the high mark and goes on at the low one; order stays."""
+    ws = talk.connect().websocket("/receive-later")
+    helper = talk.helper()
+    assert helper.ask("/notes").body == b"waiting"
+    ws.peer.send(b"".join(ws.frame(message_event(text)) for text in ["x" * 100] * 500 + [""]))
+    talk.pause(0.05)
+    assert helper.ask("/send/go").status == 200
+    assert ws.receive() == "received 50000"
+    assert ws.closed() == (1000, "")
+
+
+@case(CHAPTER, timeouts={"write_stall": 0.3}, cuts=False)
+def send_waits_for_a_slow_client_and_not_for_ever(talk: Talk) -> None:
+    """`send` waits when nothing is read; after the write-stall deadline the client is gone."""
+    ws = talk.connect(receive_buffer=65536).websocket("/flood")
+    ws.peer.hold()
+    ws.send("go")
+    assert talk.helper().ask("/notes").body == b"disconnected"
+    # What the kernel's buffers of both sides took, and the mark.
+    assert talk.stage.produced * 65536 < 20_000_000
+
+
+@case(CHAPTER, cuts=False)
+def subprotocol_is_the_clients_first_choice(talk: Talk) -> None:
+    """Among those that the route speaks; none is no obstacle (RFC 6455 §4.2.2)."""
+    offer = "Sec-WebSocket-Protocol: "
+    for lines, chosen in (
+        ([offer + "other, chat.v1", offer + "chat.v2"], "chat.v1"),
+        ([offer + "other"], None),
+        ([], None),
+    ):
+        peer = talk.connect()
+        peer.handshake("/protocols", *lines)
+        answer = peer.answer()
+        assert answer.status == 101
+        assert answer.headers.get("sec-websocket-protocol") == chosen
+
+
+@case(CHAPTER, cuts=False)
+def other_origins_are_turned_away(talk: Talk) -> None:
+    """A page of another site gets 403, before the handler has run (RFC 6455 §10.2)."""
+    for origin, status in (
+        ("https://good.example", 101),
+        ("http://conformance", 101),
+        ("https://evil.example", 403),
+        ("null", 403),
+    ):
+        assert _status(talk.connect(), "/members", f"Origin: {origin}") == status
+    assert _status(talk.connect(), "/members") == 403
+
+
+def _status(peer: Peer, path: str, *headers: str) -> int:
+    peer.handshake(path, *headers)
+    return peer.answer().status

@@ -8,6 +8,8 @@ import hashlib
 from dataclasses import dataclass
 
 from anylane.errors import Refused, UsageError
+from anylane.protocol.deflate import Agreed
+from anylane.protocol.extensions import Offer, parse_extensions
 from anylane.protocol.head import RequestHead
 from anylane.protocol.response import Header
 
@@ -23,6 +25,8 @@ class Handshake:
     key: bytes
     subprotocols: tuple[str, ...]
     """In the client's order of preference."""
+    extensions: tuple[Offer, ...] = ()
+    """As `subprotocols`."""
 
 
 def is_websocket(head: RequestHead) -> bool:
@@ -61,9 +65,17 @@ def read_handshake(head: RequestHead) -> Handshake:
     keys = [value for name, value in head.headers if name == b"sec-websocket-key"]
     if len(keys) != 1 or not _is_key(keys[0]):
         raise Refused(400, "Sec-WebSocket-Key is not 16 bytes of base64", b", ".join(keys))
-    offers = b",".join(value for name, value in head.headers if name == b"sec-websocket-protocol")
-    names = (name.strip().decode("latin-1") for name in offers.split(b","))
-    return Handshake(keys[0], tuple(name for name in names if name))
+    names = _joined(head, b"sec-websocket-protocol").decode("latin-1").split(",")
+    return Handshake(
+        keys[0],
+        tuple(name for each in names if (name := each.strip())),
+        parse_extensions(_joined(head, b"sec-websocket-extensions")),
+    )
+
+
+def _joined(head: RequestHead, name: bytes) -> bytes:
+    """RFC 9110 §5.3: a list may be spread over several lines."""
+    return b",".join(value for each, value in head.headers if each == name)
 
 
 def _is_key(key: bytes) -> bool:
@@ -73,7 +85,9 @@ def _is_key(key: bytes) -> bool:
         return False
 
 
-def accept_headers(handshake: Handshake, subprotocol: str | None) -> list[Header]:
+def accept_headers(
+    handshake: Handshake, subprotocol: str | None, agreed: Agreed | None = None
+) -> list[Header]:
     """The headers of the 101 answer. Raises UsageError for a subprotocol nobody offered."""
     if subprotocol is not None and subprotocol not in handshake.subprotocols:
         raise UsageError(
@@ -88,4 +102,6 @@ def accept_headers(handshake: Handshake, subprotocol: str | None) -> list[Header
     ]
     if subprotocol is not None:
         headers.append(("sec-websocket-protocol", subprotocol))
+    if agreed is not None:
+        headers.append(("sec-websocket-extensions", agreed.header))
     return headers

@@ -6,12 +6,13 @@ h11 parses (through `head` and `body`), the writer is ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from anylane.errors import Disconnected, Refused, UsageError
 from anylane.protocol.body import Body, LengthBody
 from anylane.protocol.closing import Closing
+from anylane.protocol.deflate import negotiate
 from anylane.protocol.event_stream import EventStreamProtocol
 from anylane.protocol.exchange import Exchange, Interrupt
 from anylane.protocol.express import Express
@@ -40,6 +41,8 @@ _ANSWERED = WRITING[WRITING[Writing.PENDING][WriteEvent.HEAD]][WriteEvent.END]
 
 class Http1:
     """The protocol a connection starts with."""
+
+    counts_output: ClassVar[bool] = False
 
     __slots__ = ("_body", "_conn", "_continue_due", "_discarded", "_events", "_exchange",
                  "_express", "_held", "_keep_alive", "_limits", "_paused", "_scanned",
@@ -72,8 +75,6 @@ class Http1:
         self.writing = WRITING[self.writing][event]
 
     # -- what the connection hears -----------------------------------------------------------
-
-    counts_output = False
 
     @property
     def wants_read(self) -> bool:
@@ -175,7 +176,7 @@ class Http1:
 
     # -- requests ------------------------------------------------------------------------------
 
-    def _take_plain(self, data: bytes, now: float) -> bool:
+    def _take_plain(self, data: bytes | bytearray, now: float) -> bool:
         """At a message boundary: whether the express lane has taken the request."""
         if self._express is None:
             return False
@@ -228,7 +229,7 @@ class Http1:
         self.writing = WRITING[self.writing][WriteEvent.REQUEST]
         # The deadline runs from here: waiting for a thread or a turn is the client's time too.
         conn.timers.follow(Timer.HANDLER, before, now + conn.config.request_timeout)
-        conn.start(self._exchange)
+        conn.waiting.append(self._exchange)
         if not head.has_body:
             self.reading = READING[self.reading][ReadEvent.HEAD_WITHOUT_BODY]
             return
@@ -269,7 +270,9 @@ class Http1:
             else:
                 self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
 
-    def _body_end(self, exchange: Exchange, body: Body, rest: bytes, now: float) -> None:
+    def _body_end(
+        self, exchange: Exchange, body: Body | LengthBody, rest: bytes, now: float
+    ) -> None:
         dropped = self.reading is Reading.DROP
         exchange.trailers = body.trailers
         exchange.body_complete = True
@@ -293,7 +296,7 @@ class Http1:
             exchange = self._exchange = Exchange(self, None, refused)
             self._write(WriteEvent.REQUEST)
             self._conn.timers.set(Timer.HANDLER, now + self._conn.config.request_timeout)
-            self._conn.start(exchange)
+            self._conn.waiting.append(exchange)
         elif dropped:
             self._close(now)
         else:
@@ -334,7 +337,7 @@ class Http1:
         self._conn.timers.clear(Timer.HANDLER)
         self._conn.send(data)
 
-    def respond(self, status: int, headers: Iterable[Header], body: bytes) -> None:
+    def respond(self, status: int, headers: Sequence[Header], body: bytes) -> None:
         """A whole response. Most are plain, and go out in one piece."""
         exchange = self._exchange
         if exchange is None or self.writing is not Writing.PENDING:
@@ -407,14 +410,15 @@ class Http1:
         if exchange is None or exchange.head is None or self.writing is not Writing.PENDING:
             raise UsageError("too late to accept a WebSocket: the exchange was answered already")
         handshake = read_handshake(exchange.head)
-        head = encode_head(101, [*accept_headers(handshake, subprotocol), *headers])
+        agreed = negotiate(handshake.extensions, self._conn.config.deflate)
+        head = encode_head(101, [*accept_headers(handshake, subprotocol, agreed), *headers])
         self._read(ReadEvent.SWITCH)
         self._write(WriteEvent.SWITCH)
         exchange.started = True
         conn = self._conn
         conn.timers.clear(Timer.HANDLER)
         conn.send(head)
-        websocket = WebSocketProtocol(conn, exchange, subprotocol, now)
+        websocket = WebSocketProtocol(conn, exchange, subprotocol, now, agreed)
         conn.switch(websocket)
         conn.read_size = conn.config.ws_buffer_size
         # What came early is replayed, in order: frames, the end of input, a shutdown.

@@ -1,19 +1,29 @@
 """WebSocket on one connection: messages, control frames, the close handshake, timers.
 
-wsproto parses and builds frames. Ours on top: messages joined within a limit, pings answered
-at once, a close that waits until everything received before it was answered, and a deadline
-for each state. RFC 6455.
+`frames` makes messages and control frames of bytes, and bytes of them. Here: what is answered
+to them, a close that waits until everything received before it was answered, backpressure,
+and a deadline for each state. RFC 6455.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from wsproto.frame_protocol import CloseReason, Frame, FrameProtocol, Opcode, ParseFailed
-
-from anylane.errors import Disconnected, UsageError
+from anylane.errors import Disconnected
+from anylane.protocol.close_codes import check_close_code
 from anylane.protocol.closing import Closing
+from anylane.protocol.deflate import Agreed, Deflater, Inflater
+from anylane.protocol.frames import (
+    CloseReceived,
+    FrameReader,
+    FrameWriter,
+    MessageReceived,
+    PingReceived,
+    PongReceived,
+    Received,
+    Violation,
+)
 from anylane.protocol.timers import Timer
 from anylane.protocol.websocket_phase import PHASES, Phase, PhaseEvent
 
@@ -44,9 +54,9 @@ class WebSocketProtocol:
     latency: of the last ping that was answered, in seconds.
     """
 
-    __slots__ = ("_buffered", "_close_frame", "_conn", "_discarded", "_exchange", "_frames",
-                 "_limits", "_messages", "_owed_pong", "_owing", "_parts", "_parts_size", "_paused",
-                 "_pings", "_timeouts", "close_code", "close_reason", "latency", "phase",
+    __slots__ = ("_buffered", "_close_frame", "_conn", "_discarded", "_exchange",
+                 "_limits", "_messages", "_owed_pong", "_owing", "_paused", "_pings", "_reader",
+                 "_timeouts", "_writer", "close_code", "close_reason", "latency", "phase",
                  "subprotocol")  # fmt: skip
 
     def __init__(
@@ -55,18 +65,25 @@ class WebSocketProtocol:
         exchange: Exchange,
         subprotocol: str | None,
         now: float,
+        agreed: Agreed | None = None,
     ) -> None:
+        settings = connection.config.deflate
         self._conn = connection
         self._exchange = exchange
         self._limits = connection.config.limits
         self._timeouts = connection.config.timeouts
-        self._frames = FrameProtocol(client=False, extensions=[])
+        self._reader = FrameReader(
+            self._limits.message,
+            Inflater(agreed) if agreed else None,
+            express=connection.config.express,
+        )
+        self._writer = FrameWriter(
+            Deflater(agreed, settings) if agreed else None, settings.threshold
+        )
         self._messages: deque[tuple[Message, int]] = deque()
         self._buffered = 0
         self._discarded = 0
         self._paused = False
-        self._parts: list[Message] = []
-        self._parts_size = 0
         self._owing = False
         self._owed_pong: bytes | None = None
         self._pings: dict[bytes, Ping] = {}
@@ -87,23 +104,23 @@ class WebSocketProtocol:
     def wants_read(self) -> bool:
         return not self._paused
 
-    counts_output = True
+    counts_output: ClassVar[bool] = True
 
     def receive_data(self, data: bytes, now: float) -> None:
         if not self._listening():
             self._discard(data)
             return
-        self._frames.receive_bytes(data)
+        at, reader = 0, self._reader
         try:
-            for frame in self._frames.received_frames():
-                self._receive_frame(frame, now)
-                if not self._listening():
+            while self.phase is Phase.OPEN and (plain := reader.read_plain(data, at)) is not None:
+                message, size, at = plain
+                self._hold(message, size)
+                if at == len(data):
                     return
-        except ParseFailed as exc:
-            # The decoder's message counts from where the last piece of input began.
-            invalid = exc.code == CloseReason.INVALID_FRAME_PAYLOAD_DATA
-            reason = "invalid UTF-8" if invalid else str(exc)
-            self._peer_ends(int(exc.code), reason, now, violation=True)
+            for received in reader.read(data[at:] if at else data):
+                self._receive(received, now)
+        except Violation as violation:
+            self._peer_ends(violation.code, violation.reason, now, violation=True)
 
     def _listening(self) -> bool:
         return self.phase in (Phase.OPEN, Phase.CLOSING)
@@ -170,9 +187,9 @@ class WebSocketProtocol:
         """One message in one frame. Raises Disconnected when it can no longer be sent."""
         if self.phase in (Phase.CLOSING, Phase.CLOSED):
             raise Disconnected(self.close_code, self.close_reason or "the WebSocket is closing")
-        frame = bytes(self._frames.send_data(message))
-        self._exchange.sent += len(frame)
-        self._conn.send(frame)
+        chunks = self._writer.message(message)
+        self._exchange.sent += sum(map(len, chunks))
+        self._conn.send(*chunks)
 
     def ping(self, now: float) -> Ping:
         """Send a ping; the peer owes a pong (RFC 6455 §5.5.2)."""
@@ -180,7 +197,7 @@ class WebSocketProtocol:
         if self.phase is Phase.OPEN:
             payload = self._conn.token(4)
             self._pings[payload] = ping
-            self._conn.send(bytes(self._frames.ping(payload)))
+            self._conn.send(self._writer.ping(payload))
             self._conn.timers.clear(Timer.PING)
             if not self._paused and not self._conn.timers.is_set(Timer.PONG):
                 self._conn.timers.set(Timer.PONG, now + self._timeouts.pong)
@@ -195,6 +212,7 @@ class WebSocketProtocol:
             self._move(PhaseEvent.WE_CLOSE)
             self._send_close(code, reason)
             self._stop_pings()
+            self._reader.skip_messages()
             self._paused = False  # Its close frame may be behind what made us pause.
             self._conn.timers.set(Timer.CLOSE, now + self._timeouts.close)
 
@@ -206,39 +224,22 @@ class WebSocketProtocol:
 
     # -- frames ----------------------------------------------------------------------------------
 
-    def _receive_frame(self, frame: Frame, now: float) -> None:
-        match frame.opcode:
-            case Opcode.PING:
+    def _receive(self, received: Received, now: float) -> None:
+        match received:
+            case MessageReceived():
+                # RFC 6455 §5.5.1: after our close frame, data is of no use to anybody.
                 if self.phase is Phase.OPEN:
-                    self._pong(_payload(frame))
-            case Opcode.PONG:
-                self._receive_pong(_payload(frame), now)
-            case Opcode.CLOSE:
-                assert isinstance(frame.payload, tuple)
-                code, reason = frame.payload
-                self._peer_ends(int(code), reason or "", now, violation=False)
-            case _ if self.phase is Phase.OPEN:
-                self._receive_data_frame(frame, now)
-            case _:
-                pass  # RFC 6455 §5.5.1: after our close frame, data is of no use to anybody.
+                    self._hold(received.data, received.size)
+            case PingReceived():
+                if self.phase is Phase.OPEN:
+                    self._pong(received.payload)
+            case PongReceived():
+                self._receive_pong(received.payload, now)
+            case CloseReceived():
+                self._peer_ends(received.code, received.reason, now, violation=False)
 
-    def _receive_data_frame(self, frame: Frame, now: float) -> None:
-        part: Message = frame.payload  # type: ignore[assignment]
-        # The limit is in bytes; a str of n characters has at least n.
-        self._parts_size += len(part) if isinstance(part, bytes) else len(part.encode())
-        if self._parts_size > self._limits.message:
-            reason = f"message is over {self._limits.message} bytes"
-            self._peer_ends(int(CloseReason.MESSAGE_TOO_BIG), reason, now, violation=True)
-            return
-        if part:
-            self._parts.append(part)
-        if not (frame.frame_finished and frame.message_finished):
-            return
-        text = frame.opcode is Opcode.TEXT
-        message = "".join(self._parts) if text else b"".join(self._parts)  # type: ignore[arg-type]
-        cost = self._parts_size + _MESSAGE_COST
-        self._parts.clear()
-        self._parts_size = 0
+    def _hold(self, message: Message, size: int) -> None:
+        cost = size + _MESSAGE_COST
         self._messages.append((message, cost))
         self._buffered += cost
         if self._buffered > self._limits.inbound_high and not self._paused:
@@ -252,7 +253,7 @@ class WebSocketProtocol:
         if self._conn.congested:
             self._owed_pong = payload
         else:
-            self._conn.send(bytes(self._frames.pong(payload)))
+            self._conn.send(self._writer.pong(payload))
 
     def _receive_pong(self, payload: bytes, now: float) -> None:
         if payload not in self._pings:
@@ -303,15 +304,12 @@ class WebSocketProtocol:
         self._conn.linger(now)
 
     def _send_close(self, code: int, reason: str) -> None:
-        # 1005 means that there was no code (RFC 6455 §7.1.5): it is answered without one.
-        status = None if code == CloseReason.NO_STATUS_RCVD else code
-        self._conn.send(bytes(self._frames.close(status, reason if status and reason else None)))
+        self._conn.send(self._writer.close(code, reason))
 
     def _closed(self) -> None:
         self._move(PhaseEvent.LOST)
         self._stop_pings()
         self._conn.timers.clear(Timer.CLOSE)
-        self._parts.clear()
         self._paused = False
         self._exchange.lose(Disconnected(self.close_code, self.close_reason))
 
@@ -319,18 +317,3 @@ class WebSocketProtocol:
         self._pings.clear()
         self._conn.timers.clear(Timer.PING)
         self._conn.timers.clear(Timer.PONG)
-
-
-def _payload(frame: Frame) -> bytes:
-    """Of a control frame."""
-    assert isinstance(frame.payload, bytes)
-    return frame.payload
-
-
-def check_close_code(code: int) -> None:
-    """Raise UsageError for a code that must not be sent (RFC 6455 §7.4)."""
-    known = code in range(1000, 1015) or code in range(3000, 5000)
-    if not known or code in (1004, 1005, 1006):
-        raise UsageError(
-            f"close code is {code!r}; expected 1000 to 1014 without 1004 to 1006, or 3000 to 4999"
-        )

@@ -1,0 +1,174 @@
+"""WebSocket compression: permessage-deflate, agreed upon and bounded. RFC 7692."""
+
+from __future__ import annotations
+
+import zlib
+
+import wsproto.events as ws_events
+
+from anylane import Deflate
+from anylane_conformance.cases import case
+from anylane_conformance.lanes import Talk
+from anylane_conformance.peer import message_event, raw_frame
+
+CHAPTER = "3 WebSocket compression"
+
+OFFER = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
+CONT, TEXT, BINARY, PING = 0, 1, 2, 9
+RSV1 = 4
+FLUSH = b"\x00\x00\xff\xff"
+"""What a sender takes away at the end of a message, and only there."""
+
+
+def deflated(message: bytes) -> bytes:
+    """As the payload of a frame."""
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -12)
+    return (deflater.compress(message) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+
+@case(CHAPTER)
+def compressed_echo(talk: Talk) -> None:
+    """What browsers offer is agreed upon, and messages come back as they are; short ones plain."""
+    ws = talk.connect().websocket("/echo", OFFER)
+    assert (
+        ws.extensions == "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12"
+    )
+    for message in ("hello " * 30, "hello " * 30, "", "żółw 🐢", b"\x00\xff" * 100, b""):
+        ws.send(message)
+        assert ws.receive() == message
+    ws.close()
+    assert ws.closed(answer=False) == (1000, "")
+
+
+@case(CHAPTER)
+def compressed_on_the_wire(talk: Talk) -> None:
+    """From the threshold on messages are sent deflated, and refer to what was sent before."""
+    peer = talk.connect()
+    peer.websocket("/echo", OFFER)
+    text = b"the quick brown fox jumps over the lazy dog. " * 3
+    sizes = []
+    for message in (text, text, text[:127]):
+        peer.send(raw_frame(TEXT, deflated(message), rsv=RSV1))
+        first, size = peer.exactly(2)
+        sizes.append(size if first == 0xC1 else None)
+        peer.exactly(size if size < 126 else int.from_bytes(peer.exactly(2), "big"))
+    assert sizes[0] is not None
+    assert sizes[1] is not None
+    assert 3 * sizes[1] < sizes[0] < 70
+    assert sizes[2] is None
+
+
+@case(CHAPTER)
+def compressed_fragments(talk: Talk) -> None:
+    """Only the first frame says that the message is compressed; control frames never are."""
+    ws = talk.connect().websocket("/echo", OFFER)
+    payload = deflated("hęllo".encode())
+    ws.peer.send(raw_frame(TEXT, payload[:1], fin=False, rsv=RSV1))
+    ws.ping(b"between")
+    ws.peer.send(raw_frame(CONT, fin=False) + raw_frame(CONT, payload[1:4], fin=False))
+    assert ws.pong() == b"between"
+    ws.peer.send(raw_frame(CONT, payload[4:]))
+    ws.peer.send(raw_frame(TEXT, deflated(b""), rsv=RSV1))
+    assert ws.receive() == "hęllo"
+    assert ws.receive() == ""
+    ws.close()
+    ws.closed(answer=False)
+
+
+FRESH = Deflate(server_no_context_takeover=True, client_no_context_takeover=True, threshold=1)
+
+
+@case(CHAPTER, config={"deflate": FRESH})
+def without_context_takeover(talk: Talk) -> None:
+    """Each message by itself, both ways."""
+    ws = talk.connect().websocket("/echo", OFFER)
+    assert ws.extensions is not None
+    assert "server_no_context_takeover; client_no_context_takeover" in ws.extensions
+    for _ in range(3):
+        ws.send("again and again")
+        assert ws.receive() == "again and again"
+    ws.close()
+    ws.closed(answer=False)
+
+
+@case(CHAPTER, config={"deflate": Deflate(enabled=False)})
+def switched_off(talk: Talk) -> None:
+    """Then it is not agreed upon."""
+    ws = talk.connect().websocket("/echo", OFFER)
+    assert ws.extensions is None
+    ws.send("hello")
+    assert ws.receive() == "hello"
+    ws.peer.send(raw_frame(TEXT, deflated(b"hello"), rsv=RSV1))
+    assert ws.closed(answer=False)[0] == 1002
+
+
+@case(CHAPTER, cuts=False)
+def offers_are_met_or_declined(talk: Talk) -> None:
+    """The first that can be met; a malformed header fails the handshake (RFC 7692 §5.1)."""
+    name = "permessage-deflate"
+    for offer, answered in {
+        f"{name}; unknown, {name}; server_max_window_bits=10": f"{name}; server_max_window_bits=10",
+        f"{name}; server_max_window_bits=16": None,
+        f"{name}; client_max_window_bits=08": None,
+        f"{name}; server_no_context_takeover; server_no_context_takeover": None,
+        "permessage-bzip2": None,
+    }.items():
+        ws = talk.connect().websocket("/echo", f"Sec-WebSocket-Extensions: {offer}")
+        assert ws.extensions == answered, offer
+    peer = talk.connect()
+    peer.handshake("/echo", "Sec-WebSocket-Extensions: permessage-deflate;")
+    assert peer.answer().status == 400
+
+
+@case(CHAPTER, limits={"message": 1000}, cuts=False)
+def inflate_bomb(talk: Talk) -> None:
+    """What unfolds to more than the limit is 1009; what came before it is answered."""
+    bombs = {
+        "in one frame": raw_frame(BINARY, deflated(bytes(60_000)), rsv=RSV1),
+        "one byte over": raw_frame(BINARY, deflated(bytes(1001)), rsv=RSV1),
+        "in fragments": raw_frame(BINARY, deflated(bytes(600)) + FLUSH, rsv=RSV1, fin=False)
+        + raw_frame(CONT, deflated(bytes(600))),
+    }
+    for name, bomb in bombs.items():
+        ws = talk.connect().websocket("/answering", OFFER)
+        ws.peer.send(raw_frame(BINARY, deflated(bytes(1000)), rsv=RSV1) + bomb)
+        assert ws.receive() == bytes(1000), name
+        assert ws.closed(answer=False) == (1009, "message is over 1000 bytes"), name
+    assert talk.helper().ask("/").status == 200
+
+
+@case(CHAPTER, cuts=False)
+def compressed_violations(talk: Talk) -> None:
+    """What cannot be inflated, and bad UTF-8 inside, is 1007; RSV1 in the wrong place 1002."""
+    bad = {
+        "not deflated": (raw_frame(BINARY, b"\xff\xff\xff", rsv=RSV1), 1007),
+        "bad UTF-8": (raw_frame(TEXT, deflated(b"a\xff"), rsv=RSV1), 1007),
+        "UTF-8 cut short": (raw_frame(TEXT, deflated(b"\xe2\x82"), rsv=RSV1), 1007),
+        "RSV1 on a continuation": (
+            raw_frame(TEXT, b"a", fin=False) + raw_frame(CONT, b"b", rsv=RSV1),
+            1002,
+        ),
+        "RSV1 on a ping": (raw_frame(PING, rsv=RSV1), 1002),
+        "RSV2": (raw_frame(TEXT, b"a", rsv=2), 1002),
+    }
+    for name, (frames, code) in bad.items():
+        ws = talk.connect().websocket("/answering", OFFER)
+        ws.peer.send(raw_frame(TEXT, b"first") + frames + raw_frame(TEXT, b"never seen"))
+        assert ws.receive() == "first", name
+        assert ws.closed(answer=False)[0] == code, name
+
+
+@case(CHAPTER)
+def compressed_with_the_handshake(talk: Talk) -> None:
+    """Compressed frames that came too early are replayed as well."""
+    from anylane_conformance.peer import WebSocketPeer
+
+    peer = talk.connect()
+    peer.handshake("/echo", OFFER)
+    peer.send(raw_frame(TEXT, deflated(b"early"), rsv=RSV1))
+    ws = WebSocketPeer(peer, peer.answer().headers["sec-websocket-extensions"])
+    assert ws.receive() == "early"
+    ws.peer.send(ws.frame(message_event("later" * 50)))
+    assert ws.receive() == "later" * 50
+    ws.peer.send(ws.frame(ws_events.CloseConnection(1000)))
+    ws.closed(answer=False)

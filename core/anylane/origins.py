@@ -1,0 +1,56 @@
+"""From which pages a WebSocket may be opened (RFC 6454, RFC 6455 §10.2).
+
+Browsers let any page open a WebSocket anywhere, cookies included, and say in Origin which page it
+was: a server that trusts cookies has to look.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from anylane.errors import HTTPError
+from anylane.pattern import RouteError
+
+if TYPE_CHECKING:
+    from anylane.request import Request
+
+SAME_ORIGIN = "same-origin"
+"""The page came from the host that the request names."""
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+")
+
+Origins = frozenset[str | None]
+
+
+def parse_origins(origins: Iterable[str | None], where: str) -> Origins:
+    """In lower case; raises RouteError for what no browser sends."""
+    if isinstance(origins, str):
+        raise RouteError(f"origins of {where!r} is {origins!r}; write [{origins!r}]")
+    found = frozenset(each.lower() if each is not None else None for each in origins)
+    for each in found - {None, SAME_ORIGIN, "null"}:
+        if each is not None and not _ORIGIN.fullmatch(each):
+            raise RouteError(
+                f"origins of {where!r} has {each!r}; expected 'https://example.com' without a "
+                f"path, '{SAME_ORIGIN}', or None for clients that send no Origin"
+            )
+    if not found:
+        raise RouteError(
+            f"origins of {where!r} is empty, so nobody could connect; leave it out to let all"
+        )
+    return found
+
+
+def check_origin(origins: Origins, request: Request) -> None:
+    """Raise HTTPError 403 for a page that may not."""
+    values = request.headers.get_all("origin")
+    origin = values[0].lower() if values else None
+    if len(values) <= 1 and origin in origins - {SAME_ORIGIN}:
+        return
+    # The scheme is not compared: a proxy that ends TLS would make it differ.
+    same = origin is not None and origin.partition("://")[2] == (request.host or "").lower()
+    if len(values) == 1 and same and SAME_ORIGIN in origins:
+        return
+    seen = ", ".join(values) if values else "missing"
+    raise HTTPError(403, f"Origin is {seen}; this WebSocket is not open to it")

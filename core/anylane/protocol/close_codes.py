@@ -1,0 +1,41 @@
+"""Close codes: which may be sent and received (RFC 6455 §7.4, and the IANA registry)."""
+
+from __future__ import annotations
+
+from anylane.errors import UsageError
+
+NO_STATUS = 1005
+"""What a close frame without a code counts as; never on the wire."""
+
+CLOSE_CODES = {
+    1000: "normal closure",
+    1001: "going away",
+    1002: "protocol error",
+    1003: "unsupported data",
+    1007: "invalid payload data",
+    1008: "policy violation",
+    1009: "message too big",
+    1010: "mandatory extension missing",
+    1011: "internal error",
+    1012: "service restart",
+    1013: "try again later",
+    1014: "bad gateway",
+}
+"""Those that have a meaning for everybody. 1004 is reserved; 1005, 1006 and 1015 stand for
+what was no close frame at all."""
+
+_OPEN_TO_ALL = range(3000, 5000)
+"""3000 to 3999 for libraries, which register them; from 4000 on for applications."""
+
+
+def is_close_code(code: object) -> bool:
+    """Whether a close frame may carry it."""
+    return code in CLOSE_CODES or code in _OPEN_TO_ALL
+
+
+def check_close_code(code: int) -> None:
+    """Raise UsageError for a code that must not be sent."""
+    if not is_close_code(code):
+        raise UsageError(
+            f"close code is {code!r}; expected 1000 to 1014 without 1004 to 1006, or 3000 to 4999"
+        )

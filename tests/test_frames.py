@@ -1,0 +1,263 @@
+"""Frames: what is read whatever the cut, and what is written as any peer reads it. RFC 6455 §5."""
+
+from __future__ import annotations
+
+import itertools
+import tracemalloc
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from wsproto.extensions import PerMessageDeflate
+from wsproto.frame_protocol import FrameProtocol
+
+from anylane import Deflate
+from anylane.protocol.close_codes import CLOSE_CODES
+from anylane.protocol.deflate import Deflater, Inflater, negotiate
+from anylane.protocol.extensions import Offer
+from anylane.protocol.frames import (
+    CloseReceived,
+    FrameReader,
+    FrameWriter,
+    MessageReceived,
+    PingReceived,
+    PongReceived,
+    Violation,
+)
+
+CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+LIMIT = 20
+SETTINGS = Deflate(threshold=1, server_max_window_bits=15, client_max_window_bits=15)
+AGREED = negotiate([Offer("permessage-deflate")], SETTINGS)
+assert AGREED is not None
+
+
+def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0) -> bytes:
+    head = bytes([(0x80 if fin else 0) | rsv << 4 | opcode])
+    if len(payload) < 126:
+        head += bytes([0x80 | len(payload)])
+    else:
+        head += b"\xfe" + len(payload).to_bytes(2, "big")
+    mask = b"\x11\x22\x33\x44"
+    return head + mask + bytes(a ^ b for a, b in zip(payload, itertools.cycle(mask)))
+
+
+def deflated(message: bytes) -> bytes:
+    deflater = zlib.compressobj(6, zlib.DEFLATED, -15)
+    return (deflater.compress(message) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+
+def compressed(opcode: int, message: bytes, *cuts: int) -> bytes:
+    """A compressed message, its payload cut into frames."""
+    payload = deflated(message)
+    parts = [payload[a:b] for a, b in itertools.pairwise([0, *cuts, len(payload)])]
+    last = len(parts) - 1
+    return b"".join(
+        frame(CONT if i else opcode, part, fin=i == last, rsv=0 if i else 4)
+        for i, part in enumerate(parts)
+    )
+
+
+def reader(limit: int = LIMIT, *, deflate: bool = True) -> FrameReader:
+    assert AGREED is not None
+    return FrameReader(limit, Inflater(AGREED) if deflate else None)
+
+
+def read(data: bytes, *cuts: int, limit: int = LIMIT, deflate: bool = True) -> list[object]:
+    """Everything read, with the violation that ended it as (code, reason)."""
+    frames = reader(limit, deflate=deflate)
+    found: list[object] = []
+    try:
+        for a, b in itertools.pairwise([0, *cuts, len(data)]):
+            for each in frames.read(data[a:b]):
+                found.append(each)
+                if isinstance(each, CloseReceived):
+                    return found
+    except Violation as violation:
+        found.append((violation.code, violation.reason))
+    return found
+
+
+def each_byte(data: bytes) -> range:
+    return range(1, len(data))
+
+
+def message(data: str | bytes) -> MessageReceived:
+    return MessageReceived(data, len(data.encode() if isinstance(data, str) else data))
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (frame(TEXT, b"hi"), [message("hi")]),
+        (frame(BINARY), [message(b"")]),
+        (frame(TEXT), [message("")]),
+        (frame(TEXT, b"a", fin=False) + frame(CONT, b"b"), [message("ab")]),
+        (frame(TEXT, fin=False) + frame(CONT, fin=False) + frame(CONT), [message("")]),
+        (
+            frame(TEXT, b"\xc3", fin=False) + frame(PING, b"p") + frame(CONT, b"\xa9"),
+            [PingReceived(b"p"), message("é")],
+        ),
+        (frame(PONG, b"p"), [PongReceived(b"p")]),
+        (frame(CLOSE), [CloseReceived(1005, "")]),
+        (frame(CLOSE, b"\x03\xe8h\xc3\xa9"), [CloseReceived(1000, "hé")]),
+        (compressed(TEXT, b"hello"), [message("hello")]),
+        (compressed(TEXT, "hé".encode(), 1, 2, 3), [message("hé")]),
+        (compressed(TEXT, b"hello", 0, 7) + compressed(BINARY, b""), [message("hello"),
+                                                                     message(b"")]),
+        (frame(TEXT, rsv=4), [message("")]),
+        (compressed(BINARY, bytes(LIMIT), 2), [message(bytes(LIMIT))]),
+        (
+            compressed(TEXT, b"a") + frame(TEXT, b"plain") + compressed(TEXT, b"b"),
+            [message("a"), message("plain"), message("b")],
+        ),
+    ],
+)  # fmt: skip
+def test_what_frames_mean_however_they_are_cut(data, found):
+    assert read(data) == found
+    assert read(data, *each_byte(data)) == found
+    for cut in each_byte(data):
+        assert read(data, cut) == found
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        # The length that a header announces is too much, before a byte of it came.
+        (frame(TEXT, bytes(LIMIT + 1))[:6], 1009),
+        (frame(TEXT, b"x", fin=False) + frame(CONT, bytes(LIMIT))[:6], 1009),
+        (compressed(BINARY, bytes(LIMIT + 1)), 1009),
+        (compressed(BINARY, bytes(LIMIT + 1), 2, 3), 1009),
+        (compressed(BINARY, bytes(100_000)), 1009),
+        # What comes first counts, in the same piece of input too.
+        (compressed(TEXT, b"\xff" + b"x" * LIMIT), 1007),
+        (compressed(TEXT, b"x" * LIMIT + b"\xff"), 1009),
+        (compressed(TEXT, b"x" * (LIMIT - 1) + "é".encode()), 1009),
+        (compressed(TEXT, b"\xc3"), 1007),
+        (compressed(TEXT, b"ab\xff", 1, 2), 1007),
+        (frame(TEXT, b"\xff\xff", rsv=4), 1007),
+        # RFC 7692 §6: RSV1 is for the first frame of a message.
+        (frame(TEXT, b"x", fin=False) + frame(CONT, b"x", rsv=4), 1002),
+        (frame(PING, b"x", rsv=4), 1002),
+        (frame(CLOSE, rsv=4), 1002),
+        (frame(TEXT, b"x", rsv=2), 1002),
+        (frame(TEXT, b"x", rsv=5), 1002),
+        (frame(CONT, b"x"), 1002),
+        (frame(TEXT, b"x", fin=False) + frame(TEXT, b"\xff" * 99, rsv=4), 1002),
+        (frame(TEXT, b"x", fin=False) + frame(BINARY, b"x"), 1002),
+        (frame(CLOSE, b"x"), 1002),
+        (frame(CLOSE, b"\x03\xe8\xff"), 1007),
+    ],
+)
+def test_what_is_refused_however_it_is_cut(data, code):
+    data = frame(TEXT, b"before") + data
+    found = read(data)
+    assert found[0] == message("before")
+    assert found[1:] and found[1][0] == code  # type: ignore[index]
+    assert read(data, *each_byte(data)) == found
+    for cut in each_byte(data):
+        assert read(data, cut) == found
+
+
+def test_rsv1_is_refused_where_nothing_was_agreed():
+    assert read(frame(TEXT, b"x", rsv=4), deflate=False)[0][0] == 1002  # type: ignore[index]
+
+
+@pytest.mark.parametrize("code", range(990, 1020))
+@pytest.mark.parametrize("more", [0, 2000, 3990])
+def test_each_close_code_is_read_or_refused(code, more):
+    code += more
+    [found] = read(frame(CLOSE, code.to_bytes(2, "big")))
+    legal = code in CLOSE_CODES or 3000 <= code <= 4999
+    assert found == CloseReceived(code, "") if legal else found[0] == 1002  # type: ignore[index]
+
+
+def test_bad_utf8_is_seen_at_its_first_byte():
+    frames = reader()
+    for good in (frame(TEXT, b"\xf0", fin=False), frame(CONT, b"x" * 8)[:6]):
+        assert list(frames.read(good)) == []
+    with pytest.raises(Violation, match="1007"):
+        list(frames.read(b"\x00"))
+
+
+def test_skipped_messages_are_neither_kept_nor_checked_and_controls_still_count():
+    frames = reader()
+    list(frames.read(frame(TEXT, b"begun", fin=False)))
+    frames.skip_messages()
+    data = frame(CONT, b"\xff" * 99) + frame(BINARY, bytes(99)) + frame(TEXT, b"\xff", rsv=4)
+    assert list(frames.read(data + frame(PING))) == [PingReceived(b"")]
+    with pytest.raises(Violation, match="1002"):
+        list(frames.read(frame(CONT)))
+
+
+MESSAGES = st.one_of(st.text(max_size=200), st.binary(max_size=70_000))
+
+
+@given(st.lists(MESSAGES, max_size=4), st.booleans(), st.binary(max_size=125))
+def test_wsproto_reads_what_we_write(messages, deflate, payload):
+    assert AGREED is not None
+    client = PerMessageDeflate()
+    client.finalize(AGREED.header)
+    peer = FrameProtocol(client=True, extensions=[client] if deflate else [])
+    writer = FrameWriter(Deflater(AGREED, SETTINGS) if deflate else None, SETTINGS.threshold)
+    for each in messages:
+        peer.receive_bytes(b"".join(writer.message(each)))
+        parts = [received.payload for received in peer.received_frames()]
+        assert (each[:0].join(parts) if parts else each) == each
+        assert parts or not each
+    peer.receive_bytes(writer.ping(payload) + writer.pong(payload) + writer.close(1000, "hé" * 60))
+    ping, pong, close = peer.received_frames()
+    assert (ping.payload, pong.payload) == (payload, payload)
+    assert close.payload == (1000, "hé" * 41)
+
+
+@given(st.lists(MESSAGES, max_size=4), st.booleans())
+def test_we_read_what_wsproto_writes(messages, deflate):
+    assert AGREED is not None
+    client = PerMessageDeflate()
+    client.finalize(AGREED.header)
+    peer = FrameProtocol(client=True, extensions=[client] if deflate else [])
+    frames = reader(1 << 20)
+    for each in messages:
+        assert list(frames.read(bytes(peer.send_data(each)))) == [message(each)]
+
+
+def test_a_message_below_the_threshold_is_not_compressed():
+    assert AGREED is not None
+    settings = Deflate(threshold=10)
+    writer = FrameWriter(Deflater(AGREED, settings), settings.threshold)
+    assert writer.message("x" * 9) == (b"\x81\x09" + b"x" * 9,)
+    assert writer.message("x" * 10)[0][0] == 0xC1
+    assert writer.message("é" * 5)[0][0] == 0xC1  # In bytes.
+    assert writer.message(b"") == (b"\x82\x00",)
+
+
+@pytest.mark.parametrize(
+    ("size", "head"),
+    [
+        (125, b"\x82\x7d"),
+        (126, b"\x82\x7e\x00\x7e"),
+        (65_535, b"\x82\x7e\xff\xff"),
+        (65_536, b"\x82\x7f\x00\x00\x00\x00\x00\x01\x00\x00"),
+    ],
+)
+def test_the_length_is_written_in_the_fewest_bytes(size, head):
+    assert b"".join(FrameWriter().message(bytes(size))) == head + bytes(size)
+
+
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+def test_small_fragments_cost_no_multiple_of_their_message(opcode):
+    frames = reader(400_000, deflate=False)
+    data = frame(CONT, b"ab", fin=False) * 1000
+    tracemalloc.start()
+    try:
+        list(frames.read(frame(opcode, fin=False)))
+        for _ in range(20):
+            list(frames.read(data))
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert size < 200_000
+    [found] = frames.read(frame(CONT, b"end"))
+    assert found == message("ab" * 20_000 + "end" if opcode == TEXT else b"ab" * 20_000 + b"end")
