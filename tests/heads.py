@@ -104,7 +104,7 @@ VALUES: dict[bytes, list[bytes]] = {
 }  # fmt: skip
 ANY_VALUE = st.sampled_from(
     [
-        b"y", b"y", b"", b"a b", b"a\tb", b"\xe9\xff", b'"a, b"', b":", b"x" * 30, b"x" * 36, b"x" * 37,
+        b"y", b"y", b"", b"a b", b"a\tb", b"\xe9\xff", b'"a, b"', b":", b"x" * 30, b"x" * 37,
         b"\x01", b"\x7f", b"\0", b"\x0b", b"\r", b"a\nb", b"a\r\n b", b"a\r\n\tb", b"\x1f", b"\x85",
     ]
 )  # fmt: skip
@@ -114,7 +114,7 @@ ENDS = st.sampled_from([b"\r\n"] * 30 + [b"\n", b"\r", b"\r\r\n", b"\n\r", b""])
 
 
 @st.composite
-def lines(draw: Draw) -> bytes:
+def lines(draw: Draw) -> Any:
     """One header line, and its end."""
     name: bytes = draw(NAMES)
     known = VALUES.get(name.lower())
@@ -125,7 +125,7 @@ def lines(draw: Draw) -> bytes:
 
 
 @st.composite
-def plain_sections(draw: Draw) -> bytes:
+def plain_sections(draw: Draw) -> Any:
     """Header lines that the express lane has to take, unless they are too many or too large."""
     plain = [b"Host: a"]
     if draw(st.booleans()):
@@ -141,7 +141,7 @@ def plain_sections(draw: Draw) -> bytes:
 
 
 @st.composite
-def nearly(draw: Draw, section: bytes) -> bytes:
+def nearly(draw: Draw, section: bytes) -> Any:
     """The same bytes, or one thing about them is different."""
     at = draw(st.integers(0, len(section)))
     match draw(st.integers(0, 7)):
@@ -160,7 +160,7 @@ def nearly(draw: Draw, section: bytes) -> bytes:
 
 
 @st.composite
-def heads(draw: Draw) -> bytes:
+def heads(draw: Draw) -> Any:
     """A head, blank line included, with some part of it that may be odd."""
     odd = draw(st.sampled_from(["first line", "fields", "fields", "ends", "one thing"]))
     start = b"POST / HTTP/1.1"
