@@ -109,6 +109,14 @@ def test_a_remembered_section_is_taken_for_no_other(data):
         check(express, b"".join(sent[number:]), limits)
 
 
+def test_a_section_too_large_to_be_remembered_takes_nothing_from_one_that_is():
+    small = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n"
+    large = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\nX: %b\r\n\r\n" % (b"y" * 5000)
+    express = Express(ROOMY)
+    for head in (small, large, small, large, large):
+        assert check(express, head, ROOMY)
+
+
 BYTES = [byte for byte in range(256) if not chr(byte).isalnum() or chr(byte) in "09azAZ\xff"]
 """One letter means as much as another."""
 
