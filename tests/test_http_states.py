@@ -103,7 +103,8 @@ def make_app() -> App:
 
 
 def play(script: Script, *, express: bool) -> None:
-    config = ServerConfig(express=express, limits=Limits(drain_body=10), timeouts=Timeouts(keep_alive=100))
+    limits, timeouts = Limits(drain_body=10), Timeouts(keep_alive=100)
+    config = ServerConfig(express=express, limits=limits, timeouts=timeouts)
     wire = Lockstep(make_app(), config)
     for step in script:
         if isinstance(step, bytes):

@@ -186,6 +186,15 @@ class TlsConnection:
         return None if self._inner is None else self._inner.next_exchange()
 
     @property
+    def waiting(self) -> list[Exchange]:
+        return [] if self._inner is None else self._inner.waiting
+
+    @property
+    def queued(self) -> int:
+        """Always some: what there is shows when it is encrypted, a close_notify for one."""
+        return 1
+
+    @property
     def deadline_bound(self) -> float:
         if self._due:
             return _DUE

@@ -107,12 +107,20 @@ class AsyncioLink(BaseLink):
     __slots__ = ("_cancelled", "_latched", "_task", "_waiters", "lane")
 
     def __init__(self, driver: AsyncioDriver, exchange: Exchange) -> None:
-        super().__init__(driver, exchange)
+        # As BaseLink's own, without the call: this is made for every request.
+        self.driver = driver
+        self.exchange = exchange
+        self.parked = self._burst = 0
         self.lane = driver.lane
         self._latched = False
         self._cancelled = False
         self._waiters: list[asyncio.Future[None]] | None = None
         self._task: asyncio.Task[Any] | None = None
+
+    def ended(self) -> None:
+        """Its task is done."""
+        self._task = None  # Which knows us by its context: without a cycle both go at once.
+        self.driver.finished(self)
 
     async def park(self) -> None:
         if self._latched:
@@ -139,20 +147,12 @@ class AsyncioLink(BaseLink):
     def scope(self) -> AsyncioScope:
         return AsyncioScope(self.lane.loop)
 
-    async def guard(self, work: Coroutine[Any, Any, None]) -> None:
+    native = True
+
+    def begin(self) -> None:
         # As a Cancellation, but nobody has cancelled this task before: it has just begun.
         self._task = asyncio.current_task()
         self.exchange.begin(self._interrupt)
-        try:
-            await work
-        except asyncio.CancelledError:
-            task, self._task = self._task, None
-            if not self._cancelled or task is None or task.uncancel():
-                raise
-        else:
-            if self._cancelled and self._task is not None:
-                self._task.uncancel()
-            self._task = None
 
     def _interrupt(self) -> None:
         try:
@@ -161,9 +161,14 @@ class AsyncioLink(BaseLink):
             pass
 
     def _cancel(self) -> None:
-        if self._task is not None and not self._cancelled:
+        if self._task is not None and not self._cancelled and not self.exchange.finished:
             self._cancelled = True
             self._task.cancel()
+
+    def took(self, exc: BaseException) -> bool:
+        if not self._cancelled or self._task is None:
+            return False
+        return not self._task.uncancel() and isinstance(exc, asyncio.CancelledError)
 
     def is_stray(self, exc: BaseException) -> bool:
         return is_stray(exc)
@@ -175,10 +180,12 @@ class AsyncioLink(BaseLink):
 class AsyncioDriver(Driver, asyncio.Protocol):
     """A Protocol; the writer is the transport's own buffer."""
 
-    __slots__ = ("_timer", "_transport", "_variables", "lane")
+    __slots__ = ("_timer", "_transport", "_variables", "lane", "now")
 
     def __init__(self, lane: Lane, peer: Any, local: Any, errand: Errand | None = None) -> None:
         self.lane = lane
+        # A method of the loop in the place of one of ours: it is asked four times a request.
+        self.now = lane.loop.time
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._variables = contextvars.copy_context()
@@ -195,7 +202,7 @@ class AsyncioDriver(Driver, asyncio.Protocol):
             self.close(self.connection.closing)
         self.pump()
 
-    data_received = Driver.receive
+    data_received = Driver.receive  # pyright: ignore[reportAssignmentType]  # one call less
 
     def eof_received(self) -> bool:
         self.receive_eof()
@@ -209,8 +216,7 @@ class AsyncioDriver(Driver, asyncio.Protocol):
 
     # -- verbs
 
-    def now(self) -> float:
-        return self.lane.loop.time()
+    now: Callable[[], float]  # pyright: ignore[reportIncompatibleMethodOverride]
 
     def write(self, chunks: list[bytes]) -> None:
         # Not writelines(): up to CPython 3.13 it forgets to call pause_writing, so that
@@ -230,9 +236,7 @@ class AsyncioDriver(Driver, asyncio.Protocol):
         self.started(link)
         # A copy of the connection's context, not of the one that happens to run: that may be
         # an earlier exchange's.
-        self.lane.start(
-            self.server.run_exchange(exchange, link), self._variables.copy(), self.finished, link
-        )
+        self.lane.start(self.server.run_exchange(exchange, link), self._variables.copy(), link)
 
     def arm(self, deadline: float) -> None:
         if self._timer is not None:
@@ -366,19 +370,18 @@ class Lane:
         self,
         coroutine: Coroutine[Any, Any, None],
         context: contextvars.Context,
-        finished: Callable[[BaseLink], None],
-        link: BaseLink,
+        link: AsyncioLink,
     ) -> None:
         """A task in that context; where possible it begins right now."""
         if self.eager and sys.version_info >= (3, 12):
             task = asyncio.Task(coroutine, loop=self.loop, context=context, eager_start=True)
             if task.done():
-                finished(link)
+                link.ended()
                 return
         else:
             task = self.loop.create_task(coroutine, context=context)
         self._keep(task)
-        task.add_done_callback(lambda _: finished(link))
+        task.add_done_callback(lambda _: link.ended())
 
 
 class AsyncioBackend:

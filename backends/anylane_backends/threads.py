@@ -11,6 +11,7 @@ import selectors
 import socket
 import time
 from collections.abc import Callable, Coroutine
+from contextvars import Context as Variables
 from contextvars import copy_context
 from functools import partial
 from threading import Lock, get_ident
@@ -320,6 +321,9 @@ class ThreadsDriver(Driver):
         self._dirty = self._dirty or self.lost
 
 
+_NOTHING = Variables()
+
+
 class ThreadsLink(SteppedLink):
     """The Link: a parked coroutine, or a thread that waits for its turn.
 
@@ -356,6 +360,7 @@ class ThreadsLink(SteppedLink):
         finally:
             self._thread = 0
             if not parked:
+                self._variables = _NOTHING  # They know us: without a cycle both go at once.
                 self.driver.finished(self)
 
     def look(self) -> None:

@@ -136,28 +136,30 @@ class FrozenApp:
 
     def __call__(self, ctx: Context) -> Awaitable[None]:
         """Route the request; await what it gives to run the pipeline."""
-        resolution = self._resolve(ctx)
+        exchange = ctx.exchange
+        head = exchange.head
+        assert head is not None, "what could not be parsed is not routed"
+        # Not through ctx.request: many handlers never look at it.
+        path = head.target.decode("ascii")
+        if "?" in path or path[:1] != "/":
+            path = ctx.request.raw_path
+        host = ctx.request.host if self._by_host else None
+        guard = partial(_admits, ctx) if self._guarded else None
+        resolution: Resolution = None
+        if b"upgrade" in head.connection and is_websocket(head):
+            resolution = self.table.resolve_websocket(path, host, guard=guard)
+        if resolution is None:
+            method = head.method.decode("ascii")
+            resolution = self.table.resolve(method, path, host, guard=guard)
         if type(resolution) is Found:
             ctx.route, ctx.params = route, _ = resolution
-            ctx.exchange.cancel_on_disconnect = route.cancel_on_disconnect
+            exchange.cancel_on_disconnect = route.cancel_on_disconnect
             return self._endpoints[route](ctx)
+        if resolution is None and path == "*":
+            resolution = Options(self.table.allow())
         if isinstance(resolution, NotAllowed | Options):
             ctx.allow = resolution.allow
         return self._fallbacks[type(resolution)](ctx)
-
-    def _resolve(self, ctx: Context) -> Resolution:
-        request, head = ctx.request, ctx.exchange.head
-        host = request.host if self._by_host else None
-        guard = partial(_admits, ctx) if self._guarded else None
-        # Most requests have no Connection header, or just keep-alive: then there is no call.
-        if head is not None and b"upgrade" in head.connection and is_websocket(head):
-            found = self.table.resolve_websocket(request.raw_path, host, guard=guard)
-            if found is not None:
-                return found
-        resolution = self.table.resolve(request.method, request.raw_path, host, guard=guard)
-        if resolution is None and request.raw_path == "*":
-            return Options(self.table.allow())
-        return resolution
 
 
 def _admits(ctx: Context, found: Found) -> object:

@@ -31,9 +31,9 @@ class Driver(ABC):
     """
 
     __slots__ = ("_again", "_armed", "_closing", "_cut_at", "_deferred", "_errand_due", "_errands",
-                 "_greeting", "_links", "_news", "_parting", "_pumping", "_read_size", "_reading",
-                 "_turns", "apart",
-                 "connection", "lost", "seed", "server", "wakes", "written")  # fmt: skip
+                 "_greeting", "_links", "_news", "_parting", "_read_size", "_reading", "_turns",
+                 "apart", "connection", "lost", "pumping", "seed", "server", "wakes",
+                 "written")  # fmt: skip
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Driver(ABC):
         self._closing = Closing.NO
         self._reading = True
         self._read_size: int | None = None
-        self._pumping = False
+        self.pumping = False
         self._again = False
         self._news = False
         # See `anylane.errand`: what is to be run before the next exchange, what runs, and what
@@ -205,7 +205,7 @@ class Driver(ABC):
             self._errands.remove(exchange)
         if link in self._links:
             self._links.remove(link)
-        if self._pumping:
+        if self.pumping:
             self._again = True
         else:
             self.pump()
@@ -216,21 +216,24 @@ class Driver(ABC):
 
     def pump(self) -> None:
         """Look at all outputs."""
-        if self._pumping:
+        if self.pumping:
             # A handler that was started eagerly, and streams: what it wrote must reach the
             # transport now, else it could never see that the client is slow.
             self._again = True
             self._write()
             return
-        self._pumping = True
+        self.pumping = True
         connection = self.connection
         turns = self._turns
         try:
             while True:
                 self._again = False
                 if turns:
-                    waits = self._greeting or self._errand_due is not None
-                    exchange = self._next_errand() if waits else connection.next_exchange()
+                    exchange = None
+                    if self._greeting or self._errand_due is not None:
+                        exchange = self._next_errand()
+                    elif connection.waiting:
+                        exchange = connection.next_exchange()
                     if exchange is not None:
                         turns -= 1
                         self.start(exchange)
@@ -239,7 +242,7 @@ class Driver(ABC):
                 if not (self._again and turns):
                     break
         finally:
-            self._pumping = False
+            self.pumping = False
         if not turns:
             self.rouse()
         self._settle()
@@ -262,14 +265,15 @@ class Driver(ABC):
             self.arm(self.now())
 
     def push(self) -> None:
-        """Write what is there; start nothing. An exchange has ended, or is about to."""
-        if not self._pumping:
-            self._write()
+        """Write what is there, and nothing else. Bytes that stay have a deadline."""
+        self._write()
+        if not self.pumping and self.connection.deadline_bound < self._armed:
+            self._arm()
 
     def _write(self) -> None:
         connection = self.connection
         # Once more after each write: room for output may be what a held pong was waiting for.
-        while not self.lost and (chunks := connection.data_to_send()):
+        while connection.queued and not self.lost and (chunks := connection.data_to_send()):
             for chunk in chunks:
                 self.written += len(chunk)
             self.write(chunks)
@@ -290,14 +294,17 @@ class Driver(ABC):
         if self._deferred:
             self._send_away()
         if self._errands or connection.deadline_bound < self._armed or self._cut_at < self._armed:
-            deadline = self.next_deadline()
-            if deadline is not None and deadline < self._armed:
-                self._armed = deadline
-                self.arm(deadline)
+            self._arm()
         if self._news:
             self._news = False
             for link in tuple(self._links):
                 link.notify()
+
+    def _arm(self) -> None:
+        deadline = self.next_deadline()
+        if deadline is not None and deadline < self._armed:
+            self._armed = deadline
+            self.arm(deadline)
 
     def next_deadline(self) -> float | None:
         """When to call `timeout`, or None."""

@@ -118,7 +118,9 @@ def background(ctx: Context, jobs: list[Job]) -> Errand:
 
 
 async def _work(ctx: Context, jobs: list[Job], link: BaseLink) -> None:
-    # Its own exchange is over; what it waits for is from now on this one's.
+    # Its own exchange is over; what it waits for is from now on this one's. The request, which is
+    # made of the exchange when somebody first looks at it, stays.
+    _ = ctx.request
     ctx.exchange, ctx.link = link.exchange, link
     try:
         for job in jobs:

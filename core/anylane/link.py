@@ -105,6 +105,8 @@ class BaseLink(ABC):
     __slots__ = ("_burst", "driver", "exchange", "parked")
 
     inline = False
+    native = False
+    """It cancels its task by itself, without a scope: `begin` and `took` instead of `guard`."""
 
     def __init__(self, driver: Driver, exchange: Exchange) -> None:
         self.driver = driver
@@ -136,6 +138,11 @@ class BaseLink(ABC):
     def kick(self) -> None:
         self.driver.pump()
 
+    def push(self) -> None:
+        """As `kick`, when nothing has happened but that something was queued to be written."""
+        self.look()
+        self.driver.push()
+
     def look(self) -> None:  # noqa: B027  # most lanes have nothing to do here
         """Take in what came meanwhile, on lanes where input waits for the handler."""
 
@@ -156,8 +163,9 @@ class BaseLink(ABC):
 
     async def flush(self) -> None:
         driver = self.driver
-        driver.pump()
         connection = driver.connection
+        if connection.queued:
+            driver.pump()
         if connection.congested:
             self._burst = driver.written
             while not connection.caught_up and self.exchange.gone is None:
@@ -173,6 +181,13 @@ class BaseLink(ABC):
         async with scope:
             self.exchange.begin(scope.cancel)
             await work
+
+    def begin(self) -> None:  # noqa: B027  # by lane
+        """Where `native`: the exchange runs in the current task, and can be interrupted."""
+
+    def took(self, exc: BaseException) -> bool:  # noqa: ARG002  # by lane
+        """Whether that is our own interruption of this exchange, and nobody else's."""
+        return False
 
     def drive(self, coroutine: Any) -> Any:
         coroutine.close()

@@ -133,7 +133,8 @@ class Matcher(Generic[T]):
         """
         if not path.startswith("/") or "%" in path:
             return None
-        node, values = self._root, ()
+        node = self._root
+        values: Values = ()
         for segment in path[1:].split("/"):
             child = node.static.get(segment)
             if child is not None:

@@ -34,10 +34,14 @@ def compose(endpoint: Endpoint, routers: Iterable[Router], on_error: OnError) ->
     around = _sorted(hook for router in owners for hook in router.around_hooks)
     if not (request_hooks or response_hooks or around):
         return endpoint
-    run: Endpoint = partial(_run_hooks, endpoint, request_hooks, response_hooks, on_error)
-    if around:
-        for middleware in reversed(around):
-            run = _around(middleware, run)
+    run: Endpoint
+    if request_hooks or response_hooks:
+        run = partial(_run_hooks, endpoint, request_hooks, response_hooks, on_error)
+    else:
+        run = partial(_run_dealt_with, endpoint, on_error)
+    for middleware in reversed(around):
+        run = _around(middleware, run)
+    if around and response_hooks:
         run = partial(_run_middleware, run, response_hooks, on_error)
     return run
 
@@ -85,6 +89,14 @@ async def _run_blocking(handler: Callable[..., Any], where: str, ctx: Context) -
     # Read in advance, so that a `def` handler never waits for the client.
     await ctx.request.body()
     await apply_result(ctx, await ctx.run_handler(handler), where)
+
+
+async def _run_dealt_with(endpoint: Endpoint, on_error: OnError, ctx: Context) -> None:
+    # As `_run_hooks` with no hooks: middleware sees the response, not the exception.
+    try:
+        await endpoint(ctx)
+    except Exception as exc:  # noqa: BLE001  # the handler's; on_error decides
+        await on_error(ctx, exc)
 
 
 async def _run_hooks(

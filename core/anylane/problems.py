@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from anylane.errors import HTTPError
+from anylane.protocol.response import PHRASES
 from anylane.response import Response
 
 if TYPE_CHECKING:
     from anylane.context import Context
 
-_PHRASES = {status.value: status.phrase for status in HTTPStatus}
-
 
 def problem(ctx: Context, error: HTTPError) -> Response:
     """The response to an HTTPError."""
-    phrase = _PHRASES.get(error.status, "Error")
+    phrase = PHRASES.get(error.status, "Error")
     response = Response(status=error.status, headers=error.headers)
     accept = ctx.request.headers.get("accept") or ""
     if "json" in accept:

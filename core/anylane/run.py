@@ -35,14 +35,21 @@ async def run_exchange(exchange: Exchange, server: ServerCore, link: BaseLink) -
     ctx = Context(exchange, link, server.frozen.app)
     try:
         try:
-            await link.guard(_answer(ctx, server))
+            if link.native:
+                link.begin()
+                await _answer(ctx, server)
+            else:
+                await link.guard(_answer(ctx, server))
         except BaseException as exc:
-            if not link.is_stray(exc):
+            if link.took(exc):
+                pass
+            elif link.is_stray(exc):
+                # Nobody cancelled this exchange: it awaited something that had been cancelled.
+                _fail(ctx, exc)
+            else:
                 if exchange.websocket is not None:
                     exchange.websocket.close(1011, "", link.now())
                 raise
-            # Nobody cancelled this exchange: it awaited something that had been cancelled.
-            _fail(ctx, exc)
         if exchange.interrupt is not None:
             _answer_interrupt(ctx, server)
     finally:
@@ -51,7 +58,8 @@ async def run_exchange(exchange: Exchange, server: ServerCore, link: BaseLink) -
             driver.defer(background(ctx, ctx.jobs))
         else:
             ctx.release()
-            driver.push()
+            if not driver.pumping:  # Else it is about to write: pipelined answers leave together.
+                driver.push()
 
 
 async def _answer(ctx: Context, server: ServerCore) -> None:

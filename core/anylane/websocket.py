@@ -9,7 +9,7 @@ from anylane.errors import Disconnected, UsageError
 from anylane.source import ENDED, PENDING
 
 if TYPE_CHECKING:
-    from anylane.link import Link
+    from anylane.link import BaseLink, Link
     from anylane.protocol.exchange import Exchange
     from anylane.protocol.websocket import WebSocketProtocol
 
@@ -22,7 +22,7 @@ class WebSocket:
 
     __slots__ = ("_exchange", "_link", "_protocol", "_receiving")
 
-    def __init__(self, exchange: Exchange, link: Link, protocol: WebSocketProtocol) -> None:
+    def __init__(self, exchange: Exchange, link: BaseLink, protocol: WebSocketProtocol) -> None:
         self._exchange = exchange
         self._link = link
         self._protocol = protocol
@@ -47,22 +47,26 @@ class WebSocket:
 
         timeout: seconds. A second concurrent call is a UsageError: each message has one reader.
         """
-        self._check_reader()
+        if self._receiving:
+            self._check_reader()
+        link = self._link
+        message = self._protocol.poll(link.now())
+        if message is not None:
+            return message
+        alarm = None if timeout is None else self._exchange.alarms.set(link.now() + timeout)
         self._receiving = True
-        link, alarms = self._link, self._exchange.alarms
-        alarm = None if timeout is None else alarms.set(link.now() + timeout)
         try:
             while True:
-                message = self._protocol.poll(link.now())
-                if message is not None:
-                    return message
                 if alarm is not None and alarm.fired:
                     raise TimeoutError(f"no message within {timeout:g} seconds")
                 await link.wait()
+                message = self._protocol.poll(link.now())
+                if message is not None:
+                    return message
         finally:
             self._receiving = False
             if alarm is not None:
-                alarms.cancel(alarm)
+                self._exchange.alarms.cancel(alarm)
 
     async def receive_json(self, timeout: float | None = None) -> Any:
         """The next message as JSON; ValueError if it is not."""
@@ -77,7 +81,7 @@ class WebSocket:
             raise UsageError(f"a message is str or bytes, not {type(message).__name__}")
         await self._link.flush()
         self._protocol.send(message if isinstance(message, str) else bytes(message))
-        self._link.kick()
+        self._link.push()
 
     async def send_json(self, value: Any) -> None:
         """One text message."""

@@ -30,10 +30,11 @@ class InnerProtocol(Protocol):
     def connection_lost(self, reason: Disconnected) -> None: ...
     def timeout(self, timer: Timer, now: float) -> None: ...
     def sent(self, now: float) -> None:
-        """The kernel has taken all. Only after it had not, unless `counts_output`."""
+        """The kernel has taken all. Told only after it had not, unless `counts_output`."""
+
+    def shutdown(self, now: float) -> None: ...
 
     counts_output: ClassVar[bool]
-    def shutdown(self, now: float) -> None: ...
 
 
 class Connection:
@@ -43,11 +44,13 @@ class Connection:
     peer, local: socket addresses. tls: what the TLS layer knows, None without TLS.
     date: gives the value of the Date header. token: gives n random bytes.
     read_size: bytes that one read of the socket should give; None where it does not matter.
+    waiting: what `next_exchange()` will give; the protocol inside appends to it.
+    queued: bytes that `data_to_send()` will give.
     """
 
-    __slots__ = ("_exchanges", "_out", "_out_size", "_protocol", "_ready", "_stalled", "_unsent",
-                 "closing", "config", "date", "draining", "eof", "local", "peer", "read_size",
-                 "timers", "tls", "token")  # fmt: skip
+    __slots__ = ("_exchanges", "_high", "_out", "_protocol", "_stalled", "_unsent", "closing",
+                 "config", "date", "draining", "eof", "local", "peer", "queued", "read_size",
+                 "timers", "tls", "token", "waiting")  # fmt: skip
 
     def __init__(
         self,
@@ -71,12 +74,13 @@ class Connection:
         self.draining = False
         self.eof = False
         self.read_size = config.http_buffer_size
+        self._high = config.limits.outbound_high
         self._out: list[bytes] = []
-        self._out_size = 0
+        self.queued = 0
         self._unsent = 0
         self._stalled = False
         # Lists, because an empty deque takes 760 bytes, and most connections are quiet.
-        self._ready: list[Exchange] = []
+        self.waiting: list[Exchange] = []
         self._exchanges: list[Exchange] = []
         self._protocol: InnerProtocol = Http1(self, now)
 
@@ -97,7 +101,7 @@ class Connection:
         """The transport is gone: a reset, a failed write, or closed as we asked."""
         self.close(Closing.ABORT)
         self._out.clear()
-        self._out_size = self._unsent = 0
+        self.queued = self._unsent = 0
         self.timers.clear_all()
         self._protocol.connection_lost(Disconnected(None, str(exc) if exc else "connection lost"))
 
@@ -144,7 +148,7 @@ class Connection:
 
     def abort(self) -> None:
         """End everything now: the drain deadline, or an operator who asked twice."""
-        for exchange in (*self._exchanges, *self._ready):
+        for exchange in (*self._exchanges, *self.waiting):
             exchange.interrupted(Interrupt.SHUTDOWN)
         self._lose("the server shut down")
 
@@ -155,15 +159,15 @@ class Connection:
         out = self._out
         if out:
             self._out = []
-            self._unsent += self._out_size
-            self._out_size = 0
+            self._unsent += self.queued
+            self.queued = 0
         return out
 
     def next_exchange(self) -> Exchange | None:
         """A request whose handler has not been started."""
-        if not self._ready:
+        if not self.waiting:
             return None
-        exchange = self._ready.pop(0)
+        exchange = self.waiting.pop(0)
         self._exchanges.append(exchange)
         return exchange
 
@@ -179,7 +183,8 @@ class Connection:
         """Never later than `next_deadline()`, and cheap: no look at that is needed before it."""
         bound = self.timers.bound
         for exchange in self._exchanges:
-            bound = min(bound, exchange.next_alarm())
+            if exchange.own_alarms is not None:
+                bound = min(bound, exchange.own_alarms.next())
         return bound
 
     @property
@@ -195,12 +200,12 @@ class Connection:
     @property
     def unsent(self) -> int:
         """Bytes of output that the kernel has not taken yet."""
-        return self._unsent + self._out_size
+        return self._unsent + self.queued
 
     @property
     def congested(self) -> bool:
         """Outbound is over its mark: writers wait until the transport has caught up."""
-        return self.unsent > self.config.limits.outbound_high
+        return self._unsent + self.queued > self._high
 
     @property
     def caught_up(self) -> bool:
@@ -215,11 +220,7 @@ class Connection:
             out = self._out
             for chunk in chunks:
                 out.append(chunk)
-                self._out_size += len(chunk)
-
-    def start(self, exchange: Exchange) -> None:
-        """Offer an exchange to `next_exchange()`."""
-        self._ready.append(exchange)
+                self.queued += len(chunk)
 
     def forget(self, exchange: Exchange) -> None:
         """Its last coroutine has returned: its alarms are not kept any longer."""

@@ -8,7 +8,7 @@ harm to the stream.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -53,7 +53,7 @@ class Stream(Protocol):
     def send_head(self, status: int, headers: Iterable[Header], length: int | None) -> None: ...
     def send_data(self, data: bytes) -> None: ...
     def send_end(self, trailers: Iterable[Header]) -> None: ...
-    def respond(self, status: int, headers: Iterable[Header], body: bytes) -> None: ...
+    def respond(self, status: int, headers: Sequence[Header], body: bytes) -> None: ...
     def begin_events(
         self, *, retry: int | None, heartbeat: float | None, now: float
     ) -> EventStreamProtocol: ...
@@ -78,12 +78,14 @@ class Exchange:
     WebSocket's messages.
     switched: the connection speaks another protocol now, for this exchange.
     errand: what to run instead of a handler, where there is no request (tier 1's).
+    own_alarms: `alarms`, once there were any.
     """
 
-    __slots__ = ("_alarms", "_chunks", "_stream", "body_complete", "body_refused", "buffered",
+    __slots__ = ("_chunks", "_stream", "body_complete", "body_refused", "buffered",
                  "cancel_on_disconnect", "ended", "errand", "finished", "forgotten", "gone",
-                 "half_closed", "head", "interrupt", "on_gone", "on_interrupt", "refused", "sent",
-                 "started", "status", "switched", "told", "trailers", "websocket")  # fmt: skip
+                 "half_closed", "head", "interrupt", "on_gone", "on_interrupt", "own_alarms",
+                 "refused", "sent", "started", "status", "switched", "told", "trailers",
+                 "websocket")  # fmt: skip
 
     def __init__(
         self, stream: Stream, head: RequestHead | None, refused: Refused | None = None
@@ -91,7 +93,7 @@ class Exchange:
         self._stream = stream
         self.head = head
         self.refused = refused
-        self._alarms: Alarms | None = None
+        self.own_alarms: Alarms | None = None
         self.started = False
         self.ended = False
         self.status = 0
@@ -117,18 +119,18 @@ class Exchange:
     @property
     def alarms(self) -> Alarms:
         """Deadlines of the handler's own; few handlers have any."""
-        if self._alarms is None:
-            self._alarms = Alarms()
-        return self._alarms
+        if self.own_alarms is None:
+            self.own_alarms = Alarms()
+        return self.own_alarms
 
     def next_alarm(self) -> float:
         """The earliest of them, or NEVER."""
-        return NEVER if self._alarms is None else self._alarms.next()
+        return NEVER if self.own_alarms is None else self.own_alarms.next()
 
     def fire_alarms(self, now: float) -> None:
         """Those that are due."""
-        if self._alarms is not None:
-            self._alarms.fire(now)
+        if self.own_alarms is not None:
+            self.own_alarms.fire(now)
 
     # -- called by the driver of handlers ------------------------------------------------
 
@@ -222,7 +224,7 @@ class Exchange:
         self._must_be_mine()
         return self._stream.begin_events(retry=retry, heartbeat=heartbeat, now=now)
 
-    def respond(self, status: int, headers: Iterable[Header], body: bytes) -> None:
+    def respond(self, status: int, headers: Sequence[Header], body: bytes) -> None:
         """The whole response at once."""
         if self.finished:
             self._must_be_mine()

@@ -2,7 +2,8 @@
 
 wsproto's decoder parses and unmasks. Ours on top: the order of fragments, messages joined
 within a limit, permessage-deflate, UTF-8, close codes. What breaks a rule raises Violation, after
-everything that came before it was given out, and however the bytes were cut.
+everything that came before it was given out, and however the bytes were cut. Whole messages in one
+frame take an express lane in front of wsproto.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from wsproto.frame_protocol import (
     Opcode,
     ParseFailed,
     RsvBits,
+    XorMaskerSimple,
 )
 
 from anylane.protocol.close_codes import NO_STATUS, is_close_code
@@ -73,14 +75,18 @@ _utf8_decoder = codecs.getincrementaldecoder("utf-8")
 class FrameReader:
     """What a client sends. limit: bytes of one message, inflated."""
 
-    __slots__ = ("_compressed", "_decoder", "_header", "_inflater", "_limit", "_open", "_parts",
-                 "_size", "_skip", "_utf8")  # fmt: skip
+    __slots__ = ("_between", "_compressed", "_decoder", "_express", "_header", "_inflater",
+                 "_limit", "_open", "_parts", "_size", "_skip", "_utf8")  # fmt: skip
 
-    def __init__(self, limit: int, inflater: Inflater | None = None) -> None:
+    def __init__(
+        self, limit: int, inflater: Inflater | None = None, *, express: bool = True
+    ) -> None:
         self._limit = limit
         self._inflater = inflater
+        self._express = express
+        self._between = True
         self._header = _HeaderRules(self)
-        self._decoder = FrameDecoder(client=False, extensions=[self._header])
+        self._decoder: FrameDecoder | None = None
         self._open = False
         self._skip = False
         self._compressed = False
@@ -93,11 +99,45 @@ class FrameReader:
         self._skip = True
         self._parts.clear()
 
+    def read_plain(self, data: bytes, at: int) -> tuple[str | bytes, int, int] | None:
+        """The express lane: a message in one whole frame at `at`, with its size and where it ends.
+
+        None for whatever else may be there; `read` takes it from `at` on. Raises Violation, the
+        same as `read` would. 1.5 us for a small message where wsproto takes 9 (CPython 3.13);
+        `benchmarks/core.py` guards it.
+        """
+        if not self._between or not self._express or self._skip:
+            return None
+        begin, length = _payload_at(data, at)
+        end = begin + length
+        if not begin or end > len(data):
+            return None
+        kind = data[at]
+        mask = data[begin - 4 : begin]
+        payload = _unmask(data[begin:end], mask, length)
+        if kind in _PLAIN:
+            if length > self._limit:
+                return None
+            try:
+                message = payload if kind == _PLAIN_BINARY else payload.decode("utf-8")
+            except UnicodeDecodeError:
+                return None
+            return message, length, end
+        if kind in _DEFLATED and self._inflater is not None:
+            self._header.rsv1 = True
+            inflated = self._add(_DEFLATED[kind], payload, final=True)
+            assert inflated is not None, "the frame is a whole message, and not skipped"
+            return inflated.data, inflated.size, end
+        return None
+
     def read(self, data: bytes) -> Iterator[Received]:
         """What is complete with these bytes, in order. Raises Violation; call it no more then,
         nor after a close frame."""
         decoder = self._decoder
+        if decoder is None:
+            decoder = self._decoder = FrameDecoder(client=False, extensions=[self._header])
         decoder.receive_bytes(data)
+        self._between = False
         try:
             while (frame := decoder.process_buffer()) is not None:
                 opcode, payload, finished, final = frame
@@ -114,6 +154,7 @@ class FrameReader:
                         message = self._add(opcode, payload, final=finished and final)
                         if message is not None:
                             yield message
+            self._between = not (self._open or decoder.header or len(decoder.buffer))
         except ParseFailed as exc:
             raise Violation(int(exc.code), self._header.fault or str(exc)) from None
 
@@ -189,6 +230,36 @@ class FrameReader:
             raise Violation(_INVALID_DATA, reason) from None
 
 
+def _payload_at(data: bytes, at: int) -> tuple[int, int]:
+    """Where the payload of the masked frame at `at` begins, and its length; 0 for any other."""
+    head = data[at : at + 10]
+    if len(head) < 6 or head[1] < 0x80:
+        return 0, 0
+    length = head[1] - 0x80
+    if length < 126:
+        return at + 6, length
+    if length == 126:
+        length = (head[2] << 8) + head[3]
+        return (at + 8, length) if length > 125 else (0, 0)
+    length = int.from_bytes(head[2:], "big")
+    return (at + 14, length) if len(head) == 10 and length > 0xFFFF else (0, 0)
+
+
+def _unmask(payload: bytes, mask: bytes, length: int) -> bytes:
+    """RFC 6455 §5.3. Small payloads as one number against another."""
+    if length > _LONG:
+        return bytes(XorMaskerSimple(mask).process(bytearray(payload)))
+    pad = (mask * (length // 4 + 1))[:length]
+    unmasked = int.from_bytes(payload, "little") ^ int.from_bytes(pad, "little")
+    return unmasked.to_bytes(length, "little")
+
+
+_LONG = 768
+"""Bytes from which on wsproto's way of unmasking is the quicker one: half the time at 64 KiB."""
+_PLAIN_BINARY = 0x82
+_PLAIN = frozenset((0x81, _PLAIN_BINARY))
+_DEFLATED = {0xC1: Opcode.TEXT, 0xC2: Opcode.BINARY}
+"""First bytes of whole messages (RFC 6455 §5.2, RFC 7692 §6)."""
 _PARTS = 1024
 """Fragments that are held apart: each costs 50 bytes of memory besides its own."""
 _PROTOCOL_ERROR = int(CloseReason.PROTOCOL_ERROR)

@@ -38,14 +38,15 @@ class RequestHead:
     content_length: None when the request declares none; a chunked body has none either.
     expects_continue: the client waits for `100 Continue` before it sends the body (RFC 9110
         §10.1.1). connection: the options of all Connection headers, lower-cased (§7.6.1).
-    has_body: a body follows. keep_alive: the client would send more. section: instead of `headers`, the lines that they are in.
+    has_body: a body follows. keep_alive: the client would send more. section: instead of
+    `headers`, the lines that they are in.
     """
 
     __slots__ = ("_headers", "_section", "chunked", "connection", "content_length",
                  "expects_continue", "has_body", "keep_alive", "method", "target",
                  "version")  # fmt: skip
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  # one for each request; keywords cost as much again
         self,
         method: bytes,
         target: bytes,

@@ -6,8 +6,8 @@ h11 parses (through `head` and `body`), the writer is ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from anylane.errors import Disconnected, Refused, UsageError
 from anylane.protocol.body import Body, LengthBody
@@ -42,6 +42,8 @@ _ANSWERED = WRITING[WRITING[Writing.PENDING][WriteEvent.HEAD]][WriteEvent.END]
 class Http1:
     """The protocol a connection starts with."""
 
+    counts_output: ClassVar[bool] = False
+
     __slots__ = ("_body", "_conn", "_continue_due", "_discarded", "_events", "_exchange",
                  "_express", "_held", "_keep_alive", "_limits", "_paused", "_scanned",
                  "_skipped_crlf", "_timeouts", "_writer", "reading", "writing")  # fmt: skip
@@ -73,8 +75,6 @@ class Http1:
         self.writing = WRITING[self.writing][event]
 
     # -- what the connection hears -----------------------------------------------------------
-
-    counts_output = False
 
     @property
     def wants_read(self) -> bool:
@@ -176,7 +176,7 @@ class Http1:
 
     # -- requests ------------------------------------------------------------------------------
 
-    def _take_plain(self, data: bytes, now: float) -> bool:
+    def _take_plain(self, data: bytes | bytearray, now: float) -> bool:
         """At a message boundary: whether the express lane has taken the request."""
         if self._express is None:
             return False
@@ -229,7 +229,7 @@ class Http1:
         self.writing = WRITING[self.writing][WriteEvent.REQUEST]
         # The deadline runs from here: waiting for a thread or a turn is the client's time too.
         conn.timers.follow(Timer.HANDLER, before, now + conn.config.request_timeout)
-        conn.start(self._exchange)
+        conn.waiting.append(self._exchange)
         if not head.has_body:
             self.reading = READING[self.reading][ReadEvent.HEAD_WITHOUT_BODY]
             return
@@ -270,7 +270,9 @@ class Http1:
             else:
                 self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
 
-    def _body_end(self, exchange: Exchange, body: Body, rest: bytes, now: float) -> None:
+    def _body_end(
+        self, exchange: Exchange, body: Body | LengthBody, rest: bytes, now: float
+    ) -> None:
         dropped = self.reading is Reading.DROP
         exchange.trailers = body.trailers
         exchange.body_complete = True
@@ -294,7 +296,7 @@ class Http1:
             exchange = self._exchange = Exchange(self, None, refused)
             self._write(WriteEvent.REQUEST)
             self._conn.timers.set(Timer.HANDLER, now + self._conn.config.request_timeout)
-            self._conn.start(exchange)
+            self._conn.waiting.append(exchange)
         elif dropped:
             self._close(now)
         else:
@@ -335,7 +337,7 @@ class Http1:
         self._conn.timers.clear(Timer.HANDLER)
         self._conn.send(data)
 
-    def respond(self, status: int, headers: Iterable[Header], body: bytes) -> None:
+    def respond(self, status: int, headers: Sequence[Header], body: bytes) -> None:
         """A whole response. Most are plain, and go out in one piece."""
         exchange = self._exchange
         if exchange is None or self.writing is not Writing.PENDING:

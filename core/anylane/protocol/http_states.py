@@ -13,7 +13,9 @@ from enum import Enum, auto
 class Reading(Enum):
     """What the next byte from the peer is."""
 
-    __hash__ = object.__hash__  # Enum's own is Python code, and tables are looked up in all the time.
+    __hash__ = (
+        object.__hash__
+    )  # Enum's own is Python code, and tables are looked up in all the time.
 
     IDLE = auto()
     """The first of a request."""
@@ -36,7 +38,9 @@ class Reading(Enum):
 class ReadEvent(Enum):
     """What happened to the peer's half."""
 
-    __hash__ = object.__hash__  # Enum's own is Python code, and tables are looked up in all the time.
+    __hash__ = (
+        object.__hash__
+    )  # Enum's own is Python code, and tables are looked up in all the time.
 
     FIRST_BYTE = auto()
     HEAD_WITHOUT_BODY = auto()
@@ -92,7 +96,9 @@ READING: dict[Reading, dict[ReadEvent, Reading]] = {
 class Writing(Enum):
     """What our side may send next."""
 
-    __hash__ = object.__hash__  # Enum's own is Python code, and tables are looked up in all the time.
+    __hash__ = (
+        object.__hash__
+    )  # Enum's own is Python code, and tables are looked up in all the time.
 
     IDLE = auto()
     """Nothing: there is no request."""
@@ -111,7 +117,9 @@ class Writing(Enum):
 class WriteEvent(Enum):
     """What we did."""
 
-    __hash__ = object.__hash__  # Enum's own is Python code, and tables are looked up in all the time.
+    __hash__ = (
+        object.__hash__
+    )  # Enum's own is Python code, and tables are looked up in all the time.
 
     REQUEST = auto()
     HEAD = auto()

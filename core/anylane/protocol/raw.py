@@ -5,8 +5,8 @@ Input is what the exchange's `read` gives, output is what its `send_data` takes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from anylane.errors import Disconnected, UsageError
 from anylane.protocol.closing import Closing
@@ -39,7 +39,7 @@ class Raw:
     def wants_read(self) -> bool:
         return self._over or not self._paused
 
-    counts_output = False
+    counts_output: ClassVar[bool] = False
 
     def receive_data(self, data: bytes, now: float) -> None:  # noqa: ARG002  # as InnerProtocol
         if self._over:
@@ -99,7 +99,7 @@ class Raw:
     ) -> None:
         self._refuse()
 
-    def respond(self, status: int, headers: Iterable[Header], body: bytes) -> None:  # noqa: ARG002
+    def respond(self, status: int, headers: Sequence[Header], body: bytes) -> None:  # noqa: ARG002
         self._refuse()
 
     def begin_events(

@@ -7,8 +7,9 @@ decides about framing: that is `http1`'s.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
+from typing import Any
 
 from anylane.errors import UsageError
 from anylane.protocol.head import RequestHead
@@ -19,9 +20,18 @@ _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # RFC 9110 §5.5: visible characters, SP, HTAB and obs-text.
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
+PHRASES: dict[int, str] = {
+    **{status.value: status.phrase for status in HTTPStatus},
+    # RFC 9110 §15.5; Python 3.12 and before have the names that came before it.
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
+
 _STATUS_LINES: dict[int, bytes] = {
-    status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode("ascii"))
-    for status in HTTPStatus
+    status: b"HTTP/1.1 %d %s\r\n" % (status, phrase.encode("ascii"))
+    for status, phrase in PHRASES.items()
 }
 
 
@@ -58,24 +68,40 @@ def encode_head(status: int, headers: Iterable[Header]) -> bytes:
 
 _FRAMING = frozenset(("content-length", "transfer-encoding", "connection", "date"))
 
+_beginnings: dict[tuple[Any, ...], bytes | None] = {}
+_MOST_BEGINNINGS = 128
+
 
 def encode_plain(
-    request: RequestHead, status: int, headers: Iterable[Header], length: int, date: bytes
+    request: RequestHead, status: int, headers: Sequence[Header], length: int, date: bytes
 ) -> bytes | None:
     """The head of a response whose body is whole, to be kept alive; None if it is not plain.
 
-    The same bytes as ResponseWriter's, which knows all the exceptions.
+    The same bytes as ResponseWriter's, which knows all the exceptions. What most responses of one
+    second have in common is put together once: 0.4 us instead of 0.9 (CPython 3.13).
     """
     if request.version != b"1.1" or request.method == b"HEAD" or status in (204, 304):
         return None
+    key = (date, status, *headers)
+    try:
+        beginning = _beginnings[key]
+    except KeyError:
+        beginning = _begin(date, status, headers)
+        if len(_beginnings) >= _MOST_BEGINNINGS:
+            _beginnings.clear()
+        _beginnings[key] = beginning
+    return None if beginning is None else b"%b%d\r\n\r\n" % (beginning, length)
+
+
+def _begin(date: bytes, status: int, headers: Sequence[Header]) -> bytes | None:
+    """All of it up to the number of its Content-Length; None if it is not plain."""
     for name, _ in headers:
         if name.lower() in _FRAMING:
             return None
-    return b"%bdate: %b\r\n%bcontent-length: %d\r\n\r\n" % (
+    return b"%bdate: %b\r\n%bcontent-length: " % (
         status_line(status),
         date,
         _encode_lines(headers),
-        length,
     )
 
 

@@ -44,7 +44,7 @@ class Timers:
 
     def set(self, timer: Timer, deadline: float) -> None:
         self._at[timer] = deadline
-        if deadline < self.bound:
+        if deadline < self.bound:  # noqa: PLR1730  # min() takes three times as long
             self.bound = deadline
 
     def follow(self, timer: Timer, before: Timer, deadline: float) -> None:
@@ -52,7 +52,7 @@ class Timers:
         at = self._at
         at[before] = NEVER
         at[timer] = deadline
-        if deadline < self.bound:
+        if deadline < self.bound:  # noqa: PLR1730  # min() takes three times as long
             self.bound = deadline
 
     def clear(self, timer: Timer) -> None:
@@ -122,7 +122,9 @@ class Alarms:
         self._pending.clear()
 
     def next(self) -> float:
-        return min((alarm.deadline for alarm in self._pending), default=NEVER)
+        if not self._pending:
+            return NEVER
+        return min(alarm.deadline for alarm in self._pending)
 
     def fire(self, now: float) -> None:
         due = [alarm for alarm in self._pending if alarm.deadline <= now]

@@ -8,7 +8,7 @@ and a deadline for each state. RFC 6455.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from anylane.errors import Disconnected
 from anylane.protocol.close_codes import check_close_code
@@ -72,7 +72,11 @@ class WebSocketProtocol:
         self._exchange = exchange
         self._limits = connection.config.limits
         self._timeouts = connection.config.timeouts
-        self._reader = FrameReader(self._limits.message, Inflater(agreed) if agreed else None)
+        self._reader = FrameReader(
+            self._limits.message,
+            Inflater(agreed) if agreed else None,
+            express=connection.config.express,
+        )
         self._writer = FrameWriter(
             Deflater(agreed, settings) if agreed else None, settings.threshold
         )
@@ -100,14 +104,20 @@ class WebSocketProtocol:
     def wants_read(self) -> bool:
         return not self._paused
 
-    counts_output = True
+    counts_output: ClassVar[bool] = True
 
     def receive_data(self, data: bytes, now: float) -> None:
         if not self._listening():
             self._discard(data)
             return
+        at, reader = 0, self._reader
         try:
-            for received in self._reader.read(data):
+            while self.phase is Phase.OPEN and (plain := reader.read_plain(data, at)) is not None:
+                message, size, at = plain
+                self._hold(message, size)
+                if at == len(data):
+                    return
+            for received in reader.read(data[at:] if at else data):
                 self._receive(received, now)
         except Violation as violation:
             self._peer_ends(violation.code, violation.reason, now, violation=True)
@@ -219,7 +229,7 @@ class WebSocketProtocol:
             case MessageReceived():
                 # RFC 6455 §5.5.1: after our close frame, data is of no use to anybody.
                 if self.phase is Phase.OPEN:
-                    self._receive_message(received)
+                    self._hold(received.data, received.size)
             case PingReceived():
                 if self.phase is Phase.OPEN:
                     self._pong(received.payload)
@@ -228,9 +238,9 @@ class WebSocketProtocol:
             case CloseReceived():
                 self._peer_ends(received.code, received.reason, now, violation=False)
 
-    def _receive_message(self, received: MessageReceived) -> None:
-        cost = received.size + _MESSAGE_COST
-        self._messages.append((received.data, cost))
+    def _hold(self, message: Message, size: int) -> None:
+        cost = size + _MESSAGE_COST
+        self._messages.append((message, cost))
         self._buffered += cost
         if self._buffered > self._limits.inbound_high and not self._paused:
             self._paused = True

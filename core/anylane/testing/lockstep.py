@@ -204,6 +204,9 @@ class LockstepDriver(Driver):
             self.unsent_data.clear()
 
 
+_NOTHING = Variables()
+
+
 class LockstepLink(SteppedLink):
     """The Link: parked until the world resumes it."""
 
@@ -234,6 +237,7 @@ class LockstepLink(SteppedLink):
             parked = self._variables.run(step, self._coroutine, self.driver.server.lane)
         finally:
             if not parked:
+                self._variables = _NOTHING  # They know us: without a cycle both go at once.
                 self.driver.finished(self)
         if parked and self.latched:
             self._world.runnable.append(self)
