@@ -13,6 +13,7 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 LIMITS = Limits(target=20, header_field=40, header_section=90, header_count=5, body=30)
 """So small that random heads come to them."""
+FEW = Limits(header_count=4)
 ROOMY = Limits()
 
 PLAIN = (
@@ -166,12 +167,13 @@ def heads(draw: Draw) -> Any:
     start = b"POST / HTTP/1.1"
     if odd == "first line":
         start = b" ".join((draw(METHODS), draw(TARGETS), draw(VERSIONS)))
-    section: bytes = draw(plain_sections())
+    fields: list[bytes] = draw(plain_sections()).split(b"\r\n")[:-2]
     if odd == "fields":
-        found = draw(st.lists(lines(), max_size=4))
-        if draw(st.integers(0, 9)):
-            found.insert(draw(st.integers(0, len(found))), b"Host: a")
-        section = b"\r\n".join((*found, b"", b""))
+        for line in draw(st.lists(lines(), min_size=1, max_size=2)):
+            fields.insert(draw(st.integers(0, len(fields))), line)
+        if draw(st.integers(0, 9)) == 0:
+            del fields[draw(st.integers(0, len(fields) - 1))]
+    section = b"\r\n".join((*fields, b"", b""))
     head = start + b"\r\n" + section
     if odd == "ends":
         head = b"".join(line + draw(ENDS) for line in head.split(b"\r\n")[:-1])

@@ -155,6 +155,13 @@ def test_cut_at_every_byte(sent: bytes) -> None:
         TWINS.assert_alike(SETTINGS[4], steps + AFTERWARDS)
 
 
+@pytest.mark.parametrize("first", [b"\r", b"\r\n", b"\n", b" ", b"G", b"GET / HTTP/1.1\r\n"])
+def test_a_plain_request_behind_something_else(first: bytes) -> None:
+    """In a piece of its own, where nothing but what came before tells that it is not plain."""
+    steps: list[Step] = [("receive", first), ("receive", GET), ("receive", POST), ("eof", None)]
+    TWINS.assert_alike(SETTINGS[4], steps + AFTERWARDS)
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
 @pytest.mark.parametrize("one", [GET, POST, ODD, GET.replace(b"mirror", b"slow")])
 def test_pipelining_up_to_its_bounds_and_over(one: bytes, count: int) -> None:
@@ -221,6 +228,13 @@ FRAMES = {
     "at the limit and over": frame(2, bytes(40)) + frame(2, bytes(41)),
     "not masked": frame(1, b"a") + b"\x81\x01a",
     "compressed": frame(1, b"a") + frame(1, b"J\4\0", rsv=4) + frame(1, b"b"),
+    "compressed, of nothing": frame(1, rsv=4) + frame(1, b"\0", rsv=4) + frame(1, b"b"),
+    "compressed, and not": frame(2, b"\xff" * 9, rsv=4) + frame(1, b"b"),
+    "compressed, invalid UTF-8": frame(1, b"\xfa\xef\0", rsv=4) + frame(1, b"b"),
+    "other reserved bits": frame(1, b"a") + frame(1, b"b", rsv=2),
+    "other opcodes": frame(1, b"a") + frame(3, b"b"),
+    "a continuation of nothing": frame(1, b"a") + frame(0, b"b"),
+    "a fragmented control frame": frame(1, b"a") + frame(9, b"b", fin=False),
     "a close and more": frame(1, b"a") + frame(8, b"\x03\xe8bye") + frame(1, b"b"),
 }  # fmt: skip
 
@@ -234,11 +248,12 @@ def test_frames_cut_at_every_byte(sent: bytes, offer: bytes) -> None:
         TWINS.assert_alike(WEBSOCKETS[0], [*steps, ("eof", None), *AFTERWARDS])
 
 
-@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 65_537])
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 768, 769, 65_535, 65_536, 65_537])
 @pytest.mark.parametrize("opcode", [1, 2])
 def test_lengths_of_each_form(opcode: int, size: int) -> None:
     """Also in a longer form than they need (RFC 6455 §5.2)."""
-    payload, mask = b"x" * size, bytes(4)
+    mask = b"\7\x63\xc8\x0d"
+    payload = bytes(byte ^ ord("x") for byte in (mask * (size // 4 + 1))[:size])
     forms = [
         bytes([0x80 | opcode, 0x80 | size]) if size < 126 else b"",
         bytes([0x80 | opcode, 0xFE]) + size.to_bytes(2, "big") if size < 1 << 16 else b"",
