@@ -19,7 +19,18 @@ from anylane.protocol.express import Express
 from anylane.protocol.head import RequestHead, parse_head
 from anylane.protocol.response import encode_plain
 from anylane.protocol.response_writer import Framing, ResponseWriter
-from tests.heads import FEW, LIMITS, METHODS, PLAIN, ROOMY, TARGETS, heads, nearly, plain_sections
+from tests.heads import (
+    FEW,
+    LIMITS,
+    METHODS,
+    PLAIN,
+    ROOMY,
+    TARGETS,
+    VALUES,
+    heads,
+    nearly,
+    plain_sections,
+)
 
 LARGER = Limits(target=60, header_field=60, header_section=200, header_count=8, body=40)
 MORE = settings(max_examples=max(500, settings().max_examples))
@@ -117,6 +128,24 @@ def test_a_section_too_large_to_be_remembered_takes_nothing_from_one_that_is():
         assert check(express, head, ROOMY)
 
 
+SPECIAL = [(name, value) for name, values in VALUES.items() for value in dict.fromkeys(values)]
+
+
+@pytest.mark.parametrize("spell", [bytes.lower, bytes.upper, bytes.title])
+def test_each_line_that_means_something(spell):
+    """In front of and behind what is plain, with it or instead of it."""
+    plain = [b"Host: a", b"Content-Length: 3", b"Connection: keep-alive", b"X: y"]
+    taken = 0
+    for name, value in SPECIAL:
+        for line in (b":%b", b": %b", b":\t%b \t", b" :%b", b":\r\n %b"):
+            odd = spell(name) + line % value
+            for kept in (plain, plain[:1], plain[1:], plain[::2], [plain[0], plain[3]]):
+                for fields in ([odd, *kept], [*kept, odd]):
+                    head = b"\r\n".join((b"POST / HTTP/1.1", *fields, b"", b""))
+                    taken += check(Express(ROOMY), head, ROOMY)
+    assert taken > len(SPECIAL)
+
+
 BYTES = [byte for byte in range(256) if not chr(byte).isalnum() or chr(byte) in "09azAZ\xff"]
 """One letter means as much as another."""
 
@@ -166,7 +195,7 @@ NAMES = st.sampled_from(
     ["x", "Content-Type", "Set-Cookie", "Date", "date", "Connection", "CONNECTION", "Vary",
      "Content-Length", "content-length", "Transfer-Encoding", "transfer-encoding", "Trailer"]
 )  # fmt: skip
-VALUES = st.sampled_from(
+CONTENTS = st.sampled_from(
     ["", "y", "close", "keep-alive", "0", "3", "text/plain", "é", "a\tb", " z "]
 )
 UNSENDABLE = st.sampled_from(["a\r\nb: c", "a\n", "\r", "\0", "→"])
@@ -177,7 +206,7 @@ UNSENDABLE = st.sampled_from(["a\r\nb: c", "a\n", "\r", "\0", "→"])
         st.sampled_from([b"GET", b"HEAD", b"POST", b"CONNECT"]), st.sampled_from([b"1.1", b"1.0"])
     ),
     st.sampled_from([200, 201, 204, 205, 206, 299, 301, 304, 404, 418, 500, 599, 999]),
-    st.lists(st.tuples(NAMES, VALUES | VALUES | VALUES | UNSENDABLE), max_size=4),
+    st.lists(st.tuples(NAMES, CONTENTS | CONTENTS | CONTENTS | UNSENDABLE), max_size=4),
     st.integers(0, 5) | st.just(1 << 40),
     st.sampled_from([b"now", b"then"]),
 )
