@@ -55,9 +55,9 @@ class TlsConnection:
     somebody in between (RFC 8446 §6.1): that is the loss of the connection.
     """
 
-    __slots__ = ("_closing", "_control", "_discarded", "_eof", "_held", "_hello", "_incoming",
-                 "_inner", "_log", "_make", "_out", "_outgoing", "_phase", "_ssl", "_timers",
-                 "_unsent", "config", "local", "peer", "tls")  # fmt: skip
+    __slots__ = ("_closing", "_control", "_date", "_discarded", "_eof", "_held", "_hello",
+                 "_incoming", "_inner", "_log", "_make", "_out", "_outgoing", "_phase", "_ssl",
+                 "_timers", "_unsent", "config", "local", "peer", "tls")  # fmt: skip
 
     def __init__(
         self,
@@ -69,8 +69,10 @@ class TlsConnection:
         peer: Address,
         local: Address,
         log: Log,
+        date: Callable[[], bytes],
     ) -> None:
         self.config = config
+        self._date = date
         self.peer = peer
         self.local = local
         self.tls: TlsInfo | None = None
@@ -279,6 +281,7 @@ class TlsConnection:
         what is wrong in the language that the client speaks."""
         self._report(f"was not TLS but plain text: {data[:40]!r}")
         headers = [
+            ("date", self._date().decode("ascii")),
             ("content-type", "text/plain; charset=utf-8"),
             ("content-length", str(len(_NOT_TLS))),
             ("connection", "close"),
@@ -431,9 +434,17 @@ class TlsLayer:
         peer: Address,
         local: Address,
         log: Log,
+        date: Callable[[], bytes],
     ) -> TlsConnection:
         return TlsConnection(
-            make, context=self._context, config=config, now=now, peer=peer, local=local, log=log
+            make,
+            context=self._context,
+            config=config,
+            now=now,
+            peer=peer,
+            local=local,
+            log=log,
+            date=date,
         )
 
 

@@ -40,6 +40,7 @@ class Wrap(Protocol):
         peer: Address,
         local: Address,
         log: Log,
+        date: Callable[[], bytes],
     ) -> AnyConnection:
         """make: called once, with the time and with what `ctx.request.tls` will be, when the
         connection inside can begin."""
@@ -154,7 +155,15 @@ class ServerCore:
 
         if self._wrap is None or tls is not None or bare:
             return make(now, tls)
-        return self._wrap(make, config=self.config, now=now, peer=peer, local=local, log=self.log)
+        return self._wrap(
+            make,
+            config=self.config,
+            now=now,
+            peer=peer,
+            local=local,
+            log=self.log,
+            date=self._date,
+        )
 
     def run_exchange(self, exchange: Exchange, link: BaseLink) -> Coroutine[Any, Any, None]:
         """Run one exchange's handler (see `anylane.run`)."""
