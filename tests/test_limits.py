@@ -85,7 +85,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("row", ROWS, ids=[f"{each.setting}-{each.test}" for each in ROWS])
 
 
-def test_within_it_all_is_well_and_beyond_it_this_happens(row: Row) -> None:
+LANE: dict[str, Any] = {}
+"""Whether plain requests and frames are read directly: each row holds either way."""
+
+
+@pytest.mark.parametrize("express", [True, False], ids=["express", "authorities"])
+def test_within_it_all_is_well_and_beyond_it_this_happens(
+    row: Row, express: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LANE, "express", express)
     assert row.scenario(row.limit, row.limit + row.steps[0]) == row.within
     assert row.scenario(row.limit, row.limit + row.steps[1]) == row.beyond
 
@@ -165,7 +173,7 @@ def serve(**settings: Any) -> Any:  # Any: its properties change under mypy
             values[name] = value
     values["limits"] = Limits(**values["limits"])
     values["timeouts"] = Timeouts(**values["timeouts"])
-    return Lockstep(make_app(), ServerConfig(**values))
+    return Lockstep(make_app(), ServerConfig(**LANE, **values))
 
 
 def get(target: str = "/", *lines: str, method: str = "GET") -> bytes:
@@ -223,7 +231,7 @@ def reading(connection: Any) -> str:
 
 
 def connection(**limits: int) -> Any:
-    config = ServerConfig(limits=Limits(**limits))
+    config = ServerConfig(**LANE, limits=Limits(**limits))
     return Connection(config, now=0, date=lambda: b"now", token=bytes)
 
 
@@ -429,7 +437,7 @@ class EagerDriver(Driver):
     lanes=("pipelined_requests_are_answered_in_order",),
 )  # fmt: skip
 def requests_started_in_one_turn(limit: int, count: int) -> str:
-    server = core(ServerConfig(limits=Limits(exchanges_per_turn=limit)))
+    server = core(ServerConfig(**LANE, limits=Limits(exchanges_per_turn=limit)))
     driver = EagerDriver(server)
     driver.receive(get() * count)
     left = count - driver.answered
@@ -499,7 +507,9 @@ def handshake_that_takes_so_long(limit: float, seconds: float) -> str:
     from anylane_backends._tls import wrap
     from anylane_conformance import certificates
 
-    config = ServerConfig(timeouts=Timeouts(tls_handshake=limit), **certificates.server("none"))
+    config = ServerConfig(
+        **LANE, timeouts=Timeouts(tls_handshake=limit), **certificates.server("none")
+    )
     wire: Any = Lockstep(world=World(make_app(), config, wrap=wrap(config)))
     wire.advance(seconds / 2)
     wire.receive(certificates.hello()[:10])

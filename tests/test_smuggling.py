@@ -5,6 +5,7 @@ from __future__ import annotations
 import h11
 import pytest
 
+from anylane import ServerConfig
 from anylane.testing import Lockstep, World
 from anylane_conformance import contract
 from anylane_conformance.catalogue import CATALOGUE, FOLLOWER, HIDDEN, Kind
@@ -29,8 +30,9 @@ def play(world: World, pieces: list[bytes]) -> tuple[bytes, bool]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_kind_is_read_alike_whole_dripped_and_cut_at_each_byte(kind: Kind):
-    world = World(APP)
+@pytest.mark.parametrize("express", [True, False], ids=["express", "h11"])
+def test_a_kind_is_read_alike_whole_dripped_and_cut_at_each_byte(kind: Kind, express: bool):
+    world = World(APP, ServerConfig(express=express))
     sent = kind.sent + FOLLOWER
     whole = play(world, [sent])
     assert whole[0], "answered"

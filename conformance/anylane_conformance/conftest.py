@@ -21,12 +21,13 @@ def _lanes(config: pytest.Config) -> list[Lane]:
         names += installed() if name == "all" else [name]
     memory = LockstepLane()
     secure = LockstepLane("lockstep+tls", memory.capabilities - {"plain_wire"}, tls=True)
-    lanes: list[Lane] = [memory, secure]
+    plain = LockstepLane("lockstep-h11", memory.capabilities, express=False)
+    lanes: list[Lane] = [memory, plain, secure]
     for name in dict.fromkeys(names):
         try:
             lanes.append(server_lane(name))
             if name in ("asyncio", "uvloop", "asyncio+tls", "uvloop+tls"):
-                lanes.append(server_lane(name, eager=False))
+                lanes.append(server_lane(name, lazy=True))
         except BackendError as exc:
             raise pytest.UsageError(str(exc)) from None
     return lanes

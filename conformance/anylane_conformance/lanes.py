@@ -21,6 +21,9 @@ from anylane_conformance.cases import Case
 from anylane_conformance.peer import Cutter, LockstepPeer, Peer, SocketPeer, TlsPeer
 from anylane_conformance.rules import Transcript
 
+LAZY = "-lazy-h11"
+"""Of the lanes whose config has `eager=False` and `express=False`."""
+
 PATIENCE = 15.0
 """Seconds a case waits for bytes on a real lane; a loaded machine needs some."""
 
@@ -121,8 +124,8 @@ class Lane:
 
 
 class LockstepTalk(Talk):
-    def __init__(self, case: Case, cutter: Cutter, tls: bool) -> None:
-        config = config_of(case, tls)
+    def __init__(self, case: Case, cutter: Cutter, *, tls: bool, express: bool) -> None:
+        config = replace(config_of(case, tls), express=express)
         super().__init__(contract.Stage(), tls=config.ssl_certfile is not None)
         app = contract.build(self.stage, case.extra)
         self._world = World(app, config, wrap=wrap(config))
@@ -158,10 +161,11 @@ class LockstepTalk(Talk):
 
 @dataclass(frozen=True)
 class LockstepLane(Lane):
-    """In memory, whole."""
+    """In memory, whole. express: without it every byte goes to h11 and wsproto."""
 
     name: str = "lockstep"
     tls: bool = False
+    express: bool = True
     capabilities: frozenset[str] = frozenset({"virtual_time", "foreign_refused", "plain_wire"})
 
     @contextmanager
@@ -172,14 +176,16 @@ class LockstepLane(Lane):
         patience: float = PATIENCE,  # noqa: ARG002  # in virtual time nobody waits
         cutter: Cutter | None = None,
     ) -> Generator[Talk]:
-        yield LockstepTalk(case, cutter or Cutter(), self.tls)
+        yield LockstepTalk(case, cutter or Cutter(), tls=self.tls, express=self.express)
 
 
 class ServerTalk(Talk):
     def __init__(
-        self, case: Case, backend: Backend, *, eager: bool, tls: bool, patience: float
+        self, case: Case, backend: Backend, *, tls: bool, lazy: bool, patience: float
     ) -> None:
-        config = replace(config_of(case, tls), eager=eager)
+        config = config_of(case, tls)
+        if lazy:
+            config = replace(config, eager=False, express=False)
         super().__init__(contract.Stage(), tls=config.ssl_certfile is not None)
         self._log: list[tuple[str, str]] = []
         self.server = Server(
@@ -233,16 +239,19 @@ class ServerTalk(Talk):
 
 @dataclass(frozen=True)
 class ServerLane(Lane):
-    """A backend on real sockets, in a thread of its own, anew for each case."""
+    """A backend on real sockets, in a thread of its own, anew for each case.
+
+    lazy: with both shortcuts off: handlers start a turn later, and h11 and wsproto read all.
+    """
 
     backend: str = ""
-    eager: bool = True
     tls: bool = False
+    lazy: bool = False
 
     @contextmanager
     def talk(self, case: Case, *, patience: float = PATIENCE) -> Generator[Talk]:
         talk = ServerTalk(
-            case, load_backend(self.backend), eager=self.eager, tls=self.tls, patience=patience
+            case, load_backend(self.backend), tls=self.tls, lazy=self.lazy, patience=patience
         )
         talk.server.start().wait_ready()
         try:
@@ -269,7 +278,7 @@ def config_of(case: Case, tls: bool) -> ServerConfig:
     )
 
 
-def server_lane(name: str, *, eager: bool = True) -> ServerLane:
+def server_lane(name: str, *, lazy: bool = False) -> ServerLane:
     """The lane of an installed backend, or of `package.module:Class`; with "+tls" behind it all
     cases are held over TLS."""
     name, plus, suffix = name.partition("+")
@@ -283,9 +292,9 @@ def server_lane(name: str, *, eager: bool = True) -> ServerLane:
     if not backend.native_cancel:
         capabilities.add("foreign_refused")
     return ServerLane(
-        (name if eager else f"{name}-lazy") + plus + suffix,
+        name + LAZY * lazy + plus + suffix,
         frozenset(capabilities),
         backend=name,
-        eager=eager,
         tls=bool(plus),
+        lazy=lazy,
     )
