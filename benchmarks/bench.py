@@ -32,7 +32,7 @@ import scaling
 from idle import allow_descriptors, bytes_each
 from load import sample
 from peers import MAIN, PEERS, Tls
-from plan import PLANS, Plan
+from plan import IMPORTS, PLANS, Plan
 from server import LOAD_CORE, ROOT, SERVER_CORE, Broken, Server, certificate
 from works import WORKS, Work, check
 
@@ -111,6 +111,7 @@ class Bench:
             "failed": {},
             "restarts": {},
             "start": [],
+            "imports": [],
             "idle": {},
             "scaling": [],
         }
@@ -225,7 +226,29 @@ class Bench:
                     continue
                 self.data["start"].append({"round": turn, "peer": peer, **found})
                 self.save()
+            self.imports(turn)
             self.say(f"round {turn + 1} of start-ups")
+
+    def imports(self, turn: int) -> None:
+        """CPU seconds of importing, by an interpreter of its own that tells them."""
+        code = "import time; t = time.process_time(); import {}; print(time.process_time() - t)"
+        for module in IMPORTS:
+            if any((e["round"], e["module"]) == (turn, module) for e in self.data["imports"]):
+                continue
+            done = subprocess.run(
+                [sys.executable, "-c", code.format(module)],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode:
+                words = done.stderr.strip().splitlines() or ["it said nothing"]
+                self.fail(module, "import", Broken(words[-1]))
+                continue
+            self.data["imports"].append(
+                {"round": turn, "module": module, "seconds": float(done.stdout)}
+            )
+        self.save()
 
     def idle(self) -> None:
         for what, peers in (

@@ -64,6 +64,15 @@ def of_ours(samples: Samples, work: str, peer: str) -> Ratio | None:
     return against(samples, work, peer, MAIN)
 
 
+def core_time(samples: Samples, work: str, peer: str) -> Ratio | None:
+    """Seconds of its core for one request or message, against ours: fair even to who waited."""
+    mine, ours = (
+        {e["round"]: e["busy"] / e["rate"] for e in samples if (e["work"], e["peer"]) == (work, p)}
+        for p in (peer, MAIN)
+    )
+    return ratio(mine[turn] / ours[turn] for turn in mine if ours.get(turn))
+
+
 def busy(samples: Samples, work: str, peer: str) -> float:
     return statistics.median(per_round(samples, work, peer, "busy").values())
 

@@ -34,8 +34,16 @@ QUICK = {
     "ws-64": [
         *(MAIN, OURS["asyncio"], "websockets", "granian RSGI", "aiohttp", "picows", "socketify"),
     ],
+    "ws-64-one": [MAIN, "websockets", "granian RSGI", "aiohttp", "picows"],
     "latency-routed": [MAIN, "granian + BlackSheep", "uvicorn + Starlette", "aiohttp"],
 }
+
+
+IMPORTS = (
+    *("asyncio", "anylane", "starlette.applications", "fastapi", "blacksheep", "aiohttp.web"),
+    *("sanic", "falcon.asgi", "flask", "robyn", "websockets.asyncio.server", "picows"),
+)
+"""What an app imports of its framework; asyncio is the unit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from figures import (
     Samples,
     against,
     busy,
+    core_time,
     number,
     of_bare,
     of_ours,
@@ -62,7 +63,7 @@ class Runs:
         return found
 
     def part(self, name: str) -> Any:
-        return next((run[name] for run in self.all if run[name]), None)
+        return next((run[name] for run in self.all if run.get(name)), None)
 
     def idle(self, name: str) -> dict[str, float]:
         return next((run["idle"][name] for run in self.all if run["idle"].get(name)), {})
@@ -92,15 +93,20 @@ def _name(peer: str) -> str:
 
 def rates(samples: Samples, work: str) -> Iterator[str]:
     http = WORKS[work].loader == "wrk"
-    yield f"| peer | {'bare = 1 | ' if http else ''}anylane on uvloop = 1 | busy |"
-    yield f"|---|---:|{'---:|' if http else ''}---:|"
+    if WORKS[work].note:
+        yield f"({WORKS[work].note})"
+        yield ""
+    bare = "bare = 1 | " if http else ""
+    yield f"| peer | {bare}anylane on uvloop = 1 | core time of one, anylane's = 1 | busy |"
+    yield f"|---|---:|{'---:|' if http else ''}---:|---:|"
     for peer in peers_of(samples, work):
         share = busy(samples, work, peer)
         mark = "" if share >= SATURATED else "≥ "
         cells = [of_bare(samples, work, peer)] if http else []
         cells.append(of_ours(samples, work, peer))
         text = " | ".join("" if each is None else f"{mark}{each}" for each in cells)
-        yield f"| {_name(peer)} | {text} | {share:.0%} |"
+        cost = core_time(samples, work, peer)
+        yield f"| {_name(peer)} | {text} | {cost or ''} | {share:.0%} |"
 
 
 def latency(samples: Samples, work: str) -> Iterator[str]:
@@ -147,6 +153,21 @@ def started(rows: list[dict[str, Any]]) -> Iterator[str]:
             found.append((time.median, peer, time, size))
     for _, peer, time, size in sorted(found):
         yield f"| {_name(peer)} | {time} | {size:.0f} |"
+
+
+def imported(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """CPU time, asyncio's = 1."""
+    yield "| module | CPU time of importing it, asyncio = 1 |"
+    yield "|---|---:|"
+    unit = {row["round"]: row["seconds"] for row in rows if row["module"] == "asyncio"}
+    found = []
+    for module in dict.fromkeys(row["module"] for row in rows):
+        mine = [row for row in rows if row["module"] == module]
+        cost = ratio(row["seconds"] / unit[row["round"]] for row in mine if row["round"] in unit)
+        if cost is not None:
+            found.append((cost.median, module, cost))
+    for _, module, cost in sorted(found):
+        yield f"| {'**anylane**' if module == 'anylane' else module} | {cost} |"
 
 
 def scaling(rows: list[dict[str, Any]]) -> Iterator[str]:
@@ -213,6 +234,11 @@ def body(runs: Runs) -> Iterator[str]:
         yield "## Start-up"
         yield ""
         yield from started(rows)
+        yield ""
+    if rows := runs.part("imports"):
+        yield "## Import"
+        yield ""
+        yield from imported(rows)
         yield ""
     if rows := runs.part("scaling"):
         plots.growth(rows, PLOTS / "scaling.svg")
