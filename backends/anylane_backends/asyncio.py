@@ -244,7 +244,8 @@ class AsyncioDriver(Driver, asyncio.Protocol):
         self._timer = self.lane.loop.call_at(deadline, self.timeout)
 
     def set_reading(self, on: bool) -> None:
-        assert self._transport is not None
+        if self._transport is None:
+            return  # Not connected yet: only a drain comes so early, and then it is closed.
         if on:
             self._transport.resume_reading()
         else:
