@@ -19,6 +19,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -101,6 +102,7 @@ class Bench:
         self.stack = contextlib.ExitStack()
         self.servers: dict[tuple[str, int, bool], Server] = {}
         self._tls: Tls | None = None
+        self._strikes: dict[tuple[str, str], int] = {}
         self.data: dict[str, Any] = {
             "plan": {"name": plan.name, "rounds": plan.rounds, "seconds": plan.seconds},
             "machine": machine(),
@@ -132,12 +134,14 @@ class Bench:
         self.partial.write_text(json.dumps(self.data, indent=1) + "\n", encoding="utf-8")
 
     def fail(self, peer: str, what: str, exc: Exception) -> None:
+        self._strikes[peer, what] = self._strikes.get((peer, what), 0) + 1
         self.data["failed"].setdefault(peer, {})[what] = str(exc)[:300]
         self.say(f"    {peer}, {what}: {exc}")
         self.save()
 
     def failed(self, peer: str, what: str) -> bool:
-        return what in self.data["failed"].get(peer, {})
+        """Twice: then it is left out. Once may have been the machine's fault."""
+        return self._strikes.get((peer, what), 0) > 1
 
     # -- servers
 
@@ -311,6 +315,8 @@ def main() -> None:
         sys.exit("two cores are needed: one for the server, one for the load")
     plan = _narrowed(plan, given)
     allow_descriptors(plan.crowd + 2000)
+    # As an interrupt: the servers are ended, and the samples are kept.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated; the next run goes on from here"))
     os.sched_setaffinity(0, {int(LOAD_CORE)})
     bench = Bench(plan, RESULTS / f"{given.name or given.plan}.json", fresh=given.new)
     with bench.stack:

@@ -34,7 +34,9 @@ def number(value: float) -> str:
     """Three digits, not more: the spread seldom deserves as many."""
     if value >= 100:
         return f"{value:.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    if value >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
 
 
 def ratio(values: Iterable[float]) -> Ratio | None:
@@ -64,11 +66,15 @@ def of_ours(samples: Samples, work: str, peer: str) -> Ratio | None:
     return against(samples, work, peer, MAIN)
 
 
-def core_time(samples: Samples, work: str, peer: str) -> Ratio | None:
-    """Seconds of its core for one request or message, against ours: fair even to who waited."""
+def core_time(samples: Samples, work: str, peer: str, other: str = MAIN) -> Ratio | None:
+    """Seconds of its core for one request or message, against another's: fair to who waited."""
     mine, ours = (
-        {e["round"]: e["busy"] / e["rate"] for e in samples if (e["work"], e["peer"]) == (work, p)}
-        for p in (peer, MAIN)
+        {
+            e["round"]: e["core"] / e["requests"]
+            for e in samples
+            if (e["work"], e["peer"]) == (work, p)
+        }
+        for p in (peer, other)
     )
     return ratio(mine[turn] / ours[turn] for turn in mine if ours.get(turn))
 

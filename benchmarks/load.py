@@ -35,11 +35,12 @@ def command(server: Server, work: Work, seconds: float) -> list[str]:
 
 
 def sample(server: Server, work: Work, seconds: float) -> dict[str, Any]:
-    """`rate`, the server's share of its core (`busy`), and what the loader told.
+    """`rate`, the server's share of its core (`busy`) and seconds of it (`core`), the loader's own.
 
     The share is taken from the middle of the run: its first and last parts are connecting.
     """
     whole = max(1, round(seconds)) if work.loader == "wrk" else seconds  # wrk knows no fractions
+    before_all = server.cpu()
     used, began = _children(), time.perf_counter()
     process = subprocess.Popen(
         command(server, work, whole), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -62,6 +63,7 @@ def sample(server: Server, work: Work, seconds: float) -> dict[str, Any]:
         raise Broken("the load did not end") from None
     finally:
         watcher.join()
+    core = server.cpu() - before_all
     load_busy = (_children() - used) / (time.perf_counter() - began)
     found = [line for line in output.splitlines() if line.startswith("JSON ")]
     if not found:
@@ -74,6 +76,7 @@ def sample(server: Server, work: Work, seconds: float) -> dict[str, Any]:
     return {
         "rate": result["requests"] / result["seconds"],
         "busy": busy[0],
+        "core": core,
         "load_busy": load_busy,
         **result,
     }

@@ -98,12 +98,12 @@ def growth(rows: list[dict[str, Any]], path: Path) -> None:
         for peer in dict.fromkeys(row["peer"] for row in here):
             sizes = sorted({row["size"] for row in here if row["peer"] == peer})
             costs = [cost(here, peer, size) for size in sizes]
-            axes.plot(sizes, costs, marker="o", markersize=3, label=peer,
+            labels = [f"{size:,}" for size in sizes]  # As names, for 0 and 10,000 to fit in.
+            axes.plot(labels, costs, marker="o", markersize=3, label=peer,
                       color=_colour(peer) if PEERS[peer].ours else None)  # fmt: skip
         axes.set_title(axis, loc="left", fontsize=10)
+        axes.tick_params(axis="x", labelsize=7)
         axes.set_ylim(bottom=0)
-        if max(sizes) > 100:
-            axes.set_xscale("symlog")
     grid[0][0].set_ylabel("cost of a request")
     grid[0][0].legend(fontsize=7, frameon=False)
     figure.tight_layout()
@@ -114,7 +114,7 @@ def cost(rows: list[dict[str, Any]], peer: str, size: int) -> float:
     """Core seconds of a request at `size` against the smallest; the median over the rounds."""
     mine = [row for row in rows if row["peer"] == peer]
     least = min(row["size"] for row in mine)
-    by = {(row["round"], row["size"]): row["busy"] / row["rate"] for row in mine}
+    by = {(row["round"], row["size"]): row["core"] / row["requests"] for row in mine}
     turns = {turn for turn, _ in by}
     return statistics.median(
         by[turn, size] / by[turn, least]

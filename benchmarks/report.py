@@ -77,14 +77,14 @@ class Runs:
 
 
 def targets(samples: Samples) -> Iterator[str]:
-    yield "| target | against | wanted | measured | |"
-    yield "|---|---|---:|---:|---|"
-    for target, rival, found in answers(samples):
+    yield "| target | against | wanted | rate | its core time, ours = 1 | |"
+    yield "|---|---|---:|---:|---:|---|"
+    for target, rival, found, cheaper in answers(samples):
         if found is None:
-            yield f"| {target.text} | {rival} | {target.factor:g} | | not measured |"
+            yield f"| {target.text} | {rival} | {target.factor:g} | | | not measured |"
             continue
         verdict = "met" if found.median >= target.factor else "**missed**"
-        yield f"| {target.text} | {rival} | {target.factor:g} | {found} | {verdict} |"
+        yield f"| {target.text} | {rival} | {target.factor:g} | {found} | {cheaper or ''} | {verdict} |"
 
 
 def _name(peer: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from figures import Ratio, Samples, against, peers_of
+from figures import Ratio, Samples, against, core_time, peers_of
 from peers import BARE, MAIN, OURS, PEERS
 
 
@@ -38,12 +38,14 @@ TARGETS = (
 )  # fmt: skip
 
 
-def answers(samples: Samples) -> Iterator[tuple[Target, str, Ratio | None]]:
-    """Each target with the peer it was measured against and the ratio."""
+def answers(samples: Samples) -> Iterator[tuple[Target, str, Ratio | None, Ratio | None]]:
+    """Each target, the peer it was measured against, the ratio of rates and that of core times."""
     for target in TARGETS:
         others = target.others or tuple(p for p in PEERS if not PEERS[p].ours and p != BARE)
         rivals = [peer for peer in peers_of(samples, target.work) if peer in others]
         if not rivals:
-            yield target, " ".join(target.others) or "a peer", None
+            yield target, " ".join(target.others) or "a peer", None, None
         else:
-            yield target, rivals[0], against(samples, target.work, target.ours, rivals[0])
+            rate = against(samples, target.work, target.ours, rivals[0])
+            cheaper = core_time(samples, target.work, rivals[0], target.ours)
+            yield target, rivals[0], rate, cheaper
