@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--report", metavar="FILE", help="Markdown, or JSON for FILE.json")
     known, rest = parser.parse_known_args(arguments)
-    command = ["--pyargs", "anylane_conformance", "-p", "no:cacheprovider"]
+    # By its path: for a name pytest would load the conftest files of the folder it is run in.
+    command = [str(Path(__file__).parent), "-p", "no:cacheprovider"]
     command += [f"--anylane-backend={name}" for name in known.backend]
     if known.report:
         command.append(f"--anylane-report={known.report}")
