@@ -165,6 +165,11 @@ class WebSocketProtocol:
 
     # -- what the handler asks -----------------------------------------------------------------
 
+    @property
+    def has_messages(self) -> bool:
+        """The next `poll` gives one."""
+        return bool(self._messages)
+
     def poll(self, now: float) -> Message | None:
         """The next message, None when there is none yet; raises Disconnected at the end."""
         if self._messages:
