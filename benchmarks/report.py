@@ -84,7 +84,8 @@ def targets(samples: Samples) -> Iterator[str]:
             yield f"| {target.text} | {rival} | {target.factor:g} | | | not measured |"
             continue
         verdict = "met" if found.median >= target.factor else "**missed**"
-        yield f"| {target.text} | {rival} | {target.factor:g} | {found} | {cheaper or ''} | {verdict} |"
+        cells = (target.text, rival, f"{target.factor:g}", str(found), str(cheaper or ""), verdict)
+        yield f"| {' | '.join(cells)} |"
 
 
 def _name(peer: str) -> str:
