@@ -383,6 +383,8 @@ def essence(runs: Runs) -> str:
 
 def main(prefer: str = "quick") -> None:
     runs = Runs(prefer)
+    for old in PLOTS.glob("*.svg"):  # Of works that no run has any more.
+        old.unlink()
     text = "\n".join(body(runs)).rstrip() + "\n"
     (HERE / "REPORT.md").write_text(text, encoding="utf-8")
     print("wrote benchmarks/REPORT.md")
