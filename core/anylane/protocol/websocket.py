@@ -114,7 +114,8 @@ class WebSocketProtocol:
         try:
             while self.phase is Phase.OPEN and (plain := reader.read_plain(data, at)) is not None:
                 message, size, at = plain
-                self._hold(message, size)
+                if message is not None:
+                    self._hold(message, size)
                 if at == len(data):
                     return
             for received in reader.read(data[at:] if at else data):
