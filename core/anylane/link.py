@@ -166,6 +166,12 @@ class BaseLink(ABC):
         finally:
             self.parked -= 1
 
+    @property
+    def flushed(self) -> bool:
+        """`flush` would return at once; asking takes a quarter of its time."""
+        driver = self.driver
+        return not driver.connection.congested and driver.written - self._burst <= _BURST
+
     async def flush(self) -> None:
         driver = self.driver
         connection = driver.connection

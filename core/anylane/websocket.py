@@ -79,7 +79,8 @@ class WebSocket:
         """
         if not isinstance(message, str | bytes | bytearray | memoryview):
             raise UsageError(f"a message is str or bytes, not {type(message).__name__}")
-        await self._link.flush()
+        if not self._link.flushed:
+            await self._link.flush()
         protocol = self._protocol
         protocol.send(message if isinstance(message, str) else bytes(message))
         # Whoever has more to answer is about to send more.
@@ -132,6 +133,10 @@ class WebSocket:
 
     async def __anext__(self) -> str | bytes:
         try:
+            if not self._receiving:
+                message = self._protocol.poll(self._link.now())
+                if message is not None:
+                    return message
             return await self.receive()
         except Disconnected as exc:
             if exc.code in (1000, 1001):
