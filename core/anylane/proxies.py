@@ -99,7 +99,7 @@ def _network(text: str) -> IPv4Network | IPv6Network:
 
 
 def _listed(head: RequestHead, name: bytes) -> list[str]:
-    """The elements of all headers of that name (RFC 9110 §5.3); empty ones do not count (§5.6.1)."""
+    """The elements of all headers of that name (RFC 9110 §5.3), without empty ones (§5.6.1)."""
     joined = b",".join(value for key, value in head.headers if key == name)
     stripped = (each.strip(" \t") for each in joined.decode("latin-1").split(","))
     return [each for each in stripped if each]

@@ -50,9 +50,9 @@ class Wrap(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One exchange, after its end, for a log. `peer` is as `ctx.request.client`; `head` is None when it could not be parsed; `status`
-    is 0 when nothing was answered; `sent` is the size of the body, or of the frames of a
-    WebSocket's messages; `seconds` the handler's time."""
+    """One exchange, after its end, for a log. `peer` is what `ctx.request.client` says; `head` is
+    None when it could not be parsed; `status` is 0 when nothing was answered; `sent` is the size of
+    the body, or of the frames of a WebSocket's messages; `seconds` the handler's time."""
 
     peer: Address
     head: RequestHead | None
