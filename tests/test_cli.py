@@ -316,8 +316,8 @@ def test_routes_are_those_of_the_app_in_that_environment(folder, environ):
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (b"A=1\nnot a setting\n", "a.env, line 2: 'not a setting'; expected KEY=VALUE"),
-        (b'A="open\nB=2\n', "line 1: 'A=\"open'; expected KEY=VALUE"),
+        (b"A=1\nnot a setting\n", "--env-file a.env: line 2 cannot be read; expected KEY=VALUE"),
+        (b'A="open\nB=2\n', "line 1 cannot be read; expected KEY=VALUE"),
         (b"A=\xff\n", "a.env is not UTF-8: invalid start byte at 2"),
     ],
 )

@@ -245,12 +245,11 @@ def load_env_file(path: str | None) -> None:
         raise CannotStart(f"--env-file {path}: {exc.strerror or exc}") from exc
     except UnicodeDecodeError as exc:
         raise CannotStart(f"--env-file {path} is not UTF-8: {exc.reason} at {exc.start}") from exc
-    # dotenv would skip such a line and go on without the setting.
+    # dotenv would skip such a line and go on without it. It may hold a secret: it is not shown.
     for line in parse_stream(io.StringIO(text)):
         if line.error:
-            seen = line.original.string.strip().partition("\n")[0]
             raise CannotStart(
-                f"--env-file {path}, line {line.original.line}: {seen!r}; expected KEY=VALUE"
+                f"--env-file {path}: line {line.original.line} cannot be read; expected KEY=VALUE"
             )
     for name, value in dotenv_values(stream=io.StringIO(text)).items():
         if value is not None:
