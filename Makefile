@@ -2,14 +2,15 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH := .venv-bench
 BACKEND ?= asyncio
 PYTHON2 ?= python2.7
 CLASSIC := $(VENV)/autobahntestsuite
 REPORTS := $(VENV)/reports
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint conformance autobahn autobahn-classic deep coverage fanout tox lines \
-	clean
+.PHONY: help demo test lint conformance autobahn autobahn-classic deep coverage fanout bench \
+	bench-full bench-scaling bench-core bench-report tox lines clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -99,6 +100,22 @@ fanout: $(VENV)/.demo ## 2,000 WebSockets in one room, 10,000 quiet ones: some m
 	$(BIN)/python benchmarks/fanout.py
 	$(BIN)/python benchmarks/quiet.py
 
+bench: $(BENCH)/.ready ## anylane beside its peers, the most important works: some 12 minutes, and wrk
+	$(BENCH)/bin/python benchmarks/bench.py quick $(ARGS)
+
+bench-full: $(BENCH)/.ready ## all works and all peers: some hours
+	$(BENCH)/bin/python benchmarks/bench.py full $(ARGS)
+
+bench-scaling: $(BENCH)/.ready ## cost against routes, middleware, headers, body, idle connections
+	$(BENCH)/bin/python benchmarks/bench.py quick --only scaling --name scaling $(ARGS)
+	$(BENCH)/bin/python benchmarks/report.py
+
+bench-core: $(BENCH)/.ready ## the core without I/O, in instructions, beside the saved ones; needs valgrind
+	$(BENCH)/bin/python benchmarks/core.py --instructions --check $(ARGS)
+
+bench-report: $(BENCH)/.ready ## draw benchmarks/REPORT.md and docs/performance.md again
+	$(BENCH)/bin/python benchmarks/report.py
+
 tox: $(VENV)/.tox ## every Python found x every lane, from wheels (CONTRIBUTING.md)
 	$(BIN)/tox run
 
@@ -108,7 +125,7 @@ lines: $(VENV)/.test ## bring what the docs draw from the code up to date
 	done
 
 clean: ## remove environments, caches and build results
-	rm -rf $(VENV) .tox build dist htmlcov .coverage .coverage.* \
+	rm -rf $(VENV) $(BENCH) .tox build dist htmlcov .coverage .coverage.* \
 		.hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -143,4 +160,17 @@ $(VENV)/.test: $(VENV)/.base
 $(VENV)/.tox: $(VENV)/.base
 	@echo "installing into $(VENV): once, and it may take a minute or two"
 	@$(BIN)/python -m pip install --quiet --group tox
+	@touch $@
+
+# Peers one by one: one that cannot be installed is reported, and the others are measured.
+$(BENCH)/.ready: $(VENV)/.base benchmarks/peers.txt
+	@command -v wrk taskset >/dev/null || \
+		echo "warning: wrk or taskset is missing: on Debian and Ubuntu install wrk and util-linux" >&2
+	@echo "installing anylane and its peers into $(BENCH): once, and it may take some minutes"
+	@$(BIN)/python -m venv --clear $(BENCH)
+	@$(BENCH)/bin/python -m pip install --quiet --upgrade pip
+	@$(BENCH)/bin/python -m pip install --quiet --editable '.[all]' matplotlib psutil trustme
+	@grep -v '^#' benchmarks/peers.txt | while read -r peer; do \
+		$(BENCH)/bin/python -m pip install --quiet "$$peer" || echo "$$peer: not installed" >&2; \
+	done
 	@touch $@

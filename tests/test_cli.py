@@ -17,6 +17,7 @@ from anylane.protocol.head import RequestHead
 from anylane.server import Access
 from anylane.sources import COMMAND, read_environment, settings
 from anylane_backends import cli
+from anylane_backends._env_file import load_env_file
 from anylane_backends._systemd import listen_fds
 
 MODULES = {
@@ -285,7 +286,7 @@ def test_a_file_adds_to_the_environment_what_is_not_in_it(folder, environ):
     )
     (folder / "a.env").write_text(text, encoding="utf-8")
     environ.update({"ANYLANE_BACKLOG": "3", "HOST_NAME": "h"})
-    cli.load_env_file("a.env")
+    load_env_file("a.env")
     config = cli.Options({"app": "a:b"}).config
     assert (config.port, config.backlog) == (1, 3)
     assert (environ["SECRET"], environ["LONG"]) == ("a b#c", "two\nlines")
@@ -324,8 +325,8 @@ def test_routes_are_those_of_the_app_in_that_environment(folder, environ):
 def test_a_file_that_cannot_be_read_loads_nothing(folder, environ, data, expected):
     (folder / "a.env").write_bytes(data)
     before = dict(environ)
-    with pytest.raises(cli.CannotStart) as caught:
-        cli.load_env_file("a.env")
+    with pytest.raises(ConfigError) as caught:
+        load_env_file("a.env")
     assert expected in str(caught.value)
     assert environ == before
 

@@ -235,6 +235,8 @@ FRAMES = {
     "other opcodes": frame(1, b"a") + frame(3, b"b"),
     "a continuation of nothing": frame(1, b"a") + frame(0, b"b"),
     "a fragmented control frame": frame(1, b"a") + frame(9, b"b", fin=False),
+    "a whole frame inside of a frame": b"\x82\x87\0\0\0\0" + frame(1, b"x")[:2] + b"\0\0\0\0x",
+    "a whole frame from the second byte on": b"\x82\x81\x80\0\0\0\0" + frame(1, b"a"),
     "a close and more": frame(1, b"a") + frame(8, b"\x03\xe8bye") + frame(1, b"b"),
 }  # fmt: skip
 

@@ -104,13 +104,14 @@ def is_stray(exc: BaseException) -> bool:
 class AsyncioLink(BaseLink):
     """One future per waiter."""
 
-    __slots__ = ("_cancelled", "_latched", "_task", "_waiters", "lane")
+    __slots__ = ("_cancelled", "_latched", "_task", "_waiters", "lane", "transport")
 
     def __init__(self, driver: AsyncioDriver, exchange: Exchange) -> None:
         # As BaseLink's own, without the call: this is made for every request.
         self.driver = driver
         self.exchange = exchange
         self.parked = self._burst = 0
+        self.transport = driver
         self.lane = driver.lane
         self._latched = False
         self._cancelled = False
@@ -143,6 +144,9 @@ class AsyncioLink(BaseLink):
         for waiter in waiters or ():
             if not waiter.done():
                 waiter.set_result(None)
+
+    def push_soon(self) -> None:
+        self.transport.push_soon()
 
     def scope(self) -> AsyncioScope:
         return AsyncioScope(self.lane.loop)
@@ -180,7 +184,7 @@ class AsyncioLink(BaseLink):
 class AsyncioDriver(Driver, asyncio.Protocol):
     """A Protocol; the writer is the transport's own buffer."""
 
-    __slots__ = ("_timer", "_transport", "_variables", "lane", "now")
+    __slots__ = ("_pushing", "_timer", "_transport", "_variables", "lane", "now")
 
     def __init__(self, lane: Lane, peer: Any, local: Any, errand: Errand | None = None) -> None:
         self.lane = lane
@@ -188,6 +192,7 @@ class AsyncioDriver(Driver, asyncio.Protocol):
         self.now = lane.loop.time
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._pushing = False
         self._variables = contextvars.copy_context()
         super().__init__(lane.server, peer=peer, local=local, errand=errand)
 
@@ -238,13 +243,25 @@ class AsyncioDriver(Driver, asyncio.Protocol):
         # an earlier exchange's.
         self.lane.start(self.server.run_exchange(exchange, link), self._variables.copy(), link)
 
+    def push_soon(self) -> None:
+        """In the next turn of the loop, if nothing has written it until then: a handler that runs
+        on without a suspension writes once, not for each message."""
+        if not self._pushing:
+            self._pushing = True
+            self.lane.loop.call_soon(self._push_now)
+
+    def _push_now(self) -> None:
+        self._pushing = False
+        self.push()
+
     def arm(self, deadline: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self.lane.loop.call_at(deadline, self.timeout)
 
     def set_reading(self, on: bool) -> None:
-        assert self._transport is not None
+        if self._transport is None:
+            return  # Not connected yet: only a drain comes so early, and then it is closed.
         if on:
             self._transport.resume_reading()
         else:

@@ -10,7 +10,6 @@ import ast
 import difflib
 import importlib
 import inspect
-import io
 import json
 import logging
 import os
@@ -41,6 +40,7 @@ from anylane.sources import (
     settings,
 )
 from anylane_backends import serving
+from anylane_backends._env_file import load_env_file
 from anylane_backends._listening import BindError, bind, close
 from anylane_backends._processes import Supervisor
 from anylane_backends._signals import LAST_RESORT
@@ -227,35 +227,6 @@ def _flags(setting: Setting) -> list[str]:
     return [f"--{name.replace('_', '-')}" for name in names if name]
 
 
-def load_env_file(path: str | None) -> None:
-    """Add a file's KEY=VALUE lines to the environment; what is set there already stays.
-
-    Raises CannotStart.
-    """
-    if not path:
-        return
-    try:
-        from dotenv import dotenv_values
-        from dotenv.parser import parse_stream
-    except ImportError as exc:
-        raise CannotStart("--env-file needs python-dotenv: pip install 'anylane[env]'") from exc
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as exc:
-        raise CannotStart(f"--env-file {path}: {exc.strerror or exc}") from exc
-    except UnicodeDecodeError as exc:
-        raise CannotStart(f"--env-file {path} is not UTF-8: {exc.reason} at {exc.start}") from exc
-    # dotenv would skip such a line and go on without it. It may hold a secret: it is not shown.
-    for line in parse_stream(io.StringIO(text)):
-        if line.error:
-            raise CannotStart(
-                f"--env-file {path}: line {line.original.line} cannot be read; expected KEY=VALUE"
-            )
-    for name, value in dotenv_values(stream=io.StringIO(text)).items():
-        if value is not None:
-            os.environ.setdefault(name, value)
-
-
 # --- logging -----------------------------------------------------------------------------------
 
 
@@ -392,8 +363,9 @@ def run(**flags: Any) -> None:
     """`anylane run`."""
     try:
         _early_level(flags)
-        load_env_file(flags.get("env_file") or os.environ.get("ANYLANE_ENV_FILE"))
-        _early_level(flags)
+        if env_file := flags.get("env_file") or os.environ.get("ANYLANE_ENV_FILE"):
+            load_env_file(env_file)
+            _early_level(flags)
         options = Options(flags)
         set_up_logging(options.command["log_level"])
         if options.command["workers"] > 1 or options.command["reload"]:
@@ -517,9 +489,10 @@ def _watcher(options: Options) -> Callable[[int], None]:
 def routes(app: str, app_dir: str, factory: bool, env_file: str | None, as_json: bool) -> None:
     """List the routes of MODULE:APP, in order of registration."""
     try:
-        load_env_file(env_file)
+        if env_file:
+            load_env_file(env_file)
         found = load_app(app, app_dir=app_dir, factory=factory).routes
-    except CannotStart as exc:
+    except (CannotStart, ConfigError) as exc:
         fail(exc.__cause__ or exc, str(exc))
     rows = [
         (

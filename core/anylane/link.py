@@ -143,6 +143,11 @@ class BaseLink(ABC):
         self.look()
         self.driver.push()
 
+    def push_soon(self) -> None:
+        """As `push`, but more is likely to be queued at once: a lane may wait until its handler
+        suspends or ends, whatever it awaits, and write all of it together."""
+        self.push()
+
     def look(self) -> None:  # noqa: B027  # most lanes have nothing to do here
         """Take in what came meanwhile, on lanes where input waits for the handler."""
 
@@ -164,7 +169,7 @@ class BaseLink(ABC):
     async def flush(self) -> None:
         driver = self.driver
         connection = driver.connection
-        if connection.queued:
+        if connection.congested:
             driver.pump()
         if connection.congested:
             self._burst = driver.written

@@ -80,8 +80,13 @@ class WebSocket:
         if not isinstance(message, str | bytes | bytearray | memoryview):
             raise UsageError(f"a message is str or bytes, not {type(message).__name__}")
         await self._link.flush()
-        self._protocol.send(message if isinstance(message, str) else bytes(message))
-        self._link.push()
+        protocol = self._protocol
+        protocol.send(message if isinstance(message, str) else bytes(message))
+        # Whoever has more to answer is about to send more.
+        if protocol.has_messages:
+            self._link.push_soon()
+        else:
+            self._link.push()
 
     async def send_json(self, value: Any) -> None:
         """One text message."""

@@ -69,7 +69,7 @@ class Exchange:
 
     head: None when the request was refused before it could be parsed.
     refused: the peer broke a rule; answer this and nothing else.
-    started: the response head is out. ended: the response is complete.
+    started: the response head is out.
     finished: the handler has ended. forgotten: so has all that it left behind, its alarms too.
     gone: set when nobody will read what is sent; `on_gone` was called then. told: the handler
     has heard of it. half_closed: the client sends no more.
@@ -82,7 +82,7 @@ class Exchange:
     """
 
     __slots__ = ("_chunks", "_stream", "body_complete", "body_refused", "buffered",
-                 "cancel_on_disconnect", "ended", "errand", "finished", "forgotten", "gone",
+                 "cancel_on_disconnect", "errand", "finished", "forgotten", "gone",
                  "half_closed", "head", "interrupt", "on_gone", "on_interrupt", "own_alarms",
                  "refused", "sent", "started", "status", "switched", "told", "trailers",
                  "websocket")  # fmt: skip
@@ -95,7 +95,6 @@ class Exchange:
         self.refused = refused
         self.own_alarms: Alarms | None = None
         self.started = False
-        self.ended = False
         self.status = 0
         self.sent = 0
         self.finished = False

@@ -75,8 +75,6 @@ class Express:
         method, target = line.groups()
         if len(target) > self._limits.target:
             return None
-        if type(data) is bytearray:
-            method, target = bytes(method), bytes(target)
         head = RequestHead(
             method, target, b"1.1", None, self._content_length, False, False, self._options, section
         )

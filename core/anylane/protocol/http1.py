@@ -343,11 +343,12 @@ class Http1:
         if exchange is None or self.writing is not Writing.PENDING:
             return  # As `send_head`.
         head = exchange.head
-        if self._keep_alive and head is not None and self.reading is Reading.DONE:
+        plain = self._express is not None and self._keep_alive and self.reading is Reading.DONE
+        if plain and head is not None:
             data = encode_plain(head, status, headers, len(body), self._conn.date())
             if data is not None:
                 self.writing = _ANSWERED
-                exchange.started = exchange.ended = True
+                exchange.started = True
                 if len(body) <= _JOINED:
                     self._conn.send(data + body)
                 else:
@@ -373,8 +374,6 @@ class Http1:
             end = self._writer.end(trailers)
             self._write(WriteEvent.END)
             self._end_events()
-            if self._exchange is not None:
-                self._exchange.ended = True
             if end:
                 self._conn.send(end)
 

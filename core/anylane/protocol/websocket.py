@@ -114,7 +114,8 @@ class WebSocketProtocol:
         try:
             while self.phase is Phase.OPEN and (plain := reader.read_plain(data, at)) is not None:
                 message, size, at = plain
-                self._hold(message, size)
+                if message is not None:
+                    self._hold(message, size)
                 if at == len(data):
                     return
             for received in reader.read(data[at:] if at else data):
@@ -164,6 +165,11 @@ class WebSocketProtocol:
         self.close(1001, "the server is shutting down", now)
 
     # -- what the handler asks -----------------------------------------------------------------
+
+    @property
+    def has_messages(self) -> bool:
+        """The next `poll` gives one."""
+        return bool(self._messages)
 
     def poll(self, now: float) -> Message | None:
         """The next message, None when there is none yet; raises Disconnected at the end."""

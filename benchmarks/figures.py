@@ -1,0 +1,93 @@
+"""From samples to ratios: the median over the rounds, and the least and the most of them.
+
+A ratio is always taken within one round, so that what slowed the whole machine cancels out.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from peers import BARE, MAIN
+
+SATURATED = 0.9
+"""A server that was busy for less of its core waited for its load: its ratio is a lower bound."""
+
+Samples = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Over the rounds."""
+
+    median: float
+    least: float
+    most: float
+
+    def __str__(self) -> str:
+        return f"{number(self.median)} ({number(self.least)}–{number(self.most)})"
+
+
+def number(value: float) -> str:
+    """Three digits, not more: the spread seldom deserves as many."""
+    if value >= 100:
+        return f"{value:.0f}"
+    if value >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
+
+
+def ratio(values: Iterable[float]) -> Ratio | None:
+    found = list(values)
+    return Ratio(statistics.median(found), min(found), max(found)) if found else None
+
+
+def per_round(samples: Samples, work: str, peer: str, key: str = "rate") -> dict[int, float]:
+    return {e["round"]: e[key] for e in samples if (e["work"], e["peer"]) == (work, peer)}
+
+
+def against(
+    samples: Samples, work: str, peer: str, other: str, *, other_work: str = "", key: str = "rate"
+) -> Ratio | None:
+    """`peer` at `work`, divided by `other` in the same round."""
+    mine = per_round(samples, work, peer, key)
+    theirs = per_round(samples, other_work or work, other, key)
+    return ratio(mine[turn] / theirs[turn] for turn in mine if theirs.get(turn))
+
+
+def of_bare(samples: Samples, work: str, peer: str) -> Ratio | None:
+    """Against the bare protocol's plaintext, whatever the work."""
+    return against(samples, work, peer, BARE, other_work="plaintext")
+
+
+def of_ours(samples: Samples, work: str, peer: str) -> Ratio | None:
+    return against(samples, work, peer, MAIN)
+
+
+def core_time(samples: Samples, work: str, peer: str, other: str = MAIN) -> Ratio | None:
+    """Seconds of its core for one request or message, against another's: fair to who waited."""
+    mine, ours = (
+        {
+            e["round"]: e["core"] / e["requests"]
+            for e in samples
+            if (e["work"], e["peer"]) == (work, p)
+        }
+        for p in (peer, other)
+    )
+    return ratio(mine[turn] / ours[turn] for turn in mine if ours.get(turn))
+
+
+def busy(samples: Samples, work: str, peer: str) -> float:
+    return statistics.median(per_round(samples, work, peer, "busy").values())
+
+
+def peers_of(samples: Samples, work: str) -> list[str]:
+    """Fastest first."""
+    found = {e["peer"] for e in samples if e["work"] == work}
+    return sorted(found, key=lambda p: -statistics.median(per_round(samples, work, p).values()))
+
+
+def works_of(samples: Samples) -> list[str]:
+    return list(dict.fromkeys(e["work"] for e in samples))

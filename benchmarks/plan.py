@@ -1,0 +1,110 @@
+"""Which peers do which works: `quick` has the most important ones, `full` everything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from peers import BARE, MAIN, OURS, PEERS
+from works import WORKS
+
+FRAMEWORKS = [
+    "granian + BlackSheep",
+    "uvicorn + Falcon",
+    "aiohttp",
+    "uvicorn + Starlette",
+    "granian + Starlette",
+    "sanic",
+    "socketify",
+]
+"""Those with routing and middleware that came first in long runs, so the best is among them."""
+
+QUICK = {
+    "plaintext": [
+        *(BARE, MAIN, OURS["asyncio"], OURS["threads"], OURS["trio"], OURS["curio"], OURS["anyio"]),
+        *("granian RSGI", "granian ASGI", "socketify", "uvicorn httptools", "uvicorn + Starlette"),
+        *("gunicorn gthread + WSGI", "gunicorn gthread + Flask", "hypercorn trio"),
+    ],
+    "routed": [MAIN, *FRAMEWORKS],
+    "echo": [MAIN, *FRAMEWORKS[:-1]],
+    "changing": [MAIN, "granian + BlackSheep", "uvicorn + Starlette", "aiohttp"],
+    "browser-changing": [MAIN, "granian + BlackSheep", "uvicorn + Starlette", "aiohttp"],
+    "browser": [MAIN, "granian RSGI", "uvicorn httptools", "socketify"],
+    "pipelined": [BARE, MAIN, "granian RSGI", "socketify"],
+    "close": [BARE, MAIN, "granian RSGI", "socketify"],
+    "ws-64": [
+        *(MAIN, OURS["asyncio"], "websockets", "granian RSGI", "aiohttp", "picows", "socketify"),
+    ],
+    "ws-64-one": [MAIN, "websockets", "granian RSGI", "aiohttp", "picows"],
+    "latency-routed": [MAIN, "granian + BlackSheep", "uvicorn + Starlette", "aiohttp"],
+}
+
+
+IMPORTS = (
+    *("asyncio", "anylane", "starlette.applications", "fastapi", "blacksheep", "aiohttp.web"),
+    *("sanic", "falcon.asgi", "flask", "robyn", "websockets.asyncio.server", "picows"),
+)
+"""What an app imports of its framework; asyncio is the unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is measured."""
+
+    name: str
+    works: dict[str, list[str]]
+    rounds: int
+    seconds: int
+    idle: list[str]
+    """Peers whose memory for each idle connection is measured."""
+    idle_sockets: list[str]
+    """The same for WebSockets."""
+    crowd: int
+    """How many connections that are."""
+    started: list[str]
+    """Peers whose start-up is timed."""
+    scaling: list[str]
+    """Peers whose cost is measured against sizes."""
+
+
+def everybody(work: str) -> list[str]:
+    """All who can. Only socketify, WS only servers and the bare protocol lack most."""
+    able = [name for name, peer in PEERS.items() if WORKS[work].needs in peer.can]
+    return [name for name in able if not (WORKS[work].tls and name == BARE)]
+
+
+IDLE = [
+    *(BARE, MAIN, OURS["threads"], "uvicorn + Starlette", "aiohttp", "granian + Starlette"),
+    *("sanic",),
+]
+
+PLANS = {
+    "quick": Plan(
+        "quick",
+        QUICK,
+        rounds=3,
+        seconds=2,
+        idle=[*IDLE, OURS["trio"], "hypercorn asyncio", "gunicorn gthread + WSGI"],
+        idle_sockets=[MAIN, "websockets", "aiohttp", "picows"],
+        crowd=10_000,
+        started=[
+            BARE,
+            MAIN,
+            OURS["threads"],
+            "uvicorn + Starlette",
+            "granian + Starlette",
+            "aiohttp",
+        ],
+        scaling=[],
+    ),
+    "full": Plan(
+        "full",
+        {work: everybody(work) for work in WORKS},
+        rounds=5,
+        seconds=5,
+        idle=[name for name, peer in PEERS.items() if "plain" in peer.can],
+        idle_sockets=[name for name, peer in PEERS.items() if "ws" in peer.can],
+        crowd=10_000,
+        started=list(PEERS),
+        scaling=[MAIN, "uvicorn + Starlette", "aiohttp"],
+    ),
+}

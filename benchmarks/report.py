@@ -1,0 +1,403 @@
+"""Write REPORT.md and its plots from results/*.json, and the essence into docs/performance.md.
+
+    python benchmarks/report.py [quick|full]
+
+A run that is named (or the quick one) comes first; what it lacks is taken from the others.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import plots
+from figures import (
+    SATURATED,
+    Samples,
+    against,
+    busy,
+    core_time,
+    number,
+    of_bare,
+    of_ours,
+    peers_of,
+    ratio,
+    works_of,
+)
+from peers import BARE, MAIN, OURS, PEERS
+from targets import answers
+from works import WORKS
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+PLOTS = HERE / "plots"
+METHOD = HERE / "method.md"
+PAGE = HERE.parent / "docs" / "performance.md"
+RUNS = ("quick", "full", "scaling")
+
+
+class Runs:
+    """The result files, the preferred one first."""
+
+    def __init__(self, prefer: str) -> None:
+        order = sorted(RUNS, key=lambda name: name != prefer)
+        self.all: list[dict[str, Any]] = []
+        for name in order:
+            path = RESULTS / f"{name}.json"
+            if path.exists():
+                self.all.append(json.loads(path.read_text(encoding="utf-8")))
+        if not self.all:
+            sys.exit("there is no result yet: `make bench`")
+        self.main = self.all[0]
+
+    def samples(self) -> Samples:
+        """Of each work those of the first run that has it."""
+        found: Samples = []
+        for run in self.all:
+            known = set(works_of(found))
+            found += [each for each in run["samples"] if each["work"] not in known]
+        return found
+
+    def part(self, name: str) -> Any:
+        return next((run[name] for run in self.all if run.get(name)), None)
+
+    def idle(self, name: str) -> dict[str, float]:
+        return next((run["idle"][name] for run in self.all if run["idle"].get(name)), {})
+
+    def failed(self) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = {}
+        for run in self.all[::-1]:
+            for peer, what in run["failed"].items():
+                found.setdefault(peer, {}).update(what)
+        return found
+
+
+def targets(samples: Samples) -> Iterator[str]:
+    yield "| target | against | wanted | rate | its core time, ours = 1 | |"
+    yield "|---|---|---:|---:|---:|---|"
+    for target, rival, found, cheaper in answers(samples):
+        if found is None:
+            yield f"| {target.text} | {rival} | {target.factor:g} | | | not measured |"
+            continue
+        verdict = "met" if found.median >= target.factor else "**missed**"
+        cells = (target.text, rival, f"{target.factor:g}", str(found), str(cheaper or ""), verdict)
+        yield f"| {' | '.join(cells)} |"
+
+
+def _name(peer: str) -> str:
+    return f"**{peer}**" if PEERS[peer].ours else peer
+
+
+def rates(samples: Samples, work: str) -> Iterator[str]:
+    http = WORKS[work].loader == "wrk"
+    if WORKS[work].note:
+        yield f"({WORKS[work].note})"
+        yield ""
+    bare = "bare = 1 | " if http else ""
+    yield f"| peer | {bare}anylane on uvloop = 1 | core time of one, anylane's = 1 | busy |"
+    yield f"|---|---:|{'---:|' if http else ''}---:|---:|"
+    for peer in peers_of(samples, work):
+        share = busy(samples, work, peer)
+        mark = "" if share >= SATURATED else "≥ "
+        cells = [of_bare(samples, work, peer)] if http else []
+        cells.append(of_ours(samples, work, peer))
+        text = " | ".join("" if each is None else f"{mark}{each}" for each in cells)
+        cost = core_time(samples, work, peer)
+        yield f"| {_name(peer)} | {text} | {cost or ''} | {share:.0%} |"
+
+
+def latency(samples: Samples, work: str) -> Iterator[str]:
+    """Percentiles, against the p50 of anylane on uvloop in the same round."""
+    yield "| peer | p50 | p99 | p99.9 | busy |"
+    yield "|---|---:|---:|---:|---:|"
+    base = {
+        each["round"]: each["p50"]
+        for each in samples
+        if each["work"] == work and each["peer"] == MAIN
+    }
+    rows = []
+    for peer in peers_of(samples, work):
+        mine = [e for e in samples if (e["work"], e["peer"]) == (work, peer)]
+        cells = [
+            ratio(each[key] / base[each["round"]] for each in mine if base.get(each["round"]))
+            for key in ("p50", "p99", "p999")
+        ]
+        if None not in cells:
+            rows.append((cells[1].median if cells[1] else 0.0, peer, cells))
+    for _, peer, cells in sorted(rows, key=lambda row: row[0]):
+        yield f"| {_name(peer)} | {' | '.join(map(str, cells))} | {busy(samples, work, peer):.0%} |"
+
+
+def memory(found: dict[str, float]) -> Iterator[str]:
+    yield "| peer | KiB for each | anylane on uvloop = 1 |"
+    yield "|---|---:|---:|"
+    for peer, size in sorted(found.items(), key=lambda item: item[1]):
+        share = number(size / found[MAIN]) if found.get(MAIN) else ""
+        yield f"| {_name(peer)} | {size / 1024:.1f} | {share} |"
+
+
+def started(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Times against the bare protocol's, which is the interpreter, uvloop and little else."""
+    yield "| peer | until it takes a connection, bare = 1 | memory then, MiB |"
+    yield "|---|---:|---:|"
+    bare = {row["round"]: row["seconds"] for row in rows if row["peer"] == BARE}
+    found = []
+    for peer in dict.fromkeys(row["peer"] for row in rows):
+        mine = [row for row in rows if row["peer"] == peer]
+        time = ratio(row["seconds"] / bare[row["round"]] for row in mine if row["round"] in bare)
+        if time is not None:
+            size = statistics.median(row["memory"] for row in mine) / 2**20
+            found.append((time.median, peer, time, size))
+    for _, peer, time, size in sorted(found):
+        yield f"| {_name(peer)} | {time} | {size:.0f} |"
+
+
+def imported(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """CPU time, asyncio's = 1."""
+    yield "| module | CPU time of importing it, asyncio = 1 |"
+    yield "|---|---:|"
+    unit = {row["round"]: row["seconds"] for row in rows if row["module"] == "asyncio"}
+    found = []
+    for module in dict.fromkeys(row["module"] for row in rows):
+        mine = [row for row in rows if row["module"] == module]
+        cost = ratio(row["seconds"] / unit[row["round"]] for row in mine if row["round"] in unit)
+        if cost is not None:
+            found.append((cost.median, module, cost))
+    for _, module, cost in sorted(found):
+        yield f"| {'**anylane**' if module == 'anylane' else module} | {cost} |"
+
+
+def scaling(rows: list[dict[str, Any]]) -> Iterator[str]:
+    yield "| what grows | peer | cost of a request, at the least = 1 |"
+    yield "|---|---|---|"
+    for axis in dict.fromkeys(row["axis"] for row in rows):
+        here = [row for row in rows if row["axis"] == axis]
+        for peer in dict.fromkeys(row["peer"] for row in here):
+            sizes = sorted({row["size"] for row in here if row["peer"] == peer})
+            costs = (f"{size:,}: {number(plots.cost(here, peer, size))}" for size in sizes)
+            yield f"| {axis} | {peer} | {' · '.join(costs)} |"
+
+
+def micro() -> Iterator[str]:
+    path = RESULTS / "core.json"
+    if not path.exists():
+        return
+    found = json.loads(path.read_text(encoding="utf-8"))
+    yield "## The core by itself"
+    yield ""
+    yield (
+        "`core.py`: the driver, the protocol, routing and the handler, with a transport that only "
+        "keeps what is written. The unit is a fixed loop of plain Python; counted are "
+        f"{'machine instructions (callgrind)' if found['kind'] == 'instructions' else 'CPU times'}."
+    )
+    yield ""
+    yield "| case | of the reference loop | Python calls a request |"
+    yield "|---|---:|---:|"
+    for name, row in found["cases"].items():
+        yield f"| {name} | {number(row['ratio'])} | {row['calls']:g} |"
+    yield ""
+
+
+def body(runs: Runs) -> Iterator[str]:
+    plan, samples = runs.main["plan"], runs.samples()
+    yield "# Benchmarks"
+    yield ""
+    yield "Drawn by `report.py` from [results/](results); nothing on this page is written by hand."
+    yield (
+        f"This was the {plan['name']} run: {plan['rounds']} rounds, {plan['seconds']} s for each "
+        "sample. `make bench` repeats it, `make bench-full` measures everything and everybody."
+    )
+    yield ""
+    yield "## Targets"
+    yield ""
+    yield from targets(samples)
+    yield ""
+    yield METHOD.read_text(encoding="utf-8")
+    yield "## Throughput"
+    yield ""
+    for work in works_of(samples):
+        if not work.startswith("latency"):
+            yield from _throughput(samples, work)
+    for work in works_of(samples):
+        if work.startswith("latency"):
+            yield f"## Latency: {WORKS[work].title}"
+            yield ""
+            yield "In units of the p50 of anylane on uvloop."
+            yield ""
+            yield from latency(samples, work)
+            yield ""
+    yield from _memory(runs)
+    if rows := runs.part("start"):
+        yield "## Start-up"
+        yield ""
+        yield from started(rows)
+        yield ""
+    if rows := runs.part("imports"):
+        yield "## Import"
+        yield ""
+        yield from imported(rows)
+        yield ""
+    if rows := runs.part("scaling"):
+        plots.growth(rows, PLOTS / "scaling.svg")
+        yield "## How cost grows"
+        yield ""
+        yield "The server's core time for one request, against the smallest size."
+        yield ""
+        yield "![how cost grows](plots/scaling.svg)"
+        yield ""
+        yield from scaling(rows)
+        yield ""
+    yield from micro()
+    yield "## Who did not take part, and why"
+    yield ""
+    yield from absent(runs)
+    yield ""
+    yield "## Machine and versions"
+    yield ""
+    yield from _machine(runs.main)
+
+
+def _throughput(samples: Samples, work: str) -> Iterator[str]:
+    title = WORKS[work].title
+    yield f"### {title[0].upper()}{title[1:]}"
+    yield ""
+    if plots.rates(samples, work, PLOTS / f"{work}.svg"):
+        yield f"![{title}](plots/{work}.svg)"
+        yield ""
+    yield from rates(samples, work)
+    yield ""
+
+
+def _memory(runs: Runs) -> Iterator[str]:
+    for name, title in (
+        ("idle connection", "Memory of an idle connection"),
+        ("idle WebSocket", "Memory of an idle WebSocket"),
+    ):
+        found = runs.idle(name)
+        if not found:
+            continue
+        file = f"{name.replace(' ', '-')}.svg"
+        plots.memory(found, title, PLOTS / file)
+        yield f"## {title}"
+        yield ""
+        yield f"![{title}](plots/{file})"
+        yield ""
+        yield from memory(found)
+        yield ""
+    found = runs.idle("after load")
+    if not found:
+        return
+    yield "## Memory after the load"
+    yield ""
+    yield "All of the server, when the throughput was measured."
+    yield ""
+    yield "| peer | MiB |"
+    yield "|---|---:|"
+    for peer, size in sorted(found.items(), key=lambda item: item[1]):
+        yield f"| {_name(peer)} | {size / 2**20:.0f} |"
+    yield ""
+
+
+def _machine(run: dict[str, Any]) -> Iterator[str]:
+    machine = run["machine"]
+    yield (
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
+        f"{machine['system']}; {machine['python']}; wrk {machine['wrk']}; "
+        f"anylane at {run['commit']}, {run['date']}."
+    )
+    yield ""
+    yield ", ".join(f"{name} {version}" for name, version in run["versions"].items()) + "."
+
+
+def absent(runs: Runs) -> Iterator[str]:
+    failed = runs.failed()
+    missing = [
+        name for name, version in runs.main["versions"].items() if version == "not installed"
+    ]
+    for name in missing:
+        yield f"* {name} could not be installed."
+    for peer, what in failed.items():
+        for work, why in what.items():
+            yield f"* {peer}, {work}: `{why.replace('`', chr(39))}`"
+    for run in runs.all:
+        for peer, count in run["restarts"].items():
+            yield (
+                f"* {peer} had died or stopped answering after a sample, and was started again: "
+                f"{count} times in the {run['plan']['name']} run."
+            )
+    if not failed and not missing:
+        yield "Every peer of the table installed, started and gave the right answers."
+
+
+def essence(runs: Runs) -> str:
+    """What docs/performance.md shows."""
+    samples = runs.samples()
+    lines = [*targets(samples), ""]
+    rows = [
+        (title, work)
+        for work, title in (
+            ("plaintext", "plaintext"),
+            ("routed", "route, three middleware, JSON"),
+            ("changing", "the same, headers never the same twice"),
+            ("ws-64", "WebSocket echo, 64 B"),
+        )
+        if work in works_of(samples)
+    ]
+    lines += ["| work | anylane on uvloop = 1; the fastest first |", "|---|---|"]
+    for title, work in rows:
+        others = [
+            f"{'**anylane**' if peer == MAIN else peer} {number(found.median)}"
+            for peer in peers_of(samples, work)
+            if (peer == MAIN or not PEERS[peer].ours)
+            and (found := of_ours(samples, work, peer)) is not None
+        ]
+        lines.append(f"| {title} | {' · '.join(others[:8])} |")
+    lanes = [
+        (name, found)
+        for name, peer in OURS.items()
+        if (found := against(samples, "plaintext", peer, BARE)) is not None
+    ]
+    if lanes:
+        cells = " · ".join(f"{name} {number(found.median)}" for name, found in lanes)
+        lines.append(f"| plaintext on each lane, the bare protocol = 1 | {cells} |")
+    if found_idle := runs.idle("idle connection"):
+        cells = " · ".join(
+            f"{'**anylane**' if peer == MAIN else peer} {size / 1024:.1f}"
+            for peer, size in sorted(found_idle.items(), key=lambda item: item[1])
+        )
+        lines.append(f"| KiB of memory for an idle connection | {cells} |")
+    machine = runs.main["machine"]
+    lines += [
+        "",
+        (
+            f"Measured on {machine['cpu']}, {machine['python']}, {machine['system']}, "
+            f"{runs.main['date']}, at {runs.main['commit']}."
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def main(prefer: str = "quick") -> None:
+    runs = Runs(prefer)
+    for old in PLOTS.glob("*.svg"):  # Of works that no run has any more.
+        old.unlink()
+    text = "\n".join(body(runs)).rstrip() + "\n"
+    (HERE / "REPORT.md").write_text(text, encoding="utf-8")
+    print("wrote benchmarks/REPORT.md")
+    if PAGE.exists():
+        begin, end = "<!-- essence:begin -->", "<!-- essence:end -->"
+        page = PAGE.read_text(encoding="utf-8")
+        before, found, rest = page.partition(begin)
+        _, ended, after = rest.partition(end)
+        if not (found and ended):
+            sys.exit(f"docs/performance.md lacks the markers {begin} and {end}")
+        PAGE.write_text(f"{before}{begin}\n{essence(runs)}\n{end}{after}", encoding="utf-8")
+        print("wrote docs/performance.md")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:2])

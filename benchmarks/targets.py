@@ -1,0 +1,51 @@
+"""What the project wants to reach, as rows that a run answers: met, missed, or not measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from figures import Ratio, Samples, against, core_time, peers_of
+from peers import BARE, MAIN, OURS, PEERS
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    text: str
+    work: str
+    ours: str
+    factor: float
+    """How many times the other one's rate; the same: 1."""
+    others: tuple[str, ...] = ()
+    """Against the fastest of them; empty: of all peers in this work."""
+
+
+TARGETS = (
+    Target("JSON, route and three middleware: the best peer that has both", "routed", MAIN, 1.5),
+    Target("the same with a JSON body echoed", "echo", MAIN, 1.5),
+    Target("plaintext: granian RSGI", "plaintext", MAIN, 1.1, ("granian RSGI",)),
+    Target("plaintext: socketify (an aim)", "plaintext", MAIN, 1.0, ("socketify",)),
+    Target("plaintext: the bare protocol", "plaintext", MAIN, 0.5, (BARE,)),
+    Target("WebSocket echo, 64 B: websockets", "ws-64", MAIN, 1.7, ("websockets",)),
+    Target("WebSocket echo, 64 B: granian", "ws-64", MAIN, 2.5, ("granian RSGI",)),
+    Target("WebSocket echo, 64 B: aiohttp", "ws-64", MAIN, 1.0, ("aiohttp",)),
+    Target("threads: gunicorn gthread + Flask", "plaintext", OURS["threads"], 3.0,
+           ("gunicorn gthread + Flask",)),
+    Target("threads: gthread with a bare WSGI function", "plaintext", OURS["threads"], 1.5,
+           ("gunicorn gthread + WSGI",)),
+    Target("trio: hypercorn on trio", "plaintext", OURS["trio"], 4.0, ("hypercorn trio",)),
+    Target("curio: anylane on trio", "plaintext", OURS["curio"], 1.0, (OURS["trio"],)),
+)  # fmt: skip
+
+
+def answers(samples: Samples) -> Iterator[tuple[Target, str, Ratio | None, Ratio | None]]:
+    """Each target, the peer it was measured against, the ratio of rates and that of core times."""
+    for target in TARGETS:
+        others = target.others or tuple(p for p in PEERS if not PEERS[p].ours and p != BARE)
+        rivals = [peer for peer in peers_of(samples, target.work) if peer in others]
+        if not rivals:
+            yield target, " ".join(target.others) or "a peer", None, None
+        else:
+            rate = against(samples, target.work, target.ours, rivals[0])
+            cheaper = core_time(samples, target.work, rivals[0], target.ours)
+            yield target, rivals[0], rate, cheaper

@@ -1,0 +1,74 @@
+"""What a request costs the core: counted in calls of Python functions, never timed.
+
+The cases are those of benchmarks/core.py, which measures what a count cannot see. A number here is
+what it was when somebody last made it smaller, with a little room for the versions of Python; a
+change that needs more says why.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "core.py"
+
+MOST = {
+    "plaintext": 62,
+    "JSON": 63,
+    "route, three middleware": 86,
+    "the same, heads differ": 87,
+    "JSON echoed, three middleware": 109,
+    "browser's headers": 86,
+    "browser's headers, heads differ": 87,
+    "16 pipelined": 16 * 50,
+    "WebSocket echo, 64 B": 59,
+    "WebSocket echo, 4 KiB": 59,
+}
+"""Calls inside of anylane from the arrival of the data to the answer."""
+
+pytestmark = pytest.mark.skipif(
+    sys.version_info < (3, 12), reason="without eager tasks handlers begin in the loop's next turn"
+)
+
+
+def load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("core_benchmark", BENCHMARK)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+benchmark = load()
+
+
+def test_every_case_has_its_number() -> None:
+    assert MOST.keys() == benchmark.CASES.keys()
+
+
+@pytest.mark.parametrize("case", MOST)
+def test_a_request_enters_no_more_functions_than_that(case: str) -> None:
+    entered = benchmark.calls(case)
+    assert len(entered) <= MOST[case], "\n".join(entered)
+
+
+@pytest.mark.parametrize("case", MOST)
+def test_the_number_is_not_out_of_date(case: str) -> None:
+    # A number far above the count would let a slow change pass.
+    assert len(benchmark.calls(case)) > MOST[case] * 0.7
+
+
+def test_the_count_is_always_the_same() -> None:
+    assert benchmark.calls("plaintext") == benchmark.calls("plaintext")
+
+
+def test_heads_that_differ_cost_hardly_more() -> None:
+    # The lane remembers a connection's last header section; a load that never repeats one must not
+    # fall off a cliff.
+    same = len(benchmark.calls("browser's headers"))
+    assert len(benchmark.calls("browser's headers, heads differ")) <= same + 12
