@@ -319,6 +319,9 @@ def test_routes_are_those_of_the_app_in_that_environment(folder, environ):
     [
         (b"A=1\nnot a setting\n", "--env-file a.env: line 2 cannot be read; expected KEY=VALUE"),
         (b'A="open\nB=2\n', "line 1 cannot be read; expected KEY=VALUE"),
+        (b"A=1\nB=\0\n", "line 2 cannot be read; expected KEY=VALUE"),
+        (b"=1\n", "line 1 cannot be read; expected KEY=VALUE"),
+        (b"''=1\n", "line 1 cannot be read; expected KEY=VALUE"),
         (b"A=\xff\n", "a.env is not UTF-8: invalid start byte at 2"),
     ],
 )

@@ -27,7 +27,7 @@ def load_env_file(path: str) -> None:
         raise ConfigError(f"--env-file {path} is not UTF-8: {exc.reason} at {exc.start}") from exc
     # dotenv would skip such a line and go on without it. It may hold a secret: it is not shown.
     for line in parse_stream(io.StringIO(text)):
-        if line.error:
+        if line.error or "\0" in line.original.string:  # No environment holds a NUL.
             raise ConfigError(
                 f"--env-file {path}: line {line.original.line} cannot be read; expected KEY=VALUE"
             )
