@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +12,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from anylane import App, ConfigError
+from anylane import App, ConfigError, ServerConfig
 from anylane.protocol.head import RequestHead
 from anylane.server import Access
-from anylane.sources import COMMAND, settings
+from anylane.sources import COMMAND, read_environment, settings
 from anylane_backends import cli
+from anylane_backends._env_file import load_env_file
 from anylane_backends._systemd import listen_fds
 
 MODULES = {
@@ -36,7 +39,7 @@ def folder(tmp_path, monkeypatch):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    for name in ("ANYLANE_PORT", "WEB_CONCURRENCY"):
+    for name in ("ANYLANE_PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 
@@ -101,6 +104,17 @@ def test_an_app_that_cannot_be_loaded_is_told_with_what_to_do(target, factory, e
         (["run", "good:app", "--host", "no.such.host.invalid"], "cannot listen on no.such.host"),
         (["run", "good:app", "--uds", "/no/such/folder/a"], "(--uds, uds=)"),
         (["run", "good:app", "--fd", "999"], "descriptor 999: Bad file descriptor"),
+        (
+            ["run", "good:app", "--timeout-graceful-shutdown", "soon"],
+            "--timeouts-drain or --timeout-graceful-shutdown is 'soon'; expected a number",
+        ),
+        (
+            ["run", "good:app", "--forwarded-allow-ips", "10.0.0.0/8,nginx"],
+            "ServerConfig.forwarded_allow_ips has 'nginx'",
+        ),
+        (["run", "good:app", "--bind", ""], "ServerConfig.bind has ''; expected"),
+        (["run", "good:app", "--env-file", "none.env"], "--env-file none.env: No such file"),
+        (["routes", "good:app", "--env-file", "none.env"], "--env-file none.env: No such file"),
         (["routes", "goud:app"], "there is no module 'goud'"),
     ],
 )
@@ -180,11 +194,155 @@ def test_a_preset_is_below_everything(folder, monkeypatch):
     assert options.config.limits.header_count == 64
 
 
-def test_web_concurrency_is_the_number_of_workers_unless_ours_is_set(monkeypatch):
+@pytest.mark.parametrize(
+    ("theirs", "ours", "value", "other"),
+    [
+        ("WEB_CONCURRENCY", "WORKERS", "4", "5"),
+        ("FORWARDED_ALLOW_IPS", "FORWARDED_ALLOW_IPS", "10.0.0.1, ::1", "*"),
+        ("ANYLANE_TIMEOUT_GRACEFUL_SHUTDOWN", "TIMEOUTS_DRAIN", "4", "5"),
+    ],
+)
+def test_a_variable_that_others_know_counts_unless_ours_is_set(theirs, ours, value, other):
+    ours = f"ANYLANE_{ours}"
+    for environ, same in (
+        ({theirs: value}, {ours: value}),
+        ({theirs: value, ours: other}, {ours: other}),
+    ):
+        found = read_environment(environ, command=True)
+        assert found == read_environment(same, command=True)
+        assert found
+
+
+def test_web_concurrency_is_the_number_of_workers(monkeypatch):
     monkeypatch.setenv("WEB_CONCURRENCY", "4")
     assert cli.Options({"app": "a:b"}).command["workers"] == 4
-    monkeypatch.setenv("ANYLANE_WORKERS", "5")
-    assert cli.Options({"app": "a:b"}).command["workers"] == 5
+
+
+def test_a_flag_beats_what_others_know(monkeypatch):
+    monkeypatch.setenv("WEB_CONCURRENCY", "4")
+    assert cli.Options({"app": "a:b", "workers": "2"}).command["workers"] == 2
+
+
+def test_an_empty_web_concurrency_is_none_and_a_wrong_one_is_named(monkeypatch):
+    monkeypatch.setenv("WEB_CONCURRENCY", "")
+    assert cli.Options({"app": "a:b"}).command["workers"] == 1
+    monkeypatch.setenv("WEB_CONCURRENCY", "auto")
+    with pytest.raises(ConfigError, match="WEB_CONCURRENCY is 'auto'; expected a whole number"):
+        cli.Options({"app": "a:b"})
+
+
+def test_only_the_command_looks_at_variables_without_our_prefix(monkeypatch):
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
+    monkeypatch.setenv("WEB_CONCURRENCY", "auto")
+    assert ServerConfig.from_env() == ServerConfig()
+
+
+def given(*arguments: str) -> ServerConfig:
+    """What a command line means."""
+    context = cli._run_command().make_context("run", ["a:b", *arguments])
+    return cli.Options(context.params).config
+
+
+@pytest.mark.parametrize("flag", ["--timeouts-drain", "--timeout-graceful-shutdown"])
+def test_the_drain_has_the_name_that_others_give_it_too(flag):
+    assert given(flag, "7").timeouts.drain == 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], (False, ("127.0.0.1", "::1"))),
+        (["--proxy-headers"], (True, ("127.0.0.1", "::1"))),
+        (["--no-proxy-headers"], (False, ("127.0.0.1", "::1"))),
+        (["--forwarded-allow-ips", "*"], (False, ("*",))),
+        (["--forwarded-allow-ips", "unix, 10.0.0.0/8"], (False, ("unix", "10.0.0.0/8"))),
+        (
+            ["--forwarded-allow-ips", "unix", "--forwarded-allow-ips", "::1,10.0.0.1"],
+            (False, ("unix", "::1", "10.0.0.1")),
+        ),
+    ],
+)
+def test_proxies_are_named_once_or_several_times(arguments, expected):
+    config = given(*arguments)
+    assert (config.proxy_headers, config.forwarded_allow_ips) == expected
+
+
+# --- the environment's file ------------------------------------------------------------------
+
+
+@pytest.fixture
+def environ(monkeypatch):
+    """The environment, as it was before once the test has ended."""
+    found = dict(os.environ)
+    monkeypatch.setattr(os, "environ", found)
+    yield found
+    logging.getLogger("anylane").setLevel(logging.NOTSET)  # A file may have set it.
+
+
+def test_a_file_adds_to_the_environment_what_is_not_in_it(folder, environ):
+    text = (
+        "# settings\nANYLANE_PORT=1\nexport ANYLANE_BACKLOG = 2\n\n"
+        "SECRET='a b#c'  # not of ours\nLONG=\"two\\nlines\"\nURL=http://${HOST_NAME}/\nNOTHING\n"
+    )
+    (folder / "a.env").write_text(text, encoding="utf-8")
+    environ.update({"ANYLANE_BACKLOG": "3", "HOST_NAME": "h"})
+    load_env_file("a.env")
+    config = cli.Options({"app": "a:b"}).config
+    assert (config.port, config.backlog) == (1, 3)
+    assert (environ["SECRET"], environ["LONG"]) == ("a b#c", "two\nlines")
+    assert "NOTHING" not in environ
+
+
+def test_the_command_reads_the_file_before_its_settings(folder, environ):
+    (folder / "a.env").write_text("ANYLANE_APP=goud:app\nANYLANE_LOG_LEVEL=debug\n", "utf-8")
+    (folder / "b.env").write_text("ANYLANE_WORKERS=0\n", encoding="utf-8")
+    result = anylane("run", "--env-file", "a.env")
+    assert "there is no module 'goud'" in result.stderr
+    assert "Traceback" in result.stderr
+    environ["ANYLANE_ENV_FILE"] = "b.env"
+    assert "workers is 0; expected" in anylane("run", "good:app").stderr
+
+
+def test_routes_are_those_of_the_app_in_that_environment(folder, environ):
+    (folder / "a.env").write_text("PREFIX=/api\n", encoding="utf-8")
+    text = (
+        "import os\nfrom anylane import App\napp = App()\n"
+        "@app.get(os.environ['PREFIX'] + '/a')\ndef a(ctx): ...\n"
+    )
+    (folder / "needy.py").write_text(text, encoding="utf-8")
+    assert "PREFIX" in anylane("routes", "needy:app").stderr
+    assert "/api/a" in anylane("routes", "needy:app", "--env-file", "a.env").stdout
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"A=1\nnot a setting\n", "--env-file a.env: line 2 cannot be read; expected KEY=VALUE"),
+        (b'A="open\nB=2\n', "line 1 cannot be read; expected KEY=VALUE"),
+        (b"A=1\nB=\0\n", "line 2 cannot be read; expected KEY=VALUE"),
+        (b"=1\n", "line 1 cannot be read; expected KEY=VALUE"),
+        (b"''=1\n", "line 1 cannot be read; expected KEY=VALUE"),
+        (b"A=\xff\n", "a.env is not UTF-8: invalid start byte at 2"),
+    ],
+)
+def test_a_file_that_cannot_be_read_loads_nothing(folder, environ, data, expected):
+    (folder / "a.env").write_bytes(data)
+    before = dict(environ)
+    with pytest.raises(ConfigError) as caught:
+        load_env_file("a.env")
+    assert expected in str(caught.value)
+    assert environ == before
+
+
+def test_a_file_needs_the_library_that_reads_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "dotenv", None)
+    result = anylane("run", "good:app", "--env-file", "a.env")
+    assert (result.exit_code, result.stdout) == (3, "")
+    expected = "anylane: --env-file needs python-dotenv: pip install 'anylane[env]'\n"
+    assert result.stderr == expected
+
+
+# --- the flags and their help ----------------------------------------------------------------
 
 
 def test_every_setting_is_a_flag_and_described():
@@ -252,10 +410,16 @@ def test_an_access_line(caplog):
     head = RequestHead(b"GET", b"/a?b", b"1.1", [])
     caplog.set_level("INFO", logger="anylane.access")
     cli.log_access(Access(("1.2.3.4", 5), head, 200, 12, 0.0015))
+    cli.log_access(Access(("::1", 5, 0, 0), head, 200, 12, 0))
+    cli.log_access(Access(("1.2.3.4", 0), head, 200, 12, 0))
+    cli.log_access(Access(("2001:db8::1", 0), head, 200, 12, 0))
     cli.log_access(Access("", None, 400, 3, 0))
     cli.log_access(Access(None, RequestHead(b"HEAD", b"/", b"1.0", []), 0, 12, 2))
     assert caplog.messages == [
         '1.2.3.4:5 "GET /a?b HTTP/1.1" 200 12 1.5',
+        '[::1]:5 "GET /a?b HTTP/1.1" 200 12 0.0',
+        '1.2.3.4 "GET /a?b HTTP/1.1" 200 12 0.0',
+        '2001:db8::1 "GET /a?b HTTP/1.1" 200 12 0.0',
         '- "-" 400 3 0.0',
         '- "HEAD / HTTP/1.0" - 0 2000.0',
     ]
@@ -271,16 +435,12 @@ def test_an_access_line(caplog):
     ],
 )
 def test_descriptors_of_systemd_are_taken_once(environ, expected):
-    import os
-
     environ = {k: str(os.getpid()) if v == "me" else v for k, v in environ.items()}
     assert listen_fds(environ) == expected
     assert environ == {}
 
 
 def test_explicit_addresses_beat_descriptors_of_systemd(monkeypatch):
-    import os
-
     for port, expected in (("", ("fd://3",)), ("9", ())):
         monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
         monkeypatch.setenv("LISTEN_FDS", "1")

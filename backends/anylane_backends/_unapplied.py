@@ -30,6 +30,8 @@ def unapplied(
         for name in _TCP_ONLY:
             if asked_for(name):
                 yield f"{name} has no effect: it is TCP's, and only unix sockets are served"
+    if asked_for("forwarded_allow_ips") and not config.proxy_headers:
+        yield "forwarded_allow_ips has no effect: proxy_headers is off"
     if config.ssl_ciphers is not None and config.ssl_min_version == "TLSv1.3":
         yield "ssl_ciphers has no effect: it is for TLS 1.2, and ssl_min_version is TLSv1.3"
     most = _somaxconn()

@@ -28,6 +28,7 @@ from anylane.config import ConfigError, Deflate, Limits, ServerConfig, Timeouts
 from anylane.presets import RELAXED, STRICT
 from anylane.server import Access
 from anylane.sources import (
+    ALIASES,
     COMMAND,
     PLACES,
     Setting,
@@ -39,6 +40,7 @@ from anylane.sources import (
     settings,
 )
 from anylane_backends import serving
+from anylane_backends._env_file import load_env_file
 from anylane_backends._listening import BindError, bind, close
 from anylane_backends._processes import Supervisor
 from anylane_backends._signals import LAST_RESORT
@@ -74,6 +76,8 @@ HELP = {
     "access_log": "A line for each exchange on standard error.",
     "preset": "strict or relaxed: what the other settings start from.",
 }
+
+ENV_FILE = "KEY=VALUE lines, added to the environment before it is read (needs python-dotenv)."
 
 
 class CannotStart(Exception):
@@ -152,10 +156,7 @@ class Options:
 
     def __init__(self, flags: dict[str, Any], inherited: tuple[str, ...] | None = None) -> None:
         self._flags = flags
-        environ = dict(os.environ)
-        if "WEB_CONCURRENCY" in environ:  # As other servers, and platforms that set it.
-            environ.setdefault("ANYLANE_WORKERS", environ["WEB_CONCURRENCY"])
-        variables = read_environment(environ, command=True)
+        variables = read_environment(command=True)
         given = _from_flags(flags)
         path = flags.get("config") or variables.get("run", {}).get("config")
         file = read_file(path, command=True) if path else {}
@@ -196,12 +197,14 @@ def _from_flags(flags: dict[str, Any]) -> dict[str, Any]:
         value = flags.get(setting.name)
         if value is None or value == ():
             continue
-        name = "MODULE:APP" if setting.path == ("run", "app") else f"--{_dashed(setting)}"
         if isinstance(value, str):
             try:
                 value = setting.parse(value)
             except ValueError as exc:
+                name = " or ".join(_flags(setting))
                 raise ConfigError(f"{name} is {value!r}; {exc}") from None
+        elif isinstance(value, tuple):
+            value = tuple(part for each in value for part in setting.parse(each) or (each,))
         put(source, setting, value)
     return source
 
@@ -218,8 +221,10 @@ class OwnSetting(Setting):
         self.name = name
 
 
-def _dashed(setting: Setting) -> str:
-    return setting.name.replace("_", "-")
+def _flags(setting: Setting) -> list[str]:
+    """Its names on the command line, ours first."""
+    names = (setting.name, ALIASES.get(setting.name))
+    return [f"--{name.replace('_', '-')}" for name in names if name]
 
 
 # --- logging -----------------------------------------------------------------------------------
@@ -245,7 +250,11 @@ def log_access(access: Access) -> None:
         if method == "HEAD":
             sent = 0
     peer = access.peer
-    who = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "-"
+    who = "-"
+    if isinstance(peer, tuple):
+        who = str(peer[0])
+        if peer[1]:  # Of who came through a proxy it may not be known.
+            who = f"[{who}]:{peer[1]}" if ":" in who else f"{who}:{peer[1]}"
     access_logger.info(
         '%s "%s" %s %d %.1f', who, request, access.status or "-", sent, access.seconds * 1000
     )
@@ -283,18 +292,19 @@ def reasons(kind: type) -> dict[str, str]:
 
 def option(setting: Setting, text: str) -> click.Option:
     """A flag. Values stay text: they are parsed where the variables are, with one message."""
-    name = f"--{_dashed(setting)}"
+    flags = _flags(setting)
     if setting.kind is bool:
-        return click.Option([f"{name}/--no-{_dashed(setting)}"], default=None, help=text)
+        yes = flags[0]
+        return click.Option([f"{yes}/--no-{yes[2:]}"], default=None, help=text)
     metavar = {int: "NUMBER", float: "SECONDS", tuple: "ADDRESS"}.get(setting.kind, "TEXT")
     many = setting.kind is tuple
     default = setting.default
     if default not in (None, (), ""):
         value = oct(default) if setting.name == "uds_mode" else default
-        text = f"{text}  [{value}]"
+        text = f"{text}  [{','.join(value) if many else value}]"
     if many:
         text = f"{text} May be repeated."
-    return click.Option([name], metavar=metavar, help=text, multiple=many)
+    return click.Option(flags, metavar=metavar, help=text, multiple=many)
 
 
 class RunCommand(click.Command):
@@ -312,6 +322,7 @@ class RunCommand(click.Command):
 def _run_command() -> click.Command:
     own = [option(each, HELP[each.name]) for each in _own_settings() if each.name != "app"]
     own.append(click.Option(["--config"], metavar="FILE", help="Settings in TOML or JSON."))
+    own.append(click.Option(["--env-file"], metavar="FILE", help=ENV_FILE))
     texts = {
         **reasons(ServerConfig),
         **{f"limits_{name}": text for name, text in reasons(Limits).items()},
@@ -350,8 +361,11 @@ def _run_command() -> click.Command:
 
 def run(**flags: Any) -> None:
     """`anylane run`."""
-    _early_level(flags)
     try:
+        _early_level(flags)
+        if env_file := flags.get("env_file") or os.environ.get("ANYLANE_ENV_FILE"):
+            load_env_file(env_file)
+            _early_level(flags)
         options = Options(flags)
         set_up_logging(options.command["log_level"])
         if options.command["workers"] > 1 or options.command["reload"]:
@@ -470,12 +484,15 @@ def _watcher(options: Options) -> Callable[[int], None]:
 @click.argument("app", metavar="MODULE:APP")
 @click.option("--app-dir", default=".", envvar="ANYLANE_APP_DIR", help=HELP["app_dir"])
 @click.option("--factory", is_flag=True, envvar="ANYLANE_FACTORY", help=HELP["factory"])
+@click.option("--env-file", metavar="FILE", envvar="ANYLANE_ENV_FILE", help=ENV_FILE)
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for other programs.")
-def routes(app: str, app_dir: str, factory: bool, as_json: bool) -> None:
+def routes(app: str, app_dir: str, factory: bool, env_file: str | None, as_json: bool) -> None:
     """List the routes of MODULE:APP, in order of registration."""
     try:
+        if env_file:
+            load_env_file(env_file)
         found = load_app(app, app_dir=app_dir, factory=factory).routes
-    except CannotStart as exc:
+    except (CannotStart, ConfigError) as exc:
         fail(exc.__cause__ or exc, str(exc))
     rows = [
         (

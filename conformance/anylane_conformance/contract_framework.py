@@ -142,6 +142,25 @@ def connections(app: App, stage: Stage) -> None:
         return seen
 
 
+def proxied(app: App, stage: Stage) -> None:
+    """For cases of their own: whom a request is for."""
+
+    @app.get("/whose")
+    async def whose(ctx: Context) -> list[Any]:
+        request = ctx.request
+        client, scheme = request.client, request.scheme
+        if client == ctx.link.driver.connection.peer:
+            client = "peer"
+        if "own" in request.query and scheme == ("https" if request.tls else "http"):
+            scheme = "own"  # Which differs from lane to lane.
+        return [client, scheme, request.host]
+
+    @app.websocket("/whose")
+    async def socket(ctx: Context) -> None:
+        ws = await ctx.accept()
+        await ws.send_json(await whose(ctx))
+
+
 def lifespan(app: App, stage: Stage) -> None:
     """For a case of its own."""
 

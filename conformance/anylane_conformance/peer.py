@@ -93,9 +93,9 @@ class Peer(ABC):
         lines = [f"POST {target} HTTP/1.1", "Host: conformance", f"Content-Length: {len(body)}"]
         self.send("\r\n".join([*lines, *headers, "", ""]).encode() + body)
 
-    def ask(self, target: str) -> Answer:
+    def ask(self, target: str, *headers: str) -> Answer:
         """GET and its answer."""
-        self.get(target)
+        self.get(target, *headers)
         return self.answer()
 
     def answer(self, *, to_head: bool = False) -> Answer:

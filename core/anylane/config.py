@@ -164,6 +164,11 @@ class ServerConfig:
     """Start handlers at once where the loop can (asyncio on Python 3.12 and later)."""
     express: bool = True
     """Read plain requests and frames directly; False leaves every byte to h11 and wsproto."""
+    proxy_headers: bool = False
+    """Take client and scheme from X-Forwarded-For and X-Forwarded-Proto of a proxy in front."""
+    forwarded_allow_ips: tuple[str, ...] = ("127.0.0.1", "::1")
+    """The proxies that are believed: addresses, networks, "unix" for all of a unix socket, or "*"
+    for whoever connects; what anybody else writes there is not looked at."""
     ssl_certfile: str | None = None
     """PEM file with the certificate and its chain: with it the server speaks TLS, and only TLS."""
     ssl_keyfile: str | None = None
@@ -206,6 +211,8 @@ class ServerConfig:
         _check(self, "request_timeout", (int, float), 0.001, 86_400.0 * 365)
         _check(self, "eager", bool)
         _check(self, "express", bool)
+        _check(self, "proxy_headers", bool)
+        _check_proxies(self)
         _check_tls(self)
         _check(self, "limits", Limits)
         _check(self, "timeouts", Timeouts)
@@ -273,6 +280,23 @@ def _check_addresses(config: ServerConfig) -> None:
             parse_address(each)
     except ValueError as exc:
         raise ConfigError(f"ServerConfig.bind has {exc}") from None
+
+
+def _check_proxies(config: ServerConfig) -> None:
+    allowed: Any = config.forwarded_allow_ips
+    if allowed == ServerConfig.__dataclass_fields__["forwarded_allow_ips"].default:
+        return
+    if not isinstance(allowed, tuple) or not all(isinstance(each, str) for each in allowed):
+        raise ConfigError(
+            f"ServerConfig.forwarded_allow_ips is {allowed!r}; expected a tuple of addresses and "
+            'networks, such as ("127.0.0.1", "10.0.0.0/8")'
+        )
+    from anylane.proxies import Proxies
+
+    try:
+        Proxies(allowed)
+    except ValueError as exc:
+        raise ConfigError(f"ServerConfig.forwarded_allow_ips has {exc}") from None
 
 
 def _check_tls(config: ServerConfig) -> None:

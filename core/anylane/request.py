@@ -59,8 +59,14 @@ class Request:
 
     @property
     def client(self) -> Address:
-        """The other end of the connection, as the socket module gives it."""
-        return self._link.driver.connection.peer
+        """The other end of the connection, as the socket module gives it.
+
+        With `ServerConfig.proxy_headers` and a proxy that is believed: (host, port) of the client
+        that it asks for; port 0 where it names none.
+        """
+        driver = self._link.driver
+        peer, proxies = driver.connection.peer, driver.server.proxies
+        return peer if proxies is None else proxies.client(peer, self._exchange.head)
 
     @property
     def server(self) -> Address:
@@ -69,14 +75,20 @@ class Request:
 
     @property
     def tls(self) -> TlsInfo | None:
-        """None without TLS."""
+        """Of this connection; None without TLS, whatever a proxy in front speaks."""
         found: TlsInfo | None = self._link.driver.connection.tls
         return found
 
     @property
     def scheme(self) -> str:
-        """ "https" with TLS, else "http"."""
-        return "http" if self._link.driver.connection.tls is None else "https"
+        """ "https" with TLS, else "http"; with `proxy_headers`, what a believed proxy says."""
+        driver = self._link.driver
+        connection, proxies = driver.connection, driver.server.proxies
+        if proxies is not None:
+            said = proxies.scheme(connection.peer, self._exchange.head)
+            if said is not None:
+                return said
+        return "http" if connection.tls is None else "https"
 
     @property
     def path(self) -> str:
@@ -100,7 +112,7 @@ class Request:
 
     @property
     def host(self) -> str | None:
-        """The Host header: name and port as the client wrote them."""
+        """The Host header: name and port as the client wrote them; never X-Forwarded-Host."""
         head = self._exchange.head
         host = head.get(b"host") if head is not None else None
         return None if host is None else host.decode("latin-1")

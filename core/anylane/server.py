@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from anylane.link import BaseLink
     from anylane.protocol.exchange import Exchange
     from anylane.protocol.head import RequestHead
+    from anylane.proxies import Proxies
 
 Log = Callable[[str, str, BaseException | None], None]
 """level ("info", "warning", "error"), message, the exception if there is one."""
@@ -49,9 +50,9 @@ class Wrap(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One exchange, after its end, for a log. `head` is None when it could not be parsed; `status`
-    is 0 when nothing was answered; `sent` is the size of the body, or of the frames of a
-    WebSocket's messages; `seconds` the handler's time."""
+    """One exchange, after its end, for a log. `peer` is what `ctx.request.client` says; `head` is
+    None when it could not be parsed; `status` is 0 when nothing was answered; `sent` is the size of
+    the body, or of the frames of a WebSocket's messages; `seconds` the handler's time."""
 
     peer: Address
     head: RequestHead | None
@@ -71,6 +72,7 @@ class ServerCore:
     spool: opens a temporary file for a large upload; in memory unless it is given.
     wrap: the layer around each connection, where there is one.
     access: takes a line's worth for each exchange; None, the default, costs nothing.
+    proxies: whose X-Forwarded-For and X-Forwarded-Proto are believed; None: nobody's.
     """
 
     def __init__(
@@ -97,6 +99,11 @@ class ServerCore:
         self.ready: Callable[[], None] = _nobody
         self.deaf: Callable[[], None] = _nobody
         self.access: Callable[[Access], None] | None = None
+        self.proxies: Proxies | None = None
+        if config.proxy_headers:
+            from anylane.proxies import Proxies
+
+            self.proxies = Proxies(config.forwarded_allow_ips)
         self._changed: Callable[[], None] = _nobody
         self._told = (True, False, False)
         self._stop_requested = False
@@ -179,6 +186,8 @@ class ServerCore:
             await run_exchange(exchange, self, link)
         finally:
             peer, seconds = link.driver.connection.peer, link.now() - began
+            if self.proxies is not None:
+                peer = self.proxies.client(peer, exchange.head)
             access(Access(peer, exchange.head, exchange.status, exchange.sent, seconds))
 
     def lifespan(self, to_the_end: ToTheEnd | None = None) -> Lifespan:

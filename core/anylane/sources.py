@@ -30,8 +30,15 @@ COMMAND = {
 }
 """What the `anylane` command alone looks at: a `run` table in a file, variables like the others."""
 
-COMMAND_ONLY = frozenset({"config"})
+COMMAND_ONLY = frozenset({"config", "env_file"})
 """As COMMAND, but not for a file: a file cannot name another."""
+
+ALIASES = {"timeouts_drain": "timeout_graceful_shutdown"}
+"""Setting -> the name that other servers have for it, as a flag and a variable too."""
+
+COMMON = {"workers": "WEB_CONCURRENCY", "forwarded_allow_ips": "FORWARDED_ALLOW_IPS"}
+"""Setting -> the variable that several servers read and platforms set. The command does, where our
+own is missing."""
 
 PLACES = (frozenset({"host", "port"}), frozenset({"uds"}), frozenset({"fd"}), frozenset({"bind"}))
 """The ways to say where to listen."""
@@ -173,23 +180,33 @@ def read_environment(
 
         environ = os.environ
     known = {f"{prefix}{each.name.upper()}": each for each in settings()}
+    others = {f"{prefix}{ALIASES[name].upper()}": name for name in ALIASES}
+    if command:
+        others.update(
+            {variable: name for name, variable in COMMON.items() if environ.get(variable)}
+        )
     own = {f"{prefix}{name.upper()}": name for name in (*COMMAND, *COMMAND_ONLY)}
     found: dict[str, Any] = {}
     run: dict[str, Any] = {}
     for variable in sorted(environ):
-        if not variable.startswith(prefix):
+        if not variable.startswith(prefix) and variable not in others:
             continue
         text = environ[variable]
-        if variable in own:
-            name = own[variable]
+        ours = variable
+        if variable in others:
+            ours = f"{prefix}{others[variable].upper()}"
+            if ours in environ:
+                continue
+        if ours in own:
+            name = own[ours]
             setting = Setting((name,), COMMAND.get(name, str), None)
             if command:
                 run[name] = _parse(setting, text, variable)
-        elif variable in known:
-            setting = known[variable]
+        elif ours in known:
+            setting = known[ours]
             put(found, setting, _parse(setting, text, variable))
         else:
-            near = _nearest(variable, [*known, *own])
+            near = _nearest(variable, [*known, *others, *own])
             raise ConfigError(f"unknown environment variable {variable}{near}")
     return {**found, **({"run": run} if run else {})}
 

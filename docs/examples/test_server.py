@@ -250,12 +250,19 @@ def test_settings_that_cannot_be_applied_are_named(
 
     (tmp_path / "somaxconn").write_text("128\n", encoding="ascii")
     monkeypatch.setattr(_unapplied, "_SOMAXCONN", tmp_path / "somaxconn")
-    config = ServerConfig(uds=str(tmp_path / "a.sock"), ttl=3, linger=0, backlog=129)
+    config = ServerConfig(
+        uds=str(tmp_path / "a.sock"),
+        ttl=3,
+        linger=0,
+        backlog=129,
+        forwarded_allow_ips=("unix",),
+    )
     server = Server(make_app(), config)
     server.shutdown()
     assert server.unapplied == [
         "ttl has no effect: it is TCP's, and only unix sockets are served",
         "linger has no effect: it is TCP's, and only unix sockets are served",
+        "forwarded_allow_ips has no effect: proxy_headers is off",
         "backlog is 128, not 129: raise net.core.somaxconn",
     ]
 

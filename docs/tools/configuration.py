@@ -20,6 +20,8 @@ def shown(value: Any, name: str = "") -> str:
         return str(value).lower()
     if name == "uds_mode":
         return f"0o{value:o}"
+    if isinstance(value, tuple):
+        return ", ".join(value)
     if isinstance(value, int):
         return f"{value:_}" if value >= 10_000 else str(value)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -89,6 +89,42 @@ def connection_hooks(talk: Talk) -> None:
     assert [message for level, message in talk.log if level == "error"] == []
 
 
+FOR = "X-Forwarded-For: 198.51.100.1, 203.0.113.7, 10.1.2.3"
+
+
+@case(
+    CHAPTER,
+    extra=contract_framework.proxied,
+    config={"proxy_headers": True, "forwarded_allow_ips": ("127.0.0.1", "192.0.2.1", "10.0.0.0/8")},
+)
+def a_proxy_that_is_believed(talk: Talk) -> None:
+    """The client is the right-most address that is no proxy's, the scheme what the nearest proxy
+    says, the host stays Host; what cannot be read changes nothing."""
+    peer = talk.connect()
+    for scheme in ("http", "https"):
+        said = (FOR, f"X-Forwarded-Proto: {scheme}", "X-Forwarded-Host: b")
+        whose = f'[["203.0.113.7",0],"{scheme}","conformance"]'
+        assert peer.ask("/whose", *said).body == whose.encode()
+        ws = talk.connect().websocket("/whose", *said)
+        assert ws.receive() == whose
+        assert ws.closed() == (1000, "")
+    for unread in ((), ("X-Forwarded-For: unknown", "X-Forwarded-Proto: gopher")):
+        assert peer.ask("/whose?own", *unread).body == b'["peer","own","conformance"]'
+
+
+@case(
+    CHAPTER,
+    extra=contract_framework.proxied,
+    config={"proxy_headers": True, "forwarded_allow_ips": ("198.51.100.0/24", "unix")},
+)
+def anybody_else_is_not_believed(talk: Talk) -> None:
+    """X-Forwarded-For and X-Forwarded-Proto of a peer that is no proxy of ours are only headers."""
+    peer = talk.connect()
+    for scheme in ("http", "https"):
+        answer = peer.ask("/whose?own", FOR, f"X-Forwarded-Proto: {scheme}")
+        assert answer.body == b'["peer","own","conformance"]'
+
+
 @case(CHAPTER, extra=contract_framework.lifespan)
 def lifespan_around_everything(talk: Talk) -> None:
     """Entered in order before the first request and left in reverse after the last; a group of
