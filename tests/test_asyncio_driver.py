@@ -33,7 +33,7 @@ class Transport:
     abort = close
 
 
-def test_a_drain_ends_connections_that_were_accepted_but_not_connected_yet() -> None:
+def test_an_abort_ends_connections_that_were_accepted_but_not_connected_yet() -> None:
     async def main() -> tuple[bool, bool]:
         server = ServerCore(
             App(),
@@ -47,7 +47,7 @@ def test_a_drain_ends_connections_that_were_accepted_but_not_connected_yet() -> 
         early = AsyncioDriver(lane, None, None)
         other, transport = AsyncioDriver(lane, None, None), Transport()
         other.connection_made(transport)  # type: ignore[arg-type]
-        server.shutdown()
+        server.abort()
         late = Transport()
         early.connection_made(late)  # type: ignore[arg-type]
         early.connection_lost(None)

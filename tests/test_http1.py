@@ -232,6 +232,22 @@ def test_a_violation_is_answered_once_and_ends_the_connection_lingering(data, st
     assert wire.closed
 
 
+def test_a_drain_answers_a_first_request_that_was_on_its_way():
+    wire = Lockstep(make_app())
+    quiet, used = wire.open(), wire.open()
+    used.receive(get())
+    wire.world.server.shutdown()
+    assert used.closed  # It has had its answer.
+    wire.receive(get())
+    assert wire.sent.startswith(b"HTTP/1.1 200")
+    assert b"connection: close" in wire.sent
+    assert wire.eof_sent
+    quiet.advance(0.999)
+    assert not quiet.closed
+    quiet.advance(0.001)
+    assert quiet.closed
+
+
 def test_requests_before_a_violation_are_answered_first():
     wire = open_wire()
     wire.receive(get() + sized("/echo", b"hi") + b"nonsense\r\n\r\n")

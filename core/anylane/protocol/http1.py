@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
+_FIRST_REQUEST = 1.0
+"""Seconds that a connection which has asked nothing yet is given when the server drains: the time
+of a few round trips."""
+
 _JOINED = 16 * 1024
 """Bytes of a body up to which it is sent in one piece with its head: copying them costs less than
 one more piece does."""
@@ -45,7 +49,7 @@ class Http1:
     counts_output: ClassVar[bool] = False
 
     __slots__ = ("_body", "_conn", "_continue_due", "_discarded", "_events", "_exchange",
-                 "_express", "_held", "_keep_alive", "_limits", "_paused", "_scanned",
+                 "_express", "_fresh", "_held", "_keep_alive", "_limits", "_paused", "_scanned",
                  "_skipped_crlf", "_timeouts", "_writer", "reading", "writing")  # fmt: skip
 
     def __init__(self, connection: Connection, now: float) -> None:
@@ -64,6 +68,7 @@ class Http1:
         self._paused = False
         self._discarded = 0
         self._keep_alive = True
+        self._fresh = True
         self._writer: ResponseWriter | None = None
         self._events: EventStreamProtocol | None = None
         connection.timers.set(Timer.KEEP_ALIVE, now + self._timeouts.keep_alive)
@@ -167,6 +172,10 @@ class Http1:
             # The rest of this head must not meet a closed socket: the reset could destroy the
             # answer before it.
             self._close(now)
+        elif self._exchange is None and self._fresh and not self._conn.eof:
+            # It was accepted a moment ago, maybe, and its request is on its way. Nobody sends a
+            # request again by itself that was reset, so it is waited for, and answered.
+            self._conn.timers.set(Timer.KEEP_ALIVE, now + _FIRST_REQUEST)
         elif self._exchange is None:
             self._conn.close(Closing.CLOSE)
         elif self._events is not None:
@@ -225,6 +234,7 @@ class Http1:
     def _request(self, head: RequestHead, now: float, before: Timer) -> None:
         conn = self._conn
         self._exchange = Exchange(self, head)
+        self._fresh = False
         self._keep_alive = self._keep_alive and head.keep_alive and not conn.draining
         self.writing = WRITING[self.writing][WriteEvent.REQUEST]
         # The deadline runs from here: waiting for a thread or a turn is the client's time too.
