@@ -202,6 +202,10 @@ def micro() -> Iterator[str]:
     yield ""
 
 
+ENOUGH = 6
+"""Seconds of each work and peer, over all rounds, that a figure needs."""
+
+
 def body(runs: Runs) -> Iterator[str]:
     plan, samples = runs.main["plan"], runs.samples()
     yield "# Benchmarks"
@@ -211,6 +215,12 @@ def body(runs: Runs) -> Iterator[str]:
         f"This was the {plan['name']} run: {plan['rounds']} rounds, {plan['seconds']} s for each "
         "sample. `make bench` repeats it, `make bench-full` measures everything and everybody."
     )
+    if plan["rounds"] * plan["seconds"] < ENOUGH:
+        yield ""
+        yield (
+            "**Too short to be trusted.** The machine was busy with other work, too: read the rates "
+            "as orders of magnitude, and look at the core time."
+        )
     yield ""
     yield "## Targets"
     yield ""
