@@ -218,8 +218,8 @@ def body(runs: Runs) -> Iterator[str]:
     if plan["rounds"] * plan["seconds"] < ENOUGH:
         yield ""
         yield (
-            "**Too short to be trusted.** The machine was busy with other work, too: read the rates "
-            "as orders of magnitude, and look at the core time."
+            "**Too short to be trusted.** The machine was busy with other work, too: read the "
+            "rates as orders of magnitude, and look at the core time."
         )
     yield ""
     yield "## Targets"
