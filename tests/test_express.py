@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from anylane import Limits
 from anylane.errors import Refused, UsageError
 from anylane.protocol.express import Express
-from anylane.protocol.head import RequestHead, parse_head
+from anylane.protocol.head import Fields, RequestHead, parse_head
 from anylane.protocol.response import encode_plain
 from anylane.protocol.response_writer import Framing, ResponseWriter
 from tests.heads import (
@@ -212,7 +212,7 @@ UNSENDABLE = st.sampled_from(["a\r\nb: c", "a\n", "\r", "\0", "→"])
 )
 def test_a_plain_response_head_is_the_writers(request_line, status, headers, length, date):
     method, version = request_line
-    request = RequestHead(method, b"/", version, [])
+    request = RequestHead(method, b"/", version, Fields(b"", []))
     writer = ResponseWriter(method, version, keep_alive=True)
     found = told(lambda: encode_plain(request, status, headers, length, date))
     if found is None:
@@ -227,7 +227,7 @@ def test_a_plain_response_head_is_the_writers(request_line, status, headers, len
 @pytest.mark.parametrize("status", [200, 404, 500])
 @pytest.mark.parametrize("headers", [[], [("content-type", "text/plain"), ("x", "y")]])
 def test_most_responses_are_plain(status, headers):
-    request = RequestHead(b"GET", b"/", b"1.1", [])
+    request = RequestHead(b"GET", b"/", b"1.1", Fields(b"", []))
     assert encode_plain(request, status, headers, 3, b"now") is not None
 
 

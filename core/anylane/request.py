@@ -11,6 +11,7 @@ from anylane.cookies import parse_cookies
 from anylane.errors import HTTPError, Refused, UsageError
 from anylane.form import Form, parse_multipart, parse_urlencoded
 from anylane.headers import Headers
+from anylane.protocol.head import Text
 from anylane.query import Query
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from anylane.protocol.connection import Address
     from anylane.protocol.exchange import Exchange
     from anylane.protocol.tls_info import TlsInfo
+
+
+_NO_TEXT = Text("", "", "", "")
 
 
 class Request:
@@ -36,13 +40,9 @@ class Request:
         head = exchange.head
         self._exchange = exchange
         self._link = link
-        if head is None:
-            self.method = self.target = ""
-        else:
-            self.method = head.method.decode("ascii")
-            self.target = head.target.decode("ascii")
-        path, _, self.query_string = self.target.partition("?")
-        self.raw_path = path if path[:1] in ("/", "*", "") else _path_of(path)
+        self.method, self.target, self.raw_path, self.query_string = (
+            _NO_TEXT if head is None else head.text
+        )
         self._path: str | None = None
         self._query: Query | None = None
         self._headers: Headers | None = None
@@ -101,7 +101,9 @@ class Request:
     def headers(self) -> Headers:
         if self._headers is None:
             head = self._exchange.head
-            self._headers = Headers.from_wire(head.headers if head is not None else ())
+            self._headers = headers = Headers()
+            if head is not None:
+                headers.lines = list(head.fields.text)
         return self._headers
 
     @property
@@ -202,9 +204,3 @@ class Request:
             await self._link.wait()
         return chunk
 
-
-def _path_of(absolute: str) -> str:
-    """The path of an absolute-form target (RFC 9112 §3.2.2)."""
-    rest = absolute.partition("://")[2]
-    slash = rest.find("/")
-    return rest[slash:] if slash >= 0 else "/"
