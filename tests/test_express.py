@@ -79,7 +79,7 @@ def check(express: Express, data: bytes, limits: Limits) -> bool:
 # --- heads ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("head", PLAIN, ids=["wrk", "curl", "client", "odd", "browser"])
+@pytest.mark.parametrize("head", PLAIN, ids=["wrk", "curl", "client", "once", "odd", "browser"])
 def test_what_clients_send_all_day_is_taken(head):
     express = Express(ROOMY)
     for behind in (b"", FOLLOWING, b"\r\n", b"\0"):
@@ -150,7 +150,7 @@ BYTES = [byte for byte in range(256) if not chr(byte).isalnum() or chr(byte) in 
 """One letter means as much as another."""
 
 
-@pytest.mark.parametrize("head", [PLAIN[0], PLAIN[2]], ids=["wrk", "client"])
+@pytest.mark.parametrize("head", [PLAIN[0], PLAIN[2], PLAIN[3]], ids=["wrk", "client", "once"])
 def test_one_byte_away_from_plain(head):
     """Every byte at every place, instead of what is there and in front of it; and each left out."""
     variants = [head[:at] + head[at + 1 :] for at in range(len(head))]
@@ -209,26 +209,30 @@ UNSENDABLE = st.sampled_from(["a\r\nb: c", "a\n", "\r", "\0", "→"])
     st.lists(st.tuples(NAMES, CONTENTS | CONTENTS | CONTENTS | UNSENDABLE), max_size=4),
     st.integers(0, 5) | st.just(1 << 40),
     st.sampled_from([b"now", b"then"]),
+    st.booleans(),
 )
-def test_a_plain_response_head_is_the_writers(request_line, status, headers, length, date):
+def test_a_plain_response_head_is_the_writers(  # noqa: PLR0917  # hypothesis fills them in
+    request_line, status, headers, length, date, keep_alive
+):
     method, version = request_line
     request = RequestHead(method, b"/", version, Fields(b"", []))
-    writer = ResponseWriter(method, version, keep_alive=True)
-    found = told(lambda: encode_plain(request, status, headers, length, date))
+    writer = ResponseWriter(method, version, keep_alive)
+    found = told(lambda: encode_plain(request, status, headers, length, date, keep_alive))
     if found is None:
         return
     assert found == told(lambda: writer.head(status, headers, length, date))
     if isinstance(found, bytes):
-        assert writer.keep_alive and writer.framing is Framing.LENGTH
+        assert writer.keep_alive is keep_alive and writer.framing is Framing.LENGTH
         assert writer.data(bytes(min(length, 9))) == ((bytes(min(length, 9)),) if length else ())
         assert length > 9 or writer.end(()) == b""
 
 
 @pytest.mark.parametrize("status", [200, 404, 500])
 @pytest.mark.parametrize("headers", [[], [("content-type", "text/plain"), ("x", "y")]])
-def test_most_responses_are_plain(status, headers):
+@pytest.mark.parametrize("keep_alive", [True, False])
+def test_most_responses_are_plain(status, headers, keep_alive):
     request = RequestHead(b"GET", b"/", b"1.1", Fields(b"", []))
-    assert encode_plain(request, status, headers, 3, b"now") is not None
+    assert encode_plain(request, status, headers, 3, b"now", keep_alive) is not None
 
 
 def told(encode: Callable[[], bytes | None]) -> bytes | str | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from anylane.config import Limits
-from anylane.protocol.head import HOST, KEEP_ALIVE, Fields, RequestHead
+from anylane.protocol.head import CLOSE, HOST, KEEP_ALIVE, Fields, RequestHead
 
 # No CONNECT, no absolute or asterisk form, no fragment; only HTTP/1.1.
 _REQUEST_LINE = re.compile(rb"(?!CONNECT )([A-Z]{1,20}) (/[\x21\x22\x24-\x7e]*+) HTTP/1\.1\r\n")
@@ -25,7 +25,7 @@ _SECTION = re.compile(
     rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n"
     rb"|[Hh][Oo][Ss][Tt]:(?(1)(?!))[ \t]*+(" + HOST + rb")[ \t]*+\r\n"
     rb"|(?i:content-length):(?(2)(?!))[ \t]*+([0-9]{1,18})[ \t]*+\r\n"
-    rb"|(?i:connection):(?(3)(?!))[ \t]*+((?i:keep-alive))[ \t]*+\r\n"
+    rb"|(?i:connection):(?(3)(?!))(?(4)(?!))[ \t]*+(?i:(keep-alive)|(close))[ \t]*+\r\n"
     rb")++\r\n"
 )
 
@@ -33,7 +33,8 @@ _REMEMBERED = 4096
 """Bytes of a head that are worth their memory while a connection idles; a browser's has 500 to
 2,000."""
 
-_NO_OPTIONS: frozenset[bytes] = frozenset()
+# Of the Connection header, by which of the groups 3 and 4 was there.
+_OPTIONS: dict[int | None, frozenset[bytes]] = {None: frozenset(), 3: KEEP_ALIVE, 4: CLOSE}
 
 
 class Express:
@@ -56,7 +57,7 @@ class Express:
         self._fields: Fields | None = None
         self._head: RequestHead | None = None
         self._content_length: int | None = None
-        self._options = _NO_OPTIONS
+        self._options = _OPTIONS[None]
 
     def read(self, data: bytes | bytearray) -> tuple[RequestHead, int] | None:
         """The head at the beginning of `data`, and its size; None if it is not plain.
@@ -108,7 +109,7 @@ class Express:
         if size is not None and size > limits.body:
             return None
         self._content_length = size
-        self._options = _NO_OPTIONS if fields[3] is None else KEEP_ALIVE
+        self._options = _OPTIONS[4 if fields[4] else 3 if fields[3] else None]
         self._head = self._fields = None
         learnt = Fields(section)
         if len(section) <= _REMEMBERED:

@@ -353,9 +353,10 @@ class Http1:
         if exchange is None or self.writing is not Writing.PENDING:
             return  # As `send_head`.
         head = exchange.head
-        plain = self._express is not None and self._keep_alive and self.reading is Reading.DONE
-        if plain and head is not None:
-            data = encode_plain(head, status, headers, len(body), self._conn.date())
+        if self._express is not None and self.reading is Reading.DONE and head is not None:
+            data = encode_plain(
+                head, status, headers, len(body), self._conn.date(), self._keep_alive
+            )
             if data is not None:
                 self.writing = _ANSWERED
                 exchange.started = True

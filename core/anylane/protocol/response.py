@@ -72,10 +72,15 @@ _beginnings: dict[tuple[Any, ...], bytes | None] = {}
 _MOST_BEGINNINGS = 128
 
 
-def encode_plain(
-    request: RequestHead, status: int, headers: Sequence[Header], length: int, date: bytes
+def encode_plain(  # noqa: PLR0917  # for each response; keywords cost time
+    request: RequestHead,
+    status: int,
+    headers: Sequence[Header],
+    length: int,
+    date: bytes,
+    keep_alive: bool,
 ) -> bytes | None:
-    """The head of a response whose body is whole, to be kept alive; None if it is not plain.
+    """The head of a response whose body is whole; None if it is not plain.
 
     The same bytes as ResponseWriter's, which knows all the exceptions. What most responses of one
     second have in common is put together once: 0.4 us instead of 0.9 (CPython 3.13).
@@ -90,7 +95,11 @@ def encode_plain(
         if len(_beginnings) >= _MOST_BEGINNINGS:
             _beginnings.clear()
         _beginnings[key] = beginning
-    return None if beginning is None else b"%b%d\r\n\r\n" % (beginning, length)
+    if beginning is None:
+        return None
+    if keep_alive:
+        return b"%b%d\r\n\r\n" % (beginning, length)
+    return b"%b%d\r\nconnection: close\r\n\r\n" % (beginning, length)
 
 
 def _begin(date: bytes, status: int, headers: Sequence[Header]) -> bytes | None:
