@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from anylane import Limits
 from anylane.errors import Refused, UsageError
-from anylane.protocol.express import Express
+from anylane.protocol.express import Express, Heads
 from anylane.protocol.head import Fields, RequestHead, parse_head
 from anylane.protocol.response import encode_plain
 from anylane.protocol.response_writer import Framing, ResponseWriter
@@ -106,18 +106,31 @@ def test_what_is_taken_means_the_same_to_the_authorities(sent, limits):
 
 @MORE
 @given(st.data())
-def test_a_remembered_section_is_taken_for_no_other(data):
-    """Connections whose requests repeat their header section, or almost."""
+def test_a_remembered_head_is_taken_for_no_other(data):
+    """Two connections that repeat each other's heads, or almost."""
     limits = data.draw(st.sampled_from([LIMITS, LARGER, FEW, ROOMY]))
     sections = [data.draw(plain_sections())]
     for _ in range(data.draw(st.integers(1, 4))):
         sections.append(data.draw(nearly(data.draw(st.sampled_from(sections)))))
-    express = Express(limits)
+    heads = Heads(limits)
+    both = Express(limits, heads), Express(limits, heads)
     line = b"POST " + data.draw(st.sampled_from([b"/", b"/a", b"/" + b"x" * 19])) + b" HTTP/1.1\r\n"
     sent = [line + section for section in sections]
     for number, head in enumerate(sent):
-        check(express, head, limits)
-        check(express, b"".join(sent[number:]), limits)
+        check(both[number % 2], head, limits)
+        check(data.draw(st.sampled_from(both)), b"".join(sent[number:]), limits)
+
+
+def test_no_more_heads_are_remembered_than_are_worth_it():
+    heads = Heads(ROOMY)
+    for number in range(1000):
+        section = b"Host: a\r\nX: %d\r\n\r\n" % number
+        for size in (10, 5000):
+            assert check(
+                Express(ROOMY, heads), b"GET /%b HTTP/1.1\r\n%b" % (b"x" * size, section), ROOMY
+            )
+        assert 0 < len(heads._heads) <= 128
+        assert 0 < len(heads._sections) <= 128
 
 
 def test_a_section_too_large_to_be_remembered_takes_nothing_from_one_that_is():

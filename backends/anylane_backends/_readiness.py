@@ -427,7 +427,8 @@ class ReadinessDriver(Driver):
             except StopIteration:
                 pass
             else:
-                self._read_on()
+                if self._runner is runner:
+                    self._read_on()
                 await _rest(work, trap)
         finally:
             runner.renew()

@@ -62,7 +62,9 @@ class Http1:
         self._scanned = 0
         self._skipped_crlf = False
         self._exchange: Exchange | None = None
-        self._express = Express(self._limits) if connection.config.express else None
+        self._express: Express | None = None
+        if connection.config.express:
+            self._express = Express(self._limits, connection.heads)
         self._body: Body | LengthBody | None = None
         self._continue_due = False
         self._paused = False
