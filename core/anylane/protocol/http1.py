@@ -483,6 +483,9 @@ class Http1:
         conn.timers.clear(Timer.HANDLER)
         self._end_events()
         match self.writing:
+            case Writing.DONE if self._asked_once():
+                self._write(WriteEvent.CLOSE)
+                conn.close(Closing.CLOSE)
             case Writing.DONE if not self._keep_alive:
                 self._close(now)
             case Writing.DONE if self.reading is Reading.BODY:
@@ -519,6 +522,13 @@ class Http1:
             self._parse(now)
         if self._conn.eof:
             self.receive_eof(now)
+
+    def _asked_once(self) -> bool:
+        """RFC 9112 §9.6: a client that said `close` sends nothing behind this request, so there is
+        nothing to read, and no reset that could destroy the answer. nginx does the same."""
+        head = self._exchange.head if self._exchange is not None else None
+        said = head is not None and b"close" in head.connection
+        return said and self.reading is Reading.DONE and not self._held
 
     def _close(self, now: float) -> None:
         """Our side is done; the peer's may not be."""
