@@ -28,8 +28,8 @@ from anylane_backends._pool import Pool
 from anylane_backends._sockets import (
     EXHAUSTED_PAUSE,
     NO_SOCKET,
+    Door,
     Outbox,
-    accept,
     half_close,
     read,
     reset,
@@ -163,20 +163,20 @@ class Lane(ABC):
 
     async def _accept(self, listener: socket.socket) -> None:
         server = self.server
+        door = Door(listener, server.config)
         while not server.draining:
             if not server.accepting:
                 await self._changed.wait()
                 continue
             await self.readable(listener)
             try:
-                self._accept_waiting(listener)
+                self._accept_waiting(door)
             except OSError as exc:
                 server.log("warning", f"cannot accept for now: {exc.strerror}", None)
                 await self.within(self._changed, EXHAUSTED_PAUSE)
 
-    def _accept_waiting(self, listener: socket.socket) -> None:
-        server = self.server
-        while server.accepting and (accepted := accept(listener, server.config)):
+    def _accept_waiting(self, door: Door) -> None:
+        while self.server.accepting and (accepted := door.accept()):
             ReadinessDriver(self, *accepted)
 
     def _on_changed(self) -> None:
