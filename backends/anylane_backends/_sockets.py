@@ -26,7 +26,7 @@ NO_SOCKET = socket.socket()
 NO_SOCKET.close()
 
 
-_ANY = frozenset(("0.0.0.0", "::"))
+_ANY = frozenset(("0.0.0.0", "::"))  # noqa: S104  # only compared
 _TCP = (socket.AF_INET, socket.AF_INET6)
 
 

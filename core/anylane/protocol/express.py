@@ -43,6 +43,9 @@ _OPTIONS: dict[int | None, frozenset[bytes]] = {None: frozenset(), 3: KEEP_ALIVE
 _Section = tuple[Fields, int | None, frozenset[bytes]]
 """What header lines say: themselves, the length of the body, the options of the connection."""
 
+_Found = tuple[bytes, tuple[RequestHead, int]]
+"""The bytes of a head, itself, and its size. Connections keep these, not copies of their own."""
+
 
 class Heads:
     """The plain heads that the connections of a server have sent lately.
@@ -57,14 +60,14 @@ class Heads:
         self._limits = limits
         # A section that is no longer than one line may be needs no line counted.
         self._shortest = min(limits.header_section, limits.header_field)
-        self._heads: dict[bytes, RequestHead] = {}
+        self._heads: dict[bytes, _Found] = {}
         self._sections: dict[bytes, _Section] = {}
 
-    def find(self, block: bytes) -> RequestHead | None:
+    def find(self, block: bytes) -> _Found | None:
         """The head in `block`, which ends with a blank line; None if it is not plain."""
-        head = self._heads.get(block)
-        if head is not None:
-            return head
+        found = self._heads.get(block)
+        if found is not None:
+            return found
         line = _REQUEST_LINE.match(block)
         if line is None:
             return None
@@ -77,11 +80,12 @@ class Heads:
             return None
         fields, length, options = said
         head = RequestHead(method, target, b"1.1", fields, length, False, False, options)
+        found = block, (head, len(block))
         if len(block) <= _REMEMBERED:
             if len(self._heads) >= _MOST:
                 self._heads.clear()
-            self._heads[block] = head
-        return head
+            self._heads[block] = found
+        return found
 
     def _learn(self, section: bytes) -> _Section | None:
         """What is in this header section, if it is plain; then it is remembered."""
@@ -111,29 +115,28 @@ class Express:
     `RequestHead` for all requests that are the same. `benchmarks/core.py` guards it.
     """
 
-    __slots__ = ("_block", "_head", "_heads")
+    __slots__ = ("_block", "_found", "_heads")
 
     def __init__(self, limits: Limits, heads: Heads | None = None) -> None:
         """heads: shared with other connections that have these limits."""
         self._heads = Heads(limits) if heads is None else heads
         self._block = b""
-        self._head: RequestHead | None = None
+        self._found: tuple[RequestHead, int] | None = None
 
     def read(self, data: bytes | bytearray) -> tuple[RequestHead, int] | None:
         """The head at the beginning of `data`, and its size; None if it is not plain.
 
         None also for a head that is not complete: then nobody has looked at it.
         """
-        head = self._head
-        if head is not None and data.startswith(self._block):
-            return head, len(self._block)
+        if self._found is not None and data.startswith(self._block):
+            return self._found
         end = data.find(b"\r\n\r\n") + 4
         if end < 4:
             return None
-        block = bytes(data[:end])
-        head = self._heads.find(block)
-        if head is None:
+        known = self._heads.find(bytes(data[:end]))
+        if known is None:
             return None
+        block, found = known
         if end <= _REMEMBERED:
-            self._block, self._head = block, head
-        return head, end
+            self._block, self._found = block, found
+        return found
