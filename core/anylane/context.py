@@ -127,7 +127,7 @@ class Context:
         """Queue it whole. To a client that is gone it says nothing."""
         status, headers = response.head()
         self.exchange.respond(status, headers, response.body or b"")
-        response.sent = response.headers.frozen = True
+        response.freeze()
 
     def stream(self, *, length: int | None = None) -> Stream:
         """Send the body piece by piece. length: in bytes, if you know it."""

@@ -30,6 +30,10 @@ class Driver(ABC):
     call does the work, the inner ones only write. Verbs never block and may defer.
     """
 
+    tolerance = 0
+    """Bytes that may stay before `unsent` is asked, while any deadline is set: it asks too. For a
+    transport that sends only in the next turn of its loop, and would always say that some stay."""
+
     __slots__ = ("_again", "_armed", "_closing", "_cut_at", "_deferred", "_errand_due", "_errands",
                  "_greeting", "_links", "_news", "_parting", "_read_size", "_reading", "_turns",
                  "apart", "connection", "lost", "pumping", "seed", "server", "wakes",
@@ -156,7 +160,7 @@ class Driver(ABC):
             # A transport that reports nothing between full and empty is asked before it is
             # judged: a slow reader must not be taken for a stalled one.
             unsent = self.unsent()
-            if unsent:
+            if unsent or self.connection.unsent:
                 self.connection.data_unsent(unsent, now)
         self.connection.handle_timeout(now)
         for exchange in tuple(self._errands):
@@ -203,8 +207,11 @@ class Driver(ABC):
             self.connection.forget(exchange)
         elif exchange in self._errands:
             self._errands.remove(exchange)
-        if link in self._links:
-            self._links.remove(link)
+        links = self._links
+        if links and links[0] is link:
+            del links[0]
+        elif link in links:
+            links.remove(link)
         if self.pumping:
             self._again = True
         else:
@@ -277,7 +284,12 @@ class Driver(ABC):
             for chunk in chunks:
                 self.written += len(chunk)
             self.write(chunks)
-            connection.data_unsent(self.unsent(), self.now())
+            if (
+                self._armed == NEVER
+                or connection.unsent > self.tolerance
+                or connection.closing is not Closing.NO
+            ):
+                connection.data_unsent(self.unsent(), self.now())
 
     def _settle(self) -> None:
         connection = self.connection

@@ -64,7 +64,8 @@ class Headers:
     def set(self, name: str, value: str) -> None:
         """Replace all values of that name by one, in the place of the first."""
         check_header(name, value)
-        self._touch()
+        if self.frozen:
+            self._touch()
         wanted = name.lower()
         for index, (key, _) in enumerate(self.lines):
             if key.lower() == wanted:

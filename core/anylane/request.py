@@ -203,4 +203,3 @@ class Request:
         while (chunk := self._read()) is None:
             await self._link.wait()
         return chunk
-
