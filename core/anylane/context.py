@@ -125,8 +125,7 @@ class Context:
 
     def respond(self, response: Response) -> None:
         """Queue it whole. To a client that is gone it says nothing."""
-        status, headers = response.head()
-        self.exchange.respond(status, headers, response.body or b"")
+        self.exchange.respond(*response.whole())
         response.freeze()
 
     def stream(self, *, length: int | None = None) -> Stream:

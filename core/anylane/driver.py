@@ -284,11 +284,7 @@ class Driver(ABC):
             for chunk in chunks:
                 self.written += len(chunk)
             self.write(chunks)
-            if (
-                self._armed == NEVER
-                or connection.unsent > self.tolerance
-                or connection.closing is not Closing.NO
-            ):
+            if self._armed == NEVER or connection.unsent > self.tolerance or connection.closing:
                 connection.data_unsent(self.unsent(), self.now())
 
     def _settle(self) -> None:

@@ -59,9 +59,10 @@ class Response:
     @property
     def headers(self) -> Headers:
         if self._headers is None:
-            self._headers = Headers()
-            self._headers.lines = list(self._lines())
-            self._headers.frozen = self.sent
+            self._headers = headers = Headers()
+            if self._kind is not None:
+                headers.lines.append(("content-type", self._kind))
+            headers.frozen = self.sent
         return self._headers
 
     @property
@@ -209,26 +210,29 @@ class Response:
 
     def head(self) -> tuple[int, Sequence[Header]]:
         """What goes on the wire before the body; not to be changed."""
-        headers = self._lines() if self._headers is None else self._headers.lines
+        status, headers, _ = self.whole()
+        return status, headers
+
+    def whole(self) -> tuple[int, Sequence[Header], bytes]:
+        """Status, headers and body for the wire; not to be changed."""
+        headers: Sequence[Header]
+        if self._headers is None:
+            kind = self._kind
+            headers = () if kind is None else _TYPES.get(kind) or (("content-type", kind),)
+        else:
+            headers = self._headers.lines
         if self.closes:
             headers = [*headers, ("connection", "close")]
-        status = self._status
+        status, body = self._status, self._body
         if status is None:
-            status = 200 if self._body is not None else 204
-        return status, headers
+            status = 200 if body is not None else 204
+        return status, headers, body or b""
 
     def freeze(self) -> None:
         """Its head is out."""
         self.sent = True
         if self._headers is not None:
             self._headers.frozen = True
-
-    def _lines(self) -> Sequence[Header]:
-        """Of a response without Headers."""
-        kind = self._kind
-        if kind is None:
-            return ()
-        return _TYPES.get(kind) or (("content-type", kind),)
 
     def succeed(self, other: Response) -> Response:
         """A copy that may be sent, with the cookies of `other` before its own.

@@ -123,5 +123,4 @@ def _answer_interrupt(ctx: Context, server: ServerCore) -> None:
 
 
 def _respond(ctx: Context, response: Response) -> None:
-    status, headers = response.head()
-    ctx.exchange.respond(status, headers, response.body or b"")
+    ctx.exchange.respond(*response.whole())

@@ -181,6 +181,15 @@ class Exchange:
         self._stream.body_wanted(now)
         return None
 
+    def read_all(self) -> bytes | None:
+        """The rest of the body if all of it is here, else None: then `read` it."""
+        if not self.body_complete or not self._chunks or self.body_refused is not None:
+            return None
+        body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        self._chunks.clear()
+        self.buffered = 0
+        return body
+
     def _must_be_mine(self) -> None:
         # Behind it the connection is another exchange's: its client must never see our bytes.
         if self.finished:
@@ -274,6 +283,12 @@ class Exchange:
             self._chunks = deque()
         self._chunks.extend(chunks)
         self.buffered += sum(map(len, chunks))
+
+    def complete(self, body: bytes) -> None:
+        """The whole body came at once."""
+        self._chunks = deque((body,))
+        self.buffered = len(body)
+        self.body_complete = True
 
     def lose(self, reason: Disconnected) -> None:
         """Nobody will read what is sent any more."""

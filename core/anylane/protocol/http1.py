@@ -34,6 +34,11 @@ _FIRST_REQUEST = 1.0
 """Seconds that a connection which has asked nothing yet is given when the server drains: the time
 of a few round trips."""
 
+# What every request asks for: a member of an enum takes twice the time of a global to look up.
+_IDLE, _DONE = Reading.IDLE, Reading.DONE
+_PENDING, _WRITTEN = Writing.PENDING, Writing.DONE
+_KEEP_ALIVE, _HANDLER = Timer.KEEP_ALIVE, Timer.HANDLER
+
 # What happens to every plain request at once, one step after the other, looked up once.
 _ASKED_WHOLE = READING[READING[Reading.IDLE][ReadEvent.FIRST_BYTE]][ReadEvent.HEAD_WITHOUT_BODY]
 _ANSWERED = WRITING[WRITING[Writing.PENDING][WriteEvent.HEAD]][WriteEvent.END]
@@ -82,6 +87,8 @@ class Http1:
 
     @property
     def wants_read(self) -> bool:
+        if self.reading is _IDLE and not self._held:
+            return True
         match self.reading:
             case Reading.DONE | Reading.IDLE | Reading.HEAD:
                 return len(self._held) < self._limits.pipeline or self._exchange is None
@@ -96,13 +103,16 @@ class Http1:
                 return True
 
     def receive_data(self, data: bytes, now: float) -> None:
-        if self.reading is Reading.IDLE and not self._held and self._express is not None:
+        if self.reading is _IDLE and not self._held and self._express is not None:
             found = self._express.read(data)
             if found is not None:
                 head, size = found
+                end, body = size + (head.content_length or 0), b""
+                if size < end <= len(data):
+                    body, size = data[size:end], end
                 if size < len(data):
                     self._held += data[size:]
-                self._request(head, now, Timer.KEEP_ALIVE)
+                self._request(head, now, _KEEP_ALIVE, body)
                 return
         match self.reading:
             case Reading.IDLE | Reading.HEAD:
@@ -198,7 +208,7 @@ class Http1:
             if found is not None:
                 head, size = found
                 del held[:size]
-                self._request(head, now, Timer.KEEP_ALIVE)
+                self._request(head, now, _KEEP_ALIVE)
                 return
             # RFC 9112 §2.2: ignore at least one empty line before a request line.
             if not self._skipped_crlf and held[:2] == b"\r\n":
@@ -224,8 +234,8 @@ class Http1:
             return
         self._request(head, now, Timer.HEAD)
 
-    def _request(self, head: RequestHead, now: float, before: Timer) -> None:
-        """A request begins. before: the timer that ran until here."""
+    def _request(self, head: RequestHead, now: float, before: Timer, body: bytes = b"") -> None:
+        """A request begins. before: the timer that ran until here. body: if it came whole."""
         conn = self._conn
         exchange = self._exchange = Exchange(self, head)
         self._fresh = False
@@ -233,10 +243,12 @@ class Http1:
             self._keep_alive = False
         self.writing = WRITING[self.writing][WriteEvent.REQUEST]
         # The deadline runs from here: waiting for a thread or a turn is the client's time too.
-        conn.timers.follow(Timer.HANDLER, before, now + self._handler_timeout)
+        conn.timers.follow(_HANDLER, before, now + self._handler_timeout)
         conn.waiting.append(exchange)
-        if not head.has_body:
-            plain = before is Timer.KEEP_ALIVE
+        if body:
+            exchange.complete(body)
+        if body or not head.has_body:
+            plain = before is _KEEP_ALIVE
             self.reading = (
                 _ASKED_WHOLE if plain else READING[self.reading][ReadEvent.HEAD_WITHOUT_BODY]
             )
@@ -348,10 +360,10 @@ class Http1:
     def respond(self, status: int, headers: Sequence[Header], body: bytes) -> None:
         """A whole response. Most are plain, and go out in one piece."""
         exchange = self._exchange
-        if exchange is None or self.writing is not Writing.PENDING:
+        if exchange is None or self.writing is not _PENDING:
             return  # As `send_head`.
         head = exchange.head
-        plain = self._express is not None and self._keep_alive and self.reading is Reading.DONE
+        plain = self._express is not None and self._keep_alive and self.reading is _DONE
         if plain and head is not None:
             conn = self._conn
             data = encode_plain(head, status, headers, body, conn.date())
@@ -467,13 +479,13 @@ class Http1:
         """The handler has ended; the response may not have."""
         conn = self._conn
         if (
-            self.writing is Writing.DONE
-            and self.reading is Reading.DONE
+            self.writing is _WRITTEN
+            and self.reading is _DONE
             and self._keep_alive
             and self._events is None
             and not conn.draining
         ):
-            conn.timers.follow(Timer.KEEP_ALIVE, Timer.HANDLER, now + self._keep_alive_timeout)
+            conn.timers.follow(_KEEP_ALIVE, _HANDLER, now + self._keep_alive_timeout)
             self._next_request(now)
             return
         conn.timers.clear(Timer.HANDLER)
