@@ -25,6 +25,9 @@ _JOIN = 256 * 1024
 """Bytes up to which chunks are joined; beyond it the copy costs more than the calls."""
 
 
+_Task: Any = asyncio.Task  # `eager_start` is new in Python 3.12: see `Lane.eager`.
+
+
 class Cancellation:
     """Cancels a task, and takes back what it asked for (`Task.uncancel`)."""
 
@@ -252,8 +255,8 @@ class AsyncioDriver(Driver, asyncio.Protocol):
         # A copy of the connection's context, not of the one that happens to run: that may be
         # an earlier exchange's.
         context = self._variables.copy()
-        if lane.eager and sys.version_info >= (3, 12):
-            task = asyncio.Task(coroutine, loop=lane.loop, context=context, eager_start=True)
+        if lane.eager:
+            task = _Task(coroutine, loop=lane.loop, context=context, eager_start=True)
             if task.done():
                 self.finished(link)
                 return

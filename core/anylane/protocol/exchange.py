@@ -77,12 +77,14 @@ class Exchange:
     status: of the response, 0 before it started. sent: bytes of its body, or of the frames of a
     WebSocket's messages.
     switched: the connection speaks another protocol now, for this exchange.
-    errand: what to run instead of a handler, where there is no request (tier 1's).
+    errand: what to run instead of a handler, where there is no request (tier 1's; its own class).
     own_alarms: `alarms`, once there were any.
     """
 
+    errand: Any = None
+
     __slots__ = ("_chunks", "_stream", "body_complete", "body_refused", "buffered",
-                 "cancel_on_disconnect", "errand", "finished", "forgotten", "gone",
+                 "cancel_on_disconnect", "finished", "forgotten", "gone",
                  "half_closed", "head", "interrupt", "on_gone", "on_interrupt", "own_alarms",
                  "refused", "sent", "started", "status", "switched", "told", "trailers",
                  "websocket")  # fmt: skip
@@ -107,7 +109,6 @@ class Exchange:
         self.on_interrupt: Callable[[], None] | None = None
         self.cancel_on_disconnect = False
         self.switched = False
-        self.errand: Any = None
         self.websocket: WebSocketProtocol | None = None
         self._chunks: deque[bytes] | None = None
         self.buffered = 0

@@ -41,6 +41,8 @@ _KEEP_ALIVE, _HANDLER = Timer.KEEP_ALIVE, Timer.HANDLER
 
 # What happens to every plain request at once, one step after the other, looked up once.
 _ASKED_WHOLE = READING[READING[Reading.IDLE][ReadEvent.FIRST_BYTE]][ReadEvent.HEAD_WITHOUT_BODY]
+_NEXT_READING = READING[Reading.DONE][ReadEvent.NEXT_REQUEST]
+_NEXT_WRITING = WRITING[Writing.DONE][WriteEvent.NEXT_REQUEST]
 _ANSWERED = WRITING[WRITING[Writing.PENDING][WriteEvent.HEAD]][WriteEvent.END]
 
 
@@ -238,7 +240,7 @@ class Http1:
         """A request begins. before: the timer that ran until here. body: if it came whole."""
         conn = self._conn
         exchange = self._exchange = Exchange(self, head)
-        self._fresh = False
+        self._fresh = self._skipped_crlf = False
         if not head.keep_alive or conn.draining:
             self._keep_alive = False
         self.writing = WRITING[self.writing][WriteEvent.REQUEST]
@@ -373,7 +375,8 @@ class Http1:
                 if len(body) <= JOINED:
                     conn.send(data)
                 else:
-                    conn.send(data, body)
+                    conn.send(data)
+                    conn.send(body)
                 return
         self.send_head(status, headers, len(body))
         if body:
@@ -388,7 +391,8 @@ class Http1:
 
     def send_data(self, data: bytes) -> None:
         if self.writing is Writing.BODY and self._writer is not None:
-            self._conn.send(*self._writer.data(data))
+            for chunk in self._writer.data(data):
+                self._conn.send(chunk)
 
     def send_end(self, trailers: Iterable[Header]) -> None:
         if self.writing is Writing.BODY and self._writer is not None:
@@ -486,7 +490,12 @@ class Http1:
             and not conn.draining
         ):
             conn.timers.follow(_KEEP_ALIVE, _HANDLER, now + self._keep_alive_timeout)
-            self._next_request(now)
+            self._exchange = self._writer = None
+            self.writing, self.reading = _NEXT_WRITING, _NEXT_READING
+            if self._held or conn.eof:
+                self._go_on(now)
+            else:
+                conn.idle = conn.closing is Closing.NO
             return
         conn.timers.clear(Timer.HANDLER)
         self._end_events()
@@ -521,8 +530,11 @@ class Http1:
         self._exchange = self._writer = None
         self.writing = WRITING[self.writing][WriteEvent.NEXT_REQUEST]
         self.reading = READING[self.reading][ReadEvent.NEXT_REQUEST]
-        self._skipped_crlf = False
         self._discarded = 0
+        self._go_on(now)
+
+    def _go_on(self, now: float) -> None:
+        """With what came already."""
         if self._held:
             self._parse(now)
         if self._conn.eof:

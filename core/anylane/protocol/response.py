@@ -103,9 +103,9 @@ def encode_plain(
     The same bytes as ResponseWriter's, which knows all the exceptions. What most responses of one
     second have in common is put together once: 0.4 us instead of 0.9 (CPython 3.13).
     """
-    if request.version != b"1.1" or request.method == b"HEAD" or status in (204, 304):
+    if not request.usual:
         return None
-    key = (date, status, *headers)
+    key = date, status, headers if type(headers) is tuple else tuple(headers)
     try:
         beginning = _beginnings[key]
     except KeyError:
@@ -121,9 +121,8 @@ def encode_plain(
 
 def _begin(date: bytes, status: int, headers: Sequence[Header]) -> bytes | None:
     """All of it up to the number of its Content-Length; None if it is not plain."""
-    for name, _ in headers:
-        if name.lower() in _FRAMING:
-            return None
+    if status in (204, 304) or any(name.lower() in _FRAMING for name, _ in headers):
+        return None
     return b"%bdate: %b\r\n%bcontent-length: " % (
         status_line(status),
         date,
