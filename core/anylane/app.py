@@ -10,7 +10,7 @@ from anylane.errors import HTTPError, RegistrationError
 from anylane.failures import Failures
 from anylane.hooks import calls_of
 from anylane.lifespan import Phase, Step
-from anylane.pipeline import Endpoint, compose, handler_endpoint
+from anylane.pipeline import Endpoint, compose, pipeline
 from anylane.protocol.handshake import is_websocket
 from anylane.route import Route
 from anylane.router import Router
@@ -18,6 +18,7 @@ from anylane.table import Found, NotAllowed, Options, Resolution, RouteTable, Up
 
 if TYPE_CHECKING:
     from anylane.context import Context
+    from anylane.protocol.head import RequestHead
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -134,16 +135,15 @@ class FrozenApp:
         self._guarded = any(route.when is not None for route in app.routes)
         self._known: dict[tuple[bytes, bytes], Known] = {}
         self._endpoints: dict[Route, Endpoint] = {
-            route: compose(handler_endpoint(route), route.routers, self.failures.deal)
-            for route in app.routes
+            route: pipeline(route, self.failures.deal) for route in app.routes
         }
         self._fallbacks: dict[type, Endpoint] = {
             kind: compose(endpoint, (app,), self.failures.deal)
             for kind, endpoint in _FALLBACKS.items()
         }
 
-    def __call__(self, ctx: Context) -> Awaitable[None]:
-        """Route the request; await what it gives to run the pipeline."""
+    def answer(self, ctx: Context) -> Awaitable[Any]:
+        """Route the request; await what it gives to run the pipeline (see `Endpoint`)."""
         head = ctx.exchange.head
         assert head is not None, "what could not be parsed is not routed"
         known = self._known.get((head.method, head.target))
@@ -154,7 +154,7 @@ class FrozenApp:
             return endpoint(ctx)
         return self._route(ctx, head)
 
-    def _route(self, ctx: Context, head: RequestHead) -> Awaitable[None]:
+    def _route(self, ctx: Context, head: RequestHead) -> Awaitable[Any]:
         method, _, path, _ = head.text
         host = ctx.request.host if self._by_host else None
         guard = partial(_admits, ctx) if self._guarded else None

@@ -125,9 +125,8 @@ class Context:
 
     def respond(self, response: Response) -> None:
         """Queue it whole. To a client that is gone it says nothing."""
-        status, headers = response.head()
-        self.exchange.respond(status, headers, response.body or b"")
-        response.sent = response.headers.frozen = True
+        self.exchange.respond(*response.whole())
+        response.freeze()
 
     def stream(self, *, length: int | None = None) -> Stream:
         """Send the body piece by piece. length: in bytes, if you know it."""

@@ -51,11 +51,14 @@ class Nowhere:
 _NOWHERE = Nowhere()
 
 
-def errand_exchange(errand: Errand) -> Exchange:
+class ErrandExchange(Exchange):
     """An exchange that runs `errand`."""
-    exchange = Exchange(_NOWHERE, None)
-    exchange.errand = errand
-    return exchange
+
+    __slots__ = ("errand",)
+
+    def __init__(self, errand: Errand) -> None:
+        super().__init__(_NOWHERE, None)
+        self.errand = errand
 
 
 async def run_errand(exchange: Exchange, link: BaseLink) -> None:

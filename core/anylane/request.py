@@ -25,7 +25,7 @@ _NO_TEXT = Text("", "", "", "")
 
 
 class Request:
-    """One request. method, target, raw_path and version are as the client sent them.
+    """One request, as the client sent it.
 
     uploads: its form, once it was read; to be closed.
 
@@ -33,16 +33,13 @@ class Request:
     """
 
     __slots__ = ("_body", "_cookies", "_exchange", "_headers", "_link", "_path", "_query",
-                 "_reading", "method", "query_string", "raw_path", "target",
-                 "uploads")  # fmt: skip
+                 "_reading", "_text", "uploads")  # fmt: skip
 
     def __init__(self, exchange: Exchange, link: BaseLink) -> None:
         head = exchange.head
         self._exchange = exchange
         self._link = link
-        self.method, self.target, self.raw_path, self.query_string = (
-            _NO_TEXT if head is None else head.text
-        )
+        self._text = _NO_TEXT if head is None else head.text
         self._path: str | None = None
         self._query: Query | None = None
         self._headers: Headers | None = None
@@ -50,6 +47,25 @@ class Request:
         self.uploads: Form | None = None
         self._body: list[bytes] | bytes = []
         self._reading = False
+
+    @property
+    def method(self) -> str:
+        return self._text.method
+
+    @property
+    def target(self) -> str:
+        """As it was sent, percent-encoded."""
+        return self._text.target
+
+    @property
+    def raw_path(self) -> str:
+        """The path of the target, percent-encoded."""
+        return self._text.path
+
+    @property
+    def query_string(self) -> str:
+        """Behind the first `?` of the target, percent-encoded."""
+        return self._text.query
 
     @property
     def version(self) -> str:
@@ -101,9 +117,7 @@ class Request:
     def headers(self) -> Headers:
         if self._headers is None:
             head = self._exchange.head
-            self._headers = headers = Headers()
-            if head is not None:
-                headers.lines = list(head.fields.text)
+            self._headers = Headers.from_lowered(head.fields.text if head is not None else ())
         return self._headers
 
     @property
@@ -132,6 +146,12 @@ class Request:
             return self._body
         if self._reading:
             raise UsageError("the body was read as a stream; it cannot be read again as a whole")
+        if not self._body:
+            self._exchange.check()
+            whole = self._exchange.read_all()
+            if whole is not None:
+                self._body = whole
+                return whole
         # Collected on the request, so that a read that was cancelled half-way can be repeated.
         while (chunk := self._read()) is None or chunk:
             if chunk is None:
@@ -203,4 +223,3 @@ class Request:
         while (chunk := self._read()) is None:
             await self._link.wait()
         return chunk
-

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
+from anylane import json
 from anylane.calls import PooledIterator
 from anylane.errors import UsageError
-from anylane.response import Response
+from anylane.response import JSON, TEXT, Response
 
 if TYPE_CHECKING:
     from anylane.context import Context
@@ -23,6 +24,21 @@ async def apply_result(ctx: Context, value: Any, where: str) -> None:
     """
     if value is not None and (begun := put_result(ctx, value, where)) is not None:
         await begun
+
+
+def put_routed(ctx: Context, value: Any) -> Awaitable[None] | None:
+    """`put_result` of what a route's handler has returned."""
+    kind = type(value)
+    if (kind is str or kind is dict) and not ctx.exchange.started:
+        # Most are one of these: without a call or two.
+        response = ctx.response
+        if kind is str:
+            response.set_body(value.encode("utf-8"), TEXT)
+        else:
+            response.set_body(json.dumps(value), JSON)
+        return None
+    assert ctx.route is not None, "what answers without a route gives nothing"
+    return put_result(ctx, value, ctx.route.where)
 
 
 def put_result(ctx: Context, value: Any, where: str) -> Awaitable[None] | None:

@@ -12,6 +12,7 @@ from anylane.link import current_link
 from anylane.problems import problem
 from anylane.protocol.exchange import Interrupt
 from anylane.response import Response
+from anylane.results import put_routed
 
 if TYPE_CHECKING:
     from anylane.link import BaseLink
@@ -68,7 +69,9 @@ async def _answer(ctx: Context, server: ServerCore) -> None:
         try:
             if exchange.refused is None:
                 try:
-                    await server.frozen(ctx)
+                    value = await server.frozen.answer(ctx)
+                    if value is not None and (begun := put_routed(ctx, value)) is not None:
+                        await begun
                 except Exception as exc:  # noqa: BLE001  # the handler's; `deal` decides
                     await failures.deal(ctx, exc)
             else:
@@ -120,5 +123,4 @@ def _answer_interrupt(ctx: Context, server: ServerCore) -> None:
 
 
 def _respond(ctx: Context, response: Response) -> None:
-    status, headers = response.head()
-    ctx.exchange.respond(status, headers, response.body or b"")
+    ctx.exchange.respond(*response.whole())

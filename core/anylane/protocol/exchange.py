@@ -77,12 +77,14 @@ class Exchange:
     status: of the response, 0 before it started. sent: bytes of its body, or of the frames of a
     WebSocket's messages.
     switched: the connection speaks another protocol now, for this exchange.
-    errand: what to run instead of a handler, where there is no request (tier 1's).
+    errand: what to run instead of a handler, where there is no request (tier 1's; its own class).
     own_alarms: `alarms`, once there were any.
     """
 
+    errand: Any = None
+
     __slots__ = ("_chunks", "_stream", "body_complete", "body_refused", "buffered",
-                 "cancel_on_disconnect", "errand", "finished", "forgotten", "gone",
+                 "cancel_on_disconnect", "finished", "forgotten", "gone",
                  "half_closed", "head", "interrupt", "on_gone", "on_interrupt", "own_alarms",
                  "refused", "sent", "started", "status", "switched", "told", "trailers",
                  "websocket")  # fmt: skip
@@ -107,7 +109,6 @@ class Exchange:
         self.on_interrupt: Callable[[], None] | None = None
         self.cancel_on_disconnect = False
         self.switched = False
-        self.errand: Any = None
         self.websocket: WebSocketProtocol | None = None
         self._chunks: deque[bytes] | None = None
         self.buffered = 0
@@ -180,6 +181,15 @@ class Exchange:
             return b""
         self._stream.body_wanted(now)
         return None
+
+    def read_all(self) -> bytes | None:
+        """The rest of the body if all of it is here, else None: then `read` it."""
+        if not self.body_complete or not self._chunks or self.body_refused is not None:
+            return None
+        body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        self._chunks.clear()
+        self.buffered = 0
+        return body
 
     def _must_be_mine(self) -> None:
         # Behind it the connection is another exchange's: its client must never see our bytes.
@@ -274,6 +284,12 @@ class Exchange:
             self._chunks = deque()
         self._chunks.extend(chunks)
         self.buffered += sum(map(len, chunks))
+
+    def complete(self, body: bytes) -> None:
+        """The whole body came at once."""
+        self._chunks = deque((body,))
+        self.buffered = len(body)
+        self.body_complete = True
 
     def lose(self, reason: Disconnected) -> None:
         """Nobody will read what is sent any more."""

@@ -78,11 +78,12 @@ class RequestHead:
     content_length: None when the request declares none; a chunked body has none either.
     expects_continue: the client waits for `100 Continue` before it sends the body (RFC 9110
         §10.1.1). connection: the options of all Connection headers, lower-cased (§7.6.1).
-    has_body: a body follows. keep_alive: the client would send more.
+    has_body: a body follows. keep_alive: the client would send more. usual: HTTP/1.1, and a
+    response to it may have a body.
     """
 
     __slots__ = ("_text", "chunked", "connection", "content_length", "expects_continue", "fields",
-                 "has_body", "keep_alive", "method", "target", "version")  # fmt: skip
+                 "has_body", "keep_alive", "method", "target", "usual", "version")  # fmt: skip
 
     def __init__(  # noqa: PLR0917  # one for most requests; keywords cost as much again
         self,
@@ -108,6 +109,7 @@ class RequestHead:
         self.keep_alive = b"close" not in connection and (
             version == b"1.1" or b"keep-alive" in connection
         )
+        self.usual = version == b"1.1" and method != b"HEAD"
         self._text: Text | None = None
 
     @property
