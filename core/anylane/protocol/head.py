@@ -136,6 +136,8 @@ def _path_of(absolute: str) -> str:
 
 KEEP_ALIVE = frozenset((b"keep-alive",))
 """What most clients have in their Connection header."""
+CLOSE = frozenset((b"close",))
+"""What those have that ask once."""
 
 
 def split_section(section: bytes) -> RawHeaders:
