@@ -280,12 +280,17 @@ class Driver(ABC):
 
     def _write(self) -> None:
         connection = self.connection
-        # Once more after each write: room for output may be what a held pong was waiting for.
         while not self.lost and (chunks := connection.data_to_send()):
             self.written += len(chunks[0]) if len(chunks) == 1 else sum(map(len, chunks))
             self.write(chunks)
-            if self._armed == NEVER or connection.unsent > self.tolerance or connection.closing:
-                connection.data_unsent(self.unsent(), self.now())
+            if (
+                self._armed < NEVER
+                and connection.unsent <= self.tolerance
+                and not connection.closing
+            ):
+                break
+            # Once more then: room for output may be what a held pong was waiting for.
+            connection.data_unsent(self.unsent(), self.now())
 
     def _settle(self) -> None:
         connection = self.connection

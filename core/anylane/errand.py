@@ -38,7 +38,7 @@ class Nowhere:
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise UsageError("there is no request to answer here, only a connection or its end")
 
-    send_informational = send_head = send_data = send_end = respond = _refuse
+    send_informational = send_head = send_data = send_end = conclude = _refuse
     begin_events = accept = take_over = _refuse
 
     def body_wanted(self, now: float) -> None:

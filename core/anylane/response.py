@@ -56,6 +56,16 @@ class Response:
         if content_type is not None:
             self.headers.set("content-type", content_type)
 
+    @classmethod
+    def whole(cls, body: bytes, content_type: str) -> Response:
+        """As `Response(body, content_type=...)`, without asking what it is given."""
+        new = cls.__new__(cls)
+        new._status = new._headers = new._cookies = new._trailers = new.items = None
+        new._kind = content_type
+        new._body = body
+        new.closes = new.sent = False
+        return new
+
     @property
     def headers(self) -> Headers:
         if self._headers is None:
@@ -210,10 +220,10 @@ class Response:
 
     def head(self) -> tuple[int, Sequence[Header]]:
         """What goes on the wire before the body; not to be changed."""
-        status, headers, _ = self.whole()
+        status, headers, _ = self.wire()
         return status, headers
 
-    def whole(self) -> tuple[int, Sequence[Header], bytes]:
+    def wire(self) -> tuple[int, Sequence[Header], bytes]:
         """Status, headers and body for the wire; not to be changed."""
         headers: Sequence[Header]
         if self._headers is None:

@@ -31,11 +31,13 @@ def put_routed(ctx: Context, value: Any) -> Awaitable[None] | None:
     kind = type(value)
     if (kind is str or kind is dict) and not ctx.exchange.started:
         # Most are one of these: without a call or two.
-        response = ctx.response
-        if kind is str:
-            response.set_body(value.encode("utf-8"), TEXT)
+        body, content_type = (
+            (value.encode("utf-8"), TEXT) if kind is str else (json.dumps(value), JSON)
+        )
+        if ctx.answer is None:
+            ctx.answer = Response.whole(body, content_type)
         else:
-            response.set_body(json.dumps(value), JSON)
+            ctx.answer.set_body(body, content_type)
         return None
     assert ctx.route is not None, "what answers without a route gives nothing"
     return put_result(ctx, value, ctx.route.where)

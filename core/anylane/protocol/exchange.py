@@ -53,7 +53,7 @@ class Stream(Protocol):
     def send_head(self, status: int, headers: Iterable[Header], length: int | None) -> None: ...
     def send_data(self, data: bytes) -> None: ...
     def send_end(self, trailers: Iterable[Header]) -> None: ...
-    def respond(self, status: int, headers: Sequence[Header], body: bytes) -> None: ...
+    def conclude(self, status: int, headers: Sequence[Header], body: bytes, now: float) -> bool: ...
     def begin_events(
         self, *, retry: int | None, heartbeat: float | None, now: float
     ) -> EventStreamProtocol: ...
@@ -235,13 +235,28 @@ class Exchange:
 
     def respond(self, status: int, headers: Sequence[Header], body: bytes) -> None:
         """The whole response at once."""
+        self.send_head(status, headers, len(body))
+        if body:
+            self.send_data(body)
+        self.send_end()
+
+    def conclude(self, status: int, headers: Sequence[Header], body: bytes, now: float) -> None:
+        """`respond` and `finish`: the handler has ended, and this is its response."""
         if self.finished:
             self._must_be_mine()
         if self.started:
             raise UsageError(_STARTED)
-        self._stream.respond(status, headers, body)
-        self.status = status
-        self.sent = len(body)
+        if self._stream.conclude(status, headers, body, now):
+            self.started = self.finished = True
+            self.status = status
+            self.sent = len(body)
+            self.on_interrupt = self.on_gone = None
+            if self._chunks:
+                self._chunks.clear()
+                self.buffered = 0
+        else:
+            self.respond(status, headers, body)
+            self.finish(now)
 
     def accept(
         self, headers: Iterable[Header], subprotocol: str | None, now: float

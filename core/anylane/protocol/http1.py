@@ -36,14 +36,14 @@ of a few round trips."""
 
 # What every request asks for: a member of an enum takes twice the time of a global to look up.
 _IDLE, _DONE = Reading.IDLE, Reading.DONE
-_PENDING, _WRITTEN = Writing.PENDING, Writing.DONE
+_PENDING, _NO = Writing.PENDING, Closing.NO
 _KEEP_ALIVE, _HANDLER = Timer.KEEP_ALIVE, Timer.HANDLER
 
 # What happens to every plain request at once, one step after the other, looked up once.
 _ASKED_WHOLE = READING[READING[Reading.IDLE][ReadEvent.FIRST_BYTE]][ReadEvent.HEAD_WITHOUT_BODY]
 _NEXT_READING = READING[Reading.DONE][ReadEvent.NEXT_REQUEST]
-_NEXT_WRITING = WRITING[Writing.DONE][WriteEvent.NEXT_REQUEST]
 _ANSWERED = WRITING[WRITING[Writing.PENDING][WriteEvent.HEAD]][WriteEvent.END]
+_NEXT_WRITING = WRITING[_ANSWERED][WriteEvent.NEXT_REQUEST]
 
 
 class Http1:
@@ -361,28 +361,36 @@ class Http1:
         self._conn.timers.clear(Timer.HANDLER)
         self._conn.send(data)
 
-    def respond(self, status: int, headers: Sequence[Header], body: bytes) -> None:
-        """A whole response. Most are plain, and go out in one piece."""
-        exchange = self._exchange
-        if exchange is None or self.writing is not _PENDING:
-            return  # As `send_head`.
-        head = exchange.head
-        if self._express is not None and self.reading is _DONE and head is not None:
-            conn = self._conn
-            data = encode_plain(head, status, headers, body, conn.date(), self._keep_alive)
-            if data is not None:
-                self.writing = _ANSWERED
-                exchange.started = True
-                if len(body) <= JOINED:
-                    conn.send(data)
-                else:
-                    conn.send(data)
-                    conn.send(body)
-                return
-        self.send_head(status, headers, len(body))
-        if body:
-            self.send_data(body)
-        self.send_end(())
+    def conclude(self, status: int, headers: Sequence[Header], body: bytes, now: float) -> bool:
+        """The handler has ended with a whole response. Whether that was plain, and is done: it
+        went out in one piece, and the next request may come, or the end of the connection."""
+        exchange, conn = self._exchange, self._conn
+        if (
+            exchange is None
+            or self.writing is not _PENDING
+            or self.reading is not _DONE
+            or self._express is None
+            or exchange.head is None
+        ):
+            return False
+        data = encode_plain(exchange.head, status, headers, body, conn.date(), self._keep_alive)
+        if data is None:
+            return False
+        conn.send(data)
+        if len(body) > JOINED:
+            conn.send(body)
+        if not self._keep_alive:
+            self.writing = _ANSWERED
+            self.finish(now)
+            return True
+        conn.timers.follow(_KEEP_ALIVE, _HANDLER, now + self._keep_alive_timeout)
+        self._exchange = None
+        self.writing, self.reading = _NEXT_WRITING, _NEXT_READING
+        if self._held or conn.eof:
+            self._go_on(now)
+        else:
+            conn.idle = conn.closing is _NO
+        return True
 
     def _body_will_end(self) -> bool:
         """False: the rest of the request is too much to read, or may never come."""
@@ -483,21 +491,6 @@ class Http1:
     def finish(self, now: float) -> None:
         """The handler has ended; the response may not have."""
         conn = self._conn
-        if (
-            self.writing is _WRITTEN
-            and self.reading is _DONE
-            and self._keep_alive
-            and self._events is None
-            and not conn.draining
-        ):
-            conn.timers.follow(_KEEP_ALIVE, _HANDLER, now + self._keep_alive_timeout)
-            self._exchange = self._writer = None
-            self.writing, self.reading = _NEXT_WRITING, _NEXT_READING
-            if self._held or conn.eof:
-                self._go_on(now)
-            else:
-                conn.idle = conn.closing is Closing.NO
-            return
         conn.timers.clear(Timer.HANDLER)
         self._end_events()
         match self.writing:
