@@ -748,7 +748,7 @@ def test_an_abort_interrupts_a_handler_that_has_not_begun_too():
 
 
 def ended(sent: bytes) -> Closing:
-    connection = new_connection()
+    connection: Connection = new_connection()
     connection.receive_data(sent, 0)
     exchange = connection.next_exchange()
     assert exchange is not None
