@@ -6,11 +6,40 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from http.cookies import CookieError, SimpleCookie
+from typing import TypedDict
 
 from anylane.errors import UsageError
 
 CookieKey = tuple[str, str | None, str | None]
 """Name, domain and path: what makes a client take one cookie for the successor of another."""
+
+
+class CookieScope(TypedDict, total=False):
+    """Where a client sends a cookie, and who may read it."""
+
+    path: str | None
+    """'/' if not given; None is the directory of the request's path (RFC 6265 §5.1.4)."""
+    domain: str | None
+    """Of the hosts that get it; None is this host alone."""
+    secure: bool
+    """Over TLS only."""
+    httponly: bool
+    """Out of reach for scripts."""
+    samesite: str | None
+    """'strict', 'lax' (if not given) or 'none', which needs `secure`."""
+    partitioned: bool
+    """Kept apart for each site that embeds this one; needs `secure`."""
+
+
+class CookieOptions(CookieScope, total=False):
+    """What `set_cookie` takes by keyword. Without max_age and expires the cookie lasts as long as
+    the browser's session."""
+
+    max_age: int | None
+    """In seconds."""
+    expires: datetime | str | None
+    """A datetime is UTC if it has no zone."""
+
 
 _CODEC: SimpleCookie = SimpleCookie()
 _ATTRIBUTE = re.compile(r"[\x20-\x3a\x3c-\x7e]*")
