@@ -89,8 +89,9 @@ def test_what_is_written_is_read_again(value: str) -> None:
     ],
 )
 def test_what_browsers_would_drop_is_a_usage_error(options: dict[str, Any]) -> None:
+    given: dict[str, Any] = {"name": "a", "value": "b", **options}
     with pytest.raises(UsageError):
-        Response().set_cookie(**{"name": "a", "value": "b", **options})
+        Response().set_cookie(**given)
 
 
 def test_dates_are_in_gmt_whatever_their_zone() -> None:
