@@ -185,8 +185,8 @@ def test_one_source_must_not_say_twice_where_to_listen():
 def test_what_is_wrong_only_together_is_nobodys_fault():
     low = ("file", {"limits": {"inbound_low": 100_000}})
     high = ("env", {"limits": {"inbound_high": 70_000}})
+    base = {"limits": Limits(inbound_high=200_000)}
     with pytest.raises(ConfigError, match=r"^Limits.inbound_low is 100000; expected at most"):
-        base = {"limits": Limits(inbound_high=200_000)}
         build(ServerConfig, merge(low, high), base, parts=(low, high))
 
 

@@ -32,7 +32,7 @@ class Response:
 
     def __init__(
         self,
-        body: str | bytes | None = None,
+        body: str | bytes | bytearray | memoryview | None = None,
         status: int | None = None,
         headers: Initial = (),
         content_type: str | None = None,
@@ -101,11 +101,15 @@ class Response:
         expired = "Thu, 01 Jan 1970 00:00:00 GMT"
         return self.set_cookie(name, "", max_age=0, expires=expired, **scope)
 
-    def set_body(self, body: bytes, content_type: str = _BYTES) -> Response:
+    def set_body(
+        self, body: bytes | bytearray | memoryview, content_type: str = _BYTES
+    ) -> Response:
         """The content type is set only if there is none."""
         if self.sent:
             raise UsageError(TOO_LATE)
-        self._body = bytes(body)
+        if not isinstance(body, bytes):
+            body = _bytes_of(body)
+        self._body = body
         self.items = None
         if content_type not in _TYPES:
             check_header("content-type", content_type)
@@ -179,3 +183,13 @@ class Response:
     def _touch(self) -> None:
         if self.sent:
             raise UsageError(TOO_LATE)
+
+
+def _bytes_of(body: object) -> bytes:
+    # Not just `bytes(body)`: that makes five zeros of 5.
+    if isinstance(body, bytearray | memoryview):
+        return bytes(body)
+    raise UsageError(
+        f"the body is {body!r:.80}; expected bytes. set_text() takes a str, set_json() what JSON "
+        "can say"
+    )

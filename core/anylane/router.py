@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, TypedDict, TypeVar, Unpack, overload
 
+from anylane.hooks import check_hook
 from anylane.origins import parse_origins
 from anylane.pattern import Pattern, RouteError
-from anylane.route import Handler, Middleware, Predicate, Route, method_set
+from anylane.route import Handler, Middleware, Predicate, Route, method_set, middleware_chain
 from anylane.table import RouteTable, parse_host
 
 __all__ = ["Hook", "RouteOptions", "Router"]
@@ -116,7 +117,7 @@ class Router:
         """
         pattern = self._pattern(path)
         method_names = method_set(methods, pattern)
-        chain = tuple(middleware)
+        chain = middleware_chain(middleware, pattern)
 
         def register(handler: H) -> H:
             self._register(
@@ -162,7 +163,7 @@ class Router:
             )
         offered = tuple(subprotocols)
         allowed = None if origins is None else parse_origins(origins, pattern.text)
-        chain = tuple(middleware)
+        chain = middleware_chain(middleware, pattern)
 
         def register(handler: H) -> H:
             self._register(
@@ -189,6 +190,8 @@ class Router:
 
         Raises `RouteError`, if the routes do not fit together; this router is then of no use.
         """
+        if not isinstance(router, Router):
+            raise RouteError(f"include() got {router!r:.80}; expected a Router")
         if router is self or router in self._above():
             raise RouteError("a router cannot include itself, directly or through another")
         prefix = self.prefix + _checked_prefix(prefix)
@@ -202,7 +205,7 @@ class Router:
     def request_middleware(self, order: int = 0) -> Callable[[F], F]: ...
     def request_middleware(self, order: F | int = 0) -> F | Callable[[F], F]:
         """Register a hook that runs before the handler; lower orders first."""
-        return _hook(self.request_hooks, order)
+        return _hook(self.request_hooks, order, "request_middleware")
 
     @overload
     def response_middleware(self, order: F, /) -> F: ...
@@ -210,7 +213,7 @@ class Router:
     def response_middleware(self, order: int = 0) -> Callable[[F], F]: ...
     def response_middleware(self, order: F | int = 0) -> F | Callable[[F], F]:
         """Register a hook that runs after the handler; lower orders first."""
-        return _hook(self.response_hooks, order)
+        return _hook(self.response_hooks, order, "response_middleware")
 
     @overload
     def middleware(self, order: F, /) -> F: ...
@@ -218,7 +221,7 @@ class Router:
     def middleware(self, order: int = 0) -> Callable[[F], F]: ...
     def middleware(self, order: F | int = 0) -> F | Callable[[F], F]:
         """Register a hook `(ctx, call_next)` that runs around the rest; lower orders outermost."""
-        return _hook(self.around_hooks, order)
+        return _hook(self.around_hooks, order, "middleware")
 
     def _pattern(self, path: str) -> Pattern:
         if not self.prefix:
@@ -249,12 +252,14 @@ def _checked_prefix(prefix: str) -> str:
     return prefix
 
 
-def _hook(hooks: list[Hook], order: F | int) -> F | Callable[[F], F]:
+def _hook(hooks: list[Hook], order: F | int, decorator: str) -> F | Callable[[F], F]:
     if not isinstance(order, int):
+        check_hook(order, decorator)
         hooks.append(Hook(0, next(_registrations), order))
         return order
 
     def register(func: F) -> F:
+        check_hook(func, decorator)
         hooks.append(Hook(order, next(_registrations), func))
         return func
 
