@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import Any, TypedDict, TypeVar, Unpack, overload
 
@@ -116,27 +117,18 @@ class Router:
         not. *when* is a guard: if it says no to a request, the route is not there for it.
         """
         pattern = self._pattern(path)
-        method_names = method_set(methods, pattern)
-        chain = middleware_chain(middleware, pattern)
-
-        def register(handler: H) -> H:
-            self._register(
-                Route(
-                    pattern=pattern,
-                    handler=handler,
-                    methods=method_names,
-                    name=name or "",
-                    middleware=chain,
-                    inline=inline,
-                    cancel_on_disconnect=cancel_on_disconnect,
-                    when=when,
-                    host=self.host,
-                    routers=(self,),
-                )
+        return self._decorator(
+            partial(
+                Route,
+                pattern=pattern,
+                methods=method_set(methods, pattern),
+                name=name or "",
+                middleware=middleware_chain(middleware, pattern),
+                inline=inline,
+                cancel_on_disconnect=cancel_on_disconnect,
+                when=when,
             )
-            return handler
-
-        return register
+        )
 
     def websocket(
         self,
@@ -161,28 +153,18 @@ class Router:
             raise RouteError(
                 f"subprotocols of {pattern.text!r} is {subprotocols!r}; write [{subprotocols!r}]"
             )
-        offered = tuple(subprotocols)
-        allowed = None if origins is None else parse_origins(origins, pattern.text)
-        chain = middleware_chain(middleware, pattern)
-
-        def register(handler: H) -> H:
-            self._register(
-                Route(
-                    pattern=pattern,
-                    handler=handler,
-                    websocket=True,
-                    name=name or "",
-                    middleware=chain,
-                    when=when,
-                    subprotocols=offered,
-                    origins=allowed,
-                    host=self.host,
-                    routers=(self,),
-                )
+        return self._decorator(
+            partial(
+                Route,
+                pattern=pattern,
+                websocket=True,
+                name=name or "",
+                middleware=middleware_chain(middleware, pattern),
+                when=when,
+                subprotocols=tuple(subprotocols),
+                origins=None if origins is None else parse_origins(origins, pattern.text),
             )
-            return handler
-
-        return register
+        )
 
     def include(self, router: Router, prefix: str = "") -> None:
         """Make the routes of *router* routes of this one, below *prefix*; those that it gets
@@ -222,6 +204,15 @@ class Router:
     def middleware(self, order: F | int = 0) -> F | Callable[[F], F]:
         """Register a hook `(ctx, call_next)` that runs around the rest; lower orders outermost."""
         return _hook(self.around_hooks, order, "middleware")
+
+    def _decorator(self, make: Callable[..., Route]) -> Callable[[H], H]:
+        """make: gives the route, once it is told the handler and where it is."""
+
+        def register(handler: H) -> H:
+            self._register(make(handler=handler, host=self.host, routers=(self,)))
+            return handler
+
+        return register
 
     def _pattern(self, path: str) -> Pattern:
         if not self.prefix:
