@@ -41,7 +41,9 @@ class CookieOptions(CookieScope, total=False):
     """A datetime is UTC if it has no zone."""
 
 
-_CODEC: SimpleCookie = SimpleCookie()
+# RFC 2109's quoted-string as http.cookies has it, which takes the square of the length before
+# Python 3.11.10 and 3.12.6 (CVE-2024-7592).
+_ESCAPED = re.compile(r"\\(?:([0-3][0-7]{2})|(.))")
 _ATTRIBUTE = re.compile(r"[\x20-\x3a\x3c-\x7e]*")
 _SAME_SITE = ("strict", "lax", "none")
 _DAYS = "Mon Tue Wed Thu Fri Sat Sun".split()
@@ -61,8 +63,14 @@ def parse_cookies(lines: Iterable[str]) -> dict[str, str]:
             name, equals, value = part.partition("=")
             name = name.strip()
             if equals and name and name not in found:
-                found[name] = _CODEC.value_decode(value.strip())[0]
+                found[name] = _unquoted(value.strip())
     return found
+
+
+def _unquoted(value: str) -> str:
+    if len(value) < 2 or value[0] != '"' or value[-1] != '"':
+        return value
+    return _ESCAPED.sub(lambda each: chr(int(each[1], 8)) if each[1] else each[2], value[1:-1])
 
 
 def cookie_line(
