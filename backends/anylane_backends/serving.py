@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("anylane")
 
 
-class BackendError(Exception):
+class BackendError(AnylaneError):
     """There is no such backend, or it cannot be loaded; the message says what to do."""
 
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self
 
 from anylane.addresses import Address, Inherited, Tcp, Unix, parse_address
+from anylane.errors import AnylaneError
 
 if TYPE_CHECKING:
     from os import PathLike
 
 
-class ConfigError(ValueError):
+class ConfigError(AnylaneError, ValueError):
     """A setting is out of its bounds; the message names field, value and bound."""
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from urllib.parse import quote, unquote_to_bytes
 
+from anylane.errors import AnylaneError
+
 __all__ = ["Converter", "Kind", "Parameter", "Pattern", "RouteError", "Segment", "decode_segment"]
 
 Values: TypeAlias = tuple[Any, ...]
@@ -22,7 +24,7 @@ Reader: TypeAlias = Callable[[str], Any]
 """Text of a decoded segment -> the value, or `None` if the text does not belong to the class."""
 
 
-class RouteError(ValueError):
+class RouteError(AnylaneError, ValueError):
     """A route that cannot be registered, or a path that cannot be built from one."""
 
 
