@@ -72,6 +72,13 @@ async def selects_a_list(ctx: Context) -> None:
         pass
 
 
+async def calls_its_background(ctx: Context) -> None:
+    async def work() -> None: ...
+
+    called: Any = work()
+    ctx.background(called)
+
+
 async def streams_twice(ctx: Context) -> None:
     for _ in range(2):
         async for _ in ctx.request.stream():
@@ -90,6 +97,7 @@ async def streams_then_reads(ctx: Context) -> None:
         (returns_a_status, "returned a tuple: ({'a': 1}, 201); expected str, bytes, dict, list, "),
         (returns_a_status, "or None. A status goes with Response(body, status)"),
         (selects_a_list, "ctx.select() got [1, 2]; expected sources, such as a WebSocket or a "),
+        (calls_its_background, "ctx.background() got <coroutine object calls_its_background"),
         (streams_twice, "is read as a stream already, and what was read is gone; keep the itera"),
         (streams_then_reads, "was read as a stream, and what was read is gone; read it whole fi"),
     ],
