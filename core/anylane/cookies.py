@@ -63,11 +63,12 @@ def parse_cookies(lines: Iterable[str]) -> dict[str, str]:
             name, equals, value = part.partition("=")
             name = name.strip()
             if equals and name and name not in found:
-                found[name] = _unquoted(value.strip())
+                found[name] = unquoted(value.strip())
     return found
 
 
-def _unquoted(value: str) -> str:
+def unquoted(value: str) -> str:
+    """What `set_cookie` was given, of what is on the wire."""
     if len(value) < 2 or value[0] != '"' or value[-1] != '"':
         return value
     return _ESCAPED.sub(lambda each: chr(int(each[1], 8)) if each[1] else each[2], value[1:-1])
