@@ -277,7 +277,7 @@ def _closing_brace(text: str, start: int) -> int:
             case "\\":
                 index += 1
             case "[":
-                index = _end_of_class(text, index)
+                index = _end_of_class(text, index, start)
             case "{":
                 depth += 1
             case "}":
@@ -296,9 +296,14 @@ def _closing_brace(text: str, start: int) -> int:
 _CLASS = re.compile(r"\[\^?\]?(?:[^\]\\]|\\.)*\]", re.DOTALL)
 
 
-def _end_of_class(text: str, start: int) -> int:
+def _end_of_class(text: str, start: int, brace: int) -> int:
     found = _CLASS.match(text, start)
-    return found.end() - 1 if found else len(text)
+    if found is None:
+        raise RouteError(
+            f"pattern {text!r} has a '[' that is never closed, at {start}, in the regular "
+            f"expression of the '{{' at {brace}; as plain text it is written \\["
+        )
+    return found.end() - 1
 
 
 def _literal(literal: str, text: str) -> str:
