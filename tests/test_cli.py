@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from anylane import App, ConfigError, ServerConfig
-from anylane.protocol.head import RequestHead
+from anylane.protocol.head import Fields, RequestHead
 from anylane.server import Access
 from anylane.sources import COMMAND, read_environment, settings
 from anylane_backends import cli
@@ -408,14 +408,14 @@ def test_click_is_the_commands_alone():
 
 
 def test_an_access_line(caplog):
-    head = RequestHead(b"GET", b"/a?b", b"1.1", [])
+    head = RequestHead(b"GET", b"/a?b", b"1.1", Fields(b"", []))
     caplog.set_level("INFO", logger="anylane.access")
     cli.log_access(Access(("1.2.3.4", 5), head, 200, 12, 0.0015))
     cli.log_access(Access(("::1", 5, 0, 0), head, 200, 12, 0))
     cli.log_access(Access(("1.2.3.4", 0), head, 200, 12, 0))
     cli.log_access(Access(("2001:db8::1", 0), head, 200, 12, 0))
     cli.log_access(Access("", None, 400, 3, 0))
-    cli.log_access(Access(None, RequestHead(b"HEAD", b"/", b"1.0", []), 0, 12, 2))
+    cli.log_access(Access(None, RequestHead(b"HEAD", b"/", b"1.0", Fields(b"", [])), 0, 12, 2))
     assert caplog.messages == [
         '1.2.3.4:5 "GET /a?b HTTP/1.1" 200 12 1.5',
         '[::1]:5 "GET /a?b HTTP/1.1" 200 12 0.0',

@@ -9,7 +9,7 @@ import pytest
 
 from anylane import App, Context
 from anylane.config import ConfigError, ServerConfig
-from anylane.protocol.head import RequestHead
+from anylane.protocol.head import Fields, RequestHead
 from anylane.proxies import Proxies
 from anylane.server import Access
 from anylane.testing import Lockstep
@@ -21,7 +21,7 @@ CHAIN = ("10.0.0.0/8", "2001:db8::/32")
 
 def head(*values: str, name: bytes = b"x-forwarded-for") -> RequestHead:
     fields = [(name, value.encode("latin-1")) for value in values]
-    return RequestHead(b"GET", b"/", b"1.1", fields)
+    return RequestHead(b"GET", b"/", b"1.1", Fields(b"", fields))
 
 
 # --- the client ------------------------------------------------------------------------------

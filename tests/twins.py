@@ -14,7 +14,6 @@ from unittest import mock
 from anylane import App, Context, Disconnected, ServerConfig
 from anylane.protocol import Closing, Connection, http1
 from anylane.protocol.any_connection import AnyConnection
-from anylane.protocol.http_states import Writing
 from anylane.protocol.timers import NEVER, Timer
 from anylane.testing import Lockstep, World
 from tests.conversations import Step, make_app, perform
@@ -88,14 +87,10 @@ class Twins:
 
 
 def deadlines(connection: Connection | AnyConnection) -> dict[str, float]:
-    """Of the timers that mean something."""
+    """By timer."""
     assert isinstance(connection, Connection)
-    found = {timer.name: at for timer, at in zip(Timer, connection.timers._at, strict=True)}
-    protocol = connection._protocol
-    if isinstance(protocol, http1.Http1) and protocol.writing is not Writing.PENDING:
-        # Clearing it at the end of a plain answer is left out: the handler is mostly over, too.
-        del found["HANDLER"]
-    return {name: at for name, at in found.items() if at != NEVER}
+    timers = zip(Timer, connection.timers._at, strict=True)
+    return {timer.name: at for timer, at in timers if at != NEVER}
 
 
 def perform_any(wire: Lockstep, step: Step) -> bool:

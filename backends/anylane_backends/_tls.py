@@ -55,6 +55,8 @@ class TlsConnection:
     somebody in between (RFC 8446 §6.1): that is the loss of the connection.
     """
 
+    idle = False  # TLS may always have something to say.
+
     __slots__ = ("_closing", "_control", "_date", "_discarded", "_eof", "_held", "_hello",
                  "_incoming", "_inner", "_log", "_make", "_out", "_outgoing", "_phase", "_ssl",
                  "_timers", "_unsent", "config", "local", "peer", "tls")  # fmt: skip

@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from importlib import import_module
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, cast
@@ -23,6 +23,9 @@ from anylane_backends._sockets import reset_on_close
 
 _JOIN = 256 * 1024
 """Bytes up to which chunks are joined; beyond it the copy costs more than the calls."""
+
+
+_Task: Any = asyncio.Task  # `eager_start` is new in Python 3.12: see `Lane.eager`.
 
 
 class Cancellation:
@@ -118,6 +121,10 @@ class AsyncioLink(BaseLink):
         self._waiters: list[asyncio.Future[None]] | None = None
         self._task: asyncio.Task[Any] | None = None
 
+    def runs_in(self, task: asyncio.Task[Any]) -> None:
+        """Nobody can interrupt it before: an interruption comes through the loop."""
+        self._task = task
+
     def ended(self) -> None:
         """Its task is done."""
         self._task = None  # Which knows us by its context: without a cycle both go at once.
@@ -155,8 +162,10 @@ class AsyncioLink(BaseLink):
 
     def begin(self) -> None:
         # As a Cancellation, but nobody has cancelled this task before: it has just begun.
-        self._task = asyncio.current_task()
-        self.exchange.begin(self._interrupt)
+        exchange = self.exchange
+        exchange.on_interrupt = self._interrupt  # As Exchange.begin(), without the call.
+        if exchange.interrupt is not None:
+            self._interrupt()
 
     def _interrupt(self) -> None:
         try:
@@ -183,6 +192,8 @@ class AsyncioLink(BaseLink):
 
 class AsyncioDriver(Driver, asyncio.Protocol):
     """A Protocol; the writer is the transport's own buffer."""
+
+    tolerance = 16 * 1024  # uvloop writes at the end of each turn.
 
     __slots__ = ("_pushing", "_timer", "_transport", "_variables", "lane", "now")
 
@@ -238,10 +249,22 @@ class AsyncioDriver(Driver, asyncio.Protocol):
 
     def start(self, exchange: Exchange) -> None:
         link = AsyncioLink(self, exchange)
-        self.started(link)
+        self._links.append(link)  # As `started`, without the call.
+        lane = self.lane
+        coroutine = self.server.run_exchange(exchange, link)
         # A copy of the connection's context, not of the one that happens to run: that may be
         # an earlier exchange's.
-        self.lane.start(self.server.run_exchange(exchange, link), self._variables.copy(), link)
+        context = self._variables.copy()
+        if lane.eager:
+            task = _Task(coroutine, loop=lane.loop, context=context, eager_start=True)
+            if task.done():
+                self.finished(link)
+                return
+        else:
+            task = lane.loop.create_task(coroutine, context=context)
+        link.runs_in(task)
+        lane.keep(task)
+        task.add_done_callback(lambda _: link.ended())
 
     def push_soon(self) -> None:
         """In the next turn of the loop, if nothing has written it until then: a handler that runs
@@ -342,7 +365,7 @@ class Lane:
 
     def connect(self, sock: socket.socket, peer: Any, local: Any) -> None:
         driver = AsyncioDriver(self, peer, local)
-        self._keep(self.loop.create_task(self._connect(driver, sock)))
+        self.keep(self.loop.create_task(self._connect(driver, sock)))
 
     async def _connect(self, driver: AsyncioDriver, sock: socket.socket) -> None:
         try:
@@ -378,27 +401,10 @@ class Lane:
 
     # -- tasks
 
-    def _keep(self, task: asyncio.Task[None]) -> None:
+    def keep(self, task: asyncio.Task[None]) -> None:
         # The loop itself holds tasks weakly.
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    def start(
-        self,
-        coroutine: Coroutine[Any, Any, None],
-        context: contextvars.Context,
-        link: AsyncioLink,
-    ) -> None:
-        """A task in that context; where possible it begins right now."""
-        if self.eager and sys.version_info >= (3, 12):
-            task = asyncio.Task(coroutine, loop=self.loop, context=context, eager_start=True)
-            if task.done():
-                link.ended()
-                return
-        else:
-            task = self.loop.create_task(coroutine, context=context)
-        self._keep(task)
-        task.add_done_callback(lambda _: link.ended())
 
 
 class AsyncioBackend:

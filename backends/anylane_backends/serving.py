@@ -40,20 +40,20 @@ class BackendError(AnylaneError):
     """There is no such backend, or it cannot be loaded; the message says what to do."""
 
 
-class HttpDate:
-    """The Date header's value, made once a second."""
+def http_dates(clock: Callable[[], float] = time.time) -> Callable[[], bytes]:
+    """Gives the Date header's value, made once a second. A closure: it is asked for each response,
+    and takes half the time of an object with `__call__`."""
+    latest, value = -1, b""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
-        self._second = -1
-        self._value = b""
+    def date() -> bytes:
+        nonlocal latest, value
+        second = int(clock())
+        if second != latest:
+            value = formatdate(second, usegmt=True).encode("ascii")
+            latest = second
+        return value
 
-    def __call__(self) -> bytes:
-        second = int(self._clock())
-        if second != self._second:
-            self._value = formatdate(second, usegmt=True).encode("ascii")
-            self._second = second
-        return self._value
+    return date
 
 
 def backends() -> dict[str, EntryPoint]:
@@ -151,7 +151,7 @@ class Server:
         self.core = ServerCore(
             app,
             self.config,
-            date=date or HttpDate(),
+            date=date or http_dates(),
             token=os.urandom,
             log=log,
             lane=self.backend.name,

@@ -41,10 +41,11 @@ class Context:
     error: what went wrong, for error and response hooks. app: the App that serves this.
 
     For the framework: `allow` (of a 405), `failed` (nobody has dealt with `error`), `responded`
-    (the response hooks had their turn), `items` (a returned iterator), `jobs` (background).
+    (the response hooks had their turn), `items` (a returned iterator), `jobs` (background), `asked`
+    and `answer` (`request` and `response`, once somebody has looked at them).
     """
 
-    __slots__ = ("_calls", "_request", "_response", "_state", "allow", "app", "error", "exchange",
+    __slots__ = ("_calls", "_state", "allow", "answer", "app", "asked", "error", "exchange",
                  "failed", "items", "jobs", "link", "params", "responded", "route")  # fmt: skip
 
     def __init__(self, exchange: Exchange, link: BaseLink, app: App) -> None:
@@ -59,8 +60,8 @@ class Context:
         self.responded = False
         self.items: Items | None = None
         self.jobs: list[Job] | None = None
-        self._request: Request | None = None
-        self._response: Response | None = None
+        self.asked: Request | None = None
+        self.answer: Response | None = None
         self._state: SimpleNamespace | None = None
         self._calls: Calls | None = None
 
@@ -68,21 +69,21 @@ class Context:
 
     @property
     def request(self) -> Request:
-        if self._request is None:
-            self._request = Request(self.exchange, self.link)
-        return self._request
+        if self.asked is None:
+            self.asked = Request(self.exchange, self.link)
+        return self.asked
 
     @property
     def response(self) -> Response:
-        if self._response is None:
-            self._response = Response()
-        return self._response
+        if self.answer is None:
+            self.answer = Response()
+        return self.answer
 
     @response.setter
     def response(self, response: Response) -> None:
-        if self._response is not None and self._response.sent:
+        if self.answer is not None and self.answer.sent:
             raise UsageError(TOO_LATE)
-        self._response = response
+        self.answer = response
 
     @property
     def state(self) -> SimpleNamespace:
@@ -125,9 +126,8 @@ class Context:
 
     def respond(self, response: Response) -> None:
         """Queue it whole. To a client that is gone it says nothing."""
-        status, headers = response.head()
-        self.exchange.respond(status, headers, response.body or b"")
-        response.sent = response.headers.frozen = True
+        self.exchange.respond(*response.wire())
+        response.freeze()
 
     def stream(self, *, length: int | None = None) -> Stream:
         """Send the body piece by piece. length: in bytes, if you know it."""
@@ -262,8 +262,8 @@ class Context:
 
     def release(self) -> None:
         """The exchange is over, and so is its background work."""
-        if self._request is not None and self._request.uploads is not None:
-            self._request.uploads.close()
+        if self.asked is not None and self.asked.uploads is not None:
+            self.asked.uploads.close()
 
     async def run_handler(self, func: Callable[[Context], Any]) -> Any:
         """Run a `def` handler in the pool, with `call` working inside."""

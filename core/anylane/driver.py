@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from anylane.errand import Errand, Seed, errand_exchange, greet, part
+from anylane.errand import Errand, ErrandExchange, Seed, greet, part
 from anylane.errors import Disconnected
 from anylane.protocol.closing import Closing
 from anylane.protocol.exchange import Interrupt
@@ -30,9 +30,13 @@ class Driver(ABC):
     call does the work, the inner ones only write. Verbs never block and may defer.
     """
 
+    tolerance = 0
+    """Bytes that may stay before `unsent` is asked, while any deadline is set: it asks too. For a
+    transport that sends only in the next turn of its loop, and would always say that some stay."""
+
     __slots__ = ("_again", "_armed", "_closing", "_cut_at", "_deferred", "_errand_due", "_errands",
-                 "_greeting", "_links", "_news", "_parting", "_read_size", "_reading", "_turns",
-                 "apart", "connection", "lost", "pumping", "seed", "server", "wakes",
+                 "_greeting", "_holds", "_links", "_news", "_parting", "_read_size", "_reading",
+                 "_turns", "apart", "connection", "lost", "pumping", "seed", "server", "wakes",
                  "written")  # fmt: skip
 
     def __init__(
@@ -65,6 +69,7 @@ class Driver(ABC):
         self._greeting = errand is None and bool(server.frozen.connect)
         self._parting = errand is None and bool(server.frozen.disconnect) and not self._greeting
         self._errand_due: Errand | None = greet if self._greeting else errand
+        self._holds = self._errand_due is not None
         self._errands: list[Exchange] = []
         self._deferred: list[tuple[int, Errand]] = []
         self._cut_at = NEVER
@@ -156,7 +161,7 @@ class Driver(ABC):
             # A transport that reports nothing between full and empty is asked before it is
             # judged: a slow reader must not be taken for a stalled one.
             unsent = self.unsent()
-            if unsent:
+            if unsent or self.connection.unsent:
                 self.connection.data_unsent(unsent, now)
         self.connection.handle_timeout(now)
         for exchange in tuple(self._errands):
@@ -203,8 +208,9 @@ class Driver(ABC):
             self.connection.forget(exchange)
         elif exchange in self._errands:
             self._errands.remove(exchange)
-        if link in self._links:
-            self._links.remove(link)
+        links = self._links
+        if link in links:
+            links.remove(link)
         if self.pumping:
             self._again = True
         else:
@@ -227,19 +233,18 @@ class Driver(ABC):
         turns = self._turns
         try:
             while True:
-                self._again = False
-                if turns:
-                    exchange = None
-                    if self._greeting or self._errand_due is not None:
-                        exchange = self._next_errand()
-                    elif connection.waiting:
-                        exchange = connection.next_exchange()
+                if self._holds and turns and (errand := self._next_errand()) is not None:
+                    turns -= 1
+                    self.start(errand)
+                while connection.waiting and turns and not self._holds:
+                    exchange = connection.next_exchange()
                     if exchange is not None:
                         turns -= 1
                         self.start(exchange)
-                        continue  # Pipelined answers leave together.
-                self._write()
-                if not (self._again and turns):
+                self._again = False
+                if connection.queued:  # Pipelined answers leave together.
+                    self._write()
+                if not self._again or not turns:
                     break
         finally:
             self.pumping = False
@@ -252,9 +257,10 @@ class Driver(ABC):
         if self._errand_due is None or not self.connection.ready:
             return None
         errand, self._errand_due = self._errand_due, None
+        self._holds = self._greeting
         if errand is greet and self.lost:
             return None
-        exchange = errand_exchange(errand)
+        exchange = ErrandExchange(errand)
         self._errands.append(exchange)
         return exchange
 
@@ -266,22 +272,28 @@ class Driver(ABC):
 
     def push(self) -> None:
         """Write what is there, and nothing else. Bytes that stay have a deadline."""
-        self._write()
+        if self.connection.queued:
+            self._write()
         if not self.pumping and self.connection.deadline_bound < self._armed:
             self._arm()
 
     def _write(self) -> None:
         connection = self.connection
-        # Once more after each write: room for output may be what a held pong was waiting for.
-        while connection.queued and not self.lost and (chunks := connection.data_to_send()):
-            for chunk in chunks:
-                self.written += len(chunk)
+        while not self.lost and (chunks := connection.data_to_send()):
+            self.written += len(chunks[0]) if len(chunks) == 1 else sum(map(len, chunks))
             self.write(chunks)
+            if (
+                self._armed < NEVER
+                and connection.unsent <= self.tolerance
+                and not connection.closing
+            ):
+                break
+            # Once more then: room for output may be what a held pong was waiting for.
             connection.data_unsent(self.unsent(), self.now())
 
     def _settle(self) -> None:
         connection = self.connection
-        if not self.lost:
+        if not self.lost and not (connection.idle and self._reading):
             if connection.wants_read is not self._reading:
                 self._reading = not self._reading
                 self.set_reading(self._reading)
@@ -327,6 +339,7 @@ class Driver(ABC):
         if self._parting and self.connection.ready:
             self._parting = False
             self._errand_due = part
+            self._holds = True
             self.pump()
             return False
         return True
@@ -348,7 +361,7 @@ class Driver(ABC):
         """The on_connect hooks are done. Who is not welcome is never served: its exchanges are
         not started, and what the connection holds goes with it."""
         if welcome:
-            self._greeting = False
+            self._greeting = self._holds = False
             self._parting = bool(self.server.frozen.disconnect)
         else:
             self._abort()

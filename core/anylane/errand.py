@@ -38,7 +38,7 @@ class Nowhere:
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise UsageError("there is no request to answer here, only a connection or its end")
 
-    send_informational = send_head = send_data = send_end = respond = _refuse
+    send_informational = send_head = send_data = send_end = conclude = _refuse
     begin_events = accept = take_over = _refuse
 
     def body_wanted(self, now: float) -> None:
@@ -51,11 +51,14 @@ class Nowhere:
 _NOWHERE = Nowhere()
 
 
-def errand_exchange(errand: Errand) -> Exchange:
+class ErrandExchange(Exchange):
     """An exchange that runs `errand`."""
-    exchange = Exchange(_NOWHERE, None)
-    exchange.errand = errand
-    return exchange
+
+    __slots__ = ("errand",)
+
+    def __init__(self, errand: Errand) -> None:
+        super().__init__(_NOWHERE, None)
+        self.errand = errand
 
 
 async def run_errand(exchange: Exchange, link: BaseLink) -> None:

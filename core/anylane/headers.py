@@ -26,11 +26,12 @@ class Headers:
     lines: for the framework, to look at; `items()` is a copy.
     """
 
-    __slots__ = ("frozen", "lines")
+    __slots__ = ("_lowered", "frozen", "lines")
 
     def __init__(self, initial: Initial = ()) -> None:
         self.lines: list[Header] = []
         self.frozen = False
+        self._lowered = False
         if initial:
             # pyright takes a list of pairs for a possible Mapping of pairs.
             pairs = initial.items() if isinstance(initial, Mapping) else initial
@@ -40,8 +41,16 @@ class Headers:
     @classmethod
     def from_wire(cls, raw: Iterable[tuple[bytes, bytes]]) -> Headers:
         """Headers that a parser has checked already."""
+        return cls.from_lowered(
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in raw
+        )
+
+    @classmethod
+    def from_lowered(cls, lines: Iterable[Header]) -> Headers:
+        """Headers that were checked already, their names in lower case."""
         headers = cls()
-        headers.lines = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]
+        headers.lines = list(lines)
+        headers._lowered = True
         return headers
 
     @overload
@@ -51,6 +60,11 @@ class Headers:
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first value of that name."""
         wanted = name.lower()
+        if self._lowered:
+            for key, value in self.lines:
+                if key == wanted:
+                    return value
+            return default
         for key, value in self.lines:
             if key.lower() == wanted:
                 return value
@@ -64,7 +78,9 @@ class Headers:
     def set(self, name: str, value: str) -> None:
         """Replace all values of that name by one, in the place of the first."""
         check_header(name, value)
-        self._touch()
+        if self.frozen:
+            self._touch()
+        self._lowered = False
         wanted = name.lower()
         for index, (key, _) in enumerate(self.lines):
             if key.lower() == wanted:
@@ -77,6 +93,7 @@ class Headers:
         """Append a value; those that are there stay."""
         check_header(name, value)
         self._touch()
+        self._lowered = False
         self.lines.append((name, value))
 
     def default(self, name: str, value: str) -> None:

@@ -6,13 +6,13 @@ import json
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
-_orjson: Any = None
 try:
     import orjson
-
-    _orjson = orjson
 except ImportError:
-    pass
+    _orjson: Any = None
+else:
+    _orjson = orjson
+    _options = orjson.OPT_NON_STR_KEYS
 
 
 def _plain(value: Any) -> Any:
@@ -25,7 +25,7 @@ def _plain(value: Any) -> Any:
 def dumps(value: object) -> bytes:
     """Compact UTF-8. Raises TypeError for what JSON has no form for."""
     if _orjson is not None:
-        data: bytes = _orjson.dumps(value, option=_orjson.OPT_NON_STR_KEYS)
+        data: bytes = _orjson.dumps(value, None, _options)
         return data
     return json.dumps(
         value, default=_plain, ensure_ascii=False, separators=(",", ":"), allow_nan=False

@@ -11,6 +11,7 @@ from anylane.cookies import parse_cookies
 from anylane.errors import HTTPError, Refused, UsageError
 from anylane.form import Form, parse_multipart, parse_urlencoded
 from anylane.headers import Headers
+from anylane.protocol.head import Text
 from anylane.query import Query
 
 if TYPE_CHECKING:
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from anylane.protocol.tls_info import TlsInfo
 
 
+_NO_TEXT = Text("", "", "", "")
+
+
 class Request:
-    """One request. method, target, raw_path and version are as the client sent them.
+    """One request, as the client sent it.
 
     uploads: its form, once it was read; to be closed.
 
@@ -29,20 +33,13 @@ class Request:
     """
 
     __slots__ = ("_body", "_cookies", "_exchange", "_headers", "_link", "_path", "_query",
-                 "_reading", "method", "query_string", "raw_path", "target",
-                 "uploads")  # fmt: skip
+                 "_reading", "_text", "uploads")  # fmt: skip
 
     def __init__(self, exchange: Exchange, link: BaseLink) -> None:
         head = exchange.head
         self._exchange = exchange
         self._link = link
-        if head is None:
-            self.method = self.target = ""
-        else:
-            self.method = head.method.decode("ascii")
-            self.target = head.target.decode("ascii")
-        path, _, self.query_string = self.target.partition("?")
-        self.raw_path = path if path[:1] in ("/", "*", "") else _path_of(path)
+        self._text = _NO_TEXT if head is None else head.text
         self._path: str | None = None
         self._query: Query | None = None
         self._headers: Headers | None = None
@@ -50,6 +47,25 @@ class Request:
         self.uploads: Form | None = None
         self._body: list[bytes] | bytes = []
         self._reading = False
+
+    @property
+    def method(self) -> str:
+        return self._text.method
+
+    @property
+    def target(self) -> str:
+        """As it was sent, percent-encoded."""
+        return self._text.target
+
+    @property
+    def raw_path(self) -> str:
+        """The path of the target, percent-encoded."""
+        return self._text.path
+
+    @property
+    def query_string(self) -> str:
+        """Behind the first `?` of the target, percent-encoded."""
+        return self._text.query
 
     @property
     def version(self) -> str:
@@ -101,7 +117,7 @@ class Request:
     def headers(self) -> Headers:
         if self._headers is None:
             head = self._exchange.head
-            self._headers = Headers.from_wire(head.headers if head is not None else ())
+            self._headers = Headers.from_lowered(head.fields.text if head is not None else ())
         return self._headers
 
     @property
@@ -133,6 +149,12 @@ class Request:
                 "the body was read as a stream, and what was read is gone; read it whole first: "
                 "body() gives the same bytes each time"
             )
+        if not self._body:
+            self._exchange.check()
+            whole = self._exchange.read_all()
+            if whole is not None:
+                self._body = whole
+                return whole
         # Collected on the request, so that a read that was cancelled half-way can be repeated.
         while (chunk := self._read()) is None or chunk:
             if chunk is None:
@@ -210,10 +232,3 @@ class Request:
         while (chunk := self._read()) is None:
             await self._link.wait()
         return chunk
-
-
-def _path_of(absolute: str) -> str:
-    """The path of an absolute-form target (RFC 9112 §3.2.2)."""
-    rest = absolute.partition("://")[2]
-    slash = rest.find("/")
-    return rest[slash:] if slash >= 0 else "/"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from anylane import json
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
     from anylane.results import Items
 
 
-_TEXT, _HTML = "text/plain; charset=utf-8", "text/html; charset=utf-8"
-_JSON, _BYTES = "application/json", "application/octet-stream"
-_TYPES = frozenset((_TEXT, _HTML, _JSON, _BYTES))
-"""What is known to be good."""
+TEXT, _HTML = "text/plain; charset=utf-8", "text/html; charset=utf-8"
+JSON, _BYTES = "application/json", "application/octet-stream"
+_TYPES = {kind: (("content-type", kind),) for kind in (TEXT, _HTML, JSON, _BYTES)}
+"""What is known to be good, and the only header of most responses."""
 
 
 class Response:
@@ -27,8 +28,8 @@ class Response:
     sent: its head is on the wire; every change but a trailer is a UsageError now.
     """
 
-    __slots__ = ("_body", "_cookies", "_status", "closes", "headers", "items", "sent",
-                 "trailers")  # fmt: skip
+    __slots__ = ("_body", "_cookies", "_headers", "_kind", "_status", "_trailers", "closes",
+                 "items", "sent")  # fmt: skip
 
     def __init__(
         self,
@@ -38,19 +39,47 @@ class Response:
         content_type: str | None = None,
     ) -> None:
         self._status = None if status is None else check_status(status)
-        self.headers = Headers(headers)
+        # Most responses have no header but the one of their body, and need no Headers for it.
+        self._headers = Headers(headers) if headers else None
+        self._kind: str | None = None
         self._body: bytes | None = None
         self._cookies: dict[CookieKey, str] | None = None
+        self._trailers: list[Header] | None = None
         self.items: Items | None = None
         self.closes = False
         self.sent = False
-        self.trailers: list[Header] = []
         if isinstance(body, str):
             self.set_text(body)
         elif body is not None:
             self.set_body(body)
         if content_type is not None:
             self.headers.set("content-type", content_type)
+
+    @classmethod
+    def whole(cls, body: bytes, content_type: str) -> Response:
+        """As `Response(body, content_type=...)`, without asking what it is given."""
+        new = cls.__new__(cls)
+        new._status = new._headers = new._cookies = new._trailers = new.items = None
+        new._kind = content_type
+        new._body = body
+        new.closes = new.sent = False
+        return new
+
+    @property
+    def headers(self) -> Headers:
+        if self._headers is None:
+            self._headers = headers = Headers()
+            if self._kind is not None:
+                headers.lines.append(("content-type", self._kind))
+            headers.frozen = self.sent
+        return self._headers
+
+    @property
+    def trailers(self) -> list[Header]:
+        """What `set_trailer` has set."""
+        if self._trailers is None:
+            self._trailers = []
+        return self._trailers
 
     @property
     def status(self) -> int | None:
@@ -107,24 +136,25 @@ class Response:
         """The content type is set only if there is none."""
         if self.sent:
             raise UsageError(TOO_LATE)
-        if not isinstance(body, bytes):
-            body = _bytes_of(body)
-        self._body = body
+        self._body = body if isinstance(body, bytes) else _bytes_of(body)
         self.items = None
         if content_type not in _TYPES:
             check_header("content-type", content_type)
-        self.headers.default("content-type", content_type)
+        if self._headers is not None:
+            self._headers.default("content-type", content_type)
+        elif self._kind is None:
+            self._kind = content_type
         return self
 
     def set_text(self, text: str) -> Response:
-        return self.set_body(text.encode("utf-8"), _TEXT)
+        return self.set_body(text.encode("utf-8"), TEXT)
 
     def set_html(self, html: str) -> Response:
         return self.set_body(html.encode("utf-8"), _HTML)
 
     def set_json(self, value: Any) -> Response:
         """Raises TypeError for what JSON has no form for."""
-        return self.set_body(json.dumps(value), _JSON)
+        return self.set_body(json.dumps(value), JSON)
 
     def redirect(self, location: str, status: int = 307) -> Response:
         """307 keeps method and body (RFC 9110 §15.4.8)."""
@@ -144,19 +174,31 @@ class Response:
         self.closes = True
         return self
 
-    def head(self) -> tuple[int, list[Header]]:
+    def head(self) -> tuple[int, Sequence[Header]]:
         """What goes on the wire before the body; not to be changed."""
-        headers = self.headers.lines
+        status, headers, _ = self.wire()
+        return status, headers
+
+    def wire(self) -> tuple[int, Sequence[Header], bytes]:
+        """Status, headers and body for the wire; not to be changed."""
+        headers: Sequence[Header]
+        if self._headers is None:
+            kind = self._kind
+            headers = () if kind is None else _TYPES.get(kind) or (("content-type", kind),)
+        else:
+            headers = self._headers.lines
         if self.closes:
             headers = [*headers, ("connection", "close")]
-        status = self._status
+        status, body = self._status, self._body
         if status is None:
-            status = 200 if self._body is not None else 204
-        return status, headers
+            status = 200 if body is not None else 204
+        return status, headers, body or b""
 
     def freeze(self) -> None:
         """Its head is out."""
-        self.sent = self.headers.frozen = True
+        self.sent = True
+        if self._headers is not None:
+            self._headers.frozen = True
 
     def succeed(self, other: Response) -> Response:
         """A copy that may be sent, with the cookies of `other` before its own.
@@ -168,7 +210,7 @@ class Response:
         new._body = self._body
         new.items = self.items
         new.closes = self.closes
-        new.trailers = list(self.trailers)
+        new._trailers = None if self._trailers is None else list(self._trailers)
         own = self._cookies or {}
         replaced = {line for key, line in (other._cookies or {}).items() if key in own}
         for line in other.headers.get_all("set-cookie"):

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
+from anylane import json
 from anylane.calls import PooledIterator
 from anylane.errors import UsageError
-from anylane.response import Response
+from anylane.response import JSON, TEXT, Response
 
 if TYPE_CHECKING:
     from anylane.context import Context
@@ -23,6 +24,23 @@ async def apply_result(ctx: Context, value: Any, where: str) -> None:
     """
     if value is not None and (begun := put_result(ctx, value, where)) is not None:
         await begun
+
+
+def put_routed(ctx: Context, value: Any) -> Awaitable[None] | None:
+    """`put_result` of what a route's handler has returned."""
+    kind = type(value)
+    if (kind is str or kind is dict) and not ctx.exchange.started:
+        # Most are one of these: without a call or two.
+        body, content_type = (
+            (value.encode("utf-8"), TEXT) if kind is str else (json.dumps(value), JSON)
+        )
+        if ctx.answer is None:
+            ctx.answer = Response.whole(body, content_type)
+        else:
+            ctx.answer.set_body(body, content_type)
+        return None
+    assert ctx.route is not None, "what answers without a route gives nothing"
+    return put_result(ctx, value, ctx.route.where)
 
 
 def put_result(ctx: Context, value: Any, where: str) -> Awaitable[None] | None:

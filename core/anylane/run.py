@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anylane.context import Context
-from anylane.errand import background, run_errand, sow
+from anylane.errand import background, sow
 from anylane.errors import HTTPError, without_disconnects
 from anylane.failures import log_failure
 from anylane.link import current_link
 from anylane.problems import problem
 from anylane.protocol.exchange import Interrupt
 from anylane.response import Response
+from anylane.results import put_routed
 
 if TYPE_CHECKING:
     from anylane.link import BaseLink
@@ -25,9 +26,6 @@ async def run_exchange(exchange: Exchange, server: ServerCore, link: BaseLink) -
     Raises nothing of the handler's or the peer's. A native cancellation from outside passes
     through, after the exchange was ended: whole frames, then the end of the connection.
     """
-    if exchange.errand is not None:
-        await run_errand(exchange, link)
-        return
     current_link.set(link)
     driver = link.driver
     if driver.seed:
@@ -53,13 +51,14 @@ async def run_exchange(exchange: Exchange, server: ServerCore, link: BaseLink) -
         if exchange.interrupt is not None:
             _answer_interrupt(ctx, server)
     finally:
-        exchange.finish(driver.now())
+        if not exchange.finished:
+            exchange.finish(driver.now())
+        if ctx.asked is not None and not ctx.jobs:
+            ctx.release()
         if ctx.jobs:
             driver.defer(background(ctx, ctx.jobs))
-        else:
-            ctx.release()
-            if not driver.pumping:  # Else it is about to write: pipelined answers leave together.
-                driver.push()
+        elif not driver.pumping:  # Else it is about to write: pipelined answers leave together.
+            driver.push()
 
 
 async def _answer(ctx: Context, server: ServerCore) -> None:
@@ -68,7 +67,9 @@ async def _answer(ctx: Context, server: ServerCore) -> None:
         try:
             if exchange.refused is None:
                 try:
-                    await server.frozen(ctx)
+                    value = await server.frozen.answer(ctx)
+                    if value is not None and (begun := put_routed(ctx, value)) is not None:
+                        await begun
                 except Exception as exc:  # noqa: BLE001  # the handler's; `deal` decides
                     await failures.deal(ctx, exc)
             else:
@@ -77,7 +78,8 @@ async def _answer(ctx: Context, server: ServerCore) -> None:
             if not exchange.started and exchange.interrupt is None:
                 response = ctx.response
                 if response.items is None:
-                    ctx.respond(response)
+                    exchange.conclude(*response.wire(), ctx.link.driver.now())
+                    response.freeze()
                 else:
                     await response.items.send(ctx)
         finally:
@@ -120,5 +122,4 @@ def _answer_interrupt(ctx: Context, server: ServerCore) -> None:
 
 
 def _respond(ctx: Context, response: Response) -> None:
-    status, headers = response.head()
-    ctx.exchange.respond(status, headers, response.body or b"")
+    ctx.exchange.respond(*response.wire())

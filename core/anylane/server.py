@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.app import App
 from anylane.config import ServerConfig
+from anylane.errand import run_errand
 from anylane.errors import UsageError
 from anylane.form import Spool
 from anylane.lifespan import Lifespan, ToTheEnd
@@ -177,7 +178,9 @@ class ServerCore:
 
     def run_exchange(self, exchange: Exchange, link: BaseLink) -> Coroutine[Any, Any, None]:
         """Run one exchange's handler (see `anylane.run`)."""
-        if self.access is None or exchange.errand is not None:
+        if exchange.errand is not None:
+            return run_errand(exchange, link)
+        if self.access is None:
             return run_exchange(exchange, self, link)
         return self._run_logged(exchange, link, self.access)
 

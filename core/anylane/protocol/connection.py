@@ -20,6 +20,9 @@ Address = Any
 """As the socket module gives it: (host, port), (host, port, flow, scope), a path, or None."""
 
 
+_NO = Closing.NO  # A member of an enum takes twice the time of a global to look up.
+
+
 class InnerProtocol(Protocol):
     """What is spoken now: HTTP/1.1, WebSocket."""
 
@@ -46,11 +49,13 @@ class Connection:
     read_size: bytes that one read of the socket should give; None where it does not matter.
     waiting: what `next_exchange()` will give; the protocol inside appends to it.
     queued: bytes that `data_to_send()` will give.
+    idle: between two requests, with nothing changed of what a driver looks at: it wants to read,
+        and is not being closed. False says nothing.
     """
 
     __slots__ = ("_exchanges", "_high", "_out", "_protocol", "_stalled", "_unsent", "closing",
-                 "config", "date", "draining", "eof", "local", "peer", "queued", "read_size",
-                 "timers", "tls", "token", "waiting")  # fmt: skip
+                 "config", "date", "draining", "eof", "idle", "local", "peer", "queued",
+                 "read_size", "timers", "tls", "token", "waiting")  # fmt: skip
 
     def __init__(
         self,
@@ -73,6 +78,7 @@ class Connection:
         self.closing = Closing.NO
         self.draining = False
         self.eof = False
+        self.idle = False
         self.read_size = config.http_buffer_size
         self._high = config.limits.outbound_high
         self._out: list[bytes] = []
@@ -88,13 +94,15 @@ class Connection:
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Bytes came from the peer. Feed at most 256 KiB at once."""
-        if data and not self.eof and self.closing < Closing.CLOSE:
+        if data and not self.eof and (self.closing is _NO or self.closing < Closing.CLOSE):
+            self.idle = False
             self._protocol.receive_data(data, now)
 
     def receive_eof(self, now: float) -> None:
         """The peer sends no more; it may still read (half-close)."""
         if not self.eof and self.closing < Closing.CLOSE:
             self.eof = True
+            self.idle = False
             self._protocol.receive_eof(now)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -195,7 +203,11 @@ class Connection:
     @property
     def wants_read(self) -> bool:
         """False: leave the peer's bytes in the kernel; that is the backpressure."""
-        return not self.eof and self.closing < Closing.CLOSE and self._protocol.wants_read
+        return (
+            not self.eof
+            and (self.closing is _NO or self.closing < Closing.CLOSE)
+            and self._protocol.wants_read
+        )
 
     @property
     def unsent(self) -> int:
@@ -214,13 +226,11 @@ class Connection:
 
     # -- for the protocol inside -----------------------------------------------------------
 
-    def send(self, *chunks: bytes) -> None:
+    def send(self, data: bytes) -> None:
         """Queue bytes for the transport; dropped once the connection is being closed."""
-        if self.closing is Closing.NO:
-            out = self._out
-            for chunk in chunks:
-                out.append(chunk)
-                self.queued += len(chunk)
+        if self.closing is _NO:
+            self._out.append(data)
+            self.queued += len(data)
 
     def forget(self, exchange: Exchange) -> None:
         """Its last coroutine has returned: its alarms are not kept any longer."""
@@ -235,6 +245,7 @@ class Connection:
         """Only ever grows."""
         if how > self.closing:
             self.closing = how
+            self.idle = False
             if how >= Closing.CLOSE:
                 # All that is left to wait for is a peer that takes what was written.
                 self.timers.clear_all(Timer.WRITE_STALL, Timer.DRAIN)

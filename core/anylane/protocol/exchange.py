@@ -53,7 +53,7 @@ class Stream(Protocol):
     def send_head(self, status: int, headers: Iterable[Header], length: int | None) -> None: ...
     def send_data(self, data: bytes) -> None: ...
     def send_end(self, trailers: Iterable[Header]) -> None: ...
-    def respond(self, status: int, headers: Sequence[Header], body: bytes) -> None: ...
+    def conclude(self, status: int, headers: Sequence[Header], body: bytes, now: float) -> bool: ...
     def begin_events(
         self, *, retry: int | None, heartbeat: float | None, now: float
     ) -> EventStreamProtocol: ...
@@ -77,12 +77,14 @@ class Exchange:
     status: of the response, 0 before it started. sent: bytes of its body, or of the frames of a
     WebSocket's messages.
     switched: the connection speaks another protocol now, for this exchange.
-    errand: what to run instead of a handler, where there is no request (tier 1's).
+    errand: what to run instead of a handler, where there is no request (tier 1's; its own class).
     own_alarms: `alarms`, once there were any.
     """
 
+    errand: Any = None
+
     __slots__ = ("_chunks", "_stream", "body_complete", "body_refused", "buffered",
-                 "cancel_on_disconnect", "errand", "finished", "forgotten", "gone",
+                 "cancel_on_disconnect", "finished", "forgotten", "gone",
                  "half_closed", "head", "interrupt", "on_gone", "on_interrupt", "own_alarms",
                  "refused", "sent", "started", "status", "switched", "told", "trailers",
                  "websocket")  # fmt: skip
@@ -107,7 +109,6 @@ class Exchange:
         self.on_interrupt: Callable[[], None] | None = None
         self.cancel_on_disconnect = False
         self.switched = False
-        self.errand: Any = None
         self.websocket: WebSocketProtocol | None = None
         self._chunks: deque[bytes] | None = None
         self.buffered = 0
@@ -181,6 +182,15 @@ class Exchange:
         self._stream.body_wanted(now)
         return None
 
+    def read_all(self) -> bytes | None:
+        """The rest of the body if all of it is here, else None: then `read` it."""
+        if not self.body_complete or not self._chunks or self.body_refused is not None:
+            return None
+        body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        self._chunks.clear()
+        self.buffered = 0
+        return body
+
     def _must_be_mine(self) -> None:
         # Behind it the connection is another exchange's: its client must never see our bytes.
         if self.finished:
@@ -225,13 +235,28 @@ class Exchange:
 
     def respond(self, status: int, headers: Sequence[Header], body: bytes) -> None:
         """The whole response at once."""
+        self.send_head(status, headers, len(body))
+        if body:
+            self.send_data(body)
+        self.send_end()
+
+    def conclude(self, status: int, headers: Sequence[Header], body: bytes, now: float) -> None:
+        """`respond` and `finish`: the handler has ended, and this is its response."""
         if self.finished:
             self._must_be_mine()
         if self.started:
             raise UsageError(_STARTED)
-        self._stream.respond(status, headers, body)
-        self.status = status
-        self.sent = len(body)
+        if self._stream.conclude(status, headers, body, now):
+            self.started = self.finished = True
+            self.status = status
+            self.sent = len(body)
+            self.on_interrupt = self.on_gone = None
+            if self._chunks:
+                self._chunks.clear()
+                self.buffered = 0
+        else:
+            self.respond(status, headers, body)
+            self.finish(now)
 
     def accept(
         self, headers: Iterable[Header], subprotocol: str | None, now: float
@@ -274,6 +299,12 @@ class Exchange:
             self._chunks = deque()
         self._chunks.extend(chunks)
         self.buffered += sum(map(len, chunks))
+
+    def complete(self, body: bytes) -> None:
+        """The whole body came at once."""
+        self._chunks = deque((body,))
+        self.buffered = len(body)
+        self.body_complete = True
 
     def lose(self, reason: Disconnected) -> None:
         """Nobody will read what is sent any more."""

@@ -7,6 +7,7 @@ in two ways: that is how requests are smuggled. Each rule names its section.
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 import h11
 
@@ -31,38 +32,74 @@ _ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+\-.]*://([^/?]*)")
 _DIGITS = re.compile(rb"[0-9]{1,18}")
 
 
-class RequestHead:
-    """A request line and its headers, as the peer sent them. Nobody changes one.
+class Text(NamedTuple):
+    """A request line, decoded. path: still percent-encoded; query: without the `?`."""
 
-    target: as received, percent-encoded. version: `b"1.1"` or `b"1.0"`.
+    method: str
+    target: str
+    path: str
+    query: str
+
+
+class Fields:
+    """The header lines of requests, taken apart when somebody reads them: once for all requests
+    that repeat them.
+
+    section: what they are in, with the blank line behind them; empty where `headers` are known.
+    """
+
+    __slots__ = ("_headers", "_text", "section")
+
+    def __init__(self, section: bytes, headers: RawHeaders | None = None) -> None:
+        self.section = section
+        self._headers = headers
+        self._text: list[tuple[str, str]] | None = None
+
+    @property
+    def headers(self) -> RawHeaders:
+        """Names lower-cased, values stripped, in order."""
+        if self._headers is None:
+            self._headers = split_section(self.section)
+        return self._headers
+
+    @property
+    def text(self) -> list[tuple[str, str]]:
+        """The same as Latin-1."""
+        if self._text is None:
+            self._text = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in self.headers]
+        return self._text
+
+
+class RequestHead:
+    """A request line and its headers, as the peer sent them. Nobody changes one: requests that
+    are the same, byte by byte, may share theirs.
+
+    target: as received, percent-encoded. version: `b"1.1"` or `b"1.0"`. fields: the headers.
     content_length: None when the request declares none; a chunked body has none either.
     expects_continue: the client waits for `100 Continue` before it sends the body (RFC 9110
         §10.1.1). connection: the options of all Connection headers, lower-cased (§7.6.1).
-    has_body: a body follows. keep_alive: the client would send more. section: instead of
-    `headers`, the lines that they are in.
+    has_body: a body follows. keep_alive: the client would send more. usual: HTTP/1.1, and a
+    response to it may have a body.
     """
 
-    __slots__ = ("_headers", "_section", "chunked", "connection", "content_length",
-                 "expects_continue", "has_body", "keep_alive", "method", "target",
-                 "version")  # fmt: skip
+    __slots__ = ("_text", "chunked", "connection", "content_length", "expects_continue", "fields",
+                 "has_body", "keep_alive", "method", "target", "usual", "version")  # fmt: skip
 
-    def __init__(  # noqa: PLR0917  # one for each request; keywords cost as much again
+    def __init__(  # noqa: PLR0917  # one for most requests; keywords cost as much again
         self,
         method: bytes,
         target: bytes,
         version: bytes,
-        headers: RawHeaders | None,
+        fields: Fields,
         content_length: int | None = None,
         chunked: bool = False,
         expects_continue: bool = False,
         connection: frozenset[bytes] = frozenset(),
-        section: bytes = b"",
     ) -> None:
         self.method = method
         self.target = target
         self.version = version
-        self._headers = headers
-        self._section = section
+        self.fields = fields
         self.content_length = content_length
         self.chunked = chunked
         self.expects_continue = expects_continue
@@ -72,17 +109,35 @@ class RequestHead:
         self.keep_alive = b"close" not in connection and (
             version == b"1.1" or b"keep-alive" in connection
         )
+        self.usual = version == b"1.1" and method != b"HEAD"
+        self._text: Text | None = None
 
     @property
     def headers(self) -> RawHeaders:
-        """Names lower-cased, values stripped, in order. Split when somebody reads them."""
-        if self._headers is None:
-            self._headers = split_section(self._section)
-        return self._headers
+        """Names lower-cased, values stripped, in order."""
+        return self.fields.headers
+
+    @property
+    def text(self) -> Text:
+        """The request line as text."""
+        if self._text is None:
+            target = self.target.decode("ascii")
+            path, _, query = target.partition("?")
+            if path[:1] not in ("/", "*", ""):
+                path = _path_of(path)
+            self._text = Text(self.method.decode("ascii"), target, path, query)
+        return self._text
 
     def get(self, name: bytes) -> bytes | None:
         """The first value of that (lower-case) name."""
         return next((value for key, value in self.headers if key == name), None)
+
+
+def _path_of(absolute: str) -> str:
+    """The path of an absolute-form target (RFC 9112 §3.2.2)."""
+    rest = absolute.partition("://")[2]
+    slash = rest.find("/")
+    return rest[slash:] if slash >= 0 else "/"
 
 
 KEEP_ALIVE = frozenset((b"keep-alive",))
@@ -215,7 +270,7 @@ def _interpret(request: h11.Request, limits: Limits) -> RequestHead:
         method=request.method,
         target=request.target,
         version=version,
-        headers=headers,
+        fields=Fields(b"", headers),
         content_length=length,
         chunked=chunked,
         expects_continue=_expects(expects, version) and (chunked or bool(length)),

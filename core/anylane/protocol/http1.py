@@ -20,7 +20,7 @@ from anylane.protocol.handshake import accept_headers, read_handshake
 from anylane.protocol.head import RequestHead, check_incomplete, parse_head
 from anylane.protocol.http_states import READING, WRITING, ReadEvent, Reading, WriteEvent, Writing
 from anylane.protocol.raw import Raw
-from anylane.protocol.response import Header, encode_head, encode_plain
+from anylane.protocol.response import JOINED, Header, encode_head, encode_plain
 from anylane.protocol.response_writer import Framing, ResponseWriter
 from anylane.protocol.timers import Timer
 from anylane.protocol.websocket import WebSocketProtocol
@@ -34,13 +34,16 @@ _FIRST_REQUEST = 1.0
 """Seconds that a connection which has asked nothing yet is given when the server drains: the time
 of a few round trips."""
 
-_JOINED = 16 * 1024
-"""Bytes of a body up to which it is sent in one piece with its head: copying them costs less than
-one more piece does."""
+# What every request asks for: a member of an enum takes twice the time of a global to look up.
+_IDLE, _DONE = Reading.IDLE, Reading.DONE
+_PENDING, _NO = Writing.PENDING, Closing.NO
+_KEEP_ALIVE, _HANDLER = Timer.KEEP_ALIVE, Timer.HANDLER
 
 # What happens to every plain request at once, one step after the other, looked up once.
-_BEGUN = READING[Reading.IDLE][ReadEvent.FIRST_BYTE]
+_ASKED_WHOLE = READING[READING[Reading.IDLE][ReadEvent.FIRST_BYTE]][ReadEvent.HEAD_WITHOUT_BODY]
+_NEXT_READING = READING[Reading.DONE][ReadEvent.NEXT_REQUEST]
 _ANSWERED = WRITING[WRITING[Writing.PENDING][WriteEvent.HEAD]][WriteEvent.END]
+_NEXT_WRITING = WRITING[_ANSWERED][WriteEvent.NEXT_REQUEST]
 
 
 class Http1:
@@ -49,8 +52,9 @@ class Http1:
     counts_output: ClassVar[bool] = False
 
     __slots__ = ("_body", "_conn", "_continue_due", "_discarded", "_events", "_exchange",
-                 "_express", "_fresh", "_held", "_keep_alive", "_limits", "_paused", "_scanned",
-                 "_skipped_crlf", "_timeouts", "_writer", "reading", "writing")  # fmt: skip
+                 "_express", "_fresh", "_handler_timeout", "_held", "_keep_alive",
+                 "_keep_alive_timeout", "_limits", "_paused", "_scanned", "_skipped_crlf",
+                 "_timeouts", "_writer", "reading", "writing")  # fmt: skip
 
     def __init__(self, connection: Connection, now: float) -> None:
         self._conn = connection
@@ -69,6 +73,8 @@ class Http1:
         self._discarded = 0
         self._keep_alive = True
         self._fresh = True
+        self._handler_timeout = connection.config.request_timeout
+        self._keep_alive_timeout = self._timeouts.keep_alive
         self._writer: ResponseWriter | None = None
         self._events: EventStreamProtocol | None = None
         connection.timers.set(Timer.KEEP_ALIVE, now + self._timeouts.keep_alive)
@@ -83,6 +89,8 @@ class Http1:
 
     @property
     def wants_read(self) -> bool:
+        if self.reading is _IDLE and not self._held:
+            return True
         match self.reading:
             case Reading.DONE | Reading.IDLE | Reading.HEAD:
                 return len(self._held) < self._limits.pipeline or self._exchange is None
@@ -97,8 +105,17 @@ class Http1:
                 return True
 
     def receive_data(self, data: bytes, now: float) -> None:
-        if self.reading is Reading.IDLE and not self._held and self._take_plain(data, now):
-            return
+        if self.reading is _IDLE and not self._held and self._express is not None:
+            found = self._express.read(data)
+            if found is not None:
+                head, size = found
+                end, body = size + (head.content_length or 0), b""
+                if size < end <= len(data):
+                    body, size = data[size:end], end
+                if size < len(data):
+                    self._held += data[size:]
+                self._request(head, now, _KEEP_ALIVE, body)
+                return
         match self.reading:
             case Reading.IDLE | Reading.HEAD:
                 self._held += data
@@ -185,27 +202,15 @@ class Http1:
 
     # -- requests ------------------------------------------------------------------------------
 
-    def _take_plain(self, data: bytes | bytearray, now: float) -> bool:
-        """At a message boundary: whether the express lane has taken the request."""
-        if self._express is None:
-            return False
-        found = self._express.read(data)
-        if found is None:
-            return False
-        head, size = found
-        if data is self._held:
-            del self._held[:size]
-        elif size < len(data):
-            self._held += data[size:]
-        self.reading = _BEGUN
-        self._request(head, now, Timer.KEEP_ALIVE)
-        return True
-
     def _parse(self, now: float) -> None:
         held = self._held
         timers = self._conn.timers
         if self.reading is Reading.IDLE:
-            if self._take_plain(held, now):
+            found = self._express.read(held) if self._express is not None else None
+            if found is not None:
+                head, size = found
+                del held[:size]
+                self._request(head, now, _KEEP_ALIVE)
                 return
             # RFC 9112 §2.2: ignore at least one empty line before a request line.
             if not self._skipped_crlf and held[:2] == b"\r\n":
@@ -231,19 +236,26 @@ class Http1:
             return
         self._request(head, now, Timer.HEAD)
 
-    def _request(self, head: RequestHead, now: float, before: Timer) -> None:
+    def _request(self, head: RequestHead, now: float, before: Timer, body: bytes = b"") -> None:
+        """A request begins. before: the timer that ran until here. body: if it came whole."""
         conn = self._conn
-        self._exchange = Exchange(self, head)
-        self._fresh = False
-        self._keep_alive = self._keep_alive and head.keep_alive and not conn.draining
+        exchange = self._exchange = Exchange(self, head)
+        self._fresh = self._skipped_crlf = False
+        if not head.keep_alive or conn.draining:
+            self._keep_alive = False
         self.writing = WRITING[self.writing][WriteEvent.REQUEST]
         # The deadline runs from here: waiting for a thread or a turn is the client's time too.
-        conn.timers.follow(Timer.HANDLER, before, now + conn.config.request_timeout)
-        conn.waiting.append(self._exchange)
-        if not head.has_body:
-            self.reading = READING[self.reading][ReadEvent.HEAD_WITHOUT_BODY]
+        conn.timers.follow(_HANDLER, before, now + self._handler_timeout)
+        conn.waiting.append(exchange)
+        if body:
+            exchange.complete(body)
+        if body or not head.has_body:
+            plain = before is _KEEP_ALIVE
+            self.reading = (
+                _ASKED_WHOLE if plain else READING[self.reading][ReadEvent.HEAD_WITHOUT_BODY]
+            )
             return
-        self._read(ReadEvent.HEAD_WITH_BODY)
+        self.reading = READING[Reading.HEAD][ReadEvent.HEAD_WITH_BODY]
         plain = self._express is not None and not head.chunked
         self._body = LengthBody(head) if plain else Body(head, self._limits)
         self._continue_due = head.expects_continue
@@ -347,27 +359,33 @@ class Http1:
         self._conn.timers.clear(Timer.HANDLER)
         self._conn.send(data)
 
-    def respond(self, status: int, headers: Sequence[Header], body: bytes) -> None:
-        """A whole response. Most are plain, and go out in one piece."""
-        exchange = self._exchange
-        if exchange is None or self.writing is not Writing.PENDING:
-            return  # As `send_head`.
-        head = exchange.head
-        plain = self._express is not None and self._keep_alive and self.reading is Reading.DONE
-        if plain and head is not None:
-            data = encode_plain(head, status, headers, len(body), self._conn.date())
-            if data is not None:
-                self.writing = _ANSWERED
-                exchange.started = True
-                if len(body) <= _JOINED:
-                    self._conn.send(data + body)
-                else:
-                    self._conn.send(data, body)
-                return
-        self.send_head(status, headers, len(body))
-        if body:
-            self.send_data(body)
-        self.send_end(())
+    def conclude(self, status: int, headers: Sequence[Header], body: bytes, now: float) -> bool:
+        """The handler has ended with a whole response. Whether that was plain, and is done: it
+        went out in one piece, and the next request may come."""
+        exchange, conn = self._exchange, self._conn
+        if (
+            exchange is None
+            or self.writing is not _PENDING
+            or self.reading is not _DONE
+            or self._express is None
+            or not self._keep_alive
+            or exchange.head is None
+        ):
+            return False
+        data = encode_plain(exchange.head, status, headers, body, conn.date())
+        if data is None:
+            return False
+        conn.send(data)
+        if len(body) > JOINED:
+            conn.send(body)
+        conn.timers.follow(_KEEP_ALIVE, _HANDLER, now + self._keep_alive_timeout)
+        self._exchange = None
+        self.writing, self.reading = _NEXT_WRITING, _NEXT_READING
+        if self._held or conn.eof:
+            self._go_on(now)
+        else:
+            conn.idle = conn.closing is _NO
+        return True
 
     def _body_will_end(self) -> bool:
         """False: the rest of the request is too much to read, or may never come."""
@@ -377,7 +395,8 @@ class Http1:
 
     def send_data(self, data: bytes) -> None:
         if self.writing is Writing.BODY and self._writer is not None:
-            self._conn.send(*self._writer.data(data))
+            for chunk in self._writer.data(data):
+                self._conn.send(chunk)
 
     def send_end(self, trailers: Iterable[Header]) -> None:
         if self.writing is Writing.BODY and self._writer is not None:
@@ -467,16 +486,6 @@ class Http1:
     def finish(self, now: float) -> None:
         """The handler has ended; the response may not have."""
         conn = self._conn
-        if (
-            self.writing is Writing.DONE
-            and self.reading is Reading.DONE
-            and self._keep_alive
-            and self._events is None
-            and not conn.draining
-        ):
-            conn.timers.follow(Timer.KEEP_ALIVE, Timer.HANDLER, now + self._timeouts.keep_alive)
-            self._next_request(now)
-            return
         conn.timers.clear(Timer.HANDLER)
         self._end_events()
         match self.writing:
@@ -510,8 +519,11 @@ class Http1:
         self._exchange = self._writer = None
         self.writing = WRITING[self.writing][WriteEvent.NEXT_REQUEST]
         self.reading = READING[self.reading][ReadEvent.NEXT_REQUEST]
-        self._skipped_crlf = False
         self._discarded = 0
+        self._go_on(now)
+
+    def _go_on(self, now: float) -> None:
+        """With what came already."""
         if self._held:
             self._parse(now)
         if self._conn.eof:

@@ -99,7 +99,13 @@ class Raw:
     ) -> None:
         self._refuse()
 
-    def respond(self, status: int, headers: Sequence[Header], body: bytes) -> None:  # noqa: ARG002
+    def conclude(
+        self,
+        status: int,  # noqa: ARG002
+        headers: Sequence[Header],  # noqa: ARG002
+        body: bytes,  # noqa: ARG002
+        now: float,  # noqa: ARG002
+    ) -> bool:
         self._refuse()
 
     def begin_events(

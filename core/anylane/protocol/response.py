@@ -48,8 +48,26 @@ def check_status(status: int) -> int:
     return int(status)
 
 
+_good_names: set[str] = set()
+_MOST_NAMES = 256
+
+
 def check_header(name: str, value: str) -> None:
     """Raise UsageError for a name or value that must not go on the wire."""
+    # Names are few, and most values plain: 0.1 us instead of 0.5 (CPython 3.13).
+    if (
+        type(name) is type(value) is str
+        and name in _good_names
+        and value.isascii()
+        and value.isprintable()
+    ):
+        return
+    _check_header(name, value)
+    if len(_good_names) < _MOST_NAMES and len(name) <= 64:
+        _good_names.add(str(name))
+
+
+def _check_header(name: str, value: str) -> None:
     if not isinstance(name, str) or not isinstance(value, str):  # type: ignore[redundant-expr]
         raise UsageError(f"header {name!r} is {value!r}; expected a str for each")
     if _NAME.fullmatch(name) is None:
@@ -68,21 +86,26 @@ def encode_head(status: int, headers: Iterable[Header]) -> bytes:
 
 _FRAMING = frozenset(("content-length", "transfer-encoding", "connection", "date"))
 
+JOINED = 16 * 1024
+"""Bytes of a body up to which it is sent in one piece with its head: copying them costs less than
+one more piece does."""
+
 _beginnings: dict[tuple[Any, ...], bytes | None] = {}
 _MOST_BEGINNINGS = 128
 
 
 def encode_plain(
-    request: RequestHead, status: int, headers: Sequence[Header], length: int, date: bytes
+    request: RequestHead, status: int, headers: Sequence[Header], body: bytes, date: bytes
 ) -> bytes | None:
-    """The head of a response whose body is whole, to be kept alive; None if it is not plain.
+    """A response whose body is whole, to be kept alive; without the body where that is large.
+    None if it is not plain.
 
     The same bytes as ResponseWriter's, which knows all the exceptions. What most responses of one
     second have in common is put together once: 0.4 us instead of 0.9 (CPython 3.13).
     """
-    if request.version != b"1.1" or request.method == b"HEAD" or status in (204, 304):
+    if not request.usual:
         return None
-    key = (date, status, *headers)
+    key = date, status, headers if type(headers) is tuple else tuple(headers)
     try:
         beginning = _beginnings[key]
     except KeyError:
@@ -90,14 +113,16 @@ def encode_plain(
         if len(_beginnings) >= _MOST_BEGINNINGS:
             _beginnings.clear()
         _beginnings[key] = beginning
-    return None if beginning is None else b"%b%d\r\n\r\n" % (beginning, length)
+    if beginning is None:
+        return None
+    size = len(body)
+    return b"%b%d\r\n\r\n%b" % (beginning, size, body if size <= JOINED else b"")
 
 
 def _begin(date: bytes, status: int, headers: Sequence[Header]) -> bytes | None:
     """All of it up to the number of its Content-Length; None if it is not plain."""
-    for name, _ in headers:
-        if name.lower() in _FRAMING:
-            return None
+    if status in (204, 304) or any(name.lower() in _FRAMING for name, _ in headers):
+        return None
     return b"%bdate: %b\r\n%bcontent-length: " % (
         status_line(status),
         date,

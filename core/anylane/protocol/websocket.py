@@ -195,7 +195,8 @@ class WebSocketProtocol:
             raise Disconnected(self.close_code, self.close_reason or "the WebSocket is closing")
         chunks = self._writer.message(message)
         self._exchange.sent += sum(map(len, chunks))
-        self._conn.send(*chunks)
+        for chunk in chunks:
+            self._conn.send(chunk)
 
     def ping(self, now: float) -> Ping:
         """Send a ping; the peer owes a pong (RFC 6455 §5.5.2)."""
