@@ -40,14 +40,14 @@ class Headers:
 
     @classmethod
     def from_wire(cls, raw: Iterable[tuple[bytes, bytes]]) -> Headers:
-        """Headers that a parser has checked already."""
+        """Headers that a parser has checked already, their names in lower case."""
         return cls.from_lowered(
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in raw
         )
 
     @classmethod
     def from_lowered(cls, lines: Iterable[Header]) -> Headers:
-        """Headers that were checked already, their names in lower case."""
+        """The same, decoded."""
         headers = cls()
         headers.lines = list(lines)
         headers._lowered = True
