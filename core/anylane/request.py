@@ -11,7 +11,7 @@ from anylane.cookies import parse_cookies
 from anylane.errors import HTTPError, Refused, UsageError
 from anylane.form import Form, parse_multipart, parse_urlencoded
 from anylane.headers import Headers
-from anylane.protocol.head import Text
+from anylane.protocol.head import Fields, Text
 from anylane.query import Query
 
 if TYPE_CHECKING:
@@ -116,16 +116,12 @@ class Request:
     @property
     def headers(self) -> Headers:
         """To be read only. Requests that repeat them share one object."""
-        if self._headers is None:
+        headers = self._headers
+        if headers is None:
             head = self._exchange.head
-            if head is None:
-                self._headers = Headers.of_request(())
-            else:
-                fields = head.fields
-                if fields.shown is None:
-                    fields.shown = Headers.of_request(fields.headers)
-                self._headers = fields.shown
-        return self._headers
+            headers = Headers.of_request(()) if head is None else _shown(head.fields)
+            self._headers = headers
+        return headers
 
     @property
     def query(self) -> Query:
@@ -239,3 +235,10 @@ class Request:
         while (chunk := self._read()) is None:
             await self._link.wait()
         return chunk
+
+
+def _shown(fields: Fields) -> Headers:
+    if fields.shown is None:
+        fields.shown = Headers.of_request(fields.headers)
+    headers: Headers = fields.shown
+    return headers

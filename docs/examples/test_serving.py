@@ -675,10 +675,8 @@ def test_sighup_rereads_the_settings(start: Start, folder: Path) -> None:
     now = workers_of(process)
     file.write_text("[limits]\ntarget = -1\n", encoding="utf-8")
     process.signal(signal.SIGHUP)
-    assert any(
-        "ERROR the settings stay as they were: Limits.target is -1" in line
-        for line in process.output
-    )
+    error = f"ERROR the settings stay as they were: {file}: Limits.target is -1"
+    assert any(error in line for line in process.output)
     assert workers_of(process) == now
     assert httpx.get(long).status_code == 200
     process.signal()
