@@ -29,6 +29,7 @@ PLAIN = (
             b"\r\n",
         )
     ),
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     b"\r\n".join(
         (
             b"DELETE /x HTTP/1.1",
@@ -59,7 +60,8 @@ PLAIN = (
         )
     ),
 )
-"""What clients send all day: wrk, curl, an API's client, an odd but allowed one, a browser."""
+"""What clients send all day: wrk, curl, an API's client, one that asks once, an odd but allowed
+one, a browser."""
 
 METHODS = st.sampled_from(
     [b"GET"] * 4 + [b"POST"] * 4
@@ -131,8 +133,9 @@ def plain_sections(draw: Draw) -> Any:
     plain = [b"Host: a"]
     if draw(st.booleans()):
         plain.append(b"Content-Length: " + draw(st.sampled_from([b"0", b"3", b"30"])))
-    if draw(st.booleans()):
-        plain.append(b"Connection: keep-alive")
+    connection = draw(st.sampled_from([b"", b"", b"keep-alive", b"close"]))
+    if connection:
+        plain.append(b"Connection: " + connection)
     names = st.sampled_from([b"X-Token", b"Cookie", b"x_y", b"TE", b"Accept", b"Content-Type"])
     for name in draw(st.lists(names, max_size=4)):
         value = draw(st.sampled_from([b"y", b"", b"a b", b"\xe9\xff", b"x" * 30]))

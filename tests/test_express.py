@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from anylane import Limits
 from anylane.errors import Refused, UsageError
-from anylane.protocol.express import Express
+from anylane.protocol.express import Express, Heads
 from anylane.protocol.head import Fields, RequestHead, parse_head
 from anylane.protocol.response import JOINED, encode_plain
 from anylane.protocol.response_writer import Framing, ResponseWriter
@@ -79,7 +79,7 @@ def check(express: Express, data: bytes, limits: Limits) -> bool:
 # --- heads ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("head", PLAIN, ids=["wrk", "curl", "client", "odd", "browser"])
+@pytest.mark.parametrize("head", PLAIN, ids=["wrk", "curl", "client", "once", "odd", "browser"])
 def test_what_clients_send_all_day_is_taken(head):
     express = Express(ROOMY)
     for behind in (b"", FOLLOWING, b"\r\n", b"\0"):
@@ -106,18 +106,31 @@ def test_what_is_taken_means_the_same_to_the_authorities(sent, limits):
 
 @MORE
 @given(st.data())
-def test_a_remembered_section_is_taken_for_no_other(data):
-    """Connections whose requests repeat their header section, or almost."""
+def test_a_remembered_head_is_taken_for_no_other(data):
+    """Two connections that repeat each other's heads, or almost."""
     limits = data.draw(st.sampled_from([LIMITS, LARGER, FEW, ROOMY]))
     sections = [data.draw(plain_sections())]
     for _ in range(data.draw(st.integers(1, 4))):
         sections.append(data.draw(nearly(data.draw(st.sampled_from(sections)))))
-    express = Express(limits)
+    heads = Heads(limits)
+    both = Express(limits, heads), Express(limits, heads)
     line = b"POST " + data.draw(st.sampled_from([b"/", b"/a", b"/" + b"x" * 19])) + b" HTTP/1.1\r\n"
     sent = [line + section for section in sections]
     for number, head in enumerate(sent):
-        check(express, head, limits)
-        check(express, b"".join(sent[number:]), limits)
+        check(both[number % 2], head, limits)
+        check(data.draw(st.sampled_from(both)), b"".join(sent[number:]), limits)
+
+
+def test_no_more_heads_are_remembered_than_are_worth_it():
+    heads = Heads(ROOMY)
+    for number in range(1000):
+        section = b"Host: a\r\nX: %d\r\n\r\n" % number
+        for size in (10, 5000):
+            assert check(
+                Express(ROOMY, heads), b"GET /%b HTTP/1.1\r\n%b" % (b"x" * size, section), ROOMY
+            )
+        assert 0 < len(heads._heads) <= 128
+        assert 0 < len(heads._sections) <= 128
 
 
 def test_a_section_too_large_to_be_remembered_takes_nothing_from_one_that_is():
@@ -150,7 +163,7 @@ BYTES = [byte for byte in range(256) if not chr(byte).isalnum() or chr(byte) in 
 """One letter means as much as another."""
 
 
-@pytest.mark.parametrize("head", [PLAIN[0], PLAIN[2]], ids=["wrk", "client"])
+@pytest.mark.parametrize("head", [PLAIN[0], PLAIN[2], PLAIN[3]], ids=["wrk", "client", "once"])
 def test_one_byte_away_from_plain(head):
     """Every byte at every place, instead of what is there and in front of it; and each left out."""
     variants = [head[:at] + head[at + 1 :] for at in range(len(head))]
@@ -209,13 +222,16 @@ UNSENDABLE = st.sampled_from(["a\r\nb: c", "a\n", "\r", "\0", "→"])
     st.lists(st.tuples(NAMES, CONTENTS | CONTENTS | CONTENTS | UNSENDABLE), max_size=4),
     st.integers(0, 5) | st.sampled_from([JOINED, JOINED + 1]),
     st.sampled_from([b"now", b"then"]),
+    st.booleans(),
 )
-def test_a_plain_response_is_the_writers(request_line, status, headers, length, date):
+def test_a_plain_response_is_the_writers(  # noqa: PLR0917  # hypothesis fills them in
+    request_line, status, headers, length, date, keep_alive
+):
     method, version = request_line
     body = b"x" * length
     request = RequestHead(method, b"/", version, Fields(b"", []))
-    writer = ResponseWriter(method, version, keep_alive=True)
-    found = told(lambda: encode_plain(request, status, headers, body, date))
+    writer = ResponseWriter(method, version, keep_alive)
+    found = told(lambda: encode_plain(request, status, headers, body, date, keep_alive))
     if found is None:
         return
     expected = told(lambda: writer.head(status, headers, length, date))
@@ -223,16 +239,17 @@ def test_a_plain_response_is_the_writers(request_line, status, headers, length, 
         expected += body
     assert found == expected
     if isinstance(found, bytes):
-        assert writer.keep_alive and writer.framing is Framing.LENGTH
+        assert writer.keep_alive is keep_alive and writer.framing is Framing.LENGTH
         assert b"".join(writer.data(body)) == body
         assert writer.end(()) == b""
 
 
 @pytest.mark.parametrize("status", [200, 404, 500])
 @pytest.mark.parametrize("headers", [[], [("content-type", "text/plain"), ("x", "y")]])
-def test_most_responses_are_plain(status, headers):
+@pytest.mark.parametrize("keep_alive", [True, False])
+def test_most_responses_are_plain(status, headers, keep_alive):
     request = RequestHead(b"GET", b"/", b"1.1", Fields(b"", []))
-    assert encode_plain(request, status, headers, b"abc", b"now") is not None
+    assert encode_plain(request, status, headers, b"abc", b"now", keep_alive) is not None
 
 
 def told(encode: Callable[[], bytes | None]) -> bytes | str | None:

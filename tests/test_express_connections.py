@@ -137,6 +137,7 @@ def test_requests_that_are_almost_plain_and_whole(data: Any) -> None:
 GET = b"GET /mirror HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /mirror HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
 ODD = b"POST /mirror HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+LAST = b"GET /mirror HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 SEQUENCES = {
     "plain": GET + POST + GET,
     "odd between plain": POST + ODD + GET,
@@ -144,6 +145,10 @@ SEQUENCES = {
     "the same section with another body": POST + POST[:-1] + b"d" + GET,
     "another method and target": GET + GET.replace(b"GET /mirror", b"HEAD /answer") + GET,
     "an empty line before": GET + b"\r\n" + GET + b"\r\n\r\n" + GET,
+    "asked once": GET + LAST,
+    "asked once, with a body": POST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"),
+    "asked once, and more behind": GET + LAST + POST,
+    "asked once, a HEAD": LAST.replace(b"GET", b"HEAD"),
     "the last is refused": GET + POST + b"GET / HTTP/1.1\r\n\r\n",
 }
 

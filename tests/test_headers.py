@@ -82,3 +82,21 @@ def test_headers_from_the_wire_are_latin_1():
 def test_equal_headers_are_equal():
     assert Headers([("x", "1")]) == Headers({"x": "1"}) != Headers()
     assert Headers() != object()
+
+
+def test_a_requests_headers_are_to_be_read_only():
+    headers = Headers.of_request([(b"accept", b"text/html"), (b"accept", b"*/*")])
+    assert headers.get("Accept") == "text/html"
+    assert headers.get_all("ACCEPT") == ["text/html", "*/*"]
+    assert headers.get("x", "none") == "none"
+    for change in (
+        lambda: headers.set("accept", "x"),
+        lambda: headers.add("x", "y"),
+        lambda: headers.remove("accept"),
+    ):
+        with pytest.raises(UsageError, match="came from the peer and cannot be changed"):
+            change()
+    assert len(headers) == 2
+    mine = Headers(headers.items())
+    mine.set("Accept", "x")
+    assert mine.get_all("accept") == ["x"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from anylane.server import ServerCore
-from anylane_backends._sockets import EXHAUSTED_PAUSE, accept
+from anylane_backends._sockets import EXHAUSTED_PAUSE, Door
 
 _TURN = 64
 """Connections accepted in one go before others get their turn."""
@@ -41,18 +42,19 @@ class Accepting:
             self._on = wanted
             for listener in self._server.listeners:
                 if wanted:
-                    self._lane.watch(listener, lambda listener=listener: self._accept(listener))  # type: ignore[misc]
+                    door = Door(listener, self._server.config)
+                    self._lane.watch(listener, partial(self._accept, door))
                 else:
                     self._lane.unwatch(listener)
         if self._server.draining:
             self._server.deaf()
 
-    def _accept(self, listener: socket.socket) -> None:
+    def _accept(self, door: Door) -> None:
         for _ in range(_TURN):
             if not self._on:
                 return
             try:
-                found = accept(listener, self._server.config)
+                found = door.accept()
             except OSError as exc:
                 self._server.log("warning", f"cannot accept for now: {exc.strerror}", None)
                 self._exhausted = True

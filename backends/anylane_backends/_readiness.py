@@ -1,8 +1,8 @@
 """What the lanes share that wait until a socket is ready: everything but the waiting itself.
 
-One reader task for each connection, a writer task while the kernel does not take what was
-written, one task for all deadlines, one native task for each exchange. A loop supplies the few
-primitives of `Lane`. Nothing here imports a loop.
+One task for each connection, which reads and runs what comes of it; one task more for each exchange
+that suspends, a writer task while the kernel does not take what was written, one task for all
+deadlines. A loop supplies the few primitives of `Lane`. Nothing here imports a loop.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import contextvars
 import socket
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from types import coroutine as native
 from typing import Any, Protocol
 
 from anylane.deadlines import Deadline, Deadlines
@@ -27,8 +28,8 @@ from anylane_backends._pool import Pool
 from anylane_backends._sockets import (
     EXHAUSTED_PAUSE,
     NO_SOCKET,
+    Door,
     Outbox,
-    accept,
     half_close,
     read,
     reset,
@@ -40,6 +41,27 @@ class Event(Protocol):
 
     def set(self) -> object: ...
     async def wait(self) -> object: ...
+
+
+class Runner(Protocol):
+    """A native task that reads a connection and runs its exchanges, one after the other: a new
+    task for each would cost a third of a plain request's time. Made and entered in that task.
+
+    worn: the task is not to be used for one more exchange: a cancellation is not over yet.
+    """
+
+    @property
+    def worn(self) -> bool: ...
+
+    def renew(self) -> None:
+        """An exchange has ended. From the next suspension on the task is in a fresh copy of the
+        lane's context."""
+
+    def cancel(self) -> None:
+        """End natively what the exchange awaits, now or at its next chance."""
+
+    def took(self, exc: BaseException) -> bool:
+        """Whether `exc` is nothing but what `cancel` caused."""
 
 
 class Lane(ABC):
@@ -70,11 +92,11 @@ class Lane(ABC):
         """Others get their turn; a cancellation arrives here."""
 
     @abstractmethod
-    async def readable(self, sock: socket.socket) -> None:
+    def readable(self, sock: socket.socket) -> Awaitable[None]:
         """Returns when there is something to read, or `release` was called."""
 
     @abstractmethod
-    async def writable(self, sock: socket.socket) -> None:
+    def writable(self, sock: socket.socket) -> Awaitable[None]:
         """Returns when there is room to write, or `release` was called."""
 
     @abstractmethod
@@ -95,6 +117,10 @@ class Lane(ABC):
 
     @abstractmethod
     def scope(self) -> Scope: ...
+
+    async def runner(self) -> AbstractContextManager[Runner | None]:
+        """Of the current task; None where a task cannot change its context variables."""
+        return nullcontext()
 
     def is_stray(self, exc: BaseException) -> bool:  # noqa: ARG002  # by loop
         """See `BaseLink.is_stray`."""
@@ -137,20 +163,20 @@ class Lane(ABC):
 
     async def _accept(self, listener: socket.socket) -> None:
         server = self.server
+        door = Door(listener, server.config)
         while not server.draining:
             if not server.accepting:
                 await self._changed.wait()
                 continue
             await self.readable(listener)
             try:
-                self._accept_waiting(listener)
+                self._accept_waiting(door)
             except OSError as exc:
                 server.log("warning", f"cannot accept for now: {exc.strerror}", None)
                 await self.within(self._changed, EXHAUSTED_PAUSE)
 
-    def _accept_waiting(self, listener: socket.socket) -> None:
-        server = self.server
-        while server.accepting and (accepted := accept(listener, server.config)):
+    def _accept_waiting(self, door: Door) -> None:
+        while self.server.accepting and (accepted := door.accept()):
             ReadinessDriver(self, *accepted)
 
     def _on_changed(self) -> None:
@@ -230,10 +256,62 @@ class ReadinessLink(BaseLink):
         return self.lane.pool.submit(func, self.wake)
 
 
-class ReadinessDriver(Driver):
-    """A socket, an outbox, a reader, and at times a writer."""
+class RunnerLink(ReadinessLink):
+    """Of an exchange that runs in a connection's own task."""
 
-    __slots__ = ("_deadline", "_outbox", "_parked", "_resumed", "_sending", "_sock", "lane")
+    __slots__ = ("_cancelled", "runner")
+
+    native = True
+    runner: Runner
+
+    def __init__(self, driver: ReadinessDriver, exchange: Exchange) -> None:
+        # As BaseLink's own, without the calls: this is made for every request.
+        self.driver = driver
+        self.exchange = exchange
+        self.parked = self._burst = 0
+        self.lane = driver.lane
+        self._latched = self._cancelled = False
+        self._news = None
+
+    def begin(self) -> None:
+        self.exchange.begin(self._interrupt)
+
+    def _interrupt(self) -> None:
+        self.driver.wakes.put(self._cancel)
+
+    def _cancel(self) -> None:
+        if not self._cancelled and not self.exchange.finished:
+            self._cancelled = True
+            self.runner.cancel()
+
+    def took(self, exc: BaseException) -> bool:
+        return self._cancelled and self.runner.took(exc)
+
+
+@native
+def _rest(work: Coroutine[Any, Any, None], trap: Any) -> Generator[Any, Any, None]:
+    """Await a coroutine that has made its first step already, and suspended with `trap`."""
+    try:
+        while True:
+            try:
+                value = yield trap
+            except BaseException as exc:  # noqa: BLE001  # a cancellation: it is the coroutine's
+                trap = work.throw(exc)
+            else:
+                trap = work.send(value)
+    except StopIteration:
+        pass
+
+
+class ReadinessDriver(Driver):
+    """A socket, an outbox, a reader, and at times a writer.
+
+    `_runner` is the reader's. `_here`: what is started now runs in the task that runs now, which
+    finds it in `_due`.
+    """
+
+    __slots__ = ("_deadline", "_due", "_here", "_outbox", "_parked", "_resumed", "_runner",
+                 "_sending", "_sock", "lane")  # fmt: skip
 
     def __init__(
         self,
@@ -248,11 +326,14 @@ class ReadinessDriver(Driver):
         self._outbox = Outbox()
         self._sending = False
         self._parked = False
-        self._resumed = lane.event()
+        self._resumed: Event | None = None
         self._deadline: Deadline | None = None
+        self._runner: Runner | None = None
+        self._here = False
+        self._due: RunnerLink | None = None
         super().__init__(lane.server, peer=peer, local=local, errand=errand)
         if errand is None:
-            lane.start(self._guard, self._receive_all)
+            lane.start(self._guard, self._serve)
         self.pump()
 
     # -- verbs
@@ -274,6 +355,10 @@ class ReadinessDriver(Driver):
         return self._outbox.size
 
     def start(self, exchange: Exchange) -> None:
+        if self._here and self._due is None:
+            self._due = RunnerLink(self, exchange)
+            self.started(self._due)
+            return
         link = ReadinessLink(self, exchange)
         self.started(link)
         self.lane.start(self._guard, self._run, link)
@@ -288,9 +373,7 @@ class ReadinessDriver(Driver):
     def set_reading(self, on: bool) -> None:
         self._parked = not on
         if on:
-            self._resumed.set()
-        else:
-            self._resumed = self.lane.event()
+            self._resume()
 
     def close(self, how: Closing) -> None:
         if how is Closing.ABORT:
@@ -300,15 +383,76 @@ class ReadinessDriver(Driver):
 
     # -- tasks
 
-    async def _receive_all(self) -> None:
-        while not self.lost:
+    async def _serve(self) -> None:
+        """Read, and run what comes of it. When that suspends, another task reads on, and this one
+        ends with it."""
+        with await self.lane.runner() as runner:
+            self._runner = runner
+            try:
+                await self._read(runner)
+            finally:
+                if self._due is not None:  # A cancellation came before its turn.
+                    self.finished(self._due)
+                if runner is not None and self._runner is runner:
+                    self._read_on()
+
+    async def _read(self, runner: Runner | None) -> None:
+        inline = runner is not None
+        while self._runner is runner and not self.lost:
             if self._parked:
-                await self._resumed.wait()
-            else:
-                # Waits first, although something may be there already: so each read gives
-                # others their turn, and none is in vain.
-                await self.lane.readable(self._sock)
+                await self._until_resumed()
+                continue
+            # Waits first, although something may be there already: so each read gives
+            # others their turn, and none is in vain.
+            await self.lane.readable(self._sock)
+            self._here = inline
+            try:
                 self._receive_some()
+            finally:
+                self._here = False
+            if runner is not None:
+                while self._due is not None:
+                    await self._run_here(self._due, runner)
+                if runner.worn:
+                    return
+
+    async def _run_here(self, link: RunnerLink, runner: Runner) -> None:
+        self._due = None
+        link.runner = runner
+        work = self.server.run_exchange(link.exchange, link)
+        try:
+            try:
+                # Nearly all handlers end without a suspension. By hand, but in its native task.
+                trap = work.send(None)
+            except StopIteration:
+                pass
+            else:
+                if self._runner is runner:
+                    self._read_on()
+                await _rest(work, trap)
+        finally:
+            runner.renew()
+            self._here = not runner.worn
+            self.finished(link)
+            self._here = False
+        if self._due is not None:  # Pipelined: in a context of its own, when others had their turn.
+            await self.lane.checkpoint()
+
+    def _read_on(self) -> None:
+        """In another task: this one has something else to do, or ends."""
+        self._runner = None
+        if not self.lost:
+            self.lane.start(self._guard, self._serve)
+
+    async def _until_resumed(self) -> None:
+        if self._resumed is None:
+            self._resumed = self.lane.event()
+        await self._resumed.wait()
+
+    def _resume(self) -> None:
+        if self._resumed is not None:
+            resumed, self._resumed = self._resumed, None
+            resumed.set()
 
     def _receive_some(self) -> None:
         if self.lost or self._parked:
@@ -365,7 +509,7 @@ class ReadinessDriver(Driver):
         self.lane.release(self._sock)
         close(self._sock)
         self._outbox.clear()
-        self._resumed.set()
+        self._resume()
         self.lose(exc)
 
     def _disarm(self) -> None:

@@ -26,39 +26,57 @@ NO_SOCKET = socket.socket()
 NO_SOCKET.close()
 
 
-def tune(sock: socket.socket, config: ServerConfig) -> None:
-    """Apply the configuration to an accepted socket."""
-    sock.setblocking(False)
-    if config.nodelay and sock.family in (socket.AF_INET, socket.AF_INET6):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if config.linger is not None:
-        reset_on_close(sock)
-    if config.ttl is not None:
-        if sock.family == socket.AF_INET:
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, config.ttl)
-        elif sock.family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, config.ttl)
+_ANY = frozenset(("0.0.0.0", "::"))  # noqa: S104  # only compared
+_TCP = (socket.AF_INET, socket.AF_INET6)
 
 
-def accept(listener: socket.socket, config: ServerConfig) -> tuple[socket.socket, Any, Any] | None:
-    """The next connection, its peer's address and ours; None if there is none (any more).
+class Door:
+    """A listener, and what the sockets that come out of it have in common: found out once, and
+    not for each of them."""
 
-    Raises OSError only for EXHAUSTED: the caller pauses, then goes on.
-    """
-    while True:
-        try:
-            sock, peer = listener.accept()
-        except (BlockingIOError, InterruptedError):
-            return None
-        except OSError as exc:
-            if exc.errno in EXHAUSTED:
-                raise
-            continue  # That one was gone before we came (ECONNABORTED and its kin, accept(2)).
-        try:
-            tune(sock, config)
-            return sock, peer, sock.getsockname()
-        except OSError:
-            sock.close()  # So was this one.
+    __slots__ = ("_config", "_family", "_local", "listener")
+
+    def __init__(self, listener: socket.socket, config: ServerConfig) -> None:
+        self.listener = listener
+        self._config = config
+        self._family = listener.family
+        # One object for all, too; only where a listener hears on every address they differ.
+        name = listener.getsockname()
+        self._local = None if self._family in _TCP and name[0] in _ANY else name
+
+    def accept(self) -> tuple[socket.socket, Any, Any] | None:
+        """The next connection, its peer's address and ours; None if there is none (any more).
+
+        Raises OSError only for EXHAUSTED: the caller pauses, then goes on.
+        """
+        while True:
+            try:
+                sock, peer = self.listener.accept()
+            except (BlockingIOError, InterruptedError):
+                return None
+            except OSError as exc:
+                if exc.errno in EXHAUSTED:
+                    raise
+                continue  # That one was gone before we came (ECONNABORTED and its kin, accept(2)).
+            try:
+                self._tune(sock)
+                return sock, peer, sock.getsockname() if self._local is None else self._local
+            except OSError:
+                sock.close()  # So was this one.
+
+    def _tune(self, sock: socket.socket) -> None:
+        """Apply the configuration to an accepted socket."""
+        config, family = self._config, self._family
+        sock.setblocking(False)
+        if config.nodelay and family in _TCP:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if config.linger is not None:
+            reset_on_close(sock)
+        if config.ttl is not None:
+            if family == socket.AF_INET:
+                sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, config.ttl)
+            elif family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, config.ttl)
 
 
 def read(sock: socket.socket, size: int | None = None) -> bytes | None:

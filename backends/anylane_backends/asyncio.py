@@ -365,7 +365,11 @@ class Lane:
 
     def connect(self, sock: socket.socket, peer: Any, local: Any) -> None:
         driver = AsyncioDriver(self, peer, local)
-        self.keep(self.loop.create_task(self._connect(driver, sock)))
+        connecting = self._connect(driver, sock)
+        if sys.version_info >= (3, 12):  # One turn of the loop less.
+            self.keep(asyncio.Task(connecting, loop=self.loop, eager_start=True))
+        else:
+            self.keep(self.loop.create_task(connecting))
 
     async def _connect(self, driver: AsyncioDriver, sock: socket.socket) -> None:
         try:

@@ -52,35 +52,52 @@ class CurioEvent:
             await self._waiting.suspend("EVENT_WAIT")
 
 
-class CurioScope:
-    """Raises its own TaskCancelled, and knows it again."""
+class Interruption:
+    """Raises its own TaskCancelled in a task, and knows it again."""
 
-    __slots__ = ("_error", "_lane", "_open", "_task", "caught")
+    __slots__ = ("_lane", "_open", "_task", "error")
 
-    def __init__(self, lane: CurioLane) -> None:
+    def __init__(self, lane: CurioLane, task: Any) -> None:
         self._lane = lane
-        self._error = curio.TaskCancelled("cancelled by its scope")
+        self._task = task
         self._open = True
-        self.caught = False
+        self.error = curio.TaskCancelled("cancelled by its scope")
 
-    def cancel(self) -> None:
-        self._lane.server.wakes.put(self._deliver)
-
-    def _deliver(self) -> None:
-        if not self._open or self._error.__traceback__ is not None:
+    def deliver(self) -> None:
+        """On the lane's own thread, and not in that task."""
+        if not self._open or self.error.__traceback__ is not None:
             return  # Left, or raised.
         task = self._task
         if task.allow_cancel and task.cancel_func:
-            self._lane.interrupt(task, self._error)
+            self._lane.interrupt(task, self.error)
             return
         # It runs, or shields itself: the kernel raises this at the next chance, unless one of its
         # time-outs takes the only place there is for it.
         if task.cancel_pending is None:
-            task.cancel_pending = self._error
-        self._lane.arm(time.monotonic() + _REDELIVER, self._deliver)
+            task.cancel_pending = self.error
+        self._lane.arm(time.monotonic() + _REDELIVER, self.deliver)
+
+    def close(self) -> None:
+        """Void from here on."""
+        self._open = False
+        if self._task.cancel_pending is self.error:
+            self._task.cancel_pending = None
+
+
+class CurioScope:
+    """An interruption of the task that enters it."""
+
+    __slots__ = ("_interruption", "_lane", "caught")
+
+    def __init__(self, lane: CurioLane) -> None:
+        self._lane = lane
+        self.caught = False
+
+    def cancel(self) -> None:
+        self._lane.server.wakes.put(self._interruption.deliver)
 
     async def __aenter__(self) -> Self:
-        self._task = await _get_current()
+        self._interruption = Interruption(self._lane, await _get_current())
         return self
 
     async def __aexit__(
@@ -89,11 +106,44 @@ class CurioScope:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        self._open = False
-        if self._task.cancel_pending is self._error:
-            self._task.cancel_pending = None
-        self.caught = exc is self._error
+        self._interruption.close()
+        self.caught = exc is self._interruption.error
         return self.caught
+
+
+class CurioRunner:
+    """A task of the kernel. `Task.cancel` works once in its life, so a handler that survived one
+    is its last."""
+
+    __slots__ = ("_interruption", "_lane", "_task")
+
+    def __init__(self, lane: CurioLane, task: Any) -> None:
+        self._lane = lane
+        self._task = task
+        self._interruption: Interruption | None = None
+
+    @property
+    def worn(self) -> bool:
+        return bool(self._task.cancelled)
+
+    def renew(self) -> None:
+        self._task._context = self._lane.context.copy()
+        if self._interruption is not None:
+            self._interruption.close()
+            self._interruption = None
+
+    def cancel(self) -> None:
+        self._interruption = Interruption(self._lane, self._task)
+        self._interruption.deliver()
+
+    def took(self, exc: BaseException) -> bool:
+        return self._interruption is not None and exc is self._interruption.error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
 
 _REDELIVER = 0.01
@@ -115,23 +165,34 @@ class CurioLane(Lane):
     async def checkpoint(self) -> None:
         await _sleep(0)
 
-    # By number: for a socket object the kernel stays registered after a wait, and would take the
-    # next connection with the same number for this one.
+    # By socket, not by number: then the kernel lets it be registered from one wait to the next, as
+    # long as its task waits for nothing else, which saves two system calls a request.
 
-    async def readable(self, sock: socket.socket) -> None:
-        await _read_wait(sock.fileno())
+    def readable(self, sock: socket.socket) -> Awaitable[None]:
+        return _read_wait(sock)  # type: ignore[no-any-return]
 
-    async def writable(self, sock: socket.socket) -> None:
-        await _write_wait(sock.fileno())
+    def writable(self, sock: socket.socket) -> Awaitable[None]:
+        return _write_wait(sock)  # type: ignore[no-any-return]
 
     def release(self, sock: socket.socket) -> None:
         try:
-            waiting = self._selector.get_key(sock.fileno()).data
+            waiting = self._selector.get_key(sock).data
         except KeyError:
             return
         for task in waiting:
-            if task is not None:
-                self.interrupt(task)
+            if task is not None and task.cancel_func:
+                self.interrupt(task)  # Which ends its registration.
+            elif task is not None:
+                # It has come out of its wait. What it left registered must go before the
+                # descriptor: the next connection may get the same number.
+                task._last_io = None
+        try:
+            self._selector.unregister(sock)
+        except KeyError:
+            pass
+
+    async def runner(self) -> CurioRunner:
+        return CurioRunner(self, await _get_current())
 
     async def within(self, event: Event, seconds: float | None) -> None:
         # Not `ignore_after`: it warns when the event and the time come together.

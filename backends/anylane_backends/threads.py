@@ -60,7 +60,7 @@ class ThreadsDriver(Driver):
         self._outbox = Outbox()
         self._lock = Lock()
         self._owned = True
-        self._mail: list[Callable[[], None]] = []
+        self._mail: list[Callable[[], None]] | None = None
         self._registered = 0
         self._dirty = False
         self._eof_sent = False
@@ -76,7 +76,7 @@ class ThreadsDriver(Driver):
         """On the selecting thread: do it now if the connection is free, else leave a message."""
         with self._lock:
             if self._owned:
-                self._mail.append(func)
+                self._post(func)
                 return
             self._owned = True
         self._do(func)
@@ -101,6 +101,13 @@ class ThreadsDriver(Driver):
             if self.lane.workers.jobs:  # Others wait; a client that pipelines gets in line again.
                 break
         self.let_go(selecting=False)
+
+    def _post(self, func: Callable[[], None]) -> None:
+        """Under the lock: a message to the owner, once."""
+        if self._mail is None:  # Most connections never get one: no empty list for each of them.
+            self._mail = []
+        if func not in self._mail:
+            self._mail.append(func)
 
     def take_mail(self) -> None:
         """By the owner: what came meanwhile."""
@@ -174,8 +181,8 @@ class ThreadsDriver(Driver):
                 # Input waits with its owner, and in the kernel; looking away until then costs
                 # a system call only where something did come.
                 for bit, call in ((READ, self._input), (WRITE, self._sent)):
-                    if events & bit and call not in self._mail:
-                        self._mail.append(call)
+                    if events & bit:
+                        self._post(call)
                 self._register(self._registered & ~(events & READ))
                 return
         if events & WRITE:
@@ -183,6 +190,10 @@ class ThreadsDriver(Driver):
         if events & READ:
             self._do(self._input)
         self.let_go(selecting=True)
+
+    def _ring(self) -> None:
+        """The deadline has come."""
+        self.tell(self._late)
 
     def _tend(self) -> None:
         """Owning: bring socket, selector and deadline to where the connection wants them."""
@@ -198,8 +209,7 @@ class ThreadsDriver(Driver):
             self.discard()
         if self._deadline_wanted is not None:
             self._cancel_deadline()
-            late = partial(self.tell, self._late)
-            self._deadline = self.lane.deadlines.arm(self._deadline_wanted, late)
+            self._deadline = self.lane.deadlines.arm(self._deadline_wanted, self._ring)
             self._deadline_wanted = None
         if self.is_over():
             self._cancel_deadline()
@@ -226,9 +236,9 @@ class ThreadsDriver(Driver):
         if not mask:
             selector.unregister(self._sock)
         elif self._registered:
-            selector.modify(self._sock, mask, self.selected)
+            selector.modify(self._sock, mask, self)
         else:
-            selector.register(self._sock, mask, self.selected)
+            selector.register(self._sock, mask, self)
         self._registered = mask
 
     def _interest(self) -> int:
@@ -281,7 +291,7 @@ class ThreadsDriver(Driver):
 
     def _broken(self, exc: OSError) -> None:
         self._outbox.clear()
-        self._mail.append(partial(self.lose, exc))
+        self._post(partial(self.lose, exc))
 
     # -- verbs
 
@@ -319,6 +329,18 @@ class ThreadsDriver(Driver):
 
     def _forget_when_over(self) -> None:
         self._dirty = self._dirty or self.lost
+
+
+class Watch:
+    """What a selector finds for a socket that is no connection; a connection is found itself."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call = call
+
+    def selected(self, _events: int) -> None:
+        self._call()
 
 
 _NOTHING = Variables()
@@ -408,7 +430,7 @@ class Lane:
         self._bell, self._hand = socket.socketpair()
         self._bell.setblocking(False)
         self._hand.setblocking(False)
-        self.selector.register(self._bell, READ, self._rung)
+        self.selector.register(self._bell, READ, Watch(self._rung))
         self._asleep = False
         self.accepting = Accepting(server, self)
         self._given_up = False
@@ -476,7 +498,7 @@ class Lane:
         events = self.selector.select(0 if busy else timeout)
         self._asleep = False
         for key, mask in events:
-            key.data(mask)
+            key.data.selected(mask)
         self.deadlines.fire(time.monotonic())
         self.server.wakes.run()
 
@@ -487,7 +509,7 @@ class Lane:
             except OSError:  # Full: it will wake. Closed: woken after the end.
                 pass
 
-    def _rung(self, _: int) -> None:
+    def _rung(self) -> None:
         read(self._bell)
 
     # -- accepting -------------------------------------------------------------------------------
@@ -498,7 +520,7 @@ class Lane:
         self.accepting.update()
 
     def watch(self, listener: socket.socket, call: Callable[[], None]) -> None:
-        self.selector.register(listener, READ, lambda _: call())
+        self.selector.register(listener, READ, Watch(call))
 
     def unwatch(self, listener: socket.socket) -> None:
         self.selector.unregister(listener)

@@ -70,8 +70,9 @@ class Driver(ABC):
         self._parting = errand is None and bool(server.frozen.disconnect) and not self._greeting
         self._errand_due: Errand | None = greet if self._greeting else errand
         self._holds = self._errand_due is not None
-        self._errands: list[Exchange] = []
-        self._deferred: list[tuple[int, Errand]] = []
+        # Mostly there are none, and an empty list for each quiet connection is memory, too.
+        self._errands: tuple[Exchange, ...] = ()
+        self._deferred: tuple[tuple[int, Errand], ...] = ()
         self._cut_at = NEVER
         self.seed: Seed = ()
         self.apart = errand
@@ -164,7 +165,7 @@ class Driver(ABC):
             if unsent or self.connection.unsent:
                 self.connection.data_unsent(unsent, now)
         self.connection.handle_timeout(now)
-        for exchange in tuple(self._errands):
+        for exchange in self._errands:
             exchange.fire_alarms(now)
         if now >= self._cut_at:
             self._interrupt()
@@ -207,7 +208,7 @@ class Driver(ABC):
         if exchange.errand is None:
             self.connection.forget(exchange)
         elif exchange in self._errands:
-            self._errands.remove(exchange)
+            self._errands = tuple(each for each in self._errands if each is not exchange)
         links = self._links
         if link in links:
             links.remove(link)
@@ -261,7 +262,7 @@ class Driver(ABC):
         if errand is greet and self.lost:
             return None
         exchange = ErrandExchange(errand)
-        self._errands.append(exchange)
+        self._errands += (exchange,)
         return exchange
 
     def rouse(self) -> None:
@@ -370,13 +371,14 @@ class Driver(ABC):
         """Run it apart from this connection, once all that was written so far has been sent."""
         self.server.errands.add(errand)
         self._write()
-        self._deferred.append((self.written, errand))
+        self._deferred += ((self.written, errand),)
         self.pump()
 
     def _send_away(self) -> None:
         sent = self.written - (0 if self.lost else self.unsent())
         while self._deferred and (self.lost or self._deferred[0][0] <= sent):
-            _, errand = self._deferred.pop(0)
+            (_, errand), *later = self._deferred
+            self._deferred = tuple(later)
             # On the lane's own thread, and in a turn of its own.
             self.wakes.put(partial(self._run_apart, errand))
         if self._deferred:

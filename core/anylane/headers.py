@@ -16,13 +16,19 @@ TOO_LATE = (
 )
 
 
+FROM_THE_WIRE = (
+    "these headers came from the peer and cannot be changed; keep what you find out in ctx.state, "
+    "or take a copy: Headers(headers.items())"
+)
+
+
 class Headers:
     """An ordered list of (name, value) with case-insensitive names.
 
     Request headers have lower-cased names. Setting raises UsageError for a name that is no token
     and for a value with CR, LF, NUL or another control character (RFC 9110 §5.5).
 
-    frozen: they are on the wire; changing them now is a UsageError.
+    frozen: they are on the wire, or came from there; changing them now is a UsageError.
     lines: for the framework, to look at; `items()` is a copy.
     """
 
@@ -40,17 +46,16 @@ class Headers:
 
     @classmethod
     def from_wire(cls, raw: Iterable[tuple[bytes, bytes]]) -> Headers:
-        """Headers that a parser has checked already, their names in lower case."""
-        return cls.from_lowered(
-            (name.decode("latin-1"), value.decode("latin-1")) for name, value in raw
-        )
+        """Headers that a parser has checked already."""
+        headers = cls()
+        headers.lines = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]
+        return headers
 
     @classmethod
-    def from_lowered(cls, lines: Iterable[Header]) -> Headers:
-        """The same, decoded."""
-        headers = cls()
-        headers.lines = list(lines)
-        headers._lowered = True
+    def of_request(cls, raw: Iterable[tuple[bytes, bytes]]) -> Headers:
+        """The same, the names in lower case already; to be read only."""
+        headers = cls.from_wire(raw)
+        headers.frozen = headers._lowered = True
         return headers
 
     @overload
@@ -80,7 +85,6 @@ class Headers:
         check_header(name, value)
         if self.frozen:
             self._touch()
-        self._lowered = False
         wanted = name.lower()
         for index, (key, _) in enumerate(self.lines):
             if key.lower() == wanted:
@@ -93,7 +97,6 @@ class Headers:
         """Append a value; those that are there stay."""
         check_header(name, value)
         self._touch()
-        self._lowered = False
         self.lines.append((name, value))
 
     def default(self, name: str, value: str) -> None:
@@ -118,7 +121,7 @@ class Headers:
 
     def _touch(self) -> None:
         if self.frozen:
-            raise UsageError(TOO_LATE)
+            raise UsageError(FROM_THE_WIRE if self._lowered else TOO_LATE)
 
     def items(self) -> list[Header]:
         """Every (name, value), in order."""

@@ -115,9 +115,16 @@ class Request:
 
     @property
     def headers(self) -> Headers:
+        """To be read only. Requests that repeat them share one object."""
         if self._headers is None:
             head = self._exchange.head
-            self._headers = Headers.from_lowered(head.fields.text if head is not None else ())
+            if head is None:
+                self._headers = Headers.of_request(())
+            else:
+                fields = head.fields
+                if fields.shown is None:
+                    fields.shown = Headers.of_request(fields.headers)
+                self._headers = fields.shown
         return self._headers
 
     @property

@@ -15,6 +15,7 @@ from anylane.form import Spool
 from anylane.lifespan import Lifespan, ToTheEnd
 from anylane.protocol.any_connection import AnyConnection
 from anylane.protocol.connection import Address, Connection
+from anylane.protocol.express import Heads
 from anylane.run import run_exchange
 from anylane.wake_queue import WakeQueue
 
@@ -118,6 +119,7 @@ class ServerCore:
         self._date = date
         self.token = token
         self._wrap = wrap
+        self._heads = Heads(config.limits)
 
     def attach(self, wakes: WakeQueue, changed: Callable[[], None]) -> None:
         """A backend takes the server over.
@@ -162,6 +164,7 @@ class ServerCore:
                 tls=tls,
                 date=self._date,
                 token=self.token,
+                heads=self._heads,
             )
 
         if self._wrap is None or tls is not None or bare:

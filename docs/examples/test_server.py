@@ -169,18 +169,18 @@ def test_two_servers_in_one_process_each_on_its_own_lane() -> None:
 
 @pytest.mark.parametrize("backend", LANES)
 def test_settings_of_sockets_are_applied(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from anylane_backends import _sockets
+    from anylane_backends._sockets import Door
 
     seen: list[tuple[int, bool, bytes]] = []
-    tune = _sockets.tune
+    tune = Door._tune
 
-    def tuned(sock: socket.socket, config: ServerConfig) -> None:
-        tune(sock, config)
+    def tuned(door: Door, sock: socket.socket) -> None:
+        tune(door, sock)
         ttl = sock.getsockopt(socket.IPPROTO_IP, socket.IP_TTL)
         nodelay = bool(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
         seen.append((ttl, nodelay, sock.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8)))
 
-    monkeypatch.setattr(_sockets, "tune", tuned)
+    monkeypatch.setattr(Door, "_tune", tuned)
     for nodelay, linger in ((True, None), (False, 0)):
         config = ServerConfig(port=0, ttl=33, nodelay=nodelay, linger=linger, backlog=7)
         server = Server(make_app(), config, backend).start().wait_ready()

@@ -13,6 +13,7 @@ from anylane.config import ServerConfig
 from anylane.errors import Disconnected
 from anylane.protocol.closing import Closing
 from anylane.protocol.exchange import Exchange, Interrupt
+from anylane.protocol.express import Heads
 from anylane.protocol.http1 import Http1
 from anylane.protocol.timers import NEVER, Timer, Timers
 
@@ -47,6 +48,7 @@ class Connection:
     peer, local: socket addresses. tls: what the TLS layer knows, None without TLS.
     date: gives the value of the Date header. token: gives n random bytes.
     read_size: bytes that one read of the socket should give; None where it does not matter.
+    heads: a memory shared with other connections that have the same limits, None for its own.
     waiting: what `next_exchange()` will give; the protocol inside appends to it.
     queued: bytes that `data_to_send()` will give.
     idle: between two requests, with nothing changed of what a driver looks at: it wants to read,
@@ -54,7 +56,7 @@ class Connection:
     """
 
     __slots__ = ("_exchanges", "_high", "_out", "_protocol", "_stalled", "_unsent", "closing",
-                 "config", "date", "draining", "eof", "idle", "local", "peer", "queued",
+                 "config", "date", "draining", "eof", "heads", "idle", "local", "peer", "queued",
                  "read_size", "timers", "tls", "token", "waiting")  # fmt: skip
 
     def __init__(
@@ -67,6 +69,7 @@ class Connection:
         tls: Any = None,
         date: Callable[[], bytes],
         token: Callable[[int], bytes],
+        heads: Heads | None = None,
     ) -> None:
         self.config = config
         self.peer = peer
@@ -74,6 +77,7 @@ class Connection:
         self.tls = tls
         self.date = date
         self.token = token
+        self.heads = heads
         self.timers = Timers()
         self.closing = Closing.NO
         self.draining = False

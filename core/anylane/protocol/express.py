@@ -2,7 +2,7 @@
 
 It stands in front of `head` and h11, the authorities, and is much quicker than they are. What it
 takes, they take with the same meaning; whatever is odd, it leaves to them, from the first byte of
-that message on. It refuses nothing and has no state but a memory of the last head.
+that message on. It refuses nothing and has no state but a memory of heads.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from anylane.config import Limits
-from anylane.protocol.head import HOST, KEEP_ALIVE, Fields, RequestHead
+from anylane.protocol.head import CLOSE, HOST, KEEP_ALIVE, Fields, RequestHead
 
 # No CONNECT, no absolute or asterisk form, no fragment; only HTTP/1.1.
 _REQUEST_LINE = re.compile(rb"(?!CONNECT )([A-Z]{1,20}) (/[\x21\x22\x24-\x7e]*+) HTTP/1\.1\r\n")
@@ -25,7 +25,7 @@ _SECTION = re.compile(
     rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n"
     rb"|[Hh][Oo][Ss][Tt]:(?(1)(?!))[ \t]*+(" + HOST + rb")[ \t]*+\r\n"
     rb"|(?i:content-length):(?(2)(?!))[ \t]*+([0-9]{1,18})[ \t]*+\r\n"
-    rb"|(?i:connection):(?(3)(?!))[ \t]*+((?i:keep-alive))[ \t]*+\r\n"
+    rb"|(?i:connection):(?(3)(?!))(?(4)(?!))[ \t]*+(?i:(keep-alive)|(close))[ \t]*+\r\n"
     rb")++\r\n"
 )
 
@@ -33,70 +33,62 @@ _REMEMBERED = 4096
 """Bytes of a head that are worth their memory while a connection idles; a browser's has 500 to
 2,000."""
 
-_NO_OPTIONS: frozenset[bytes] = frozenset()
+_MOST = 128
+"""Heads that a server remembers, and header sections: half a MiB each if all are as large as they
+may be. Then it begins anew, so clients that never repeat one cost the others little."""
+
+# Of the Connection header, by which of the groups 3 and 4 was there.
+_OPTIONS: dict[int | None, frozenset[bytes]] = {None: frozenset(), 3: KEEP_ALIVE, 4: CLOSE}
+
+_Section = tuple[Fields, int | None, frozenset[bytes]]
+"""What header lines say: themselves, the length of the body, the options of the connection."""
+
+_Found = tuple[bytes, tuple[RequestHead, int]]
+"""The bytes of a head, itself, and its size. Connections keep these, not copies of their own."""
 
 
-class Express:
-    """Reads request heads of one connection.
+class Heads:
+    """The plain heads that the connections of a server have sent lately.
 
-    Clients that keep a connection send the same header section with every request of it, and
-    often the same request line. So the last of each is remembered, and compared before it is
-    read: 0.1 us instead of 1 (curl) to 6 (browser) on CPython 3.13, and one `RequestHead` for all
-    requests that are the same. `benchmarks/core.py` guards it.
+    Any thread may ask: what is found is never changed, and a head that two learn at once is the
+    same head.
     """
 
-    __slots__ = ("_content_length", "_fields", "_head", "_limits", "_line", "_options", "_section",
-                 "_shortest")  # fmt: skip
+    __slots__ = ("_heads", "_limits", "_sections", "_shortest")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         # A section that is no longer than one line may be needs no line counted.
         self._shortest = min(limits.header_section, limits.header_field)
-        self._line = self._section = b""
-        self._fields: Fields | None = None
-        self._head: RequestHead | None = None
-        self._content_length: int | None = None
-        self._options = _NO_OPTIONS
+        self._heads: dict[bytes, _Found] = {}
+        self._sections: dict[bytes, _Section] = {}
 
-    def read(self, data: bytes | bytearray) -> tuple[RequestHead, int] | None:
-        """The head at the beginning of `data`, and its size; None if it is not plain.
-
-        None also for a head that is not complete: then nobody has looked at it.
-        """
-        known = self._line
-        if (
-            self._head is not None
-            and data.startswith(known)
-            and data.startswith(self._section, len(known))
-        ):
-            return self._head, len(known) + len(self._section)
-        line = _REQUEST_LINE.match(data)
+    def find(self, block: bytes) -> _Found | None:
+        """The head in `block`, which ends with a blank line; None if it is not plain."""
+        found = self._heads.get(block)
+        if found is not None:
+            return found
+        line = _REQUEST_LINE.match(block)
         if line is None:
             return None
-        begin = line.end()
-        fields, section = self._fields, self._section
-        if fields is None or not data.startswith(section, begin):
-            end = data.find(b"\r\n\r\n", begin) + 4
-            if end < 4:
-                return None
-            section = bytes(data[begin:end])
-            fields = self._learn(section)
-            if fields is None:
-                return None
         method, target = line.groups()
         if len(target) > self._limits.target:
             return None
-        head = RequestHead(
-            method, target, b"1.1", fields, self._content_length, False, False, self._options
-        )
-        if begin + len(section) <= _REMEMBERED:
-            self._line, self._head = bytes(data[:begin]), head
-        else:
-            self._head = None
-        return head, begin + len(section)
+        section = block[line.end() :]
+        said = self._sections.get(section) or self._learn(section)
+        if said is None:
+            return None
+        fields, length, options = said
+        head = RequestHead(method, target, b"1.1", fields, length, False, False, options)
+        found = block, (head, len(block))
+        if len(block) <= _REMEMBERED:
+            if len(self._heads) >= _MOST:
+                self._heads.clear()
+            self._heads[block] = found
+        return found
 
-    def _learn(self, section: bytes) -> Fields | None:
-        """What is in this header section, if it is plain; then it is the remembered one."""
+    def _learn(self, section: bytes) -> _Section | None:
+        """What is in this header section, if it is plain; then it is remembered."""
         fields = _SECTION.fullmatch(section)
         if fields is None or fields[1] is None:
             return None
@@ -107,10 +99,44 @@ class Express:
         size = None if length is None else int(length)
         if size is not None and size > limits.body:
             return None
-        self._content_length = size
-        self._options = _NO_OPTIONS if fields[3] is None else KEEP_ALIVE
-        self._head = self._fields = None
-        learnt = Fields(section)
+        said = Fields(section), size, _OPTIONS[4 if fields[4] else 3 if fields[3] else None]
         if len(section) <= _REMEMBERED:
-            self._section, self._fields = section, learnt
-        return learnt
+            if len(self._sections) >= _MOST:
+                self._sections.clear()
+            self._sections[section] = said
+        return said
+
+
+class Express:
+    """Reads request heads of one connection.
+
+    Clients that keep a connection often send the same head again. So the last one is compared
+    before anything is read: 0.1 us instead of 1 (curl) to 6 (browser) on CPython 3.13, and one
+    `RequestHead` for all requests that are the same. `benchmarks/core.py` guards it.
+    """
+
+    __slots__ = ("_block", "_found", "_heads")
+
+    def __init__(self, limits: Limits, heads: Heads | None = None) -> None:
+        """heads: shared with other connections that have these limits."""
+        self._heads = Heads(limits) if heads is None else heads
+        self._block = b""
+        self._found: tuple[RequestHead, int] | None = None
+
+    def read(self, data: bytes | bytearray) -> tuple[RequestHead, int] | None:
+        """The head at the beginning of `data`, and its size; None if it is not plain.
+
+        None also for a head that is not complete: then nobody has looked at it.
+        """
+        if self._found is not None and data.startswith(self._block):
+            return self._found
+        end = data.find(b"\r\n\r\n") + 4
+        if end < 4:
+            return None
+        known = self._heads.find(bytes(data[:end]))
+        if known is None:
+            return None
+        block, found = known
+        if end <= _REMEMBERED:
+            self._block, self._found = block, found
+        return found

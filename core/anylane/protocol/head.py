@@ -7,7 +7,7 @@ in two ways: that is how requests are smuggled. Each rule names its section.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h11
 
@@ -46,14 +46,15 @@ class Fields:
     that repeat them.
 
     section: what they are in, with the blank line behind them; empty where `headers` are known.
+    shown: what tier 1 made of them, for whoever repeats them.
     """
 
-    __slots__ = ("_headers", "_text", "section")
+    __slots__ = ("_headers", "section", "shown")
 
     def __init__(self, section: bytes, headers: RawHeaders | None = None) -> None:
         self.section = section
         self._headers = headers
-        self._text: list[tuple[str, str]] | None = None
+        self.shown: Any = None
 
     @property
     def headers(self) -> RawHeaders:
@@ -61,13 +62,6 @@ class Fields:
         if self._headers is None:
             self._headers = split_section(self.section)
         return self._headers
-
-    @property
-    def text(self) -> list[tuple[str, str]]:
-        """The same as Latin-1."""
-        if self._text is None:
-            self._text = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in self.headers]
-        return self._text
 
 
 class RequestHead:
@@ -142,6 +136,8 @@ def _path_of(absolute: str) -> str:
 
 KEEP_ALIVE = frozenset((b"keep-alive",))
 """What most clients have in their Connection header."""
+CLOSE = frozenset((b"close",))
+"""What those have that ask once."""
 
 
 def split_section(section: bytes) -> RawHeaders:

@@ -66,7 +66,9 @@ class Http1:
         self._scanned = 0
         self._skipped_crlf = False
         self._exchange: Exchange | None = None
-        self._express = Express(self._limits) if connection.config.express else None
+        self._express: Express | None = None
+        if connection.config.express:
+            self._express = Express(self._limits, connection.heads)
         self._body: Body | LengthBody | None = None
         self._continue_due = False
         self._paused = False
@@ -361,23 +363,26 @@ class Http1:
 
     def conclude(self, status: int, headers: Sequence[Header], body: bytes, now: float) -> bool:
         """The handler has ended with a whole response. Whether that was plain, and is done: it
-        went out in one piece, and the next request may come."""
+        went out in one piece, and the next request may come, or the end of the connection."""
         exchange, conn = self._exchange, self._conn
         if (
             exchange is None
             or self.writing is not _PENDING
             or self.reading is not _DONE
             or self._express is None
-            or not self._keep_alive
             or exchange.head is None
         ):
             return False
-        data = encode_plain(exchange.head, status, headers, body, conn.date())
+        data = encode_plain(exchange.head, status, headers, body, conn.date(), self._keep_alive)
         if data is None:
             return False
         conn.send(data)
         if len(body) > JOINED:
             conn.send(body)
+        if not self._keep_alive:
+            self.writing = _ANSWERED
+            self.finish(now)
+            return True
         conn.timers.follow(_KEEP_ALIVE, _HANDLER, now + self._keep_alive_timeout)
         self._exchange = None
         self.writing, self.reading = _NEXT_WRITING, _NEXT_READING
@@ -489,6 +494,9 @@ class Http1:
         conn.timers.clear(Timer.HANDLER)
         self._end_events()
         match self.writing:
+            case Writing.DONE if self._asked_once():
+                self._write(WriteEvent.CLOSE)
+                conn.close(Closing.CLOSE)
             case Writing.DONE if not self._keep_alive:
                 self._close(now)
             case Writing.DONE if self.reading is Reading.BODY:
@@ -528,6 +536,13 @@ class Http1:
             self._parse(now)
         if self._conn.eof:
             self.receive_eof(now)
+
+    def _asked_once(self) -> bool:
+        """RFC 9112 §9.6: a client that said `close` sends nothing behind this request, so there is
+        nothing to read, and no reset that could destroy the answer. nginx does the same."""
+        head = self._exchange.head if self._exchange is not None else None
+        said = head is not None and b"close" in head.connection
+        return said and self.reading is Reading.DONE and not self._held
 
     def _close(self, now: float) -> None:
         """Our side is done; the peer's may not be."""

@@ -29,6 +29,9 @@ class Timer(IntEnum):
     DRAIN = 12
 
 
+_COUNT = len(Timer)
+
+
 class Timers:
     """Absolute deadlines by kind, in seconds on the clock of the caller's `now`.
 
@@ -39,7 +42,7 @@ class Timers:
     __slots__ = ("_at", "bound")
 
     def __init__(self) -> None:
-        self._at = [NEVER] * len(Timer)
+        self._at = [NEVER] * _COUNT
         self.bound = NEVER
 
     def set(self, timer: Timer, deadline: float) -> None:
@@ -61,7 +64,7 @@ class Timers:
     def clear_all(self, *kept: Timer) -> None:
         """Clear every timer but `kept`."""
         rows = [(timer, self._at[timer]) for timer in kept]
-        self._at = [NEVER] * len(Timer)
+        self._at = [NEVER] * _COUNT
         for timer, at in rows:
             self._at[timer] = at
 
