@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from anylane_conformance.cases import case
 from anylane_conformance.lanes import Talk
+from anylane_conformance.peer import Peer
 
 CHAPTER = "8 disconnects, deadlines"
 
@@ -51,27 +52,28 @@ def reset_of_a_websocket_is_noticed(talk: Talk) -> None:
     assert talk.helper().ask("/notes").body == b"disconnected 1006"
 
 
-@case(CHAPTER, "reset_after_eof", compare=False)
-def reset_of_a_half_closed_client_is_noticed(talk: Talk) -> None:
-    """Before anything is written, although its input has ended already."""
+def reset_behind_a_half_close(talk: Talk) -> Peer:
+    """Where to ask what the handler says of it."""
     helper = talk.helper()
     peer = talk.connect()
     peer.get("/half-closed")
     peer.eof()
     assert helper.ask("/notes").body == b"half-closed"
     peer.reset()
+    return helper
+
+
+@case(CHAPTER, "reset_after_eof", compare=False)
+def reset_of_a_half_closed_client_is_noticed(talk: Talk) -> None:
+    """Before anything is written, although its input has ended already."""
+    helper = reset_behind_a_half_close(talk)
     assert helper.ask("/notes").body == b"disconnected"
 
 
 @case(CHAPTER, compare=False)
 def half_closed_client_that_resets_is_let_go(talk: Talk) -> None:
     """At the latest when it is answered: then the kernel tells. Nobody else notices."""
-    helper = talk.helper()
-    peer = talk.connect()
-    peer.get("/half-closed")
-    peer.eof()
-    assert helper.ask("/notes").body == b"half-closed"
-    peer.reset()
+    helper = reset_behind_a_half_close(talk)
     assert helper.ask("/notes").body in {b"disconnected", b"slept"}
     assert helper.ask("/").status == 200
     assert talk.steady(lambda: talk.connections) == 1

@@ -74,10 +74,7 @@ class _AppTransport:
                     request.method,
                     str(request.url),
                     request.url.raw_path.decode("ascii"),
-                    # As they are written: names keep their case on the wire.
-                    Headers(
-                        [(n.decode("ascii"), v.decode("latin-1")) for n, v in request.headers.raw]
-                    ),
+                    Headers.from_wire(request.headers.raw),
                     body,
                 ),
                 lambda _: None,
