@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib.metadata
 import json
 import os
-import platform
 import signal
 import subprocess
 import sys
@@ -27,68 +25,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import report
 import scaling
 from idle import allow_descriptors, bytes_each
 from load import sample
 from peers import MAIN, PEERS, Tls
 from plan import IMPORTS, PLANS, Plan
+from provenance import commit, machine, today, versions
 from server import LOAD_CORE, ROOT, SERVER_CORE, Broken, Server, certificate
 from works import WORKS, Work, check
 
 RESULTS = Path(__file__).parent / "results"
 PARTS = ("works", "start", "idle", "scaling")
-
-
-def machine() -> dict[str, Any]:
-    """What a reader must know to judge the figures."""
-    model = platform.processor()
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                model = line.partition(":")[2].strip()
-                break
-    wrk = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False).stdout
-    return {
-        "cpu": model,
-        "cores": os.cpu_count(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30),
-        "system": f"{platform.system()} {platform.release()}",
-        "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "wrk": wrk.split(" [")[0].removeprefix("wrk ").strip(),
-    }
-
-
-def versions() -> dict[str, str]:
-    found = {}
-    for peer in PEERS.values():
-        for package in peer.packages:
-            try:
-                found[package] = importlib.metadata.version(package)
-            except importlib.metadata.PackageNotFoundError:
-                found[package] = "not installed"
-    for package in ("uvloop", "h11", "httptools", "orjson", "trio", "anyio", "curio-compat"):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return dict(sorted(found.items()))
-
-
-def commit() -> str:
-    """Of the tree that is measured; `+` when it was changed since."""
-    git = ["git", "-C", str(ROOT)]
-    name = subprocess.run(
-        [*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    )
-    if name.returncode:
-        return "unknown"
-    changed = subprocess.run(
-        [*git, "status", "--porcelain", "core", "backends"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return name.stdout.strip() + ("+" if changed.stdout.strip() else "")
 
 
 class Bench:
@@ -108,7 +56,7 @@ class Bench:
             "machine": machine(),
             "versions": versions(),
             "commit": commit(),
-            "date": time.strftime("%Y-%m-%d", time.gmtime()),
+            "date": today(),
             "samples": [],
             "failed": {},
             "restarts": {},

@@ -441,9 +441,11 @@ def main() -> None:
         if worse:
             sys.exit("more than before:\n  " + "\n  ".join(worse))
     if given.save:
-        path.write_text(
-            json.dumps({"kind": kind, "cases": rows}, indent=1) + "\n", encoding="utf-8"
-        )
+        from provenance import commit, python, today
+
+        origin = {"commit": commit(), "date": today(), "python": python()}
+        text = json.dumps({"kind": kind, **origin, "cases": rows}, indent=1)
+        path.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

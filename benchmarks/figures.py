@@ -84,9 +84,20 @@ def busy(samples: Samples, work: str, peer: str) -> float:
 
 
 def peers_of(samples: Samples, work: str) -> list[str]:
-    """Fastest first."""
-    found = {e["peer"] for e in samples if e["work"] == work}
-    return sorted(found, key=lambda p: -statistics.median(per_round(samples, work, p).values()))
+    """Fastest first, by the ratio that is shown; by the rate where we did not take part."""
+
+    def rank(peer: str) -> float:
+        shown = of_ours(samples, work, peer)
+        return shown.median if shown else statistics.median(per_round(samples, work, peer).values())
+
+    return sorted({e["peer"] for e in samples if e["work"] == work}, key=rank, reverse=True)
+
+
+def disturbed(samples: Samples) -> float:
+    """The share of samples at full load in which neither server nor load could use its core."""
+    full = [e for e in samples if not e["work"].startswith("latency")]
+    idle = [e for e in full if max(e["busy"], e["load_busy"]) < SATURATED]
+    return len(idle) / len(full) if full else 0.0
 
 
 def works_of(samples: Samples) -> list[str]:

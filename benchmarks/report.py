@@ -8,6 +8,7 @@ A run that is named (or the quick one) comes first; what it lacks is taken from 
 from __future__ import annotations
 
 import json
+import re
 import statistics
 import sys
 from collections.abc import Iterator
@@ -17,10 +18,12 @@ from typing import Any
 import plots
 from figures import (
     SATURATED,
+    Ratio,
     Samples,
     against,
     busy,
     core_time,
+    disturbed,
     number,
     of_bare,
     of_ours,
@@ -77,15 +80,22 @@ class Runs:
 
 
 def targets(samples: Samples) -> Iterator[str]:
-    yield "| target | against | wanted | rate | its core time, ours = 1 | |"
+    yield "| target | against | wanted | our rate / theirs | their core time / ours | |"
     yield "|---|---|---:|---:|---:|---|"
     for target, rival, found, cheaper in answers(samples):
-        if found is None:
-            yield f"| {target.text} | {rival} | {target.factor:g} | | | not measured |"
-            continue
-        verdict = "met" if found.median >= target.factor else "**missed**"
-        cells = (target.text, rival, f"{target.factor:g}", str(found), str(cheaper or ""), verdict)
-        yield f"| {' | '.join(cells)} |"
+        verdict = "not measured"
+        if found is not None:
+            verdict = "met" if found.median >= target.factor else "**missed**"
+            if found.least < target.factor <= found.most:
+                verdict += ", but not in every round"
+        shown = ("" if each is None else str(each) for each in (found, cheaper))
+        yield f"| {target.text} | {rival} | {target.factor:g} | {' | '.join(shown)} | {verdict} |"
+    yield ""
+    yield (
+        "A target is met or missed by the median of the rounds' ratios; in brackets the least and "
+        "the most of them. Over 1 is good for us in both columns, and core time is fair also where "
+        "a server waited."
+    )
 
 
 def _name(peer: str) -> str:
@@ -101,13 +111,32 @@ def rates(samples: Samples, work: str) -> Iterator[str]:
     yield f"| peer | {bare}anylane on uvloop = 1 | core time of one, anylane's = 1 | busy |"
     yield f"|---|---:|{'---:|' if http else ''}---:|---:|"
     for peer in peers_of(samples, work):
-        share = busy(samples, work, peer)
-        mark = "" if share >= SATURATED else "≥ "
-        cells = [of_bare(samples, work, peer)] if http else []
-        cells.append(of_ours(samples, work, peer))
-        text = " | ".join("" if each is None else f"{mark}{each}" for each in cells)
+        cells = [_marked(of_ours(samples, work, peer), samples, (work, peer), (work, MAIN))]
+        if http:
+            unit = ("plaintext", BARE)
+            cells.insert(0, _marked(of_bare(samples, work, peer), samples, (work, peer), unit))
         cost = core_time(samples, work, peer)
-        yield f"| {_name(peer)} | {text} | {cost or ''} | {share:.0%} |"
+        share = busy(samples, work, peer)
+        yield f"| {_name(peer)} | {' | '.join(cells)} | {cost or ''} | {share:.0%} |"
+
+
+def _marked(
+    found: Ratio | None, samples: Samples, mine: tuple[str, str], unit: tuple[str, str]
+) -> str:
+    """A ratio, and which of the two could have done more: it is a bound then, or not even that."""
+    if found is None:
+        return ""
+    if mine == unit:
+        return str(found)
+    match tuple(busy(samples, *each) < SATURATED for each in (mine, unit)):
+        case (True, True):
+            return f"~ {found}"
+        case (True, False):
+            return f"≥ {found}"
+        case (False, True):
+            return f"≤ {found}"
+        case _:
+            return str(found)
 
 
 def latency(samples: Samples, work: str) -> Iterator[str]:
@@ -194,6 +223,8 @@ def micro() -> Iterator[str]:
         "keeps what is written. The unit is a fixed loop of plain Python; counted are "
         f"{'machine instructions (callgrind)' if found['kind'] == 'instructions' else 'CPU times'}."
     )
+    if "commit" in found:
+        yield f"Saved on {found['date']} at {found['commit']}, {found['python']}."
     yield ""
     yield "| case | of the reference loop | Python calls a request |"
     yield "|---|---:|---:|"
@@ -204,29 +235,66 @@ def micro() -> Iterator[str]:
 
 ENOUGH = 6
 """Seconds of each work and peer, over all rounds, that a figure needs."""
+QUIET = 0.1
+"""Share of disturbed samples with which a machine is called quiet."""
+
+
+def caution(runs: Runs) -> Iterator[str]:
+    """How far the figures can be trusted, by the figures."""
+    plan, share = runs.main["plan"], disturbed(runs.main["samples"])
+    seconds = plan["rounds"] * plan["seconds"]
+    faults = []
+    if seconds < ENOUGH:
+        faults.append(f"each peer had {seconds} s for a work, where {ENOUGH} are wanted")
+    if share > QUIET:
+        faults.append(
+            f"in {share:.0%} of the samples neither server nor load used {SATURATED:.0%} of its "
+            "core: something else had it, or they waited for each other"
+        )
+    if faults:
+        yield (
+            f"**Not to be trusted to the digit:** {'; '.join(faults)}. Read the rates as orders of "
+            "magnitude, and look at the core time."
+        )
+        yield ""
+
+
+def contents(text: str) -> str:
+    """Links to the sections."""
+    found = [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
+    anchors = (re.sub(r"[^a-z0-9 -]", "", each.lower()).replace(" ", "-") for each in found)
+    return " · ".join(f"[{each}](#{anchor})" for each, anchor in zip(found, anchors, strict=True))
+
+
+def heading(runs: Runs, text: str) -> Iterator[str]:
+    """Above the body, whose sections it names."""
+    run = runs.main
+    machine, plan = run["machine"], run["plan"]
+    yield "# Benchmarks"
+    yield ""
+    yield "anylane beside its peers, in ratios. Drawn by `report.py` from [results/](results); no"
+    yield "figure on this page was written by hand."
+    yield ""
+    yield (
+        f"This is the {plan['name']} run of {run['date']} at {run['commit']}: {plan['rounds']} "
+        f"rounds, {plan['seconds']} s for each sample, on {machine['cpu']} with {machine['cores']} "
+        f"cores, {machine['python']}. What it lacks is taken from the other runs, where there are "
+        "any ([all of them](#machine-and-versions))."
+    )
+    yield ""
+    yield from caution(runs)
+    yield contents(text)
+    yield ""
 
 
 def body(runs: Runs) -> Iterator[str]:
-    plan, samples = runs.main["plan"], runs.samples()
-    yield "# Benchmarks"
-    yield ""
-    yield "Drawn by `report.py` from [results/](results); nothing on this page is written by hand."
-    yield (
-        f"This was the {plan['name']} run: {plan['rounds']} rounds, {plan['seconds']} s for each "
-        "sample. `make bench` repeats it, `make bench-full` measures everything and everybody."
-    )
-    if plan["rounds"] * plan["seconds"] < ENOUGH:
-        yield ""
-        yield (
-            "**Too short to be trusted.** The machine was busy with other work, too: read the "
-            "rates as orders of magnitude, and look at the core time."
-        )
-    yield ""
+    samples = runs.samples()
     yield "## Targets"
     yield ""
     yield from targets(samples)
     yield ""
     yield METHOD.read_text(encoding="utf-8")
+    yield from unmeasured(runs, samples)
     yield "## Throughput"
     yield ""
     for work in works_of(samples):
@@ -268,7 +336,29 @@ def body(runs: Runs) -> Iterator[str]:
     yield ""
     yield "## Machine and versions"
     yield ""
-    yield from _machine(runs.main)
+    yield from _machine(runs)
+
+
+PARTS = {
+    "idle connection": "memory of an idle connection",
+    "idle WebSocket": "memory of an idle WebSocket",
+    "start": "start-up",
+    "imports": "import",
+    "scaling": "how cost grows",
+}
+
+
+def unmeasured(runs: Runs, samples: Samples) -> Iterator[str]:
+    """What the generator knows and no run has."""
+    works = [WORKS[name].title for name in WORKS if name not in works_of(samples)]
+    parts = [title for name, title in PARTS.items() if not (runs.part(name) or runs.idle(name))]
+    if works or parts:
+        yield "## Not in these runs"
+        yield ""
+        yield "`make bench-full` and `make bench-scaling` measure them."
+        yield ""
+        yield from (f"* {each}" for each in (*works, *parts))
+        yield ""
 
 
 def _throughput(samples: Samples, work: str) -> Iterator[str]:
@@ -312,15 +402,20 @@ def _memory(runs: Runs) -> Iterator[str]:
     yield ""
 
 
-def _machine(run: dict[str, Any]) -> Iterator[str]:
-    machine = run["machine"]
-    yield (
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
-        f"{machine['system']}; {machine['python']}; wrk {machine['wrk']}; "
-        f"anylane at {run['commit']}, {run['date']}."
-    )
+def _machine(runs: Runs) -> Iterator[str]:
+    """Of each run: they need not be of one day, nor of one machine."""
+    for run in runs.all:
+        machine, plan = run["machine"], run["plan"]
+        yield (
+            f"* The {plan['name']} run, {run['date']}, anylane at {run['commit']}, "
+            f"{plan['rounds']} rounds of {plan['seconds']} s: {machine['cpu']}, "
+            f"{machine['cores']} cores, "
+            f"{machine['memory_gib']} GiB, {machine['system']}, {machine['python']}, "
+            f"wrk {machine['wrk']}."
+        )
     yield ""
-    yield ", ".join(f"{name} {version}" for name, version in run["versions"].items()) + "."
+    versions = runs.main["versions"].items()
+    yield ", ".join(f"{name} {version}" for name, version in versions) + "."
 
 
 def absent(runs: Runs) -> Iterator[str]:
@@ -346,7 +441,7 @@ def absent(runs: Runs) -> Iterator[str]:
 def essence(runs: Runs) -> str:
     """What docs/performance.md shows."""
     samples = runs.samples()
-    lines = [*targets(samples), ""]
+    lines = [*caution(runs), *targets(samples), ""]
     rows = [
         (title, work)
         for work, title in (
@@ -396,7 +491,8 @@ def main(prefer: str = "quick") -> None:
     for old in PLOTS.glob("*.svg"):  # Of works that no run has any more.
         old.unlink()
     text = "\n".join(body(runs)).rstrip() + "\n"
-    (HERE / "REPORT.md").write_text(text, encoding="utf-8")
+    head = "\n".join(heading(runs, text))
+    (HERE / "REPORT.md").write_text(f"{head}\n{text}", encoding="utf-8")
     print("wrote benchmarks/REPORT.md")
     if PAGE.exists():
         begin, end = "<!-- essence:begin -->", "<!-- essence:end -->"

@@ -94,7 +94,7 @@ def test_an_app_that_cannot_be_loaded_is_told_with_what_to_do(target, factory, e
         (["run", "good:app", "--backend", "good:number"], "cannot be loaded: TypeError"),
         (["run", "good:app", "--backend", "good:App"], "no backend: it has no name and run()"),
         (["run", "good:app", "--port", "x"], "--port is 'x'; expected a whole number"),
-        (["run", "good:app", "--port", "65536"], "ServerConfig.port is 65536; expected 0 to 65535"),
+        (["run", "good:app", "--port", "65536"], "the command line: ServerConfig.port is 65536"),
         (["run", "good:app", "--limits-body", "0"], "Limits.body is 0"),
         (["run", "good:app", "--bind", "nowhere"], "ServerConfig.bind has 'nowhere'; expected"),
         (["run", "good:app", "--workers", "0"], "workers is 0; expected 1 to 1024"),
@@ -115,6 +115,7 @@ def test_an_app_that_cannot_be_loaded_is_told_with_what_to_do(target, factory, e
         (["run", "good:app", "--bind", ""], "ServerConfig.bind has ''; expected"),
         (["run", "good:app", "--env-file", "none.env"], "--env-file none.env: No such file"),
         (["routes", "good:app", "--env-file", "none.env"], "--env-file none.env: No such file"),
+        (["run", "good:app", "--app-dir", "none"], "there is no folder "),
         (["routes", "goud:app"], "there is no module 'goud'"),
     ],
 )

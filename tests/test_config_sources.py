@@ -33,7 +33,7 @@ def test_toml_and_json_mean_the_same(tmp_path):
 
 def test_a_path_object_will_do(tmp_path):
     write(tmp_path, "a.toml", "port = 1")
-    assert ServerConfig.from_file(str(tmp_path / "a.toml")).port == 1
+    assert ServerConfig.from_file(tmp_path / "a.toml").port == 1
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_mistake_in_a_file_names_the_file_and_the_key(tmp_path, text, expected
         ("a.ini", "", "ends in .toml or .json"),
         ("a.json", "[]", "expected a table of settings, not list"),
         ("a.json", "{", "line 1"),
-        ("a.toml", "port = 99999", "ServerConfig.port is 99999; expected 0 to 65535"),
+        ("a.toml", "port = 99999", "a.toml: ServerConfig.port is 99999; expected 0 to 65535"),
         ("a.toml", 'port = "80"', "ServerConfig.port is '80'; expected int"),
         ("a.toml", "[limits]\nbody = 0", "Limits.body is 0"),
         ("a.toml", 'bind = "a:1"', "ServerConfig.bind is 'a:1'; expected a tuple"),
@@ -131,7 +131,7 @@ def test_variables(variable, text, expected):
         ("ANYLANE_PORT", "", "ANYLANE_PORT is ''; expected a whole number"),
         ("ANYLANE_NODELAY", "maybe", "ANYLANE_NODELAY is 'maybe'; expected true or false"),
         ("ANYLANE_TIMEOUTS_HEAD", "soon", "expected a number"),
-        ("ANYLANE_PORT", "-1", "ServerConfig.port is -1"),
+        ("ANYLANE_PORT", "-1", "the environment: ServerConfig.port is -1; expected 0 to 65535"),
     ],
 )
 def test_a_mistake_in_a_variable_names_it(variable, text, expected):
@@ -180,6 +180,14 @@ def test_where_to_listen_is_one_decision(first, then, merged):
 def test_one_source_must_not_say_twice_where_to_listen():
     with pytest.raises(ConfigError, match=r"env says where to listen in two ways: bind, port;"):
         merge(("env", {"port": 1, "bind": ("a:1",)}))
+
+
+def test_what_is_wrong_only_together_is_nobodys_fault():
+    low = ("file", {"limits": {"inbound_low": 100_000}})
+    high = ("env", {"limits": {"inbound_high": 70_000}})
+    base = {"limits": Limits(inbound_high=200_000)}
+    with pytest.raises(ConfigError, match=r"^Limits.inbound_low is 100000; expected at most"):
+        build(ServerConfig, merge(low, high), base, parts=(low, high))
 
 
 def test_a_source_stands_on_a_preset_key_by_key():

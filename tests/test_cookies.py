@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
+from http.cookies import SimpleCookie
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from anylane import App, Context, Response, UsageError
 from anylane.cookies import http_date, parse_cookies
@@ -31,6 +35,20 @@ def test_reading_skips_what_is_malformed_and_keeps_the_rest(
     lines: list[str], expected: dict[str, str]
 ) -> None:
     assert parse_cookies(lines) == expected
+
+
+@given(st.text(st.sampled_from('"\\0127a '), max_size=30))
+def test_quoted_values_are_read_as_the_standard_library_reads_them(value: str) -> None:
+    expected = SimpleCookie().value_decode(value.strip())[0]
+    assert parse_cookies([f"a={value}"]) == {"a": expected}
+
+
+@pytest.mark.parametrize("inside", ["\\" * 100_000, '\\"' * 50_000])
+def test_a_hostile_value_takes_no_square_of_its_length(inside: str) -> None:
+    """CVE-2024-7592: 20 s where this takes some ms. CPU time, so a busy machine does no harm."""
+    before = time.process_time()
+    parse_cookies([f'a="{inside}"'])
+    assert time.process_time() - before < 2
 
 
 def written(*args: Any, **options: Any) -> set[str]:
@@ -89,8 +107,9 @@ def test_what_is_written_is_read_again(value: str) -> None:
     ],
 )
 def test_what_browsers_would_drop_is_a_usage_error(options: dict[str, Any]) -> None:
+    given: dict[str, Any] = {"name": "a", "value": "b", **options}
     with pytest.raises(UsageError):
-        Response().set_cookie(**{"name": "a", "value": "b", **options})
+        Response().set_cookie(**given)
 
 
 def test_dates_are_in_gmt_whatever_their_zone() -> None:

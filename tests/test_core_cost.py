@@ -7,14 +7,11 @@ change that needs more says why.
 
 from __future__ import annotations
 
-import importlib.util
 import sys
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "core.py"
+from tests.benchmark_module import load
 
 MOST = {
     "plaintext": 45,
@@ -35,17 +32,7 @@ pytestmark = pytest.mark.skipif(
     sys.version_info < (3, 12), reason="without eager tasks handlers begin in the loop's next turn"
 )
 
-
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("core_benchmark", BENCHMARK)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-benchmark = load()
+benchmark = load("core")
 
 
 def test_every_case_has_its_number() -> None:

@@ -114,6 +114,8 @@ class TestMultipart:
             (part('name="a"', b"\xff") + END, 400),
             (part('name="a"', b"x" * (1024 * 1024 + 1)) + END, 413),
             (part('name="a"', b"") * 1001 + END, 413),
+            (part('name="a"\r\nContent-Type: text/plain; charset=punycode', b"a") + END, 400),
+            (part('name="a"\r\nContent-Type: text/plain; charset=no-such', b"a") + END, 400),
             (b"no boundary at all", 400),
         ],
     )
@@ -121,6 +123,11 @@ class TestMultipart:
         answer, seen, _ = submit(body, MULTIPART)
         assert answer.startswith(f"HTTP/1.1 {status} ")
         assert seen == []
+
+    def test_a_field_may_name_a_usual_charset(self) -> None:
+        latin = part('name="a"\r\nContent-Type: text/plain; charset=ISO-8859-1', b"\xe4")
+        _, seen, _ = submit(latin + END, MULTIPART)
+        assert seen == [("a", "ä")]
 
     def test_a_large_upload_is_spooled_and_closed_after_the_background(self) -> None:
         app = App()

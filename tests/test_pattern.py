@@ -59,7 +59,7 @@ def test_each_segment_has_one_class(pattern: str, kinds: list[Kind]) -> None:
         ("/{id:integer}", "expected one of int, float, uuid, path, or a regular expression"),
         ("/{id:integer}", "(the word itself is written {id:(?:integer)})"),
         ("/{id:str}", "{id} takes any text"),
-        ("/{id:[a-z}", "never closed"),
+        ("/{id:[a-z}", "'[' that is never closed, at 5, in the regular expression of the '{' at 1"),
         ("/{id:(}", "bad regular expression '(': "),
         ("/{id:a{2,1}}", "bad regular expression 'a{2,1}': "),
         ("/{rest:path}/a", "must be the last segment"),

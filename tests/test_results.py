@@ -54,6 +54,24 @@ def test_each_kind_of_value(value: Any, status: int, content_type: str | None, b
     assert (f"content-type: {content_type}\r\n" in answer) is (content_type is not None)
 
 
+@pytest.mark.parametrize(
+    ("set_it", "content_type", "body"),
+    [
+        (lambda r: r.set_text("ä"), "text/plain; charset=utf-8", "ä"),
+        (lambda r: r.set_html("<p>ä"), "text/html; charset=utf-8", "<p>ä"),
+        (lambda r: r.set_json({"a": "ä"}), "application/json", '{"a":"ä"}'),
+        (lambda r: r.set_body(b"a"), "application/octet-stream", "a"),
+        (lambda r: r.set_body(b"a", "image/png"), "image/png", "a"),
+        (lambda r: r.set_header("content-type", "x/y").set_html("a"), "x/y", "a"),
+    ],
+)
+def test_each_setter_names_its_content_type(set_it: Any, content_type: str, body: str) -> None:
+    answer, _ = answer_to(set_it(Response()))
+    assert answer.startswith("HTTP/1.1 200 ")
+    assert answer.endswith("\r\n\r\n" + body)
+    assert answer.count(f"content-type: {content_type}\r\n") == 1
+
+
 def test_iterators_are_streamed_one_item_one_chunk() -> None:
     answer, _ = answer_to(iter(["a", b"bc"]))
     assert answer.endswith("\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n")

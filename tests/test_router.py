@@ -73,6 +73,9 @@ class Callable1:
     async def __call__(self, ctx: Any) -> None: ...
 
 
+async def with_more(ctx: Any, more: Any) -> None: ...
+
+
 def wrapped(handler: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(handler)
     async def wrapper(ctx: Any) -> None: ...
@@ -86,13 +89,17 @@ def wrapped(handler: Callable[..., Any]) -> Callable[..., Any]:
         (page, True, "page"),
         (blocking, False, "blocking"),
         (ticks, True, "ticks"),
-        (functools.partial(page, 1), True, "page"),
-        (functools.partial(blocking, 1), False, "blocking"),
+        (functools.partial(with_more, more=1), True, "with_more"),
+        (functools.partial(blocking), False, "blocking"),
         (Callable1(), True, "Callable1"),
         (Callable1().__call__, True, "Callable1"),
         (wrapped(blocking), True, "blocking"),
         (functools.lru_cache(blocking), False, "blocking"),
+        (wrapped(with_more), True, "with_more"),
         (lambda ctx: None, False, "<lambda>"),
+        (lambda *args: None, False, "<lambda>"),
+        (lambda ctx, page=1: None, False, "<lambda>"),
+        (dict, False, "dict"),
         (print, False, "print"),
     ],
 )
@@ -120,6 +127,10 @@ def test_where_says_module_function_file_and_line() -> None:
         (lambda r: r.get("x")(page), "'x' does not start with '/'"),
         (lambda r: r.get(page), "write the path: @app.get('/path')"),
         (lambda r: r.get("/x")(None), "handler of '/x' is None"),
+        (lambda r: r.get("/x")(lambda: 1), "takes (); it is called with one argument, the Context"),
+        (lambda r: r.get("/x")(lambda a, b: 1), "takes (a, b); it is called with one argument"),
+        (lambda r: r.get("/x", middleware=page), "expected a list: write middleware=[...]"),
+        (lambda r: r.get("/x", middleware=["auth"]), "middleware of '/x' has 'auth', no function"),
         (lambda r: r.route("/x", methods=[])(page), "is empty; expected e.g. ['GET']"),
         (lambda r: r.route("/x", methods="GET")(page), "write ['GET']"),
         (lambda r: r.route("/x", methods=["GET /"])(page), "has 'GET /'"),
@@ -134,6 +145,7 @@ def test_where_says_module_function_file_and_line() -> None:
         (lambda r: Router(host="a.example:80"), "without a port"),
         (lambda r: Router(host="a.*.example"), "expected 'api.example.com' or '*.example.com'"),
         (lambda r: r.include(r), "cannot include itself"),
+        (lambda r: r.include(page), "expected a Router"),
     ],
 )
 def test_what_cannot_work_is_refused_at_registration(

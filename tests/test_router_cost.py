@@ -6,28 +6,16 @@ inside of a dict or of an expression.
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Callable
-from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import Any
 
 import pytest
 
-BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "router.py"
+from tests.benchmark_module import load
 
-
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("router_benchmark", BENCHMARK)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-benchmark = load()
+benchmark = load("router")
 
 
 def steps(func: Callable[[], object]) -> int:

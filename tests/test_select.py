@@ -114,6 +114,32 @@ def test_a_source_that_raises_stays_and_the_others_are_not_lost() -> None:
     assert TestClient(serve(handler)).get("/").json() == ["a", 1, 2]
 
 
+@pytest.mark.parametrize("on_lag", ["close", "error"])
+def test_who_lagged_is_told_by_error_and_not_by_close(on_lag: Any) -> None:
+    room: Broadcast[str] = Broadcast(capacity=1, on_lag=on_lag)
+
+    async def handler(ctx: Context) -> None:
+        with room.subscribe() as subscription:
+            ws = await ctx.accept()
+            room.send("first")
+            room.send("second")
+            async for _, item in ctx.select(ws, subscription):
+                await ws.send(item)
+
+    client = TestClient(serve(handler, websocket=True))
+    with client.websocket("/") as ws:
+        if on_lag == "error":
+            with pytest.raises(Disconnected) as raised:
+                ws.receive()
+            assert raised.value.code == 1011
+            assert isinstance(client.log[0].error, Lagged)
+        else:
+            assert ws.receive() == "first"
+            ws.send("its own source goes on")
+            assert ws.receive() == "its own source goes on"
+            assert client.log == []
+
+
 def test_what_a_source_raises_while_it_waits_leaves_nothing_attached() -> None:
     other = Source(ended=False)
     room: Broadcast[int] = Broadcast(capacity=1, on_lag="error")

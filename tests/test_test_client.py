@@ -254,6 +254,24 @@ def test_several_connections_at_once_share_one_world():
 # --- cookies ---------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("value", ["plain", "two words", 'x"y', '"q"', "a;b", "a\\b", "ä", ""])
+def test_a_cookie_comes_back_as_it_was_set(value):
+    app = App()
+
+    @app.get("/set")
+    async def set_it(ctx):
+        ctx.response.set_cookie("a", ctx.request.query["value"])
+
+    @app.get("/")
+    async def get_it(ctx):
+        return ctx.request.cookies["a"]
+
+    client = TestClient(app)
+    client.get("/set", params={"value": value})
+    assert client.get("/").text == value
+    assert client.cookies["a"] == value
+
+
 def test_cookies_are_remembered_sent_and_deleted():
     app = App()
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from anylane.addresses import Address, Inherited, Tcp, Unix
 from anylane.config import ServerConfig
+from anylane.errors import AnylaneError
 
 
-class BindError(Exception):
+class BindError(AnylaneError):
     """The address cannot be served; the message says which, why and what to do."""
 
 

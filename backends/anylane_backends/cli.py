@@ -98,6 +98,8 @@ def load_app(target: str, *, app_dir: str = ".", factory: bool = False) -> App:
             f"{module_name!r} is a file's name; write the module's, such as {dotted}:{attribute}"
         )
     folder = str(Path(app_dir).absolute())
+    if not Path(folder).is_dir():
+        raise CannotStart(f"there is no folder {folder}; name the one of your modules (--app-dir)")
     if folder not in sys.path:
         sys.path.insert(0, folder)
     module = _import(module_name, folder)
@@ -160,17 +162,18 @@ class Options:
         given = _from_flags(flags)
         path = flags.get("config") or variables.get("run", {}).get("config")
         file = read_file(path, command=True) if path else {}
-        self.source = merge((str(path), file), ("the environment", variables),
-                            ("the command line", given))  # fmt: skip
-        self.command = {**DEFAULTS, **self.source.pop("run", {})}
+        sources = ((str(path), file), ("the environment", variables), ("the command line", given))
+        merged = merge(*sources)
+        self.command = {**DEFAULTS, **merged.pop("run", {})}
         self._check()
         self._inherited = inherited
-        if not any(place & self.source.keys() for place in PLACES):
+        if not any(place & merged.keys() for place in PLACES):
             # systemd's are asked for once: the variables go with it.
             self._inherited = listen_fds(os.environ) if inherited is None else inherited
             if self._inherited:
-                self.source["bind"] = self._inherited
-        self.config = build(ServerConfig, self.source, PRESETS[self.command["preset"]])
+                merged["bind"] = self._inherited
+        base = PRESETS[self.command["preset"]]
+        self.config = build(ServerConfig, merged, base, parts=sources)
 
     def reread(self) -> Options:
         """The same, as the file is now. Raises ConfigError."""

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("anylane")
 
 
-class BackendError(Exception):
+class BackendError(AnylaneError):
     """There is no such backend, or it cannot be loaded; the message says what to do."""
 
 
@@ -103,9 +103,13 @@ def _make(entry: EntryPoint, name: str, *, own: bool) -> Backend:
         raise BackendError(f"backend {name!r} needs {what}: {do}") from exc
     except Exception as exc:
         raise BackendError(f"backend {name!r} cannot be loaded: {describe(exc)}") from exc
+    return _checked(backend, repr(name))
+
+
+def _checked(backend: Backend, shown: str) -> Backend:
     if not (isinstance(getattr(backend, "name", None), str) and hasattr(backend, "run")):
         raise BackendError(
-            f"{name!r} is no backend: it has no name and run() (anylane.server.Backend)"
+            f"{shown} is no backend: it has no name and run() (anylane.server.Backend)"
         )
     return backend
 
@@ -138,7 +142,11 @@ class Server:
         listeners: list[socket.socket] | None = None,
     ) -> None:
         self.config = config or ServerConfig()
-        self.backend = load_backend(backend) if isinstance(backend, str) else backend
+        self.backend = (
+            load_backend(backend)
+            if isinstance(backend, str)
+            else _checked(backend, f"{backend!r:.80}")
+        )
         self._tls = _tls(self.config)
         self.core = ServerCore(
             app,

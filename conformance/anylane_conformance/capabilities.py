@@ -30,6 +30,11 @@ ROWS: dict[str, Row] = {
         "input is seen while a handler is busy. Not on threads: a handler that blocks owns its "
         "connection's thread until it next uses ctx"
     ),
+    "reset_after_eof": Row(
+        "a reset behind a half-close is seen at once. In memory only: nobody reads a socket that "
+        "was read to its end, so the kernel tells of the reset when the answer is written",
+        fails_fast=False,  # a lane that watches such sockets for errors is right too
+    ),
     "parallel_blocking": Row(
         "`def` handlers run beside everything else. Not in memory: they run inline there",
         fails_fast=False,

@@ -64,6 +64,7 @@ def build(stage: Stage, extra: Extra | None = None) -> App:
     _time(app)
     _cancellation(app, stage)
     _blocking(app, stage)
+    _half_closes(app, stage)
     _disconnects(app, stage)
     _natives(app, stage)
     _tls(app, stage)
@@ -524,6 +525,26 @@ def _blocking(app: App, stage: Stage) -> None:
         raise ValueError("a def handler that fails")
 
 
+def _half_closes(app: App, stage: Stage) -> None:
+    @app.get("/late")
+    async def late(ctx: Context) -> str:
+        await ctx.sleep(0.05)
+        return f"half-closed: {ctx.half_closed}"
+
+    @app.get("/half-closed")
+    async def half_closed(ctx: Context) -> str:
+        while not ctx.half_closed:
+            await ctx.sleep(0.005)
+        stage.note("half-closed")
+        try:
+            await ctx.sleep(0.3)
+        except Disconnected:
+            stage.note("disconnected")
+            raise
+        stage.note("slept")
+        return "slept"
+
+
 def _disconnects(app: App, stage: Stage) -> None:
     @app.get("/notes")
     async def notes(ctx: Context) -> str:
@@ -541,11 +562,6 @@ def _disconnects(app: App, stage: Stage) -> None:
         except Disconnected:
             stage.note("disconnected")
             raise
-
-    @app.get("/late")
-    async def late(ctx: Context) -> str:
-        await ctx.sleep(0.05)
-        return f"half-closed: {ctx.half_closed}"
 
     @app.websocket("/wait-message")
     async def wait_message(ctx: Context) -> None:

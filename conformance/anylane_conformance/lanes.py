@@ -166,7 +166,9 @@ class LockstepLane(Lane):
     name: str = "lockstep"
     tls: bool = False
     express: bool = True
-    capabilities: frozenset[str] = frozenset({"virtual_time", "foreign_refused", "plain_wire"})
+    capabilities: frozenset[str] = frozenset(
+        {"virtual_time", "foreign_refused", "plain_wire", "reset_after_eof"}
+    )
 
     @contextmanager
     def talk(

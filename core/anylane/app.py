@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from anylane.errors import HTTPError, RegistrationError
+from anylane.errors import HTTPError, RegistrationError, UsageError
 from anylane.failures import Failures
-from anylane.hooks import calls_of
+from anylane.hooks import calls_of, check_hook
 from anylane.lifespan import Phase, Step
 from anylane.pipeline import Endpoint, compose, pipeline
 from anylane.protocol.handshake import is_websocket
@@ -38,12 +38,14 @@ class App(Router):
 
     def on_startup(self, func: F) -> F:
         """Called, and awaited if it is async, before the first connection is accepted."""
+        check_hook(func, "on_startup")
         self.life.append((Phase.STARTUP, func))
         return func
 
     def on_shutdown(self, func: F) -> F:
         """Called, and awaited if it is async, after the last exchange has ended; the last one
         registered is the first one called."""
+        check_hook(func, "on_shutdown")
         self.life.append((Phase.SHUTDOWN, func))
         return func
 
@@ -51,18 +53,21 @@ class App(Router):
         """A context manager around everything, async or not: `yield` in the middle of a function,
         or whatever returns one. It is entered and left in one task, in line with the startup and
         shutdown hooks; it gets the App if it takes an argument."""
+        check_hook(func, "lifespan")
         self.life.append((Phase.AROUND, func))
         return func
 
     def on_connect(self, func: F) -> F:
         """`hook(ctx)` for each connection, before its first request. Context variables that it
         sets are seen by all its exchanges. What it raises closes the connection."""
+        check_hook(func, "on_connect")
         self.connect_hooks.append(func)
         return func
 
     def on_disconnect(self, func: F) -> F:
         """`hook(ctx)` after a connection and its last exchange are over, if `on_connect` has let
         it in; the last one registered is the first one called."""
+        check_hook(func, "on_disconnect")
         self.disconnect_hooks.append(func)
         return func
 
@@ -70,6 +75,7 @@ class App(Router):
         """`hook(ctx)` or `hook(ctx, error)` for a request that could not be parsed, instead of all
         other hooks. The error (`ctx.error` too) has `status`, `reason` and `excerpt`, the first
         bytes of what was wrong; what is set on ctx.response or returned is sent."""
+        check_hook(func, "request_error")
         self.request_error_hooks.append(func)
         return func
 
@@ -78,8 +84,15 @@ class App(Router):
 
         For `Exception` it is the panic hook: whatever nothing else has dealt with.
         """
+        # The hint does not keep out what other frameworks take: a status, or nothing at all.
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):  # type: ignore[redundant-expr]
+            raise UsageError(
+                f"@app.exception_handler got {kind!r:.80}; expected a class of exceptions, such as "
+                "ValueError or HTTPError, whose `status` tells one from another"
+            )
 
         def register(func: F) -> F:
+            check_hook(func, f"exception_handler({kind.__name__})")
             self.exception_handlers[kind] = func
             return func
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from anylane.errors import UsageError
 from anylane.route import is_coroutine_function
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ class Job:
     __slots__ = ("_args", "func", "variables")
 
     def __init__(self, func: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        if not callable(func):
+            _refuse(func)
         self.func = func
         self._args = args
         self.variables = copy_context()
@@ -30,3 +33,12 @@ class Job:
         result = await ctx.run_handler(lambda _: self.func(*self._args))
         if hasattr(result, "__await__"):
             await result
+
+
+def _refuse(given: object) -> NoReturn:
+    if isinstance(given, Coroutine):
+        given.close()  # Python would warn that it was never awaited, long after.
+    raise UsageError(
+        f"ctx.background() got {given!r:.80}; expected a function and its arguments: "
+        "ctx.background(work, x), not ctx.background(work(x))"
+    )

@@ -43,7 +43,8 @@ class Broadcast(Generic[T]):
 
     on_lag: what happens to a receiver that is `capacity` behind when one more is sent:
         "drop_oldest" counts in `subscription.lagged`, "error" raises Lagged there too, "close"
-        ends its iteration after what it has.
+        ends its iteration after what it has. Use "error" in `ctx.select`, which drops what has
+        ended without a word and goes on with the others.
     """
 
     def __init__(self, capacity: int = 1024, on_lag: OnLag = "drop_oldest") -> None:

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from anylane.addresses import Address, Inherited, Tcp, Unix, parse_address
+from anylane.errors import AnylaneError
+
+if TYPE_CHECKING:
+    from os import PathLike
 
 
-class ConfigError(ValueError):
+class ConfigError(AnylaneError, ValueError):
     """A setting is out of its bounds; the message names field, value and bound."""
 
 
@@ -243,7 +247,7 @@ class ServerConfig:
         return cls(**{**RELAXED, **overrides})
 
     @classmethod
-    def from_file(cls, path: str) -> Self:
+    def from_file(cls, path: str | PathLike[str]) -> Self:
         """The settings of a TOML or JSON file; `limits`, `timeouts` and `deflate` are tables in
         it.
 
@@ -252,7 +256,8 @@ class ServerConfig:
         """
         from anylane.sources import build, read_file
 
-        return build(cls, read_file(path))
+        source = read_file(path)
+        return build(cls, source, parts=[(str(path), source)])
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, prefix: str = "ANYLANE_") -> Self:
@@ -263,7 +268,8 @@ class ServerConfig:
         """
         from anylane.sources import build, read_environment
 
-        return build(cls, read_environment(environ, prefix))
+        source = read_environment(environ, prefix)
+        return build(cls, source, parts=[("the environment", source)])
 
 
 def _check_addresses(config: ServerConfig) -> None:
@@ -353,7 +359,12 @@ def _check(
         expected = " or ".join(_NAMES.get(each, each.__name__) for each in kinds)
         raise ConfigError(f"{where} is {value!r}; expected {expected}")
     if low is not None and high is not None and value is not None and not low <= value <= high:
-        raise ConfigError(f"{where} is {value!r}; expected {low:g} to {high:g}")
+        raise ConfigError(f"{where} is {value!r}; expected {_figure(low)} to {_figure(high)}")
+
+
+def _figure(bound: float) -> str:
+    """In all its digits: 1e+06 is hard to compare with what was written."""
+    return str(int(bound)) if bound == int(bound) else f"{bound:g}"
 
 
 _NAMES: Mapping[type, str] = {type(None): "None"}

@@ -228,8 +228,9 @@ class Context:
     def select(self, *sources: Source) -> Select:
         """`async for source, item in ctx.select(ws, subscription)`: ready sources in turn.
 
-        An ended source is dropped; ends when all have. `break` loses no item. Raises
-        Disconnected once the client is gone.
+        An ended source is dropped without a word (also a subscription that lagged in a Broadcast
+        with on_lag="close"); ends when all have. `break` loses no item. Raises what a source
+        raises, such as Lagged, and Disconnected once the client is gone.
         """
         if not sources:
             raise UsageError("ctx.select() needs a source: a WebSocket, a Subscription ...")

@@ -6,13 +6,44 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from http.cookies import CookieError, SimpleCookie
+from typing import TypedDict
 
 from anylane.errors import UsageError
 
 CookieKey = tuple[str, str | None, str | None]
 """Name, domain and path: what makes a client take one cookie for the successor of another."""
 
-_CODEC: SimpleCookie = SimpleCookie()
+
+class CookieScope(TypedDict, total=False):
+    """Where a client sends a cookie, and who may read it."""
+
+    path: str | None
+    """'/' if not given; None is the directory of the request's path (RFC 6265 §5.1.4)."""
+    domain: str | None
+    """Of the hosts that get it; None is this host alone."""
+    secure: bool
+    """Over TLS only."""
+    httponly: bool
+    """Out of reach for scripts."""
+    samesite: str | None
+    """'strict', 'lax' (if not given) or 'none', which needs `secure`."""
+    partitioned: bool
+    """Kept apart for each site that embeds this one; needs `secure`."""
+
+
+class CookieOptions(CookieScope, total=False):
+    """What `set_cookie` takes by keyword. Without max_age and expires the cookie lasts as long as
+    the browser's session."""
+
+    max_age: int | None
+    """In seconds."""
+    expires: datetime | str | None
+    """A datetime is UTC if it has no zone."""
+
+
+# RFC 2109's quoted-string as http.cookies has it, which takes the square of the length before
+# Python 3.11.10 and 3.12.6 (CVE-2024-7592).
+_ESCAPED = re.compile(r"\\(?:([0-3][0-7]{2})|(.))")
 _ATTRIBUTE = re.compile(r"[\x20-\x3a\x3c-\x7e]*")
 _SAME_SITE = ("strict", "lax", "none")
 _DAYS = "Mon Tue Wed Thu Fri Sat Sun".split()
@@ -32,8 +63,15 @@ def parse_cookies(lines: Iterable[str]) -> dict[str, str]:
             name, equals, value = part.partition("=")
             name = name.strip()
             if equals and name and name not in found:
-                found[name] = _CODEC.value_decode(value.strip())[0]
+                found[name] = unquoted(value.strip())
     return found
+
+
+def unquoted(value: str) -> str:
+    """What `set_cookie` was given, of what is on the wire."""
+    if len(value) < 2 or value[0] != '"' or value[-1] != '"':
+        return value
+    return _ESCAPED.sub(lambda each: chr(int(each[1], 8)) if each[1] else each[2], value[1:-1])
 
 
 def cookie_line(

@@ -75,10 +75,10 @@ class HTTPError(AnylaneError):
         headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
         detail: Any = None,
     ) -> None:
-        if not 400 <= status <= 599:
+        if not (isinstance(status, int) and 400 <= status <= 599):  # type: ignore[redundant-expr]
             raise UsageError(
-                f"HTTPError status is {status!r}; expected 400 to 599. "
-                "For other answers return a Response or set ctx.response."
+                f"HTTPError status is {status!r}; expected an int from 400 to 599. "
+                "For other answers return a Response or set ctx.response"
             )
         super().__init__(status, message)
         self.status = status

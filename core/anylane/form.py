@@ -28,6 +28,11 @@ frameworks: a form's usual file fits."""
 FIELD = 1024 * 1024
 """Bytes of a field that is no file -> 413."""
 
+_CHARSETS = frozenset(("utf-8", "us-ascii", "iso-8859-1", "iso-8859-15", "windows-1252"))
+"""Of fields that are no files; others -> 400. Not whatever Python has a codec for: punycode takes
+the square of its length, a minute for a megabyte, and each unknown name is remembered for ever.
+RFC 7578 §5.1.2: clients should send UTF-8, and browsers do."""
+
 _BOUNDARY = re.compile(r""";\s*boundary=(?:"([^"\r\n]{1,200})"|([^\s;,"]{1,200}))""", re.IGNORECASE)
 
 
@@ -157,7 +162,11 @@ class _Parts:
             self._items.append((self._name, self._upload))
         else:
             self._text = bytearray()
-            self._charset = segment.charset or "utf-8"
+            self._charset = (segment.charset or "utf-8").lower()
+            if self._charset not in _CHARSETS:
+                raise HTTPError(
+                    400, f"the field {self._name!r} is in {self._charset!r:.40}; expected utf-8"
+                )
 
     def _end(self) -> None:
         if self._upload is not None:
@@ -166,7 +175,7 @@ class _Parts:
         elif self._text is not None:
             try:
                 text = self._text.decode(self._charset)
-            except (UnicodeDecodeError, LookupError):
+            except UnicodeDecodeError:
                 raise HTTPError(400, f"the field {self._name!r} is not {self._charset}") from None
             self._items.append((self._name, text))
             self._text = None

@@ -26,6 +26,15 @@ Call = tuple[Callable[..., Any], bool]
 """A function, and whether what it returns is to be awaited."""
 
 
+def check_hook(func: object, decorator: str) -> None:
+    """Raises UsageError for what nobody could call: the decorator got something else."""
+    if not callable(func):
+        raise UsageError(
+            f"@app.{decorator} got {func!r:.80}; expected a function: write @app.{decorator} "
+            "in the line above it"
+        )
+
+
 def call_of(func: Callable[..., Any]) -> Call:
     return func, is_coroutine_function(func)
 

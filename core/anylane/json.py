@@ -33,7 +33,10 @@ def dumps(value: object) -> bytes:
 
 
 def loads(data: bytes | str) -> Any:
-    """Raises ValueError for what is not JSON."""
+    """Raises ValueError for what is not JSON, or is nested too deeply to be read."""
     if _orjson is not None:
         return _orjson.loads(data)
-    return json.loads(data)
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None

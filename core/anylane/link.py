@@ -71,7 +71,8 @@ class Link(Protocol):
         """Returns after the next input, `wake()` or deadline; may return early."""
 
     async def flush(self) -> None:
-        """Kicks the writer; returns when outbound is under its mark. Writes nothing itself."""
+        """Returns when outbound is under its mark: at once, or after the writer had its turns.
+        Called before something is queued; what is queued behind it is for `push`."""
 
     def kick(self) -> None:
         """Let the lane look at the connection's outputs; never suspends."""

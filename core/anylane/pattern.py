@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from urllib.parse import quote, unquote_to_bytes
 
+from anylane.errors import AnylaneError
+
 __all__ = ["Converter", "Kind", "Parameter", "Pattern", "RouteError", "Segment", "decode_segment"]
 
 Values: TypeAlias = tuple[Any, ...]
@@ -22,7 +24,7 @@ Reader: TypeAlias = Callable[[str], Any]
 """Text of a decoded segment -> the value, or `None` if the text does not belong to the class."""
 
 
-class RouteError(ValueError):
+class RouteError(AnylaneError, ValueError):
     """A route that cannot be registered, or a path that cannot be built from one."""
 
 
@@ -275,7 +277,7 @@ def _closing_brace(text: str, start: int) -> int:
             case "\\":
                 index += 1
             case "[":
-                index = _end_of_class(text, index)
+                index = _end_of_class(text, index, start)
             case "{":
                 depth += 1
             case "}":
@@ -294,9 +296,14 @@ def _closing_brace(text: str, start: int) -> int:
 _CLASS = re.compile(r"\[\^?\]?(?:[^\]\\]|\\.)*\]", re.DOTALL)
 
 
-def _end_of_class(text: str, start: int) -> int:
+def _end_of_class(text: str, start: int, brace: int) -> int:
     found = _CLASS.match(text, start)
-    return found.end() - 1 if found else len(text)
+    if found is None:
+        raise RouteError(
+            f"pattern {text!r} has a '[' that is never closed, at {start}, in the regular "
+            f"expression of the '{{' at {brace}; as plain text it is written \\["
+        )
+    return found.end() - 1
 
 
 def _literal(literal: str, text: str) -> str:

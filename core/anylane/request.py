@@ -152,7 +152,10 @@ class Request:
         if isinstance(self._body, bytes):
             return self._body
         if self._reading:
-            raise UsageError("the body was read as a stream; it cannot be read again as a whole")
+            raise UsageError(
+                "the body was read as a stream, and what was read is gone; read it whole first: "
+                "body() gives the same bytes each time"
+            )
         if not self._body:
             self._exchange.check()
             whole = self._exchange.read_all()
@@ -202,11 +205,17 @@ class Request:
         return self.uploads
 
     async def stream(self) -> AsyncIterator[bytes]:
-        """The body piece by piece, as it comes, with backpressure."""
+        """The body piece by piece, as it comes, with backpressure. Once: a second stream is a
+        UsageError, but for a body that was read whole before."""
         if isinstance(self._body, bytes):
             if self._body:
                 yield self._body
             return
+        if self._reading:
+            raise UsageError(
+                "the body is read as a stream already, and what was read is gone; keep the "
+                "iterator to go on, or read it whole with body(), as often as you like"
+            )
         self._reading = True
         while self._body:  # Of a body() that was cancelled.
             yield self._body.pop(0)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from anylane import json
-from anylane.cookies import CookieKey, cookie_line
+from anylane.cookies import CookieKey, CookieOptions, CookieScope, cookie_line
 from anylane.errors import UsageError
 from anylane.headers import TOO_LATE, Headers, Initial
 from anylane.protocol.response import Header, check_header, check_status
@@ -34,7 +33,7 @@ class Response:
 
     def __init__(
         self,
-        body: str | bytes | None = None,
+        body: str | bytes | bytearray | memoryview | None = None,
         status: int | None = None,
         headers: Initial = (),
         content_type: str | None = None,
@@ -109,41 +108,16 @@ class Response:
         self.headers.remove(name)
         return self
 
-    def set_cookie(
-        self,
-        name: str,
-        value: str,
-        *,
-        max_age: int | None = None,
-        expires: datetime | str | None = None,
-        path: str | None = "/",
-        domain: str | None = None,
-        secure: bool = False,
-        httponly: bool = False,
-        samesite: str | None = "lax",
-        partitioned: bool = False,
-    ) -> Response:
+    def set_cookie(self, name: str, value: str, **options: Unpack[CookieOptions]) -> Response:
         """Add a Set-Cookie header; one of the same name, domain and path is replaced.
 
-        max_age: in seconds. expires: a datetime, UTC if it has no zone. Without either the
-        cookie lasts as long as the browser's session. What browsers would drop is a UsageError.
+        Raises UsageError for what browsers would drop.
         """
         self._touch()
-        line = cookie_line(
-            name,
-            value,
-            max_age=max_age,
-            expires=expires,
-            path=path,
-            domain=domain,
-            secure=secure,
-            httponly=httponly,
-            samesite=samesite,
-            partitioned=partitioned,
-        )
+        line = cookie_line(name, value, **options)
         if self._cookies is None:
             self._cookies = {}
-        key = (name, domain, path)
+        key = (name, options.get("domain"), options.get("path", "/"))
         before = self._cookies.get(key)
         if before is not None:
             self.headers.discard("set-cookie", before)
@@ -151,36 +125,18 @@ class Response:
         self._cookies[key] = line
         return self
 
-    def delete_cookie(
-        self,
-        name: str,
-        *,
-        path: str | None = "/",
-        domain: str | None = None,
-        secure: bool = False,
-        httponly: bool = False,
-        samesite: str | None = "lax",
-        partitioned: bool = False,
-    ) -> Response:
+    def delete_cookie(self, name: str, **scope: Unpack[CookieScope]) -> Response:
         """Have the client forget a cookie; path and domain as it was set with."""
-        return self.set_cookie(
-            name,
-            "",
-            max_age=0,
-            expires="Thu, 01 Jan 1970 00:00:00 GMT",
-            path=path,
-            domain=domain,
-            secure=secure,
-            httponly=httponly,
-            samesite=samesite,
-            partitioned=partitioned,
-        )
+        expired = "Thu, 01 Jan 1970 00:00:00 GMT"
+        return self.set_cookie(name, "", max_age=0, expires=expired, **scope)
 
-    def set_body(self, body: bytes, content_type: str = _BYTES) -> Response:
+    def set_body(
+        self, body: bytes | bytearray | memoryview, content_type: str = _BYTES
+    ) -> Response:
         """The content type is set only if there is none."""
         if self.sent:
             raise UsageError(TOO_LATE)
-        self._body = body if type(body) is bytes else bytes(body)
+        self._body = body if isinstance(body, bytes) else _bytes_of(body)
         self.items = None
         if content_type not in _TYPES:
             check_header("content-type", content_type)
@@ -269,3 +225,13 @@ class Response:
     def _touch(self) -> None:
         if self.sent:
             raise UsageError(TOO_LATE)
+
+
+def _bytes_of(body: object) -> bytes:
+    # Not just `bytes(body)`: that makes five zeros of 5.
+    if isinstance(body, bytearray | memoryview):
+        return bytes(body)
+    raise UsageError(
+        f"the body is {body!r:.80}; expected bytes. set_text() takes a str, set_json() what JSON "
+        "can say"
+    )

@@ -66,9 +66,11 @@ def put_result(ctx: Context, value: Any, where: str) -> Awaitable[None] | None:
         name = getattr(value, "__qualname__", "a coroutine")
         raise UsageError(f"{where} returned {name}() without awaiting it; write `return await ...`")
     else:
+        # Other frameworks take (body, status), so that is what people try.
+        hint = ". A status goes with Response(body, status)" if isinstance(value, tuple) else ""
         raise UsageError(
             f"{where} returned a {type(value).__name__}: {value!r:.80}; expected str, bytes, dict, "
-            "list, dataclass, number, Response, iterator or None"
+            f"list, dataclass, number, Response, iterator or None{hint}"
         )
     return None
 

@@ -65,6 +65,7 @@ class Route:
             raise RouteError(
                 f"the handler of {self.pattern.text!r} is {self.handler!r}, no function"
             )
+        _check_takes_context(self.handler)
         coroutine = is_coroutine_function(self.handler)
         object.__setattr__(self, "where", place(self.handler))
         object.__setattr__(
@@ -116,6 +117,35 @@ def method_set(methods: Iterable[str], pattern: Pattern) -> frozenset[str]:
     if not found:
         raise RouteError(f"methods of {pattern.text!r} is empty; expected e.g. ['GET']")
     return found
+
+
+def middleware_chain(middleware: Iterable[Middleware], pattern: Pattern) -> tuple[Middleware, ...]:
+    """*middleware* of one route, outermost first; raises `RouteError` for what is no list of it."""
+    if callable(middleware):
+        raise RouteError(
+            f"middleware of {pattern.text!r} is {place(middleware)}; expected a list: write "
+            "middleware=[...]"
+        )
+    chain = tuple(middleware)
+    for each in chain:
+        if not callable(each):
+            raise RouteError(f"middleware of {pattern.text!r} has {each!r:.80}, no function")
+    return chain
+
+
+def _check_takes_context(handler: Handler) -> None:
+    try:
+        # Of what is called: a decorator may have more to give to what it wraps.
+        signature = inspect.signature(handler, follow_wrapped=False)
+    except (TypeError, ValueError):  # A builtin without one.
+        return
+    try:
+        signature.bind(None)
+    except TypeError:
+        raise RouteError(
+            f"the handler {place(handler)} takes {signature}; it is called with one argument, "
+            "the Context: write (ctx)"
+        ) from None
 
 
 def place(function: Callable[..., Any]) -> str:

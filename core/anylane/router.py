@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import Any, TypedDict, TypeVar, Unpack, overload
 
+from anylane.hooks import check_hook
 from anylane.origins import parse_origins
 from anylane.pattern import Pattern, RouteError
-from anylane.route import Handler, Middleware, Predicate, Route, method_set
+from anylane.route import Handler, Middleware, Predicate, Route, method_set, middleware_chain
 from anylane.table import RouteTable, parse_host
 
 __all__ = ["Hook", "RouteOptions", "Router"]
@@ -115,27 +117,18 @@ class Router:
         not. *when* is a guard: if it says no to a request, the route is not there for it.
         """
         pattern = self._pattern(path)
-        method_names = method_set(methods, pattern)
-        chain = tuple(middleware)
-
-        def register(handler: H) -> H:
-            self._register(
-                Route(
-                    pattern=pattern,
-                    handler=handler,
-                    methods=method_names,
-                    name=name or "",
-                    middleware=chain,
-                    inline=inline,
-                    cancel_on_disconnect=cancel_on_disconnect,
-                    when=when,
-                    host=self.host,
-                    routers=(self,),
-                )
+        return self._decorator(
+            partial(
+                Route,
+                pattern=pattern,
+                methods=method_set(methods, pattern),
+                name=name or "",
+                middleware=middleware_chain(middleware, pattern),
+                inline=inline,
+                cancel_on_disconnect=cancel_on_disconnect,
+                when=when,
             )
-            return handler
-
-        return register
+        )
 
     def websocket(
         self,
@@ -160,28 +153,18 @@ class Router:
             raise RouteError(
                 f"subprotocols of {pattern.text!r} is {subprotocols!r}; write [{subprotocols!r}]"
             )
-        offered = tuple(subprotocols)
-        allowed = None if origins is None else parse_origins(origins, pattern.text)
-        chain = tuple(middleware)
-
-        def register(handler: H) -> H:
-            self._register(
-                Route(
-                    pattern=pattern,
-                    handler=handler,
-                    websocket=True,
-                    name=name or "",
-                    middleware=chain,
-                    when=when,
-                    subprotocols=offered,
-                    origins=allowed,
-                    host=self.host,
-                    routers=(self,),
-                )
+        return self._decorator(
+            partial(
+                Route,
+                pattern=pattern,
+                websocket=True,
+                name=name or "",
+                middleware=middleware_chain(middleware, pattern),
+                when=when,
+                subprotocols=tuple(subprotocols),
+                origins=None if origins is None else parse_origins(origins, pattern.text),
             )
-            return handler
-
-        return register
+        )
 
     def include(self, router: Router, prefix: str = "") -> None:
         """Make the routes of *router* routes of this one, below *prefix*; those that it gets
@@ -189,6 +172,8 @@ class Router:
 
         Raises `RouteError`, if the routes do not fit together; this router is then of no use.
         """
+        if not isinstance(router, Router):
+            raise RouteError(f"include() got {router!r:.80}; expected a Router")
         if router is self or router in self._above():
             raise RouteError("a router cannot include itself, directly or through another")
         prefix = self.prefix + _checked_prefix(prefix)
@@ -202,7 +187,7 @@ class Router:
     def request_middleware(self, order: int = 0) -> Callable[[F], F]: ...
     def request_middleware(self, order: F | int = 0) -> F | Callable[[F], F]:
         """Register a hook that runs before the handler; lower orders first."""
-        return _hook(self.request_hooks, order)
+        return _hook(self.request_hooks, order, "request_middleware")
 
     @overload
     def response_middleware(self, order: F, /) -> F: ...
@@ -210,7 +195,7 @@ class Router:
     def response_middleware(self, order: int = 0) -> Callable[[F], F]: ...
     def response_middleware(self, order: F | int = 0) -> F | Callable[[F], F]:
         """Register a hook that runs after the handler; lower orders first."""
-        return _hook(self.response_hooks, order)
+        return _hook(self.response_hooks, order, "response_middleware")
 
     @overload
     def middleware(self, order: F, /) -> F: ...
@@ -218,7 +203,16 @@ class Router:
     def middleware(self, order: int = 0) -> Callable[[F], F]: ...
     def middleware(self, order: F | int = 0) -> F | Callable[[F], F]:
         """Register a hook `(ctx, call_next)` that runs around the rest; lower orders outermost."""
-        return _hook(self.around_hooks, order)
+        return _hook(self.around_hooks, order, "middleware")
+
+    def _decorator(self, make: Callable[..., Route]) -> Callable[[H], H]:
+        """make: gives the route, once it is told the handler and where it is."""
+
+        def register(handler: H) -> H:
+            self._register(make(handler=handler, host=self.host, routers=(self,)))
+            return handler
+
+        return register
 
     def _pattern(self, path: str) -> Pattern:
         if not self.prefix:
@@ -249,12 +243,14 @@ def _checked_prefix(prefix: str) -> str:
     return prefix
 
 
-def _hook(hooks: list[Hook], order: F | int) -> F | Callable[[F], F]:
+def _hook(hooks: list[Hook], order: F | int, decorator: str) -> F | Callable[[F], F]:
     if not isinstance(order, int):
+        check_hook(order, decorator)
         hooks.append(Hook(0, next(_registrations), order))
         return order
 
     def register(func: F) -> F:
+        check_hook(func, decorator)
         hooks.append(Hook(order, next(_registrations), func))
         return func
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+from anylane.errors import UsageError
 from anylane.source import ENDED, PENDING, Source
 
 if TYPE_CHECKING:
@@ -22,6 +23,12 @@ class Select:
     def __init__(self, ctx: Context, sources: tuple[Source, ...]) -> None:
         self._ctx = ctx
         self._live = list(sources)
+        for source in sources:
+            if not hasattr(source, "poll"):
+                raise UsageError(
+                    f"ctx.select() got {source!r:.80}; expected sources, such as a WebSocket or a "
+                    "Subscription: ctx.select(ws, subscription)"
+                )
 
     def __aiter__(self) -> Self:
         return self

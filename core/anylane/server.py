@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from anylane.app import App
 from anylane.config import ServerConfig
 from anylane.errand import run_errand
+from anylane.errors import UsageError
 from anylane.form import Spool
 from anylane.lifespan import Lifespan, ToTheEnd
 from anylane.protocol.any_connection import AnyConnection
@@ -89,6 +90,8 @@ class ServerCore:
         spool: Spool = BytesIO,
         wrap: Wrap | None = None,
     ) -> None:
+        if not isinstance(app, App):
+            raise UsageError(f"the app is {app!r:.80}; expected an anylane.App")
         self.frozen = app.freeze()
         self.config = config
         self.lane = lane

@@ -10,9 +10,12 @@ from __future__ import annotations
 import types
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from anylane.config import ConfigError, ServerConfig
+
+if TYPE_CHECKING:
+    from os import PathLike
 
 C = TypeVar("C", bound=ServerConfig)
 
@@ -112,7 +115,7 @@ def settings(kind: type = ServerConfig, path: tuple[str, ...] = ()) -> Iterator[
 # --- reading ---------------------------------------------------------------------------------
 
 
-def read_file(path: str, *, command: bool = False) -> dict[str, Any]:
+def read_file(path: str | PathLike[str], *, command: bool = False) -> dict[str, Any]:
     """A TOML or JSON file as a source; its `run` table only if `command`. Raises ConfigError."""
     import json
     import tomllib
@@ -265,8 +268,31 @@ def merge(*sources: tuple[str, Mapping[str, Any]]) -> dict[str, Any]:
     return merged
 
 
-def build(kind: type[C], source: Mapping[str, Any], base: Mapping[str, Any] | None = None) -> C:
-    """The configuration of a source. base: what it stands on (STRICT, RELAXED)."""
+def build(
+    kind: type[C],
+    source: Mapping[str, Any],
+    base: Mapping[str, Any] | None = None,
+    *,
+    parts: Iterable[tuple[str, Mapping[str, Any]]] = (),
+) -> C:
+    """The configuration of a source. base: what it stands on (STRICT, RELAXED).
+
+    parts: what it was joined of, each with its name. Raises ConfigError, with the name of the
+    part that is wrong by itself.
+    """
+    try:
+        return _build(kind, source, base)
+    except ConfigError as exc:
+        for name, part in parts:
+            try:
+                _build(kind, part, base)
+            except ConfigError as alone:
+                if str(alone) == str(exc):
+                    raise ConfigError(f"{name}: {exc}") from None
+        raise
+
+
+def _build(kind: type[C], source: Mapping[str, Any], base: Mapping[str, Any] | None) -> C:
     values = {**(base or {}), **source}
     values.pop("run", None)
     for name, hint in get_type_hints(kind).items():

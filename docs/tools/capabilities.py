@@ -9,7 +9,13 @@ from anylane_conformance.capabilities import ROWS
 from anylane_conformance.lanes import LockstepLane, server_lane
 
 # What concerns users; the other rows tell the suite where a case can be held.
-SHOWN = ("native_cancel", "concurrent_input", "parallel_blocking", "virtual_time")
+SHOWN = (
+    "native_cancel",
+    "concurrent_input",
+    "parallel_blocking",
+    "virtual_time",
+    "reset_after_eof",
+)
 
 
 def table() -> str:

@@ -51,6 +51,33 @@ def reset_of_a_websocket_is_noticed(talk: Talk) -> None:
     assert talk.helper().ask("/notes").body == b"disconnected 1006"
 
 
+@case(CHAPTER, "reset_after_eof", compare=False)
+def reset_of_a_half_closed_client_is_noticed(talk: Talk) -> None:
+    """Before anything is written, although its input has ended already."""
+    helper = talk.helper()
+    peer = talk.connect()
+    peer.get("/half-closed")
+    peer.eof()
+    assert helper.ask("/notes").body == b"half-closed"
+    peer.reset()
+    assert helper.ask("/notes").body == b"disconnected"
+
+
+@case(CHAPTER, compare=False)
+def half_closed_client_that_resets_is_let_go(talk: Talk) -> None:
+    """At the latest when it is answered: then the kernel tells. Nobody else notices."""
+    helper = talk.helper()
+    peer = talk.connect()
+    peer.get("/half-closed")
+    peer.eof()
+    assert helper.ask("/notes").body == b"half-closed"
+    peer.reset()
+    assert helper.ask("/notes").body in {b"disconnected", b"slept"}
+    assert helper.ask("/").status == 200
+    assert talk.steady(lambda: talk.connections) == 1
+    assert not [message for level, message in talk.log if level == "error"]
+
+
 @case(CHAPTER)
 def end_of_input_ends_a_stream(talk: Talk) -> None:
     """Once a stream has started, end of input means that the client is gone."""

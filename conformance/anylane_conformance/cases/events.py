@@ -381,25 +381,26 @@ def drain_ends_event_streams_whole(talk: Talk) -> None:
     ]
 
 
-@case(CHAPTER, "parallel_blocking", cuts=False)
-def drain_ends_def_handlers(talk: Talk) -> None:
-    """Also where the handler blocks in `ctx.call`."""
-    peer = opened(talk, "/events/def-log")
-    peer.until(chunk(b"id: e-0\n\n"))
+def ends_whole(talk: Talk, path: str, first: bytes) -> None:
+    """The stream is whole behind a drain, and its handler has ended."""
+    peer = opened(talk, path)
+    peer.until(chunk(first))
     talk.drain()
     assert peer.rest() == chunk(b"retry: 1000\n\n") + b"0\r\n\r\n"
     talk.stop()
+
+
+@case(CHAPTER, "parallel_blocking", cuts=False)
+def drain_ends_def_handlers(talk: Talk) -> None:
+    """Also where the handler blocks in `ctx.call`."""
+    ends_whole(talk, "/events/def-log", b"id: e-0\n\n")
     assert talk.stage.said == ["def-log: finally"]
 
 
 @case(CHAPTER, "native_cancel")
 def drain_ends_a_foreign_await(talk: Talk) -> None:
     """Also where the handler awaits something foreign."""
-    peer = opened(talk, "/events/wait/foreign")
-    peer.until(chunk(b"data: foreign\n\n"))
-    talk.drain()
-    assert peer.rest() == chunk(b"retry: 1000\n\n") + b"0\r\n\r\n"
-    talk.stop()
+    ends_whole(talk, "/events/wait/foreign", b"data: foreign\n\n")
     assert talk.stage.said == ["foreign: finally"]
 
 

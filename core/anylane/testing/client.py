@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Self, Unpack
 from urllib.parse import urljoin
 
 from anylane.app import App
@@ -18,9 +18,11 @@ from anylane.testing.client_lane import Lane
 from anylane.testing.client_lockstep import LockstepLane
 from anylane.testing.client_request import (
     ClientRequest,
-    Content,
-    File,
     Params,
+    RequestBody,
+    RequestHead,
+    RequestOptions,
+    RequestParts,
     build_request,
 )
 from anylane.testing.client_response import ClientResponse
@@ -85,26 +87,26 @@ class TestClient:
 
     # -- requests ------------------------------------------------------------------------------
 
-    def get(self, url: str, **options: Any) -> ClientResponse:
+    def get(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
         """`request("GET", ...)`; the others likewise."""
         return self.request("GET", url, **options)
 
-    def post(self, url: str, **options: Any) -> ClientResponse:
+    def post(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
         return self.request("POST", url, **options)
 
-    def put(self, url: str, **options: Any) -> ClientResponse:
+    def put(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
         return self.request("PUT", url, **options)
 
-    def patch(self, url: str, **options: Any) -> ClientResponse:
+    def patch(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
         return self.request("PATCH", url, **options)
 
-    def delete(self, url: str, **options: Any) -> ClientResponse:
+    def delete(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
         return self.request("DELETE", url, **options)
 
-    def head(self, url: str, **options: Any) -> ClientResponse:
+    def head(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
         return self.request("HEAD", url, **options)
 
-    def options(self, url: str, **options: Any) -> ClientResponse:
+    def options(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
         return self.request("OPTIONS", url, **options)
 
     def request(
@@ -112,34 +114,16 @@ class TestClient:
         method: str,
         url: str,
         *,
-        params: Params | None = None,
-        headers: Initial = (),
-        cookies: Mapping[str, str] | None = None,
-        json: Any = None,
-        data: Params | None = None,
-        files: Mapping[str, File] | None = None,
-        content: Content | None = None,
         follow_redirects: bool | None = None,
+        **parts: Unpack[RequestParts],
     ) -> ClientResponse:
         """Send a request and wait for the whole answer.
 
-        params: added to the query. cookies: for this request, beside the remembered ones.
-        json, data (urlencoded; multipart with `files`) or content (bytes, str, or an iterable of
-        bytes, sent chunked): the body. files: name -> content, or (file name, content), or
-        (file name, content, content type). Raises Silence when no answer can come,
-        IncompleteResponse when the server ends the connection instead.
+        By keyword: `params`, `headers`, `cookies`, and a body as `json`, `data` with or without
+        `files`, or `content` (see RequestHead and RequestBody). Raises Silence when no answer can
+        come, IncompleteResponse when the server ends the connection instead.
         """
-        request = self._build(
-            method,
-            url,
-            cookies,
-            params=params,
-            headers=headers,
-            json=json,
-            data=data,
-            files=files,
-            content=content,
-        )
+        request = self._build(method, url, **parts)
         response = self._read(request)
         follows = self._follows if follow_redirects is None else follow_redirects
         history: list[ClientResponse] = []
@@ -151,53 +135,25 @@ class TestClient:
             response.history = list(history)
         return response
 
-    def stream(
-        self,
-        method: str,
-        url: str,
-        *,
-        params: Params | None = None,
-        headers: Initial = (),
-        cookies: Mapping[str, str] | None = None,
-        json: Any = None,
-        data: Params | None = None,
-        files: Mapping[str, File] | None = None,
-        content: Content | None = None,
-    ) -> ClientResponse:
+    def stream(self, method: str, url: str, **parts: Unpack[RequestParts]) -> ClientResponse:
         """Send a request and return at once: `with client.stream("GET", "/ticks") as response:`.
 
         The answer is waited for where it is used (`status`, `iter_bytes`, `iter_lines`,
         `iter_events`). Other requests can be made meanwhile, each on a connection of its own.
         Leaving the block before the end closes the connection.
         """
-        request = self._build(
-            method,
-            url,
-            cookies,
-            params=params,
-            headers=headers,
-            json=json,
-            data=data,
-            files=files,
-            content=content,
-        )
+        request = self._build(method, url, **parts)
         return self._pool.send(request, self._remember)
 
     def events(
-        self,
-        url: str,
-        last_event_id: str = "",
-        *,
-        params: Params | None = None,
-        headers: Initial = (),
-        cookies: Mapping[str, str] | None = None,
+        self, url: str, last_event_id: str = "", **head: Unpack[RequestHead]
     ) -> ClientEvents:
         """Server-sent events: `with client.events("/ticks") as events: event = next(events)`.
 
         last_event_id: of a client that comes again. Raises UsageError on entering if the answer
         is no event stream. Leaving the block disconnects.
         """
-        request = self._build("GET", url, cookies, params=params, headers=headers)
+        request = self._build("GET", url, **head)
         if "accept" not in request.headers:
             request.headers.set("accept", "text/event-stream")
         if last_event_id:
@@ -207,19 +163,13 @@ class TestClient:
         return ClientEvents(self._pool.send(request, self._remember), last_event_id)
 
     def websocket(
-        self,
-        url: str,
-        subprotocols: Sequence[str] = (),
-        *,
-        params: Params | None = None,
-        headers: Initial = (),
-        cookies: Mapping[str, str] | None = None,
+        self, url: str, subprotocols: Sequence[str] = (), **head: Unpack[RequestHead]
     ) -> ClientWebSocket:
         """Open a WebSocket: `with client.websocket("/echo") as ws:`.
 
         Raises Rejected, which carries the response, when the server answers with anything but 101.
         """
-        request = self._build("GET", url, cookies, params=params, headers=headers)
+        request = self._build("GET", url, **head)
         add_handshake(request.headers, subprotocols)
         response = self._pool.send(request, self._remember)
         try:
@@ -279,14 +229,17 @@ class TestClient:
         self,
         method: str,
         url: str,
-        cookies: Mapping[str, str] | None,
         *,
         headers: Initial = (),
-        **parts: Any,
+        cookies: Mapping[str, str] | None = None,
+        params: Params | None = None,
+        **body: Unpack[RequestBody],
     ) -> ClientRequest:
         given = Headers(headers)
         merged = [item for item in self.headers.items() if item[0] not in given] + given.items()
-        request = build_request(method, url, base_url=self.base_url, headers=merged, **parts)
+        request = build_request(
+            method, url, base_url=self.base_url, params=params, headers=merged, **body
+        )
         return self._with_cookies(request, cookies or {})
 
     def _with_cookies(self, request: ClientRequest, cookies: Mapping[str, str]) -> ClientRequest:

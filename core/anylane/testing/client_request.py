@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from anylane import json as anylane_json
@@ -15,6 +15,41 @@ Params = Mapping[str, Any] | Iterable[tuple[str, Any]]
 Content = bytes | str | Iterable[bytes]
 File = bytes | str | tuple[str, bytes | str] | tuple[str, bytes | str, str]
 """Content; or file name and content; or file name, content and content type."""
+
+
+class RequestHead(TypedDict, total=False):
+    """What every request of a test client takes by keyword."""
+
+    params: Params | None
+    """Added to the query."""
+    headers: Initial
+    """Instead of the client's own of the same name."""
+    cookies: Mapping[str, str] | None
+    """For this request, beside the remembered ones."""
+
+
+class RequestBody(TypedDict, total=False):
+    """A request has one: json=, content=, or data= with files=."""
+
+    json: Any
+    data: Params | None
+    """urlencoded; multipart with `files`."""
+    files: Mapping[str, File] | None
+    """Name -> content, or (file name, content), or (file name, content, content type)."""
+    content: Content | None
+    """bytes, str, or an iterable of bytes, which is sent chunked."""
+
+
+class RequestParts(RequestHead, RequestBody, total=False):
+    """Head and body."""
+
+
+class RequestOptions(RequestParts, total=False):
+    """Of a request whose whole answer is waited for."""
+
+    follow_redirects: bool | None
+    """None: as the client was told."""
+
 
 _BOUNDARY = "anylane-boundary-7MA4YWxkTrZu0gW"
 _SAFE = "/:?#[]@!$&'()*+,;=%~"

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from anylane.cookies import unquoted
+
 _MONTHS: tuple[str, ...] = tuple("jan feb mar apr may jun jul aug sep oct nov dec".split())
 _DATE = re.compile(
     r"(\d{1,2})[ -]([a-z]{3})[a-z]*[ -](\d{2,4}) (\d{1,2}):(\d{2}):(\d{2})", re.IGNORECASE
@@ -15,7 +17,8 @@ _DATE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
-    """One cookie. expires: on the client's clock, None for the life of the client."""
+    """One cookie. value: as it was sent, quotes included (§5.2). expires: on the client's clock,
+    None for the life of the client."""
 
     name: str
     value: str
@@ -73,7 +76,7 @@ class CookieJar(MutableMapping[str, str]):
         return list(self._cookies.values())
 
     def _all(self) -> dict[str, str]:
-        return {**{each.name: each.value for each in self._cookies.values()}, **self._own}
+        return {**{each.name: unquoted(each.value) for each in self._cookies.values()}, **self._own}
 
     def __getitem__(self, name: str) -> str:
         return self._all()[name]
@@ -117,7 +120,7 @@ def _parse(line: str, host: str, path: str, now: float, date: str) -> Cookie | N
         where = path[: path.rfind("/")] or "/"  # the default path, §5.1.4
     return Cookie(
         name.strip(),
-        value.strip().strip('"'),
+        value.strip(),
         domain or host,
         not domain,
         where,

@@ -74,7 +74,10 @@ class _AppTransport:
                     request.method,
                     str(request.url),
                     request.url.raw_path.decode("ascii"),
-                    Headers.from_wire(request.headers.raw),
+                    # As they are written: names keep their case on the wire.
+                    Headers(
+                        [(n.decode("ascii"), v.decode("latin-1")) for n, v in request.headers.raw]
+                    ),
                     body,
                 ),
                 lambda _: None,
