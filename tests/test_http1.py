@@ -744,6 +744,34 @@ def test_an_abort_interrupts_a_handler_that_has_not_begun_too():
     assert calls == ["interrupted"]
 
 
+# -- the end of a connection ----------------------------------------------------------------------
+
+
+def ended(sent: bytes) -> Closing:
+    connection: Connection = new_connection()
+    connection.receive_data(sent, 0)
+    exchange = connection.next_exchange()
+    assert exchange is not None
+    exchange.respond(200, [], b"ab")
+    exchange.finish(1)
+    assert b"connection: close" in b"".join(connection.data_to_send())
+    return connection.closing
+
+
+def test_a_client_that_said_close_is_not_lingered_for():
+    assert ended(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") is Closing.CLOSE
+    assert ended(post("/", "connection: close, x", "content-length: 2") + b"ab") is Closing.CLOSE
+
+
+def test_what_comes_behind_a_last_request_cannot_destroy_its_answer():
+    one = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    assert ended(one + one) is Closing.SEND_EOF
+    assert ended(one + b"\0") is Closing.SEND_EOF
+    assert ended(post("/", "connection: close", "content-length: 99999")) is Closing.SEND_EOF
+    # Who did not say it may send more at any time.
+    assert ended(b"GET / HTTP/1.0\r\n\r\n") is Closing.SEND_EOF
+
+
 # -- calls that come late are harmless ------------------------------------------------------------
 
 

@@ -62,6 +62,7 @@ class Runner(Protocol):
 
     def took(self, exc: BaseException) -> bool:
         """Whether `exc` is nothing but what `cancel` caused."""
+        ...
 
 
 class Lane(ABC):
@@ -413,6 +414,9 @@ class ReadinessDriver(Driver):
             if runner is not None:
                 while self._due is not None:
                     await self._run_here(self._due, runner)
+                    if self._due is not None:
+                        # Pipelined: in variables of its own, and others have their turn.
+                        await self.lane.checkpoint()
                 if runner.worn:
                     return
 
@@ -435,8 +439,6 @@ class ReadinessDriver(Driver):
             self._here = not runner.worn
             self.finished(link)
             self._here = False
-        if self._due is not None:  # Pipelined: in a context of its own, when others had their turn.
-            await self.lane.checkpoint()
 
     def _read_on(self) -> None:
         """In another task: this one has something else to do, or ends."""

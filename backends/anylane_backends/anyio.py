@@ -151,10 +151,12 @@ class TrioLane(AnyioLane):
     def __init__(self, server: ServerCore) -> None:
         self.trio = import_module("trio")
         self.cancel_scope = self.trio.CancelScope
-        self.event = self.trio.Event
         self._wait_readable = self.trio.lowlevel.wait_readable
         self._closed = self.trio.ClosedResourceError
         super().__init__(server)
+
+    def event(self) -> Event:
+        return self.trio.Event()  # type: ignore[no-any-return]
 
     async def readable(self, sock: socket.socket) -> None:
         try:

@@ -237,7 +237,7 @@ class AsyncioDriver(Driver, asyncio.Protocol):
 
     tolerance = 16 * 1024  # uvloop writes at the end of each turn.
 
-    __slots__ = ("_pushing", "_timer", "_transport", "_variables", "lane", "now")
+    __slots__ = ("_pushing", "_timer", "_transport", "lane", "now")
 
     def __init__(self, lane: Lane, peer: Any, local: Any, errand: Errand | None = None) -> None:
         self.lane = lane
@@ -246,7 +246,6 @@ class AsyncioDriver(Driver, asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._pushing = False
-        self._variables = contextvars.copy_context()
         super().__init__(lane.server, peer=peer, local=local, errand=errand)
 
     # -- what asyncio calls
@@ -308,9 +307,9 @@ class AsyncioDriver(Driver, asyncio.Protocol):
         self._links.append(link)  # As `started`, without the call.
         lane = self.lane
         coroutine = self.server.run_exchange(exchange, link)
-        # A copy of the connection's context, not of the one that happens to run: that may be
-        # an earlier exchange's.
-        context = self._variables.copy()
+        # A copy of the lane's context, not of the one that happens to run: that may be another
+        # exchange's.
+        context = lane.variables.copy()
         if lane.eager:
             task = _Task(coroutine, loop=lane.loop, context=context, eager_start=True)
             if task.done():
@@ -336,7 +335,7 @@ class AsyncioDriver(Driver, asyncio.Protocol):
     def arm(self, deadline: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self.lane.loop.call_at(deadline, self.timeout)
+        self._timer = self.lane.loop.call_at(deadline, self.timeout, context=self.lane.variables)
 
     def set_reading(self, on: bool) -> None:
         if self._transport is None:
@@ -392,6 +391,7 @@ class Lane:
         self.loop = asyncio.get_running_loop()
         self.pool = Pool(server)
         self.over = asyncio.Event()
+        self.variables = contextvars.copy_context()
         self._tasks: set[asyncio.Task[None]] = set()
         self.accepting = Accepting(server, self)
         self.eager = server.config.eager and sys.version_info >= (3, 12)
@@ -486,6 +486,7 @@ class AsyncioBackend:
         lane = Lane(server)
         try:
             async with server.lifespan(lane.to_the_end):
+                lane.variables = contextvars.copy_context()  # with what the hooks have set
                 try:
                     lane.accepting.update()
                     server.ready()

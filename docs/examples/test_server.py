@@ -167,6 +167,22 @@ def test_two_servers_in_one_process_each_on_its_own_lane() -> None:
 # --- settings of sockets ---------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_each_socket_knows_its_own_address(host: str) -> None:
+    from anylane_backends._sockets import Door
+
+    with socket.create_server((host, 0)) as listener:
+        listener.setblocking(False)
+        door = Door(listener, ServerConfig())
+        assert door.accept() is None
+        with socket.create_connection(("127.0.0.1", listener.getsockname()[1])) as client:
+            accepted = door.accept()
+            assert accepted is not None
+            sock, peer, local = accepted
+            with sock:
+                assert (peer, local) == (client.getsockname(), client.getpeername())
+
+
 @pytest.mark.parametrize("backend", LANES)
 def test_settings_of_sockets_are_applied(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from anylane_backends._sockets import Door

@@ -54,6 +54,20 @@ def slow_reader_is_waited_for(talk: Talk) -> None:
     assert peer.ask("/").status == 200
 
 
+@case(CHAPTER, cuts=False)
+def slow_reader_who_asked_once_gets_it_all(talk: Talk) -> None:
+    """RFC 9112 §9.6: the end of the connection comes behind all of the answer, however late."""
+    peer = talk.connect(receive_buffer=65536)
+    peer.hold()
+    peer.get("/large", "Connection: close")
+    talk.steady(lambda: talk.stage.produced)
+    peer.release()
+    answer = peer.answer()
+    assert answer.headers["connection"] == "close"
+    assert len(answer.body) == BLOB
+    peer.closed()
+
+
 @case(CHAPTER)
 def what_has_ended_cannot_write(talk: Talk) -> None:
     """A stream or context used after its handler never reaches another exchange's client."""

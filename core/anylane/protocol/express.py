@@ -34,8 +34,9 @@ _REMEMBERED = 4096
 2,000."""
 
 _MOST = 128
-"""Heads that a server remembers, and header sections: half a MiB each if all are as large as they
-may be. Then it begins anew, so clients that never repeat one cost the others little."""
+"""Heads that a server remembers, and header sections: half a MiB of each if all are as large as
+they may be, and as much again for what is made of them. Then it begins anew, so clients that never
+repeat one cost the others little."""
 
 # Of the Connection header, by which of the groups 3 and 4 was there.
 _OPTIONS: dict[int | None, frozenset[bytes]] = {None: frozenset(), 3: KEEP_ALIVE, 4: CLOSE}
