@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import tracemalloc
 import zlib
+from collections import deque
 
 import pytest
 from hypothesis import given
@@ -41,6 +42,13 @@ def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0) 
         head += b"\xfe" + len(payload).to_bytes(2, "big")
     mask = b"\x11\x22\x33\x44"
     return head + mask + bytes(a ^ b for a, b in zip(payload, itertools.cycle(mask)))
+
+
+def written(writer: FrameWriter, each: str | bytes) -> list[bytes]:
+    """The chunks of one message; what they are counted for is what they are."""
+    out: list[bytes] = []
+    assert writer.write(each, out) == sum(map(len, out))
+    return out
 
 
 def deflated(message: bytes) -> bytes:
@@ -181,6 +189,13 @@ def test_bad_utf8_is_seen_at_its_first_byte():
         list(frames.read(b"\x00"))
 
 
+def test_the_lane_takes_no_messages_that_are_to_be_skipped():
+    frames = reader()
+    assert frames.read_plain(frame(TEXT, b"x"), deque()) != (0, 0)
+    frames.skip_messages()
+    assert frames.read_plain(frame(TEXT, b"x"), deque()) == (0, 0)
+
+
 def test_skipped_messages_are_neither_kept_nor_checked_and_controls_still_count():
     frames = reader()
     list(frames.read(frame(TEXT, b"begun", fin=False)))
@@ -202,7 +217,7 @@ def test_wsproto_reads_what_we_write(messages, deflate, payload):
     peer = FrameProtocol(client=True, extensions=[client] if deflate else [])
     writer = FrameWriter(Deflater(AGREED, SETTINGS) if deflate else None, SETTINGS.threshold)
     for each in messages:
-        peer.receive_bytes(b"".join(writer.message(each)))
+        peer.receive_bytes(b"".join(written(writer, each)))
         parts = [received.payload for received in peer.received_frames()]
         assert (each[:0].join(parts) if parts else each) == each
         assert parts or not each
@@ -227,10 +242,10 @@ def test_a_message_below_the_threshold_is_not_compressed():
     assert AGREED is not None
     settings = Deflate(threshold=10)
     writer = FrameWriter(Deflater(AGREED, settings), settings.threshold)
-    assert writer.message("x" * 9) == (b"\x81\x09" + b"x" * 9,)
-    assert writer.message("x" * 10)[0][0] == 0xC1
-    assert writer.message("é" * 5)[0][0] == 0xC1  # In bytes.
-    assert writer.message(b"") == (b"\x82\x00",)
+    assert written(writer, "x" * 9) == [b"\x81\x09" + b"x" * 9]
+    assert written(writer, "x" * 10)[0][0] == 0xC1
+    assert written(writer, "é" * 5)[0][0] == 0xC1  # In bytes.
+    assert written(writer, b"") == [b"\x82\x00"]
 
 
 @pytest.mark.parametrize(
@@ -243,7 +258,39 @@ def test_a_message_below_the_threshold_is_not_compressed():
     ],
 )
 def test_the_length_is_written_in_the_fewest_bytes(size, head):
-    assert b"".join(FrameWriter().message(bytes(size))) == head + bytes(size)
+    assert b"".join(written(FrameWriter(), bytes(size))) == head + bytes(size)
+
+
+@pytest.mark.parametrize("size", [*range(134), 255, 256, *range(696, 705), 4099, 65_535, 65_536])
+def test_the_lane_unmasks_as_wsproto_does(size):
+    payload = bytes(n * 7 & 0xFF for n in range(size))
+    peer = FrameProtocol(client=True, extensions=[])
+    data = bytes(peer.send_data(payload))
+    messages: deque[tuple[str | bytes, int]] = deque()
+    assert reader(1 << 20).read_plain(data * 2, messages) == (2 * len(data), 2 * size)
+    assert list(messages) == [(payload, size)] * 2
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param(frame(PING, b"?"), id="a control frame"),
+        pytest.param(frame(TEXT, b"x", fin=False), id="a fragment"),
+        pytest.param(compressed(TEXT, b"x"), id="compressed"),
+        pytest.param(frame(TEXT, b"x" * (LIMIT + 1)), id="over the limit"),
+        pytest.param(frame(TEXT, b"\xff"), id="invalid UTF-8"),
+        pytest.param(frame(TEXT, b"x", rsv=1), id="a reserved bit"),
+        pytest.param(b"\x81\x01x", id="not masked"),
+        pytest.param(b"\x81\xfe\x00\x0512340123456", id="a length in more bytes than it needs"),
+        pytest.param(frame(TEXT, b"half of it")[:9], id="half a frame"),
+        pytest.param(b"\x81", id="a byte"),
+    ],
+)
+def test_the_lane_takes_what_is_plain_in_front_of_what_is_not(odd):
+    whole = frame(TEXT, "é".encode()) + frame(BINARY, b"\x00" * LIMIT)
+    messages: deque[tuple[str | bytes, int]] = deque()
+    assert reader(LIMIT).read_plain(whole + odd, messages) == (len(whole), LIMIT + 2)
+    assert list(messages) == [("é", 2), (b"\x00" * LIMIT, LIMIT)]
 
 
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])

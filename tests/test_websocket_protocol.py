@@ -40,9 +40,12 @@ HANDSHAKE = (
 class Client:
     """The other end: a wire, and wsproto's half of the conversation."""
 
-    def __init__(self, path: bytes = b"echo", early: bytes = b"") -> None:
+    def __init__(self, path: bytes = b"echo", early: bytes = b"", *, handler: Any = None) -> None:
         self.seen: list[object] = []
-        self.wire: Any = Lockstep(make_app(self.seen), CONFIG)
+        app = make_app(self.seen)
+        if handler is not None:
+            app.websocket(f"/{path.decode()}")(handler)
+        self.wire: Any = Lockstep(app, CONFIG)
         self.frames = FrameProtocol(client=True, extensions=[])
         self.wire.receive(HANDSHAKE % path + early)
         head, _, rest = self.wire.take().partition(b"\r\n\r\n")
@@ -279,6 +282,25 @@ def test_a_question_before_a_close_is_still_answered():
     assert client.received() == [("TEXT", "a"), ("TEXT", "b"), ("CLOSE", (1000,))]
 
 
+def test_a_close_while_the_last_question_is_being_answered_waits_for_the_answer():
+    async def late(ctx):
+        ws = await ctx.accept()
+        with pytest.raises(TimeoutError):
+            await ws.receive(timeout=1)
+        await ctx.sleep(1)  # Nobody waits for the question when it comes.
+        question = await ws.receive()
+        await ctx.sleep(1)
+        await ws.send(question)
+
+    client = Client(b"question", handler=late)
+    client.wire.advance(1)
+    client.send(frame(TEXT, b"?"))
+    client.wire.advance(1)
+    assert client.send(close_frame(1000)) == []
+    client.wire.advance(1)
+    assert client.received() == [("TEXT", "?"), ("CLOSE", (1000,))]
+
+
 def test_also_when_the_client_half_closed_behind_its_close_frame():
     client = Client(b"slow")
     client.send(frame(TEXT, b"a"), close_frame(1000))
@@ -424,6 +446,22 @@ def test_when_congested_only_the_latest_ping_is_answered():
 
 
 # -- backpressure ---------------------------------------------------------------------------------
+
+
+def test_a_send_waits_while_the_peer_is_behind():
+    async def stream(ctx):
+        ws = await ctx.accept()
+        await ws.receive()
+        for n in range(3):
+            await ws.send(b"x" * 200)
+            client.seen.append(n)
+
+    client = Client(b"stream", handler=stream)
+    client.wire.stall()
+    client.wire.receive(frame(TEXT, b"go"))
+    assert client.seen == [0]
+    client.wire.resume()
+    assert client.seen == [0, 1, 2]
 
 
 def test_messages_that_nobody_receives_pause_reading():

@@ -269,7 +269,7 @@ class RunnerLink(ReadinessLink):
         # As BaseLink's own, without the calls: this is made for every request.
         self.driver = driver
         self.exchange = exchange
-        self.parked = self._burst = 0
+        self.parked = self.burst = 0
         self.lane = driver.lane
         self._latched = self._cancelled = False
         self._news = None

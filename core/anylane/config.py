@@ -165,7 +165,7 @@ class ServerConfig:
     request_timeout: float = 30.0
     """Handler deadline until its response starts -> 503, cancelled natively."""
     eager: bool = True
-    """Start handlers at once where the loop can (asyncio on Python 3.12 and later)."""
+    """Run handlers at once where the loop can (asyncio; starting them: Python 3.12 and later)."""
     express: bool = True
     """Read plain requests and frames directly; False leaves every byte to h11 and wsproto."""
     proxy_headers: bool = False

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_BURST = 256 * 1024
+BURST = 256 * 1024
 """Bytes written without a suspension; then the handler gives others their turn. A fast reader
 never congests: measured on loopback, 150 MiB left in a second while a 50 ms timer did not run."""
 
@@ -103,7 +103,7 @@ class BaseLink(ABC):
     parked: how many tasks of the handler wait here, and not for something foreign.
     """
 
-    __slots__ = ("_burst", "driver", "exchange", "parked")
+    __slots__ = ("burst", "driver", "exchange", "parked")
 
     inline = False
     native = False
@@ -113,15 +113,23 @@ class BaseLink(ABC):
         self.driver = driver
         self.exchange = exchange
         self.parked = 0
-        self._burst = 0
+        self.burst = 0
 
-    @abstractmethod
     async def park(self) -> None:
-        """Suspend until `notify`; returns at once if it was called since the last return."""
+        """Suspend until `notify`; returns at once if it was called since the last return.
+
+        Not for a lane that has a `wait` of its own.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def notify(self) -> None:
         """Resume whoever is parked, else latch. On the lane's own thread; never suspends."""
+
+    def resume(self) -> None:
+        """As `notify`, from a driver's own outermost input: a lane may run the handler within it.
+        The driver is `pumping` meanwhile, and pumps behind it."""
+        self.notify()
 
     @abstractmethod
     def scope(self) -> Scope: ...
@@ -167,23 +175,17 @@ class BaseLink(ABC):
         finally:
             self.parked -= 1
 
-    @property
-    def flushed(self) -> bool:
-        """`flush` would return at once; asking takes a quarter of its time."""
-        driver = self.driver
-        return not driver.connection.congested and driver.written - self._burst <= _BURST
-
     async def flush(self) -> None:
         driver = self.driver
         connection = driver.connection
         if connection.congested:
             driver.pump()
         if connection.congested:
-            self._burst = driver.written
+            self.burst = driver.written
             while not connection.caught_up and self.exchange.gone is None:
                 await self.wait()
-        elif driver.written - self._burst > _BURST:
-            self._burst = driver.written
+        elif driver.written - self.burst > BURST:
+            self.burst = driver.written
             driver.rouse()
             await self.wait()
 

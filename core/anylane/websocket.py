@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from anylane import json
 from anylane.errors import Disconnected, UsageError
+from anylane.link import BURST
 from anylane.source import ENDED, PENDING
 
 if TYPE_CHECKING:
@@ -47,22 +48,37 @@ class WebSocket:
 
         timeout: seconds. A second concurrent call is a UsageError: each message has one reader.
         """
+        message = None if self._receiving else self._protocol.take()
+        return await self._receive(timeout, quiet=False) if message is None else message
+
+    async def _receive(self, timeout: float | None = None, *, quiet: bool = True) -> str | bytes:
+        """quiet: 1000 and 1001 are an end, and no error."""
         if self._receiving:
             self._check_reader()
-        link = self._link
-        message = self._protocol.poll(link.now())
+        protocol = self._protocol
+        message = protocol.take()
         if message is not None:
             return message
-        alarm = None if timeout is None else self._exchange.alarms.set(link.now() + timeout)
-        self._receiving = True
+        link = self._link
+        driver = link.driver
+        alarm = None
         try:
-            while True:
+            message = protocol.poll(driver.now())
+            if message is not None:
+                return message
+            self._receiving = True
+            if timeout is not None:
+                alarm = self._exchange.alarms.set(driver.now() + timeout)
+            while message is None:
                 if alarm is not None and alarm.fired:
                     raise TimeoutError(f"no message within {timeout:g} seconds")
                 await link.wait()
-                message = self._protocol.poll(link.now())
-                if message is not None:
-                    return message
+                message = protocol.poll(driver.now())
+            return message
+        except Disconnected as exc:
+            if quiet and exc.code in (1000, 1001):
+                raise StopAsyncIteration from None
+            raise
         finally:
             self._receiving = False
             if alarm is not None:
@@ -77,17 +93,20 @@ class WebSocket:
 
         Cancelled means not sent: after the last wait nothing can interrupt it.
         """
-        if not isinstance(message, str | bytes | bytearray | memoryview):
-            raise UsageError(f"a message is str or bytes, not {type(message).__name__}")
-        if not self._link.flushed:
-            await self._link.flush()
-        protocol = self._protocol
-        protocol.send(message if isinstance(message, str) else bytes(message))
-        # Whoever has more to answer is about to send more.
-        if protocol.has_messages:
-            self._link.push_soon()
+        if not isinstance(message, str):
+            message = _as_bytes(message)
+        link, protocol = self._link, self._protocol
+        driver, conn = link.driver, protocol.connection
+        # Where `flush` would return at once it is not called: this runs for every message.
+        if conn.backlog + conn.queued > conn.high or driver.written - link.burst > BURST:
+            await link.flush()
+        protocol.send(message)
+        if driver.pumping:
+            pass  # It is written as soon as the handler suspends or ends.
+        elif protocol.has_messages:
+            link.push_soon()  # Whoever has more to answer is about to send more.
         else:
-            self._link.push()
+            link.push()
 
     async def send_json(self, value: Any) -> None:
         """One text message."""
@@ -131,14 +150,14 @@ class WebSocket:
     def __aiter__(self) -> WebSocket:
         return self
 
-    async def __anext__(self) -> str | bytes:
-        try:
-            if not self._receiving:
-                message = self._protocol.poll(self._link.now())
-                if message is not None:
-                    return message
-            return await self.receive()
-        except Disconnected as exc:
-            if exc.code in (1000, 1001):
-                raise StopAsyncIteration from None
-            raise
+    # Not a coroutine around another: it runs for every message.
+    __anext__ = _receive
+
+
+def _as_bytes(message: object) -> bytes:
+    if not isinstance(message, _BYTES):
+        raise UsageError(f"a message is str or bytes, not {type(message).__name__}")
+    return bytes(message)
+
+
+_BYTES = (bytes, bytearray, memoryview)

@@ -50,13 +50,16 @@ class Connection:
     read_size: bytes that one read of the socket should give; None where it does not matter.
     heads: a memory shared with other connections that have the same limits, None for its own.
     waiting: what `next_exchange()` will give; the protocol inside appends to it.
-    queued: bytes that `data_to_send()` will give.
+    out, queued: what `data_to_send()` will give, and how many bytes that is. The protocol inside
+        may append to it by itself, as `send` does.
+    backlog: bytes that were given out and not taken by the kernel, as far as is known.
+    high: over so many of both it is `congested`.
     idle: between two requests, with nothing changed of what a driver looks at: it wants to read,
         and is not being closed. False says nothing.
     """
 
-    __slots__ = ("_exchanges", "_high", "_out", "_protocol", "_stalled", "_unsent", "closing",
-                 "config", "date", "draining", "eof", "heads", "idle", "local", "peer", "queued",
+    __slots__ = ("_exchanges", "_protocol", "_stalled", "backlog", "closing", "config", "date",
+                 "draining", "eof", "heads", "high", "idle", "local", "out", "peer", "queued",
                  "read_size", "timers", "tls", "token", "waiting")  # fmt: skip
 
     def __init__(
@@ -84,10 +87,10 @@ class Connection:
         self.eof = False
         self.idle = False
         self.read_size = config.http_buffer_size
-        self._high = config.limits.outbound_high
-        self._out: list[bytes] = []
+        self.high = config.limits.outbound_high
+        self.out: list[bytes] = []
         self.queued = 0
-        self._unsent = 0
+        self.backlog = 0
         self._stalled = False
         # Lists, because an empty deque takes 760 bytes, and most connections are quiet.
         self.waiting: list[Exchange] = []
@@ -112,8 +115,8 @@ class Connection:
     def connection_lost(self, exc: BaseException | None) -> None:
         """The transport is gone: a reset, a failed write, or closed as we asked."""
         self.close(Closing.ABORT)
-        self._out.clear()
-        self.queued = self._unsent = 0
+        self.out.clear()
+        self.queued = self.backlog = 0
         self.timers.clear_all()
         self._protocol.connection_lost(Disconnected(None, str(exc) if exc else "connection lost"))
 
@@ -136,8 +139,8 @@ class Connection:
         """Of what `data_to_send()` gave, the kernel has not taken `size` bytes yet."""
         if self.closing is Closing.ABORT:
             return
-        progress = size < self._unsent
-        self._unsent = size
+        progress = size < self.backlog
+        self.backlog = size
         if size == 0:
             if self._stalled:
                 self._stalled = False
@@ -168,10 +171,10 @@ class Connection:
 
     def data_to_send(self) -> list[bytes]:
         """The bytes to write, in order; the caller owns them now."""
-        out = self._out
+        out = self.out
         if out:
-            self._out = []
-            self._unsent += self.queued
+            self.out = []
+            self.backlog += self.queued
             self.queued = 0
         return out
 
@@ -216,12 +219,12 @@ class Connection:
     @property
     def unsent(self) -> int:
         """Bytes of output that the kernel has not taken yet."""
-        return self._unsent + self.queued
+        return self.backlog + self.queued
 
     @property
     def congested(self) -> bool:
         """Outbound is over its mark: writers wait until the transport has caught up."""
-        return self._unsent + self.queued > self._high
+        return self.backlog + self.queued > self.high
 
     @property
     def caught_up(self) -> bool:
@@ -233,7 +236,7 @@ class Connection:
     def send(self, data: bytes) -> None:
         """Queue bytes for the transport; dropped once the connection is being closed."""
         if self.closing is _NO:
-            self._out.append(data)
+            self.out.append(data)
             self.queued += len(data)
 
     def forget(self, exchange: Exchange) -> None:

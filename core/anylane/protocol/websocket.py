@@ -52,12 +52,13 @@ class WebSocketProtocol:
 
     close_code, close_reason: of the peer's close frame, or of the failure; None while open.
     latency: of the last ping that was answered, in seconds.
+    wants_read: not while more messages are held than their limit allows.
     """
 
-    __slots__ = ("_buffered", "_close_frame", "_conn", "_discarded", "_exchange",
-                 "_limits", "_messages", "_owed_pong", "_owing", "_paused", "_pings", "_reader",
-                 "_timeouts", "_writer", "close_code", "close_reason", "latency", "phase",
-                 "subprotocol")  # fmt: skip
+    __slots__ = ("_buffered", "_close_frame", "_discarded", "_exchange", "_limits", "_messages",
+                 "_owed_pong", "_owing", "_pings", "_reader", "_timeouts", "_writer", "close_code",
+                 "close_reason", "connection", "latency", "phase", "subprotocol",
+                 "wants_read")  # fmt: skip
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class WebSocketProtocol:
         agreed: Agreed | None = None,
     ) -> None:
         settings = connection.config.deflate
-        self._conn = connection
+        self.connection = connection
         self._exchange = exchange
         self._limits = connection.config.limits
         self._timeouts = connection.config.timeouts
@@ -83,7 +84,7 @@ class WebSocketProtocol:
         self._messages: deque[tuple[Message, int]] = deque()
         self._buffered = 0
         self._discarded = 0
-        self._paused = False
+        self.wants_read = True
         self._owing = False
         self._owed_pong: bytes | None = None
         self._pings: dict[bytes, Ping] = {}
@@ -100,22 +101,25 @@ class WebSocketProtocol:
 
     # -- what the connection hears -----------------------------------------------------------
 
-    @property
-    def wants_read(self) -> bool:
-        return not self._paused
-
     counts_output: ClassVar[bool] = True
 
     def receive_data(self, data: bytes, now: float) -> None:
-        if not self._listening():
+        at, reader = 0, self._reader
+        if self.phase is Phase.OPEN:
+            at, size = reader.read_plain(data, self._messages)
+            if at:
+                self._hold(size)
+            if at == len(data):
+                return
+        elif not self._listening():
             self._discard(data)
             return
-        at, reader = 0, self._reader
         try:
-            while self.phase is Phase.OPEN and (plain := reader.read_plain(data, at)) is not None:
-                message, size, at = plain
+            while self.phase is Phase.OPEN and (whole := reader.read_frame(data, at)) is not None:
+                message, size, at = whole
                 if message is not None:
-                    self._hold(message, size)
+                    self._messages.append((message, size))
+                    self._hold(size)
                 if at == len(data):
                     return
             for received in reader.read(data[at:] if at else data):
@@ -129,13 +133,13 @@ class WebSocketProtocol:
     def _discard(self, data: bytes) -> None:
         self._discarded += len(data)
         if self._discarded > self._limits.linger:
-            self._conn.close(Closing.ABORT)
+            self.connection.close(Closing.ABORT)
 
     def receive_eof(self, now: float) -> None:  # noqa: ARG002  # as InnerProtocol
         if self.phase is Phase.ENDING:
             return  # It has said goodbye; what it asked before that is still answered.
         self.connection_lost(Disconnected(1006, "the connection ended without a close frame"))
-        self._conn.close(Closing.CLOSE)
+        self.connection.close(Closing.CLOSE)
 
     def connection_lost(self, reason: Disconnected) -> None:
         if self.close_code is None:
@@ -152,12 +156,12 @@ class WebSocketProtocol:
                 self._answer_close(now)
             case Timer.CLOSE:
                 self.connection_lost(Disconnected(1006, "no close frame came in time"))
-                self._conn.close(Closing.CLOSE)
+                self.connection.close(Closing.CLOSE)
             case _:
                 pass
 
     def sent(self, now: float) -> None:  # noqa: ARG002  # as InnerProtocol
-        if self._owed_pong is not None and not self._conn.congested:
+        if self._owed_pong is not None and not self.connection.congested:
             payload, self._owed_pong = self._owed_pong, None
             self._pong(payload)
 
@@ -171,16 +175,27 @@ class WebSocketProtocol:
         """The next `poll` gives one."""
         return bool(self._messages)
 
+    def take(self) -> Message | None:
+        """As `poll`, where it does not depend on the time; None where it might."""
+        if self.wants_read and self._messages:
+            self._owing = True
+            message, size = self._messages.popleft()
+            self._buffered -= size
+            return message
+        return None
+
     def poll(self, now: float) -> Message | None:
         """The next message, None when there is none yet; raises Disconnected at the end."""
         if self._messages:
             self._owing = True
-            message, cost = self._messages.popleft()
-            self._buffered -= cost
-            if self._paused and self._buffered <= self._limits.inbound_low:
-                self._paused = False
-                if self._pings:
-                    self._conn.timers.set(Timer.PONG, now + self._timeouts.pong)
+            message, size = self._messages.popleft()
+            self._buffered -= size
+            if not self.wants_read:
+                held = self._buffered + _MESSAGE_COST * len(self._messages)
+                if held <= self._limits.inbound_low:
+                    self.wants_read = True
+                    if self._pings:
+                        self.connection.timers.set(Timer.PONG, now + self._timeouts.pong)
             return message
         self._owing = False
         if self.phase is Phase.ENDING:
@@ -191,23 +206,24 @@ class WebSocketProtocol:
 
     def send(self, message: Message) -> None:
         """One message in one frame. Raises Disconnected when it can no longer be sent."""
-        if self.phase in (Phase.CLOSING, Phase.CLOSED):
+        if self.phase is not Phase.OPEN and self.phase is not Phase.ENDING:
             raise Disconnected(self.close_code, self.close_reason or "the WebSocket is closing")
-        chunks = self._writer.message(message)
-        self._exchange.sent += sum(map(len, chunks))
-        for chunk in chunks:
-            self._conn.send(chunk)
+        conn = self.connection
+        if conn.closing is Closing.NO:  # As `Connection.send`, without the call.
+            size = self._writer.write(message, conn.out)
+            conn.queued += size
+            self._exchange.sent += size
 
     def ping(self, now: float) -> Ping:
         """Send a ping; the peer owes a pong (RFC 6455 §5.5.2)."""
         ping = Ping(now)
         if self.phase is Phase.OPEN:
-            payload = self._conn.token(4)
+            payload = self.connection.token(4)
             self._pings[payload] = ping
-            self._conn.send(self._writer.ping(payload))
-            self._conn.timers.clear(Timer.PING)
-            if not self._paused and not self._conn.timers.is_set(Timer.PONG):
-                self._conn.timers.set(Timer.PONG, now + self._timeouts.pong)
+            self.connection.send(self._writer.ping(payload))
+            self.connection.timers.clear(Timer.PING)
+            if self.wants_read and not self.connection.timers.is_set(Timer.PONG):
+                self.connection.timers.set(Timer.PONG, now + self._timeouts.pong)
         return ping
 
     def close(self, code: int, reason: str, now: float) -> None:
@@ -220,8 +236,8 @@ class WebSocketProtocol:
             self._send_close(code, reason)
             self._stop_pings()
             self._reader.skip_messages()
-            self._paused = False  # Its close frame may be behind what made us pause.
-            self._conn.timers.set(Timer.CLOSE, now + self._timeouts.close)
+            self.wants_read = True  # Its close frame may be behind what made us pause.
+            self.connection.timers.set(Timer.CLOSE, now + self._timeouts.close)
 
     def finish(self, now: float) -> None:
         """The handler has ended: nobody will receive any more."""
@@ -236,7 +252,8 @@ class WebSocketProtocol:
             case MessageReceived():
                 # RFC 6455 §5.5.1: after our close frame, data is of no use to anybody.
                 if self.phase is Phase.OPEN:
-                    self._hold(received.data, received.size)
+                    self._messages.append((received.data, received.size))
+                    self._hold(received.size)
             case PingReceived():
                 if self.phase is Phase.OPEN:
                     self._pong(received.payload)
@@ -245,22 +262,22 @@ class WebSocketProtocol:
             case CloseReceived():
                 self._peer_ends(received.code, received.reason, now, violation=False)
 
-    def _hold(self, message: Message, size: int) -> None:
-        cost = size + _MESSAGE_COST
-        self._messages.append((message, cost))
-        self._buffered += cost
-        if self._buffered > self._limits.inbound_high and not self._paused:
-            self._paused = True
+    def _hold(self, size: int) -> None:
+        """Messages of that size were appended."""
+        self._buffered += size
+        held = self._buffered + _MESSAGE_COST * len(self._messages)
+        if held > self._limits.inbound_high and self.wants_read:
+            self.wants_read = False
             # While we do not read, a pong that came in time would wait in the kernel.
-            self._conn.timers.clear(Timer.PONG)
+            self.connection.timers.clear(Timer.PONG)
 
     def _pong(self, payload: bytes) -> None:
         # RFC 6455 §5.5.3: only the latest ping needs an answer, so a peer that sends pings and
         # reads nothing costs one payload, not a queue.
-        if self._conn.congested:
+        if self.connection.congested:
             self._owed_pong = payload
         else:
-            self._conn.send(self._writer.pong(payload))
+            self.connection.send(self._writer.pong(payload))
 
     def _receive_pong(self, payload: bytes, now: float) -> None:
         if payload not in self._pings:
@@ -271,12 +288,12 @@ class WebSocketProtocol:
             ping.latency = self.latency = now - ping.sent_at
             if key == payload:
                 break
-        timers = self._conn.timers
+        timers = self.connection.timers
         timers.clear(Timer.PONG)
         oldest = next(iter(self._pings.values()), None)
         if oldest is None:
             timers.set(Timer.PING, now + self._timeouts.ping)
-        elif not self._paused:
+        elif self.wants_read:
             timers.set(Timer.PONG, max(now, oldest.sent_at + self._timeouts.pong))
 
     # -- the end ---------------------------------------------------------------------------------
@@ -289,10 +306,10 @@ class WebSocketProtocol:
         self._move(PhaseEvent.PEER_ENDS)
         if self.phase is Phase.CLOSED:
             self._closed()
-            self._conn.linger(now)
+            self.connection.linger(now)
         elif self._messages or self._owing:
             # Whoever sent a question and then a close still gets its answer; not for ever.
-            self._conn.timers.set(Timer.CLOSE, now + self._timeouts.close)
+            self.connection.timers.set(Timer.CLOSE, now + self._timeouts.close)
         else:
             self._answer_close(now)
 
@@ -301,26 +318,26 @@ class WebSocketProtocol:
         self._move(PhaseEvent.WE_CLOSE)
         self._send_close(code, reason)
         self._closed()
-        self._conn.linger(now)
+        self.connection.linger(now)
 
     def _fail(self, code: int, reason: str, now: float) -> None:
         """The peer cannot be reached any more: say so, and do not wait for an answer."""
         self._send_close(code, reason)
         self.close_code, self.close_reason = code, reason
         self._closed()
-        self._conn.linger(now)
+        self.connection.linger(now)
 
     def _send_close(self, code: int, reason: str) -> None:
-        self._conn.send(self._writer.close(code, reason))
+        self.connection.send(self._writer.close(code, reason))
 
     def _closed(self) -> None:
         self._move(PhaseEvent.LOST)
         self._stop_pings()
-        self._conn.timers.clear(Timer.CLOSE)
-        self._paused = False
+        self.connection.timers.clear(Timer.CLOSE)
+        self.wants_read = True
         self._exchange.lose(Disconnected(self.close_code, self.close_reason))
 
     def _stop_pings(self) -> None:
         self._pings.clear()
-        self._conn.timers.clear(Timer.PING)
-        self._conn.timers.clear(Timer.PONG)
+        self.connection.timers.clear(Timer.PING)
+        self.connection.timers.clear(Timer.PONG)

@@ -24,6 +24,8 @@ def waits_for(coroutine: Any) -> str:
         ),
         "something",
     )
+    # A private method is the common half of public ones, and is called as the one that waits.
+    awaited = awaited.replace("._", ".")
     return f"{code.co_qualname} ({code.co_filename}, line {theirs.f_lineno}) awaits {awaited}"
 
 
