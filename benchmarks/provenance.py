@@ -7,6 +7,8 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+import sys
+import sysconfig
 import time
 from pathlib import Path
 from typing import Any
@@ -68,7 +70,14 @@ def commit() -> str:
 
 
 def python() -> str:
-    return f"{platform.python_implementation()} {platform.python_version()}"
+    """Also whose: one built with profile and link-time optimisation is a quarter faster than one
+    that is not, and those who are written in it gain by that."""
+    name = f"{platform.python_implementation()} {platform.python_version()}"
+    if sys.base_prefix == "/usr":
+        with contextlib.suppress(OSError):
+            return f"{name} of {platform.freedesktop_os_release()['PRETTY_NAME']}"
+    optimised = "--enable-optimizations" in str(sysconfig.get_config_var("CONFIG_ARGS"))
+    return f"{name} built with{'' if optimised else 'out'} --enable-optimizations"
 
 
 def today() -> str:

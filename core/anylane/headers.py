@@ -56,6 +56,8 @@ class Headers:
         """The same, the names in lower case already; to be read only."""
         headers = cls.from_wire(raw)
         headers.frozen = headers._lowered = True
+        # Requests of other connections may share it: not even by mistake is it changed.
+        headers.lines = tuple(headers.lines)  # type: ignore[assignment]
         return headers
 
     @overload

@@ -52,7 +52,8 @@ class Heads:
     """The plain heads that the connections of a server have sent lately.
 
     Any thread may ask: what is found is never changed, and a head that two learn at once is the
-    same head.
+    same head. What clients sent, credentials too, stays in memory until newer heads take its place;
+    nobody is shown it who has not sent the same bytes.
     """
 
     __slots__ = ("_heads", "_limits", "_sections", "_shortest")
