@@ -4,6 +4,7 @@
     python benchmarks/core.py --instructions   the same in machine instructions (needs valgrind)
     python benchmarks/core.py --check          fail if a ratio is much above the saved one (--save)
     python benchmarks/core.py --calls CASE     every Python function that one request calls
+    python benchmarks/core.py --bytecodes CASE which of them has how much to do (Python 3.12)
     python benchmarks/core.py --profile CASE   where the time goes
 
 The real driver of the asyncio lane is fed by hand, and its transport only keeps what is written.
@@ -25,17 +26,21 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
+import anylane
+import anylane_backends
 from anylane import App, Context, Router, ServerConfig
 from anylane.server import ServerCore
 from anylane_backends.asyncio import AsyncioDriver, Lane
 
 HERE = Path(__file__).parent
+OURS = tuple(str(Path(module.__file__).parent) for module in (anylane, anylane_backends))
 HOST = b"Host: 127.0.0.1:8000\r\n"
 BROWSER = HOST + (
     b'Connection: keep-alive\r\nsec-ch-ua: "Chromium";v="130", "Not?A_Brand";v="99"\r\n'
@@ -306,6 +311,31 @@ async def called(name: str) -> list[str]:
         return found
 
 
+async def executed(name: str) -> Counter[str]:
+    """Function -> bytecode instructions of one arrival: what an interpreter has to do, and the same
+    on every machine. Unlike time in a profile, which counts calls for more than they take."""
+    monitoring = sys.monitoring
+    async with lane() as made:
+        wire = Wire(made, CASES[name])
+        await wire.open()
+        await wire.run(3)
+        found: Counter[str] = Counter()
+
+        def count(code: CodeType, offset: int) -> None:
+            if code.co_filename.startswith(OURS):
+                found[f"{Path(code.co_filename).stem}:{code.co_qualname}"] += 1
+
+        monitoring.use_tool_id(monitoring.PROFILER_ID, "anylane")
+        monitoring.register_callback(monitoring.PROFILER_ID, monitoring.events.INSTRUCTION, count)
+        monitoring.set_events(monitoring.PROFILER_ID, monitoring.events.INSTRUCTION)
+        try:
+            await wire.run(1)
+        finally:
+            monitoring.set_events(monitoring.PROFILER_ID, 0)
+            monitoring.free_tool_id(monitoring.PROFILER_ID)
+        return found
+
+
 def loop() -> Callable[[], asyncio.AbstractEventLoop]:
     """uvloop's where it is installed: the driver is the same."""
     try:
@@ -403,6 +433,7 @@ def main() -> None:
     )
     parser.add_argument("--instructions", action="store_true")
     parser.add_argument("--calls", choices=CASES, metavar="CASE")
+    parser.add_argument("--bytecodes", choices=CASES, metavar="CASE")
     parser.add_argument("--profile", choices=CASES, metavar="CASE")
     parser.add_argument("--repeats", type=int, default=60)
     parser.add_argument("--save", action="store_true", help="write results/core.json")
@@ -416,6 +447,12 @@ def main() -> None:
         entered = calls(given.calls)
         print("\n".join(entered))
         print(len(entered), "calls")
+        return
+    if given.bytecodes:
+        work = run(executed(given.bytecodes))
+        for where, many in work.most_common():
+            print(f"{many:6} {where}")
+        print(f"{work.total():6} bytecodes")
         return
     if given.profile:
         profile(given.profile)

@@ -11,7 +11,7 @@ from anylane.cookies import parse_cookies
 from anylane.errors import HTTPError, Refused, UsageError
 from anylane.form import Form, parse_multipart, parse_urlencoded
 from anylane.headers import Headers
-from anylane.protocol.head import Fields, Text
+from anylane.protocol.head import Fields, RequestHead, Text
 from anylane.query import Query
 
 if TYPE_CHECKING:
@@ -33,13 +33,11 @@ class Request:
     """
 
     __slots__ = ("_body", "_cookies", "_exchange", "_headers", "_link", "_path", "_query",
-                 "_reading", "_text", "uploads")  # fmt: skip
+                 "_reading", "uploads")  # fmt: skip
 
     def __init__(self, exchange: Exchange, link: BaseLink) -> None:
-        head = exchange.head
         self._exchange = exchange
         self._link = link
-        self._text = _NO_TEXT if head is None else head.text
         self._path: str | None = None
         self._query: Query | None = None
         self._headers: Headers | None = None
@@ -50,22 +48,22 @@ class Request:
 
     @property
     def method(self) -> str:
-        return self._text.method
+        return _text(self._exchange.head).method
 
     @property
     def target(self) -> str:
         """As it was sent, percent-encoded."""
-        return self._text.target
+        return _text(self._exchange.head).target
 
     @property
     def raw_path(self) -> str:
         """The path of the target, percent-encoded."""
-        return self._text.path
+        return _text(self._exchange.head).path
 
     @property
     def query_string(self) -> str:
         """Behind the first `?` of the target, percent-encoded."""
-        return self._text.query
+        return _text(self._exchange.head).query
 
     @property
     def version(self) -> str:
@@ -242,3 +240,7 @@ def _shown(fields: Fields) -> Headers:
         fields.shown = Headers.of_request(fields.headers)
     headers: Headers = fields.shown
     return headers
+
+
+def _text(head: RequestHead | None) -> Text:
+    return _NO_TEXT if head is None else head.text

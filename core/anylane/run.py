@@ -76,7 +76,7 @@ async def _answer(ctx: Context, server: ServerCore) -> None:
                 server.log("info", f"refused: {exchange.refused}", None)
                 await failures.refuse(ctx, exchange.refused)
             if not exchange.started and exchange.interrupt is None:
-                response = ctx.response
+                response = ctx.answer or ctx.response
                 if response.items is None:
                     exchange.conclude(*response.wire(), ctx.link.driver.now())
                     response.freeze()

@@ -364,16 +364,12 @@ class Http1:
     def conclude(self, status: int, headers: Sequence[Header], body: bytes, now: float) -> bool:
         """The handler has ended with a whole response. Whether that was plain, and is done: it
         went out in one piece, and the next request may come, or the end of the connection."""
-        exchange, conn = self._exchange, self._conn
-        if (
-            exchange is None
-            or self.writing is not _PENDING
-            or self.reading is not _DONE
-            or self._express is None
-            or exchange.head is None
-        ):
+        if self.writing is not _PENDING or self.reading is not _DONE or self._express is None:
             return False
-        data = encode_plain(exchange.head, status, headers, body, conn.date(), self._keep_alive)
+        conn, head = self._conn, self._exchange.head  # type: ignore[union-attr]  # it is PENDING
+        if head is None:
+            return False
+        data = encode_plain(head, status, headers, body, conn.date(), self._keep_alive)
         if data is None:
             return False
         conn.send(data)
