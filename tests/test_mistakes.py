@@ -128,3 +128,25 @@ def test_a_stream_that_was_left_can_be_gone_on_with() -> None:
     wire.receive(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nhi")
     wire.receive(b"ho")
     assert wire.sent.endswith(b'["hi","ho"]')
+
+
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [
+        (lambda ctx: ctx.early_hints("</a.css>"), "links is '</a.css>'; expected a list of such"),
+        (lambda ctx: ctx.run_sync(ctx.sleep, 1), "an `async def`; it takes a function that"),
+    ],
+)
+def test_a_mistake_with_the_context_is_told_too(mistake: Any, message: str) -> None:
+    app = App()
+    seen = []
+
+    @app.get("/")
+    async def home(ctx: Context) -> None:
+        with pytest.raises(UsageError) as raised:
+            await mistake(ctx)
+        seen.append(str(raised.value))
+
+    Lockstep(app).receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert len(seen) == 1
+    assert message in seen[0]

@@ -17,6 +17,7 @@ from anylane.headers import TOO_LATE
 from anylane.protocol.response import check_header
 from anylane.request import Request
 from anylane.response import Response
+from anylane.route import is_coroutine_function, place
 from anylane.select import Select
 from anylane.source import Source
 from anylane.streaming import Stream
@@ -155,6 +156,8 @@ class Context:
     async def early_hints(self, links: Iterable[str]) -> None:
         """103 with Link headers, before the answer is ready (RFC 8297)."""
         self.check()
+        if isinstance(links, str):
+            raise UsageError(f"links is {links!r:.80}; expected a list of such values: [link]")
         headers = [("link", link) for link in links]
         for name, value in headers:
             check_header(name, value)
@@ -238,6 +241,11 @@ class Context:
 
     async def run_sync(self, func: Callable[..., Any], *args: Any) -> Any:
         """Run a blocking function in the pool."""
+        if is_coroutine_function(func):
+            raise UsageError(
+                f"ctx.run_sync() got {place(func)}, an `async def`; it takes a function that "
+                "blocks. Await that one as it is"
+            )
         return await run_blocking(self.link, lambda: func(*args))
 
     def call(self, func: Callable[..., Any], *args: Any) -> Any:
