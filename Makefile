@@ -19,8 +19,9 @@ help: ## this list
 demo: $(VENV)/.demo ## chat and live metrics: make demo BACKEND=asyncio|uvloop|anyio|trio|curio|threads
 	$(BIN)/python docs/examples/demo.py --backend $(BACKEND)
 
-# Every stage runs, even after one has failed: a long line must not hide a broken lane. The last
-# line is the sum of both pytest runs, in pytest's own form.
+# Every stage runs, even after one has failed: a long line must not hide a broken lane. What is cut
+# at every byte runs beside the others: in memory and virtual time, so a busy core disturbs nothing.
+# The last line is the sum of the pytest runs, in pytest's own form.
 test: $(VENV)/.test ## everything: format, rules, types, tests, conformance of all lanes
 	@rm -rf $(REPORTS); mkdir -p $(REPORTS); failed=; \
 	stage() { \
@@ -31,15 +32,24 @@ test: $(VENV)/.test ## everything: format, rules, types, tests, conformance of a
 	stage ruff format --check; \
 	stage mypy; \
 	stage pyright --pythonpath $(BIN)/python; \
-	export PYTEST_ADDOPTS="$$PYTEST_ADDOPTS --junit-xml=$(CURDIR)/$(REPORTS)/tests.xml"; \
+	given="$$PYTEST_ADDOPTS"; \
+	PYTEST_ADDOPTS="$$given --junit-xml=$(CURDIR)/$(REPORTS)/cuts.xml" \
+		"$(BIN)/anylane-conformance" --backend asyncio -k cut_at_every_byte \
+		>$(REPORTS)/cuts.log 2>&1 & cuts=$$!; \
+	trap 'kill $$cuts 2>/dev/null' EXIT; \
+	export PYTEST_ADDOPTS="$$given --junit-xml=$(CURDIR)/$(REPORTS)/tests.xml"; \
 	stage pytest; \
-	export PYTEST_ADDOPTS="$$PYTEST_ADDOPTS --junit-xml=$(CURDIR)/$(REPORTS)/conformance.xml"; \
-	stage anylane-conformance --backend all; \
+	export PYTEST_ADDOPTS="$$given --junit-xml=$(CURDIR)/$(REPORTS)/conformance.xml"; \
+	stage anylane-conformance --backend all -k "not cut_at_every_byte"; \
+	printf '\n######## anylane-conformance, cut at every byte, meanwhile\n'; \
+	wait $$cuts || failed="$$failed\n  anylane-conformance -k cut_at_every_byte"; \
+	cat $(REPORTS)/cuts.log; \
 	stage python -m anylane_conformance.autobahn --quick --backend asyncio; \
 	stage python -m anylane_conformance.autobahn --basic --backend all; \
 	printf '\n######## result\n'; \
 	if [ -n "$$failed" ]; then printf "failed:$$failed\n"; else echo "all stages passed"; fi; \
-	$(BIN)/python -c "$$closing_line" $(REPORTS)/tests.xml $(REPORTS)/conformance.xml \
+	$(BIN)/python -c "$$closing_line" $(REPORTS)/tests.xml \
+		$(REPORTS)/conformance.xml $(REPORTS)/cuts.xml \
 		&& [ -z "$$failed" ]
 
 define closing_line
