@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from anylane import Headers, UsageError
 
@@ -100,3 +102,58 @@ def test_a_requests_headers_are_to_be_read_only():
     mine = Headers(headers.items())
     mine.set("Accept", "x")
     assert mine.get_all("accept") == ["x"]
+
+
+OPERATIONS = st.lists(
+    st.tuples(
+        st.sampled_from(["set", "add", "remove", "discard", "default"]),
+        st.integers(0, 14).map(lambda n: f"name-{n}")
+        | st.integers(0, 14).map(lambda n: f"Name-{n}"),
+        st.sampled_from("ab"),
+    ),
+    max_size=60,
+)
+
+
+@given(OPERATIONS)
+def test_many_headers_are_kept_as_few_are(operations):
+    """Against a list that is looked through each time."""
+    headers = Headers()
+    model: list[tuple[str, str]] = []
+    for operation, name, value in operations:
+        same = [item for item in model if item[0].lower() == name.lower()]
+        if operation == "set" and same:
+            at = model.index(same[0])
+            rest = [item for item in model[at + 1 :] if item[0].lower() != name.lower()]
+            model[at:] = [(name, value), *rest]
+        elif operation in ("set", "add"):
+            model.append((name, value))
+        elif operation == "default":
+            model += [] if same else [(name.lower(), value)]
+        else:
+            gone = [item for item in same if operation == "remove" or item[1] == value]
+            model = [item for item in model if item not in gone]
+        if operation == "remove":
+            headers.remove(name)
+        else:
+            lower = name.lower() if operation == "default" else name
+            getattr(headers, operation)(lower, value)
+        assert headers.items() == model
+
+
+def test_setting_many_headers_looks_at_none_of_the_others():
+    asked = []
+
+    class Name(str):
+        __slots__ = ()
+
+        def lower(self):
+            asked.append(self)
+            return str.lower(self)
+
+    headers = Headers()
+    for number in range(100):
+        headers.lines.append((Name(f"a-{number}"), "x"))
+    for number in range(100):
+        headers.set(f"b-{number}", "x")
+    assert len(asked) == 100

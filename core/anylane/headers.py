@@ -22,6 +22,9 @@ FROM_THE_WIRE = (
 )
 
 
+_MANY = 8
+
+
 class Headers:
     """An ordered list of (name, value) with case-insensitive names.
 
@@ -32,12 +35,14 @@ class Headers:
     lines: for the framework, to look at; `items()` is a copy.
     """
 
-    __slots__ = ("_lowered", "frozen", "lines")
+    __slots__ = ("_lowered", "_names", "frozen", "lines")
 
     def __init__(self, initial: Initial = ()) -> None:
         self.lines: list[Header] = []
         self.frozen = False
         self._lowered = False
+        # In lower case, once there are many: setting one more must not cost a look at all of them.
+        self._names: set[str] | None = None
         if initial:
             # pyright takes a list of pairs for a possible Mapping of pairs.
             pairs = initial.items() if isinstance(initial, Mapping) else initial
@@ -88,6 +93,12 @@ class Headers:
         if self.frozen:
             self._touch()
         wanted = name.lower()
+        if self._names is None and len(self.lines) >= _MANY:
+            self._names = {key.lower() for key, _ in self.lines}
+        if self._names is not None and wanted not in self._names:
+            self._names.add(wanted)
+            self.lines.append((name, value))
+            return
         for index, (key, _) in enumerate(self.lines):
             if key.lower() == wanted:
                 rest = [item for item in self.lines[index + 1 :] if item[0].lower() != wanted]
@@ -99,6 +110,7 @@ class Headers:
         """Append a value; those that are there stay."""
         check_header(name, value)
         self._touch()
+        self._names = None
         self.lines.append((name, value))
 
     def default(self, name: str, value: str) -> None:
@@ -107,17 +119,20 @@ class Headers:
         for key, _ in items:
             if key.lower() == name:
                 return
+        self._names = None
         items.append((name, value))
 
     def remove(self, name: str) -> None:
         """Remove every value of that name; harmless if there is none."""
         self._touch()
+        self._names = None
         wanted = name.lower()
         self.lines = [item for item in self.lines if item[0].lower() != wanted]
 
     def discard(self, name: str, value: str) -> None:
         """Remove this one value; harmless if it is not there."""
         self._touch()
+        self._names = None
         wanted = (name.lower(), value)
         self.lines = [item for item in self.lines if (item[0].lower(), item[1]) != wanted]
 
