@@ -157,3 +157,22 @@ def test_setting_many_headers_looks_at_none_of_the_others():
     for number in range(100):
         headers.set(f"b-{number}", "x")
     assert len(asked) == 100
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda headers: headers.add("Late", "1"), ["2"]),
+        (lambda headers: headers.default("late", "1"), ["2"]),
+        (lambda headers: (headers.set("late", "1"), headers.remove("LATE")), ["2"]),
+        (lambda headers: (headers.set("late", "1"), headers.discard("Late", "1")), ["2"]),
+    ],
+    ids=["add", "default", "remove", "discard"],
+)
+def test_setting_one_of_many_replaces_it_whatever_was_done_before(change, expected):
+    headers = Headers([(f"a-{number}", "x") for number in range(20)])
+    headers.set("b", "x")
+    change(headers)
+    headers.set("late", "2")
+    assert headers.get_all("late") == expected
+    assert len(headers) == 22

@@ -42,6 +42,7 @@ class Headers:
         self.frozen = False
         self._lowered = False
         # In lower case, once there are many: setting one more must not cost a look at all of them.
+        # It may name some that were removed.
         self._names: set[str] | None = None
         if initial:
             # pyright takes a list of pairs for a possible Mapping of pairs.
@@ -125,14 +126,12 @@ class Headers:
     def remove(self, name: str) -> None:
         """Remove every value of that name; harmless if there is none."""
         self._touch()
-        self._names = None
         wanted = name.lower()
         self.lines = [item for item in self.lines if item[0].lower() != wanted]
 
     def discard(self, name: str, value: str) -> None:
         """Remove this one value; harmless if it is not there."""
         self._touch()
-        self._names = None
         wanted = (name.lower(), value)
         self.lines = [item for item in self.lines if (item[0].lower(), item[1]) != wanted]
 
