@@ -27,11 +27,15 @@ class Watcher(Protocol):
 
 
 class Accepting:
-    """Accepts while the server wants to. Whoever comes while it does not waits in the backlog."""
+    """Accepts while the server wants to. Whoever comes while it does not waits in the backlog.
 
-    def __init__(self, server: ServerCore, lane: Watcher) -> None:
+    blocking: sockets are given to the lane as they came (see `Door`).
+    """
+
+    def __init__(self, server: ServerCore, lane: Watcher, *, blocking: bool = False) -> None:
         self._server = server
         self._lane = lane
+        self._blocking = blocking
         self._on = False
         self._exhausted = False
 
@@ -42,7 +46,7 @@ class Accepting:
             self._on = wanted
             for listener in self._server.listeners:
                 if wanted:
-                    door = Door(listener, self._server.config)
+                    door = Door(listener, self._server.config, blocking=self._blocking)
                     self._lane.watch(listener, partial(self._accept, door))
                 else:
                     self._lane.unwatch(listener)

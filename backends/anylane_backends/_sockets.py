@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+import sys
 from collections import deque
 from contextlib import suppress
 from typing import Any
@@ -29,20 +30,42 @@ NO_SOCKET.close()
 _ANY = frozenset(("0.0.0.0", "::"))  # noqa: S104  # only compared
 _TCP = (socket.AF_INET, socket.AF_INET6)
 
+_INHERITS = sys.platform == "linux"
+"""Whether an accepted socket has TCP_NODELAY from its listener, so that a system call for each
+connection is saved. Linux copies it (`tcp_create_openreq_child`); where that is not known, every
+socket is told."""
+
 
 class Door:
     """A listener, and what the sockets that come out of it have in common: found out once, and
-    not for each of them."""
+    not for each of them.
 
-    __slots__ = ("_config", "_family", "_local", "listener")
+    blocking: leave them so, for a loop that sets it by itself when it is given one.
+    """
 
-    def __init__(self, listener: socket.socket, config: ServerConfig) -> None:
-        self.listener = listener
-        self._config = config
-        self._family = listener.family
+    __slots__ = ("_accept", "_blocking", "_linger", "_local", "_nodelay", "_ttl")
+
+    def __init__(
+        self, listener: socket.socket, config: ServerConfig, *, blocking: bool = False
+    ) -> None:
+        self._accept = listener.accept
+        self._blocking = blocking
+        family = listener.family
         # One object for all, too; only where a listener hears on every address they differ.
         name = listener.getsockname()
-        self._local = None if self._family in _TCP and name[0] in _ANY else name
+        self._local = None if family in _TCP and name[0] in _ANY else name
+        self._nodelay = config.nodelay and family in _TCP
+        if _INHERITS and family in _TCP:
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, self._nodelay)
+            self._nodelay = False
+        # These two are rare. A listener that was inherited would keep them, and give them to the
+        # sockets of whoever has it next.
+        self._linger = config.linger
+        self._ttl: tuple[int, int, int] | None = None
+        if config.ttl is not None and family == socket.AF_INET:
+            self._ttl = socket.IPPROTO_IP, socket.IP_TTL, config.ttl
+        elif config.ttl is not None and family == socket.AF_INET6:
+            self._ttl = socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, config.ttl
 
     def accept(self) -> tuple[socket.socket, Any, Any] | None:
         """The next connection, its peer's address and ours; None if there is none (any more).
@@ -51,7 +74,7 @@ class Door:
         """
         while True:
             try:
-                sock, peer = self.listener.accept()
+                sock, peer = self._accept()
             except (BlockingIOError, InterruptedError):
                 return None
             except OSError as exc:
@@ -59,24 +82,17 @@ class Door:
                     raise
                 continue  # That one was gone before we came (ECONNABORTED and its kin, accept(2)).
             try:
-                self._tune(sock)
+                if not self._blocking:
+                    sock.setblocking(False)
+                if self._nodelay:
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if self._linger is not None:
+                    reset_on_close(sock)
+                if self._ttl is not None:
+                    sock.setsockopt(*self._ttl)
                 return sock, peer, sock.getsockname() if self._local is None else self._local
             except OSError:
                 sock.close()  # So was this one.
-
-    def _tune(self, sock: socket.socket) -> None:
-        """Apply the configuration to an accepted socket."""
-        config, family = self._config, self._family
-        sock.setblocking(False)
-        if config.nodelay and family in _TCP:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if config.linger is not None:
-            reset_on_close(sock)
-        if config.ttl is not None:
-            if family == socket.AF_INET:
-                sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, config.ttl)
-            elif family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, config.ttl)
 
 
 def read(sock: socket.socket, size: int | None = None) -> bytes | None:
