@@ -115,23 +115,25 @@ class Express:
     Clients that keep a connection often send the same head again. So the last one is compared
     before anything is read: 0.1 us instead of 1 (curl) to 6 (browser) on CPython 3.13, and one
     `RequestHead` for all requests that are the same. `benchmarks/core.py` guards it.
+
+    block: the last head, to be compared; empty if there is none. found: what `read` gives for it.
     """
 
-    __slots__ = ("_block", "_found", "_heads")
+    __slots__ = ("_heads", "block", "found")
 
     def __init__(self, limits: Limits, heads: Heads | None = None) -> None:
         """heads: shared with other connections that have these limits."""
         self._heads = Heads(limits) if heads is None else heads
-        self._block = b""
-        self._found: tuple[RequestHead, int] | None = None
+        self.block = b""
+        self.found: tuple[RequestHead, int] | None = None
 
     def read(self, data: bytes | bytearray) -> tuple[RequestHead, int] | None:
         """The head at the beginning of `data`, and its size; None if it is not plain.
 
         None also for a head that is not complete: then nobody has looked at it.
         """
-        if self._found is not None and data.startswith(self._block):
-            return self._found
+        if data.startswith(self.block) and self.found is not None:
+            return self.found
         end = data.find(b"\r\n\r\n") + 4
         if end < 4:
             return None
@@ -140,5 +142,5 @@ class Express:
             return None
         block, found = known
         if end <= _REMEMBERED:
-            self._block, self._found = block, found
+            self.block, self.found = block, found
         return found
