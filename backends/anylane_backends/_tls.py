@@ -176,6 +176,10 @@ class TlsConnection:
         if self._inner is not None:
             self._inner.forget(exchange)
 
+    def release(self) -> None:
+        if self._inner is not None:
+            self._inner.release()
+
     # -- outputs -----------------------------------------------------------------------------
 
     def data_to_send(self) -> list[bytes]:

@@ -258,7 +258,10 @@ class AsyncioDriver(Driver, asyncio.Protocol):
         self._transport.set_write_buffer_limits(self.server.config.limits.outbound_high, 0)
         if self.connection.closing:
             self.close(self.connection.closing)
-        self.pump()
+        if self._holds:
+            self.pump()
+        else:  # Nothing has come yet, and nothing is to be written.
+            self._arm()
 
     def data_received(self, data: bytes) -> None:
         # As `receive`, but whoever waits for it goes on before the pump, which then writes all of

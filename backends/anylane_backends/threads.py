@@ -215,6 +215,7 @@ class ThreadsDriver(Driver):
             self._cancel_deadline()
             self._dirty = False
             self.server.forget(self)
+            self.connection.release()
 
     def discard(self) -> None:
         """Close the socket."""

@@ -179,8 +179,9 @@ class Driver(ABC):
             self.connection.connection_lost(exc)
             for exchange in self._errands:
                 exchange.lose(Disconnected(None, "connection lost"))
-            self._news = True
-            self.pump()
+            if self._links or self.connection.waiting or self._holds or self._deferred:
+                self._news = True
+                self.pump()
             self._forget_when_over()
 
     def shutdown(self) -> None:
@@ -332,6 +333,7 @@ class Driver(ABC):
         if self.is_over():
             self.over()
             self.server.forget(self)
+            self.connection.release()
 
     def is_over(self) -> bool:
         """Nothing is left of it. Before that the on_disconnect hooks have their turn."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -155,28 +156,28 @@ class ServerCore:
         """tls: from a transport that speaks TLS by itself; then no layer is put around it. bare:
         there is no transport."""
 
-        def make(now: float, tls: Any) -> Connection:
-            return Connection(
-                self.config,
-                now=now,
-                peer=peer,
-                local=local,
-                tls=tls,
-                date=self._date,
-                token=self.token,
-                heads=self._heads,
-            )
-
         if self._wrap is None or tls is not None or bare:
-            return make(now, tls)
+            return self._make_connection(peer, local, now, tls)
         return self._wrap(
-            make,
+            partial(self._make_connection, peer, local),
             config=self.config,
             now=now,
             peer=peer,
             local=local,
             log=self.log,
             date=self._date,
+        )
+
+    def _make_connection(self, peer: Address, local: Address, now: float, tls: Any) -> Connection:
+        return Connection(
+            self.config,
+            now=now,
+            peer=peer,
+            local=local,
+            tls=tls,
+            date=self._date,
+            token=self.token,
+            heads=self._heads,
         )
 
     def run_exchange(self, exchange: Exchange, link: BaseLink) -> Coroutine[Any, Any, None]:
@@ -237,7 +238,8 @@ class ServerCore:
         self.drivers.add(driver)
         if driver.apart is not None:  # Background work: no connection to count.
             self._apart += 1
-        self._tell()
+        if self.draining or len(self.drivers) >= self.config.max_connections:
+            self._tell()  # Below its limit, a server that does not drain has nothing to tell.
 
     def forget(self, driver: Driver) -> None:
         """Its connection is over, and so is the last of its exchanges."""
@@ -246,7 +248,8 @@ class ServerCore:
             if driver.apart is not None:
                 self._apart -= 1
                 self.errands.discard(driver.apart)
-        self._tell()
+        if self.draining or len(self.drivers) + 1 >= self.config.max_connections:
+            self._tell()
 
     def forget_errand(self, errand: Errand) -> None:
         """It will not be run."""

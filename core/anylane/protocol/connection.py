@@ -41,6 +41,24 @@ class InnerProtocol(Protocol):
     counts_output: ClassVar[bool]
 
 
+class _Nothing:
+    """What is spoken on a connection that is over."""
+
+    counts_output: ClassVar[bool] = False
+    wants_read = False
+
+    def receive_data(self, data: bytes, now: float) -> None: ...
+    def receive_eof(self, now: float) -> None: ...
+    def connection_lost(self, reason: Disconnected) -> None: ...
+    def timeout(self, timer: Timer, now: float) -> None: ...
+    def sent(self, now: float) -> None: ...
+    def shutdown(self, now: float) -> None: ...
+
+
+_NOTHING = _Nothing()
+_KEPT = (Timer.WRITE_STALL, Timer.DRAIN)
+
+
 class Connection:
     """Bytes and time in; exchanges, bytes and one deadline out.
 
@@ -82,7 +100,7 @@ class Connection:
         self.token = token
         self.heads = heads
         self.timers = Timers()
-        self.closing = Closing.NO
+        self.closing = _NO
         self.draining = False
         self.eof = False
         self.idle = False
@@ -114,7 +132,8 @@ class Connection:
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The transport is gone: a reset, a failed write, or closed as we asked."""
-        self.close(Closing.ABORT)
+        self.closing = Closing.ABORT
+        self.idle = False
         self.out.clear()
         self.queued = self.backlog = 0
         self.timers.clear_all()
@@ -248,6 +267,12 @@ class Connection:
         elif exchange in exchanges:
             exchanges.remove(exchange)
 
+    def release(self) -> None:
+        """It is lost, and its last coroutine has returned: its owner is done with it. The protocol
+        inside knows the connection, too, so both would else stay until the garbage collector comes,
+        and make it come often where every request has a connection of its own."""
+        self._protocol = _NOTHING
+
     def close(self, how: Closing) -> None:
         """Only ever grows."""
         if how > self.closing:
@@ -255,7 +280,7 @@ class Connection:
             self.idle = False
             if how >= Closing.CLOSE:
                 # All that is left to wait for is a peer that takes what was written.
-                self.timers.clear_all(Timer.WRITE_STALL, Timer.DRAIN)
+                self.timers.clear_all(*_KEPT)
 
     def linger(self, now: float) -> None:
         """Close our side, and go on reading so that a reset cannot destroy the answer."""

@@ -36,7 +36,7 @@ of a few round trips."""
 
 # What every request asks for: a member of an enum takes twice the time of a global to look up.
 _IDLE, _DONE = Reading.IDLE, Reading.DONE
-_PENDING, _NO = Writing.PENDING, Closing.NO
+_PENDING, _NO, _CLOSE = Writing.PENDING, Closing.NO, Closing.CLOSE
 _KEEP_ALIVE, _HANDLER = Timer.KEEP_ALIVE, Timer.HANDLER
 
 # What happens to every plain request at once, one step after the other, looked up once.
@@ -44,6 +44,7 @@ _ASKED_WHOLE = READING[READING[Reading.IDLE][ReadEvent.FIRST_BYTE]][ReadEvent.HE
 assert WRITING[Writing.IDLE][WriteEvent.REQUEST] is _PENDING
 _NEXT_READING = READING[Reading.DONE][ReadEvent.NEXT_REQUEST]
 _ANSWERED = WRITING[WRITING[Writing.PENDING][WriteEvent.HEAD]][WriteEvent.END]
+_CLOSED = WRITING[_ANSWERED][WriteEvent.CLOSE]
 _NEXT_WRITING = WRITING[_ANSWERED][WriteEvent.NEXT_REQUEST]
 
 
@@ -389,7 +390,13 @@ class Http1:
                 conn.queued += len(body)
         if not self._keep_alive:
             self.writing = _ANSWERED
-            self.finish(now)
+            if self._asked_once():
+                self.writing = _CLOSED
+                # As in `finish`; and without a cycle both go at once.
+                self._exchange = None
+                conn.close(_CLOSE)
+            else:
+                self.finish(now)
             return True
         timers = conn.timers
         timers.at[_HANDLER] = NEVER
@@ -554,7 +561,7 @@ class Http1:
         nothing to read, and no reset that could destroy the answer. nginx does the same."""
         head = self._exchange.head if self._exchange is not None else None
         said = head is not None and b"close" in head.connection
-        return said and self.reading is Reading.DONE and not self._held
+        return said and self.reading is _DONE and not self._held
 
     def _close(self, now: float) -> None:
         """Our side is done; the peer's may not be."""

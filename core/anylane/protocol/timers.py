@@ -55,10 +55,9 @@ class Timers:
 
     def clear_all(self, *kept: Timer) -> None:
         """Clear every timer but `kept`."""
-        rows = [(timer, self.at[timer]) for timer in kept]
-        self.at = [NEVER] * _COUNT
-        for timer, at in rows:
-            self.at[timer] = at
+        before, self.at = self.at, [NEVER] * _COUNT
+        for timer in kept:
+            self.at[timer] = before[timer]
 
     def is_set(self, timer: Timer) -> bool:
         return self.at[timer] != NEVER
