@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextvars import ContextVar, copy_context
 from typing import Any
 
 from anylane import App, Context, ServerConfig
+from anylane.protocol import Closing
 from anylane.server import ServerCore
 from anylane_backends.asyncio import AsyncioDriver, Lane
 
@@ -95,3 +97,74 @@ def test_an_abort_ends_connections_that_were_accepted_but_not_connected_yet() ->
         return transport.closed, late.closed
 
     assert asyncio.run(main()) == (True, True)
+
+
+def test_a_lane_that_ends_waits_for_what_was_accepted_a_moment_ago() -> None:
+    """Else its loop is closed with sockets that nobody closes."""
+
+    async def main() -> tuple[int, bytes]:
+        server = core(App())
+        lane = Lane(server)
+        ours, client = socket.socketpair()
+        with client:
+            lane.connect(ours, None, None)
+            await lane.end()
+            lane.pool.close()
+            client.settimeout(5)
+            return ours.fileno(), client.recv(1)
+
+    assert asyncio.run(main()) == (-1, b"")
+
+
+def test_a_socket_that_was_gone_before_it_was_connected_is_forgotten() -> None:
+    async def main() -> tuple[int, bool]:
+        server = core(App())
+        lane = Lane(server)
+        ours, client = socket.socketpair()
+        client.close()
+        ours.close()  # EBADF: what a loop raises is an OSError.
+        lane.connect(ours, None, None)
+        await lane.end()
+        lane.pool.close()
+        return len(server.drivers), server.over
+
+    assert asyncio.run(main()) == (0, True)
+
+
+class Stalled(Transport):
+    """Keeps what is written."""
+
+    def get_write_buffer_size(self) -> int:
+        return len(self.written)
+
+
+def test_who_said_close_and_does_not_read_is_judged_all_the_same() -> None:
+    """No deadline is made for its few bytes: the one of the connection, once it has come, asks."""
+    app = App()
+
+    @app.get("/")
+    async def answer(ctx: Context) -> str:
+        return "ok"
+
+    async def main() -> tuple[float, float, bool]:
+        lane = Lane(core(app))
+        now = 100.0
+        lane.loop.time = lambda: now  # type: ignore[method-assign]
+        driver, transport = AsyncioDriver(lane, None, None), Stalled()
+        driver.connection_made(transport)  # type: ignore[arg-type]
+        driver.data_received(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert transport.closed
+        first = driver._armed
+        now = first
+        driver.timeout()
+        second = driver._armed
+        now = second
+        driver.timeout()
+        gone = driver.connection.closing is Closing.ABORT
+        driver.connection_lost(None)
+        lane.pool.close()
+        return first - 100.0, second - first, gone
+
+    timeouts = ServerConfig().timeouts
+    first, second, gone = asyncio.run(main())
+    assert (first, second, gone) == (timeouts.keep_alive, timeouts.write_stall, True)

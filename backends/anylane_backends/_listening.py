@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
 from anylane.addresses import Address, Inherited, Tcp, Unix
@@ -49,7 +50,19 @@ def close(listeners: list[socket.socket], *, unlink: bool) -> None:
         listener.close()
 
 
-class UnixListener(socket.socket):
+class Listener(socket.socket):
+    """A socket that keeps what `accept` asks it for each time: 1 us of the 6 that this takes."""
+
+    @cached_property
+    def family(self) -> int:  # type: ignore[override]
+        return super().family
+
+    @cached_property
+    def type(self) -> int:  # type: ignore[override]
+        return super().type
+
+
+class UnixListener(Listener):
     """A unix socket that knows the file it has made."""
 
     made: tuple[Path, int, int] | None = None
@@ -79,7 +92,7 @@ def _bind_tcp(address: Tcp, config: ServerConfig, listeners: list[socket.socket]
         address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
     for family, kind, protocol, _, where in dict.fromkeys(found):
-        listener = socket.socket(family, kind, protocol)
+        listener = Listener(family, kind, protocol)
         listeners.append(listener)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
@@ -128,7 +141,7 @@ def _remove_stale(path: Path) -> None:
 def _take_over(address: Inherited, config: ServerConfig, listeners: list[socket.socket]) -> None:
     try:
         os.fstat(address.fd)  # socket() would keep a number that is not open, and close it later.
-        listener = socket.socket(fileno=address.fd)
+        listener = Listener(fileno=address.fd)
     except OSError as exc:
         raise OSError(exc.errno, f"descriptor {address.fd}: {exc.strerror}") from None
     if listener.type != socket.SOCK_STREAM:

@@ -161,6 +161,13 @@ def half_close(sock: socket.socket) -> None:
         pass
 
 
+def wait_for_more(sock: socket.socket | None) -> None:
+    """Take TCP_NODELAY back from a loop that sets it on every socket (asyncio, uvloop)."""
+    if sock is not None and sock.family in _TCP:
+        with suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
+
+
 def reset_on_close(sock: socket.socket) -> None:
     """Make closing a reset: the peer must not take what it has for whole."""
     with suppress(OSError):

@@ -21,7 +21,7 @@ from anylane.server import ServerCore
 from anylane.wake_queue import WakeQueue
 from anylane_backends._accepting import Accepting
 from anylane_backends._pool import Pool
-from anylane_backends._sockets import reset_on_close
+from anylane_backends._sockets import reset_on_close, wait_for_more
 from anylane_backends._waiter import Waiter
 
 _JOIN = 256 * 1024
@@ -255,7 +255,10 @@ class AsyncioDriver(Driver, asyncio.Protocol):
         # uvloop's transports have the methods, but are not registered as subclasses.
         self._transport = cast("asyncio.Transport", transport)
         # Between full and empty asyncio reports nothing, so "empty" is when it is to report.
-        self._transport.set_write_buffer_limits(self.server.config.limits.outbound_high, 0)
+        config = self.server.config
+        self._transport.set_write_buffer_limits(config.limits.outbound_high, 0)
+        if not config.nodelay:
+            wait_for_more(self._transport.get_extra_info("socket"))
         if self.connection.closing:
             self.close(self.connection.closing)
         if self._holds:
@@ -433,7 +436,11 @@ class Lane:
         self._connect(self.loop.connect_accepted_socket(lambda: driver, sock), driver, sock)
 
     def _connect(
-        self, connecting: Coroutine[Any, Any, Any], driver: AsyncioDriver, sock: socket.socket, *_: Any
+        self,
+        connecting: Coroutine[Any, Any, Any],
+        driver: AsyncioDriver,
+        sock: socket.socket,
+        *_: Any,
     ) -> None:
         """One step of it. A task would do the same, and take a twelfth of all the time of a
         connection that is used once: it waits for nothing but one future, the transport's."""
@@ -475,7 +482,7 @@ class Lane:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        while self._connecting:  # Accepted in this very turn of the loop, or in the one before.
+        while self._connecting:  # noqa: ASYNC110  # A turn of the loop or two: no event for that.
             await asyncio.sleep(0)
 
     # -- tasks

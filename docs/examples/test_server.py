@@ -187,16 +187,25 @@ def test_each_socket_knows_its_own_address(host: str) -> None:
 def test_settings_of_sockets_are_applied(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from anylane_backends._sockets import Door
 
-    seen: list[tuple[int, bool, bytes]] = []
-    tune = Door._tune
+    served: list[socket.socket] = []
+    accept = Door.accept
 
-    def tuned(door: Door, sock: socket.socket) -> None:
-        tune(door, sock)
+    def accepted(door: Door) -> Any:
+        found = accept(door)
+        if found is not None:
+            served.append(found[0])
+        return found
+
+    def settings() -> tuple[bool, int, bool, bytes]:
+        """As the lane has them, which may have changed what it was given."""
+        sock = served.pop()
         ttl = sock.getsockopt(socket.IPPROTO_IP, socket.IP_TTL)
         nodelay = bool(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
-        seen.append((ttl, nodelay, sock.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8)))
+        linger = sock.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8)
+        return os.get_blocking(sock.fileno()), ttl, nodelay, linger
 
-    monkeypatch.setattr(Door, "_tune", tuned)
+    monkeypatch.setattr(Door, "accept", accepted)
+    seen = []
     for nodelay, linger in ((True, None), (False, 0)):
         config = ServerConfig(port=0, ttl=33, nodelay=nodelay, linger=linger, backlog=7)
         server = Server(make_app(), config, backend).start().wait_ready()
@@ -205,12 +214,14 @@ def test_settings_of_sockets_are_applied(backend: str, monkeypatch: pytest.Monke
             info = server.core.listeners[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
             assert struct.unpack_from("I", info, 28) == (7,)
         assert server.unapplied == []
-        httpx.get(url(server))
+        with httpx.Client() as client:
+            client.get(url(server))
+            seen.append(settings())
         server.shutdown()
         assert server.wait(10)
     assert seen == [
-        (33, True, struct.pack("ii", 0, 0)),
-        (33, False, struct.pack("ii", 1, 0)),
+        (False, 33, True, struct.pack("ii", 0, 0)),
+        (False, 33, False, struct.pack("ii", 1, 0)),
     ]
 
 
