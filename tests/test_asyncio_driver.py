@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
+import sys
 from contextvars import ContextVar, copy_context
 from typing import Any
+
+import pytest
 
 from anylane import App, Context, ServerConfig
 from anylane.protocol import Closing
@@ -129,6 +133,45 @@ def test_a_socket_that_was_gone_before_it_was_connected_is_forgotten() -> None:
         return len(server.drivers), server.over
 
     assert asyncio.run(main()) == (0, True)
+
+
+@pytest.mark.parametrize("said", [b"Connection: close\r\n", b""])
+def test_a_connection_that_is_over_leaves_nothing_to_the_garbage_collector(said: bytes) -> None:
+    """It would have to come often where each request has a connection of its own."""
+    app = App()
+
+    @app.get("/")
+    async def answer(ctx: Context) -> str:
+        return "ok"
+
+    def serve(lane: Lane) -> bytes:
+        driver, transport = AsyncioDriver(lane, None, None), Transport()
+        driver.connection_made(transport)  # type: ignore[arg-type]
+        driver.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n" + said + b"\r\n")
+        driver.connection_lost(None)
+        return transport.written
+
+    async def main() -> tuple[bytes, list[str]]:
+        lane = Lane(core(app))
+        serve(lane)
+        await asyncio.sleep(0)
+        gc.collect()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            written = serve(lane)
+            await asyncio.sleep(0)
+            gc.collect()
+            left = [type(each).__qualname__ for each in gc.garbage]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+        lane.pool.close()
+        return written, left
+
+    written, left = asyncio.run(main())
+    if sys.version_info >= (3, 12):  # Else its handler has not begun when the connection is lost.
+        assert written.endswith(b"ok")
+    assert "Connection" not in left
 
 
 class Stalled(Transport):

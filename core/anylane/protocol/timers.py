@@ -35,8 +35,8 @@ _COUNT = len(Timer)
 class Timers:
     """Absolute deadlines by kind, in seconds on the clock of the caller's `now`.
 
-    bound: never later than `next()`, and free. It goes up only when `next` is asked: most deadlines
-    are set and cleared long before they come. at: all of them, by `Timer`.
+    bound: never later than `next()`, and free. It goes up only when `next` is asked, or all are
+    cleared: most deadlines are set and cleared long before they come. at: all of them, by `Timer`.
     """
 
     __slots__ = ("at", "bound")
@@ -55,9 +55,9 @@ class Timers:
 
     def clear_all(self, *kept: Timer) -> None:
         """Clear every timer but `kept`."""
-        before, self.at = self.at, [NEVER] * _COUNT
+        before, self.at, self.bound = self.at, [NEVER] * _COUNT, NEVER
         for timer in kept:
-            self.at[timer] = before[timer]
+            self.set(timer, before[timer])
 
     def is_set(self, timer: Timer) -> bool:
         return self.at[timer] != NEVER
