@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from anylane import App, Context, ServerConfig
-from anylane.protocol import Closing
 from anylane.server import ServerCore
 from anylane_backends.asyncio import AsyncioDriver, Lane
 
@@ -172,42 +171,3 @@ def test_a_connection_that_is_over_leaves_nothing_to_the_garbage_collector(said:
     if sys.version_info >= (3, 12):  # Else its handler has not begun when the connection is lost.
         assert written.endswith(b"ok")
     assert "Connection" not in left
-
-
-class Stalled(Transport):
-    """Keeps what is written."""
-
-    def get_write_buffer_size(self) -> int:
-        return len(self.written)
-
-
-def test_who_said_close_and_does_not_read_is_judged_all_the_same() -> None:
-    """No deadline is made for its few bytes: the one of the connection, once it has come, asks."""
-    app = App()
-
-    @app.get("/")
-    async def answer(ctx: Context) -> str:
-        return "ok"
-
-    async def main() -> tuple[float, float, bool]:
-        lane = Lane(core(app))
-        now = 100.0
-        lane.loop.time = lambda: now  # type: ignore[method-assign]
-        driver, transport = AsyncioDriver(lane, None, None), Stalled()
-        driver.connection_made(transport)  # type: ignore[arg-type]
-        driver.data_received(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-        assert transport.closed
-        first = driver._armed
-        now = first
-        driver.timeout()
-        second = driver._armed
-        now = second
-        driver.timeout()
-        gone = driver.connection.closing is Closing.ABORT
-        driver.connection_lost(None)
-        lane.pool.close()
-        return first - 100.0, second - first, gone
-
-    timeouts = ServerConfig().timeouts
-    first, second, gone = asyncio.run(main())
-    assert (first, second, gone) == (timeouts.keep_alive, timeouts.write_stall, True)

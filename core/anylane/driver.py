@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from anylane.server import ServerCore
 
 
-_NO, _CLOSE = Closing.NO, Closing.CLOSE  # An enum's members take longer to look up.
-
-
 class Driver(ABC):
     """A transport derives from it, calls the inputs, and supplies the verbs.
 
@@ -61,7 +58,7 @@ class Driver(ABC):
         self.written = 0
         self._links: list[BaseLink] = []
         self._armed = NEVER
-        self._closing = _NO
+        self._closing = Closing.NO
         self._reading = True
         self._read_size: int | None = None
         self.pumping = False
@@ -290,7 +287,7 @@ class Driver(ABC):
             if (
                 self._armed < NEVER
                 and connection.unsent <= self.tolerance
-                and (connection.closing is _NO or connection.closing is _CLOSE)
+                and not connection.closing
             ):
                 break
             # Once more then: room for output may be what a held pong was waiting for.
