@@ -34,7 +34,7 @@ class Waiter:
         self.wakes = wakes
         self.notified = 0
 
-    def notify(self) -> None:
+    def woken(self) -> None:
         self.notified += 1
 
 

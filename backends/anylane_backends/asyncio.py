@@ -21,7 +21,7 @@ from anylane.wake_queue import WakeQueue
 from anylane_backends._accepting import Accepting
 from anylane_backends._pool import Pool
 from anylane_backends._sockets import reset_on_close
-from anylane_backends._waiter import Waiter
+from anylane_backends._waiter import Waiter, raise_
 
 _JOIN = 256 * 1024
 """Bytes up to which chunks are joined; beyond it the copy costs more than the calls."""
@@ -193,6 +193,22 @@ class AsyncioLink(BaseLink):
         else:
             self._latched = False
             waiter.resume()
+
+    def woken(self) -> None:
+        # As input does: it goes on at once, and all that it sends leaves in one write.
+        driver, lane = self.driver, self.lane
+        if driver.pumping or not lane.resumes:
+            self.notify()
+            return
+        driver.pumping = True
+        try:
+            self.resume()
+        finally:
+            driver.pumping = False
+        try:
+            driver.pump()
+        except Exception as exc:  # noqa: BLE001  # as of any callback: the loop reports it
+            lane.loop.call_soon(raise_, exc)
 
     def push_soon(self) -> None:
         self.transport.push_soon()

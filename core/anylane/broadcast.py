@@ -252,11 +252,13 @@ class Subscription(Generic[T]):
                     room._make_later(gone := gone or [])
             return item
 
-    def attach(self, link: Link) -> None:
-        """For `ctx.select`."""
-        with self._room._lock:
+    def attach(self, link: Link) -> bool:
+        """For `ctx.select`. Whether `poll` would have nothing to say."""
+        room = self._room
+        with room._lock:
             self._attached += 1
-            self._room._waiters.add(link)
+            room._waiters.add(link)
+            return self._rest is None and self._next == room._first + len(room._items)
 
     def detach(self, link: Link) -> None:
         """For `ctx.select`."""
@@ -276,10 +278,12 @@ class Subscription(Generic[T]):
                     "a subscription can only be awaited inside a handler: it waits on the "
                     "handler's own lane"
                 )
-            self.attach(link)
+            exchange = link.exchange
+            asked = self.attach(link)
             try:
-                while (item := self.poll()) is PENDING:
-                    link.exchange.check()
+                while asked or (item := self.poll()) is PENDING:
+                    asked = False
+                    exchange.check()
                     await link.wait()
             finally:
                 self.detach(link)

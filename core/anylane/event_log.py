@@ -207,9 +207,9 @@ class LogReader:
             found = self._log._after(self)
         return PENDING if found is None else found
 
-    def attach(self, link: Link) -> None:
+    def attach(self, link: Link) -> bool:
         """For `ctx.select`."""
-        self._news.attach(link)
+        return self._news.attach(link)
 
     def detach(self, link: Link) -> None:
         """For `ctx.select`."""

@@ -34,36 +34,49 @@ class Select:
         return self
 
     async def __anext__(self) -> tuple[Any, Any]:
+        # One coroutine: it runs for every receiver of a broadcast.
         found = self._poll()
-        if found is None:
-            found = await self._wait()
-        return found
-
-    def _poll(self) -> tuple[Any, Any] | None:
-        """The next item of the source whose turn it is; each asked goes to the end of the line."""
-        for _ in range(len(self._live)):
-            source = self._live.pop(0)
-            self._live.append(source)
-            item = source.poll()
-            if item is ENDED:
-                self._live.pop()
-            elif item is not PENDING:
-                return source, item
-        if not self._live:
-            raise StopAsyncIteration
-        return None
-
-    async def _wait(self) -> tuple[Any, Any]:
-        link = self._ctx.link
+        if found is not None:
+            return found
+        link, exchange = self._ctx.link, self._ctx.exchange
         attached = tuple(self._live)
+        # Polled again only now that every source wakes us: nothing can fall between. Not at all
+        # where each of them says that nothing did.
+        asked = True
         for source in attached:
-            source.attach(link)
+            if source.attach(link) is not True:
+                asked = False
         try:
-            # Polled again only now that every source wakes us: nothing can fall between.
-            while (found := self._poll()) is None:
-                self._ctx.check()
+            while asked or (found := self._poll()) is None:
+                asked = False
+                link.look()
+                exchange.check()
                 await link.wait()
             return found
         finally:
             for source in attached:
                 source.detach(link)
+
+    def _poll(self) -> tuple[Any, Any] | None:
+        """The next item of the source whose turn it is; each asked goes to the end of the line."""
+        live = self._live
+        at = 0
+        try:
+            while at < len(live):
+                source = live[at]
+                item = source.poll()
+                if item is PENDING:
+                    at += 1
+                elif item is ENDED:
+                    del live[at]
+                else:
+                    at += 1
+                    if at < len(live):
+                        self._live = live[at:] + live[:at]
+                    return source, item
+        except BaseException:
+            self._live = live[at + 1 :] + live[: at + 1]
+            raise
+        if not live:
+            raise StopAsyncIteration
+        return None

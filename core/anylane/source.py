@@ -28,8 +28,11 @@ class Source(Protocol):
     def poll(self) -> Any:
         """Take one item, or PENDING, or ENDED. Never waits."""
 
-    def attach(self, link: Link) -> None:
-        """From now on, call `link.wake()` when `poll` has something new to say."""
+    def attach(self, link: Link) -> bool | None:
+        """From now on, call `link.wake()` when `poll` has something new to say.
+
+        True if it is certain to have nothing yet: then it is not asked again before that.
+        """
 
     def detach(self, link: Link) -> None:
         """No longer."""

@@ -66,4 +66,4 @@ class RuntimeWaiters:
     def _notify(self) -> None:
         self._due = False
         for link in tuple(self.links):
-            link.notify()
+            link.woken()

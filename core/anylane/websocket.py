@@ -128,15 +128,20 @@ class WebSocket:
 
     def poll(self) -> Any:
         """For `ctx.select`: a message, PENDING or ENDED."""
-        self._check_reader()
+        if self._receiving:
+            self._check_reader()
+        protocol = self._protocol
+        if protocol.is_quiet():
+            return PENDING
         try:
-            message = self._protocol.poll(self._link.now())
+            message = protocol.poll(self._link.now())
         except Disconnected:
             return ENDED
         return PENDING if message is None else message
 
-    def attach(self, link: Link) -> None:
-        """For `ctx.select`: input wakes the exchange's link anyway."""
+    def attach(self, link: Link) -> bool:  # noqa: ARG002  # as Source
+        """For `ctx.select`: input wakes the exchange's link anyway, and latches."""
+        return True
 
     def detach(self, link: Link) -> None:
         pass
