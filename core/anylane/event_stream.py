@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from anylane.errors import UsageError
 from anylane.event_data import text_of
 from anylane.event_log import EventLog, LoggedEvent
+from anylane.link import BURST
 from anylane.protocol.sse import check_retry, encode_comment, encode_event, encode_fields
 
 if TYPE_CHECKING:
@@ -95,12 +96,16 @@ class EventStream:
         await self._write(encode_comment(text))
 
     async def _write(self, block: bytes, retry: int | None = None) -> None:
-        ctx = self._ctx
+        link = self._ctx.link
+        driver = link.driver
         self._check()
-        await ctx.link.flush()
-        self._check()
-        self._protocol.send(block, ctx.link.now(), retry=retry)
-        ctx.link.kick()
+        # Where `flush` would return at once it is not called: this runs for every event.
+        if driver.connection.congested or driver.written - link.burst > BURST:
+            await link.flush()
+            self._check()
+        self._protocol.send(block, driver.now(), retry=retry)
+        if not driver.pumping:  # Else it is written as soon as the handler suspends or ends.
+            link.push()
 
     def _check(self) -> None:
         self._ctx.check()

@@ -26,6 +26,8 @@ def encode_event(
         text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if b"\n" in text:
         text = text.replace(b"\n", b"\ndata: ")
+    if event is None and id is None and retry is None:
+        return b"data: %b\n\n" % text
     return b"%bdata: %b\n\n" % (encode_fields(event=event, id=id, retry=retry), text)
 
 
