@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _thread import RLock
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -57,7 +58,7 @@ def test_a_send_wakes_each_runtime_once_however_many_wait() -> None:
 
 
 def test_many_sends_before_the_loop_comes_wake_it_once() -> None:
-    waiters, runtime = Waiters(), CountingQueue()
+    waiters, runtime = Waiters(RLock()), CountingQueue()
     link = waiter(runtime)
     waiters.add(link)
     for _ in range(10):
@@ -69,7 +70,7 @@ def test_many_sends_before_the_loop_comes_wake_it_once() -> None:
 
 
 def test_a_link_that_waits_twice_is_woken_once_and_stays_until_it_waits_no_more() -> None:
-    waiters, runtime = Waiters(), CountingQueue()
+    waiters, runtime = Waiters(RLock()), CountingQueue()
     link = waiter(runtime)
     waiters.add(link)
     waiters.add(link)
@@ -83,7 +84,7 @@ def test_a_link_that_waits_twice_is_woken_once_and_stays_until_it_waits_no_more(
 
 
 def test_who_comes_while_a_wake_up_is_under_way_is_woken_too() -> None:
-    waiters, runtime = Waiters(), CountingQueue()
+    waiters, runtime = Waiters(RLock()), CountingQueue()
     first, second = waiter(runtime), waiter(runtime)
     waiters.add(first)
     waiters.wake()

@@ -195,14 +195,22 @@ class AsyncioLink(BaseLink):
             waiter.resume()
 
     def woken(self) -> None:
-        # As input does: it goes on at once, and all that it sends leaves in one write.
-        driver, lane = self.driver, self.lane
-        if driver.pumping or not lane.resumes:
+        # As by input: it goes on at once, and all that it sends leaves in one write.
+        waiter, driver, lane = self._waiter, self.driver, self.lane
+        if (
+            waiter is None
+            or waiter.callback is None
+            or self._beside
+            or driver.pumping
+            or not lane.resumes
+            or asyncio.current_task(lane.loop) is not None
+        ):
             self.notify()
             return
+        self._latched = False
         driver.pumping = True
         try:
-            self.resume()
+            waiter.resume()
         finally:
             driver.pumping = False
         try:

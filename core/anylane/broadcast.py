@@ -64,11 +64,11 @@ class Broadcast(Generic[T]):
         self._first = 0
         self._open: dict[int, ref[Subscription[T]]] = {}
         self._numbers = count()
-        self._waiters = Waiters()
         # Taken for every change. A signal handler, or a finalizer that the garbage collector
         # calls, may interrupt a change and ask for another on the same thread: an ordinary lock
         # would hang there. This one lets it in, where it sees `_changing` and leaves a note.
         self._lock = RLock()
+        self._waiters = Waiters(self._lock)
         self._changing = False
         self._later: deque[Callable[[Gone], object]] = deque()
 
@@ -172,7 +172,8 @@ class Subscription(Generic[T]):
     Ends when its block is left, by `close`, or when nobody holds it any more.
     """
 
-    __slots__ = ("__weakref__", "_attached", "_lost", "_next", "_number", "_rest", "_room")
+    __slots__ = ("__weakref__", "_attached", "_link", "_lost", "_next", "_number", "_rest",
+                 "_room")  # fmt: skip
 
     def __init__(self, room: Broadcast[T]) -> None:
         self._room = room
@@ -181,6 +182,7 @@ class Subscription(Generic[T]):
         self._lost = 0
         self._rest: deque[T] | None = None
         self._attached = 0
+        self._link: Link | None = None
         room._change(partial(room._enter, self))
 
     @property
@@ -203,6 +205,7 @@ class Subscription(Generic[T]):
         room._change(partial(self._close, room))
         if self._attached:
             room._waiters.wake()
+        self._expect_nothing()
 
     def __enter__(self) -> Self:
         return self
@@ -220,9 +223,13 @@ class Subscription(Generic[T]):
             # By its figures: it must not live on until a change that this interrupts is made.
             room = self._room
             room._change(partial(room._leave, self._number, self._next))
+            self._expect_nothing()
 
-    def poll(self) -> Any:
-        """For `ctx.select`: an item, PENDING or ENDED; raises Lagged with on_lag="error"."""
+    def poll(self, link: Link | None = None) -> Any:
+        """For `ctx.select`: an item, PENDING or ENDED; raises Lagged with on_lag="error".
+
+        link: woken once if it is PENDING now, as soon as it no longer is.
+        """
         # Hot, hence on one level: 0.6 us, once for each receiver and item.
         room = self._room
         gone: Gone | None = None
@@ -238,6 +245,9 @@ class Subscription(Generic[T]):
                     self._catch_up(-at)
                     at = 0
                 if at == len(room._items):
+                    if link is not None:
+                        self._link = link
+                        room._waiters.expect(link)
                     return PENDING
                 item = room._items[at]
                 room._at[at] -= 1
@@ -250,15 +260,17 @@ class Subscription(Generic[T]):
                 room._changing = False
                 if room._later:
                     room._make_later(gone := gone or [])
+                    if link is not None:
+                        link.wake()  # It may have been made before the link was expecting it.
             return item
 
-    def attach(self, link: Link) -> bool:
-        """For `ctx.select`. Whether `poll` would have nothing to say."""
-        room = self._room
-        with room._lock:
+    poll_or_wait = poll
+
+    def attach(self, link: Link) -> None:
+        """For `ctx.select`."""
+        with self._room._lock:
             self._attached += 1
-            room._waiters.add(link)
-            return self._rest is None and self._next == room._first + len(room._items)
+            self._room._waiters.add(link)
 
     def detach(self, link: Link) -> None:
         """For `ctx.select`."""
@@ -270,26 +282,35 @@ class Subscription(Generic[T]):
         return self
 
     async def __anext__(self) -> T:
-        item = self.poll()
+        link = current_link.get(None)
+        item = self.poll(link)
         if item is PENDING:
-            link = current_link.get(None)
             if link is None:
                 raise UsageError(
                     "a subscription can only be awaited inside a handler: it waits on the "
                     "handler's own lane"
                 )
             exchange = link.exchange
-            asked = self.attach(link)
             try:
-                while asked or (item := self.poll()) is PENDING:
-                    asked = False
+                while item is PENDING:
                     exchange.check()
                     await link.wait()
-            finally:
-                self.detach(link)
+                    item = self.poll(link)
+            except BaseException:
+                self._expect_nothing()
+                raise
         if item is ENDED:
             raise StopAsyncIteration
         return cast(T, item)
+
+    def _expect_nothing(self) -> None:
+        """Its link is not to be woken for it."""
+        with self._room._lock:
+            link, self._link = self._link, None
+            if link is None or not self._room._waiters.forget(link):
+                return
+        # It may wait for another subscription to the same room, which asks again then.
+        link.wake()
 
     # -- with the room's lock held --------------------------------------------------------------
 

@@ -207,9 +207,15 @@ class LogReader:
             found = self._log._after(self)
         return PENDING if found is None else found
 
-    def attach(self, link: Link) -> bool:
+    def poll_or_wait(self, link: Link) -> Any:
         """For `ctx.select`."""
-        return self._news.attach(link)
+        while self._news.poll(link) is None:
+            pass  # What the news are is asked next, so that none is lost.
+        return self.poll()
+
+    def attach(self, link: Link) -> None:
+        """For `ctx.select`."""
+        self._news.attach(link)
 
     def detach(self, link: Link) -> None:
         """For `ctx.select`."""

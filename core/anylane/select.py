@@ -9,6 +9,7 @@ from anylane.source import ENDED, PENDING, Source
 
 if TYPE_CHECKING:
     from anylane.context import Context
+    from anylane.link import Link
 
 
 class Select:
@@ -18,53 +19,56 @@ class Select:
     another time on each lane, or never.
     """
 
-    __slots__ = ("_ctx", "_live")
+    __slots__ = ("_ctx", "_live", "_own")
 
     def __init__(self, ctx: Context, sources: tuple[Source, ...]) -> None:
         self._ctx = ctx
-        self._live = list(sources)
+        self._live: list[Any] = list(sources)
         for source in sources:
             if not hasattr(source, "poll"):
                 raise UsageError(
                     f"ctx.select() got {source!r:.80}; expected sources, such as a WebSocket or a "
                     "Subscription: ctx.select(ws, subscription)"
                 )
+        self._own = all(hasattr(source, "poll_or_wait") for source in sources)
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> tuple[Any, Any]:
-        # One coroutine: it runs for every receiver of a broadcast.
+        if not self._own:
+            return await self._attached()
+        link, exchange = self._ctx.link, self._ctx.exchange
+        while (found := self._poll(link)) is None:
+            link.look()
+            exchange.check()
+            await link.wait()
+        return found
+
+    async def _attached(self) -> tuple[Any, Any]:
         found = self._poll()
         if found is not None:
             return found
-        link, exchange = self._ctx.link, self._ctx.exchange
-        attached = tuple(self._live)
-        # Polled again only now that every source wakes us: nothing can fall between. Not at all
-        # where each of them says that nothing did.
-        asked = True
+        ctx, attached = self._ctx, tuple(self._live)
         for source in attached:
-            if source.attach(link) is not True:
-                asked = False
+            source.attach(ctx.link)
         try:
-            while asked or (found := self._poll()) is None:
-                asked = False
-                link.look()
-                exchange.check()
-                await link.wait()
+            # Polled again only now that every source wakes us: nothing can fall between.
+            while (found := self._poll()) is None:
+                ctx.check()
+                await ctx.link.wait()
             return found
         finally:
             for source in attached:
-                source.detach(link)
+                source.detach(ctx.link)
 
-    def _poll(self) -> tuple[Any, Any] | None:
+    def _poll(self, link: Link | None = None) -> tuple[Any, Any] | None:
         """The next item of the source whose turn it is; each asked goes to the end of the line."""
-        live = self._live
-        at = 0
+        live, at = self._live, 0
         try:
             while at < len(live):
                 source = live[at]
-                item = source.poll()
+                item = source.poll() if link is None else source.poll_or_wait(link)
                 if item is PENDING:
                     at += 1
                 elif item is ENDED:

@@ -28,11 +28,15 @@ class Source(Protocol):
     def poll(self) -> Any:
         """Take one item, or PENDING, or ENDED. Never waits."""
 
-    def attach(self, link: Link) -> bool | None:
-        """From now on, call `link.wake()` when `poll` has something new to say.
-
-        True if it is certain to have nothing yet: then it is not asked again before that.
-        """
+    def attach(self, link: Link) -> None:
+        """From now on, call `link.wake()` when `poll` has something new to say."""
 
     def detach(self, link: Link) -> None:
         """No longer."""
+
+
+class OwnSource(Source, Protocol):
+    """One of the core's: it is asked once where others are attached, asked again and detached."""
+
+    def poll_or_wait(self, link: Link) -> Any:
+        """As `poll`; after PENDING the link is woken once, when there is something new to say."""

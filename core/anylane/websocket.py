@@ -139,9 +139,12 @@ class WebSocket:
             return ENDED
         return PENDING if message is None else message
 
-    def attach(self, link: Link) -> bool:  # noqa: ARG002  # as Source
-        """For `ctx.select`: input wakes the exchange's link anyway, and latches."""
-        return True
+    def poll_or_wait(self, link: Link) -> Any:  # noqa: ARG002  # as in `anylane.source`
+        """For `ctx.select`: input wakes the exchange's link anyway."""
+        return self.poll()
+
+    def attach(self, link: Link) -> None:
+        """For `ctx.select`: input wakes the exchange's link anyway."""
 
     def detach(self, link: Link) -> None:
         pass
