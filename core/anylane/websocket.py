@@ -63,9 +63,10 @@ class WebSocket:
         driver = link.driver
         alarm = None
         try:
-            message = protocol.poll(driver.now())
-            if message is not None:
-                return message
+            if not protocol.is_quiet():
+                message = protocol.poll(driver.now())
+                if message is not None:
+                    return message
             self._receiving = True
             if timeout is not None:
                 alarm = self._exchange.alarms.set(driver.now() + timeout)
@@ -73,7 +74,9 @@ class WebSocket:
                 if alarm is not None and alarm.fired:
                     raise TimeoutError(f"no message within {timeout:g} seconds")
                 await link.wait()
-                message = protocol.poll(driver.now())
+                message = protocol.take()
+                if message is None:
+                    message = protocol.poll(driver.now())
             return message
         except Disconnected as exc:
             if quiet and exc.code in (1000, 1001):
