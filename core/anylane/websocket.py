@@ -129,8 +129,8 @@ class WebSocket:
         while self._exchange.gone is None:
             await self._link.wait()
 
-    def poll(self) -> Any:
-        """For `ctx.select`: a message, PENDING or ENDED."""
+    def poll(self, link: Link | None = None) -> Any:  # noqa: ARG002  # as in `anylane.source`
+        """For `ctx.select`: a message, PENDING or ENDED. Input wakes the exchange's link anyway."""
         if self._receiving:
             self._check_reader()
         protocol = self._protocol
@@ -142,12 +142,10 @@ class WebSocket:
             return ENDED
         return PENDING if message is None else message
 
-    def poll_or_wait(self, link: Link) -> Any:  # noqa: ARG002  # as in `anylane.source`
-        """For `ctx.select`: input wakes the exchange's link anyway."""
-        return self.poll()
+    poll_or_wait = poll
 
     def attach(self, link: Link) -> None:
-        """For `ctx.select`: input wakes the exchange's link anyway."""
+        pass
 
     def detach(self, link: Link) -> None:
         pass
