@@ -205,7 +205,8 @@ class Subscription(Generic[T]):
         room._change(partial(self._close, room))
         if self._attached:
             room._waiters.wake()
-        self._expect_nothing()
+        if self._link is not None:
+            self._expect_nothing(self._link)
 
     def __enter__(self) -> Self:
         return self
@@ -223,7 +224,11 @@ class Subscription(Generic[T]):
             # By its figures: it must not live on until a change that this interrupts is made.
             room = self._room
             room._change(partial(room._leave, self._number, self._next))
-            self._expect_nothing()
+            if (link := self._link) is not None:
+                with room._lock:
+                    forgotten = room._waiters.forget(link)
+                if forgotten:
+                    link.wake()  # As in `_expect_nothing`.
 
     def poll(self, link: Link | None = None) -> Any:
         """For `ctx.select`: an item, PENDING or ENDED; raises Lagged with on_lag="error".
@@ -246,7 +251,8 @@ class Subscription(Generic[T]):
                     at = 0
                 if at == len(room._items):
                     if link is not None:
-                        self._link = link
+                        if self._link is not link:
+                            self._changes_hands(link)
                         room._waiters.expect(link)
                     return PENDING
                 item = room._items[at]
@@ -297,25 +303,33 @@ class Subscription(Generic[T]):
                     await link.wait()
                     item = self.poll(link)
             except BaseException:
-                self._expect_nothing()
+                self._expect_nothing(link)
                 raise
         if item is ENDED:
             raise StopAsyncIteration
         return cast(T, item)
 
-    def _expect_nothing(self) -> None:
-        """Its link is not to be woken for it."""
+    def _expect_nothing(self, link: Link) -> None:
+        """It is not to be woken for this any more."""
+        waiters = self._room._waiters
         with self._room._lock:
-            link, self._link = self._link, None
-            if link is None or not self._room._waiters.forget(link):
+            self._link = None
+            if not waiters.forget(link):
                 return
-        # It may wait for another subscription to the same room, which asks again then.
+            waiters.let_go(link.wakes)
+        # It may wait for the same room elsewhere in its handler: there it asks again then.
         link.wake()
 
     # -- with the room's lock held --------------------------------------------------------------
 
     def _is_open(self) -> bool:
         return self._number in self._room._open
+
+    def _changes_hands(self, link: Link) -> None:
+        # Two handlers share it, which hardly anybody does: `close` wakes the whole room then.
+        if self._link is not None:
+            self._attached += 1
+        self._link = link
 
     def _catch_up(self, lost: int) -> None:
         self._next += lost

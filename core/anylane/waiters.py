@@ -12,11 +12,7 @@ if TYPE_CHECKING:
 
 
 class Waiters:
-    """`add`, `remove`, `expect` and `forget` under their owner's lock; `wake` without it, from
-    anywhere.
-
-    lock: the owner's, re-entrant.
-    """
+    """`wake` and `take` from anywhere; all the others under the owner's lock, which is re-entrant."""
 
     __slots__ = ("_lock", "_runtimes")
 
@@ -37,20 +33,26 @@ class Waiters:
             waiters.links[link] = left
         else:
             del waiters.links[link]
-            self._drop_empty(waiters)
+            self.let_go(link.wakes)
 
     def expect(self, link: Link) -> None:
         """It is woken once. Cheaper than both of the others, for whoever asks again anyway."""
         self._runtime(link.wakes).once[link] = None
 
     def forget(self, link: Link) -> bool:
-        """Not even that; whether it was still expecting it."""
+        """Not even that; whether it was still expected. Also from a finalizer."""
         waiters = self._runtimes.get(link.wakes)
         if waiters is None or link not in waiters.once:
             return False
         del waiters.once[link]
-        self._drop_empty(waiters)
         return True
+
+    def let_go(self, wakes: WakeQueue) -> None:
+        """Of a runtime on which nobody waits: what has ended must not be held by a room that goes
+        on. Not from a finalizer, which may interrupt `wake`."""
+        waiters = self._runtimes.get(wakes)
+        if waiters is not None and not waiters.links and not waiters.once:
+            del self._runtimes[wakes]
 
     def wake(self) -> None:
         """All that wait now: one entry in each runtime's queue, however many there are."""
@@ -60,21 +62,15 @@ class Waiters:
     def take(self, waiters: RuntimeWaiters) -> tuple[Link, ...]:
         """Whom to wake on that runtime now."""
         with self._lock:
-            links = tuple({**waiters.links, **waiters.once}) if waiters.links else waiters.once
-            waiters.once = {}
-            self._drop_empty(waiters)
-        return tuple(links)
+            once, waiters.once = waiters.once, {}
+            self.let_go(waiters.wakes)
+        return tuple({**waiters.links, **once} if waiters.links else once)
 
     def _runtime(self, wakes: WakeQueue) -> RuntimeWaiters:
         waiters = self._runtimes.get(wakes)
         if waiters is None:
             waiters = self._runtimes[wakes] = RuntimeWaiters(self, wakes)
         return waiters
-
-    def _drop_empty(self, waiters: RuntimeWaiters) -> None:
-        # A server that has ended must not be held by a room that goes on.
-        if not waiters.links and not waiters.once and self._runtimes.get(waiters.wakes) is waiters:
-            del self._runtimes[waiters.wakes]
 
 
 class RuntimeWaiters:
