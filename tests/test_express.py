@@ -123,14 +123,36 @@ def test_a_remembered_head_is_taken_for_no_other(data):
 
 def test_no_more_heads_are_remembered_than_are_worth_it():
     heads = Heads(ROOMY)
-    for number in range(1000):
+    most = 0
+    for number in range(300):
         section = b"Host: a\r\nX: %d\r\n\r\n" % number
-        for size in (10, 5000):
+        for size in (10, 10, 10, 10, 5000):
             assert check(
                 Express(ROOMY, heads), b"GET /%b HTTP/1.1\r\n%b" % (b"x" * size, section), ROOMY
             )
         assert 0 < len(heads._heads) <= 128
         assert 0 < len(heads._sections) <= 128
+        most = max(most, len(heads._heads))
+    assert most == 128
+
+
+def test_heads_that_never_come_again_take_no_place_from_those_that_do():
+    heads = Heads(ROOMY)
+    often = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+    def ask(head: bytes) -> RequestHead:
+        found = Express(ROOMY, heads).read(head)
+        assert found is not None
+        return found[0]
+
+    kept = [ask(often) for _ in range(4)][-1]
+    assert ask(often) is kept
+    for number in range(1000):
+        ask(b"GET / HTTP/1.1\r\nHost: a\r\nX: %d\r\n\r\n" % number)
+        ask(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number)
+    assert ask(often) is kept
+    assert len(heads._heads) == len(heads._sections) == 1
+    assert len(heads._seen) <= 256
 
 
 def test_a_section_too_large_to_be_remembered_takes_nothing_from_one_that_is():

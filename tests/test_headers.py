@@ -7,6 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anylane import Headers, UsageError
+from anylane.protocol.head import Fields, split_section
+from anylane.request_headers import RequestHeaders
+from tests.heads import plain_sections
 
 
 def test_names_are_found_in_any_case_and_keep_their_own():
@@ -87,7 +90,7 @@ def test_equal_headers_are_equal():
 
 
 def test_a_requests_headers_are_to_be_read_only():
-    headers = Headers.of_request([(b"accept", b"text/html"), (b"accept", b"*/*")])
+    headers = RequestHeaders(Fields(b"", [(b"accept", b"text/html"), (b"accept", b"*/*")]))
     assert headers.get("Accept") == "text/html"
     assert headers.get_all("ACCEPT") == ["text/html", "*/*"]
     assert headers.get("x", "none") == "none"
@@ -176,3 +179,39 @@ def test_setting_one_of_many_replaces_it_whatever_was_done_before(change, expect
     headers.set("late", "2")
     assert headers.get_all("late") == expected
     assert len(headers) == 22
+
+
+NAMES = st.sampled_from(["host", "Host", "x", "X", "accept", "cookie", "", ":", "x:", "a\r\nx", "é",
+                         "\u212aey", "x-y", "content-length", "\0", "ı"])  # fmt: skip
+
+
+@given(plain_sections(), st.lists(NAMES, max_size=12))
+def test_a_search_finds_what_decoding_does(section, names):
+    """All of it, however often it is asked: some are searched for, then it is decoded whole."""
+    headers = RequestHeaders(Fields(section))
+    decoded = Headers.from_wire(split_section(section))
+    present = list(decoded)
+    for number, name in enumerate((*names, *map(str.upper, present))):
+        assert headers.get_all(name) == decoded.get_all(name)
+        assert headers.get(name) == decoded.get(name)
+        assert headers.get(name, "none") == decoded.get(name, "none")
+        assert (name in headers) is (name in decoded)
+        if number % 3 == 2:
+            headers = RequestHeaders(Fields(section))
+    assert headers == decoded
+    assert headers.items() == decoded.items()
+    assert headers.get_all("X") == decoded.get_all("X")
+
+
+def test_few_reads_decode_nothing_and_many_decode_once():
+    section = b"Host: a\r\nX: 1\r\nx: 2\r\n\r\n"
+    fields = Fields(section)
+    headers = RequestHeaders(fields)
+    for _ in range(8):
+        assert fields._headers is None
+        assert headers["x"] == "1"
+    assert headers.get_all("X") == ["1", "2"]
+    assert fields._headers is not None
+    lines = headers.lines
+    assert headers.get("host") == "a"
+    assert headers.lines is lines

@@ -89,7 +89,7 @@ class Twins:
 def deadlines(connection: Connection | AnyConnection) -> dict[str, float]:
     """By timer."""
     assert isinstance(connection, Connection)
-    timers = zip(Timer, connection.timers._at, strict=True)
+    timers = zip(Timer, connection.timers.at, strict=True)
     return {timer.name: at for timer, at in timers if at != NEVER}
 
 

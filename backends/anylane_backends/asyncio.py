@@ -317,7 +317,9 @@ class AsyncioDriver(Driver, asyncio.Protocol):
         # Not writelines(): up to CPython 3.13 it forgets to call pause_writing, so that
         # resume_writing never came. Joining costs less than a second system call.
         assert self._transport is not None
-        if len(chunks) == 1 or sum(map(len, chunks)) > _JOIN:
+        if len(chunks) == 1:
+            self._transport.write(chunks[0])
+        elif sum(map(len, chunks)) > _JOIN:
             for chunk in chunks:
                 self._transport.write(chunk)
         else:

@@ -159,13 +159,16 @@ class FrozenApp:
         """Route the request; await what it gives to run the pipeline (see `Endpoint`)."""
         head = ctx.exchange.head
         assert head is not None, "what could not be parsed is not routed"
-        known = self._known.get((head.method, head.target))
-        if known is not None and b"upgrade" not in head.connection:
-            ctx.route, endpoint, params = known
-            if params:
-                ctx.params = params.copy()
-            return endpoint(ctx)
-        return self._route(ctx, head)
+        known: Known | None = head.leads_to
+        if known is None:
+            known = self._known.get((head.method, head.target))
+            if known is None or b"upgrade" in head.connection:
+                return self._route(ctx, head)
+            head.leads_to = known
+        ctx.route, endpoint, params = known
+        if params:
+            ctx.params = params.copy()
+        return endpoint(ctx)
 
     def _route(self, ctx: Context, head: RequestHead) -> Awaitable[Any]:
         method, _, path, _ = head.text

@@ -16,31 +16,24 @@ TOO_LATE = (
 )
 
 
-FROM_THE_WIRE = (
-    "these headers came from the peer and cannot be changed; keep what you find out in ctx.state, "
-    "or take a copy: Headers(headers.items())"
-)
-
-
 _MANY = 8
 
 
 class Headers:
     """An ordered list of (name, value) with case-insensitive names.
 
-    Request headers have lower-cased names. Setting raises UsageError for a name that is no token
-    and for a value with CR, LF, NUL or another control character (RFC 9110 §5.5).
+    Setting raises UsageError for a name that is no token and for a value with CR, LF, NUL or
+    another control character (RFC 9110 §5.5).
 
     frozen: they are on the wire, or came from there; changing them now is a UsageError.
     lines: for the framework, to look at; `items()` is a copy.
     """
 
-    __slots__ = ("_lowered", "_names", "frozen", "lines")
+    __slots__ = ("_names", "frozen", "lines")
 
     def __init__(self, initial: Initial = ()) -> None:
         self.lines: list[Header] = []
         self.frozen = False
-        self._lowered = False
         # In lower case, once there are many: setting one more must not cost a look at all of them.
         # It may name some that were removed.
         self._names: set[str] | None = None
@@ -57,15 +50,6 @@ class Headers:
         headers.lines = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]
         return headers
 
-    @classmethod
-    def of_request(cls, raw: Iterable[tuple[bytes, bytes]]) -> Headers:
-        """The same, the names in lower case already; to be read only."""
-        headers = cls.from_wire(raw)
-        headers.frozen = headers._lowered = True
-        # Requests of other connections may share it: not even by mistake is it changed.
-        headers.lines = tuple(headers.lines)  # type: ignore[assignment]
-        return headers
-
     @overload
     def get(self, name: str, default: None = None) -> str | None: ...
     @overload
@@ -73,11 +57,6 @@ class Headers:
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first value of that name."""
         wanted = name.lower()
-        if self._lowered:
-            for key, value in self.lines:
-                if key == wanted:
-                    return value
-            return default
         for key, value in self.lines:
             if key.lower() == wanted:
                 return value
@@ -93,19 +72,23 @@ class Headers:
         check_header(name, value)
         if self.frozen:
             self._touch()
-        wanted = name.lower()
-        if self._names is None and len(self.lines) >= _MANY:
+        wanted, lines = name.lower(), self.lines
+        if len(lines) < _MANY or not self._adds(wanted):
+            for index, (key, _) in enumerate(lines):
+                if key.lower() == wanted:
+                    rest = [item for item in lines[index + 1 :] if item[0].lower() != wanted]
+                    lines[index:] = [(name, value), *rest]
+                    return
+        lines.append((name, value))
+
+    def _adds(self, wanted: str) -> bool:
+        """Whether no line has that (lower-case) name; and that one will have it now."""
+        if self._names is None:
             self._names = {key.lower() for key, _ in self.lines}
-        if self._names is not None and wanted not in self._names:
-            self._names.add(wanted)
-            self.lines.append((name, value))
-            return
-        for index, (key, _) in enumerate(self.lines):
-            if key.lower() == wanted:
-                rest = [item for item in self.lines[index + 1 :] if item[0].lower() != wanted]
-                self.lines[index:] = [(name, value), *rest]
-                return
-        self.lines.append((name, value))
+        if wanted in self._names:
+            return False
+        self._names.add(wanted)
+        return True
 
     def add(self, name: str, value: str) -> None:
         """Append a value; those that are there stay."""
@@ -137,7 +120,7 @@ class Headers:
 
     def _touch(self) -> None:
         if self.frozen:
-            raise UsageError(FROM_THE_WIRE if self._lowered else TOO_LATE)
+            raise UsageError(TOO_LATE)
 
     def items(self) -> list[Header]:
         """Every (name, value), in order."""
@@ -159,7 +142,7 @@ class Headers:
         return len(self.lines)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Headers) and self.lines == other.lines
+        return isinstance(other, Headers) and self.items() == other.items()
 
     __hash__ = None  # type: ignore[assignment]  # mutable
 

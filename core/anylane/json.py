@@ -25,7 +25,11 @@ def _plain(value: Any) -> Any:
 def dumps(value: object) -> bytes:
     """Compact UTF-8. Raises TypeError for what JSON has no form for."""
     if _orjson is not None:
-        data: bytes = _orjson.dumps(value, None, _options)
+        data: bytes
+        try:
+            data = _orjson.dumps(value)
+        except TypeError:  # Keys that are no str, mostly; asking for them takes half as long again.
+            data = _orjson.dumps(value, None, _options)
         return data
     return json.dumps(
         value, default=_plain, ensure_ascii=False, separators=(",", ":"), allow_nan=False

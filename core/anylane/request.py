@@ -13,6 +13,7 @@ from anylane.form import Form, parse_multipart, parse_urlencoded
 from anylane.headers import Headers
 from anylane.protocol.head import Fields, RequestHead, Text
 from anylane.query import Query
+from anylane.request_headers import RequestHeaders
 
 if TYPE_CHECKING:
     from anylane.link import BaseLink
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 
 _NO_TEXT = Text("", "", "", "")
+_NO_FIELDS = Fields(b"", [])
 
 
 class Request:
@@ -117,7 +119,10 @@ class Request:
         headers = self._headers
         if headers is None:
             head = self._exchange.head
-            headers = Headers.of_request(()) if head is None else _shown(head.fields)
+            fields = _NO_FIELDS if head is None else head.fields
+            headers = fields.shown
+            if headers is None:
+                headers = fields.shown = RequestHeaders(fields)
             self._headers = headers
         return headers
 
@@ -233,13 +238,6 @@ class Request:
         while (chunk := self._read()) is None:
             await self._link.wait()
         return chunk
-
-
-def _shown(fields: Fields) -> Headers:
-    if fields.shown is None:
-        fields.shown = Headers.of_request(fields.headers)
-    headers: Headers = fields.shown
-    return headers
 
 
 def _text(head: RequestHead | None) -> Text:

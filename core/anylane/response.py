@@ -70,7 +70,7 @@ class Response:
         if self._headers is None:
             self._headers = headers = Headers()
             if self._kind is not None:
-                headers.lines.append(("content-type", self._kind))
+                headers.lines += _TYPES.get(self._kind) or (("content-type", self._kind),)
             headers.frozen = self.sent
         return self._headers
 
@@ -190,9 +190,9 @@ class Response:
         if self.closes:
             headers = [*headers, ("connection", "close")]
         status, body = self._status, self._body
-        if status is None:
-            status = 200 if body is not None else 204
-        return status, headers, body or b""
+        if body is None:
+            return status or 204, headers, b""
+        return status or 200, headers, body
 
     def freeze(self) -> None:
         """Its head is out."""

@@ -53,7 +53,8 @@ async def run_exchange(exchange: Exchange, server: ServerCore, link: BaseLink) -
     finally:
         if not exchange.finished:
             exchange.finish(driver.now())
-        if ctx.asked is not None and not ctx.jobs:
+        asked = ctx.asked
+        if asked is not None and asked.uploads is not None and not ctx.jobs:
             ctx.release()
         if ctx.jobs:
             driver.defer(background(ctx, ctx.jobs))
@@ -78,7 +79,8 @@ async def _answer(ctx: Context, server: ServerCore) -> None:
             if not exchange.started and exchange.interrupt is None:
                 response = ctx.answer or ctx.response
                 if response.items is None:
-                    exchange.conclude(*response.wire(), ctx.link.driver.now())
+                    status, headers, body = response.wire()
+                    exchange.conclude(status, headers, body, ctx.link.driver.now())
                     response.freeze()
                 else:
                     await response.items.send(ctx)

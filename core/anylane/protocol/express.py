@@ -8,6 +8,7 @@ that message on. It refuses nothing and has no state but a memory of heads.
 from __future__ import annotations
 
 import re
+from typing import TypeVar
 
 from anylane.config import Limits
 from anylane.protocol.head import CLOSE, HOST, KEEP_ALIVE, Fields, RequestHead
@@ -35,11 +36,17 @@ _REMEMBERED = 4096
 
 _MOST = 128
 """Heads that a server remembers, and header sections: half a MiB of each if all are as large as
-they may be, and as much again for what is made of them. Then it begins anew, so clients that never
-repeat one cost the others little."""
+they may be, and as much again for what is made of them. Then it begins anew."""
+
+_MOST_SEEN = 256
+"""What came once has no place there, so that clients that never repeat anything take none from the
+others, and cost less: the hashes of so many are kept, and who comes again meanwhile is remembered.
+"""
 
 # Of the Connection header, by which of the groups 3 and 4 was there.
 _OPTIONS: dict[int | None, frozenset[bytes]] = {None: frozenset(), 3: KEEP_ALIVE, 4: CLOSE}
+
+T = TypeVar("T")
 
 _Section = tuple[Fields, int | None, frozenset[bytes]]
 """What header lines say: themselves, the length of the body, the options of the connection."""
@@ -56,7 +63,7 @@ class Heads:
     nobody is shown it who has not sent the same bytes.
     """
 
-    __slots__ = ("_heads", "_limits", "_sections", "_shortest")
+    __slots__ = ("_heads", "_limits", "_sections", "_seen", "_shortest")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -64,6 +71,7 @@ class Heads:
         self._shortest = min(limits.header_section, limits.header_field)
         self._heads: dict[bytes, _Found] = {}
         self._sections: dict[bytes, _Section] = {}
+        self._seen: set[int] = set()
 
     def find(self, block: bytes) -> _Found | None:
         """The head in `block`, which ends with a blank line; None if it is not plain."""
@@ -77,36 +85,52 @@ class Heads:
         if len(target) > self._limits.target:
             return None
         section = block[line.end() :]
-        said = self._sections.get(section) or self._learn(section)
+        known = self._sections.get(section)
+        said = known or self._interpret(section)
         if said is None:
             return None
         fields, length, options = said
         head = RequestHead(method, target, b"1.1", fields, length, False, False, options)
         found = block, (head, len(block))
-        if len(block) <= _REMEMBERED:
-            if len(self._heads) >= _MOST:
-                self._heads.clear()
-            self._heads[block] = found
+        # A head whose header lines are new is new itself.
+        if known is None:
+            if self._comes_again(section):
+                _put(self._sections, section, said)
+        elif self._comes_again(block):
+            _put(self._heads, block, found)
         return found
 
-    def _learn(self, section: bytes) -> _Section | None:
-        """What is in this header section, if it is plain; then it is remembered."""
+    def _comes_again(self, data: bytes) -> bool:
+        """Whether it is worth its memory: not too large, and seen lately."""
+        if len(data) > _REMEMBERED:
+            return False
+        key = hash(data)
+        if key in self._seen:
+            return True
+        if len(self._seen) >= _MOST_SEEN:
+            self._seen.clear()
+        self._seen.add(key)
+        return False
+
+    def _interpret(self, section: bytes) -> _Section | None:
+        """What is in this header section, if it is plain."""
         fields = _SECTION.fullmatch(section)
         if fields is None or fields[1] is None:
             return None
         limits = self._limits
-        if len(section) > self._shortest or section.count(b"\r\n") - 1 > limits.header_count:
+        if len(section) > self._shortest or section.count(b"\n") - 1 > limits.header_count:
             return None
         length = fields[2]
         size = None if length is None else int(length)
         if size is not None and size > limits.body:
             return None
-        said = Fields(section), size, _OPTIONS[4 if fields[4] else 3 if fields[3] else None]
-        if len(section) <= _REMEMBERED:
-            if len(self._sections) >= _MOST:
-                self._sections.clear()
-            self._sections[section] = said
-        return said
+        return Fields(section), size, _OPTIONS[4 if fields[4] else 3 if fields[3] else None]
+
+
+def _put(memory: dict[bytes, T], key: bytes, value: T) -> None:
+    if len(memory) >= _MOST:
+        memory.clear()
+    memory[key] = value
 
 
 class Express:
@@ -115,23 +139,25 @@ class Express:
     Clients that keep a connection often send the same head again. So the last one is compared
     before anything is read: 0.1 us instead of 1 (curl) to 6 (browser) on CPython 3.13, and one
     `RequestHead` for all requests that are the same. `benchmarks/core.py` guards it.
+
+    block: the last head, to be compared; empty if there is none. found: what `read` gives for it.
     """
 
-    __slots__ = ("_block", "_found", "_heads")
+    __slots__ = ("_heads", "block", "found")
 
     def __init__(self, limits: Limits, heads: Heads | None = None) -> None:
         """heads: shared with other connections that have these limits."""
         self._heads = Heads(limits) if heads is None else heads
-        self._block = b""
-        self._found: tuple[RequestHead, int] | None = None
+        self.block = b""
+        self.found: tuple[RequestHead, int] | None = None
 
     def read(self, data: bytes | bytearray) -> tuple[RequestHead, int] | None:
         """The head at the beginning of `data`, and its size; None if it is not plain.
 
         None also for a head that is not complete: then nobody has looked at it.
         """
-        if self._found is not None and data.startswith(self._block):
-            return self._found
+        if data.startswith(self.block) and self.found is not None:
+            return self.found
         end = data.find(b"\r\n\r\n") + 4
         if end < 4:
             return None
@@ -140,5 +166,5 @@ class Express:
             return None
         block, found = known
         if end <= _REMEMBERED:
-            self._block, self._found = block, found
+            self.block, self.found = block, found
         return found

@@ -73,11 +73,12 @@ class RequestHead:
     expects_continue: the client waits for `100 Continue` before it sends the body (RFC 9110
         §10.1.1). connection: the options of all Connection headers, lower-cased (§7.6.1).
     has_body: a body follows. keep_alive: the client would send more. usual: HTTP/1.1, and a
-    response to it may have a body.
+    response to it may have a body. leads_to: what tier 1 found for it, for whoever repeats it.
     """
 
     __slots__ = ("_text", "chunked", "connection", "content_length", "expects_continue", "fields",
-                 "has_body", "keep_alive", "method", "target", "usual", "version")  # fmt: skip
+                 "has_body", "keep_alive", "leads_to", "method", "target", "usual",
+                 "version")  # fmt: skip
 
     def __init__(  # noqa: PLR0917  # one for most requests; keywords cost as much again
         self,
@@ -104,6 +105,7 @@ class RequestHead:
             version == b"1.1" or b"keep-alive" in connection
         )
         self.usual = version == b"1.1" and method != b"HEAD"
+        self.leads_to: Any = None
         self._text: Text | None = None
 
     @property

@@ -22,7 +22,7 @@ from anylane.protocol.http_states import READING, WRITING, ReadEvent, Reading, W
 from anylane.protocol.raw import Raw
 from anylane.protocol.response import JOINED, Header, encode_head, encode_plain
 from anylane.protocol.response_writer import Framing, ResponseWriter
-from anylane.protocol.timers import Timer
+from anylane.protocol.timers import NEVER, Timer
 from anylane.protocol.websocket import WebSocketProtocol
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ _KEEP_ALIVE, _HANDLER = Timer.KEEP_ALIVE, Timer.HANDLER
 
 # What happens to every plain request at once, one step after the other, looked up once.
 _ASKED_WHOLE = READING[READING[Reading.IDLE][ReadEvent.FIRST_BYTE]][ReadEvent.HEAD_WITHOUT_BODY]
+assert WRITING[Writing.IDLE][WriteEvent.REQUEST] is _PENDING
 _NEXT_READING = READING[Reading.DONE][ReadEvent.NEXT_REQUEST]
 _ANSWERED = WRITING[WRITING[Writing.PENDING][WriteEvent.HEAD]][WriteEvent.END]
 _NEXT_WRITING = WRITING[_ANSWERED][WriteEvent.NEXT_REQUEST]
@@ -108,14 +109,18 @@ class Http1:
 
     def receive_data(self, data: bytes, now: float) -> None:
         if self.reading is _IDLE and not self._held and self._express is not None:
-            found = self._express.read(data)
+            express = self._express
+            # The whole of `express.read` for most requests, without the call.
+            found = express.found if data == express.block else express.read(data)
             if found is not None:
                 head, size = found
-                end, body = size + (head.content_length or 0), b""
-                if size < end <= len(data):
-                    body, size = data[size:end], end
+                body = b""
                 if size < len(data):
-                    self._held += data[size:]
+                    end = size + (head.content_length or 0)
+                    if size < end <= len(data):
+                        body, size = data[size:end], end
+                    if size < len(data):
+                        self._held += data[size:]
                 self._request(head, now, _KEEP_ALIVE, body)
                 return
         match self.reading:
@@ -245,21 +250,25 @@ class Http1:
         self._fresh = self._skipped_crlf = False
         if not head.keep_alive or conn.draining:
             self._keep_alive = False
-        self.writing = WRITING[self.writing][WriteEvent.REQUEST]
+        plain = before is _KEEP_ALIVE
+        self.writing = _PENDING if plain else WRITING[self.writing][WriteEvent.REQUEST]
         # The deadline runs from here: waiting for a thread or a turn is the client's time too.
-        conn.timers.follow(_HANDLER, before, now + self._handler_timeout)
+        timers = conn.timers  # As its `clear` and `set`, without the calls; so in `conclude`.
+        timers.at[before] = NEVER
+        timers.at[_HANDLER] = deadline = now + self._handler_timeout
+        if deadline < timers.bound:  # noqa: PLR1730  # min() takes three times as long
+            timers.bound = deadline
         conn.waiting.append(exchange)
         if body:
             exchange.complete(body)
         if body or not head.has_body:
-            plain = before is _KEEP_ALIVE
             self.reading = (
                 _ASKED_WHOLE if plain else READING[self.reading][ReadEvent.HEAD_WITHOUT_BODY]
             )
             return
         self.reading = READING[Reading.HEAD][ReadEvent.HEAD_WITH_BODY]
-        plain = self._express is not None and not head.chunked
-        self._body = LengthBody(head) if plain else Body(head, self._limits)
+        by_length = self._express is not None and not head.chunked
+        self._body = LengthBody(head) if by_length else Body(head, self._limits)
         self._continue_due = head.expects_continue
         self._paused = False
         if self._held:
@@ -372,14 +381,21 @@ class Http1:
         data = encode_plain(head, status, headers, body, conn.date(), self._keep_alive)
         if data is None:
             return False
-        conn.send(data)
-        if len(body) > JOINED:
-            conn.send(body)
+        if conn.closing is _NO:  # As `send`, without the calls.
+            conn.out.append(data)
+            conn.queued += len(data)
+            if len(body) > JOINED:
+                conn.out.append(body)
+                conn.queued += len(body)
         if not self._keep_alive:
             self.writing = _ANSWERED
             self.finish(now)
             return True
-        conn.timers.follow(_KEEP_ALIVE, _HANDLER, now + self._keep_alive_timeout)
+        timers = conn.timers
+        timers.at[_HANDLER] = NEVER
+        timers.at[_KEEP_ALIVE] = deadline = now + self._keep_alive_timeout
+        if deadline < timers.bound:  # noqa: PLR1730  # min() takes three times as long
+            timers.bound = deadline
         self._exchange = None
         self.writing, self.reading = _NEXT_WRITING, _NEXT_READING
         if self._held or conn.eof:

@@ -90,6 +90,10 @@ JOINED = 16 * 1024
 """Bytes of a body up to which it is sent in one piece with its head: copying them costs less than
 one more piece does."""
 
+_SMALL = 1024
+_ENDS = [b"%d\r\n\r\n" % size for size in range(_SMALL)]
+"""What is between a beginning and a small body, where the connection is kept."""
+
 _beginnings: dict[tuple[Any, ...], bytes | None] = {}
 _MOST_BEGINNINGS = 128
 
@@ -121,6 +125,8 @@ def encode_plain(  # noqa: PLR0917  # for each response; keywords cost time
     if beginning is None:
         return None
     size = len(body)
+    if keep_alive and size < _SMALL:
+        return b"".join((beginning, _ENDS[size], body))
     end = b"" if keep_alive else b"connection: close\r\n"
     return b"%b%d\r\n%b\r\n%b" % (beginning, size, end, body if size <= JOINED else b"")
 

@@ -36,44 +36,36 @@ class Timers:
     """Absolute deadlines by kind, in seconds on the clock of the caller's `now`.
 
     bound: never later than `next()`, and free. It goes up only when `next` is asked: most deadlines
-    are set and cleared long before they come.
+    are set and cleared long before they come. at: all of them, by `Timer`.
     """
 
-    __slots__ = ("_at", "bound")
+    __slots__ = ("at", "bound")
 
     def __init__(self) -> None:
-        self._at = [NEVER] * _COUNT
+        self.at = [NEVER] * _COUNT
         self.bound = NEVER
 
     def set(self, timer: Timer, deadline: float) -> None:
-        self._at[timer] = deadline
-        if deadline < self.bound:  # noqa: PLR1730  # min() takes three times as long
-            self.bound = deadline
-
-    def follow(self, timer: Timer, before: Timer, deadline: float) -> None:
-        """Set `timer` and clear `before`: one state of a connection follows another."""
-        at = self._at
-        at[before] = NEVER
-        at[timer] = deadline
+        self.at[timer] = deadline
         if deadline < self.bound:  # noqa: PLR1730  # min() takes three times as long
             self.bound = deadline
 
     def clear(self, timer: Timer) -> None:
-        self._at[timer] = NEVER
+        self.at[timer] = NEVER
 
     def clear_all(self, *kept: Timer) -> None:
         """Clear every timer but `kept`."""
-        rows = [(timer, self._at[timer]) for timer in kept]
-        self._at = [NEVER] * _COUNT
+        rows = [(timer, self.at[timer]) for timer in kept]
+        self.at = [NEVER] * _COUNT
         for timer, at in rows:
-            self._at[timer] = at
+            self.at[timer] = at
 
     def is_set(self, timer: Timer) -> bool:
-        return self._at[timer] != NEVER
+        return self.at[timer] != NEVER
 
     def next(self) -> float:
         """The earliest deadline, or `NEVER`."""
-        self.bound = bound = min(self._at)
+        self.bound = bound = min(self.at)
         return bound
 
     def take_due(self, now: float) -> Timer | None:
@@ -81,10 +73,10 @@ class Timers:
 
         One at a time: what it leads to may clear the others.
         """
-        at, timer = min(zip(self._at, Timer, strict=True))
+        at, timer = min(zip(self.at, Timer, strict=True))
         if at > now:
             return None
-        self._at[timer] = NEVER
+        self.at[timer] = NEVER
         return timer
 
 
