@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Waiters:
-    """`wake` and `take` from anywhere; all the others under the owner's lock, which is re-entrant."""
+    """`wake` and `take` from anywhere; all the others under the owner's lock, a re-entrant one."""
 
     __slots__ = ("_lock", "_runtimes")
 
@@ -62,9 +62,11 @@ class Waiters:
     def take(self, waiters: RuntimeWaiters) -> tuple[Link, ...]:
         """Whom to wake on that runtime now."""
         with self._lock:
+            # First away from where a finalizer may change it.
             once, waiters.once = waiters.once, {}
+            links = {**waiters.links, **once} if waiters.links else once
             self.let_go(waiters.wakes)
-        return tuple({**waiters.links, **once} if waiters.links else once)
+        return tuple(links)
 
     def _runtime(self, wakes: WakeQueue) -> RuntimeWaiters:
         waiters = self._runtimes.get(wakes)
