@@ -197,6 +197,9 @@ def _websockets(app: App, stage: Stage) -> None:
         await ws.send("goodbye")
         await ws.close(4000, "enough")
 
+    @app.websocket("/silent")
+    async def silent(ctx: Context) -> None: ...
+
     @app.websocket("/reject")
     async def reject(ctx: Context) -> None:
         raise HTTPError(403, "not you")

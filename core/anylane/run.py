@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from anylane.context import Context
 from anylane.errand import background, sow
-from anylane.errors import HTTPError, without_disconnects
+from anylane.errors import HTTPError, UsageError, without_disconnects
 from anylane.failures import log_failure
 from anylane.link import current_link
 from anylane.problems import problem
@@ -62,7 +62,7 @@ async def run_exchange(exchange: Exchange, server: ServerCore, link: BaseLink) -
             driver.push()
 
 
-async def _answer(ctx: Context, server: ServerCore) -> None:
+async def _answer(ctx: Context, server: ServerCore) -> None:  # noqa: PLR0912  # calls cost time
     exchange, failures = ctx.exchange, server.frozen.failures
     try:
         try:
@@ -80,6 +80,8 @@ async def _answer(ctx: Context, server: ServerCore) -> None:
                 response = ctx.answer or ctx.response
                 if response.items is None:
                     status, headers, body = response.wire()
+                    if status == 204:
+                        _check_answered(ctx, response)
                     exchange.conclude(status, headers, body, ctx.link.driver.now())
                     response.freeze()
                 else:
@@ -98,6 +100,16 @@ async def _answer(ctx: Context, server: ServerCore) -> None:
     except (SystemExit, KeyboardInterrupt) as exc:
         # A handler does not end the server; who is to, signals it.
         _fail(ctx, exc)
+
+
+def _check_answered(ctx: Context, response: Response) -> None:
+    """A WebSocket handler that said neither yes nor no has mostly forgotten a line."""
+    route = ctx.route
+    if route is not None and route.websocket and response.status is None:
+        raise UsageError(
+            f"{route.where} ended without an answer to the WebSocket handshake; expected "
+            "`ws = await ctx.accept()`, or a response or HTTPError that rejects it"
+        )
 
 
 def _fail(ctx: Context, exc: BaseException) -> None:

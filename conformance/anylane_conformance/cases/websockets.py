@@ -115,6 +115,16 @@ def rejection_is_an_ordinary_response(talk: Talk) -> None:
 
 
 @case(CHAPTER)
+def neither_accepted_nor_rejected_is_an_error(talk: Talk) -> None:
+    """A handler that does neither has forgotten it: no client waits, and the log says so."""
+    peer = talk.connect()
+    peer.handshake("/silent")
+    assert peer.answer().status == 500
+    assert any("ended without an answer to the WebSocket" in message for _, message in talk.log)
+    assert peer.ask("/").status == 200
+
+
+@case(CHAPTER)
 def bad_handshakes_are_refused(talk: Talk) -> None:
     """A plain GET, another version and a bad key get 426 or 400 (RFC 6455 §4.2)."""
     peer = talk.connect()
