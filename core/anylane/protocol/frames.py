@@ -127,7 +127,7 @@ class FrameReader:
                 pad = (number >> 8 * length) * _ONES[length]
                 if length & 3:
                     pad >>= 32 - 8 * (length & 3)
-                payload = (number ^ pad).to_bytes(length)
+                payload: bytes | bytearray = (number ^ pad).to_bytes(length)
             else:
                 begin, length = _payload_at(data, at)
                 end = begin + length
@@ -140,7 +140,7 @@ class FrameReader:
                 except UnicodeDecodeError:
                     break
             else:
-                messages.append((payload, length))
+                messages.append((bytes(payload), length))
             total += length
             at = end
         return at, total
@@ -163,7 +163,7 @@ class FrameReader:
         if (rsv1 and self._inflater is None) or self.check_header(opcode, rsv1, length) is not None:
             return None
         self._header.rsv1 = rsv1
-        whole = self._add(opcode, _unmask(data, begin, end), final=final)
+        whole = self._add(opcode, bytes(_unmask(data, begin, end)), final=final)
         return (None, 0, end) if whole is None else (whole.data, whole.size, end)
 
     def read(self, data: bytes) -> Iterator[Received]:
@@ -281,7 +281,7 @@ def _payload_at(data: bytes, at: int) -> tuple[int, int]:
     return (at + 14, length) if len(head) == 10 and length > 0xFFFF else (0, 0)
 
 
-def _unmask(data: bytes, begin: int, end: int) -> bytes:
+def _unmask(data: bytes, begin: int, end: int) -> bytes | bytearray:
     """RFC 6455 §5.3. The masking key is in front of `begin`."""
     key, length = data[begin - 4 : begin], end - begin
     if length < _LONG:
@@ -290,7 +290,7 @@ def _unmask(data: bytes, begin: int, end: int) -> bytes:
     payload = bytearray(data[begin:end])
     for n, byte in enumerate(key):
         payload[n::4] = payload[n::4].translate(_xor_table(byte))
-    return bytes(payload)
+    return payload
 
 
 @cache
