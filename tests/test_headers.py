@@ -200,6 +200,7 @@ def test_a_search_finds_what_decoding_does(section, names):
             headers = RequestHeaders(Fields(section))
     assert headers == decoded
     assert headers.items() == decoded.items()
+    assert repr(headers) == repr(decoded)
     assert headers.get_all("X") == decoded.get_all("X")
 
 

@@ -12,6 +12,7 @@ from anylane.hooks import calls_of, check_hook
 from anylane.lifespan import Phase, Step
 from anylane.pipeline import Endpoint, compose, pipeline
 from anylane.protocol.handshake import is_websocket
+from anylane.protocol.memory import Memory
 from anylane.route import Route
 from anylane.router import Router
 from anylane.table import Found, NotAllowed, Options, Resolution, RouteTable, UpgradeRequired
@@ -146,7 +147,7 @@ class FrozenApp:
         self.table = RouteTable(app.routes)
         self._by_host = self.table.by_host
         self._guarded = any(route.when is not None for route in app.routes)
-        self._known: dict[tuple[bytes, bytes], Known] = {}
+        self._known: Memory[tuple[bytes, bytes], Known] = Memory(_MOST_KNOWN)
         self._endpoints: dict[Route, Endpoint] = {
             route: pipeline(route, self.failures.deal) for route in app.routes
         }
@@ -197,10 +198,9 @@ class FrozenApp:
         """Remember what this request line leads to, where nothing else has a say in it."""
         if self._by_host or self._guarded or route.websocket or route.cancel_on_disconnect:
             return
+        head.leads_to = known = route, endpoint, params.copy()
         if len(head.target) <= _MEMORABLE:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            self._known[head.method, head.target] = route, endpoint, params.copy()
+            self._known.offer((head.method, head.target), known)
 
 
 def _admits(ctx: Context, found: Found) -> object:

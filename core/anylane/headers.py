@@ -147,4 +147,4 @@ class Headers:
     __hash__ = None  # type: ignore[assignment]  # mutable
 
     def __repr__(self) -> str:
-        return f"Headers({self.lines!r})"
+        return f"Headers({self.items()!r})"

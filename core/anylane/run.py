@@ -104,8 +104,10 @@ async def _answer(ctx: Context, server: ServerCore) -> None:  # noqa: PLR0912  #
 
 def _check_answered(ctx: Context, response: Response) -> None:
     """A WebSocket handler that said neither yes nor no has mostly forgotten a line."""
-    route = ctx.route
-    if route is not None and route.websocket and response.status is None:
+    route, exchange = ctx.route, ctx.exchange
+    if route is None or not route.websocket or exchange.gone is not None:
+        return
+    if response.status is None:
         raise UsageError(
             f"{route.where} ended without an answer to the WebSocket handshake; expected "
             "`ws = await ctx.accept()`, or a response or HTTPError that rejects it"

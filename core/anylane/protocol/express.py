@@ -8,10 +8,10 @@ that message on. It refuses nothing and has no state but a memory of heads.
 from __future__ import annotations
 
 import re
-from typing import TypeVar
 
 from anylane.config import Limits
 from anylane.protocol.head import CLOSE, HOST, KEEP_ALIVE, Fields, RequestHead
+from anylane.protocol.memory import Memory
 
 # No CONNECT, no absolute or asterisk form, no fragment; only HTTP/1.1.
 _REQUEST_LINE = re.compile(rb"(?!CONNECT )([A-Z]{1,20}) (/[\x21\x22\x24-\x7e]*+) HTTP/1\.1\r\n")
@@ -36,17 +36,10 @@ _REMEMBERED = 4096
 
 _MOST = 128
 """Heads that a server remembers, and header sections: half a MiB of each if all are as large as
-they may be, and as much again for what is made of them. Then it begins anew."""
-
-_MOST_SEEN = 256
-"""What came once has no place there, so that clients that never repeat anything take none from the
-others, and cost less: the hashes of so many are kept, and who comes again meanwhile is remembered.
-"""
+they may be, and as much again for what is made of them."""
 
 # Of the Connection header, by which of the groups 3 and 4 was there.
 _OPTIONS: dict[int | None, frozenset[bytes]] = {None: frozenset(), 3: KEEP_ALIVE, 4: CLOSE}
-
-T = TypeVar("T")
 
 _Section = tuple[Fields, int | None, frozenset[bytes]]
 """What header lines say: themselves, the length of the body, the options of the connection."""
@@ -63,15 +56,14 @@ class Heads:
     nobody is shown it who has not sent the same bytes.
     """
 
-    __slots__ = ("_heads", "_limits", "_sections", "_seen", "_shortest")
+    __slots__ = ("_heads", "_limits", "_sections", "_shortest")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         # A section that is no longer than one line may be needs no line counted.
         self._shortest = min(limits.header_section, limits.header_field)
-        self._heads: dict[bytes, _Found] = {}
-        self._sections: dict[bytes, _Section] = {}
-        self._seen: set[int] = set()
+        self._heads: Memory[bytes, _Found] = Memory(_MOST)
+        self._sections: Memory[bytes, _Section] = Memory(_MOST)
 
     def find(self, block: bytes) -> _Found | None:
         """The head in `block`, which ends with a blank line; None if it is not plain."""
@@ -92,25 +84,13 @@ class Heads:
         fields, length, options = said
         head = RequestHead(method, target, b"1.1", fields, length, False, False, options)
         found = block, (head, len(block))
-        # A head whose header lines are new is new itself.
-        if known is None:
-            if self._comes_again(section):
-                _put(self._sections, section, said)
-        elif self._comes_again(block):
-            _put(self._heads, block, found)
+        if len(block) <= _REMEMBERED:
+            # A head whose header lines are new is new itself.
+            if known is None:
+                self._sections.offer(section, said)
+            else:
+                self._heads.offer(block, found)
         return found
-
-    def _comes_again(self, data: bytes) -> bool:
-        """Whether it is worth its memory: not too large, and seen lately."""
-        if len(data) > _REMEMBERED:
-            return False
-        key = hash(data)
-        if key in self._seen:
-            return True
-        if len(self._seen) >= _MOST_SEEN:
-            self._seen.clear()
-        self._seen.add(key)
-        return False
 
     def _interpret(self, section: bytes) -> _Section | None:
         """What is in this header section, if it is plain."""
@@ -125,12 +105,6 @@ class Heads:
         if size is not None and size > limits.body:
             return None
         return Fields(section), size, _OPTIONS[4 if fields[4] else 3 if fields[3] else None]
-
-
-def _put(memory: dict[bytes, T], key: bytes, value: T) -> None:
-    if len(memory) >= _MOST:
-        memory.clear()
-    memory[key] = value
 
 
 class Express:
