@@ -29,10 +29,10 @@ MOST = {
 """Calls inside of anylane from the arrival of the data to the answer."""
 
 MOST_EACH = {
-    ("WebSockets", 1): 35,
-    ("WebSockets", 4): 15,
-    ("server-sent events", 1): 40,
-    ("server-sent events", 4): 22,
+    ("WebSockets", 1): 36,
+    ("WebSockets", 4): 16,
+    ("server-sent events", 1): 41,
+    ("server-sent events", 4): 23,
 }
 """For one item and one receiver of a broadcast, where so many items are sent together."""
 
