@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from anylane.errors import UsageError
 from anylane.source import ENDED, PENDING, Source
@@ -10,10 +10,12 @@ from anylane.source import ENDED, PENDING, Source
 if TYPE_CHECKING:
     from anylane.context import Context
     from anylane.link import Link
+    from anylane.source import OwnSource
 
 
 class Select:
-    """`async for source, item in ctx.select(...)`. Left by `break`, it holds nothing.
+    """`async for source, item in ctx.select(...)`. Left by `break`, it holds nothing, though a
+    subscription that stays open may wake its handler once more.
 
     An iterator and no generator: leaving one of those early is finished by the event loop, at
     another time on each lane, or never.
@@ -23,7 +25,8 @@ class Select:
 
     def __init__(self, ctx: Context, sources: tuple[Source, ...]) -> None:
         self._ctx = ctx
-        self._live: list[Any] = list(sources)
+        # Others' sources have no `poll_or_wait`: it is called where `_own` says that none is there.
+        self._live = cast("list[OwnSource]", list(sources))
         for source in sources:
             if not hasattr(source, "poll"):
                 raise UsageError(
