@@ -4,6 +4,7 @@
     python benchmarks/core.py --instructions   the same in machine instructions (needs valgrind)
     python benchmarks/core.py --check          fail if a ratio is much above the saved one (--save)
     python benchmarks/core.py --calls CASE     every Python function that one request calls
+    python benchmarks/core.py --crowd CASE     how many of them for each receiver of a broadcast
     python benchmarks/core.py --bytecodes CASE which of them has how much to do (Python 3.12)
     python benchmarks/core.py --profile CASE   where the time goes
 
@@ -35,7 +36,7 @@ from typing import Any
 
 import anylane
 import anylane_backends
-from anylane import App, Context, Router, ServerConfig
+from anylane import App, Broadcast, Context, Router, ServerConfig
 from anylane.server import ServerCore
 from anylane_backends.asyncio import AsyncioDriver, Lane
 
@@ -175,7 +176,7 @@ class Kept:
     def close(self) -> None:
         pass
 
-    abort = close
+    abort = write_eof = close
 
 
 class Wire:
@@ -252,10 +253,10 @@ def reference(count: int = 1) -> int:
 
 
 @contextlib.asynccontextmanager
-async def lane() -> Any:
+async def lane(app: App | None = None) -> Any:
     """A lane without a listener, the clock of the Date header standing still."""
     server = ServerCore(
-        application(),
+        app or application(),
         ServerConfig(),
         date=lambda: b"Mon, 23 Nov 2026 00:00:00 GMT",
         token=bytes,
@@ -295,19 +296,75 @@ async def called(name: str) -> list[str]:
         await wire.open()
         await wire.run(3)
         found: list[str] = []
-
-        def look(frame: FrameType, event: str, arg: object) -> None:
-            module = str(frame.f_globals.get("__name__", ""))
-            if event == "call" and module.startswith(("anylane.", "anylane_backends.")):
-                found.append(f"{module}:{frame.f_code.co_qualname}")
-
         wire.transport.written.clear()
-        sys.setprofile(look)
-        try:
+        with looking(found):
             await wire.run(1)
-        finally:
-            sys.setprofile(None)
         assert wire.transport.written
+        return found
+
+
+@contextlib.contextmanager
+def looking(found: list[str]) -> Iterator[None]:
+    """Add the names of our functions that are entered meanwhile."""
+
+    def look(frame: FrameType, event: str, arg: object) -> None:
+        module = str(frame.f_globals.get("__name__", ""))
+        if event == "call" and module.startswith(("anylane.", "anylane_backends.")):
+            found.append(f"{module}:{frame.f_code.co_qualname}")
+
+    sys.setprofile(look)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
+
+
+RECEIVERS = 50
+CROWDS = {
+    "WebSockets": UPGRADE.replace(b"/ws", b"/room"),
+    "server-sent events": request(b"GET", b"/events", HOST),
+}
+"""How each of them enters the room."""
+
+
+async def told(name: str, items: int) -> list[str]:
+    """Every function that all receivers of one room enter for so many items sent together."""
+    app, room = App(), Broadcast[str]()
+
+    @app.websocket("/room")
+    async def join(ctx: Context) -> None:
+        with room.subscribe() as subscription:
+            ws = await ctx.accept()
+            async for _, item in ctx.select(ws, subscription):
+                await ws.send(item)
+
+    @app.get("/events")
+    async def events(ctx: Context) -> None:
+        with room.subscribe() as subscription:
+            async with ctx.event_stream() as stream:
+                async for item in subscription:
+                    await stream.send(item)
+
+    def tell() -> None:
+        for _ in range(items):
+            room.send("x" * 64)
+
+    async with lane(app) as made:
+        wires = [Wire(made, Case((), opening=CROWDS[name])) for _ in range(RECEIVERS)]
+        for wire in wires:
+            wire.driver.data_received(wire.case.opening)
+        await wires[0].settle()
+        found: list[str] = []
+        for seen in [], found:  # The first time some things are made that stay.
+            for wire in wires:
+                wire.transport.written.clear()
+            asyncio.get_running_loop().call_soon(tell)
+            with looking(seen):
+                await wires[0].settle()
+            assert all(wire.transport.written for wire in wires)
+        for wire in wires:
+            wire.driver.connection_lost(None)
+        await wires[0].settle()
         return found
 
 
@@ -352,6 +409,11 @@ def run(coroutine: Any) -> Any:
 
 def calls(name: str) -> list[str]:
     return run(called(name))  # type: ignore[no-any-return]
+
+
+def each(name: str, items: int) -> float:
+    """Functions of ours for one of them and one receiver."""
+    return len(run(told(name, items))) / items / RECEIVERS
 
 
 # -- instructions
@@ -433,6 +495,7 @@ def main() -> None:
     )
     parser.add_argument("--instructions", action="store_true")
     parser.add_argument("--calls", choices=CASES, metavar="CASE")
+    parser.add_argument("--crowd", choices=CROWDS, metavar="CASE")
     parser.add_argument("--bytecodes", choices=CASES, metavar="CASE")
     parser.add_argument("--profile", choices=CASES, metavar="CASE")
     parser.add_argument("--repeats", type=int, default=60)
@@ -447,6 +510,10 @@ def main() -> None:
         entered = calls(given.calls)
         print("\n".join(entered))
         print(len(entered), "calls")
+        return
+    if given.crowd:
+        for items in (1, 4):
+            print(f"{each(given.crowd, items):.1f} calls for each of {items} items")
         return
     if given.bytecodes:
         work = run(executed(given.bytecodes))

@@ -381,3 +381,95 @@ async def test_a_handler_that_ends_or_fails_within_the_input_is_over() -> None:
     async with wires(once, 2) as (good, bad):
         assert await good.receive("good") == ["\x88\x02\x03\xe8"]  # 1000
         assert await bad.receive("bad") == ["\x88\x02\x03\xf3"]  # 1011
+
+
+async def broadcast(room: Broadcast[str], *texts: str) -> None:
+    """From a callback of the loop, and one turn for the wake-up."""
+    for text in texts:
+        asyncio.get_running_loop().call_soon(room.send, text)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
+def listening(room: Broadcast[str]) -> Handler:
+    async def listen(ws: Any) -> None:
+        with room.subscribe() as subscription:
+            async for item in subscription:
+                if item == "fail":
+                    raise ValueError(item)
+                if item == "chain":
+                    room.send("link")
+                await ws.send(item)
+
+    return listen
+
+
+@looped
+async def test_all_receivers_of_a_broadcast_go_on_within_one_wake_up_and_write_once() -> None:
+    room: Broadcast[str] = Broadcast()
+    async with wires(listening(room), 3) as made:
+        await broadcast(room, "a", "b", "c")
+        assert [wire.take() for wire in made] == [["a b c"]] * 3
+
+
+@looped
+async def test_what_receivers_send_to_their_room_reaches_all_of_them() -> None:
+    room: Broadcast[str] = Broadcast()
+    async with wires(listening(room), 2) as made:
+        await broadcast(room, "chain")
+        await made[0].rest()
+        # Each has sent one more.
+        assert [" ".join(wire.take()) for wire in made] == ["chain link link"] * 2
+
+
+@looped
+async def test_a_receiver_whose_write_or_handler_fails_keeps_nobody_from_being_woken() -> None:
+    room: Broadcast[str] = Broadcast()
+    reported: list[Any] = []
+
+    def broken(data: bytes) -> None:
+        raise ZeroDivisionError(data)
+
+    async with wires(listening(room), 3) as made:
+        made[0].loop.set_exception_handler(lambda _, context: reported.append(context["exception"]))
+        made[1].transport.write = broken
+        await broadcast(room, "a")
+        assert [wire.take() for wire in made] == [["a"], [], ["a"]]
+        await made[0].rest()
+        assert [type(exc) for exc in reported] == [ZeroDivisionError]
+        del made[1].transport.write
+        await broadcast(room, "fail")
+        await made[0].rest()
+        assert [wire.take() for wire in made] == [["\x88\x02\x03\xf3"]] * 3
+        assert room.receivers == 0
+
+
+@looped
+async def test_where_handlers_do_not_begin_at_once_a_wake_up_takes_a_turn() -> None:
+    room: Broadcast[str] = Broadcast()
+    async with wires(listening(room), config=ServerConfig(eager=False)) as wire:
+        await broadcast(room, "a")
+        assert wire.take() == []
+        await wire.rest()
+        assert wire.take() == ["a"]
+
+
+@looped
+async def test_a_receiver_in_the_middle_of_something_foreign_is_left_alone() -> None:
+    room: Broadcast[str] = Broadcast()
+    done: list[asyncio.Event] = []
+
+    async def busy(ws: Any) -> None:
+        with room.subscribe() as subscription:
+            async for item in subscription:
+                done.append(asyncio.Event())
+                await done[-1].wait()
+                await ws.send(item)
+
+    async with wires(busy) as wire:
+        await broadcast(room, "a", "b")
+        assert wire.take() == []
+        for n in range(2):
+            done[n].set()
+            await wire.rest()
+        assert wire.take() == ["a", "b"]

@@ -28,6 +28,14 @@ MOST = {
 }
 """Calls inside of anylane from the arrival of the data to the answer."""
 
+MOST_EACH = {
+    ("WebSockets", 1): 36,
+    ("WebSockets", 4): 16,
+    ("server-sent events", 1): 41,
+    ("server-sent events", 4): 23,
+}
+"""For one item and one receiver of a broadcast, where so many items are sent together."""
+
 pytestmark = pytest.mark.skipif(
     sys.version_info < (3, 12), reason="without eager tasks handlers begin in the loop's next turn"
 )
@@ -49,6 +57,14 @@ def test_a_request_enters_no_more_functions_than_that(case: str) -> None:
 def test_the_number_is_not_out_of_date(case: str) -> None:
     # A number far above the count would let a slow change pass.
     assert len(benchmark.calls(case)) > MOST[case] * 0.7
+
+
+@pytest.mark.parametrize(("crowd", "items"), MOST_EACH)
+def test_a_receiver_of_a_broadcast_enters_no_more_functions_than_that(
+    crowd: str, items: int
+) -> None:
+    entered = benchmark.each(crowd, items)
+    assert MOST_EACH[crowd, items] * 0.7 < entered <= MOST_EACH[crowd, items]
 
 
 def test_the_count_is_always_the_same() -> None:

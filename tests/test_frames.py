@@ -269,6 +269,19 @@ def test_the_lane_unmasks_as_wsproto_does(size):
     messages: deque[tuple[str | bytes, int]] = deque()
     assert reader(1 << 20).read_plain(data * 2, messages) == (2 * len(data), 2 * size)
     assert list(messages) == [(payload, size)] * 2
+    assert {type(message) for message, _ in messages} == {bytes}
+
+
+@pytest.mark.parametrize("key", [b"\0\0\0\0", b"\0\0\0\1", b"\0\xff\0\0", b"\xff" * 4])
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 5, 125, 126, 700])
+def test_any_key_is_a_key(key, size):
+    # The key is read as part of a number, in which zeros in front say nothing.
+    payload = bytes(n * 7 & 0xFF for n in range(size))
+    length = bytes((0x80 | size,)) if size < 126 else b"\xfe" + size.to_bytes(2, "big")
+    masked = bytes(a ^ b for a, b in zip(payload, itertools.cycle(key)))
+    messages: deque[tuple[str | bytes, int]] = deque()
+    reader(1 << 20).read_plain(b"\x82" + length + key + masked, messages)
+    assert list(messages) == [(payload, size)]
 
 
 @pytest.mark.parametrize(

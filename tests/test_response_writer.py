@@ -7,7 +7,13 @@ from collections.abc import Iterable
 import pytest
 
 from anylane.errors import UsageError
-from anylane.protocol.response import check_header, check_status, encode_head, encode_trailers
+from anylane.protocol.response import (
+    JOINED,
+    check_header,
+    check_status,
+    encode_head,
+    encode_trailers,
+)
 from anylane.protocol.response_writer import Framing, ResponseWriter
 
 DATE = b"now"
@@ -120,9 +126,18 @@ def test_a_head_that_must_not_go_out_is_a_usage_error(headers):
 
 def test_data_is_one_chunk_for_one_write():
     writer, _ = head()
-    assert writer.data(b"x" * 26) == (b"1a\r\n", b"x" * 26, b"\r\n")
+    assert writer.data(b"x" * 26) == (b"1a\r\n" + b"x" * 26 + b"\r\n",)
     assert writer.data(b"") == ()  # An empty chunk would be the last one.
     assert writer.end([("X", "y")]) == b"0\r\nX: y\r\n\r\n"
+
+
+def test_a_large_chunk_is_not_copied_into_its_frame():
+    writer, _ = head()
+    for size in (JOINED, JOINED + 1):
+        data = b"x" * size
+        parts = writer.data(data)
+        assert b"".join(parts) == b"%x\r\n%b\r\n" % (size, data)
+        assert (parts[1:2] == (data,) and parts[1] is data) is (size > JOINED)
 
 
 def test_a_body_over_its_length_is_refused_and_nothing_of_it_sent():

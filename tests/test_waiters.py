@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from _thread import RLock
 from collections.abc import Callable
 from typing import Any, cast
 
+import pytest
+
 from anylane import Broadcast
 from anylane.link import Link
+from anylane.source import ENDED, PENDING
 from anylane.waiters import Waiters
 from anylane.wake_queue import WakeQueue
 
@@ -34,8 +40,11 @@ class Waiter:
         self.wakes = wakes
         self.notified = 0
 
-    def notify(self) -> None:
+    def woken(self) -> None:
         self.notified += 1
+
+    def wake(self) -> None:
+        self.wakes.put(self.woken)
 
 
 def waiter(wakes: WakeQueue) -> Any:
@@ -57,7 +66,7 @@ def test_a_send_wakes_each_runtime_once_however_many_wait() -> None:
 
 
 def test_many_sends_before_the_loop_comes_wake_it_once() -> None:
-    waiters, runtime = Waiters(), CountingQueue()
+    waiters, runtime = Waiters(RLock()), CountingQueue()
     link = waiter(runtime)
     waiters.add(link)
     for _ in range(10):
@@ -69,7 +78,7 @@ def test_many_sends_before_the_loop_comes_wake_it_once() -> None:
 
 
 def test_a_link_that_waits_twice_is_woken_once_and_stays_until_it_waits_no_more() -> None:
-    waiters, runtime = Waiters(), CountingQueue()
+    waiters, runtime = Waiters(RLock()), CountingQueue()
     link = waiter(runtime)
     waiters.add(link)
     waiters.add(link)
@@ -83,7 +92,7 @@ def test_a_link_that_waits_twice_is_woken_once_and_stays_until_it_waits_no_more(
 
 
 def test_who_comes_while_a_wake_up_is_under_way_is_woken_too() -> None:
-    waiters, runtime = Waiters(), CountingQueue()
+    waiters, runtime = Waiters(RLock()), CountingQueue()
     first, second = waiter(runtime), waiter(runtime)
     waiters.add(first)
     waiters.wake()
@@ -117,3 +126,106 @@ def test_closing_a_subscription_wakes_who_waits_on_it() -> None:
         runtime.run()
         assert link.notified == 1
         one.detach(link)
+
+
+def test_who_expects_a_wake_up_has_one_and_no_more() -> None:
+    waiters, runtime = Waiters(RLock()), CountingQueue()
+    once, lasting = waiter(runtime), waiter(runtime)
+    waiters.expect(once)
+    waiters.expect(once)
+    waiters.add(lasting)
+    waiters.add(once)
+    for notified in ((1, 1), (2, 2)):
+        waiters.wake()
+        runtime.run()
+        assert (once.notified, lasting.notified) == notified
+    waiters.remove(once)
+    waiters.remove(lasting)
+    assert not waiters._runtimes
+    waiters.expect(once)
+    waiters.wake()
+    runtime.run()
+    assert once.notified == 3
+    assert not waiters._runtimes, "nobody is left"
+    waiters.expect(once)
+    assert waiters.forget(once)
+    assert not waiters.forget(once)
+    waiters.let_go(runtime)
+    waiters.wake()
+    assert not waiters._runtimes
+    assert runtime.puts == 3
+
+
+def test_a_subscription_expects_only_when_it_has_nothing() -> None:
+    room: Broadcast[int] = Broadcast()
+    runtime = CountingQueue()
+    link = waiter(runtime)
+    with room.subscribe() as subscription:
+        room.send(1)
+        assert subscription.poll(link) == 1
+        room.send(2)
+        assert runtime.puts == 0, "it had an item, and waits for nothing"
+        assert [subscription.poll(link), subscription.poll(link)] == [2, PENDING]
+        room.send(3)
+        room.send(4)
+        runtime.run()
+        assert (runtime.puts, link.notified) == (1, 1)
+        room.send(5)
+        assert runtime.puts == 1, "it was woken, and did not ask again"
+
+
+@pytest.mark.parametrize("how", ["closed", "dropped"])
+def test_a_subscription_that_is_over_holds_nobody(how: str) -> None:
+    room: Broadcast[int] = Broadcast()
+    runtime = CountingQueue()
+    link = waiter(runtime)
+    subscription, other = room.subscribe(), room.subscribe()
+    assert subscription.poll(link) is other.poll(link) is PENDING
+    alive = weakref.ref(link)
+    if how == "closed":
+        subscription.close()
+    else:
+        del subscription
+        gc.collect()
+    runtime.run()
+    assert link.notified == 1, "the other of its subscriptions has to be asked again"
+    assert other.poll(link) is PENDING
+    other.close()
+    runtime.run()
+    assert not room._waiters._runtimes
+    del link
+    gc.collect()
+    assert alive() is None
+
+
+def test_a_subscription_that_two_handlers_share_is_closed_for_both() -> None:
+    room: Broadcast[int] = Broadcast()
+    runtimes = CountingQueue(), CountingQueue()
+    links = [waiter(runtime) for runtime in runtimes]
+    subscription = room.subscribe()
+    assert [subscription.poll(link) for link in links] == [PENDING, PENDING]
+    subscription.close()
+    for runtime in runtimes:
+        runtime.run()
+    assert all(link.notified for link in links)
+    assert subscription.poll(links[0]) is ENDED
+
+
+def test_what_a_finalizer_sends_while_a_subscription_looks_wakes_who_is_about_to_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    room: Broadcast[str] = Broadcast()
+    runtime = CountingQueue()
+    link = waiter(runtime)
+    expect = Waiters.expect
+
+    def interrupted(waiters: Waiters, waiting: Link) -> None:
+        room.send("from a finalizer")  # As the garbage collector may, at any allocation.
+        expect(waiters, waiting)
+
+    monkeypatch.setattr(Waiters, "expect", interrupted)
+    with room.subscribe() as subscription:
+        assert subscription.poll(link) is PENDING
+        runtime.run()
+        assert link.notified == 1
+        assert subscription.poll() == "from a finalizer"

@@ -53,7 +53,7 @@ class Waiter:
             if self.due:  # It was not called: somebody is running in that very context.
                 self._loop.call_soon(callback, self, context=context)
             else:  # SystemExit and KeyboardInterrupt leave a task also towards its loop.
-                self._loop.call_soon(_raise, exc)
+                self._loop.call_soon(raise_, exc)
 
     # -- what a task calls
 
@@ -80,5 +80,5 @@ class Waiter:
             raise asyncio.CancelledError if message is None else asyncio.CancelledError(message)
 
 
-def _raise(exc: BaseException) -> NoReturn:
+def raise_(exc: BaseException) -> NoReturn:
     raise exc

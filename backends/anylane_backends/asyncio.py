@@ -22,7 +22,7 @@ from anylane.wake_queue import WakeQueue
 from anylane_backends._accepting import Accepting
 from anylane_backends._pool import Pool
 from anylane_backends._sockets import reset_on_close, wait_for_more
-from anylane_backends._waiter import Waiter
+from anylane_backends._waiter import Waiter, raise_
 
 _JOIN = 256 * 1024
 """Bytes up to which chunks are joined; beyond it the copy costs more than the calls."""
@@ -194,6 +194,30 @@ class AsyncioLink(BaseLink):
         else:
             self._latched = False
             waiter.resume()
+
+    def woken(self) -> None:
+        # As by input: it goes on at once, and all that it sends leaves in one write.
+        waiter, driver, lane = self._waiter, self.driver, self.lane
+        if (
+            waiter is None
+            or waiter.callback is None
+            or self._beside
+            or driver.pumping
+            or not lane.resumes
+            or asyncio.current_task(lane.loop) is not None
+        ):
+            self.notify()
+            return
+        self._latched = False
+        driver.pumping = True
+        try:
+            waiter.resume()
+        finally:
+            driver.pumping = False
+        try:
+            driver.pump()
+        except Exception as exc:  # noqa: BLE001  # as of any callback: the loop reports it
+            lane.loop.call_soon(raise_, exc)
 
     def push_soon(self) -> None:
         self.transport.push_soon()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import setting
 
 from anylane import App, Broadcast, Context, HTTPError
@@ -96,7 +97,8 @@ async def events(ctx: Context) -> None:
 
 @app.post("/publish")
 async def publish(ctx: Context) -> dict[str, int]:
-    return {"sent": events_room.send(setting.EVENT)}
+    # Encoded once for all, as in the apps of the others.
+    return {"sent": events_room.send(orjson.dumps(setting.EVENT).decode())}
 
 
 async def unused(ctx: Context) -> None:

@@ -64,11 +64,11 @@ class Broadcast(Generic[T]):
         self._first = 0
         self._open: dict[int, ref[Subscription[T]]] = {}
         self._numbers = count()
-        self._waiters = Waiters()
         # Taken for every change. A signal handler, or a finalizer that the garbage collector
         # calls, may interrupt a change and ask for another on the same thread: an ordinary lock
         # would hang there. This one lets it in, where it sees `_changing` and leaves a note.
         self._lock = RLock()
+        self._waiters = Waiters(self._lock)
         self._changing = False
         self._later: deque[Callable[[Gone], object]] = deque()
 
@@ -172,7 +172,8 @@ class Subscription(Generic[T]):
     Ends when its block is left, by `close`, or when nobody holds it any more.
     """
 
-    __slots__ = ("__weakref__", "_attached", "_lost", "_next", "_number", "_rest", "_room")
+    __slots__ = ("__weakref__", "_attached", "_link", "_lost", "_next", "_number", "_rest",
+                 "_room")  # fmt: skip
 
     def __init__(self, room: Broadcast[T]) -> None:
         self._room = room
@@ -181,6 +182,7 @@ class Subscription(Generic[T]):
         self._lost = 0
         self._rest: deque[T] | None = None
         self._attached = 0
+        self._link: Link | None = None
         room._change(partial(room._enter, self))
 
     @property
@@ -203,6 +205,8 @@ class Subscription(Generic[T]):
         room._change(partial(self._close, room))
         if self._attached:
             room._waiters.wake()
+        if self._link is not None:
+            self._expect_nothing(self._link)
 
     def __enter__(self) -> Self:
         return self
@@ -220,9 +224,17 @@ class Subscription(Generic[T]):
             # By its figures: it must not live on until a change that this interrupts is made.
             room = self._room
             room._change(partial(room._leave, self._number, self._next))
+            if (link := self._link) is not None:
+                with room._lock:
+                    forgotten = room._waiters.forget(link)
+                if forgotten:
+                    link.wake()  # As in `_expect_nothing`.
 
-    def poll(self) -> Any:
-        """For `ctx.select`: an item, PENDING or ENDED; raises Lagged with on_lag="error"."""
+    def poll(self, link: Link | None = None) -> Any:
+        """For `ctx.select`: an item, PENDING or ENDED; raises Lagged with on_lag="error".
+
+        link: woken once if it is PENDING now, as soon as it no longer is.
+        """
         # Hot, hence on one level: 0.6 us, once for each receiver and item.
         room = self._room
         gone: Gone | None = None
@@ -238,6 +250,10 @@ class Subscription(Generic[T]):
                     self._catch_up(-at)
                     at = 0
                 if at == len(room._items):
+                    if link is not None:
+                        if self._link is not link:
+                            self._changes_hands(link)
+                        room._waiters.expect(link)
                     return PENDING
                 item = room._items[at]
                 room._at[at] -= 1
@@ -250,7 +266,11 @@ class Subscription(Generic[T]):
                 room._changing = False
                 if room._later:
                     room._make_later(gone := gone or [])
+                    if link is not None:
+                        link.wake()  # It may have been made before the link was expecting it.
             return item
+
+    poll_or_wait = poll
 
     def attach(self, link: Link) -> None:
         """For `ctx.select`."""
@@ -268,29 +288,48 @@ class Subscription(Generic[T]):
         return self
 
     async def __anext__(self) -> T:
-        item = self.poll()
+        link = current_link.get(None)
+        item = self.poll(link)
         if item is PENDING:
-            link = current_link.get(None)
             if link is None:
                 raise UsageError(
                     "a subscription can only be awaited inside a handler: it waits on the "
                     "handler's own lane"
                 )
-            self.attach(link)
+            exchange = link.exchange
             try:
-                while (item := self.poll()) is PENDING:
-                    link.exchange.check()
+                while item is PENDING:
+                    exchange.check()
                     await link.wait()
-            finally:
-                self.detach(link)
+                    item = self.poll(link)
+            except BaseException:
+                self._expect_nothing(link)
+                raise
         if item is ENDED:
             raise StopAsyncIteration
         return cast(T, item)
+
+    def _expect_nothing(self, link: Link) -> None:
+        """It is not to be woken for this any more."""
+        waiters = self._room._waiters
+        with self._room._lock:
+            self._link = None
+            if not waiters.forget(link):
+                return
+            waiters.let_go(link.wakes)
+        # It may wait for the same room elsewhere in its handler: there it asks again then.
+        link.wake()
 
     # -- with the room's lock held --------------------------------------------------------------
 
     def _is_open(self) -> bool:
         return self._number in self._room._open
+
+    def _changes_hands(self, link: Link) -> None:
+        # Two handlers share it, which hardly anybody does: `close` wakes the whole room then.
+        if self._link is not None:
+            self._attached += 1
+        self._link = link
 
     def _catch_up(self, lost: int) -> None:
         self._next += lost

@@ -15,9 +15,12 @@ def text_of(data: Any) -> str | bytes:
     """
     if isinstance(data, str):
         return data
-    if isinstance(data, bytes | bytearray | memoryview):
+    if isinstance(data, _BYTES):
         raise UsageError(
             f"data of an event is {type(data).__name__}; expected str, or a value with a JSON "
             "form: an event stream is text. Decode it, or send it as base64"
         )
     return json.dumps(data)
+
+
+_BYTES = (bytes, bytearray, memoryview)

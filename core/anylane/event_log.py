@@ -207,6 +207,12 @@ class LogReader:
             found = self._log._after(self)
         return PENDING if found is None else found
 
+    def poll_or_wait(self, link: Link) -> Any:
+        """For `ctx.select`."""
+        while self._news.poll(link) is None:
+            pass  # What the news are is asked next, so that none is lost.
+        return self.poll()
+
     def attach(self, link: Link) -> None:
         """For `ctx.select`."""
         self._news.attach(link)

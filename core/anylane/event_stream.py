@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from anylane.errors import UsageError
 from anylane.event_data import text_of
 from anylane.event_log import EventLog, LoggedEvent
+from anylane.link import BURST
 from anylane.protocol.sse import check_retry, encode_comment, encode_event, encode_fields
 
 if TYPE_CHECKING:
@@ -74,7 +75,9 @@ class EventStream:
             block = encode_fields(retry=retry) + data.block
         else:
             block = encode_event(text_of(data), event=event, id=id, retry=retry)
-        await self._write(block, retry)
+        if self._behind():
+            await self._catch_up()
+        self._put(block, retry)
 
     async def follow(self, log: EventLog, *, history: int = 0) -> NoReturn:
         """Send what this client missed of a log, then what comes; until the client leaves.
@@ -94,18 +97,33 @@ class EventStream:
         """Queue a comment, which clients ignore."""
         await self._write(encode_comment(text))
 
-    async def _write(self, block: bytes, retry: int | None = None) -> None:
-        ctx = self._ctx
-        self._check()
-        await ctx.link.flush()
-        self._check()
-        self._protocol.send(block, ctx.link.now(), retry=retry)
-        ctx.link.kick()
+    # Two functions around a wait that hardly ever comes: this runs for every event.
 
-    def _check(self) -> None:
-        self._ctx.check()
+    def _behind(self) -> bool:
+        """Whether `flush` would do anything. Raises Disconnected, or UsageError too late."""
+        exchange, link = self._ctx.exchange, self._ctx.link
+        link.look()
+        exchange.check()
         if not self._open:
             raise UsageError("the event stream is not open: send inside of its `with` block")
+        driver = link.driver
+        return driver.connection.congested or driver.written - link.burst > BURST
+
+    async def _catch_up(self) -> None:
+        await self._ctx.link.flush()
+        self._behind()  # It may be over by now.
+
+    def _put(self, block: bytes, retry: int | None = None) -> None:
+        link = self._ctx.link
+        driver = link.driver
+        self._protocol.send(block, driver.now(), retry=retry)
+        if not driver.pumping:  # Else it is written as soon as the handler suspends or ends.
+            link.push()
+
+    async def _write(self, block: bytes) -> None:
+        if self._behind():
+            await self._catch_up()
+        self._put(block)
 
     # -- the block -----------------------------------------------------------------------------
 

@@ -83,6 +83,10 @@ class Link(Protocol):
     def notify(self) -> None:
         """As `wake`, on the lane's own thread and at once; never suspends."""
 
+    def woken(self) -> None:
+        """As `notify`, from the wake queue: a lane may run the handler within it. Raises nothing,
+        for there are others to be woken behind it."""
+
     def scope(self) -> Scope:
         """Native cancellation of what runs inside."""
         ...
@@ -129,6 +133,11 @@ class BaseLink(ABC):
     def resume(self) -> None:
         """As `notify`, from a driver's own outermost input: a lane may run the handler within it.
         The driver is `pumping` meanwhile, and pumps behind it."""
+        self.notify()
+
+    def woken(self) -> None:
+        """As `notify`, from the wake queue: a lane may run the handler within it. Raises nothing,
+        for there are others to be woken behind it."""
         self.notify()
 
     @abstractmethod

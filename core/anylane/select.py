@@ -2,68 +2,88 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from anylane.errors import UsageError
 from anylane.source import ENDED, PENDING, Source
 
 if TYPE_CHECKING:
     from anylane.context import Context
+    from anylane.link import Link
+    from anylane.source import OwnSource
 
 
 class Select:
-    """`async for source, item in ctx.select(...)`. Left by `break`, it holds nothing.
+    """`async for source, item in ctx.select(...)`. Left by `break`, it holds nothing, though a
+    subscription that stays open may wake its handler once more.
 
     An iterator and no generator: leaving one of those early is finished by the event loop, at
     another time on each lane, or never.
     """
 
-    __slots__ = ("_ctx", "_live")
+    __slots__ = ("_ctx", "_live", "_own")
 
     def __init__(self, ctx: Context, sources: tuple[Source, ...]) -> None:
         self._ctx = ctx
-        self._live = list(sources)
+        # Others' sources have no `poll_or_wait`: it is called where `_own` says that none is there.
+        self._live = cast("list[OwnSource]", list(sources))
         for source in sources:
             if not hasattr(source, "poll"):
                 raise UsageError(
                     f"ctx.select() got {source!r:.80}; expected sources, such as a WebSocket or a "
                     "Subscription: ctx.select(ws, subscription)"
                 )
+        self._own = all(hasattr(source, "poll_or_wait") for source in sources)
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> tuple[Any, Any]:
-        found = self._poll()
-        if found is None:
-            found = await self._wait()
+        if not self._own:
+            return await self._attached()
+        link, exchange = self._ctx.link, self._ctx.exchange
+        while (found := self._poll(link)) is None:
+            link.look()
+            exchange.check()
+            await link.wait()
         return found
 
-    def _poll(self) -> tuple[Any, Any] | None:
-        """The next item of the source whose turn it is; each asked goes to the end of the line."""
-        for _ in range(len(self._live)):
-            source = self._live.pop(0)
-            self._live.append(source)
-            item = source.poll()
-            if item is ENDED:
-                self._live.pop()
-            elif item is not PENDING:
-                return source, item
-        if not self._live:
-            raise StopAsyncIteration
-        return None
-
-    async def _wait(self) -> tuple[Any, Any]:
-        link = self._ctx.link
-        attached = tuple(self._live)
+    async def _attached(self) -> tuple[Any, Any]:
+        found = self._poll()
+        if found is not None:
+            return found
+        ctx, attached = self._ctx, tuple(self._live)
         for source in attached:
-            source.attach(link)
+            source.attach(ctx.link)
         try:
             # Polled again only now that every source wakes us: nothing can fall between.
             while (found := self._poll()) is None:
-                self._ctx.check()
-                await link.wait()
+                ctx.check()
+                await ctx.link.wait()
             return found
         finally:
             for source in attached:
-                source.detach(link)
+                source.detach(ctx.link)
+
+    def _poll(self, link: Link | None = None) -> tuple[Any, Any] | None:
+        """The next item of the source whose turn it is; each asked goes to the end of the line."""
+        live, at = self._live, 0
+        try:
+            while at < len(live):
+                source = live[at]
+                item = source.poll() if link is None else source.poll_or_wait(link)
+                if item is PENDING:
+                    at += 1
+                elif item is ENDED:
+                    del live[at]
+                else:
+                    at += 1
+                    if at < len(live):
+                        self._live = live[at:] + live[:at]
+                    return source, item
+        except BaseException:
+            self._live = live[at + 1 :] + live[: at + 1]
+            raise
+        if not live:
+            raise StopAsyncIteration
+        return None

@@ -33,3 +33,10 @@ class Source(Protocol):
 
     def detach(self, link: Link) -> None:
         """No longer."""
+
+
+class OwnSource(Source, Protocol):
+    """One of the core's: it is asked once where others are attached, asked again and detached."""
+
+    def poll_or_wait(self, link: Link) -> Any:
+        """As `poll`; after PENDING the link is woken once, when there is something new to say."""

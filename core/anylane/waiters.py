@@ -5,25 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager as Lock
+
     from anylane.link import Link
     from anylane.wake_queue import WakeQueue
 
 
 class Waiters:
-    """`add` and `remove` under their owner's lock; `wake` without it, from anywhere."""
+    """`wake` and `take` from anywhere; all the others under the owner's lock, a re-entrant one."""
 
-    __slots__ = ("_runtimes",)
+    __slots__ = ("_lock", "_runtimes")
 
-    def __init__(self) -> None:
+    def __init__(self, lock: Lock[bool]) -> None:
+        self._lock = lock
         self._runtimes: dict[WakeQueue, RuntimeWaiters] = {}
 
     def add(self, link: Link) -> None:
-        """As often as it waits."""
-        wakes = link.wakes
-        waiters = self._runtimes.get(wakes)
-        if waiters is None:
-            waiters = self._runtimes[wakes] = RuntimeWaiters(wakes)
-        waiters.links[link] = waiters.links.get(link, 0) + 1
+        """It waits until it is removed; as often as it is added."""
+        links = self._runtime(link.wakes).links
+        links[link] = links.get(link, 0) + 1
 
     def remove(self, link: Link) -> None:
         """One `add` less."""
@@ -31,39 +31,73 @@ class Waiters:
         left = waiters.links[link] - 1
         if left:
             waiters.links[link] = left
-            return
-        del waiters.links[link]
-        if not waiters.links:
-            # A server that has ended must not be held by a room that goes on.
-            self._runtimes.pop(link.wakes, None)
+        else:
+            del waiters.links[link]
+            self.let_go(link.wakes)
+
+    def expect(self, link: Link) -> None:
+        """It is woken once. Cheaper than both of the others, for whoever asks again anyway."""
+        self._runtime(link.wakes).once[link] = None
+
+    def forget(self, link: Link) -> bool:
+        """Not even that; whether it was still expected. Also from a finalizer."""
+        waiters = self._runtimes.get(link.wakes)
+        if waiters is None or link not in waiters.once:
+            return False
+        del waiters.once[link]
+        return True
+
+    def let_go(self, wakes: WakeQueue) -> None:
+        """Of a runtime on which nobody waits: what has ended must not be held by a room that goes
+        on. Not from a finalizer, which may interrupt `wake`."""
+        waiters = self._runtimes.get(wakes)
+        if waiters is not None and not waiters.links and not waiters.once:
+            del self._runtimes[wakes]
 
     def wake(self) -> None:
         """All that wait now: one entry in each runtime's queue, however many there are."""
         for waiters in tuple(self._runtimes.values()):
             waiters.wake()
 
+    def take(self, waiters: RuntimeWaiters) -> tuple[Link, ...]:
+        """Whom to wake on that runtime now."""
+        with self._lock:
+            # First away from where a finalizer may change it.
+            once, waiters.once = waiters.once, {}
+            links = {**waiters.links, **once} if waiters.links else once
+            self.let_go(waiters.wakes)
+        return tuple(links)
+
+    def _runtime(self, wakes: WakeQueue) -> RuntimeWaiters:
+        waiters = self._runtimes.get(wakes)
+        if waiters is None:
+            waiters = self._runtimes[wakes] = RuntimeWaiters(self, wakes)
+        return waiters
+
 
 class RuntimeWaiters:
     """Those of one runtime.
 
-    links: who waits, and how often.
+    links: who waits, and how often. once: who is woken once, in order.
     """
 
-    __slots__ = ("_due", "_wakes", "links")
+    __slots__ = ("_due", "_owner", "links", "once", "wakes")
 
-    def __init__(self, wakes: WakeQueue) -> None:
-        self._wakes = wakes
+    def __init__(self, owner: Waiters, wakes: WakeQueue) -> None:
+        self._owner = owner
         self._due = False
+        self.wakes = wakes
         self.links: dict[Link, int] = {}
+        self.once: dict[Link, None] = {}
 
     def wake(self) -> None:
         # Two threads may both see False: harmless. Who sees True knows that `_notify` has not
         # looked at the links yet.
         if not self._due:
             self._due = True
-            self._wakes.put(self._notify)
+            self.wakes.put(self._notify)
 
     def _notify(self) -> None:
         self._due = False
-        for link in tuple(self.links):
-            link.notify()
+        for link in self._owner.take(self):
+            link.woken()

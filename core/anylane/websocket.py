@@ -63,9 +63,10 @@ class WebSocket:
         driver = link.driver
         alarm = None
         try:
-            message = protocol.poll(driver.now())
-            if message is not None:
-                return message
+            if not protocol.is_quiet():
+                message = protocol.poll(driver.now())
+                if message is not None:
+                    return message
             self._receiving = True
             if timeout is not None:
                 alarm = self._exchange.alarms.set(driver.now() + timeout)
@@ -73,7 +74,9 @@ class WebSocket:
                 if alarm is not None and alarm.fired:
                     raise TimeoutError(f"no message within {timeout:g} seconds")
                 await link.wait()
-                message = protocol.poll(driver.now())
+                message = protocol.take()
+                if message is None:
+                    message = protocol.poll(driver.now())
             return message
         except Disconnected as exc:
             if quiet and exc.code in (1000, 1001):
@@ -126,17 +129,23 @@ class WebSocket:
         while self._exchange.gone is None:
             await self._link.wait()
 
-    def poll(self) -> Any:
-        """For `ctx.select`: a message, PENDING or ENDED."""
-        self._check_reader()
+    def poll(self, link: Link | None = None) -> Any:  # noqa: ARG002  # as in `anylane.source`
+        """For `ctx.select`: a message, PENDING or ENDED. Input wakes the exchange's link anyway."""
+        if self._receiving:
+            self._check_reader()
+        protocol = self._protocol
+        if protocol.is_quiet():
+            return PENDING
         try:
-            message = self._protocol.poll(self._link.now())
+            message = protocol.poll(self._link.now())
         except Disconnected:
             return ENDED
         return PENDING if message is None else message
 
+    poll_or_wait = poll
+
     def attach(self, link: Link) -> None:
-        """For `ctx.select`: input wakes the exchange's link anyway."""
+        pass
 
     def detach(self, link: Link) -> None:
         pass

@@ -52,7 +52,8 @@ class EventStreamProtocol:
         self._exchange.send_data(block)
         if retry is not None:
             self._retry = retry
-        self._rest(now)
+        if self._heartbeat is not None:
+            self._rest(now)
 
     def timeout(self, now: float) -> None:
         """HEARTBEAT: nothing was sent for so long."""

@@ -214,7 +214,8 @@ class Exchange:
 
     def send_data(self, data: bytes) -> None:
         """One piece of the body: one chunk where the length is not known."""
-        self._must_be_mine()
+        if self.finished:
+            self._must_be_mine()
         self._stream.send_data(data)
         self.sent += len(data)
 

@@ -117,19 +117,22 @@ class FrameReader:
             length = data[at + 1] - 0x80  # Below 0: not masked.
             if (kind != _PLAIN_TEXT and kind != _PLAIN_BINARY) or length < 0:  # noqa: PLR1714
                 break
-            begin = at + 6
-            if length > 125:
-                begin, length = _payload_at(data, at)
-            end = begin + length
-            if not begin or end > whole or length > limit:
-                break
             if length < _SHORT:
-                # As `_unmask`, with the key multiplied to its repetition instead of repeated.
-                pad = _number(data[begin - 4 : begin]) * _ONES[length]
+                end = at + 6 + length
+                if end > whole or length > limit:
+                    break
+                # The key and what it masks are one number, so that the key, repeated from its own
+                # place on, leaves 0 of itself: a slice less than `_unmask`.
+                number = _number(data[at + 2 : end])
+                pad = (number >> 8 * length) * _ONES[length]
                 if length & 3:
                     pad >>= 32 - 8 * (length & 3)
-                payload = (_number(data[begin:end]) ^ pad).to_bytes(length)
+                payload: bytes | bytearray = (number ^ pad).to_bytes(length)
             else:
+                begin, length = _payload_at(data, at)
+                end = begin + length
+                if not begin or end > whole or length > limit:
+                    break
                 payload = _unmask(data, begin, end)
             if kind == _PLAIN_TEXT:
                 try:
@@ -137,7 +140,7 @@ class FrameReader:
                 except UnicodeDecodeError:
                     break
             else:
-                messages.append((payload, length))
+                messages.append((bytes(payload), length))
             total += length
             at = end
         return at, total
@@ -160,7 +163,7 @@ class FrameReader:
         if (rsv1 and self._inflater is None) or self.check_header(opcode, rsv1, length) is not None:
             return None
         self._header.rsv1 = rsv1
-        whole = self._add(opcode, _unmask(data, begin, end), final=final)
+        whole = self._add(opcode, bytes(_unmask(data, begin, end)), final=final)
         return (None, 0, end) if whole is None else (whole.data, whole.size, end)
 
     def read(self, data: bytes) -> Iterator[Received]:
@@ -278,7 +281,7 @@ def _payload_at(data: bytes, at: int) -> tuple[int, int]:
     return (at + 14, length) if len(head) == 10 and length > 0xFFFF else (0, 0)
 
 
-def _unmask(data: bytes, begin: int, end: int) -> bytes:
+def _unmask(data: bytes, begin: int, end: int) -> bytes | bytearray:
     """RFC 6455 §5.3. The masking key is in front of `begin`."""
     key, length = data[begin - 4 : begin], end - begin
     if length < _LONG:
@@ -287,7 +290,7 @@ def _unmask(data: bytes, begin: int, end: int) -> bytes:
     payload = bytearray(data[begin:end])
     for n, byte in enumerate(key):
         payload[n::4] = payload[n::4].translate(_xor_table(byte))
-    return bytes(payload)
+    return payload
 
 
 @cache
@@ -301,8 +304,8 @@ half the time at 64 KiB."""
 _SHORT = 126
 """Lengths that have a number in `_ONES`."""
 _number = int.from_bytes
-_ONES = tuple(_number(b"\0\0\0\1" * (-(-length // 4))) for length in range(_SHORT))
-"""By length: times a key, as many repetitions as cover it."""
+_ONES = tuple(_number(b"\0\0\0\1" * (1 - (-length // 4))) for length in range(_SHORT))
+"""By length: times a key, the key itself and as many repetitions as cover it."""
 _PLAIN_TEXT, _PLAIN_BINARY = 0x81, 0x82
 _DATA = {
     opcode | (rsv1 and 0x40) | (final and 0x80): (opcode, rsv1, final)

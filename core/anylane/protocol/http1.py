@@ -36,7 +36,8 @@ of a few round trips."""
 
 # What every request asks for: a member of an enum takes twice the time of a global to look up.
 _IDLE, _DONE = Reading.IDLE, Reading.DONE
-_PENDING, _NO, _CLOSE = Writing.PENDING, Closing.NO, Closing.CLOSE
+_PENDING, _BODY = Writing.PENDING, Writing.BODY
+_NO, _CLOSE = Closing.NO, Closing.CLOSE
 _KEEP_ALIVE, _HANDLER = Timer.KEEP_ALIVE, Timer.HANDLER
 
 # What happens to every plain request at once, one step after the other, looked up once.
@@ -418,7 +419,7 @@ class Http1:
         return not self._continue_due and (self._body.remaining or 0) <= self._limits.drain_body
 
     def send_data(self, data: bytes) -> None:
-        if self.writing is Writing.BODY and self._writer is not None:
+        if self.writing is _BODY and self._writer is not None:
             for chunk in self._writer.data(data):
                 self._conn.send(chunk)
 

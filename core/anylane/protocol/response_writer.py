@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from enum import Enum, auto
 
 from anylane.errors import UsageError
-from anylane.protocol.response import Header, encode_head, encode_trailers
+from anylane.protocol.response import JOINED, Header, encode_head, encode_trailers
 
 
 class Framing(Enum):
@@ -98,6 +98,8 @@ class ResponseWriter:
         match self.framing:
             case Framing.NONE:
                 return ()
+            case Framing.CHUNKED if len(data) <= JOINED:
+                return (b"%x\r\n%b\r\n" % (len(data), data),)
             case Framing.CHUNKED:
                 return (b"%x\r\n" % len(data), data, b"\r\n")
             case Framing.UNTIL_CLOSE:

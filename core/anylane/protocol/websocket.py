@@ -187,6 +187,13 @@ class WebSocketProtocol:
             return message
         return None
 
+    def is_quiet(self) -> bool:
+        """As a `poll` that gives None, where it does not depend on the time."""
+        if self._messages or self.phase is not _OPEN:
+            return False
+        self._owing = False
+        return True
+
     def poll(self, now: float) -> Message | None:
         """The next message, None when there is none yet; raises Disconnected at the end."""
         if self._messages:
