@@ -288,7 +288,7 @@ class AsyncioDriver(Driver, asyncio.Protocol):
         if self._holds:
             self.pump()
         else:  # Nothing has come yet, and nothing is to be written.
-            self._arm()
+            self._settle()
 
     def data_received(self, data: bytes) -> None:
         # As `receive`, but whoever waits for it goes on before the pump, which then writes all of
