@@ -346,7 +346,12 @@ class AsyncioDriver(Driver, asyncio.Protocol):
         if lane.eager:
             task = _Task(coroutine, loop=lane.loop, context=context, eager_start=True)
             if task.done():
-                self.finished(link)
+                if exchange.errand is None and exchange.finished and not self.lost:
+                    # As `finished`, without the call, for a handler that never waited.
+                    self.connection.forget(exchange)
+                    self._links.remove(link)
+                else:
+                    self.finished(link)
                 return
         else:
             task = lane.loop.create_task(coroutine, context=context)

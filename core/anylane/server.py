@@ -16,6 +16,7 @@ from anylane.form import Spool
 from anylane.lifespan import Lifespan, ToTheEnd
 from anylane.protocol.any_connection import AnyConnection
 from anylane.protocol.connection import Address, Connection
+from anylane.protocol.dates import Dates
 from anylane.protocol.express import Heads
 from anylane.run import run_exchange
 from anylane.wake_queue import WakeQueue
@@ -117,7 +118,7 @@ class ServerCore:
         self.aborted = False
         self._apart = 0
         self._lifespan = Lifespan(app, self.frozen.life, log)
-        self._date = date
+        self._dates = Dates(date)
         self.token = token
         self._wrap = wrap
         self._heads = Heads(config.limits)
@@ -165,7 +166,7 @@ class ServerCore:
             peer=peer,
             local=local,
             log=self.log,
-            date=self._date,
+            date=self._dates.date,
         )
 
     def _make_connection(self, peer: Address, local: Address, now: float, tls: Any) -> Connection:
@@ -175,7 +176,7 @@ class ServerCore:
             peer=peer,
             local=local,
             tls=tls,
-            date=self._date,
+            date=self._dates,
             token=self.token,
             heads=self._heads,
         )

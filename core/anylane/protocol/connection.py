@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol
 from anylane.config import ServerConfig
 from anylane.errors import Disconnected
 from anylane.protocol.closing import Closing
+from anylane.protocol.dates import Dates
 from anylane.protocol.exchange import Exchange, Interrupt
 from anylane.protocol.express import Heads
 from anylane.protocol.http1 import Http1
@@ -64,7 +65,7 @@ class Connection:
 
     config: the server's settings. now: the clock, in seconds, of all later `now`.
     peer, local: socket addresses. tls: what the TLS layer knows, None without TLS.
-    date: gives the value of the Date header. token: gives n random bytes.
+    date: gives the value of the Date header; or `Dates`, to be shared. token: gives n random bytes.
     read_size: bytes that one read of the socket should give; None where it does not matter.
     heads: a memory shared with other connections that have the same limits, None for its own.
     waiting: what `next_exchange()` will give; the protocol inside appends to it.
@@ -76,7 +77,7 @@ class Connection:
         and is not being closed. False says nothing.
     """
 
-    __slots__ = ("_exchanges", "_protocol", "_stalled", "backlog", "closing", "config", "date",
+    __slots__ = ("_exchanges", "_protocol", "_stalled", "backlog", "closing", "config", "dates",
                  "draining", "eof", "heads", "high", "idle", "local", "out", "peer", "queued",
                  "read_size", "timers", "tls", "token", "waiting")  # fmt: skip
 
@@ -88,7 +89,7 @@ class Connection:
         peer: Address = None,
         local: Address = None,
         tls: Any = None,
-        date: Callable[[], bytes],
+        date: Callable[[], bytes] | Dates,
         token: Callable[[int], bytes],
         heads: Heads | None = None,
     ) -> None:
@@ -96,7 +97,7 @@ class Connection:
         self.peer = peer
         self.local = local
         self.tls = tls
-        self.date = date
+        self.dates = date if isinstance(date, Dates) else Dates(date)
         self.token = token
         self.heads = heads
         self.timers = Timers()

@@ -364,7 +364,7 @@ class Http1:
         head = exchange.head
         method, version = (head.method, head.version) if head is not None else (b"GET", b"1.1")
         writer = ResponseWriter(method, version, self._keep_alive and self._body_will_end())
-        data = writer.head(status, headers, length, self._conn.date())
+        data = writer.head(status, headers, length, self._conn.dates.date())
         self._writer = writer
         self._keep_alive = writer.keep_alive
         self._write(WriteEvent.HEAD)
@@ -380,7 +380,9 @@ class Http1:
         conn, head = self._conn, self._exchange.head  # type: ignore[union-attr]  # it is PENDING
         if head is None:
             return False
-        data = encode_plain(head, status, headers, body, conn.date(), self._keep_alive)
+        dates = conn.dates
+        date = dates.value if now < dates.until else dates.at(now)
+        data = encode_plain(head, status, headers, body, date, self._keep_alive)
         if data is None:
             return False
         if conn.closing is _NO:  # As `send`, without the calls.
