@@ -167,8 +167,11 @@ class Http1:
     def connection_lost(self, reason: Disconnected) -> None:
         self._keep_alive = False
         self._write(WriteEvent.CLOSE)
-        if self._exchange is not None:
-            self._exchange.lose(reason)
+        exchange = self._exchange
+        if exchange is not None:
+            exchange.lose(reason)
+            if exchange.finished:
+                self._exchange = None  # As in `finish`.
 
     def timeout(self, timer: Timer, now: float) -> None:
         match timer:
@@ -537,6 +540,9 @@ class Http1:
                 self._close(now)
             case Writing.IDLE | Writing.SWITCHED | Writing.CLOSED:
                 pass
+        if conn.closing is Closing.ABORT:
+            # Nothing comes any more. Without a cycle both go at once.
+            self._exchange = None
 
     def _next(self, now: float) -> None:
         if self._conn.draining:
