@@ -10,7 +10,17 @@ from typing import Any
 
 import pytest
 
-from anylane import App, Context, Disconnected, HTTPError, Response, Router, Server, UsageError
+from anylane import (
+    STOP,
+    App,
+    Context,
+    Disconnected,
+    HTTPError,
+    Response,
+    Router,
+    Server,
+    UsageError,
+)
 from anylane.testing import Lockstep, TestClient
 from anylane_backends.serving import BackendError
 
@@ -176,9 +186,26 @@ def test_a_websocket_handler_has_to_say_something(answer: Any, status: int) -> N
     wire = Lockstep(app)
     wire.receive(HANDSHAKE)
     assert wire.sent.startswith(b"HTTP/1.1 %d " % status)
-    assert ["ended without an answer" in line.message for line in wire.log] == [True] * (
+    assert ["has answered the WebSocket" in line.message for line in wire.log] == [True] * (
         status == 500
     )
+
+
+def test_a_hook_that_stops_a_handshake_has_to_say_something() -> None:
+    app = App()
+
+    @app.websocket("/")
+    async def handler(ctx: Context) -> None:
+        await ctx.accept()
+
+    @app.request_middleware
+    async def stop(ctx: Context) -> Any:
+        return STOP
+
+    wire = Lockstep(app)
+    wire.receive(HANDSHAKE)
+    assert wire.sent.startswith(b"HTTP/1.1 500 ")
+    assert ["nor a hook that said STOP has" in line.message for line in wire.log] == [True]
 
 
 def test_who_ends_because_the_client_left_has_not_forgotten_to_accept() -> None:

@@ -115,8 +115,8 @@ def _check_answered(ctx: Context, response: Response) -> None:
         return
     if response.status is None:
         raise UsageError(
-            f"{route.where} ended without an answer to the WebSocket handshake; expected "
-            "`ws = await ctx.accept()`, or a response or HTTPError that rejects it"
+            f"neither {route.where} nor a hook that said STOP has answered the WebSocket "
+            "handshake; expected `ws = await ctx.accept()`, or a response or HTTPError that rejects it"
         )
 
 
