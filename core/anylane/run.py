@@ -116,7 +116,8 @@ def _check_answered(ctx: Context, response: Response) -> None:
     if response.status is None:
         raise UsageError(
             f"neither {route.where} nor a hook that said STOP has answered the WebSocket "
-            "handshake; expected `ws = await ctx.accept()`, or a response or HTTPError that rejects it"
+            "handshake; expected `ws = await ctx.accept()`, or a response or HTTPError that "
+            "rejects it"
         )
 
 
