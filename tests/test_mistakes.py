@@ -5,11 +5,16 @@ Most of it a type checker sees first; not everybody has one.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
 
-from anylane import App, Context, HTTPError, Response, Router, Server, UsageError
+from anylane import App, Context, HTTPError, Response, RouteError, Router, Server, UsageError
+from anylane.errors import RegistrationError
 from anylane.testing import Lockstep, TestClient
 from anylane_backends.serving import BackendError
 
@@ -56,6 +61,100 @@ def test_a_hook_is_a_function(decorator: str) -> None:
 def test_a_hook_with_an_order_is_a_function() -> None:
     with pytest.raises(UsageError, match=r"@app\.middleware got 404; expected a function: "):
         Router().middleware(order=1)(NUMBER)
+
+
+async def around(ctx: Context) -> None: ...
+
+
+def nothing() -> None: ...
+
+
+async def two(ctx: Context, other: object) -> None: ...
+
+
+async def three(a: object, b: object, c: object) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("register", "wrong", "message"),
+    [
+        (lambda app: app.middleware, around, "around (.*) of @app.middleware takes (ctx: 'Context"),
+        (lambda app: app.middleware(order=1), around, "; write (ctx, call_next)"),
+        (lambda app: app.middleware, lambda ctx, call_next: None, "is no `async def`; middleware"),
+        (lambda app: app.request_middleware, nothing, "takes () -> 'None'; write (ctx)"),
+        (lambda app: app.response_middleware(order=2), two, "two (.*) of @app.response_middleware"),
+        (lambda app: app.on_connect, nothing, "nothing (.*) of @app.on_connect takes ()"),
+        (lambda app: app.on_disconnect, nothing, "nothing (.*) of @app.on_disconnect takes ()"),
+        (lambda app: app.on_startup, handler, "takes (ctx: 'Context') -> 'None'; write ()"),
+        (lambda app: app.on_shutdown, handler, "takes (ctx: 'Context') -> 'None'; write ()"),
+        (lambda app: app.lifespan, three, "; write () or (app)"),
+        (lambda app: app.request_error, three, "; write (ctx) or (ctx, error)"),
+        (lambda app: app.exception_handler(OSError), handler, "; write (ctx, exc)"),
+        (lambda app: app.get("/", middleware=[around]), handler, "of '/' takes (ctx: 'Context') "),
+        (lambda app: app.get("/", middleware=[handler]), handler, "of '/' is no `async def`; mid"),
+        (lambda app: app.get("/", when=nothing), handler, "takes () -> 'None'; write (ctx)"),
+        (lambda app: app.get("/", when=404), handler, "is 404, no function: when=lambda ctx: ..."),
+    ],
+)  # fmt: skip
+def test_parameters_that_do_not_fit_are_told_where_they_are_written(
+    register: Any, wrong: Any, message: str
+) -> None:
+    with pytest.raises((UsageError, RouteError)) as raised:
+        register(App())(wrong)
+    assert re.search(re.escape(message).replace(r"\.\*", ".*"), str(raised.value))
+
+
+def test_parameters_of_what_is_called_count_not_of_what_it_wraps() -> None:
+    app = App()
+
+    @app.lifespan
+    @contextmanager
+    def managed(app: App) -> Generator[None]:
+        yield
+
+    class Counter:
+        async def __call__(self, ctx: Context, call_next: Any) -> None:
+            await call_next()
+
+    app.middleware(Counter())
+    app.on_startup(print)
+    app.exception_handler(OSError)(partial(two))
+    app.request_error(lambda ctx, error=None: None)
+    assert TestClient(app).get("/").status == 404
+
+
+async def late(*args: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "register",
+    [
+        lambda app, router: app.get("/late")(late),
+        lambda app, router: router.get("/late")(late),
+        lambda app, router: app.include(Router("/later")),
+        lambda app, router: router.include(Router("/later")),
+        lambda app, router: app.middleware(late),
+        lambda app, router: app.request_middleware(late),
+        lambda app, router: router.request_middleware(order=1)(late),
+        lambda app, router: router.response_middleware(late),
+        lambda app, router: router.middleware(order=1)(late),
+        lambda app, router: app.on_startup(late),
+        lambda app, router: app.on_shutdown(late),
+        lambda app, router: app.lifespan(late),
+        lambda app, router: app.on_connect(late),
+        lambda app, router: app.on_disconnect(late),
+        lambda app, router: app.request_error(late),
+        lambda app, router: app.exception_handler(OSError)(late),
+    ],
+)
+def test_what_is_registered_too_late_is_told_so_instead_of_being_ignored(register: Any) -> None:
+    app, router, inner = App(), Router("/api"), Router("/v1")
+    app.include(router)
+    router.include(inner)
+    TestClient(app).get("/")
+    for each in (router, inner):
+        with pytest.raises(RegistrationError, match="on an app that already serves; register bef"):
+            register(app, each)
 
 
 def test_a_body_is_anything_that_holds_bytes() -> None:
