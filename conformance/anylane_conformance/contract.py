@@ -340,6 +340,16 @@ def _time(app: App) -> None:
             return "timed out"
         return "slept"
 
+    @app.get("/odd-time/{how}")
+    async def odd_time(ctx: Context) -> str:
+        """What a client wrote is often text, and JSON has NaN for some: neither is a time."""
+        how = ctx.params["how"]
+        seconds: Any = "5" if how.endswith("text") else float("nan")
+        if how.startswith("sleep"):
+            await ctx.sleep(seconds)
+        async with ctx.timeout(seconds):
+            return "not reached"
+
     @app.get("/nested-timeouts")
     async def nested(ctx: Context) -> str:
         seen = []
