@@ -13,9 +13,19 @@ from typing import Any
 
 import pytest
 
-from anylane import App, Context, HTTPError, Response, RouteError, Router, Server, UsageError
+from anylane import (
+    App,
+    Context,
+    Headers,
+    HTTPError,
+    Response,
+    RouteError,
+    Router,
+    Server,
+    UsageError,
+)
 from anylane.errors import RegistrationError
-from anylane.testing import Lockstep, TestClient
+from anylane.testing import IncompleteResponse, Lockstep, TestClient
 from anylane_backends.serving import BackendError
 
 
@@ -39,6 +49,15 @@ FUNCTION: Any = handler
         (lambda: Response().set_body(TEXT), UsageError, "the body is 'main:app'; expected bytes"),
         (lambda: Server(TEXT), UsageError, "the app is 'main:app'; expected an anylane.App"),
         (lambda: TestClient(TEXT).get("/"), UsageError, "the app is 'main:app'; expected an"),
+        (lambda: Server(App(), TEXT), UsageError, "the config is 'main:app'; expected a ServerCo"),
+        (lambda: Lockstep(App(), TEXT), UsageError, "the config is 'main:app'; expected a Serve"),
+        (lambda: TestClient(App(), TEXT).get("/"), UsageError, "goes behind it: backend='threads'"),
+        (lambda: Lockstep(App()).receive(TEXT), UsageError, "the client sends 'main:app'; expect"),
+        (lambda: Response().set_text(NUMBER), UsageError, "the text is 404; expected a str."),
+        (lambda: Response().set_html(NUMBER), UsageError, "the text is 404; expected a str."),
+        (lambda: Response(headers=TEXT), UsageError, "headers are 'main:app'; expected a mapping"),
+        (lambda: Headers(NUMBER), UsageError, "headers are 404; expected a mapping or pairs: {'x"),
+        (lambda: Response().redirect("/", 200), UsageError, "is 200; expected 300 to 399, such as"),
         (lambda: Server(App(), backend=NUMBER), BackendError, "404 is no backend: it has no"),
     ],
 )  # fmt: skip
@@ -249,3 +268,25 @@ def test_a_mistake_with_the_context_is_told_too(mistake: Any, message: str) -> N
     Lockstep(app).receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     assert len(seen) == 1
     assert message in seen[0]
+
+
+async def returns_a_coroutine(app: App) -> None: ...
+
+
+@pytest.mark.parametrize("span", [returns_a_coroutine, lambda: 404])
+def test_a_lifespan_that_is_no_context_manager_is_told_so(span: Any) -> None:
+    app = App()
+    app.lifespan(span)
+    with pytest.raises(UsageError, match=r"@app\.lifespan .*test_mistakes.* gave .*, no context"):
+        TestClient(app).get("/")
+
+
+def test_an_answer_that_never_began_is_told_in_words_of_http() -> None:
+    app = App()
+
+    @app.on_connect
+    def keep_out(ctx: Context) -> None:
+        raise HTTPError(403)
+
+    with pytest.raises(IncompleteResponse, match=r"the server closed the connection$"):
+        TestClient(app).get("/")
