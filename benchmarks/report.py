@@ -436,6 +436,19 @@ def absent(runs: Runs) -> Iterator[str]:
         yield "Every peer of the table installed, started and gave the right answers."
 
 
+def faster(samples: Samples) -> Iterator[str]:
+    """Who is faster than we are, in each work where somebody is."""
+    for work in works_of(samples):
+        rates = ((peer, of_ours(samples, work, peer)) for peer in peers_of(samples, work))
+        ahead = [
+            f"{peer} {number(found.median)}"
+            for peer, found in rates
+            if found and found.median > 1 and peer != BARE and not PEERS[peer].ours
+        ]
+        if ahead and not work.startswith("latency"):
+            yield f"| others are faster: {WORKS[work].title} | {' · '.join(ahead)} |"
+
+
 def _took_part(runs: Runs, peer: str, work: str) -> str:
     """In how many rounds of those that are shown, if any."""
     turns = {e["round"] for e in runs.samples() if (e["work"], e["peer"]) == (work, peer)}
@@ -465,6 +478,7 @@ def essence(runs: Runs) -> str:
             and (found := of_ours(samples, work, peer)) is not None
         ]
         lines.append(f"| {title} | {' · '.join(others[:8])} |")
+    lines += faster(samples)
     lanes = [
         (name, found)
         for name, peer in OURS.items()
