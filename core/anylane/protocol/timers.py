@@ -102,7 +102,7 @@ def deadline_after(now: float, seconds: float) -> float:
     would never come and hide the deadlines that do."""
     try:
         deadline = now + seconds
-    except TypeError:
+    except (TypeError, OverflowError):
         deadline = nan
     if isnan(deadline):
         raise UsageError(f"a time is {seconds!r:.80}; expected seconds, an int or a float")
