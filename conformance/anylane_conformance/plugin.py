@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """A wrong name is one line here; where the suite is collected it would be a traceback."""
-    names = [name for name in config.getoption("--anylane-backend") if name != "all"]
+    names = [name for name in config.getoption("--anylane-backend") or () if name != "all"]
     if not names:
         return
     from anylane_backends.serving import BackendError
