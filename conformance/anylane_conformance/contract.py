@@ -348,6 +348,12 @@ def _time(app: App) -> None:
         reason: Any = {"number": 5, "surrogate": "\ud800"}.get(ctx.params["how"], "")
         await ws.close(code, reason)
 
+    @app.get("/left-open")
+    async def left_open(ctx: Context) -> str:
+        """As a generator does that yields inside of a time-out and is not taken to its end."""
+        await ctx.timeout(60).__aenter__()
+        return "left"
+
     @app.get("/odd-time/{how}")
     async def odd_time(ctx: Context) -> str:
         """What a client wrote is often text, and JSON has NaN for some: neither is a time."""

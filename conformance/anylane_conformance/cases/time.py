@@ -34,6 +34,16 @@ def time_that_is_no_number(talk: Talk) -> None:
 
 
 @case(CHAPTER)
+def timeout_that_is_never_left(talk: Talk) -> None:
+    """A scope that stays open is that handler's failure at most: the server goes on."""
+    neighbour, peer = talk.connect(), talk.connect()
+    assert neighbour.ask("/").status == 200
+    assert peer.ask("/left-open").status == 200
+    assert neighbour.ask("/").status == 200
+    assert talk.helper().ask("/").status == 200
+
+
+@case(CHAPTER)
 def receive_with_a_timeout(talk: Talk) -> None:
     """receive(timeout=) raises TimeoutError and loses no message."""
     ws = talk.connect().websocket("/impatient")
