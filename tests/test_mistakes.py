@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 from anylane import (
     App,
     Context,
+    Disconnected,
     Headers,
     HTTPError,
     Response,
@@ -32,6 +33,10 @@ from anylane_backends.serving import BackendError
 def handler(ctx: Context) -> None: ...
 
 
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 NUMBER: Any = 404
 TEXT: Any = "main:app"
 FUNCTION: Any = handler
@@ -290,3 +295,43 @@ def test_an_answer_that_never_began_is_told_in_words_of_http() -> None:
 
     with pytest.raises(IncompleteResponse, match=r"the server closed the connection$"):
         TestClient(app).get("/")
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (lambda ctx: None, 500),
+        (lambda ctx: "no", 200),
+        (lambda ctx: Response().set_status(204), 204),
+        (lambda ctx: ctx.response.set_status(204) and None, 204),
+    ],
+)
+def test_a_websocket_handler_has_to_say_something(answer: Any, status: int) -> None:
+    app = App()
+
+    @app.websocket("/")
+    async def handler(ctx: Context) -> Any:
+        return answer(ctx)
+
+    wire = Lockstep(app)
+    wire.receive(HANDSHAKE)
+    assert wire.sent.startswith(b"HTTP/1.1 %d " % status)
+    assert ["ended without an answer" in line.message for line in wire.log] == [True] * (
+        status == 500
+    )
+
+
+def test_who_ends_because_the_client_left_has_not_forgotten_to_accept() -> None:
+    app = App()
+
+    @app.websocket("/")
+    async def handler(ctx: Context) -> None:
+        with suppress(Disconnected):
+            await ctx.sleep(1)
+            await ctx.accept()
+
+    wire = Lockstep(app)
+    wire.receive(HANDSHAKE)
+    wire.lose()
+    wire.advance(2)
+    assert wire.log == []

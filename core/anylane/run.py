@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from anylane.server import ServerCore
 
 
-async def run_exchange(exchange: Exchange, server: ServerCore, link: BaseLink) -> None:
+async def run_exchange(  # noqa: PLR0912  # calls cost time
+    exchange: Exchange, server: ServerCore, link: BaseLink
+) -> None:
     """Run the handler of one exchange and answer it, whatever happens.
 
     Raises nothing of the handler's or the peer's. A native cancellation from outside passes
@@ -53,6 +55,10 @@ async def run_exchange(exchange: Exchange, server: ServerCore, link: BaseLink) -
     finally:
         if not exchange.finished:
             exchange.finish(driver.now())
+        if exchange.gone is not None:
+            # What was raised knows the handler's variables, and an exchange may outlive them: so
+            # does a room that expects to wake it.
+            exchange.gone.__traceback__ = None
         asked = ctx.asked
         if asked is not None and asked.uploads is not None and not ctx.jobs:
             ctx.release()
