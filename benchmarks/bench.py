@@ -79,7 +79,10 @@ class Bench:
 
     def save(self) -> None:
         self.partial.parent.mkdir(exist_ok=True)
-        self.partial.write_text(json.dumps(self.data, indent=1) + "\n", encoding="utf-8")
+        # Whole or not at all: it may be interrupted here, too.
+        beside = self.partial.with_suffix(".tmp")
+        beside.write_text(json.dumps(self.data, indent=1) + "\n", encoding="utf-8")
+        beside.replace(self.partial)
 
     def fail(self, peer: str, what: str, exc: Exception) -> None:
         self._strikes[peer, what] = self._strikes.get((peer, what), 0) + 1
@@ -264,7 +267,8 @@ def main() -> None:
     plan = _narrowed(plan, given)
     allow_descriptors(plan.crowd + 2000)
     # As an interrupt: the servers are ended, and the samples are kept.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated; the next run goes on from here"))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit("broken off; the next run goes on from here"))
     os.sched_setaffinity(0, {int(LOAD_CORE)})
     bench = Bench(plan, RESULTS / f"{given.name or given.plan}.json", fresh=given.new)
     with bench.stack:
@@ -281,10 +285,13 @@ def main() -> None:
 def _narrowed(plan: Plan, given: argparse.Namespace) -> Plan:
     from dataclasses import replace
 
+    words = given.peers.split(",") if given.peers else [""]
+
     def wanted(peers: list[str]) -> list[str]:
-        words = given.peers.split(",") if given.peers else [""]
         return [peer for peer in peers if any(word in peer for word in words)]
 
+    if unknown := [word for word in words if not any(word in peer for peer in PEERS)]:
+        sys.exit(f"no peer has {unknown[0]!r} in its name; there are {', '.join(PEERS)}")
     works = given.works.split(",") if given.works else list(plan.works)
     if unknown := [work for work in works if work not in plan.works]:
         sys.exit(f"{plan.name} has no work {unknown[0]!r}; it has {', '.join(plan.works)}")

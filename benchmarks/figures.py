@@ -39,6 +39,15 @@ def number(value: float) -> str:
     return f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
 
 
+def beside(found: Ratio, wanted: float) -> str:
+    """The ratio with as many digits as it takes to see on which side of `wanted` it is."""
+    shown, digits = number(found.median), 3
+    while found.median < wanted <= float(shown) and digits < 6:
+        shown = f"{found.median:.{digits}f}"
+        digits += 1
+    return f"{shown} ({number(found.least)}–{number(found.most)})"
+
+
 def ratio(values: Iterable[float]) -> Ratio | None:
     found = list(values)
     return Ratio(statistics.median(found), min(found), max(found)) if found else None

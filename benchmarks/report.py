@@ -21,6 +21,7 @@ from figures import (
     Ratio,
     Samples,
     against,
+    beside,
     busy,
     core_time,
     disturbed,
@@ -32,7 +33,7 @@ from figures import (
     works_of,
 )
 from peers import BARE, MAIN, OURS, PEERS
-from targets import answers
+from targets import answers, verdict
 from works import WORKS
 
 HERE = Path(__file__).parent
@@ -83,13 +84,10 @@ def targets(samples: Samples) -> Iterator[str]:
     yield "| target | against | wanted | our rate / theirs | their core time / ours | |"
     yield "|---|---|---:|---:|---:|---|"
     for target, rival, found, cheaper in answers(samples):
-        verdict = "not measured"
-        if found is not None:
-            verdict = "met" if found.median >= target.factor else "**missed**"
-            if found.least < target.factor <= found.most:
-                verdict += ", but not in every round"
-        shown = ("" if each is None else str(each) for each in (found, cheaper))
-        yield f"| {target.text} | {rival} | {target.factor:g} | {' | '.join(shown)} | {verdict} |"
+        rate = "" if found is None else beside(found, target.factor)
+        cost = "" if cheaper is None else str(cheaper)
+        told = verdict(target, found)
+        yield f"| {target.text} | {rival} | {target.factor:g} | {rate} | {cost} | {told} |"
     yield ""
     yield (
         "A target is met or missed by the median of the rounds' ratios; in brackets the least and "
@@ -330,7 +328,7 @@ def body(runs: Runs) -> Iterator[str]:
         yield from scaling(rows)
         yield ""
     yield from micro()
-    yield "## Who did not take part, and why"
+    yield "## Who did not take part, or not always, and why"
     yield ""
     yield from absent(runs)
     yield ""
@@ -427,7 +425,7 @@ def absent(runs: Runs) -> Iterator[str]:
         yield f"* {name} could not be installed."
     for peer, what in failed.items():
         for work, why in what.items():
-            yield f"* {peer}, {work}: `{why.replace('`', chr(39))}`"
+            yield f"* {peer}, {work}{_took_part(runs, peer, work)}: `{why.replace('`', chr(39))}`"
     for run in runs.all:
         for peer, count in run["restarts"].items():
             yield (
@@ -436,6 +434,25 @@ def absent(runs: Runs) -> Iterator[str]:
             )
     if not failed and not missing:
         yield "Every peer of the table installed, started and gave the right answers."
+
+
+def faster(samples: Samples) -> Iterator[str]:
+    """Who is faster than we are, in each work where somebody is."""
+    for work in works_of(samples):
+        rates = ((peer, of_ours(samples, work, peer)) for peer in peers_of(samples, work))
+        ahead = [
+            f"{peer} {number(found.median)}"
+            for peer, found in rates
+            if found and found.median > 1 and peer != BARE and not PEERS[peer].ours
+        ]
+        if ahead and not work.startswith("latency"):
+            yield f"| others are faster: {WORKS[work].title} | {' · '.join(ahead)} |"
+
+
+def _took_part(runs: Runs, peer: str, work: str) -> str:
+    """In how many rounds of those that are shown, if any."""
+    turns = {e["round"] for e in runs.samples() if (e["work"], e["peer"]) == (work, peer)}
+    return f" (measured in {len(turns)} of the rounds)" if turns else ""
 
 
 def essence(runs: Runs) -> str:
@@ -461,6 +478,7 @@ def essence(runs: Runs) -> str:
             and (found := of_ours(samples, work, peer)) is not None
         ]
         lines.append(f"| {title} | {' · '.join(others[:8])} |")
+    lines += faster(samples)
     lanes = [
         (name, found)
         for name, peer in OURS.items()
@@ -487,6 +505,8 @@ def essence(runs: Runs) -> str:
 
 
 def main(prefer: str = "quick") -> None:
+    if prefer not in RUNS:
+        sys.exit(f"there is no run {prefer!r}; expected {', '.join(RUNS)}")
     runs = Runs(prefer)
     for old in PLOTS.glob("*.svg"):  # Of works that no run has any more.
         old.unlink()

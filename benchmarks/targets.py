@@ -38,6 +38,15 @@ TARGETS = (
 )  # fmt: skip
 
 
+def verdict(target: Target, found: Ratio | None) -> str:
+    """By the median; whether every round says the same."""
+    if found is None:
+        return "not measured"
+    met = found.median >= target.factor
+    text = "met" if met else "**missed**"
+    return f"{text}, but not in every round" if found.least < target.factor <= found.most else text
+
+
 def answers(samples: Samples) -> Iterator[tuple[Target, str, Ratio | None, Ratio | None]]:
     """Each target, the peer it was measured against, the ratio of rates and that of core times."""
     for target in TARGETS:

@@ -67,10 +67,10 @@ def test_an_app_is_found_by_module_and_name(folder):
         ("leaving:app", False, "importing 'leaving' raised SystemExit: bye"),
         ("typo:app", False, "importing 'typo' raised SyntaxError"),
         ("good:ap", False, "module 'good' has no 'ap'; did you mean app?"),
-        ("good:number", False, "good:number is a int, not an anylane.App"),
+        ("good:number", False, "good:number is of type int, not an anylane.App"),
         ("good:make", False, "is it a factory? then add --factory"),
         ("good:app", True, "leave --factory out"),
-        ("good:wrong", True, "good:wrong() is a int, not an anylane.App"),
+        ("good:wrong", True, "good:wrong() is of type int, not an anylane.App"),
         ("good:broken", True, "good:broken() raised ValueError: no key"),
     ],
 )
@@ -97,8 +97,11 @@ def test_an_app_that_cannot_be_loaded_is_told_with_what_to_do(target, factory, e
         (["run", "good:app", "--port", "65536"], "the command line: ServerConfig.port is 65536"),
         (["run", "good:app", "--limits-body", "0"], "Limits.body is 0"),
         (["run", "good:app", "--bind", "nowhere"], "ServerConfig.bind has 'nowhere'; expected"),
-        (["run", "good:app", "--workers", "0"], "workers is 0; expected 1 to 1024"),
-        (["run", "good:app", "--log-level", "loud"], "log_level is 'loud'; expected one of"),
+        (
+            ["run", "good:app", "--workers", "0"],
+            "the command line: workers is 0; expected 1 to",
+        ),
+        (["run", "good:app", "--log-level", "loud"], "line: log_level is 'loud'; expected one of"),
         (["run", "good:app", "--config", "none.toml"], "none.toml: No such file"),
         (["run", "good:app", "--port", "1", "--uds", "x"], "the command line says where to listen"),
         (["run", "good:app", "--host", "no.such.host.invalid"], "cannot listen on no.such.host"),
@@ -151,10 +154,11 @@ def test_a_bad_value_from_any_source_is_one_line_and_exit_code_3(
             table = {"limits_body": "[limits]\nbody", "workers": "[run]\nworkers"}
             Path("a.toml").write_text(f"{table.get(setting, setting)} = {value}\n", "utf-8")
             arguments += ["--config", "a.toml"]
+    told = {"flag": "the command line", "variable": "the environment", "file": "a.toml"}
     result = anylane(*arguments)
     assert result.exit_code == 3
     assert result.stdout == ""
-    assert result.stderr.startswith("anylane: ")
+    assert result.stderr.startswith(f"anylane: {told[source]}: ")
     assert result.stderr.count("\n") == 1
     assert expected in result.stderr
 

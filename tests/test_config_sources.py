@@ -93,12 +93,23 @@ def test_the_run_table_is_the_commands(tmp_path):
 def test_each_setting_has_a_variable_that_says_its_default(setting):
     default = setting.default
     text = {None: "", True: "true", False: "no"}.get(default, str(default))
+    if setting.name == "uds_mode":
+        text = oct(default)
     if isinstance(default, tuple):
         text = ",".join(default)
     assert setting.parse(text) == default
     variable = f"ANYLANE_{setting.name.upper()}"
     if default is not None:
         assert ServerConfig.from_env({variable: text}) == ServerConfig()
+
+
+def test_permissions_are_octal_or_refused():
+    """As chmod's, 440 would be 0o670 in silence: the group may write."""
+    with pytest.raises(ConfigError, match=r"ANYLANE_UDS_MODE is '440'; .* behind 0o, such as"):
+        ServerConfig.from_env({"ANYLANE_UDS_MODE": "440"})
+    with pytest.raises(ConfigError, match="uds_mode is 660; expected 0 to 0o777, in octal as in"):
+        ServerConfig(uds_mode=660)
+    assert ServerConfig.from_env({"ANYLANE_UDS_MODE": "0"}).uds_mode == 0
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,10 @@ Most of it a type checker sees first; not everybody has one.
 
 from __future__ import annotations
 
-from contextlib import suppress
+import re
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,13 +18,16 @@ from anylane import (
     App,
     Context,
     Disconnected,
+    Headers,
     HTTPError,
     Response,
+    RouteError,
     Router,
     Server,
     UsageError,
 )
-from anylane.testing import Lockstep, TestClient
+from anylane.errors import RegistrationError
+from anylane.testing import IncompleteResponse, Lockstep, TestClient
 from anylane_backends.serving import BackendError
 
 
@@ -49,6 +55,15 @@ FUNCTION: Any = handler
         (lambda: Response().set_body(TEXT), UsageError, "the body is 'main:app'; expected bytes"),
         (lambda: Server(TEXT), UsageError, "the app is 'main:app'; expected an anylane.App"),
         (lambda: TestClient(TEXT).get("/"), UsageError, "the app is 'main:app'; expected an"),
+        (lambda: Server(App(), TEXT), UsageError, "the config is 'main:app'; expected a ServerCo"),
+        (lambda: Lockstep(App(), TEXT), UsageError, "the config is 'main:app'; expected a Serve"),
+        (lambda: TestClient(App(), TEXT).get("/"), UsageError, "goes behind it: backend='threads'"),
+        (lambda: Lockstep(App()).receive(TEXT), UsageError, "the client sends 'main:app'; expect"),
+        (lambda: Response().set_text(NUMBER), UsageError, "the text is 404; expected a str."),
+        (lambda: Response().set_html(NUMBER), UsageError, "the text is 404; expected a str."),
+        (lambda: Response(headers=TEXT), UsageError, "headers are 'main:app'; expected a mapping"),
+        (lambda: Headers(NUMBER), UsageError, "headers are 404; expected a mapping or pairs: {'x"),
+        (lambda: Response().redirect("/", 200), UsageError, "is 200; expected 300 to 399, such as"),
         (lambda: Server(App(), backend=NUMBER), BackendError, "404 is no backend: it has no"),
     ],
 )  # fmt: skip
@@ -71,6 +86,100 @@ def test_a_hook_is_a_function(decorator: str) -> None:
 def test_a_hook_with_an_order_is_a_function() -> None:
     with pytest.raises(UsageError, match=r"@app\.middleware got 404; expected a function: "):
         Router().middleware(order=1)(NUMBER)
+
+
+async def around(ctx: Context) -> None: ...
+
+
+def nothing() -> None: ...
+
+
+async def two(ctx: Context, other: object) -> None: ...
+
+
+async def three(a: object, b: object, c: object) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("register", "wrong", "message"),
+    [
+        (lambda app: app.middleware, around, "around (.*) of @app.middleware takes (ctx: 'Context"),
+        (lambda app: app.middleware(order=1), around, "; write (ctx, call_next)"),
+        (lambda app: app.middleware, lambda ctx, call_next: None, "is no `async def`; middleware"),
+        (lambda app: app.request_middleware, nothing, "takes () -> 'None'; write (ctx)"),
+        (lambda app: app.response_middleware(order=2), two, "two (.*) of @app.response_middleware"),
+        (lambda app: app.on_connect, nothing, "nothing (.*) of @app.on_connect takes ()"),
+        (lambda app: app.on_disconnect, nothing, "nothing (.*) of @app.on_disconnect takes ()"),
+        (lambda app: app.on_startup, handler, "takes (ctx: 'Context') -> 'None'; write ()"),
+        (lambda app: app.on_shutdown, handler, "takes (ctx: 'Context') -> 'None'; write ()"),
+        (lambda app: app.lifespan, three, "; write () or (app)"),
+        (lambda app: app.request_error, three, "; write (ctx) or (ctx, error)"),
+        (lambda app: app.exception_handler(OSError), handler, "; write (ctx, exc)"),
+        (lambda app: app.get("/", middleware=[around]), handler, "of '/' takes (ctx: 'Context') "),
+        (lambda app: app.get("/", middleware=[handler]), handler, "of '/' is no `async def`; mid"),
+        (lambda app: app.get("/", when=nothing), handler, "takes () -> 'None'; write (ctx)"),
+        (lambda app: app.get("/", when=404), handler, "is 404, no function: when=lambda ctx: ..."),
+    ],
+)  # fmt: skip
+def test_parameters_that_do_not_fit_are_told_where_they_are_written(
+    register: Any, wrong: Any, message: str
+) -> None:
+    with pytest.raises((UsageError, RouteError)) as raised:
+        register(App())(wrong)
+    assert re.search(re.escape(message).replace(r"\.\*", ".*"), str(raised.value))
+
+
+def test_parameters_of_what_is_called_count_not_of_what_it_wraps() -> None:
+    app = App()
+
+    @app.lifespan
+    @contextmanager
+    def managed(app: App) -> Generator[None]:
+        yield
+
+    class Counter:
+        async def __call__(self, ctx: Context, call_next: Any) -> None:
+            await call_next()
+
+    app.middleware(Counter())
+    app.on_startup(print)
+    app.exception_handler(OSError)(partial(two))
+    app.request_error(lambda ctx, error=None: None)
+    assert TestClient(app).get("/").status == 404
+
+
+async def late(*args: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "register",
+    [
+        lambda app, router: app.get("/late")(late),
+        lambda app, router: router.get("/late")(late),
+        lambda app, router: app.include(Router("/later")),
+        lambda app, router: router.include(Router("/later")),
+        lambda app, router: app.middleware(late),
+        lambda app, router: app.request_middleware(late),
+        lambda app, router: router.request_middleware(order=1)(late),
+        lambda app, router: router.response_middleware(late),
+        lambda app, router: router.middleware(order=1)(late),
+        lambda app, router: app.on_startup(late),
+        lambda app, router: app.on_shutdown(late),
+        lambda app, router: app.lifespan(late),
+        lambda app, router: app.on_connect(late),
+        lambda app, router: app.on_disconnect(late),
+        lambda app, router: app.request_error(late),
+        lambda app, router: app.exception_handler(OSError)(late),
+    ],
+)
+def test_what_is_registered_too_late_is_told_so_instead_of_being_ignored(register: Any) -> None:
+    app, router, inner = App(), Router("/api"), Router("/v1")
+    app.include(router)
+    router.include(inner)
+    TestClient(app).get("/")
+    for each in (router, inner):
+        with pytest.raises(RegistrationError, match="on an app that already serves; register bef"):
+            register(app, each)
 
 
 def test_a_body_is_anything_that_holds_bytes() -> None:
@@ -165,6 +274,28 @@ def test_a_mistake_with_the_context_is_told_too(mistake: Any, message: str) -> N
     Lockstep(app).receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     assert len(seen) == 1
     assert message in seen[0]
+
+
+async def returns_a_coroutine(app: App) -> None: ...
+
+
+@pytest.mark.parametrize("span", [returns_a_coroutine, lambda: 404])
+def test_a_lifespan_that_is_no_context_manager_is_told_so(span: Any) -> None:
+    app = App()
+    app.lifespan(span)
+    with pytest.raises(UsageError, match=r"@app\.lifespan .*test_mistakes.* gave .*, no context"):
+        TestClient(app).get("/")
+
+
+def test_an_answer_that_never_began_is_told_in_words_of_http() -> None:
+    app = App()
+
+    @app.on_connect
+    def keep_out(ctx: Context) -> None:
+        raise HTTPError(403)
+
+    with pytest.raises(IncompleteResponse, match=r"the server closed the connection$"):
+        TestClient(app).get("/")
 
 
 @pytest.mark.parametrize(

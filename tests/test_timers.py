@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from anylane.protocol.timers import NEVER, Alarms, Timer, Timers
+import math
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from anylane.errors import UsageError
+from anylane.protocol.timers import NEVER, Alarms, Timer, Timers, deadline_after
 
 
 def test_nothing_is_due_before_its_time_and_everything_at_it():
@@ -88,3 +95,14 @@ def test_cleared_alarms_are_forgotten():
     alarms.set(1)
     alarms.clear()
     assert alarms.next() == NEVER
+
+
+@pytest.mark.parametrize("seconds", ["5", None, math.nan, 10**400, [1], object()])
+def test_a_time_that_is_no_number_of_seconds_is_refused(seconds: Any) -> None:
+    with pytest.raises(UsageError, match="expected seconds, an int or a float"):
+        deadline_after(1.5, seconds)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 2.5, math.inf, Fraction(1, 2), True])
+def test_what_can_be_added_to_a_clock_is_a_time(seconds: Any) -> None:
+    assert deadline_after(1.5, seconds) == 1.5 + seconds

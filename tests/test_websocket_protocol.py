@@ -24,7 +24,7 @@ from anylane import (
     UsageError,
 )
 from anylane.protocol import Closing
-from anylane.protocol.close_codes import check_close_code
+from anylane.protocol.close_codes import check_close
 from anylane.testing import Lockstep
 
 BEFORE = 1 / 1024
@@ -255,13 +255,13 @@ def test_a_close_code_that_may_be_received_is_echoed(code):
 
 @pytest.mark.parametrize("code", [1000, 1003, 1007, 1014, 3000, 4999])
 def test_a_close_code_that_may_be_sent(code):
-    check_close_code(code)
+    check_close(code, "")
 
 
 @pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, "1000", None])
 def test_a_close_code_that_must_not_be_sent(code):
     with pytest.raises(UsageError):
-        check_close_code(code)
+        check_close(code, "")
 
 
 # -- the close handshake --------------------------------------------------------------------------

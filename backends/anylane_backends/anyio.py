@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -50,7 +51,7 @@ class AnyioLane(Lane):
 
     def __init__(self, server: ServerCore) -> None:
         super().__init__(server)
-        self._cancelled = anyio.get_cancelled_exc_class()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def event(self) -> Event:
         return anyio.Event()
@@ -83,18 +84,31 @@ class AnyioLane(Lane):
             try:
                 yield
             finally:
-                self._group.cancel_scope.cancel()
+                with anyio.CancelScope(shield=True):
+                    await self._end_tasks()
+
+    async def _end_tasks(self) -> None:
+        while self._tasks:  # Cancelled until they end, as anyio does it.
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(tuple(self._tasks), timeout=0.01)
 
     def start(self, func: Callable[..., Awaitable[None]], *args: Any) -> None:
-        # From here, and not from the context of the handler that may be the caller.
-        self.context.copy().run(self._group.start_soon, self._run, func, args)
+        # The loop's own task, and none of the group: a handler that leaves a CancelScope open (by
+        # leaving a generator that has one, say) would end the group, and so the server. And from
+        # here, not from the context of the handler that may be the caller.
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(self._run(func, args), context=self.context.copy())
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
 
     async def _run(self, func: Callable[..., Awaitable[None]], args: tuple[Any, ...]) -> None:
-        try:
-            await func(*args)
-        except self._cancelled:
-            # A handler that cancels its own asyncio task must not cancel the group with it.
-            pass
+        await func(*args)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            self._group.start_soon(_fail, failure)
 
     def scope(self) -> AnyioScope:
         return AnyioScope(self)
@@ -106,6 +120,10 @@ class AnyioLane(Lane):
     async def to_the_end(self, func: Callable[[], Awaitable[Any]]) -> None:
         with anyio.CancelScope(shield=True):
             await func()
+
+
+async def _fail(failure: BaseException) -> None:
+    raise failure
 
 
 class TrioRunner:
@@ -162,6 +180,16 @@ class TrioLane(AnyioLane):
         try:
             await self._wait_readable(sock)
         except self._closed:
+            pass
+
+    def start(self, func: Callable[..., Awaitable[None]], *args: Any) -> None:
+        self.context.copy().run(self._group.start_soon, self._run, func, args)
+
+    async def _run(self, func: Callable[..., Awaitable[None]], args: tuple[Any, ...]) -> None:
+        try:
+            await func(*args)
+        except self.trio.Cancelled:
+            # A handler that cancels its own task must not cancel the nursery with it.
             pass
 
     async def runner(self) -> TrioRunner:

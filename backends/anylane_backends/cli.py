@@ -147,7 +147,7 @@ def _other(module: Any, name: str) -> str:
 
 
 def _what(value: object) -> str:
-    return f"a {type(value).__name__}"
+    return f"of type {type(value).__name__}"
 
 
 # --- settings ----------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ class Options:
         sources = ((str(path), file), ("the environment", variables), ("the command line", given))
         merged = merge(*sources)
         self.command = {**DEFAULTS, **merged.pop("run", {})}
-        self._check()
+        self._check(sources)
         self._inherited = inherited
         if not any(place & merged.keys() for place in PLACES):
             # systemd's are asked for once: the variables go with it.
@@ -179,14 +179,19 @@ class Options:
         """The same, as the file is now. Raises ConfigError."""
         return Options(self._flags, self._inherited)
 
-    def _check(self) -> None:
+    def _check(self, sources: Iterable[tuple[str, dict[str, Any]]]) -> None:
         command = self.command
+        named = {key: name for name, source in sources for key in source.get("run", {})}
         for name, allowed in (("log_level", LEVELS), ("preset", PRESETS)):
             if command[name] not in allowed:
                 expected = ", ".join(allowed)
-                raise ConfigError(f"{name} is {command[name]!r}; expected one of {expected}")
+                raise ConfigError(
+                    f"{named[name]}: {name} is {command[name]!r}; expected one of {expected}"
+                )
         if not 1 <= command["workers"] <= 1024:
-            raise ConfigError(f"workers is {command['workers']!r}; expected 1 to 1024")
+            raise ConfigError(
+                f"{named['workers']}: workers is {command['workers']!r}; expected 1 to 1024"
+            )
         if command["app"] is None:
             raise ConfigError(
                 "no app was named; write MODULE:APP, such as main:app, set ANYLANE_APP, "

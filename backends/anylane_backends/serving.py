@@ -24,7 +24,7 @@ import anylane
 from anylane.app import App
 from anylane.config import ServerConfig
 from anylane.errors import AnylaneError, UsageError
-from anylane.server import Access, Backend, Log, ServerCore
+from anylane.server import Access, Backend, Log, ServerCore, check_served
 from anylane_backends._listening import BindError, bind, close
 from anylane_backends._signals import Signals
 from anylane_backends._systemd import notify
@@ -141,7 +141,8 @@ class Server:
         access: Callable[[Access], None] | None = None,
         listeners: list[socket.socket] | None = None,
     ) -> None:
-        self.config = config or ServerConfig()
+        self.config = ServerConfig() if config is None else config
+        check_served(app, self.config)
         self.backend = (
             load_backend(backend)
             if isinstance(backend, str)

@@ -6,8 +6,6 @@ import argparse
 import sys
 from pathlib import Path
 
-import pytest
-
 
 def main(arguments: list[str] | None = None) -> int:
     """What is not known here goes to pytest: `-k websocket`, `-x` ..."""
@@ -21,6 +19,10 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--report", metavar="FILE", help="Markdown, or JSON for FILE.json")
     known, rest = parser.parse_known_args(arguments)
+    try:
+        import pytest
+    except ImportError as exc:
+        parser.error(f"the suite needs {exc.name}: pip install 'anylane[conformance]'")
     # By its path: for a name pytest would load the conftest files of the folder it is run in.
     command = [str(Path(__file__).parent), "-p", "no:cacheprovider"]
     command += [f"--anylane-backend={name}" for name in known.backend]

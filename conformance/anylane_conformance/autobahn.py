@@ -19,11 +19,12 @@ from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from anylane import App, Context, Deflate, Limits, ServerConfig
-from anylane_backends.serving import Server, installed
+from anylane_backends.serving import BackendError, Server, installed, load_backend
 
 PASSED = frozenset({"OK", "INFORMATIONAL"})
 BASIC = ("1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*")
@@ -207,6 +208,13 @@ def main(arguments: list[str] | None = None) -> int:
     names: list[str] = []
     for name in chosen.backend or ["asyncio"]:
         names += installed() if name == "all" else [name]
+    for name in names:
+        try:
+            load_backend(name)
+        except BackendError as exc:
+            parser.error(str(exc))
+    if not chosen.classic and find_spec("kosoku") is None:
+        parser.error("the cases need kosoku: pip install 'anylane[autobahn]'")
     passed = True
     for name in names:
         with serving(name) as port:

@@ -340,6 +340,31 @@ def _time(app: App) -> None:
             return "timed out"
         return "slept"
 
+    @app.websocket("/ws-odd-close/{how}")
+    async def odd_close(ctx: Context) -> None:
+        ws = await ctx.accept()
+        code: Any = 4000.0 if ctx.params["how"] == "float" else 4000
+        # JSON has lone surrogates: a client may have sent it.
+        reason: Any = {"number": 5, "surrogate": "\ud800"}.get(ctx.params["how"], "")
+        await ws.close(code, reason)
+
+    @app.get("/left-open")
+    async def left_open(ctx: Context) -> str:
+        """As a generator does that yields inside of a time-out and is not taken to its end."""
+        await ctx.timeout(60).__aenter__()
+        return "left"
+
+    @app.get("/odd-time/{how}")
+    async def odd_time(ctx: Context) -> str:
+        """What a client wrote is often text, and JSON has NaN for some: neither is a time."""
+        how = ctx.params["how"]
+        seconds: Any = "5" if how.endswith("text") else float("nan")
+        if how.startswith("sleep"):
+            await ctx.sleep(seconds)
+        async with ctx.timeout(seconds):
+            pass
+        return "not reached"
+
     @app.get("/nested-timeouts")
     async def nested(ctx: Context) -> str:
         seen = []

@@ -289,6 +289,11 @@ def server_lane(name: str, *, lazy: bool = False) -> ServerLane:
     backend = load_backend(name)
     capabilities = {"parallel_blocking", "real_sockets"} | ({"plain_wire"} if not plus else set())
     for capability in ("concurrent_input", "native_cancel"):
+        if not hasattr(backend, capability):
+            raise BackendError(
+                f"backend {name!r} does not say whether it has {capability}; write "
+                f"`{capability} = True` or False in its class (anylane.server.Backend)"
+            )
         if getattr(backend, capability):
             capabilities.add(capability)
     if not backend.native_cancel:

@@ -28,6 +28,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """A wrong name is one line here; where the suite is collected it would be a traceback."""
+    names = [name for name in config.getoption("--anylane-backend") or () if name != "all"]
+    if not names:
+        return
+    from anylane_backends.serving import BackendError
+    from anylane_conformance.lanes import server_lane
+
+    try:
+        for name in names:
+            server_lane(name)
+    except BackendError as exc:
+        raise pytest.UsageError(str(exc)) from None
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     report = terminalreporter.config.stash.get(REPORT, None)
     if report is not None:

@@ -13,7 +13,7 @@ from anylane.lifespan import Phase, Step
 from anylane.pipeline import Endpoint, compose, pipeline
 from anylane.protocol.handshake import is_websocket
 from anylane.protocol.memory import Memory
-from anylane.route import Route
+from anylane.route import Route, place
 from anylane.router import Router
 from anylane.table import Found, NotAllowed, Options, Resolution, RouteTable, UpgradeRequired
 
@@ -39,14 +39,14 @@ class App(Router):
 
     def on_startup(self, func: F) -> F:
         """Called, and awaited if it is async, before the first connection is accepted."""
-        check_hook(func, "on_startup")
+        self._check(func, "on_startup", "()")
         self.life.append((Phase.STARTUP, func))
         return func
 
     def on_shutdown(self, func: F) -> F:
         """Called, and awaited if it is async, after the last exchange has ended; the last one
         registered is the first one called."""
-        check_hook(func, "on_shutdown")
+        self._check(func, "on_shutdown", "()")
         self.life.append((Phase.SHUTDOWN, func))
         return func
 
@@ -54,21 +54,21 @@ class App(Router):
         """A context manager around everything, async or not: `yield` in the middle of a function,
         or whatever returns one. It is entered and left in one task, in line with the startup and
         shutdown hooks; it gets the App if it takes an argument."""
-        check_hook(func, "lifespan")
+        self._check(func, "lifespan", "()", "(app)")
         self.life.append((Phase.AROUND, func))
         return func
 
     def on_connect(self, func: F) -> F:
         """`hook(ctx)` for each connection, before its first request. Context variables that it
         sets are seen by all its exchanges. What it raises closes the connection."""
-        check_hook(func, "on_connect")
+        self._check(func, "on_connect", "(ctx)")
         self.connect_hooks.append(func)
         return func
 
     def on_disconnect(self, func: F) -> F:
         """`hook(ctx)` after a connection and its last exchange are over, if `on_connect` has let
         it in; the last one registered is the first one called."""
-        check_hook(func, "on_disconnect")
+        self._check(func, "on_disconnect", "(ctx)")
         self.disconnect_hooks.append(func)
         return func
 
@@ -76,7 +76,7 @@ class App(Router):
         """`hook(ctx)` or `hook(ctx, error)` for a request that could not be parsed, instead of all
         other hooks. The error (`ctx.error` too) has `status`, `reason` and `excerpt`, the first
         bytes of what was wrong; what is set on ctx.response or returned is sent."""
-        check_hook(func, "request_error")
+        self._check(func, "request_error", "(ctx)", "(ctx, error)")
         self.request_error_hooks.append(func)
         return func
 
@@ -93,7 +93,7 @@ class App(Router):
             )
 
         def register(func: F) -> F:
-            check_hook(func, f"exception_handler({kind.__name__})")
+            self._check(func, f"exception_handler({kind.__name__})", "(ctx, exc)")
             self.exception_handlers[kind] = func
             return func
 
@@ -104,12 +104,20 @@ class App(Router):
         return self._table.path_for(name, **params)
 
     def _register(self, route: Route) -> None:
+        self._check_open(route.where)
+        super()._register(route)
+
+    def _check(self, func: Callable[..., Any], decorator: str, *forms: str) -> None:
+        check_hook(func, decorator, *forms)
+        self._check_open(place(func))
+
+    def _check_open(self, what: str) -> None:
         if self._frozen is not None:
             raise RegistrationError(
-                f"{route.where} is registered on an app that already serves; register before "
+                f"{what} is registered on an app that already serves; register before "
                 "run(), Server, TestClient or Lockstep"
             )
-        super()._register(route)
+        super()._check_open(what)
 
     def freeze(self) -> FrozenApp:
         """Compose the pipelines; what is registered later is not seen."""

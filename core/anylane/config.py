@@ -359,6 +359,8 @@ def _check(
         expected = " or ".join(_NAMES.get(each, each.__name__) for each in kinds)
         raise ConfigError(f"{where} is {value!r}; expected {expected}")
     if low is not None and high is not None and value is not None and not low <= value <= high:
+        if name == "uds_mode":
+            raise ConfigError(f"{where} is {value!r}; expected 0 to 0o777, in octal as in 0o660")
         raise ConfigError(f"{where} is {value!r}; expected {_figure(low)} to {_figure(high)}")
 
 

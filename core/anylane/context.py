@@ -15,6 +15,7 @@ from anylane.errors import HTTPError, Refused, UsageError
 from anylane.event_stream import EventStream
 from anylane.headers import TOO_LATE
 from anylane.protocol.response import check_header
+from anylane.protocol.timers import deadline_after
 from anylane.request import Request
 from anylane.response import Response
 from anylane.route import is_coroutine_function, place
@@ -216,7 +217,7 @@ class Context:
         """
         link, alarms = self.link, self.exchange.alarms
         self.check()
-        alarm = alarms.set(link.now() + seconds)
+        alarm = alarms.set(deadline_after(link.now(), seconds))
         try:
             while not alarm.fired:
                 await link.wait()
@@ -291,8 +292,10 @@ class Timeout:
 
     async def __aenter__(self) -> Self:
         ctx = self._ctx
+        deadline = deadline_after(ctx.link.now(), self._seconds)
+        # Nothing behind it may raise: a native scope that is entered has to be left.
         await self._scope.__aenter__()
-        self._alarm = ctx.exchange.alarms.set(ctx.link.now() + self._seconds, self._scope.cancel)
+        self._alarm = ctx.exchange.alarms.set(deadline, self._scope.cancel)
         ctx.link.kick()
         return self
 

@@ -40,8 +40,14 @@ class Headers:
         if initial:
             # pyright takes a list of pairs for a possible Mapping of pairs.
             pairs = initial.items() if isinstance(initial, Mapping) else initial
-            for name, value in cast("Iterable[Header]", pairs):
-                self.add(name, value)
+            try:
+                for name, value in cast("Iterable[Header]", pairs):
+                    self.add(name, value)
+            except (TypeError, ValueError):
+                raise UsageError(
+                    f"headers are {initial!r:.80}; expected a mapping or pairs: "
+                    "{'x-name': 'value'} or [('x-name', 'value')]"
+                ) from None
 
     @classmethod
     def from_wire(cls, raw: Iterable[tuple[bytes, bytes]]) -> Headers:

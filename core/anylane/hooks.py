@@ -8,7 +8,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from anylane.errors import UsageError
-from anylane.route import is_coroutine_function, place
+from anylane.route import is_coroutine_function, misfit, place
 
 if TYPE_CHECKING:
     from anylane.context import Context
@@ -26,13 +26,16 @@ Call = tuple[Callable[..., Any], bool]
 """A function, and whether what it returns is to be awaited."""
 
 
-def check_hook(func: object, decorator: str) -> None:
-    """Raises UsageError for what nobody could call: the decorator got something else."""
+def check_hook(func: object, decorator: str, *forms: str) -> None:
+    """Raises UsageError for what nobody could call: the decorator got something else, or a function
+    with other parameters. forms: those that it may have, such as "(ctx)"."""
     if not callable(func):
         raise UsageError(
             f"@app.{decorator} got {func!r:.80}; expected a function: write @app.{decorator} "
             "in the line above it"
         )
+    if problem := misfit(func, *forms):
+        raise UsageError(f"the hook {place(func)} of @app.{decorator} {problem}")
 
 
 def call_of(func: Callable[..., Any]) -> Call:

@@ -14,7 +14,9 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Protocol
 
+from anylane.errors import UsageError
 from anylane.hooks import Call, call_of, run_call, taking
+from anylane.route import place
 
 ToTheEnd = Callable[[Callable[[], Awaitable[Any]]], Awaitable[None]]
 """Awaits a function even if the lane was cancelled."""
@@ -122,6 +124,13 @@ class Span:
         elif inspect.isgeneratorfunction(func):
             func = contextmanager(func)
         self._manager: Any = func(*arguments)
+        if not (hasattr(self._manager, "__enter__") or hasattr(self._manager, "__aenter__")):
+            if inspect.iscoroutine(self._manager):
+                self._manager.close()
+            raise UsageError(
+                f"@app.lifespan {place(func)} gave {self._manager!r:.80}, no context manager; "
+                "write `yield` between what is set up and what is torn down"
+            )
 
     async def enter(self) -> None:
         manager = self._manager

@@ -14,7 +14,6 @@ from functools import partial
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from anylane.errors import UsageError
 from anylane.hooks import STOP, Call, calls_of, run_until_stop
 from anylane.origins import Origins, check_origin
 from anylane.results import apply_result, put_routed
@@ -180,14 +179,9 @@ def _around(middleware: Iterable[Middleware], inner: Endpoint) -> Endpoint:
 
 def _checked(middleware: Middleware) -> Callable[..., Awaitable[None]]:
     """The middleware itself if it can only return None; else what makes a value the response."""
-    where = place(middleware)
-    if not is_coroutine_function(middleware):
-        raise UsageError(
-            f"{where} is no `async def`; middleware is "
-            "`async def name(ctx, call_next): ...; await call_next(); ...`"
-        )
     if returns_none(middleware):
         return middleware
+    where = place(middleware)
 
     async def run(ctx: Context, call_next: Callable[[], Awaitable[None]]) -> None:
         result = await middleware(ctx, call_next)

@@ -147,17 +147,19 @@ class Response:
         return self
 
     def set_text(self, text: str) -> Response:
-        return self.set_body(text.encode("utf-8"), TEXT)
+        return self.set_body(_encoded(text), TEXT)
 
     def set_html(self, html: str) -> Response:
-        return self.set_body(html.encode("utf-8"), _HTML)
+        return self.set_body(_encoded(html), _HTML)
 
     def set_json(self, value: Any) -> Response:
         """Raises TypeError for what JSON has no form for."""
         return self.set_body(json.dumps(value), JSON)
 
     def redirect(self, location: str, status: int = 307) -> Response:
-        """307 keeps method and body (RFC 9110 §15.4.8)."""
+        """307 keeps method and body (RFC 9110 §15.4.8). status: 300 to 399."""
+        if check_status(status) // 100 != 3:
+            raise UsageError(f"a redirect's status is {status}; expected 300 to 399, such as 303")
         self.set_header("location", location)
         return self.set_status(status)
 
@@ -225,6 +227,12 @@ class Response:
     def _touch(self) -> None:
         if self.sent:
             raise UsageError(TOO_LATE)
+
+
+def _encoded(text: str) -> bytes:
+    if not isinstance(text, str):
+        raise UsageError(f"the text is {text!r:.80}; expected a str. set_json() takes any value")
+    return text.encode("utf-8")
 
 
 def _bytes_of(body: object) -> bytes:

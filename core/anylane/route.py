@@ -65,7 +65,8 @@ class Route:
             raise RouteError(
                 f"the handler of {self.pattern.text!r} is {self.handler!r}, no function"
             )
-        _check_takes_context(self.handler)
+        if problem := misfit(self.handler, "(ctx)"):
+            raise RouteError(f"the handler {place(self.handler)} {problem}")
         coroutine = is_coroutine_function(self.handler)
         object.__setattr__(self, "where", place(self.handler))
         object.__setattr__(
@@ -85,11 +86,8 @@ class Route:
                 f"{self.where} is an `async def`, which never runs in a thread; "
                 f"leave out inline=True"
             )
-        if self.when is not None and is_coroutine_function(self.when):
-            raise RouteError(
-                f"the guard {place(self.when)} of {self.where} is an `async def`, which would "
-                f"always count as true; write `def`"
-            )
+        if self.when is not None:
+            _check_guard(self.when, self.where)
 
     def mounted(self, router: Router, prefix: str) -> Route:
         """The same route as a part of *router*, below *prefix*."""
@@ -130,22 +128,51 @@ def middleware_chain(middleware: Iterable[Middleware], pattern: Pattern) -> tupl
     for each in chain:
         if not callable(each):
             raise RouteError(f"middleware of {pattern.text!r} has {each!r:.80}, no function")
+        problem = not_async(each) or misfit(each, "(ctx, call_next)")
+        if problem:
+            raise RouteError(f"the middleware {place(each)} of {pattern.text!r} {problem}")
     return chain
 
 
-def _check_takes_context(handler: Handler) -> None:
+def not_async(func: Middleware) -> str:
+    """What is wrong with middleware that is a plain function, for a message; else empty."""
+    if is_coroutine_function(func):
+        return ""
+    return (
+        "is no `async def`; middleware is "
+        "`async def name(ctx, call_next): ...; await call_next(); ...`"
+    )
+
+
+def _check_guard(guard: object, where: str) -> None:
+    if not callable(guard):
+        raise RouteError(
+            f"the guard of {where} is {guard!r:.80}, no function: when=lambda ctx: ..."
+        )
+    if is_coroutine_function(guard):
+        raise RouteError(
+            f"the guard {place(guard)} of {where} is an `async def`, which would always count as "
+            "true; write `def`"
+        )
+    if problem := misfit(guard, "(ctx)"):
+        raise RouteError(f"the guard {place(guard)} of {where} {problem}")
+
+
+def misfit(func: Callable[..., Any], *forms: str) -> str:
+    """What is wrong with a function's parameters, for a message; empty if it can be called in one
+    of the *forms*, such as "(ctx, exc)"."""
     try:
         # Of what is called: a decorator may have more to give to what it wraps.
-        signature = inspect.signature(handler, follow_wrapped=False)
+        signature = inspect.signature(func, follow_wrapped=False)
     except (TypeError, ValueError):  # A builtin without one.
-        return
-    try:
-        signature.bind(None)
-    except TypeError:
-        raise RouteError(
-            f"the handler {place(handler)} takes {signature}; it is called with one argument, "
-            "the Context: write (ctx)"
-        ) from None
+        return ""
+    for form in forms:
+        try:
+            signature.bind(*form.strip("()").replace(",", " ").split())
+        except TypeError:
+            continue
+        return ""
+    return f"takes {signature}; write {' or '.join(forms)}"
 
 
 def place(function: Callable[..., Any]) -> str:

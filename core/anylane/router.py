@@ -12,10 +12,20 @@ from functools import partial
 from itertools import count
 from typing import Any, TypedDict, TypeVar, Unpack, overload
 
+from anylane.errors import UsageError
 from anylane.hooks import check_hook
 from anylane.origins import parse_origins
 from anylane.pattern import Pattern, RouteError
-from anylane.route import Handler, Middleware, Predicate, Route, method_set, middleware_chain
+from anylane.route import (
+    Handler,
+    Middleware,
+    Predicate,
+    Route,
+    method_set,
+    middleware_chain,
+    not_async,
+    place,
+)
 from anylane.table import RouteTable, parse_host
 
 __all__ = ["Hook", "RouteOptions", "Router"]
@@ -174,6 +184,7 @@ class Router:
         """
         if not isinstance(router, Router):
             raise RouteError(f"include() got {router!r:.80}; expected a Router")
+        self._check_open("a router")
         if router is self or router in self._above():
             raise RouteError("a router cannot include itself, directly or through another")
         prefix = self.prefix + _checked_prefix(prefix)
@@ -187,7 +198,7 @@ class Router:
     def request_middleware(self, order: int = 0) -> Callable[[F], F]: ...
     def request_middleware(self, order: F | int = 0) -> F | Callable[[F], F]:
         """Register a hook that runs before the handler; lower orders first."""
-        return _hook(self.request_hooks, order, "request_middleware")
+        return self._hook(self.request_hooks, order, "request_middleware")
 
     @overload
     def response_middleware(self, order: F, /) -> F: ...
@@ -195,7 +206,7 @@ class Router:
     def response_middleware(self, order: int = 0) -> Callable[[F], F]: ...
     def response_middleware(self, order: F | int = 0) -> F | Callable[[F], F]:
         """Register a hook that runs after the handler; lower orders first."""
-        return _hook(self.response_hooks, order, "response_middleware")
+        return self._hook(self.response_hooks, order, "response_middleware")
 
     @overload
     def middleware(self, order: F, /) -> F: ...
@@ -203,7 +214,7 @@ class Router:
     def middleware(self, order: int = 0) -> Callable[[F], F]: ...
     def middleware(self, order: F | int = 0) -> F | Callable[[F], F]:
         """Register a hook `(ctx, call_next)` that runs around the rest; lower orders outermost."""
-        return _hook(self.around_hooks, order, "middleware")
+        return self._hook(self.around_hooks, order, "middleware")
 
     def _decorator(self, make: Callable[..., Route]) -> Callable[[H], H]:
         """make: gives the route, once it is told the handler and where it is."""
@@ -227,6 +238,23 @@ class Router:
         self._table.add(route)
         self._routes.append(route)
 
+    def _hook(self, hooks: list[Hook], order: F | int, decorator: str) -> F | Callable[[F], F]:
+        def register(func: F, order: int = 0) -> F:
+            around = hooks is self.around_hooks
+            check_hook(func, decorator, "(ctx, call_next)" if around else "(ctx)")
+            if around and (problem := not_async(func)):
+                raise UsageError(f"the hook {place(func)} of @app.{decorator} {problem}")
+            self._check_open(place(func))
+            hooks.append(Hook(order, next(_registrations), func))
+            return func
+
+        return partial(register, order=order) if isinstance(order, int) else register(order)
+
+    def _check_open(self, what: str) -> None:
+        """Raises RegistrationError, if an app that this is part of serves already."""
+        for router, _ in self._mounts:
+            router._check_open(what)
+
     def _above(self) -> list[Router]:
         above = [router for router, _ in self._mounts]
         return above + [higher for router in above for higher in router._above()]
@@ -241,17 +269,3 @@ def _checked_prefix(prefix: str) -> str:
                 f"write {prefix.rstrip('/')!r}"
             )
     return prefix
-
-
-def _hook(hooks: list[Hook], order: F | int, decorator: str) -> F | Callable[[F], F]:
-    if not isinstance(order, int):
-        check_hook(order, decorator)
-        hooks.append(Hook(0, next(_registrations), order))
-        return order
-
-    def register(func: F) -> F:
-        check_hook(func, decorator)
-        hooks.append(Hook(order, next(_registrations), func))
-        return func
-
-    return register

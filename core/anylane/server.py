@@ -66,6 +66,17 @@ class Access:
     seconds: float
 
 
+def check_served(app: object, config: object) -> None:
+    """Raises UsageError unless this is an app and its configuration."""
+    if not isinstance(app, App):
+        raise UsageError(f"the app is {app!r:.80}; expected an anylane.App")
+    if not isinstance(config, ServerConfig):
+        raise UsageError(
+            f"the config is {config!r:.80}; expected a ServerConfig. A backend's name goes behind "
+            "it: backend='threads'"
+        )
+
+
 class ServerCore:
     """One app, one configuration, and the connections that are open.
 
@@ -92,8 +103,7 @@ class ServerCore:
         spool: Spool = BytesIO,
         wrap: Wrap | None = None,
     ) -> None:
-        if not isinstance(app, App):
-            raise UsageError(f"the app is {app!r:.80}; expected an anylane.App")
+        check_served(app, config)
         self.frozen = app.freeze()
         self.config = config
         self.lane = lane

@@ -69,6 +69,8 @@ class Setting:
             if text.lower() not in _BOOLEANS:
                 raise ValueError("expected true or false")
             return _BOOLEANS[text.lower()]
+        if self.name == "uds_mode" and text.isdigit() and text.strip("0"):
+            raise ValueError(f"expected octal digits behind 0o, such as 0o{text}")
         if self.kind is int:
             return _parsed(lambda: int(text, 0), "expected a whole number")
         if self.kind is float:

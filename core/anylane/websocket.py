@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from anylane import json
 from anylane.errors import Disconnected, UsageError
 from anylane.link import BURST
+from anylane.protocol.timers import deadline_after
 from anylane.source import ENDED, PENDING
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class WebSocket:
                     return message
             self._receiving = True
             if timeout is not None:
-                alarm = self._exchange.alarms.set(driver.now() + timeout)
+                alarm = self._exchange.alarms.set(deadline_after(driver.now(), timeout))
             while message is None:
                 if alarm is not None and alarm.fired:
                     raise TimeoutError(f"no message within {timeout:g} seconds")

@@ -19,6 +19,30 @@ def portable_time(talk: Talk) -> None:
     assert peer.ask("/").status == 200
 
 
+@case(CHAPTER, request_timeout=5)
+def time_that_is_no_number(talk: Talk) -> None:
+    """Text or NaN for seconds is that handler's 500; its connection and the others go on."""
+    neighbour, peer = talk.connect(), talk.connect()
+    assert neighbour.ask("/").status == 200
+    for how in ("sleep-text", "sleep-nan", "timeout-text", "timeout-nan"):
+        assert peer.ask(f"/odd-time/{how}").status == 500
+        assert peer.ask("/").status == 200
+    assert neighbour.ask("/").status == 200
+    errors = [message for level, message in talk.log if level == "error"]
+    assert len(errors) == 4
+    assert all("/odd-time/" in message for message in errors)
+
+
+@case(CHAPTER)
+def timeout_that_is_never_left(talk: Talk) -> None:
+    """A scope that stays open is that handler's failure at most: the server goes on."""
+    neighbour, peer = talk.connect(), talk.connect()
+    assert neighbour.ask("/").status == 200
+    assert peer.ask("/left-open").status == 200
+    assert neighbour.ask("/").status == 200
+    assert talk.helper().ask("/").status == 200
+
+
 @case(CHAPTER)
 def receive_with_a_timeout(talk: Talk) -> None:
     """receive(timeout=) raises TimeoutError and loses no message."""

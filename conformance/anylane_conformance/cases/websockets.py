@@ -96,6 +96,18 @@ def close_from_the_server(talk: Talk) -> None:
 
 
 @case(CHAPTER)
+def close_that_cannot_be_said(talk: Talk) -> None:
+    """What no close frame can carry is refused before anything has changed: the handler has failed,
+    and the session ends as it does then."""
+    for how in ("number", "surrogate", "float"):
+        ws = talk.connect().websocket(f"/ws-odd-close/{how}")
+        assert ws.closed() == (1011, "")
+    errors = [message for level, message in talk.log if level == "error"]
+    assert len(errors) == 3
+    assert all("UsageError" in message for message in errors)
+
+
+@case(CHAPTER)
 def failing_handler_closes_with_1011(talk: Talk) -> None:
     """A handler that fails is an internal error (RFC 6455 §7.4.1)."""
     ws = talk.connect().websocket("/crash")

@@ -33,9 +33,16 @@ def is_close_code(code: object) -> bool:
     return code in CLOSE_CODES or code in _OPEN_TO_ALL
 
 
-def check_close_code(code: int) -> None:
-    """Raise UsageError for a code that must not be sent."""
-    if not is_close_code(code):
+def check_close(code: int, reason: str) -> None:
+    """Raise UsageError for a code that must not be sent, and for a reason that cannot be."""
+    if not (isinstance(code, int) and is_close_code(code)):  # type: ignore[redundant-expr]
         raise UsageError(
             f"close code is {code!r}; expected 1000 to 1014 without 1004 to 1006, or 3000 to 4999"
         )
+    try:
+        reason.encode("utf-8")
+    except (AttributeError, UnicodeEncodeError):
+        raise UsageError(
+            f"close reason is {reason!r:.80}; expected a str with a UTF-8 form, that is without "
+            "lone surrogates"
+        ) from None

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
+from math import isnan, nan
+
+from anylane.errors import UsageError
 
 NEVER = float("inf")
 
@@ -92,6 +95,18 @@ class Alarm:
         self.deadline = deadline
         self.on_fire = on_fire
         self.fired = False
+
+
+def deadline_after(now: float, seconds: float) -> float:
+    """That many seconds from now. Raises UsageError for what is no number: NaN, being in no order,
+    would never come and hide the deadlines that do."""
+    try:
+        deadline = now + seconds
+    except (TypeError, OverflowError):
+        deadline = nan
+    if isnan(deadline):
+        raise UsageError(f"a time is {seconds!r:.80}; expected seconds, an int or a float")
+    return deadline
 
 
 class Alarms:

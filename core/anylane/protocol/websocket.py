@@ -11,7 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING, ClassVar
 
 from anylane.errors import Disconnected
-from anylane.protocol.close_codes import check_close_code
+from anylane.protocol.close_codes import check_close
 from anylane.protocol.closing import Closing
 from anylane.protocol.deflate import Agreed, Deflater, Inflater
 from anylane.protocol.frames import (
@@ -238,7 +238,7 @@ class WebSocketProtocol:
 
     def close(self, code: int, reason: str, now: float) -> None:
         """Start or answer the close handshake; harmless when it has already been."""
-        check_close_code(code)
+        check_close(code, reason)
         if self.phase is Phase.ENDING:
             self._answer_close(now)
         elif self.phase is Phase.OPEN:

@@ -120,5 +120,8 @@ class ClientConnection:
                     return event
                 self._h11.receive_data(data)
         except h11.RemoteProtocolError as exc:
-            raise IncompleteResponse(f"{self._what} is not whole: {exc}") from exc
+            # h11's own words for a connection that ended before the status line are about its
+            # states.
+            what = "the server closed the connection" if "ConnectionClosed" in str(exc) else exc
+            raise IncompleteResponse(f"{self._what} is not whole: {what}") from exc
         return event

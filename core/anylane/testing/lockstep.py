@@ -305,6 +305,8 @@ class Lockstep:
 
     def receive(self, data: bytes) -> None:
         """The client sends."""
+        if not isinstance(data, bytes):
+            raise UsageError(f"the client sends {data!r:.80}; expected bytes, as on a wire")
         self._driver.put(data)
         self.world.run()
 
