@@ -41,6 +41,9 @@ class Transport:
 
     abort = close
 
+    def write_eof(self) -> None:
+        pass
+
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
 
@@ -136,8 +139,9 @@ def test_a_socket_that_was_gone_before_it_was_connected_is_forgotten() -> None:
 @pytest.mark.parametrize("said", [b"Connection: close\r\n", b""])
 @pytest.mark.parametrize("eager", [True, False])
 @pytest.mark.parametrize("left", ["behind its answer", "before its answer"])
+@pytest.mark.parametrize("closes", [True, False])
 def test_a_connection_that_is_over_leaves_nothing_to_the_garbage_collector(
-    said: bytes, eager: bool, left: str
+    said: bytes, eager: bool, left: str, closes: bool
 ) -> None:
     """It would have to come often where each request has a connection of its own."""
     app = App()
@@ -146,6 +150,8 @@ def test_a_connection_that_is_over_leaves_nothing_to_the_garbage_collector(
     async def answer(ctx: Context) -> str:
         if left == "before its answer":
             await asyncio.sleep(0)
+        if closes:
+            ctx.response.close_connection()
         return "ok"
 
     async def turns() -> None:
