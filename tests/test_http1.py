@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -380,6 +381,18 @@ def test_a_broken_body_that_nobody_reads_closes_the_connection():
     wire.receive(b"nonsense\r\n")
     assert statuses(wire.take()) == [200]
     assert wire.eof_sent
+
+
+@pytest.mark.parametrize("express", [True, False])
+def test_a_transport_that_was_armed_for_the_handler_hears_of_the_shorter_deadline_behind_it(
+    express,
+):
+    connection = new_connection(replace(CONFIG, express=express))
+    connection.receive_data(get("/"), 0)
+    exchange = connection.next_exchange()
+    assert connection.next_deadline() == CONFIG.request_timeout
+    exchange.conclude(200, (), b"", 5)
+    assert connection.deadline_bound <= connection.next_deadline() == 5 + TIMEOUTS.keep_alive
 
 
 # -- backpressure ---------------------------------------------------------------------------------
@@ -768,6 +781,9 @@ def test_what_comes_behind_a_last_request_cannot_destroy_its_answer():
     assert ended(one + one) is Closing.SEND_EOF
     assert ended(one + b"\0") is Closing.SEND_EOF
     assert ended(post("/", "connection: close", "content-length: 99999")) is Closing.SEND_EOF
+    for unread in (b"", b"half"):
+        asked = post("/", "connection: close", "content-length: 9", body=unread)
+        assert ended(asked) is Closing.SEND_EOF
     # Who did not say it may send more at any time.
     assert ended(b"GET / HTTP/1.0\r\n\r\n") is Closing.SEND_EOF
 
@@ -775,8 +791,8 @@ def test_what_comes_behind_a_last_request_cannot_destroy_its_answer():
 # -- calls that come late are harmless ------------------------------------------------------------
 
 
-def new_connection() -> Any:
-    return Connection(CONFIG, now=0, date=lambda: b"now", token=bytes)
+def new_connection(config: ServerConfig = CONFIG) -> Any:
+    return Connection(config, now=0, date=lambda: b"now", token=bytes)
 
 
 def test_deadlines_that_passed_long_ago_do_not_revive_a_connection():
