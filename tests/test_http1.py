@@ -418,6 +418,19 @@ def test_a_body_nobody_reads_yet_pauses_reading_over_the_high_mark():
     assert connection.next_deadline() == 5 + TIMEOUTS.body
 
 
+def test_the_reader_is_parked_on_a_connection_that_was_idle_too():
+    """What a driver need not look at between two requests has changed."""
+    wire = open_wire()
+    wire.receive(get("/"))
+    assert wire._driver.connection.idle
+    wire.receive(post("/late-read", "content-length: 90", body=b"x" * 60))
+    assert not wire._driver._reading
+    wire.receive(b"x" * 30)
+    wire.advance(10)
+    assert wire._driver._reading
+    assert wire.take().endswith(b"x" * 90)
+
+
 def test_congestion_follows_what_the_kernel_has_not_taken():
     connection = new_connection()
     connection.send(b"x" * 1000)
