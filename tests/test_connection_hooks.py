@@ -229,6 +229,24 @@ def test_background_work_waits_for_the_last_byte() -> None:
     assert seen == ["done"]
 
 
+def test_background_work_does_not_wait_for_a_client_that_is_lost() -> None:
+    app = App()
+    seen: list[Any] = []
+
+    @app.get("/")
+    async def handler(ctx: Context) -> str:
+        ctx.background(seen.append, "done")
+        return "hi"
+
+    wire = Lockstep(app)
+    wire.stall()
+    wire.receive(GET)
+    assert seen == []
+    wire.lose()
+    assert seen == ["done"]
+    assert not wire.world.server.drivers and not wire.world.server.errands
+
+
 def test_background_work_that_fails_is_logged_and_the_rest_runs() -> None:
     app = App()
     seen: list[Any] = []

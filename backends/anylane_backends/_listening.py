@@ -15,7 +15,6 @@ from anylane.addresses import Address, Inherited, Tcp, Unix
 from anylane.config import ServerConfig
 from anylane.errors import AnylaneError
 
-
 _INHERITED = sys.platform == "linux"
 """Whether an accepted socket has TCP_NODELAY from its listener, so that a system call for each
 connection is saved. Linux copies it (`tcp_create_openreq_child`); where that is not known, every

@@ -36,8 +36,8 @@ class Driver(ABC):
 
     __slots__ = ("_again", "_armed", "_closing", "_cut_at", "_deferred", "_errand_due", "_errands",
                  "_greeting", "_holds", "_links", "_news", "_parting", "_read_size", "_reading",
-                 "_tolerance", "_turns", "apart", "connection", "lost", "pumping", "seed", "server", "wakes",
-                 "written")  # fmt: skip
+                 "_tolerance", "_turns", "apart", "connection", "lost", "pumping", "seed", "server",
+                 "wakes", "written")  # fmt: skip
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Driver(ABC):
         self._turns = limits.exchanges_per_turn
         # Over its mark a connection is `congested`: nobody waits for bytes that were not asked for.
         high = limits.outbound_high
-        self._tolerance = high if high < self.tolerance else self.tolerance
+        self._tolerance = min(self.tolerance, high)
         self.connection: AnyConnection = server.new_connection(
             now=self.now(), peer=peer, local=local, tls=tls, bare=errand is not None
         )
