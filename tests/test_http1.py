@@ -311,6 +311,16 @@ def test_pipelined_input_over_its_bound_stays_in_the_kernel():
     assert not connection.wants_read
 
 
+def test_a_reader_that_was_parked_by_a_pipeline_goes_on_behind_it():
+    wire = open_wire()
+    wire.receive(get("/slow") + get("/") * 10)
+    assert not wire._driver._reading
+    wire.advance(10)
+    assert statuses(wire.take()) == [200] * 11
+    wire.receive(get("/"))
+    assert statuses(wire.take()) == [200]
+
+
 # -- 100-continue ---------------------------------------------------------------------------------
 
 
@@ -693,6 +703,32 @@ def test_stalling_counts_after_the_close_too():
     assert not wire.closed
     wire.advance(BEFORE)
     assert wire.closed
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_the_drain_ends_a_reader_that_is_only_slow(answered):
+    """It has its deadline also while all that is left is what the client has not taken."""
+    app = App()
+
+    @app.get("/")
+    async def big(ctx):
+        if not answered:
+            await ctx.sleep(1)
+        ctx.response.close_connection()
+        return b"x" * 5000
+
+    wire: Any = Lockstep(app, CONFIG)
+    wire.stall()
+    wire.receive(get("/"))
+    wire.eof()
+    wire.world.server.shutdown()
+    for _ in range(8):
+        wire.advance(1)
+        wire.resume(10)
+    wire.advance(1 - BEFORE)
+    assert not wire.closed
+    wire.advance(BEFORE)
+    assert wire.closed and wire.reset_sent
 
 
 def test_lingering_ends_at_its_deadline_which_the_reading_of_the_answer_renews():
