@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from anylane import App, UsageError
+from anylane import App, Limits, ServerConfig, UsageError
 from anylane.protocol import Closing
 from anylane.testing import Lockstep, World
-from anylane.testing.lockstep import DATE
+from anylane.testing.client_lockstep import LockstepLane
+from anylane.testing.journal import Journal
+from anylane.testing.lockstep import DATE, LockstepDriver
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -68,6 +70,30 @@ def test_a_stalled_client_receives_what_it_reads():
     assert wire.take().endswith(b"hi")
 
 
+def test_a_connection_ends_behind_what_a_slow_client_reads():
+    wire = Lockstep(app_that(greet))
+    wire.stall()
+    wire.receive(GET.replace(b"Host", b"Connection: close\r\nHost"))
+    assert not wire.closed
+    wire.resume(40)
+    assert not wire.closed
+    wire.resume()
+    assert wire.closed
+
+
+def test_the_end_comes_behind_more_than_a_clients_buffers_hold():
+    async def large(ctx):
+        ctx.response.close_connection()
+        return b"x" * 1_000_000
+
+    wire = LockstepLane(app_that(large), None, Journal()).connect()
+    wire.send(GET)
+    received = b""
+    while chunk := wire.receive("the end", timeout=1):
+        received += chunk
+    assert received.endswith(b"\r\n\r\n" + b"x" * 1_000_000)
+
+
 def test_connections_of_one_world_share_clock_and_server():
     wire = Lockstep(app_that(sleep))
     other = wire.open()
@@ -76,6 +102,46 @@ def test_connections_of_one_world_share_clock_and_server():
     assert wire.sent.endswith(b"10.0")
     assert other.world is wire.world
     assert len(wire.world.server.drivers) == 2
+
+
+def test_connections_that_are_quiet_cost_nothing(monkeypatch):
+    looked = []
+    deliver = LockstepDriver.deliver
+
+    def count(driver):
+        looked.append(driver)
+        return deliver(driver)
+
+    monkeypatch.setattr(LockstepDriver, "deliver", count)
+    counts = []
+    for others in (0, 50):
+        wire = Lockstep(app_that(greet))
+        quiet = [wire.open() for _ in range(others)]
+        looked.clear()
+        wire.receive(GET)
+        assert wire.take().endswith(b"hi")
+        counts.append(len(looked))
+        assert len(quiet) == others
+    assert counts[0] == counts[1] > 0
+
+
+def test_a_client_that_ended_behind_much_is_heard_when_there_is_room():
+    """The end waits with what is before it, and comes when the server reads again."""
+    app = App()
+
+    @app.post("/")
+    async def late(ctx):
+        await ctx.sleep(10)
+        return str(len(await ctx.request.body()))
+
+    wire = Lockstep(app, ServerConfig(limits=Limits(inbound_high=1_000, inbound_low=100)))
+    wire.receive(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4000\r\n\r\n" + b"x" * 2_000)
+    wire.receive(b"x" * 2_000)
+    wire.eof()
+    assert wire.sent == b""
+    wire.advance(10)
+    assert wire.sent.endswith(b"\r\n\r\n4000")
+    assert wire.closed
 
 
 def test_half_close_close_and_reset_are_told_apart():

@@ -55,6 +55,7 @@ class ClientDriver(LockstepDriver):
         self._held = 0
         if self.unsent_data:
             self._deliver()
+            self.stir()
             self.writable()
         return data
 
@@ -105,7 +106,7 @@ class LockstepWire:
 
     def send(self, data: bytes) -> None:
         for start in range(0, len(data), _READ):
-            self._driver.inbox.append(data[start : start + _READ])
+            self._driver.put(data[start : start + _READ])
         self._lane.world.run()
 
     def poll(self) -> bytes | None:
@@ -130,10 +131,7 @@ class LockstepWire:
         self.on_data = None
         if self in self._lane.wires:
             self._lane.wires.remove(self)
-        if how is None:
-            self._driver.inbox.append(None)
-        else:
-            self._driver.inbox.appendleft(how)
+        self._driver.put(how)
         self._lane.world.run()
 
 
