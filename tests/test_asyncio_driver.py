@@ -12,6 +12,8 @@ import pytest
 
 from anylane import App, Context, ServerConfig
 from anylane.server import ServerCore
+from anylane_backends._listening import bind
+from anylane_backends._sockets import Door
 from anylane_backends.asyncio import AsyncioDriver, Lane
 
 
@@ -134,6 +136,77 @@ def test_a_socket_that_was_gone_before_it_was_connected_is_forgotten() -> None:
         return len(server.drivers), server.over
 
     assert asyncio.run(main()) == (0, True)
+
+
+def test_a_socket_that_cannot_be_connected_is_closed_at_once() -> None:
+    async def main() -> None:
+        server = core(App())
+        lane = Lane(server)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            lane.connect(sock, None, None)
+            assert sock.fileno() < 0
+        assert not server.drivers and not lane._connecting
+        lane.pool.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("nodelay", [True, False])
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_loop_that_tells_its_sockets_not_to_wait_is_overruled(loop: str, nodelay: bool) -> None:
+    async def main() -> None:
+        config = ServerConfig(port=0, nodelay=nodelay)
+        server = core(App(), config)
+        lane = Lane(server)
+        (listener,) = bind(config)
+        with listener, socket.create_connection(listener.getsockname()):
+            found = Door(listener, config, blocking=True).accept()
+            assert found is not None
+            lane.connect(*found)
+            (driver,) = server.drivers
+            assert isinstance(driver, AsyncioDriver)
+            while driver._transport is None:
+                await asyncio.sleep(0)
+            sock = driver._transport.get_extra_info("socket")
+            assert bool(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)) is nodelay
+            await lane.end()
+            while server.drivers:
+                await asyncio.sleep(0)
+        lane.pool.close()
+
+    factory = pytest.importorskip(loop).new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main())
+
+
+@pytest.mark.parametrize("eager", [True, False])
+def test_who_connects_and_says_nothing_is_greeted_and_has_a_deadline(eager: bool) -> None:
+    app = App()
+    greeted: list[str] = []
+
+    @app.on_connect
+    async def greet(ctx: Context) -> None:
+        greeted.append("hello")
+
+    async def main() -> None:
+        lane = Lane(core(app, ServerConfig(eager=eager)))
+        driver = AsyncioDriver(lane, None, None)
+        driver.connection_made(Transport())  # type: ignore[arg-type]
+        for _ in range(4):
+            await asyncio.sleep(0)
+        assert greeted == ["hello"]
+        assert not driver._errands
+        assert driver._timer is not None
+        assert driver._timer.when() == driver.connection.next_deadline()
+        silent = AsyncioDriver(Lane(core(App())), None, None)
+        silent.connection_made(Transport())  # type: ignore[arg-type]
+        assert silent._timer is not None
+        for each in (driver, silent):
+            each.connection_lost(None)
+            assert each._timer is None
+            each.lane.pool.close()
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("said", [b"Connection: close\r\n", b""])
