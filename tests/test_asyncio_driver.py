@@ -165,12 +165,12 @@ def test_a_loop_that_tells_its_sockets_not_to_wait_is_overruled(loop: str, nodel
             lane.connect(*found)
             (driver,) = server.drivers
             assert isinstance(driver, AsyncioDriver)
-            while driver._transport is None:
+            while driver._transport is None:  # noqa: ASYNC110  # A turn or two: no event for that.
                 await asyncio.sleep(0)
             sock = driver._transport.get_extra_info("socket")
             assert bool(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)) is nodelay
             await lane.end()
-            while server.drivers:
+            while server.drivers:  # noqa: ASYNC110  # As above.
                 await asyncio.sleep(0)
         lane.pool.close()
 

@@ -27,12 +27,9 @@ def accept() -> Iterator[Accept]:
 
         def accept_one(*, taken_over: bool = False, blocking: bool = False, **settings: Any) -> Any:
             if taken_over:
-                theirs = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-                settings["fd"] = theirs.fileno()
+                settings["fd"] = socket.create_server(("127.0.0.1", 0)).detach()
             config = ServerConfig(**{"port": 0, **settings})
             (listener,) = bind(config)
-            if taken_over:
-                theirs.detach()
             stack.enter_context(listener)
             port = listener.getsockname()[1]
             client = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
@@ -59,10 +56,8 @@ def test_nobody_waits_for_more_unless_it_is_wanted(
 
 def test_a_listener_that_was_taken_over_stays_as_it_was() -> None:
     """Others may have it next."""
-    theirs = socket.create_server(("127.0.0.1", 0))
-    config = ServerConfig(fd=theirs.fileno(), ttl=33, linger=0)
+    config = ServerConfig(fd=socket.create_server(("127.0.0.1", 0)).detach(), ttl=33, linger=0)
     (listener,) = bind(config)
-    theirs.detach()
     with listener:
         before = listener.getsockopt(*TCP_NODELAY), listener.getsockopt(0, socket.IP_TTL)
         Door(listener, config)
