@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anylane import App, Disconnected, HTTPError, Limits, ServerConfig, Timeouts
-from anylane.errors import Cancelled
+from anylane.errors import Cancelled, UsageError
 from anylane.protocol import Closing, Connection, Timer
 from anylane.stepping import PARK
 from anylane.testing import Lockstep
@@ -842,6 +842,17 @@ def test_what_comes_behind_a_last_request_cannot_destroy_its_answer():
 
 def new_connection(config: ServerConfig = CONFIG) -> Any:
     return Connection(config, now=0, date=lambda: b"now", token=bytes)
+
+
+@pytest.mark.parametrize("express", [True, False])
+def test_what_a_handler_did_not_read_is_gone_with_it(express):
+    connection = new_connection(replace(CONFIG, express=express))
+    connection.receive_data(sized("/", b"hello"), 0)
+    exchange = connection.next_exchange()
+    exchange.conclude(200, (), b"whole", 0)
+    assert (exchange.buffered, exchange.status, exchange.sent) == (0, 200, 5)
+    with pytest.raises(UsageError, match="the handler has ended"):
+        exchange.read(0)
 
 
 def test_deadlines_that_passed_long_ago_do_not_revive_a_connection():
