@@ -445,6 +445,17 @@ async def test_a_receiver_whose_write_or_handler_fails_keeps_nobody_from_being_w
 
 
 @looped
+async def test_a_wake_up_from_inside_of_a_task_takes_a_turn() -> None:
+    room: Broadcast[str] = Broadcast()
+    async with wires(listening(room)) as wire:
+        room.send("a")
+        wire.driver.wakes.run()
+        assert wire.take() == []
+        await wire.rest()
+        assert wire.take() == ["a"]
+
+
+@looped
 async def test_where_handlers_do_not_begin_at_once_a_wake_up_takes_a_turn() -> None:
     room: Broadcast[str] = Broadcast()
     async with wires(listening(room), config=ServerConfig(eager=False)) as wire:

@@ -184,6 +184,18 @@ def test_events_can_be_selected(log: EventLog, world: World) -> None:
     )
 
 
+def test_an_event_that_was_read_before_its_news_came_keeps_nobody_from_hearing_of_the_next(
+    log: EventLog, world: World
+) -> None:
+    client = Follower(world, path="/select")
+    # The event is there first, and then what wakes: a reader may come in between, where another
+    # thread sends, and finds the news later and nothing behind them.
+    log._news.send(None)
+    world.run()
+    log.send(1)
+    assert client.read() == messages(1)
+
+
 def test_without_an_epoch_of_its_own_it_takes_the_servers_randomness() -> None:
     log = EventLog()
     first = Follower(World(app_of(log)))

@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from anylane import App, Context, EventLog, ServerConfig, Timeouts, UsageError
+from anylane import (
+    App,
+    Context,
+    Disconnected,
+    EventLog,
+    Limits,
+    ServerConfig,
+    Timeouts,
+    UsageError,
+)
+from anylane.link import BURST
 from anylane.testing import Lockstep, Silence, TestClient
 from anylane.testing.lockstep import World
 
@@ -178,6 +188,51 @@ def test_a_client_that_takes_nothing_is_gone_by_its_deadline() -> None:
     wire.advance(100)
     assert ended == [5]  # Heartbeats on top of what it does not take are no progress.
     assert wire.reset_sent
+
+
+def test_a_client_that_does_not_keep_up_holds_its_handler_and_is_told_of_by_the_send() -> None:
+    sent: list[int] = []
+    told: list[Disconnected] = []
+
+    async def handler(ctx: Context) -> None:
+        async with ctx.event_stream() as events:
+            try:
+                while True:
+                    await events.send("x" * 1000)
+                    sent.append(1)
+            except Disconnected as exc:
+                told.append(exc)
+                raise
+
+    wire = Lockstep(app_of(handler), ServerConfig(limits=Limits(outbound_high=20_000)))
+    wire.stall()
+    wire.receive(GET)
+    assert 20 <= len(sent) < 23
+    before = len(sent)
+    wire.lose()
+    assert len(told) == 1
+    assert len(sent) == before, "what nobody will read was not sent"
+
+
+def test_a_client_that_keeps_up_leaves_others_their_turns() -> None:
+    events_before: list[int] = []
+
+    async def flood(ctx: Context) -> None:
+        async with ctx.event_stream() as events:
+            other.receive(b"GET /other HTTP/1.0\r\n\r\n")
+            for n in range(2000):
+                count[0] = n
+                await events.send("x" * 1000)
+
+    count = [0]
+    app = app_of(flood)
+    app.get("/other")(lambda ctx: events_before.append(count[0]))
+    wire = Lockstep(app)
+    other = wire.open()
+    wire.receive(GET)
+    assert count == [1999]
+    [before] = events_before
+    assert BURST / 1100 < before < BURST / 1000
 
 
 # --- the end ---------------------------------------------------------------------------------

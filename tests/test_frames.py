@@ -291,10 +291,15 @@ def test_any_key_is_a_key(key, size):
         pytest.param(frame(TEXT, b"x", fin=False), id="a fragment"),
         pytest.param(compressed(TEXT, b"x"), id="compressed"),
         pytest.param(frame(TEXT, b"x" * (LIMIT + 1)), id="over the limit"),
+        pytest.param(frame(TEXT, b"x" * 200), id="over the limit, and no short frame"),
         pytest.param(frame(TEXT, b"\xff"), id="invalid UTF-8"),
         pytest.param(frame(TEXT, b"x", rsv=1), id="a reserved bit"),
         pytest.param(b"\x81\x01x", id="not masked"),
         pytest.param(b"\x81\xfe\x00\x0512340123456", id="a length in more bytes than it needs"),
+        pytest.param(
+            b"\x81\xff" + (5).to_bytes(8) + b"123401234",
+            id="a length in many more bytes than it needs",
+        ),
         pytest.param(frame(TEXT, b"half of it")[:9], id="half a frame"),
         pytest.param(b"\x81", id="a byte"),
     ],
@@ -304,6 +309,35 @@ def test_the_lane_takes_what_is_plain_in_front_of_what_is_not(odd):
     messages: deque[tuple[str | bytes, int]] = deque()
     assert reader(LIMIT).read_plain(whole + odd, messages) == (len(whole), LIMIT + 2)
     assert list(messages) == [("é", 2), (b"\x00" * LIMIT, LIMIT)]
+
+
+def test_the_lane_takes_nothing_between_the_fragments_of_a_message():
+    frames = reader()
+    first = frame(TEXT, b"a", fin=False)
+    assert frames.read_frame(first, 0) == (None, 0, len(first))
+    assert frames.read_plain(frame(TEXT, b"b"), deque()) == (0, 0)
+    [found] = frames.read(frame(CONT, b"c"))
+    assert found == message("ac")
+
+
+def test_the_lane_takes_nothing_for_a_frame_in_the_middle_of_another():
+    frames, inner = reader(), frame(TEXT, b"b")
+    # Masked with nothing, so that the payload looks like what it is.
+    begun = bytes((0x82, 0x80 | len(inner))) + bytes(4)
+    assert list(frames.read(begun)) == []
+    assert frames.read_plain(inner, deque()) == (0, 0)
+    assert frames.read_frame(inner, 0) is None
+    assert list(frames.read(inner)) == [message(inner)]
+
+
+@pytest.mark.parametrize("size", [10, 800])
+def test_a_message_in_fragments_is_bytes_and_nothing_like_them(size):
+    frames, payload = reader(1 << 20), bytes(size)
+    parts = [frame(BINARY, payload, fin=False), frame(CONT, payload)]
+    found = [frames.read_frame(part, 0) for part in parts]
+    assert found == [(None, 0, len(parts[0])), (2 * payload, 2 * size, len(parts[1]))]
+    assert found[1] is not None
+    assert type(found[1][0]) is bytes
 
 
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])

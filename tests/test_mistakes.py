@@ -5,11 +5,22 @@ Most of it a type checker sees first; not everybody has one.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from anylane import App, Context, HTTPError, Response, Router, Server, UsageError
+from anylane import (
+    STOP,
+    App,
+    Context,
+    Disconnected,
+    HTTPError,
+    Response,
+    Router,
+    Server,
+    UsageError,
+)
 from anylane.testing import Lockstep, TestClient
 from anylane_backends.serving import BackendError
 
@@ -17,6 +28,10 @@ from anylane_backends.serving import BackendError
 def handler(ctx: Context) -> None: ...
 
 
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 NUMBER: Any = 404
 TEXT: Any = "main:app"
 FUNCTION: Any = handler
@@ -150,3 +165,60 @@ def test_a_mistake_with_the_context_is_told_too(mistake: Any, message: str) -> N
     Lockstep(app).receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     assert len(seen) == 1
     assert message in seen[0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (lambda ctx: None, 500),
+        (lambda ctx: "no", 200),
+        (lambda ctx: Response().set_status(204), 204),
+        (lambda ctx: ctx.response.set_status(204) and None, 204),
+    ],
+)
+def test_a_websocket_handler_has_to_say_something(answer: Any, status: int) -> None:
+    app = App()
+
+    @app.websocket("/")
+    async def handler(ctx: Context) -> Any:
+        return answer(ctx)
+
+    wire = Lockstep(app)
+    wire.receive(HANDSHAKE)
+    assert wire.sent.startswith(b"HTTP/1.1 %d " % status)
+    assert ["has answered the WebSocket" in line.message for line in wire.log] == [True] * (
+        status == 500
+    )
+
+
+def test_a_hook_that_stops_a_handshake_has_to_say_something() -> None:
+    app = App()
+
+    @app.websocket("/")
+    async def handler(ctx: Context) -> None:
+        await ctx.accept()
+
+    @app.request_middleware
+    async def stop(ctx: Context) -> Any:
+        return STOP
+
+    wire = Lockstep(app)
+    wire.receive(HANDSHAKE)
+    assert wire.sent.startswith(b"HTTP/1.1 500 ")
+    assert ["nor a hook that said STOP has" in line.message for line in wire.log] == [True]
+
+
+def test_who_ends_because_the_client_left_has_not_forgotten_to_accept() -> None:
+    app = App()
+
+    @app.websocket("/")
+    async def handler(ctx: Context) -> None:
+        with suppress(Disconnected):
+            await ctx.sleep(1)
+            await ctx.accept()
+
+    wire = Lockstep(app)
+    wire.receive(HANDSHAKE)
+    wire.lose()
+    wire.advance(2)
+    assert wire.log == []

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import gc
 from collections import deque
 from typing import Any
+from weakref import ref
 
 import pytest
 
-from anylane import App, Broadcast, Context, Disconnected, Lagged, UsageError
+from anylane import (
+    App,
+    Broadcast,
+    Context,
+    Disconnected,
+    Lagged,
+    Subscription,
+    UsageError,
+)
 from anylane.link import Link
+from anylane.server import ServerCore
 from anylane.source import ENDED, PENDING
 from anylane.testing import Lockstep, TestClient
+from anylane.websocket import WebSocket
 
 
 def serve(handler: Any, *, websocket: bool = False) -> App:
@@ -242,6 +254,49 @@ def test_a_websocket_that_closes_ends_a_select_that_waits_for_a_room() -> None:
         assert room.send("two") == 1
         assert ws.receive() == "two"
     assert (room.receivers, ends) == (0, [1000])
+
+
+async def leave_in_select(ctx: Context, ws: WebSocket, subscription: Subscription[str]) -> None:
+    async for _, item in ctx.select(ws, subscription):
+        await ws.send(item)
+
+
+async def leave_in_its_body(ctx: Context, ws: WebSocket, subscription: Subscription[str]) -> None:
+    async for _ in ctx.select(subscription, ws):
+        while True:
+            await ctx.sleep(1)
+
+
+async def leave_by_break(ctx: Context, ws: WebSocket, subscription: Subscription[str]) -> None:
+    async for _, _item in ctx.select(subscription, ws):
+        break
+
+
+@pytest.mark.parametrize("leave", [leave_in_select, leave_in_its_body, leave_by_break])
+@pytest.mark.parametrize("held", [False, True], ids=["dropped", "held"])
+def test_a_room_keeps_nothing_of_a_handler_that_has_ended(leave: Any, held: bool) -> None:
+    """Without a send, which lets go of all; of a subscription without a `with` block, too."""
+    room: Broadcast[str] = Broadcast()
+    kept: list[object] = []
+
+    async def handler(ctx: Context) -> None:
+        ws = await ctx.accept()
+        alive.append(ref(ctx.link.driver.server))
+        subscription = room.subscribe()
+        if held:
+            kept.append(subscription)
+        await leave(ctx, ws, subscription)
+
+    alive: list[ref[ServerCore]] = []
+    client = TestClient(serve(handler, websocket=True))
+    with client.websocket("/") as ws:
+        ws.send("to wait for the subscription, and find this")
+    del client, ws
+    gc.collect()
+    if not held or leave is leave_in_select:  # Else it may be woken once more: see Select.
+        assert [each() for each in alive] == [None]
+        assert not room._waiters._runtimes
+    assert room.receivers == held
 
 
 def test_what_came_before_the_close_is_given_first() -> None:

@@ -13,7 +13,7 @@ import pytest
 from anylane import Broadcast
 from anylane.link import Link
 from anylane.source import ENDED, PENDING
-from anylane.waiters import Waiters
+from anylane.waiters import RuntimeWaiters, Waiters
 from anylane.wake_queue import WakeQueue
 
 
@@ -229,3 +229,28 @@ def test_what_a_finalizer_sends_while_a_subscription_looks_wakes_who_is_about_to
         runtime.run()
         assert link.notified == 1
         assert subscription.poll() == "from a finalizer"
+
+
+def test_a_subscription_that_vanishes_takes_no_runtime_from_who_is_about_to_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    room: Broadcast[int] = Broadcast()
+    runtime = CountingQueue()
+    vanishing = [room.subscribe()]
+    assert vanishing[0].poll(waiter(runtime)) is PENDING
+    find = Waiters._runtime
+
+    def interrupted(waiters: Waiters, wakes: WakeQueue) -> RuntimeWaiters:
+        found = find(waiters, wakes)
+        vanishing.clear()  # As the garbage collector may, at any call.
+        return found
+
+    monkeypatch.setattr(Waiters, "_runtime", interrupted)
+    link = waiter(runtime)
+    with room.subscribe() as subscription:
+        subscription.attach(link)
+        assert room.send(1) == 1
+        runtime.run()
+        assert link.notified == 1
+        subscription.detach(link)
+    assert not room._waiters._runtimes

@@ -13,7 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wsproto.frame_protocol import FrameProtocol, Opcode
 
-from anylane import App, Disconnected, Limits, ServerConfig, Timeouts, UsageError
+from anylane import (
+    App,
+    Broadcast,
+    Context,
+    Disconnected,
+    Limits,
+    ServerConfig,
+    Timeouts,
+    UsageError,
+)
 from anylane.protocol import Closing
 from anylane.protocol.close_codes import check_close_code
 from anylane.testing import Lockstep
@@ -594,3 +603,23 @@ def test_whatever_happens_nothing_raises_and_at_most_one_close_is_sent(steps, pa
     kinds = [each.opcode for each in reader.received_frames()]
     assert Opcode.CLOSE not in kinds[:-1]
     assert [record.error for record in wire.log if record.level == "error"] == []
+
+
+def test_a_close_is_answered_at_once_when_the_handler_has_asked_in_vain_for_more() -> None:
+    """It owes no answer any more, whatever it does next."""
+    room: Broadcast[str] = Broadcast()
+
+    async def handler(ctx: Context) -> None:
+        with room.subscribe() as subscription:
+            ws = await ctx.accept()
+            async for source, item in ctx.select(ws, subscription):
+                if source is ws:
+                    await ws.send(item)
+                else:
+                    await ctx.sleep(1000)
+
+    client = Client(b"room", handler=handler)
+    assert client.send(client.frames.send_data("?", fin=True)) == [("TEXT", "?")]
+    room.send("be busy")
+    client.wire.world.run()
+    assert client.send(client.frames.close(1000))[0][0] == "CLOSE"

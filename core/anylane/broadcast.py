@@ -20,6 +20,7 @@ from anylane.errors import AnylaneError, UsageError
 from anylane.link import Link, current_link
 from anylane.source import ENDED, PENDING
 from anylane.waiters import Waiters
+from anylane.wake_queue import WakeQueue
 
 T = TypeVar("T")
 OnLag = Literal["drop_oldest", "close", "error"]
@@ -158,6 +159,10 @@ class Broadcast(Generic[T]):
                 subscription._lost += 1
                 self._leave(subscription._number, subscription._next, gone)
 
+    def _let_go(self, wakes: WakeQueue, _: Gone) -> int:
+        self._waiters.let_go(wakes)
+        return 0
+
     def _trim(self, gone: Gone) -> None:
         """Forget what every receiver has taken."""
         while self._items and not self._at[0]:
@@ -205,8 +210,8 @@ class Subscription(Generic[T]):
         room._change(partial(self._close, room))
         if self._attached:
             room._waiters.wake()
-        if self._link is not None:
-            self._expect_nothing(self._link)
+        if (link := self._link) is not None:
+            self.expect_nothing(link)
 
     def __enter__(self) -> Self:
         return self
@@ -225,10 +230,7 @@ class Subscription(Generic[T]):
             room = self._room
             room._change(partial(room._leave, self._number, self._next))
             if (link := self._link) is not None:
-                with room._lock:
-                    forgotten = room._waiters.forget(link)
-                if forgotten:
-                    link.wake()  # As in `_expect_nothing`.
+                self.expect_nothing(link)
 
     def poll(self, link: Link | None = None) -> Any:
         """For `ctx.select`: an item, PENDING or ENDED; raises Lagged with on_lag="error".
@@ -274,9 +276,8 @@ class Subscription(Generic[T]):
 
     def attach(self, link: Link) -> None:
         """For `ctx.select`."""
-        with self._room._lock:
-            self._attached += 1
-            self._room._waiters.add(link)
+        # A change, so that no finalizer lets go of the runtime in the middle of it.
+        self._room._change(partial(self._attach, link))
 
     def detach(self, link: Link) -> None:
         """For `ctx.select`."""
@@ -303,22 +304,22 @@ class Subscription(Generic[T]):
                     await link.wait()
                     item = self.poll(link)
             except BaseException:
-                self._expect_nothing(link)
+                self.expect_nothing(link)
                 raise
         if item is ENDED:
             raise StopAsyncIteration
         return cast(T, item)
 
-    def _expect_nothing(self, link: Link) -> None:
-        """It is not to be woken for this any more."""
-        waiters = self._room._waiters
-        with self._room._lock:
+    def expect_nothing(self, link: Link) -> None:
+        """It is not to be woken for this any more. Also from a finalizer."""
+        room = self._room
+        with room._lock:
             self._link = None
-            if not waiters.forget(link):
-                return
-            waiters.let_go(link.wakes)
-        # It may wait for the same room elsewhere in its handler: there it asks again then.
-        link.wake()
+            forgotten = room._waiters.forget(link)
+        if forgotten:
+            room._change(partial(room._let_go, link.wakes))
+            # It may wait for the same room elsewhere in its handler: there it asks again then.
+            link.wake()
 
     # -- with the room's lock held --------------------------------------------------------------
 
@@ -330,6 +331,11 @@ class Subscription(Generic[T]):
         if self._link is not None:
             self._attached += 1
         self._link = link
+
+    def _attach(self, link: Link, _: Gone) -> int:
+        self._attached += 1
+        self._room._waiters.add(link)
+        return 0
 
     def _catch_up(self, lost: int) -> None:
         self._next += lost

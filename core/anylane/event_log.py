@@ -213,6 +213,10 @@ class LogReader:
             pass  # What the news are is asked next, so that none is lost.
         return self.poll()
 
+    def expect_nothing(self, link: Link) -> None:
+        """For `ctx.select`."""
+        self._news.expect_nothing(link)
+
     def attach(self, link: Link) -> None:
         """For `ctx.select`."""
         self._news.attach(link)

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from anylane.server import ServerCore
 
 
-async def run_exchange(exchange: Exchange, server: ServerCore, link: BaseLink) -> None:
+async def run_exchange(  # noqa: PLR0912  # calls cost time
+    exchange: Exchange, server: ServerCore, link: BaseLink
+) -> None:
     """Run the handler of one exchange and answer it, whatever happens.
 
     Raises nothing of the handler's or the peer's. A native cancellation from outside passes
@@ -53,6 +55,10 @@ async def run_exchange(exchange: Exchange, server: ServerCore, link: BaseLink) -
     finally:
         if not exchange.finished:
             exchange.finish(driver.now())
+        if exchange.gone is not None:
+            # What was raised knows the handler's variables, and an exchange may outlive them: so
+            # does a room that expects to wake it.
+            exchange.gone.__traceback__ = None
         asked = ctx.asked
         if asked is not None and asked.uploads is not None and not ctx.jobs:
             ctx.release()
@@ -109,8 +115,8 @@ def _check_answered(ctx: Context, response: Response) -> None:
         return
     if response.status is None:
         raise UsageError(
-            f"{route.where} ended without an answer to the WebSocket handshake; expected "
-            "`ws = await ctx.accept()`, or a response or HTTPError that rejects it"
+            f"neither {route.where} nor a hook that said STOP has answered the WebSocket "
+            "handshake; expected `ws = await ctx.accept()`, or a response or HTTPError that rejects it"
         )
 
 

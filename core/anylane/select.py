@@ -42,10 +42,16 @@ class Select:
         if not self._own:
             return await self._attached()
         link, exchange = self._ctx.link, self._ctx.exchange
-        while (found := self._poll(link)) is None:
-            link.look()
-            exchange.check()
-            await link.wait()
+        try:
+            while (found := self._poll(link)) is None:
+                link.look()
+                exchange.check()
+                await link.wait()
+        except BaseException:
+            # A room must not keep, until somebody sends, what its handler has left behind.
+            for source in self._live:
+                source.expect_nothing(link)
+            raise
         return found
 
     async def _attached(self) -> tuple[Any, Any]:

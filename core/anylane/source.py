@@ -40,3 +40,6 @@ class OwnSource(Source, Protocol):
 
     def poll_or_wait(self, link: Link) -> Any:
         """As `poll`; after PENDING the link is woken once, when there is something new to say."""
+
+    def expect_nothing(self, link: Link) -> None:
+        """Not even that."""

@@ -49,14 +49,14 @@ class Waiters:
 
     def let_go(self, wakes: WakeQueue) -> None:
         """Of a runtime on which nobody waits: what has ended must not be held by a room that goes
-        on. Not from a finalizer, which may interrupt `wake`."""
+        on. Not from a finalizer, which may interrupt `add` and `expect`."""
         waiters = self._runtimes.get(wakes)
         if waiters is not None and not waiters.links and not waiters.once:
-            del self._runtimes[wakes]
+            self._runtimes = {key: each for key, each in self._runtimes.items() if key is not wakes}
 
     def wake(self) -> None:
         """All that wait now: one entry in each runtime's queue, however many there are."""
-        for waiters in tuple(self._runtimes.values()):
+        for waiters in self._runtimes.values():  # Never changed, but exchanged for another.
             waiters.wake()
 
     def take(self, waiters: RuntimeWaiters) -> tuple[Link, ...]:
@@ -71,7 +71,8 @@ class Waiters:
     def _runtime(self, wakes: WakeQueue) -> RuntimeWaiters:
         waiters = self._runtimes.get(wakes)
         if waiters is None:
-            waiters = self._runtimes[wakes] = RuntimeWaiters(self, wakes)
+            waiters = RuntimeWaiters(self, wakes)
+            self._runtimes = {**self._runtimes, wakes: waiters}
         return waiters
 
 

@@ -120,7 +120,7 @@ def neither_accepted_nor_rejected_is_an_error(talk: Talk) -> None:
     peer = talk.connect()
     peer.handshake("/silent")
     assert peer.answer().status == 500
-    assert any("ended without an answer to the WebSocket" in message for _, message in talk.log)
+    assert any("has answered the WebSocket handshake" in message for _, message in talk.log)
     assert peer.ask("/").status == 200
 
 
