@@ -12,6 +12,8 @@ import pytest
 
 from anylane import App, Context, ServerConfig
 from anylane.server import ServerCore
+from anylane_backends._listening import bind
+from anylane_backends._sockets import Door
 from anylane_backends.asyncio import AsyncioDriver, Lane
 
 
@@ -40,6 +42,9 @@ class Transport:
         self.closed = True
 
     abort = close
+
+    def write_eof(self) -> None:
+        pass
 
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
@@ -133,11 +138,83 @@ def test_a_socket_that_was_gone_before_it_was_connected_is_forgotten() -> None:
     assert asyncio.run(main()) == (0, True)
 
 
+def test_a_socket_that_cannot_be_connected_is_closed_at_once() -> None:
+    async def main() -> None:
+        server = core(App())
+        lane = Lane(server)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            lane.connect(sock, None, None)
+            assert sock.fileno() < 0
+        assert not server.drivers and not lane._connecting
+        lane.pool.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("nodelay", [True, False])
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_loop_that_tells_its_sockets_not_to_wait_is_overruled(loop: str, nodelay: bool) -> None:
+    async def main() -> None:
+        config = ServerConfig(port=0, nodelay=nodelay)
+        server = core(App(), config)
+        lane = Lane(server)
+        (listener,) = bind(config)
+        with listener, socket.create_connection(listener.getsockname()):
+            found = Door(listener, config, blocking=True).accept()
+            assert found is not None
+            lane.connect(*found)
+            (driver,) = server.drivers
+            assert isinstance(driver, AsyncioDriver)
+            while driver._transport is None:  # noqa: ASYNC110  # A turn or two: no event for that.
+                await asyncio.sleep(0)
+            sock = driver._transport.get_extra_info("socket")
+            assert bool(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)) is nodelay
+            await lane.end()
+            while server.drivers:  # noqa: ASYNC110  # As above.
+                await asyncio.sleep(0)
+        lane.pool.close()
+
+    factory = pytest.importorskip(loop).new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main())
+
+
+@pytest.mark.parametrize("eager", [True, False])
+def test_who_connects_and_says_nothing_is_greeted_and_has_a_deadline(eager: bool) -> None:
+    app = App()
+    greeted: list[str] = []
+
+    @app.on_connect
+    async def greet(ctx: Context) -> None:
+        greeted.append("hello")
+
+    async def main() -> None:
+        lane = Lane(core(app, ServerConfig(eager=eager)))
+        driver = AsyncioDriver(lane, None, None)
+        driver.connection_made(Transport())  # type: ignore[arg-type]
+        for _ in range(4):
+            await asyncio.sleep(0)
+        assert greeted == ["hello"]
+        assert not driver._errands
+        assert driver._timer is not None
+        assert driver._timer.when() == driver.connection.next_deadline()
+        silent = AsyncioDriver(Lane(core(App())), None, None)
+        silent.connection_made(Transport())  # type: ignore[arg-type]
+        assert silent._timer is not None
+        for each in (driver, silent):
+            each.connection_lost(None)
+            assert each._timer is None
+            each.lane.pool.close()
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("said", [b"Connection: close\r\n", b""])
 @pytest.mark.parametrize("eager", [True, False])
 @pytest.mark.parametrize("left", ["behind its answer", "before its answer"])
+@pytest.mark.parametrize("closes", [True, False])
 def test_a_connection_that_is_over_leaves_nothing_to_the_garbage_collector(
-    said: bytes, eager: bool, left: str
+    said: bytes, eager: bool, left: str, closes: bool
 ) -> None:
     """It would have to come often where each request has a connection of its own."""
     app = App()
@@ -146,6 +223,8 @@ def test_a_connection_that_is_over_leaves_nothing_to_the_garbage_collector(
     async def answer(ctx: Context) -> str:
         if left == "before its answer":
             await asyncio.sleep(0)
+        if closes:
+            ctx.response.close_connection()
         return "ok"
 
     async def turns() -> None:

@@ -229,6 +229,24 @@ def test_background_work_waits_for_the_last_byte() -> None:
     assert seen == ["done"]
 
 
+def test_background_work_does_not_wait_for_a_client_that_is_lost() -> None:
+    app = App()
+    seen: list[Any] = []
+
+    @app.get("/")
+    async def handler(ctx: Context) -> str:
+        ctx.background(seen.append, "done")
+        return "hi"
+
+    wire = Lockstep(app)
+    wire.stall()
+    wire.receive(GET)
+    assert seen == []
+    wire.lose()
+    assert seen == ["done"]
+    assert not wire.world.server.drivers and not wire.world.server.errands
+
+
 def test_background_work_that_fails_is_logged_and_the_rest_runs() -> None:
     app = App()
     seen: list[Any] = []
@@ -274,6 +292,39 @@ def test_a_drain_waits_for_background_work_up_to_its_grace() -> None:
     wire.advance(2)
     assert over(wire)
     assert "was cut off" in logged(wire, "warning")[0]
+
+
+@pytest.mark.parametrize("busy", [True, False])
+def test_a_lane_is_told_when_its_server_is_full_and_when_it_is_not_any_more(busy: bool) -> None:
+    """Also where background work is counted among its drivers, but is no connection."""
+    app = App()
+
+    async def work(ctx: Context) -> None:
+        await ctx.sleep(10)
+
+    @app.get("/")
+    async def handler(ctx: Context) -> str:
+        if busy:
+            ctx.background(work, ctx)
+        return "hi"
+
+    world = World(app, ServerConfig(max_connections=2))
+    told: list[bool] = []
+    world.server.attach(world.server.wakes, lambda: told.append(world.server.accepting))
+    for _ in range(2):
+        first, second = Lockstep(world=world), Lockstep(world=world)
+        assert told == [False]
+        first.receive(GET)
+        first.lose()
+        assert told == [False, True]
+        third = Lockstep(world=world)
+        assert told == [False, True, False]
+        second.lose()
+        third.lose()
+        assert told == [False, True, False, True]
+        told.clear()
+    world.advance(10)
+    assert not told and not world.server.drivers
 
 
 def test_a_drain_bounds_a_handler_whose_client_has_left() -> None:

@@ -19,6 +19,29 @@ def test_it_is_asked_ten_times_a_second_at_most() -> None:
     assert dates.at(200) == b"3"
 
 
+def test_a_stream_does_not_put_the_others_in_the_past() -> None:
+    """Its date is asked for; who then serves an older one seems to go back."""
+    seconds = iter((b"1", b"2", b"3"))
+    connection = Connection(ServerConfig(), now=0, date=lambda: next(seconds), token=bytes)
+
+    def answer(*, whole: bool, now: float) -> bytes:
+        connection.receive_data(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", now)
+        exchange = connection.next_exchange()
+        assert exchange is not None
+        if whole:
+            exchange.conclude(200, (), b"", now)
+        else:
+            exchange.send_head(200, (), None)
+            exchange.send_end()
+            exchange.finish(now)
+        return b"".join(connection.data_to_send()).split(b"date: ")[1][:1]
+
+    assert answer(whole=True, now=0) == b"1"
+    assert answer(whole=False, now=0.05) == b"2"
+    assert answer(whole=True, now=0.09) == b"2"
+    assert answer(whole=True, now=0.1) == b"3"
+
+
 def test_connections_of_a_server_share_them_and_others_make_their_own() -> None:
     dates = Dates(lambda: b"now")
     for given, shared in ((dates, True), (dates.date, False)):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -179,6 +182,37 @@ def test_setting_one_of_many_replaces_it_whatever_was_done_before(change, expect
     headers.set("late", "2")
     assert headers.get_all("late") == expected
     assert len(headers) == 22
+
+
+@pytest.mark.parametrize(
+    "shrink",
+    [
+        lambda headers: headers.remove("a-0"),
+        lambda headers: headers.discard("a-0", "x"),
+        lambda headers: (headers.add("a-1", "x"), headers.remove("a-0"), headers.set("a-1", "x")),
+    ],
+    ids=["remove", "discard", "set"],
+)
+def test_what_is_set_while_there_are_few_is_replaced_when_there_are_many_again(shrink):
+    headers = Headers([(f"a-{number}", "x") for number in range(7)])
+    headers.set("a-7", "x")
+    headers.set("a-7", "y")  # Now there are eight, and it is known which.
+    shrink(headers)
+    headers.set("late", "1")
+    headers.set("late", "2")
+    assert headers.get_all("late") == ["2"]
+
+
+@pytest.mark.parametrize(
+    "take", [copy.copy, copy.deepcopy, lambda headers: pickle.loads(pickle.dumps(headers))]
+)
+def test_a_requests_headers_can_be_copied_and_given_to_another_process(take):
+    """The copy is one's own."""
+    headers = RequestHeaders(Fields(b"Host: a\r\nX: \xe9\r\n\r\n"))
+    mine = take(headers)
+    assert mine == headers
+    mine.set("x", "1")
+    assert (mine.get("x"), headers.get("x")) == ("1", "\xe9")
 
 
 NAMES = st.sampled_from(["host", "Host", "x", "X", "accept", "cookie", "", ":", "x:", "a\r\nx", "é",

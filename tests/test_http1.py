@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anylane import App, Disconnected, HTTPError, Limits, ServerConfig, Timeouts
-from anylane.errors import Cancelled
+from anylane.errors import Cancelled, UsageError
 from anylane.protocol import Closing, Connection, Timer
 from anylane.stepping import PARK
 from anylane.testing import Lockstep
@@ -310,6 +311,16 @@ def test_pipelined_input_over_its_bound_stays_in_the_kernel():
     assert not connection.wants_read
 
 
+def test_a_reader_that_was_parked_by_a_pipeline_goes_on_behind_it():
+    wire = open_wire()
+    wire.receive(get("/slow") + get("/") * 10)
+    assert not wire._driver._reading
+    wire.advance(10)
+    assert statuses(wire.take()) == [200] * 11
+    wire.receive(get("/"))
+    assert statuses(wire.take()) == [200]
+
+
 # -- 100-continue ---------------------------------------------------------------------------------
 
 
@@ -382,6 +393,18 @@ def test_a_broken_body_that_nobody_reads_closes_the_connection():
     assert wire.eof_sent
 
 
+@pytest.mark.parametrize("express", [True, False])
+def test_a_transport_that_was_armed_for_the_handler_hears_of_the_shorter_deadline_behind_it(
+    express,
+):
+    connection = new_connection(replace(CONFIG, express=express))
+    connection.receive_data(get("/"), 0)
+    exchange = connection.next_exchange()
+    assert connection.next_deadline() == CONFIG.request_timeout
+    exchange.conclude(200, (), b"", 5)
+    assert connection.deadline_bound <= connection.next_deadline() == 5 + TIMEOUTS.keep_alive
+
+
 # -- backpressure ---------------------------------------------------------------------------------
 
 
@@ -403,6 +426,19 @@ def test_a_body_nobody_reads_yet_pauses_reading_over_the_high_mark():
     exchange.read(5)
     assert connection.wants_read
     assert connection.next_deadline() == 5 + TIMEOUTS.body
+
+
+def test_the_reader_is_parked_on_a_connection_that_was_idle_too():
+    """What a driver need not look at between two requests has changed."""
+    wire = open_wire()
+    wire.receive(get("/"))
+    assert wire._driver.connection.idle
+    wire.receive(post("/late-read", "content-length: 90", body=b"x" * 60))
+    assert not wire._driver._reading
+    wire.receive(b"x" * 30)
+    wire.advance(10)
+    assert wire._driver._reading
+    assert wire.take().endswith(b"x" * 90)
 
 
 def test_congestion_follows_what_the_kernel_has_not_taken():
@@ -669,6 +705,32 @@ def test_stalling_counts_after_the_close_too():
     assert wire.closed
 
 
+@pytest.mark.parametrize("answered", [True, False])
+def test_the_drain_ends_a_reader_that_is_only_slow(answered):
+    """It has its deadline also while all that is left is what the client has not taken."""
+    app = App()
+
+    @app.get("/")
+    async def big(ctx):
+        if not answered:
+            await ctx.sleep(1)
+        ctx.response.close_connection()
+        return b"x" * 5000
+
+    wire: Any = Lockstep(app, CONFIG)
+    wire.stall()
+    wire.receive(get("/"))
+    wire.eof()
+    wire.world.server.shutdown()
+    for _ in range(8):
+        wire.advance(1)
+        wire.resume(10)
+    wire.advance(1 - BEFORE)
+    assert not wire.closed
+    wire.advance(BEFORE)
+    assert wire.closed and wire.reset_sent
+
+
 def test_lingering_ends_at_its_deadline_which_the_reading_of_the_answer_renews():
     wire = open_wire()
     wire.stall()
@@ -768,6 +830,9 @@ def test_what_comes_behind_a_last_request_cannot_destroy_its_answer():
     assert ended(one + one) is Closing.SEND_EOF
     assert ended(one + b"\0") is Closing.SEND_EOF
     assert ended(post("/", "connection: close", "content-length: 99999")) is Closing.SEND_EOF
+    for unread in (b"", b"half"):
+        asked = post("/", "connection: close", "content-length: 9", body=unread)
+        assert ended(asked) is Closing.SEND_EOF
     # Who did not say it may send more at any time.
     assert ended(b"GET / HTTP/1.0\r\n\r\n") is Closing.SEND_EOF
 
@@ -775,8 +840,19 @@ def test_what_comes_behind_a_last_request_cannot_destroy_its_answer():
 # -- calls that come late are harmless ------------------------------------------------------------
 
 
-def new_connection() -> Any:
-    return Connection(CONFIG, now=0, date=lambda: b"now", token=bytes)
+def new_connection(config: ServerConfig = CONFIG) -> Any:
+    return Connection(config, now=0, date=lambda: b"now", token=bytes)
+
+
+@pytest.mark.parametrize("express", [True, False])
+def test_what_a_handler_did_not_read_is_gone_with_it(express):
+    connection = new_connection(replace(CONFIG, express=express))
+    connection.receive_data(sized("/", b"hello"), 0)
+    exchange = connection.next_exchange()
+    exchange.conclude(200, (), b"whole", 0)
+    assert (exchange.buffered, exchange.status, exchange.sent) == (0, 200, 5)
+    with pytest.raises(UsageError, match="the handler has ended"):
+        exchange.read(0)
 
 
 def test_deadlines_that_passed_long_ago_do_not_revive_a_connection():

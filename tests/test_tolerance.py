@@ -129,3 +129,19 @@ def test_without_a_deadline_there_is_no_tolerance(asked, wire):
     assert not wire.closed
     wire.advance(0.2)
     assert wire.closed and wire.reset_sent
+
+
+def test_a_mark_below_the_tolerance_is_asked_about(asked):
+    """Else what nobody has asked about would hold up a client that has taken all of it."""
+    app = App()
+
+    @app.get("/")
+    async def answer(ctx: Context) -> None:
+        async with ctx.stream() as out:
+            for _ in range(5):
+                await out.write(b"x" * (TOLERANCE // 4))
+
+    limits = Limits(outbound_high=TOLERANCE // 2, outbound_low=TOLERANCE // 4)
+    wire = Lockstep(app, ServerConfig(limits=limits))
+    wire.receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert wire.take().endswith(b"\r\n0\r\n\r\n")

@@ -73,6 +73,8 @@ class Twins:
 
     def _look(self, wire: Lockstep, step: Step, went_on: bool) -> Moment:
         connection = wire._driver.connection
+        bound, due = connection.deadline_bound, connection.next_deadline()
+        assert due is None or max(bound, wire._driver._armed) <= due, "a deadline is forgotten"
         return Moment(
             step,
             went_on,

@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import stat
+import sys
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,11 @@ from pathlib import Path
 from anylane.addresses import Address, Inherited, Tcp, Unix
 from anylane.config import ServerConfig
 from anylane.errors import AnylaneError
+
+_INHERITED = sys.platform == "linux"
+"""Whether an accepted socket has TCP_NODELAY from its listener, so that a system call for each
+connection is saved. Linux copies it (`tcp_create_openreq_child`); where that is not known, every
+socket is told."""
 
 
 class BindError(AnylaneError):
@@ -51,7 +57,12 @@ def close(listeners: list[socket.socket], *, unlink: bool) -> None:
 
 
 class Listener(socket.socket):
-    """A socket that keeps what `accept` asks it for each time: 1 us of the 6 that this takes."""
+    """A socket that keeps what `accept` asks it for each time: 1 us of the 6 that this takes.
+
+    gives_nodelay: the sockets that come out of it have TCP_NODELAY as it is configured.
+    """
+
+    gives_nodelay = False
 
     @cached_property
     def family(self) -> int:  # type: ignore[override]
@@ -98,6 +109,10 @@ def _bind_tcp(address: Tcp, config: ServerConfig, listeners: list[socket.socket]
         if family == socket.AF_INET6:
             # Else it would also take the IPv4 port that the next address wants.
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if _INHERITED:
+            # Before listen(): whoever comes while the server starts has his socket from then on.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, config.nodelay)
+            listener.gives_nodelay = True
         listener.bind(where)
         listener.listen(config.backlog)
         listener.setblocking(False)

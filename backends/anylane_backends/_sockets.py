@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-import sys
 from collections import deque
 from contextlib import suppress
 from typing import Any
 
 from anylane.config import ServerConfig
+from anylane_backends._listening import Listener
 
 READ_SIZE = 64 * 1024
 """Bytes of one read; small enough that one connection cannot hold the others up."""
@@ -29,11 +29,6 @@ NO_SOCKET.close()
 
 _ANY = frozenset(("0.0.0.0", "::"))  # noqa: S104  # only compared
 _TCP = (socket.AF_INET, socket.AF_INET6)
-
-_INHERITS = sys.platform == "linux"
-"""Whether an accepted socket has TCP_NODELAY from its listener, so that a system call for each
-connection is saved. Linux copies it (`tcp_create_openreq_child`); where that is not known, every
-socket is told."""
 
 
 class Door:
@@ -54,12 +49,10 @@ class Door:
         # One object for all, too; only where a listener hears on every address they differ.
         name = listener.getsockname()
         self._local = None if family in _TCP and name[0] in _ANY else name
-        self._nodelay = config.nodelay and family in _TCP
-        if _INHERITS and family in _TCP:
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, self._nodelay)
-            self._nodelay = False
-        # These two are rare. A listener that was inherited would keep them, and give them to the
-        # sockets of whoever has it next.
+        # A listener that was inherited would keep these, and give them to the sockets of whoever
+        # has it next.
+        told = isinstance(listener, Listener) and listener.gives_nodelay
+        self._nodelay = config.nodelay and family in _TCP and not told
         self._linger = config.linger
         self._ttl: tuple[int, int, int] | None = None
         if config.ttl is not None and family == socket.AF_INET:

@@ -36,8 +36,8 @@ class Driver(ABC):
 
     __slots__ = ("_again", "_armed", "_closing", "_cut_at", "_deferred", "_errand_due", "_errands",
                  "_greeting", "_holds", "_links", "_news", "_parting", "_read_size", "_reading",
-                 "_turns", "apart", "connection", "lost", "pumping", "seed", "server", "wakes",
-                 "written")  # fmt: skip
+                 "_tolerance", "_turns", "apart", "connection", "lost", "pumping", "seed", "server",
+                 "wakes", "written")  # fmt: skip
 
     def __init__(
         self,
@@ -50,7 +50,11 @@ class Driver(ABC):
     ) -> None:
         self.server = server
         self.wakes = server.wakes
-        self._turns = server.config.limits.exchanges_per_turn
+        limits = server.config.limits
+        self._turns = limits.exchanges_per_turn
+        # Over its mark a connection is `congested`: nobody waits for bytes that were not asked for.
+        high = limits.outbound_high
+        self._tolerance = min(self.tolerance, high)
         self.connection: AnyConnection = server.new_connection(
             now=self.now(), peer=peer, local=local, tls=tls, bare=errand is not None
         )
@@ -286,7 +290,7 @@ class Driver(ABC):
             self.write(chunks)
             if (
                 self._armed < NEVER
-                and connection.unsent <= self.tolerance
+                and connection.unsent <= self._tolerance
                 and not connection.closing
             ):
                 break

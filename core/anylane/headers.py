@@ -79,7 +79,7 @@ class Headers:
         if self.frozen:
             self._touch()
         wanted, lines = name.lower(), self.lines
-        if len(lines) < _MANY or not self._adds(wanted):
+        if (len(lines) < _MANY and self._names is None) or not self._adds(wanted):
             for index, (key, _) in enumerate(lines):
                 if key.lower() == wanted:
                     rest = [item for item in lines[index + 1 :] if item[0].lower() != wanted]

@@ -80,5 +80,9 @@ class RequestHeaders(Headers):
             at = lines.find(start, end)
         return values
 
+    def __reduce__(self) -> tuple[type[Headers], tuple[list[Header]]]:
+        # A copy shares nothing, and may be changed.
+        return Headers, (self.items(),)
+
     def _touch(self) -> NoReturn:
         raise UsageError(FROM_THE_WIRE)

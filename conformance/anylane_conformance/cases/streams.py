@@ -54,6 +54,14 @@ def slow_reader_is_waited_for(talk: Talk) -> None:
     assert peer.ask("/").status == 200
 
 
+@case(CHAPTER, limits={"outbound_high": 64, "outbound_low": 16})
+def small_mark_does_not_hold_up_who_reads(talk: Talk) -> None:
+    """Output that the kernel has taken is no output that waits, however small the mark is."""
+    peer = talk.connect()
+    assert peer.ask("/count/20").body == b"".join(b"%d\n" % number for number in range(20))
+    assert peer.ask("/").status == 200
+
+
 @case(CHAPTER, cuts=False)
 def slow_reader_who_asked_once_gets_it_all(talk: Talk) -> None:
     """RFC 9112 §9.6: the end of the connection comes behind all of the answer, however late."""

@@ -176,10 +176,11 @@ class Connection:
 
     def shutdown(self, now: float) -> None:
         """Drain: finish what runs, tell streams and WebSockets, close when idle."""
-        if not self.draining and self.closing < Closing.CLOSE:
+        if not self.draining and self.closing is not Closing.ABORT:
             self.draining = True
             self.timers.set(Timer.DRAIN, now + self.config.timeouts.drain)
-            self._protocol.shutdown(now)
+            if self.closing < Closing.CLOSE:
+                self._protocol.shutdown(now)
 
     def abort(self) -> None:
         """End everything now: the drain deadline, or an operator who asked twice."""

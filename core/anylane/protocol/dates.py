@@ -22,6 +22,11 @@ class Dates:
         self.until = float("-inf")
         self.value = b""
 
+    def latest(self) -> bytes:
+        """Asked for now, where nobody knows the time; the others do not go back behind it."""
+        self.value = self.date()
+        return self.value
+
     def at(self, now: float) -> bytes:
         """The value, a tenth of a second old at most."""
         if now >= self.until:

@@ -367,7 +367,7 @@ class Http1:
         head = exchange.head
         method, version = (head.method, head.version) if head is not None else (b"GET", b"1.1")
         writer = ResponseWriter(method, version, self._keep_alive and self._body_will_end())
-        data = writer.head(status, headers, length, self._conn.dates.date())
+        data = writer.head(status, headers, length, self._conn.dates.latest())
         self._writer = writer
         self._keep_alive = writer.keep_alive
         self._write(WriteEvent.HEAD)

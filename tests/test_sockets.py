@@ -1,0 +1,100 @@
+"""What the sockets of accepted connections are told. The kernel answers, so these are real ones."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from anylane import ServerConfig
+from anylane_backends._listening import bind
+from anylane_backends._sockets import Door
+
+TCP_NODELAY = socket.IPPROTO_TCP, socket.TCP_NODELAY
+
+Accept = Callable[..., tuple[socket.socket, Any, Any]]
+
+
+@pytest.fixture
+def accept() -> Iterator[Accept]:
+    """What becomes of a client who was there before anybody accepted."""
+    with ExitStack() as stack:
+
+        def accept_one(*, taken_over: bool = False, blocking: bool = False, **settings: Any) -> Any:
+            if taken_over:
+                settings["fd"] = socket.create_server(("127.0.0.1", 0)).detach()
+            config = ServerConfig(**{"port": 0, **settings})
+            (listener,) = bind(config)
+            stack.enter_context(listener)
+            port = listener.getsockname()[1]
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            client.settimeout(5)
+            found = Door(listener, config, blocking=blocking).accept()
+            assert found is not None
+            stack.enter_context(found[0])
+            assert found[1] == client.getsockname()
+            assert found[2] == client.getpeername()
+            return (*found, client)
+
+        yield accept_one
+
+
+@pytest.mark.parametrize("nodelay", [True, False])
+@pytest.mark.parametrize("taken_over", [True, False])
+def test_nobody_waits_for_more_unless_it_is_wanted(
+    accept: Accept, nodelay: bool, taken_over: bool
+) -> None:
+    """Nor who came in while the server was still starting, or was what started it."""
+    sock = accept(nodelay=nodelay, taken_over=taken_over)[0]
+    assert bool(sock.getsockopt(*TCP_NODELAY)) is nodelay
+
+
+def test_a_listener_that_was_taken_over_stays_as_it_was() -> None:
+    """Others may have it next."""
+    config = ServerConfig(fd=socket.create_server(("127.0.0.1", 0)).detach(), ttl=33, linger=0)
+    (listener,) = bind(config)
+    with listener:
+        before = listener.getsockopt(*TCP_NODELAY), listener.getsockopt(0, socket.IP_TTL)
+        Door(listener, config)
+        after = listener.getsockopt(*TCP_NODELAY), listener.getsockopt(0, socket.IP_TTL)
+    assert before == after
+
+
+def test_rare_settings_reach_each_connection(accept: Accept) -> None:
+    sock = accept(ttl=33, linger=0)[0]
+    assert sock.getsockopt(socket.IPPROTO_IP, socket.IP_TTL) == 33
+    size = struct.calcsize("ii")
+    linger = sock.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, size)
+    assert struct.unpack("ii", linger) == (1, 0)
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+def test_a_socket_blocks_only_where_the_loop_sees_to_that(accept: Accept, blocking: bool) -> None:
+    assert accept(blocking=blocking)[0].getblocking() is blocking
+
+
+def test_where_a_listener_hears_on_every_address_each_connection_knows_its_own(
+    accept: Accept,
+) -> None:
+    assert accept(host="0.0.0.0")[2][0] == "127.0.0.1"
+
+
+def test_who_is_gone_already_is_passed_over_and_exhaustion_is_told() -> None:
+    (listener,) = bind(ServerConfig(port=0))
+    with listener:
+        door = Door(listener, ServerConfig())
+        assert door.accept() is None
+        answers = iter((OSError(errno.ECONNABORTED, ""), OSError(errno.EMFILE, "")))
+
+        def fail() -> Any:
+            raise next(answers)
+
+        door._accept = fail
+        with pytest.raises(OSError) as caught:
+            door.accept()
+        assert caught.value.errno == errno.EMFILE
