@@ -20,7 +20,7 @@ demo: $(VENV)/.demo ## chat and live metrics: make demo BACKEND=asyncio|uvloop|a
 	$(BIN)/python docs/examples/demo.py --backend $(BACKEND)
 
 # Every stage runs, even after one has failed: a long line must not hide a broken lane. What is cut
-# at every byte runs beside the others: in memory and virtual time, so a busy core disturbs nothing.
+# at every byte runs beside the first ones: in memory and virtual time, so it disturbs nobody.
 # The last line is the sum of the pytest runs, in pytest's own form.
 test: $(VENV)/.test ## everything: format, rules, types, tests, conformance of all lanes
 	@rm -rf $(REPORTS); mkdir -p $(REPORTS); failed=; \
@@ -28,15 +28,15 @@ test: $(VENV)/.test ## everything: format, rules, types, tests, conformance of a
 		printf '\n######## %s\n' "$$*"; \
 		"$(BIN)/$$@" || failed="$$failed\n  $$*"; \
 	}; \
-	stage ruff check; \
-	stage ruff format --check; \
-	stage mypy; \
-	stage pyright --pythonpath $(BIN)/python; \
 	given="$$PYTEST_ADDOPTS"; \
 	PYTEST_ADDOPTS="$$given --junit-xml=$(CURDIR)/$(REPORTS)/cuts.xml" \
 		"$(BIN)/anylane-conformance" --backend asyncio -k cut_at_every_byte \
 		>$(REPORTS)/cuts.log 2>&1 & cuts=$$!; \
 	trap 'kill $$cuts 2>/dev/null' EXIT; \
+	stage ruff check; \
+	stage ruff format --check; \
+	stage mypy; \
+	stage pyright --pythonpath $(BIN)/python; \
 	export PYTEST_ADDOPTS="$$given --junit-xml=$(CURDIR)/$(REPORTS)/tests.xml"; \
 	stage pytest; \
 	export PYTEST_ADDOPTS="$$given --junit-xml=$(CURDIR)/$(REPORTS)/conformance.xml"; \

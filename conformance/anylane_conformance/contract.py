@@ -29,6 +29,10 @@ class Stage:
     """What a case and its handlers share."""
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """As it is when a case begins."""
         self.room: Broadcast[str] = Broadcast()
         self.notes: Broadcast[str] = Broadcast()
         self.log = EventLog(3, epoch="e")
@@ -40,6 +44,7 @@ class Stage:
         self.gates: dict[str, natives.Gate] = {}
         self.cancels: dict[str, natives.Cancel] = {}
         self.life: list[str] = []
+        self.guests: list[object] = []
 
     def note(self, text: str) -> None:
         """For `GET /notes`, which answers when there is one."""
@@ -52,7 +57,7 @@ Extra = Callable[[App, Stage], None]
 
 
 def build(stage: Stage, extra: Extra | None = None) -> App:
-    """The app, anew for each case."""
+    """The app, anew for each case. Whatever its handlers remember is on the stage."""
     app = App()
     if extra is not None:
         extra(app, stage)

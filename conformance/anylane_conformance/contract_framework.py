@@ -115,14 +115,13 @@ def _failures(app: App) -> None:
 
 def connections(app: App, stage: Stage) -> None:
     """For a case of its own: hooks of every connection. The third one is turned away."""
-    guests: list[object] = []
 
     @app.on_connect
     async def hello(ctx: Context) -> None:
         await ctx.sleep(0.01)
         connected.set("by on_connect")
-        guests.append(ctx.request.client)
-        if len(guests) == 3:
+        stage.guests.append(ctx.request.client)
+        if len(stage.guests) == 3:
             raise HTTPError(403, "the house is full")
 
     @app.on_connect

@@ -123,12 +123,26 @@ class Lane:
         raise NotImplementedError
 
 
+class Scene:
+    """What a case is played with in memory, once or again and again: making it takes longer than
+    most cases do."""
+
+    def __init__(self, case: Case, *, tls: bool, express: bool) -> None:
+        self.config = replace(config_of(case, tls), express=express)
+        self.stage = contract.Stage()
+        self.app = contract.build(self.stage, case.extra)
+        self._wrap = wrap(self.config)
+
+    def world(self) -> World:
+        """A server and a clock of its own, and the stage cleared for it."""
+        self.stage.clear()
+        return World(self.app, self.config, wrap=self._wrap)
+
+
 class LockstepTalk(Talk):
-    def __init__(self, case: Case, cutter: Cutter, *, tls: bool, express: bool) -> None:
-        config = replace(config_of(case, tls), express=express)
-        super().__init__(contract.Stage(), tls=config.ssl_certfile is not None)
-        app = contract.build(self.stage, case.extra)
-        self._world = World(app, config, wrap=wrap(config))
+    def __init__(self, scene: Scene, cutter: Cutter) -> None:
+        super().__init__(scene.stage, tls=scene.config.ssl_certfile is not None)
+        self._world = scene.world()
         self._cutter = cutter
 
     def _connect(self, receive_buffer: int | None) -> Peer:  # noqa: ARG002  # no kernel here
@@ -177,8 +191,14 @@ class LockstepLane(Lane):
         *,
         patience: float = PATIENCE,  # noqa: ARG002  # in virtual time nobody waits
         cutter: Cutter | None = None,
+        scene: Scene | None = None,
     ) -> Generator[Talk]:
-        yield LockstepTalk(case, cutter or Cutter(), tls=self.tls, express=self.express)
+        """scene: of this case, to be played again."""
+        yield LockstepTalk(scene or self.scene(case), cutter or Cutter())
+
+    def scene(self, case: Case) -> Scene:
+        """For `talk`."""
+        return Scene(case, tls=self.tls, express=self.express)
 
 
 class ServerTalk(Talk):

@@ -72,10 +72,11 @@ def test_cut_at_every_byte(case: Case, request: pytest.FixtureRequest) -> None:
     if oracle is None:
         pytest.skip("the oracle cannot run this case: " + ", ".join(sorted(case.needs)))
     transcripts, size = oracle
+    scene = ORACLE.scene(case)
     cutters = [Cutter(every_byte=True), *(Cutter(at) for at in range(1, size))]
     try:
         for cutter in cutters:
-            with ORACLE.talk(case, cutter=cutter) as talk:
+            with ORACLE.talk(case, cutter=cutter, scene=scene) as talk:
                 case.script(talk)
             assert seen(talk) == transcripts, f"cut at {cutter}"
     except BaseException:
