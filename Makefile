@@ -37,13 +37,13 @@ test: $(VENV)/.test ## everything: format, rules, types, tests, conformance of a
 	stage ruff format --check; \
 	stage mypy; \
 	stage pyright --pythonpath $(BIN)/python; \
+	printf '\n######## anylane-conformance, cut at every byte, meanwhile\n'; \
+	wait $$cuts || failed="$$failed\n  anylane-conformance -k cut_at_every_byte"; \
+	cat $(REPORTS)/cuts.log; \
 	export PYTEST_ADDOPTS="$$given --junit-xml=$(CURDIR)/$(REPORTS)/tests.xml"; \
 	stage pytest; \
 	export PYTEST_ADDOPTS="$$given --junit-xml=$(CURDIR)/$(REPORTS)/conformance.xml"; \
 	stage anylane-conformance --backend all -k "not cut_at_every_byte"; \
-	printf '\n######## anylane-conformance, cut at every byte, meanwhile\n'; \
-	wait $$cuts || failed="$$failed\n  anylane-conformance -k cut_at_every_byte"; \
-	cat $(REPORTS)/cuts.log; \
 	stage python -m anylane_conformance.autobahn --quick --backend asyncio; \
 	stage python -m anylane_conformance.autobahn --basic --backend all; \
 	printf '\n######## result\n'; \
