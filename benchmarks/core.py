@@ -5,7 +5,7 @@
     python benchmarks/core.py --check          fail if a ratio is much above the saved one (--save)
     python benchmarks/core.py --calls CASE     every Python function that one request calls
     python benchmarks/core.py --crowd CASE     how many of them for each receiver of a broadcast
-    python benchmarks/core.py --bytecodes CASE which of them has how much to do (Python 3.12)
+    python benchmarks/core.py --bytecodes CASE which of them has how much to do
     python benchmarks/core.py --profile CASE   where the time goes
 
 The real driver of the asyncio lane is fed by hand, and its transport only keeps what is written.
@@ -371,26 +371,48 @@ async def told(name: str, items: int) -> list[str]:
 async def executed(name: str) -> Counter[str]:
     """Function -> bytecode instructions of one arrival: what an interpreter has to do, and the same
     on every machine. Unlike time in a profile, which counts calls for more than they take."""
-    monitoring = sys.monitoring
     async with lane() as made:
         wire = Wire(made, CASES[name])
         await wire.open()
         await wire.run(3)
-        found: Counter[str] = Counter()
+        with counting(OURS) as found:
+            await wire.run(1)
+        return found
 
-        def count(code: CodeType, offset: int) -> None:
-            if code.co_filename.startswith(OURS):
-                found[f"{Path(code.co_filename).stem}:{code.co_qualname}"] += 1
 
+@contextlib.contextmanager
+def counting(files: tuple[str, ...]) -> Iterator[Counter[str]]:
+    """Function -> bytecode instructions, of those whose files begin like that."""
+    found: Counter[str] = Counter()
+
+    def count(code: CodeType, _: int = 0) -> None:
+        if code.co_filename.startswith(files):
+            found[f"{Path(code.co_filename).stem}:{code.co_qualname}"] += 1
+
+    if sys.version_info >= (3, 12):
+        monitoring = sys.monitoring
         monitoring.use_tool_id(monitoring.PROFILER_ID, "anylane")
         monitoring.register_callback(monitoring.PROFILER_ID, monitoring.events.INSTRUCTION, count)
         monitoring.set_events(monitoring.PROFILER_ID, monitoring.events.INSTRUCTION)
         try:
-            await wire.run(1)
+            yield found
         finally:
             monitoring.set_events(monitoring.PROFILER_ID, 0)
             monitoring.free_tool_id(monitoring.PROFILER_ID)
-        return found
+        return
+
+    def step(frame: FrameType, event: str, _: object) -> Any:
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            count(frame.f_code)
+        return step
+
+    before = sys.gettrace()
+    sys.settrace(step)
+    try:
+        yield found
+    finally:
+        sys.settrace(before)
 
 
 def loop() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -409,6 +431,13 @@ def run(coroutine: Any) -> Any:
 
 def calls(name: str) -> list[str]:
     return run(called(name))  # type: ignore[no-any-return]
+
+
+def work(name: str) -> float:
+    """Bytecode instructions of one request, the reference loop's = 1."""
+    with counting((__file__,)) as unit:
+        reference()
+    return sum(run(executed(name)).values()) / CASES[name].requests / sum(unit.values())
 
 
 def each(name: str, items: int) -> float:
