@@ -20,7 +20,8 @@ demo: $(VENV)/.demo ## chat and live metrics: make demo BACKEND=asyncio|uvloop|a
 	$(BIN)/python docs/examples/demo.py --backend $(BACKEND)
 
 # Every stage runs, even after one has failed: a long line must not hide a broken lane. What is cut
-# at every byte runs beside the first ones: in memory and virtual time, so it disturbs nobody.
+# at every byte runs beside the first ones: in memory and virtual time, so it disturbs nobody. The
+# tests run twice, the second time without the express lanes and eager tasks.
 # The last line is the sum of the pytest runs, in pytest's own form.
 test: $(VENV)/.test ## everything: format, rules, types, tests, conformance of all lanes
 	@rm -rf $(REPORTS); mkdir -p $(REPORTS); failed=; \
@@ -32,7 +33,7 @@ test: $(VENV)/.test ## everything: format, rules, types, tests, conformance of a
 	PYTEST_ADDOPTS="$$given --junit-xml=$(CURDIR)/$(REPORTS)/cuts.xml" \
 		"$(BIN)/anylane-conformance" --backend asyncio -k cut_at_every_byte \
 		>$(REPORTS)/cuts.log 2>&1 & cuts=$$!; \
-	trap 'kill $$cuts 2>/dev/null' EXIT; \
+	trap 'kill $$cuts $$without 2>/dev/null' EXIT; \
 	stage ruff check; \
 	stage ruff format --check; \
 	stage mypy; \
@@ -40,8 +41,13 @@ test: $(VENV)/.test ## everything: format, rules, types, tests, conformance of a
 	printf '\n######## anylane-conformance, cut at every byte, meanwhile\n'; \
 	wait $$cuts || failed="$$failed\n  anylane-conformance -k cut_at_every_byte"; \
 	cat $(REPORTS)/cuts.log; \
+	PYTEST_ADDOPTS="$$given --junit-xml=$(CURDIR)/$(REPORTS)/without.xml" \
+		"$(BIN)/pytest" tests --without-lanes >$(REPORTS)/without.log 2>&1 & without=$$!; \
 	export PYTEST_ADDOPTS="$$given --junit-xml=$(CURDIR)/$(REPORTS)/tests.xml"; \
 	stage pytest; \
+	printf '\n######## pytest tests --without-lanes, meanwhile\n'; \
+	wait $$without || failed="$$failed\n  pytest tests --without-lanes"; \
+	cat $(REPORTS)/without.log; \
 	export PYTEST_ADDOPTS="$$given --junit-xml=$(CURDIR)/$(REPORTS)/conformance.xml"; \
 	stage anylane-conformance --backend all -k "not cut_at_every_byte"; \
 	stage python -m anylane_conformance.autobahn --quick --backend asyncio; \
@@ -49,7 +55,7 @@ test: $(VENV)/.test ## everything: format, rules, types, tests, conformance of a
 	printf '\n######## result\n'; \
 	if [ -n "$$failed" ]; then printf "failed:$$failed\n"; else echo "all stages passed"; fi; \
 	$(BIN)/python -c "$$closing_line" $(REPORTS)/tests.xml \
-		$(REPORTS)/conformance.xml $(REPORTS)/cuts.xml \
+		$(REPORTS)/conformance.xml $(REPORTS)/cuts.xml $(REPORTS)/without.xml \
 		&& [ -z "$$failed" ]
 
 define closing_line

@@ -1,5 +1,5 @@
-"""How long property tests look (shortly by default, `HYPOTHESIS_PROFILE=deep` for `make deep`), and
-how failures of what tests share are shown."""
+"""How long property tests look (shortly by default, `HYPOTHESIS_PROFILE=deep` for `make deep`), how
+failures of what tests share are shown, and `--without-lanes`, which nobody may notice."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from anylane import ServerConfig
 
 # What these assert is shown as that of tests is: with both sides, not as a bare AssertionError.
 pytest.register_assert_rewrite("tests.conversations", "tests.twins")
@@ -20,3 +22,27 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--without-lanes",
+        action="store_true",
+        help="every configuration that does not say otherwise has express=False, eager=False",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--without-lanes"):
+        defaults = ServerConfig.__init__.__kwdefaults__
+        assert defaults is not None
+        assert defaults["express"] and defaults["eager"]
+        defaults["express"] = defaults["eager"] = False
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--without-lanes"):
+        config.hook.pytest_deselected(
+            items=[item for item in items if item.get_closest_marker("lanes")]
+        )
+        items[:] = [item for item in items if not item.get_closest_marker("lanes")]

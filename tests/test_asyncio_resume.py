@@ -21,6 +21,8 @@ from anylane import App, Broadcast, Context, ServerConfig
 from anylane.server import ServerCore
 from anylane_backends.asyncio import AsyncioDriver, Lane
 
+pytestmark = pytest.mark.lanes
+
 LOOPS: list[Any] = [pytest.param(asyncio.new_event_loop, id="asyncio")]
 try:
     import uvloop

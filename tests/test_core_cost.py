@@ -14,6 +14,8 @@ import pytest
 
 from tests.benchmark_module import load
 
+pytestmark = pytest.mark.lanes
+
 MOST = {
     "plaintext": 31,
     "JSON": 32,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from anylane import ServerConfig
 from anylane.protocol.connection import Connection
 from anylane.protocol.dates import Dates
@@ -19,6 +21,7 @@ def test_it_is_asked_ten_times_a_second_at_most() -> None:
     assert dates.at(200) == b"3"
 
 
+@pytest.mark.lanes
 def test_a_stream_does_not_put_the_others_in_the_past() -> None:
     """Its date is asked for; who then serves an older one seems to go back."""
     seconds = iter((b"1", b"2", b"3"))

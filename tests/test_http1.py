@@ -428,6 +428,7 @@ def test_a_body_nobody_reads_yet_pauses_reading_over_the_high_mark():
     assert connection.next_deadline() == 5 + TIMEOUTS.body
 
 
+@pytest.mark.lanes
 def test_the_reader_is_parked_on_a_connection_that_was_idle_too():
     """What a driver need not look at between two requests has changed."""
     wire = open_wire()
