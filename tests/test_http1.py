@@ -656,16 +656,24 @@ def test_a_handler_that_swallows_its_cancellation_is_answered_for_after_a_grace(
     assert wire.eof_sent
 
 
-def stalled_wire() -> Any:
+def stalled_wire(*, closing: bool = False, after: float = 0) -> Any:
+    """A client that reads nothing of an answer. closing: it closes its side, and so does the
+    answer. after: seconds until there is one."""
     app = App()
 
     @app.get("/")
     async def big(ctx):
+        if after:
+            await ctx.sleep(after)
+        if closing:
+            ctx.response.close_connection()
         return b"x" * 5000
 
     wire = Lockstep(app, CONFIG)
     wire.stall()
     wire.receive(get())
+    if closing:
+        wire.eof()
     return wire
 
 
@@ -689,39 +697,17 @@ def test_a_reader_that_is_slow_lives():
 
 
 def test_stalling_counts_after_the_close_too():
-    app = App()
-
-    @app.get("/")
-    async def big(ctx):
-        ctx.response.close_connection()
-        return b"x" * 5000
-
-    wire: Any = Lockstep(app, CONFIG)
-    wire.stall()
-    wire.receive(get("/"))
-    wire.eof()
+    wire = stalled_wire(closing=True)
     wire.advance(4 - BEFORE)
     assert not wire.closed
     wire.advance(BEFORE)
     assert wire.closed
 
 
-@pytest.mark.parametrize("answered", [True, False])
-def test_the_drain_ends_a_reader_that_is_only_slow(answered):
+@pytest.mark.parametrize("after", [0, 1])
+def test_the_drain_ends_a_reader_that_is_only_slow(after):
     """It has its deadline also while all that is left is what the client has not taken."""
-    app = App()
-
-    @app.get("/")
-    async def big(ctx):
-        if not answered:
-            await ctx.sleep(1)
-        ctx.response.close_connection()
-        return b"x" * 5000
-
-    wire: Any = Lockstep(app, CONFIG)
-    wire.stall()
-    wire.receive(get("/"))
-    wire.eof()
+    wire = stalled_wire(closing=True, after=after)
     wire.world.server.shutdown()
     for _ in range(8):
         wire.advance(1)

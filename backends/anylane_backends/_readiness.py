@@ -109,7 +109,7 @@ class Lane(ABC):
         """Wait for the event, at most so long; gives others their turn in any case."""
 
     @abstractmethod
-    def start(self, func: Callable[..., Awaitable[None]], *args: Any) -> None:
+    def start(self, func: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
         """A native task, in a fresh copy of `context`; never runs it at once."""
 
     @abstractmethod

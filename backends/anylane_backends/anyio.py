@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from importlib import import_module
 from types import TracebackType
@@ -93,17 +93,14 @@ class AnyioLane(Lane):
                 task.cancel()
             await asyncio.wait(tuple(self._tasks), timeout=0.01)
 
-    def start(self, func: Callable[..., Awaitable[None]], *args: Any) -> None:
+    def start(self, func: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
         # The loop's own task, and none of the group: a handler that leaves a CancelScope open (by
         # leaving a generator that has one, say) would end the group, and so the server. And from
         # here, not from the context of the handler that may be the caller.
         loop = asyncio.get_running_loop()
-        task = loop.create_task(self._run(func, args), context=self.context.copy())
+        task = loop.create_task(func(*args), context=self.context.copy())
         self._tasks.add(task)
         task.add_done_callback(self._ended)
-
-    async def _run(self, func: Callable[..., Awaitable[None]], args: tuple[Any, ...]) -> None:
-        await func(*args)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -182,10 +179,12 @@ class TrioLane(AnyioLane):
         except self._closed:
             pass
 
-    def start(self, func: Callable[..., Awaitable[None]], *args: Any) -> None:
+    def start(self, func: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
         self.context.copy().run(self._group.start_soon, self._run, func, args)
 
-    async def _run(self, func: Callable[..., Awaitable[None]], args: tuple[Any, ...]) -> None:
+    async def _run(
+        self, func: Callable[..., Coroutine[Any, Any, None]], args: tuple[Any, ...]
+    ) -> None:
         try:
             await func(*args)
         except self.trio.Cancelled:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from types import SimpleNamespace, TracebackType
 from typing import Any, Self
@@ -204,7 +204,7 @@ class CurioLane(Lane):
         finally:
             await _unset_timeout(before)
 
-    def start(self, func: Callable[..., Awaitable[None]], *args: Any) -> None:
+    def start(self, func: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
         self._births.append((func, args))
         self._birth.set()
 

@@ -53,8 +53,7 @@ class Driver(ABC):
         limits = server.config.limits
         self._turns = limits.exchanges_per_turn
         # Over its mark a connection is `congested`: nobody waits for bytes that were not asked for.
-        high = limits.outbound_high
-        self._tolerance = min(self.tolerance, high)
+        self._tolerance = min(self.tolerance, limits.outbound_high)
         self.connection: AnyConnection = server.new_connection(
             now=self.now(), peer=peer, local=local, tls=tls, bare=errand is not None
         )

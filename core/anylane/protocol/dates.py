@@ -30,6 +30,6 @@ class Dates:
     def at(self, now: float) -> bytes:
         """The value, a tenth of a second old at most."""
         if now >= self.until:
-            self.value = self.date()
+            self.latest()
             self.until = now + _AGE
         return self.value
