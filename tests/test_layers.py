@@ -1,0 +1,331 @@
+"""The folders are the architecture: imports never run upward, and no two modules need each other.
+
+Every import counts: at module level, in functions and under TYPE_CHECKING alike. So a reader of
+any file knows that all of it rests on lower floors.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = {
+    "anylane": ROOT / "core",
+    "anylane_backends": ROOT / "backends",
+    "anylane_conformance": ROOT / "conformance",
+}
+
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("anylane.errors", "anylane.json", "anylane.callables", "anylane.cache", "anylane.serving"),
+    ("anylane.config",),
+    ("anylane.protocol",),
+    ("anylane.lane",),
+    ("anylane_backends.sockets", "anylane_backends.thread_pool"),
+    ("anylane_backends.tls", "anylane_backends.readiness"),
+    ("anylane_backends.asyncio", "anylane_backends.threads"),
+    ("anylane_backends.anyio", "anylane_backends.curio"),
+    ("anylane.http",),
+    ("anylane.routing", "anylane.realtime"),
+    ("anylane.handling",),
+    ("anylane.app",),
+    ("anylane.testing",),
+    ("anylane_backends.hosting",),
+    ("anylane_backends.hosting.cli",),
+    ("anylane", "anylane_backends"),
+    ("anylane_conformance.contract",),
+    ("anylane_conformance.harness",),
+    ("anylane_conformance.cases",),
+    ("anylane_conformance",),
+)
+"""From the ground up. A place may import itself and lower floors; nothing above, and nothing that
+stands beside it. `anylane` is the facade, `__init__` and `__main__`, and no folder."""
+
+DOOR = "anylane.serving"
+"""The one way from the core to the backends."""
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the project by its dotted name."""
+    found: dict[str, Path] = {}
+    for package, root in PACKAGES.items():
+        for file in sorted((root / package).rglob("*.py")):
+            parts = file.relative_to(root).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return found
+
+
+def imported(source: str, known: Iterable[str]) -> Iterator[str]:
+    """The modules among *known* that *source* imports, at any depth."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names if alias.name in known)
+            case ast.ImportFrom(module=str(module), names=names):
+                for alias in names:
+                    inner = f"{module}.{alias.name}"
+                    if inner in known:
+                        yield inner
+                    elif module in known:
+                        yield module
+            case _:
+                pass
+
+
+def arrows() -> list[tuple[str, str]]:
+    """Every (importing module, imported module)."""
+    known = modules()
+    return sorted(
+        {
+            (name, other)
+            for name, file in known.items()
+            for other in imported(file.read_text(encoding="utf-8"), known.keys())
+            if other != name
+        }
+    )
+
+
+def place(module: str) -> tuple[int, str]:
+    """Floor and name of the place that a module belongs to."""
+    module = HOMES.get(module, module)
+    at, name = max(
+        (
+            (floor, name)
+            for floor, names in enumerate(FLOORS)
+            for name in names
+            if module == name or module.startswith(f"{name}.")
+        ),
+        key=lambda found: len(found[1]),
+    )
+    if name == "anylane" and module not in ("anylane", "anylane.__main__"):
+        raise LookupError(f"{module} is in no place of FLOORS")
+    return at, name
+
+
+def is_upward(importer: str, other: str) -> bool:
+    """Whether this arrow leads up, or sideways into another place."""
+    if importer == DOOR and other.startswith("anylane_backends"):
+        return False
+    (floor, here), (target, there) = place(importer), place(other)
+    return here != there and target >= floor
+
+
+def circles(graph: Iterable[tuple[str, str]]) -> list[list[str]]:
+    """The groups of modules that need each other (Tarjan)."""
+    below: dict[str, list[str]] = {}
+    for name, other in graph:
+        below.setdefault(name, []).append(other)
+    number: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(name: str) -> None:
+        number[name] = low[name] = len(number)
+        stack.append(name)
+        for other in below.get(name, ()):
+            if other not in number:
+                visit(other)
+                low[name] = min(low[name], low[other])
+            elif other in stack:
+                low[name] = min(low[name], number[other])
+        if low[name] == number[name]:
+            group = stack[stack.index(name) :]
+            del stack[stack.index(name) :]
+            if len(group) > 1:
+                found.append(sorted(group))
+
+    for name in tuple(below):
+        if name not in number:
+            visit(name)
+    return found
+
+
+HOMES: dict[str, str] = {
+    "anylane.addresses": "anylane.config.addresses",
+    "anylane.background": "anylane.handling.background",
+    "anylane.broadcast": "anylane.realtime.broadcast",
+    "anylane.calls": "anylane.handling.blocking",
+    "anylane.config": "anylane.config.server_config",
+    "anylane.context": "anylane.handling.context",
+    "anylane.cookies": "anylane.http.cookies",
+    "anylane.deadlines": "anylane.lane.deadlines",
+    "anylane.driver": "anylane.lane.driver",
+    "anylane.errand": "anylane.handling.connection_hooks",
+    "anylane.event_data": "anylane.realtime.event_log",
+    "anylane.event_log": "anylane.realtime.event_log",
+    "anylane.event_stream": "anylane.realtime.event_stream",
+    "anylane.failures": "anylane.handling.error_responses",
+    "anylane.form": "anylane.http.forms",
+    "anylane.headers": "anylane.http.headers",
+    "anylane.hooks": "anylane.routing.hooks",
+    "anylane.lifespan": "anylane.lane.lifespan",
+    "anylane.link": "anylane.lane.link",
+    "anylane.matcher": "anylane.routing.matcher",
+    "anylane.multi": "anylane.http.multidict",
+    "anylane.origins": "anylane.routing.origins",
+    "anylane.pattern": "anylane.routing.pattern",
+    "anylane.pipeline": "anylane.handling.pipeline",
+    "anylane.presets": "anylane.config.server_config",
+    "anylane.problems": "anylane.handling.error_responses",
+    "anylane.protocol.any_connection": "anylane.protocol.interfaces",
+    "anylane.protocol.body": "anylane.protocol.http1.body",
+    "anylane.protocol.close_codes": "anylane.protocol.websocket.close_codes",
+    "anylane.protocol.closing": "anylane.protocol.interfaces",
+    "anylane.protocol.deflate": "anylane.protocol.websocket.deflate",
+    "anylane.protocol.event_stream": "anylane.protocol.sse",
+    "anylane.protocol.express": "anylane.protocol.http1.express",
+    "anylane.protocol.extensions": "anylane.protocol.websocket.handshake",
+    "anylane.protocol.frames": "anylane.protocol.websocket.frame_reader",
+    "anylane.protocol.handshake": "anylane.protocol.websocket.handshake",
+    "anylane.protocol.head": "anylane.protocol.http1.grammar",
+    "anylane.protocol.http1": "anylane.protocol.http1.machine",
+    "anylane.protocol.http_states": "anylane.protocol.http1.states",
+    "anylane.protocol.memory": "anylane.cache",
+    "anylane.protocol.response": "anylane.protocol.http1.encoding",
+    "anylane.protocol.response_writer": "anylane.protocol.http1.writer",
+    "anylane.protocol.tls_info": "anylane.protocol.peer",
+    "anylane.protocol.websocket": "anylane.protocol.websocket.session",
+    "anylane.protocol.websocket_phase": "anylane.protocol.websocket.session",
+    "anylane.proxies": "anylane.http.forwarded",
+    "anylane.query": "anylane.http.multidict",
+    "anylane.request": "anylane.http.request",
+    "anylane.request_headers": "anylane.http.headers",
+    "anylane.response": "anylane.http.response",
+    "anylane.results": "anylane.handling.return_values",
+    "anylane.rooms": "anylane.realtime.rooms",
+    "anylane.route": "anylane.routing.route",
+    "anylane.router": "anylane.routing.router",
+    "anylane.run": "anylane.handling.run_exchange",
+    "anylane.select": "anylane.realtime.select",
+    "anylane.server": "anylane.lane.server_core",
+    "anylane.source": "anylane.realtime.source",
+    "anylane.sources": "anylane.config.loading",
+    "anylane.stepping": "anylane.lane.stepping",
+    "anylane.streaming": "anylane.handling.stream",
+    "anylane.table": "anylane.routing.route_table",
+    "anylane.takeover": "anylane.realtime.raw_stream",
+    "anylane.testing.client": "anylane.testing.client.client",
+    "anylane.testing.client_connection": "anylane.testing.client.connection",
+    "anylane.testing.client_errors": "anylane.testing.client.errors",
+    "anylane.testing.client_events": "anylane.testing.client.events",
+    "anylane.testing.client_lane": "anylane.testing.client.wire",
+    "anylane.testing.client_lockstep": "anylane.testing.client.in_memory",
+    "anylane.testing.client_request": "anylane.testing.client.request",
+    "anylane.testing.client_response": "anylane.testing.client.response",
+    "anylane.testing.client_websocket": "anylane.testing.client.websocket",
+    "anylane.testing.connection_pool": "anylane.testing.client.pool",
+    "anylane.testing.cookie_jar": "anylane.testing.client.cookie_jar",
+    "anylane.testing.event_parser": "anylane.testing.client.event_parser",
+    "anylane.testing.httpx_transport": "anylane.testing.client.httpx_transport",
+    "anylane.testing.journal": "anylane.testing.client.log",
+    "anylane.testing.waiting": "anylane.testing.client.in_memory",
+    "anylane.waiters": "anylane.realtime.waiters",
+    "anylane.wake_queue": "anylane.lane.wake_queue",
+    "anylane.websocket": "anylane.realtime.websocket",
+    "anylane_backends._accepting": "anylane_backends.sockets.accepting",
+    "anylane_backends._client_hello": "anylane_backends.tls.client_hello",
+    "anylane_backends._env_file": "anylane_backends.hosting.cli.env_file",
+    "anylane_backends._listening": "anylane_backends.sockets.listening",
+    "anylane_backends._pool": "anylane_backends.thread_pool",
+    "anylane_backends._processes": "anylane_backends.hosting.supervisor",
+    "anylane_backends._readiness": "anylane_backends.readiness.lane",
+    "anylane_backends._signals": "anylane_backends.hosting.signals",
+    "anylane_backends._sockets": "anylane_backends.sockets.sockets",
+    "anylane_backends._systemd": "anylane_backends.hosting.systemd",
+    "anylane_backends._terminal": "anylane_backends.hosting.terminal",
+    "anylane_backends._tls": "anylane_backends.tls.connection",
+    "anylane_backends._tls_context": "anylane_backends.tls.context",
+    "anylane_backends._unapplied": "anylane_backends.hosting.unapplied",
+    "anylane_backends._waiter": "anylane_backends.asyncio.waiter",
+    "anylane_backends._workers": "anylane_backends.threads.workers",
+    "anylane_backends.asyncio": "anylane_backends.asyncio.lane",
+    "anylane_backends.cli": "anylane_backends.hosting.cli.commands",
+    "anylane_backends.client_transport": "anylane_backends.hosting.client_lane",
+    "anylane_backends.serving": "anylane_backends.hosting.server",
+    "anylane_backends.threads": "anylane_backends.threads.lane",
+    "anylane_conformance.capabilities": "anylane_conformance.harness.capabilities",
+    "anylane_conformance.catalogue": "anylane_conformance.cases.smuggling_inputs",
+    "anylane_conformance.certificates": "anylane_conformance.harness.certificates",
+    "anylane_conformance.contract": "anylane_conformance.contract.app",
+    "anylane_conformance.contract_events": "anylane_conformance.contract.events",
+    "anylane_conformance.contract_framework": "anylane_conformance.contract.framework",
+    "anylane_conformance.lanes": "anylane_conformance.harness.lanes",
+    "anylane_conformance.natives": "anylane_conformance.contract.event_loops",
+    "anylane_conformance.peer": "anylane_conformance.harness.peer",
+    "anylane_conformance.report": "anylane_conformance.harness.report",
+    "anylane_conformance.rules": "anylane_conformance.harness.transcripts",
+}
+"""Modules that have not moved yet, and where to: they are judged by that."""
+
+VIOLATIONS: frozenset[str] = frozenset(
+    {
+        "anylane.app -> anylane_backends.serving",
+        "anylane.config -> anylane.proxies",
+        "anylane.context -> anylane.app",
+        "anylane.driver -> anylane.errand",
+        "anylane.event_log -> anylane.context",
+        "anylane.event_stream -> anylane.context",
+        "anylane.hooks -> anylane.context",
+        "anylane.lifespan -> anylane.hooks",
+        "anylane.lifespan -> anylane.route",
+        "anylane.response -> anylane.results",
+        "anylane.select -> anylane.context",
+        "anylane.server -> anylane.app",
+        "anylane.server -> anylane.errand",
+        "anylane.server -> anylane.form",
+        "anylane.server -> anylane.proxies",
+        "anylane.server -> anylane.run",
+        "anylane.testing.client -> anylane_backends.client_transport",
+        "anylane_backends._readiness -> anylane.errand",
+        "anylane_backends.asyncio -> anylane.errand",
+        "anylane_backends.cli -> anylane",
+        "anylane_backends.serving -> anylane",
+        "anylane_backends.threads -> anylane.errand",
+        "anylane_conformance.lanes -> anylane_conformance.cases",
+        "anylane_conformance.report -> anylane_conformance.cases",
+    }
+)
+"""What is still to be repaired."""
+
+
+def test_no_import_runs_upward_or_sideways() -> None:
+    upward = {f"{a} -> {b}" for a, b in arrows() if is_upward(a, b)}
+    assert sorted(upward - VIOLATIONS) == []
+    assert sorted(VIOLATIONS - upward) == [], "repaired: take it off the list"
+
+
+@pytest.mark.parametrize(
+    ("importer", "other", "upward"),
+    [
+        ("anylane.protocol.connection", "anylane.errors", False),
+        ("anylane.protocol.http1.machine", "anylane.protocol.connection", False),
+        ("anylane.protocol.connection", "anylane.lane.driver", True),
+        ("anylane.routing.router", "anylane.realtime.rooms", True),
+        ("anylane.json", "anylane.errors", True),
+        ("anylane_backends.curio", "anylane.http.request", True),
+        ("anylane.serving", "anylane_backends.hosting.server", False),
+        ("anylane.app", "anylane_backends.hosting.server", True),
+        ("anylane_backends.hosting.server", "anylane_backends.hosting.cli.flags", True),
+    ],
+)
+def test_the_table_says_what_is_upward(importer: str, other: str, upward: bool) -> None:
+    assert is_upward(importer, other) is upward
+
+
+def test_imports_are_found_wherever_they_stand() -> None:
+    source = (
+        "import anylane.json\n"
+        "if TYPE_CHECKING:\n    from anylane.app import App\n"
+        "def f():\n    from anylane import cache\n"
+    )
+    known = ("anylane", "anylane.json", "anylane.app", "anylane.cache")
+    assert list(imported(source, known)) == ["anylane.json", "anylane.app", "anylane.cache"]
+
+
+def test_circles_are_found() -> None:
+    assert circles([("a", "b"), ("b", "c"), ("c", "a"), ("c", "d")]) == [["a", "b", "c"]]
+    assert circles([("a", "b"), ("a", "c"), ("b", "c")]) == []
