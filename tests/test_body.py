@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from anylane.config import Limits
 from anylane.errors import Refused
-from anylane.protocol.body import Body
-from anylane.protocol.head import parse_head
+from anylane.protocol.http1.body import Body
+from anylane.protocol.http1.grammar import parse_head
 
 LIMITS = Limits(body=20, header_section=100, header_count=3)
 CHUNKED = b"Transfer-Encoding: chunked\r\n"

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from anylane import App, ConfigError, ServerConfig
-from anylane.protocol.head import Fields, RequestHead
+from anylane.protocol.request_head import Fields, RequestHead
 from anylane.server import Access
 from anylane.sources import COMMAND, read_environment, settings
 from anylane_backends import cli

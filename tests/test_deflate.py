@@ -12,8 +12,15 @@ from wsproto.extensions import PerMessageDeflate
 
 from anylane import ConfigError, Deflate
 from anylane.errors import Refused
-from anylane.protocol.deflate import Agreed, Deflater, InflateError, Inflater, negotiate
-from anylane.protocol.extensions import Offer, parse_extensions
+from anylane.protocol.websocket.deflate import (
+    Agreed,
+    Deflater,
+    InflateError,
+    Inflater,
+    Offer,
+    negotiate,
+)
+from anylane.protocol.websocket.handshake import parse_extensions
 
 WIDE = Deflate(server_max_window_bits=15, client_max_window_bits=15)
 TAIL = b"\x00\x00\xff\xff"

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from anylane import Limits
 from anylane.errors import Refused, UsageError
-from anylane.protocol.express import Express, Heads
-from anylane.protocol.head import Fields, RequestHead, parse_head
-from anylane.protocol.response import JOINED, encode_plain
-from anylane.protocol.response_writer import Framing, ResponseWriter
+from anylane.protocol.http1.encoding import JOINED, encode_plain
+from anylane.protocol.http1.express import Express, Heads
+from anylane.protocol.http1.grammar import parse_head
+from anylane.protocol.http1.writer import Framing, ResponseWriter
+from anylane.protocol.request_head import Fields, RequestHead
 from tests.heads import (
     FEW,
     LIMITS,

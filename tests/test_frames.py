@@ -14,18 +14,17 @@ from wsproto.extensions import PerMessageDeflate
 from wsproto.frame_protocol import FrameProtocol
 
 from anylane import Deflate
-from anylane.protocol.close_codes import CLOSE_CODES
-from anylane.protocol.deflate import Deflater, Inflater, negotiate
-from anylane.protocol.extensions import Offer
-from anylane.protocol.frames import (
+from anylane.protocol.websocket.close_codes import CLOSE_CODES
+from anylane.protocol.websocket.deflate import Deflater, Inflater, Offer, negotiate
+from anylane.protocol.websocket.frame_reader import (
     CloseReceived,
     FrameReader,
-    FrameWriter,
     MessageReceived,
     PingReceived,
     PongReceived,
     Violation,
 )
+from anylane.protocol.websocket.frame_writer import FrameWriter
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 LIMIT = 20

@@ -7,8 +7,9 @@ from wsproto.utilities import generate_accept_token, generate_nonce
 
 from anylane.config import Limits
 from anylane.errors import Refused, UsageError
-from anylane.protocol.handshake import accept_headers, is_websocket, read_handshake
-from anylane.protocol.head import RequestHead, parse_head
+from anylane.protocol.http1.grammar import parse_head
+from anylane.protocol.request_head import RequestHead
+from anylane.protocol.websocket.handshake import accept_headers, is_websocket, read_handshake
 
 GOOD = {
     "Host": "a",

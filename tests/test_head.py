@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from anylane.config import Limits
 from anylane.errors import Refused
-from anylane.protocol.head import RequestHead, check_incomplete, check_trailers, parse_head
+from anylane.protocol.http1.grammar import check_incomplete, check_trailers, parse_head
+from anylane.protocol.request_head import RequestHead
 
 HOST = b"Host: a\r\n"
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anylane import Headers, UsageError
-from anylane.protocol.head import Fields, split_section
+from anylane.protocol.request_head import Fields, split_section
 from anylane.request_headers import RequestHeaders
 from tests.heads import plain_sections
 

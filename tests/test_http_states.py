@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from anylane import App, Limits, ServerConfig, Timeouts
-from anylane.protocol import http1, websocket
-from anylane.protocol.http_states import READING, WRITING, ReadEvent, Reading, WriteEvent, Writing
-from anylane.protocol.websocket_phase import PHASES, Phase, PhaseEvent
+from anylane.protocol.http1 import machine as http1
+from anylane.protocol.http1.states import READING, WRITING, ReadEvent, Reading, WriteEvent, Writing
+from anylane.protocol.websocket import session as websocket
+from anylane.protocol.websocket.session import PHASES, Phase, PhaseEvent
 from anylane.testing import Lockstep
 
 Seen = set[tuple[Enum, Enum]]

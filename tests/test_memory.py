@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anylane.protocol.memory import Memory
+from anylane.cache import Memory
 
 
 def test_what_was_offered_twice_is_kept_and_what_came_once_is_not() -> None:

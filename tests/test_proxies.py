@@ -9,7 +9,7 @@ import pytest
 
 from anylane import App, Context
 from anylane.config import ConfigError, ServerConfig
-from anylane.protocol.head import Fields, RequestHead
+from anylane.protocol.request_head import Fields, RequestHead
 from anylane.proxies import Proxies
 from anylane.server import Access
 from anylane.testing import Lockstep

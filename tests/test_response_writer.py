@@ -7,14 +7,9 @@ from collections.abc import Iterable
 import pytest
 
 from anylane.errors import UsageError
-from anylane.protocol.response import (
-    JOINED,
-    check_header,
-    check_status,
-    encode_head,
-    encode_trailers,
-)
-from anylane.protocol.response_writer import Framing, ResponseWriter
+from anylane.protocol.fields import check_header, check_status
+from anylane.protocol.http1.encoding import JOINED, encode_head, encode_trailers
+from anylane.protocol.http1.writer import Framing, ResponseWriter
 
 DATE = b"now"
 

@@ -24,7 +24,7 @@ from anylane import (
     UsageError,
 )
 from anylane.protocol import Closing
-from anylane.protocol.close_codes import check_close
+from anylane.protocol.websocket.close_codes import check_close
 from anylane.testing import Lockstep
 
 BEFORE = 1 / 1024

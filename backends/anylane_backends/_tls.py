@@ -13,8 +13,8 @@ from typing import Any
 
 from anylane.config import ServerConfig
 from anylane.protocol import Closing, Connection, Exchange, Timer, TlsInfo
-from anylane.protocol.connection import Address
-from anylane.protocol.response import encode_head
+from anylane.protocol.http1.encoding import encode_head
+from anylane.protocol.peer import Address
 from anylane.protocol.timers import NEVER, Timers
 from anylane.server import Log
 from anylane_backends._client_hello import LONGEST, server_name

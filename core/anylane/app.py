@@ -6,20 +6,20 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from anylane.cache import Memory
 from anylane.errors import HTTPError, RegistrationError, UsageError
 from anylane.failures import Failures
 from anylane.hooks import calls_of, check_hook
 from anylane.lifespan import Phase, Step
 from anylane.pipeline import Endpoint, compose, pipeline
-from anylane.protocol.handshake import is_websocket
-from anylane.protocol.memory import Memory
+from anylane.protocol.websocket.handshake import is_websocket
 from anylane.route import Route, place
 from anylane.router import Router
 from anylane.table import Found, NotAllowed, Options, Resolution, RouteTable, UpgradeRequired
 
 if TYPE_CHECKING:
     from anylane.context import Context
-    from anylane.protocol.head import RequestHead
+    from anylane.protocol.request_head import RequestHead
 
 F = TypeVar("F", bound=Callable[..., Any])
 

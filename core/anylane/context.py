@@ -14,7 +14,7 @@ from anylane.calls import Calls, run_blocking
 from anylane.errors import HTTPError, Refused, UsageError
 from anylane.event_stream import EventStream
 from anylane.headers import TOO_LATE
-from anylane.protocol.response import check_header
+from anylane.protocol.fields import check_header
 from anylane.protocol.timers import deadline_after
 from anylane.request import Request
 from anylane.response import Response

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from anylane.errand import Errand, ErrandExchange, Seed, greet, part
 from anylane.errors import Disconnected
-from anylane.protocol.closing import Closing
 from anylane.protocol.exchange import Interrupt
+from anylane.protocol.interfaces import Closing
 from anylane.protocol.timers import NEVER
 
 if TYPE_CHECKING:
     from anylane.link import BaseLink
-    from anylane.protocol.any_connection import AnyConnection
     from anylane.protocol.exchange import Exchange
+    from anylane.protocol.interfaces import AnyConnection
     from anylane.server import ServerCore
 
 

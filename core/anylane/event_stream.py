@@ -17,7 +17,7 @@ from anylane.protocol.sse import check_retry, encode_comment, encode_event, enco
 if TYPE_CHECKING:
     from anylane.context import Context
     from anylane.link import Scope
-    from anylane.protocol.event_stream import EventStreamProtocol
+    from anylane.protocol.sse import EventStreamProtocol
 
 _CONTENT_TYPE = "text/event-stream"
 

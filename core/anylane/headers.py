@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import cast, overload
 
 from anylane.errors import UsageError
-from anylane.protocol.response import Header, check_header
+from anylane.protocol.fields import Header, check_header
 
 Initial = Mapping[str, str] | Iterable[Header]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from anylane.errors import HTTPError
-from anylane.protocol.response import PHRASES
+from anylane.protocol.fields import PHRASES
 from anylane.response import Response
 
 if TYPE_CHECKING:

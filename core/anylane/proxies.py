@@ -21,8 +21,8 @@ from ipaddress import (
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from anylane.protocol.connection import Address
-    from anylane.protocol.head import RequestHead
+    from anylane.protocol.peer import Address
+    from anylane.protocol.request_head import RequestHead
 
 # For a WebSocket some proxies write its own names.
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}

@@ -11,15 +11,14 @@ from anylane.cookies import parse_cookies
 from anylane.errors import HTTPError, Refused, UsageError
 from anylane.form import Form, parse_multipart, parse_urlencoded
 from anylane.headers import Headers
-from anylane.protocol.head import Fields, RequestHead, Text
+from anylane.protocol.request_head import Fields, RequestHead, Text
 from anylane.query import Query
 from anylane.request_headers import RequestHeaders
 
 if TYPE_CHECKING:
     from anylane.link import BaseLink
-    from anylane.protocol.connection import Address
     from anylane.protocol.exchange import Exchange
-    from anylane.protocol.tls_info import TlsInfo
+    from anylane.protocol.peer import Address, TlsInfo
 
 
 _NO_TEXT = Text("", "", "", "")

@@ -6,8 +6,8 @@ from typing import NoReturn, overload
 
 from anylane.errors import UsageError
 from anylane.headers import Headers
-from anylane.protocol.head import Fields
-from anylane.protocol.response import Header
+from anylane.protocol.fields import Header
+from anylane.protocol.request_head import Fields
 
 FROM_THE_WIRE = (
     "these headers came from the peer and cannot be changed; keep what you find out in ctx.state, "

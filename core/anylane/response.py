@@ -9,7 +9,7 @@ from anylane import json
 from anylane.cookies import CookieKey, CookieOptions, CookieScope, cookie_line
 from anylane.errors import UsageError
 from anylane.headers import TOO_LATE, Headers, Initial
-from anylane.protocol.response import Header, check_header, check_status
+from anylane.protocol.fields import Header, check_header, check_status
 
 if TYPE_CHECKING:
     from anylane.results import Items

@@ -14,10 +14,11 @@ from anylane.errand import run_errand
 from anylane.errors import UsageError
 from anylane.form import Spool
 from anylane.lifespan import Lifespan, ToTheEnd
-from anylane.protocol.any_connection import AnyConnection
-from anylane.protocol.connection import Address, Connection
+from anylane.protocol.connection import Connection
 from anylane.protocol.dates import Dates
-from anylane.protocol.express import Heads
+from anylane.protocol.http1.express import Heads
+from anylane.protocol.interfaces import AnyConnection
+from anylane.protocol.peer import Address
 from anylane.run import run_exchange
 from anylane.wake_queue import WakeQueue
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from anylane.errand import Errand
     from anylane.link import BaseLink
     from anylane.protocol.exchange import Exchange
-    from anylane.protocol.head import RequestHead
+    from anylane.protocol.request_head import RequestHead
     from anylane.proxies import Proxies
 
 Log = Callable[[str, str, BaseException | None], None]

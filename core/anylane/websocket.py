@@ -13,7 +13,7 @@ from anylane.source import ENDED, PENDING
 if TYPE_CHECKING:
     from anylane.link import BaseLink, Link
     from anylane.protocol.exchange import Exchange
-    from anylane.protocol.websocket import WebSocketProtocol
+    from anylane.protocol.websocket.session import WebSocketProtocol
 
 
 class WebSocket:

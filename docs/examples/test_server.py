@@ -19,8 +19,8 @@ from websockets.sync.client import connect
 
 import anylane
 from anylane import App, Context, Server, ServerConfig, UsageError
-from anylane.protocol.http1 import Http1
-from anylane.protocol.websocket import WebSocketProtocol
+from anylane.protocol.http1.machine import Http1
+from anylane.protocol.websocket.session import WebSocketProtocol
 from anylane_backends._listening import BindError
 
 LANES = ("asyncio", "uvloop", "anyio", "trio", "curio", "threads")

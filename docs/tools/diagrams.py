@@ -8,8 +8,8 @@ from typing import Any
 
 from drawn import draw
 
-from anylane.protocol.http_states import READING, WRITING
-from anylane.protocol.websocket_phase import PHASES
+from anylane.protocol.http1.states import READING, WRITING
+from anylane.protocol.websocket.session import PHASES
 
 Table = Mapping[Any, Mapping[Any, Enum]]
 

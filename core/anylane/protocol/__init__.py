@@ -3,14 +3,13 @@
 Nothing below here may be `async`, read a clock, draw a random number, or do I/O.
 """
 
-from anylane.protocol.any_connection import AnyConnection
-from anylane.protocol.closing import Closing
 from anylane.protocol.connection import Connection
 from anylane.protocol.exchange import Exchange, Interrupt
-from anylane.protocol.head import RequestHead
+from anylane.protocol.interfaces import AnyConnection, Closing
+from anylane.protocol.peer import TlsInfo
+from anylane.protocol.request_head import RequestHead
 from anylane.protocol.timers import Alarm, Timer
-from anylane.protocol.tls_info import TlsInfo
-from anylane.protocol.websocket import WebSocketProtocol
+from anylane.protocol.websocket.session import WebSocketProtocol
 
 __all__ = [
     "Alarm",

@@ -7,39 +7,23 @@ raise because of what the peer sent. One owner at a time; there is no lock.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from anylane.config import ServerConfig
 from anylane.errors import Disconnected
-from anylane.protocol.closing import Closing
 from anylane.protocol.dates import Dates
 from anylane.protocol.exchange import Exchange, Interrupt
-from anylane.protocol.express import Heads
-from anylane.protocol.http1 import Http1
+from anylane.protocol.http1.express import Heads
+from anylane.protocol.http1.machine import Http1
+from anylane.protocol.interfaces import Closing
 from anylane.protocol.timers import NEVER, Timer, Timers
 
-Address = Any
-"""As the socket module gives it: (host, port), (host, port, flow, scope), a path, or None."""
+if TYPE_CHECKING:
+    from anylane.protocol.interfaces import InnerProtocol
+    from anylane.protocol.peer import Address
 
 
 _NO = Closing.NO  # A member of an enum takes twice the time of a global to look up.
-
-
-class InnerProtocol(Protocol):
-    """What is spoken now: HTTP/1.1, WebSocket."""
-
-    @property
-    def wants_read(self) -> bool: ...
-    def receive_data(self, data: bytes, now: float) -> None: ...
-    def receive_eof(self, now: float) -> None: ...
-    def connection_lost(self, reason: Disconnected) -> None: ...
-    def timeout(self, timer: Timer, now: float) -> None: ...
-    def sent(self, now: float) -> None:
-        """The kernel has taken all. Told only after it had not, unless `counts_output`."""
-
-    def shutdown(self, now: float) -> None: ...
-
-    counts_output: ClassVar[bool]
 
 
 class _Nothing:
@@ -57,6 +41,8 @@ class _Nothing:
 
 
 _NOTHING = _Nothing()
+
+
 _KEPT = (Timer.WRITE_STALL, Timer.DRAIN)
 
 

@@ -13,14 +13,14 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.errors import Disconnected, Refused, UsageError
-from anylane.protocol.head import RawHeaders, RequestHead
-from anylane.protocol.response import Header
+from anylane.protocol.fields import Header
+from anylane.protocol.request_head import RawHeaders, RequestHead
 from anylane.protocol.timers import NEVER, Alarms
-from anylane.protocol.websocket_phase import Phase
+from anylane.protocol.websocket.session import Phase
 
 if TYPE_CHECKING:
-    from anylane.protocol.event_stream import EventStreamProtocol
-    from anylane.protocol.websocket import WebSocketProtocol
+    from anylane.protocol.sse import EventStreamProtocol
+    from anylane.protocol.websocket.session import WebSocketProtocol
 
 
 class Interrupt(Enum):

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from anylane.errors import Disconnected, UsageError
-from anylane.protocol.closing import Closing
-from anylane.protocol.event_stream import EventStreamProtocol
 from anylane.protocol.exchange import Exchange
-from anylane.protocol.response import Header
+from anylane.protocol.fields import Header
+from anylane.protocol.interfaces import Closing
+from anylane.protocol.sse import EventStreamProtocol
 from anylane.protocol.timers import Timer
-from anylane.protocol.websocket import WebSocketProtocol
+from anylane.protocol.websocket.session import WebSocketProtocol
 
 if TYPE_CHECKING:
     from anylane.protocol.connection import Connection

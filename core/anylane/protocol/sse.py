@@ -6,9 +6,19 @@ two can ever run into each other; nothing that a handler passes can start a fiel
 
 from __future__ import annotations
 
-from anylane.errors import UsageError
+from typing import TYPE_CHECKING
+
+from anylane.errors import Disconnected, UsageError
+from anylane.protocol.timers import Timer
+
+if TYPE_CHECKING:
+    from anylane.protocol.connection import Connection
+    from anylane.protocol.exchange import Exchange
+
 
 _CR, _LF = b"\r\n"
+
+
 HEARTBEAT = b":\n\n"
 """A comment: clients ignore it, proxies and kernels see that somebody is there (§9.2.7)."""
 
@@ -90,3 +100,68 @@ def _one_line(what: str, text: object) -> bytes:
                 f"expected one line without CR, LF and NUL"
             )
     return data
+
+
+RETRY = 1000
+"""Milliseconds after which a client shall come back to a server that shuts down, where the handler
+did not say. Browsers wait 3 to 5 seconds by themselves; a restart is over sooner."""
+
+
+class EventStreamProtocol:
+    """One event stream.
+
+    retry: of the last hint that was sent, in milliseconds. heartbeat: seconds of silence after
+    which a comment is sent, None for never.
+    """
+
+    __slots__ = ("_conn", "_exchange", "_heartbeat", "_retry")
+
+    def __init__(
+        self,
+        connection: Connection,
+        exchange: Exchange,
+        *,
+        retry: int | None,
+        heartbeat: float | None,
+        now: float,
+    ) -> None:
+        self._conn = connection
+        self._exchange = exchange
+        self._heartbeat = heartbeat
+        self._retry = retry
+        if retry is not None:
+            exchange.send_data(encode_fields(retry=retry) + b"\n")
+        self._rest(now)
+
+    def send(self, block: bytes, now: float, *, retry: int | None = None) -> None:
+        """One whole block. retry: the hint that is in it."""
+        self._exchange.send_data(block)
+        if retry is not None:
+            self._retry = retry
+        if self._heartbeat is not None:
+            self._rest(now)
+
+    def timeout(self, now: float) -> None:
+        """HEARTBEAT: nothing was sent for so long."""
+        if self._exchange.gone is not None:
+            return
+        # A client that does not keep up has something to read already; comments on top of it
+        # would be a queue that grows while it reads nothing.
+        if not self._conn.congested:
+            self._exchange.send_data(HEARTBEAT)
+        self._rest(now)
+
+    def shutdown(self) -> None:
+        """Say when to come back and end the body whole; the handler hears that it is over."""
+        retry = RETRY if self._retry is None else self._retry
+        self._exchange.send_data(encode_fields(retry=retry) + b"\n")
+        self._exchange.send_end()
+        self._exchange.lose(Disconnected(None, "the server is shutting down"))
+
+    def end(self) -> None:
+        """The body is complete, or nobody reads it any more."""
+        self._conn.timers.clear(Timer.HEARTBEAT)
+
+    def _rest(self, now: float) -> None:
+        if self._heartbeat is not None:
+            self._conn.timers.set(Timer.HEARTBEAT, now + self._heartbeat)

@@ -18,8 +18,8 @@ from anylane.deadlines import Deadline, Deadlines
 from anylane.driver import Driver
 from anylane.errand import Errand
 from anylane.errors import UsageError
-from anylane.protocol.closing import Closing
 from anylane.protocol.exchange import Exchange
+from anylane.protocol.interfaces import Closing
 from anylane.server import ServerCore, Wrap
 from anylane.stepping import SteppedLink, step
 from anylane.wake_queue import WakeQueue

@@ -1,4 +1,4 @@
-"""TlsInfo: what the TLS layer knows of a connection once its handshake is over."""
+"""The other end of a connection: its address, and what TLS says about it."""
 
 from __future__ import annotations
 
@@ -21,3 +21,7 @@ class TlsInfo:
     peer_certificate: dict[str, Any] | None = None
     """The client's certificate as `ssl.SSLSocket.getpeercert` gives it. It was verified: without
     `ssl_cert_reqs` clients are not asked for one, and this is None."""
+
+
+Address = Any
+"""As the socket module gives it: (host, port), (host, port, flow, scope), a path, or None."""

@@ -9,11 +9,9 @@ whole take an express lane in front of wsproto.
 from __future__ import annotations
 
 import codecs
-import struct
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from wsproto.extensions import Extension
@@ -26,8 +24,9 @@ from wsproto.frame_protocol import (
     RsvBits,
 )
 
-from anylane.protocol.close_codes import NO_STATUS, is_close_code
-from anylane.protocol.deflate import Deflater, InflateError, Inflater
+from anylane.protocol.websocket.close_codes import NO_STATUS, is_close_code
+from anylane.protocol.websocket.deflate import InflateError, Inflater
+from anylane.protocol.websocket.masking import _ONES, _SHORT, _number, _unmask
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,11 @@ class Violation(Exception):
 
 
 _RSV1 = RsvBits(rsv1=True, rsv2=False, rsv3=False)
+
+
 _NO_RSV = RsvBits(rsv1=False, rsv2=False, rsv3=False)
+
+
 _utf8_decoder = codecs.getincrementaldecoder("utf-8")
 
 
@@ -281,32 +284,9 @@ def _payload_at(data: bytes, at: int) -> tuple[int, int]:
     return (at + 14, length) if len(head) == 10 and length > 0xFFFF else (0, 0)
 
 
-def _unmask(data: bytes, begin: int, end: int) -> bytes | bytearray:
-    """RFC 6455 §5.3. The masking key is in front of `begin`."""
-    key, length = data[begin - 4 : begin], end - begin
-    if length < _LONG:
-        pad = (key * (length // 4 + 1))[:length]
-        return (_number(data[begin:end]) ^ _number(pad)).to_bytes(length)
-    payload = bytearray(data[begin:end])
-    for n, byte in enumerate(key):
-        payload[n::4] = payload[n::4].translate(_xor_table(byte))
-    return payload
-
-
-@cache
-def _xor_table(key: int) -> bytes:
-    return bytes(byte ^ key for byte in range(256))
-
-
-_LONG = 700
-"""Bytes from which on it is quicker to translate every fourth byte than to make one number of all:
-half the time at 64 KiB."""
-_SHORT = 126
-"""Lengths that have a number in `_ONES`."""
-_number = int.from_bytes
-_ONES = tuple(_number(b"\0\0\0\1" * (1 - (-length // 4))) for length in range(_SHORT))
-"""By length: times a key, the key itself and as many repetitions as cover it."""
 _PLAIN_TEXT, _PLAIN_BINARY = 0x81, 0x82
+
+
 _DATA = {
     opcode | (rsv1 and 0x40) | (final and 0x80): (opcode, rsv1, final)
     for opcode in (Opcode.CONTINUATION, Opcode.TEXT, Opcode.BINARY)
@@ -315,11 +295,21 @@ _DATA = {
     if not (rsv1 and opcode is Opcode.CONTINUATION)
 }
 """First bytes of data frames, and what they say (RFC 6455 §5.2, RFC 7692 §6)."""
+
+
 _PARTS = 1024
 """Fragments that are held apart: each costs 50 bytes of memory besides its own."""
+
+
 _PROTOCOL_ERROR = int(CloseReason.PROTOCOL_ERROR)
+
+
 _INVALID_DATA = int(CloseReason.INVALID_FRAME_PAYLOAD_DATA)
+
+
 _TOO_BIG = int(CloseReason.MESSAGE_TOO_BIG)
+
+
 _BAD_COMPRESSED = "invalid compressed data, or invalid UTF-8 in it"
 
 
@@ -373,73 +363,3 @@ def _close_received(payload: bytes) -> CloseReceived:
         return CloseReceived(code, payload[2:].decode("utf-8"))
     except UnicodeDecodeError:
         raise Violation(_INVALID_DATA, "invalid UTF-8 in the close reason") from None
-
-
-class FrameWriter:
-    """What we send, unmasked and unfragmented. threshold: smaller messages go as they are."""
-
-    __slots__ = ("_deflater", "_threshold")
-
-    def __init__(self, deflater: Deflater | None = None, threshold: int = 1) -> None:
-        self._deflater = deflater
-        self._threshold = threshold
-
-    def write(self, message: str | bytes, out: list[bytes]) -> int:
-        """Append the chunks of its frame, and return how many bytes they are: a large payload is
-        not copied behind its header."""
-        if isinstance(message, str):
-            first, payload = _TEXT, message.encode()
-        else:
-            first, payload = _BINARY, message
-        length = len(payload)
-        if self._deflater is not None and length >= self._threshold:
-            first |= _RSV1_BIT
-            payload = self._deflater.deflate(payload)
-            length = len(payload)
-        if length <= _CONTROL:
-            out.append(_HEADERS[first][length] + payload)
-            return length + 2
-        header = _header(first, length)
-        if length <= _JOINED:
-            out.append(header + payload)
-        else:
-            out += (header, payload)
-        return len(header) + length
-
-    def ping(self, payload: bytes) -> bytes:
-        return _header(_FIN | Opcode.PING, len(payload)) + payload
-
-    def pong(self, payload: bytes) -> bytes:
-        return _header(_FIN | Opcode.PONG, len(payload)) + payload
-
-    def close(self, code: int, reason: str = "") -> bytes:
-        """1005: without a code (RFC 6455 §7.1.5), and so without a reason."""
-        payload = b""
-        if code != NO_STATUS:
-            text = reason.encode("utf-8")[: _CONTROL - 2]
-            # Cut between two characters (RFC 6455 §5.5.1).
-            text = text.decode("utf-8", "ignore").encode("utf-8")
-            payload = code.to_bytes(2, "big") + text
-        return _header(_FIN | Opcode.CLOSE, len(payload)) + payload
-
-
-_FIN, _RSV1_BIT = 0x80, 0x40
-_CONTROL = 125
-"""Bytes that a control frame may carry (RFC 6455 §5.5)."""
-_JOINED = 16 * 1024
-"""Up to here one chunk is cheaper than two."""
-_TEXT, _BINARY = _FIN | int(Opcode.TEXT), _FIN | int(Opcode.BINARY)
-_HEADERS = {
-    first: tuple(bytes((first, length)) for length in range(_CONTROL + 1))
-    for first in (_TEXT, _BINARY, _TEXT | _RSV1_BIT, _BINARY | _RSV1_BIT)
-}
-"""Of short messages: looking one up takes a fifth of making it."""
-
-
-def _header(first: int, length: int) -> bytes:
-    """RFC 6455 §5.2: the length in the fewest bytes."""
-    if length <= _CONTROL:
-        return bytes((first, length))
-    if length <= 0xFFFF:
-        return struct.pack("!BBH", first, 126, length)
-    return struct.pack("!BBQ", first, 127, length)

@@ -6,28 +6,16 @@ decides about framing: that is `http1`'s.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
-from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anylane.errors import UsageError
-from anylane.protocol.head import RequestHead
+from anylane.protocol.fields import PHRASES
+from anylane.protocol.request_head import RequestHead
 
-Header = tuple[str, str]
+if TYPE_CHECKING:
+    from anylane.protocol.fields import Header
 
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-# RFC 9110 §5.5: visible characters, SP, HTAB and obs-text.
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-
-PHRASES: dict[int, str] = {
-    **{status.value: status.phrase for status in HTTPStatus},
-    # RFC 9110 §15.5; Python 3.12 and before have the names that came before it.
-    413: "Content Too Large",
-    414: "URI Too Long",
-    416: "Range Not Satisfiable",
-    422: "Unprocessable Content",
-}
 
 _STATUS_LINES: dict[int, bytes] = {
     status: b"HTTP/1.1 %d %s\r\n" % (status, phrase.encode("ascii"))
@@ -41,44 +29,6 @@ def status_line(status: int) -> bytes:
     return line if line is not None else b"HTTP/1.1 %d \r\n" % status
 
 
-def check_status(status: int) -> int:
-    """Raise UsageError unless this can be the status of a final response."""
-    if not isinstance(status, int) or not 200 <= status <= 999:  # type: ignore[redundant-expr]
-        raise UsageError(f"status is {status!r}; expected an int from 200 to 999")
-    return int(status)
-
-
-_good_names: set[str] = set()
-_MOST_NAMES = 256
-
-
-def check_header(name: str, value: str) -> None:
-    """Raise UsageError for a name or value that must not go on the wire."""
-    # Names are few, and most values plain: 0.1 us instead of 0.5 (CPython 3.13).
-    if (
-        type(name) is type(value) is str
-        and name in _good_names
-        and value.isascii()
-        and value.isprintable()
-    ):
-        return
-    _check_header(name, value)
-    if len(_good_names) < _MOST_NAMES and len(name) <= 64:
-        _good_names.add(str(name))
-
-
-def _check_header(name: str, value: str) -> None:
-    if not isinstance(name, str) or not isinstance(value, str):  # type: ignore[redundant-expr]
-        raise UsageError(f"header {name!r} is {value!r}; expected a str for each")
-    if _NAME.fullmatch(name) is None:
-        raise UsageError(f"header name is {name!r}; expected a token (RFC 9110 §5.1)")
-    if _VALUE.fullmatch(value) is None:
-        raise UsageError(
-            f"header {name} is {value!r}; expected Latin-1 without control characters. "
-            "Percent-encode or quote what is not."
-        )
-
-
 def encode_head(status: int, headers: Iterable[Header]) -> bytes:
     """A response head, blank line included. Raises UsageError for a header that must not be."""
     return b"".join((status_line(status), _encode_lines(headers), b"\r\n"))
@@ -86,15 +36,22 @@ def encode_head(status: int, headers: Iterable[Header]) -> bytes:
 
 _FRAMING = frozenset(("content-length", "transfer-encoding", "connection", "date"))
 
+
 JOINED = 16 * 1024
 """Bytes of a body up to which it is sent in one piece with its head: copying them costs less than
 one more piece does."""
 
+
 _SMALL = 1024
+
+
 _ENDS = [b"%d\r\n\r\n" % size for size in range(_SMALL)]
 """What is between a beginning and a small body, where the connection is kept."""
 
+
 _beginnings: dict[tuple[Any, ...], bytes | None] = {}
+
+
 _MOST_BEGINNINGS = 128
 
 

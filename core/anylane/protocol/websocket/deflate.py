@@ -10,15 +10,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from anylane.config import Deflate
-from anylane.protocol.extensions import Offer
 
 NAME = "permessage-deflate"
 
+
 _SYNC_TAIL = b"\x00\x00\xff\xff"
 """The end of every flushed message; it is not sent (RFC 7692 §7.2.1)."""
+
+
 _LARGEST_WINDOW = 15
+
+
 _SMALLEST_WINDOW = 9
 """zlib makes no raw stream with 8 bits, and reads those of clients that say 8 with 9."""
+
+
 _STREAMS = 16
 """Final blocks in one message. A sender that sets BFINAL does so once, at the end; each costs us a
 new inflater."""
@@ -50,7 +56,11 @@ def negotiate(offers: Iterable[Offer], settings: Deflate) -> Agreed | None:
 
 
 _FLAGS = ("server_no_context_takeover", "client_no_context_takeover")
+
+
 _WINDOWS = ("server_max_window_bits", "client_max_window_bits")
+
+
 _BITS = {str(bits): bits for bits in range(8, _LARGEST_WINDOW + 1)}
 """As they are written: no leading zero (RFC 7692 §7.1.2)."""
 
@@ -164,3 +174,11 @@ class Deflater:
                 self._zlib = compressor
         data = compressor.compress(message) + compressor.flush(zlib.Z_SYNC_FLUSH)
         return data[: -len(_SYNC_TAIL)]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One extension with its parameters, in the client's order; a value may be missing."""
+
+    name: str
+    parameters: tuple[tuple[str, str | None], ...] = ()

@@ -1,10 +1,12 @@
-"""AnyConnection: what a Driver drives: a Connection, or a layer around one (TLS)."""
+"""What tier 0 and its surroundings ask of each other, as protocols; nothing here does anything."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from anylane.protocol.closing import Closing
+from anylane.errors import Disconnected
+from anylane.protocol.timers import Timer
 
 if TYPE_CHECKING:
     from anylane.config import ServerConfig
@@ -69,3 +71,33 @@ class AnyConnection(Protocol):
     def congested(self) -> bool: ...
     @property
     def caught_up(self) -> bool: ...
+
+
+class Closing(IntEnum):
+    """Only ever grows: a connection that is closing does not come back."""
+
+    NO = 0
+    """Go on."""
+    SEND_EOF = 1
+    """After everything was written, shut the write side down and go on reading."""
+    CLOSE = 2
+    """After everything was written, close."""
+    ABORT = 3
+    """Close now; what was not written is dropped."""
+
+
+class InnerProtocol(Protocol):
+    """What is spoken now: HTTP/1.1, WebSocket."""
+
+    @property
+    def wants_read(self) -> bool: ...
+    def receive_data(self, data: bytes, now: float) -> None: ...
+    def receive_eof(self, now: float) -> None: ...
+    def connection_lost(self, reason: Disconnected) -> None: ...
+    def timeout(self, timer: Timer, now: float) -> None: ...
+    def sent(self, now: float) -> None:
+        """The kernel has taken all. Told only after it had not, unless `counts_output`."""
+
+    def shutdown(self, now: float) -> None: ...
+
+    counts_output: ClassVar[bool]

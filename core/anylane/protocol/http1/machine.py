@@ -10,42 +10,64 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from anylane.errors import Disconnected, Refused, UsageError
-from anylane.protocol.body import Body, LengthBody
-from anylane.protocol.closing import Closing
-from anylane.protocol.deflate import negotiate
-from anylane.protocol.event_stream import EventStreamProtocol
 from anylane.protocol.exchange import Exchange, Interrupt
-from anylane.protocol.express import Express
-from anylane.protocol.handshake import accept_headers, read_handshake
-from anylane.protocol.head import RequestHead, check_incomplete, parse_head
-from anylane.protocol.http_states import READING, WRITING, ReadEvent, Reading, WriteEvent, Writing
+from anylane.protocol.fields import Header
+from anylane.protocol.http1.body import Body, LengthBody
+from anylane.protocol.http1.encoding import JOINED, encode_head, encode_plain
+from anylane.protocol.http1.express import Express
+from anylane.protocol.http1.grammar import check_incomplete, parse_head
+from anylane.protocol.http1.states import READING, WRITING, ReadEvent, Reading, WriteEvent, Writing
+from anylane.protocol.http1.writer import Framing, ResponseWriter
+from anylane.protocol.interfaces import Closing
 from anylane.protocol.raw import Raw
-from anylane.protocol.response import JOINED, Header, encode_head, encode_plain
-from anylane.protocol.response_writer import Framing, ResponseWriter
+from anylane.protocol.request_head import RequestHead
+from anylane.protocol.sse import EventStreamProtocol
 from anylane.protocol.timers import NEVER, Timer
-from anylane.protocol.websocket import WebSocketProtocol
+from anylane.protocol.websocket.deflate import negotiate
+from anylane.protocol.websocket.handshake import accept_headers, read_handshake
+from anylane.protocol.websocket.session import WebSocketProtocol
 
 if TYPE_CHECKING:
     from anylane.protocol.connection import Connection
 
+
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
 
 _FIRST_REQUEST = 1.0
 """Seconds that a connection which has asked nothing yet is given when the server drains: the time
 of a few round trips."""
 
+
 # What every request asks for: a member of an enum takes twice the time of a global to look up.
 _IDLE, _DONE = Reading.IDLE, Reading.DONE
+
+
 _PENDING, _BODY = Writing.PENDING, Writing.BODY
+
+
 _NO, _CLOSE = Closing.NO, Closing.CLOSE
+
+
 _KEEP_ALIVE, _HANDLER = Timer.KEEP_ALIVE, Timer.HANDLER
+
 
 # What happens to every plain request at once, one step after the other, looked up once.
 _ASKED_WHOLE = READING[READING[Reading.IDLE][ReadEvent.FIRST_BYTE]][ReadEvent.HEAD_WITHOUT_BODY]
+
+
 assert WRITING[Writing.IDLE][WriteEvent.REQUEST] is _PENDING
+
+
 _NEXT_READING = READING[Reading.DONE][ReadEvent.NEXT_REQUEST]
+
+
 _ANSWERED = WRITING[WRITING[Writing.PENDING][WriteEvent.HEAD]][WriteEvent.END]
+
+
 _CLOSED = WRITING[_ANSWERED][WriteEvent.CLOSE]
+
+
 _NEXT_WRITING = WRITING[_ANSWERED][WriteEvent.NEXT_REQUEST]
 
 

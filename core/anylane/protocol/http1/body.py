@@ -13,7 +13,8 @@ import h11
 
 from anylane.config import Limits
 from anylane.errors import Refused
-from anylane.protocol.head import RawHeaders, RequestHead, check_trailers
+from anylane.protocol.http1.grammar import check_trailers
+from anylane.protocol.request_head import RawHeaders, RequestHead
 
 # RFC 9112 §7.1.1, without the optional white space that only attackers send.
 _CHUNK_LINE = re.compile(
@@ -21,6 +22,8 @@ _CHUNK_LINE = re.compile(
     rb"(?:;[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
     rb'|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"))?)*'
 )
+
+
 _CHUNK_LINE_LIMIT = 256
 """Bytes of one chunk size line; the longest honest one has 17."""
 

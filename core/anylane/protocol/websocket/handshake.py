@@ -5,15 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from dataclasses import dataclass
 
 from anylane.errors import Refused, UsageError
-from anylane.protocol.deflate import Agreed
-from anylane.protocol.extensions import Offer, parse_extensions
-from anylane.protocol.head import RequestHead
-from anylane.protocol.response import Header
+from anylane.protocol.fields import Header
+from anylane.protocol.request_head import RequestHead
+from anylane.protocol.websocket.deflate import Agreed, Offer
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
 _UPGRADE = (("Upgrade", "websocket"), ("Connection", "upgrade"))
 """RFC 9110 §7.8: who sends Upgrade lists it in Connection."""
 
@@ -105,3 +107,40 @@ def accept_headers(
     if agreed is not None:
         headers.append(("sec-websocket-extensions", agreed.header))
     return headers
+
+
+_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+
+
+# RFC 6455 §9.1: a value in quotes must be a token once the quotes are gone.
+_PARAMETER = rf"[ \t]*;[ \t]*({_WORD})(?:[ \t]*=[ \t]*(?:({_WORD})|\"({_WORD})\"))?"
+
+
+_NEXT_PARAMETER = re.compile(_PARAMETER)
+
+
+_EXTENSION = re.compile(rf"[ \t]*({_WORD})((?:{_PARAMETER})*)[ \t]*(?:,|$)")
+
+
+_EMPTY = re.compile(r"[ \t]*(?:,|$)")
+
+
+def parse_extensions(value: bytes) -> tuple[Offer, ...]:
+    """The offers in a header, the client's preference first. Raises Refused with 400 for what
+    breaks the grammar: the connection must then be failed (RFC 6455 §9.1)."""
+    text = value.decode("latin-1")
+    offers: list[Offer] = []
+    at = 0
+    while at < len(text):
+        # RFC 9110 §5.6.1: empty elements of a list are skipped.
+        found = _EMPTY.match(text, at) or _EXTENSION.match(text, at)
+        if found is None:
+            raise Refused(400, "Sec-WebSocket-Extensions is malformed", value[at : at + 64])
+        if found.re is _EXTENSION:
+            parameters = tuple(
+                (name, token or quoted or None)
+                for name, token, quoted in _NEXT_PARAMETER.findall(found[2])
+            )
+            offers.append(Offer(found[1], parameters))
+        at = found.end()
+    return tuple(offers)

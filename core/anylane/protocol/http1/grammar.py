@@ -7,145 +7,54 @@ in two ways: that is how requests are smuggled. Each rule names its section.
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import h11
 
 from anylane.config import Limits
 from anylane.errors import Refused
+from anylane.protocol.request_head import Fields, RequestHead
 
-RawHeaders = list[tuple[bytes, bytes]]
+if TYPE_CHECKING:
+    from anylane.protocol.request_head import RawHeaders
+
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+
+
 _REQUEST_LINE = re.compile(rb"(%s) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])" % _TOKEN)
+
+
 # RFC 9110 §5.5: VCHAR, obs-text, SP and HTAB; no other control byte. The name must touch the
 # colon (RFC 9112 §5.1), and a line that begins with white space is obs-fold (§5.2).
 _FIELD_LINE = re.compile(rb"%s:[ \t]*[\x21-\x7e\x80-\xff \t]*" % _TOKEN)
+
+
 # RFC 3986 §3.2.2 host and port, without userinfo and without a comma (a list of two hosts).
 HOST = (
     rb"(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+(?::[0-9]{1,5})?"
     rb"|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?"
 )
+
+
 _HOST = re.compile(HOST)
+
+
 _BARE_LF = re.compile(rb"(?<!\r)\n")
+
+
 _ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+\-.]*://([^/?]*)")
+
+
 _DIGITS = re.compile(rb"[0-9]{1,18}")
-
-
-class Text(NamedTuple):
-    """A request line, decoded. path: still percent-encoded; query: without the `?`."""
-
-    method: str
-    target: str
-    path: str
-    query: str
-
-
-class Fields:
-    """The header lines of requests, taken apart when somebody reads them: once for all requests
-    that repeat them.
-
-    section: what they are in, with the blank line behind them; empty where `headers` are known.
-    shown: what tier 1 made of them, for whoever repeats them.
-    """
-
-    __slots__ = ("_headers", "section", "shown")
-
-    def __init__(self, section: bytes, headers: RawHeaders | None = None) -> None:
-        self.section = section
-        self._headers = headers
-        self.shown: Any = None
-
-    @property
-    def headers(self) -> RawHeaders:
-        """Names lower-cased, values stripped, in order."""
-        if self._headers is None:
-            self._headers = split_section(self.section)
-        return self._headers
-
-
-class RequestHead:
-    """A request line and its headers, as the peer sent them. Nobody changes one: requests that
-    are the same, byte by byte, may share theirs.
-
-    target: as received, percent-encoded. version: `b"1.1"` or `b"1.0"`. fields: the headers.
-    content_length: None when the request declares none; a chunked body has none either.
-    expects_continue: the client waits for `100 Continue` before it sends the body (RFC 9110
-        §10.1.1). connection: the options of all Connection headers, lower-cased (§7.6.1).
-    has_body: a body follows. keep_alive: the client would send more. usual: HTTP/1.1, and a
-    response to it may have a body. leads_to: what tier 1 found for it, for whoever repeats it.
-    """
-
-    __slots__ = ("_text", "chunked", "connection", "content_length", "expects_continue", "fields",
-                 "has_body", "keep_alive", "leads_to", "method", "target", "usual",
-                 "version")  # fmt: skip
-
-    def __init__(  # noqa: PLR0917  # one for most requests; keywords cost as much again
-        self,
-        method: bytes,
-        target: bytes,
-        version: bytes,
-        fields: Fields,
-        content_length: int | None = None,
-        chunked: bool = False,
-        expects_continue: bool = False,
-        connection: frozenset[bytes] = frozenset(),
-    ) -> None:
-        self.method = method
-        self.target = target
-        self.version = version
-        self.fields = fields
-        self.content_length = content_length
-        self.chunked = chunked
-        self.expects_continue = expects_continue
-        self.connection = connection
-        self.has_body = chunked or bool(content_length)
-        # RFC 9112 §9.3: close wins; 1.1 persists by default, 1.0 only when asked to.
-        self.keep_alive = b"close" not in connection and (
-            version == b"1.1" or b"keep-alive" in connection
-        )
-        self.usual = version == b"1.1" and method != b"HEAD"
-        self.leads_to: Any = None
-        self._text: Text | None = None
-
-    @property
-    def headers(self) -> RawHeaders:
-        """Names lower-cased, values stripped, in order."""
-        return self.fields.headers
-
-    @property
-    def text(self) -> Text:
-        """The request line as text."""
-        if self._text is None:
-            target = self.target.decode("ascii")
-            path, _, query = target.partition("?")
-            if path[:1] not in ("/", "*", ""):
-                path = _path_of(path)
-            self._text = Text(self.method.decode("ascii"), target, path, query)
-        return self._text
-
-    def get(self, name: bytes) -> bytes | None:
-        """The first value of that (lower-case) name."""
-        return next((value for key, value in self.headers if key == name), None)
-
-
-def _path_of(absolute: str) -> str:
-    """The path of an absolute-form target (RFC 9112 §3.2.2)."""
-    rest = absolute.partition("://")[2]
-    slash = rest.find("/")
-    return rest[slash:] if slash >= 0 else "/"
 
 
 KEEP_ALIVE = frozenset((b"keep-alive",))
 """What most clients have in their Connection header."""
+
+
 CLOSE = frozenset((b"close",))
 """What those have that ask once."""
-
-
-def split_section(section: bytes) -> RawHeaders:
-    """The headers of a section that was checked: its lines, and the blank one behind them."""
-    parts = [line.partition(b":") for line in section[:-4].split(b"\r\n")]
-    return [(name.lower(), value.strip(b" \t")) for name, _, value in parts]
 
 
 def check_incomplete(data: bytearray, scanned: int, limits: Limits) -> None:

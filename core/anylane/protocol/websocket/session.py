@@ -1,40 +1,82 @@
 """WebSocket on one connection: messages, control frames, the close handshake, timers.
 
-`frames` makes messages and control frames of bytes, and bytes of them. Here: what is answered
-to them, a close that waits until everything received before it was answered, backpressure,
-and a deadline for each state. RFC 6455.
+`frame_reader` and `frame_writer` turn bytes into messages and control frames, and back. Here: what
+is answered to them, a close that waits until everything received before it was answered,
+backpressure, and a deadline for each state (RFC 6455).
 """
 
 from __future__ import annotations
 
 from collections import deque
+from enum import Enum, auto
 from typing import TYPE_CHECKING, ClassVar
 
 from anylane.errors import Disconnected
-from anylane.protocol.close_codes import check_close
-from anylane.protocol.closing import Closing
-from anylane.protocol.deflate import Agreed, Deflater, Inflater
-from anylane.protocol.frames import (
+from anylane.protocol.interfaces import Closing
+from anylane.protocol.timers import Timer
+from anylane.protocol.websocket.close_codes import check_close
+from anylane.protocol.websocket.deflate import Agreed, Deflater, Inflater
+from anylane.protocol.websocket.frame_reader import (
     CloseReceived,
     FrameReader,
-    FrameWriter,
     MessageReceived,
     PingReceived,
     PongReceived,
     Received,
     Violation,
 )
-from anylane.protocol.timers import Timer
-from anylane.protocol.websocket_phase import PHASES, Phase, PhaseEvent
+from anylane.protocol.websocket.frame_writer import FrameWriter
 
 if TYPE_CHECKING:
     from anylane.protocol.connection import Connection
     from anylane.protocol.exchange import Exchange
 
+
+class Phase(Enum):
+    """Where the closing handshake is (RFC 6455 §7)."""
+
+    OPEN = auto()
+    ENDING = auto()
+    """The peer closed or broke a rule; what it sent before that is being answered."""
+    CLOSING = auto()
+    """Our close frame is out; the peer's is awaited."""
+    CLOSED = auto()
+
+
+class PhaseEvent(Enum):
+    """What moves a session towards its end."""
+
+    PEER_ENDS = auto()
+    WE_CLOSE = auto()
+    LOST = auto()
+
+
+PHASES: dict[Phase, dict[PhaseEvent, Phase]] = {
+    Phase.OPEN: {
+        PhaseEvent.PEER_ENDS: Phase.ENDING,
+        PhaseEvent.WE_CLOSE: Phase.CLOSING,
+        PhaseEvent.LOST: Phase.CLOSED,
+    },
+    Phase.ENDING: {
+        PhaseEvent.WE_CLOSE: Phase.CLOSED,
+        PhaseEvent.LOST: Phase.CLOSED,
+    },
+    Phase.CLOSING: {
+        PhaseEvent.PEER_ENDS: Phase.CLOSED,
+        PhaseEvent.LOST: Phase.CLOSED,
+    },
+    Phase.CLOSED: {
+        PhaseEvent.LOST: Phase.CLOSED,
+    },
+}
+
+
 Message = str | bytes
+
 
 # For each message: a member of an enum takes twice the time of a global to look up.
 _OPEN, _NO = Phase.OPEN, Closing.NO
+
 
 _MESSAGE_COST = 64
 """Bytes of memory a held message is counted for besides its own: a flood of empty ones is one."""

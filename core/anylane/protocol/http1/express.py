@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 
+from anylane.cache import Memory
 from anylane.config import Limits
-from anylane.protocol.head import CLOSE, HOST, KEEP_ALIVE, Fields, RequestHead
-from anylane.protocol.memory import Memory
+from anylane.protocol.http1.grammar import CLOSE, HOST, KEEP_ALIVE
+from anylane.protocol.request_head import Fields, RequestHead
 
 # No CONNECT, no absolute or asterisk form, no fragment; only HTTP/1.1.
 _REQUEST_LINE = re.compile(rb"(?!CONNECT )([A-Z]{1,20}) (/[\x21\x22\x24-\x7e]*+) HTTP/1\.1\r\n")
+
 
 # One alternative for each kind of line. The names that mean something to framing have their own,
 # which takes only their plainest form, and each only once; that is what the conditions say. Those
@@ -30,19 +32,24 @@ _SECTION = re.compile(
     rb")++\r\n"
 )
 
+
 _REMEMBERED = 4096
 """Bytes of a head that are worth their memory while a connection idles; a browser's has 500 to
 2,000."""
+
 
 _MOST = 128
 """Heads that a server remembers, and header sections: half a MiB of each if all are as large as
 they may be, and as much again for what is made of them."""
 
+
 # Of the Connection header, by which of the groups 3 and 4 was there.
 _OPTIONS: dict[int | None, frozenset[bytes]] = {None: frozenset(), 3: KEEP_ALIVE, 4: CLOSE}
 
+
 _Section = tuple[Fields, int | None, frozenset[bytes]]
 """What header lines say: themselves, the length of the body, the options of the connection."""
+
 
 _Found = tuple[bytes, tuple[RequestHead, int]]
 """The bytes of a head, itself, and its size. Connections keep these, not copies of their own."""

@@ -7,6 +7,7 @@ from anylane.errors import UsageError
 NO_STATUS = 1005
 """What a close frame without a code counts as; never on the wire."""
 
+
 CLOSE_CODES = {
     1000: "normal closure",
     1001: "going away",
@@ -23,6 +24,7 @@ CLOSE_CODES = {
 }
 """Those that have a meaning for everybody. 1004 is reserved; 1005, 1006 and 1015 stand for
 what was no close frame at all."""
+
 
 _OPEN_TO_ALL = range(3000, 5000)
 """3000 to 3999 for libraries, which register them; from 4000 on for applications."""

@@ -6,6 +6,8 @@ from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
+
+
 V = TypeVar("V")
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from enum import Enum, auto
 
 from anylane.errors import UsageError
-from anylane.protocol.response import JOINED, Header, encode_head, encode_trailers
+from anylane.protocol.fields import Header
+from anylane.protocol.http1.encoding import JOINED, encode_head, encode_trailers
 
 
 class Framing(Enum):

@@ -1,0 +1,67 @@
+"""Header fields of responses: which names, values and statuses may go on the wire."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+
+from anylane.errors import UsageError
+
+Header = tuple[str, str]
+
+
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+
+# RFC 9110 §5.5: visible characters, SP, HTAB and obs-text.
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
+PHRASES: dict[int, str] = {
+    **{status.value: status.phrase for status in HTTPStatus},
+    # RFC 9110 §15.5; Python 3.12 and before have the names that came before it.
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
+
+
+def check_status(status: int) -> int:
+    """Raise UsageError unless this can be the status of a final response."""
+    if not isinstance(status, int) or not 200 <= status <= 999:  # type: ignore[redundant-expr]
+        raise UsageError(f"status is {status!r}; expected an int from 200 to 999")
+    return int(status)
+
+
+_good_names: set[str] = set()
+
+
+_MOST_NAMES = 256
+
+
+def check_header(name: str, value: str) -> None:
+    """Raise UsageError for a name or value that must not go on the wire."""
+    # Names are few, and most values plain: 0.1 us instead of 0.5 (CPython 3.13).
+    if (
+        type(name) is type(value) is str
+        and name in _good_names
+        and value.isascii()
+        and value.isprintable()
+    ):
+        return
+    _check_header(name, value)
+    if len(_good_names) < _MOST_NAMES and len(name) <= 64:
+        _good_names.add(str(name))
+
+
+def _check_header(name: str, value: str) -> None:
+    if not isinstance(name, str) or not isinstance(value, str):  # type: ignore[redundant-expr]
+        raise UsageError(f"header {name!r} is {value!r}; expected a str for each")
+    if _NAME.fullmatch(name) is None:
+        raise UsageError(f"header name is {name!r}; expected a token (RFC 9110 §5.1)")
+    if _VALUE.fullmatch(value) is None:
+        raise UsageError(
+            f"header {name} is {value!r}; expected Latin-1 without control characters. "
+            "Percent-encode or quote what is not."
+        )
