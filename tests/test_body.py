@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anylane.config import Limits
+from anylane.config.limits import Limits
 from anylane.errors import Refused
 from anylane.protocol.http1.body import Body
 from anylane.protocol.http1.grammar import parse_head

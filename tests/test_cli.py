@@ -13,9 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from anylane import App, ConfigError, ServerConfig
+from anylane.config.loading import COMMAND, read_environment, settings
 from anylane.protocol.request_head import Fields, RequestHead
 from anylane.server import Access
-from anylane.sources import COMMAND, read_environment, settings
 from anylane_backends import cli
 from anylane_backends._env_file import load_env_file
 from anylane_backends._systemd import listen_fds
@@ -213,8 +213,8 @@ def test_a_variable_that_others_know_counts_unless_ours_is_set(theirs, ours, val
         ({theirs: value}, {ours: value}),
         ({theirs: value, ours: other}, {ours: other}),
     ):
-        found = read_environment(environ, command=True)
-        assert found == read_environment(same, command=True)
+        found = read_environment(ServerConfig, environ, command=True)
+        assert found == read_environment(ServerConfig, same, command=True)
         assert found
 
 
@@ -352,7 +352,7 @@ def test_a_file_needs_the_library_that_reads_it(monkeypatch):
 
 def test_every_setting_is_a_flag_and_described():
     flags = {name for option in cli._run_command().params for name in option.opts}
-    for setting in settings():
+    for setting in settings(ServerConfig):
         assert f"--{setting.name.replace('_', '-')}" in flags
     for name in COMMAND:
         assert f"--{name.replace('_', '-')}" in flags or name == "app"

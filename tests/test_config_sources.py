@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from anylane import ConfigError, Limits, ServerConfig, Timeouts
-from anylane.addresses import Inherited, Tcp, Unix, parse_address
-from anylane.presets import RELAXED, STRICT
-from anylane.sources import build, merge, read_environment, read_file, settings
+from anylane.config.addresses import Inherited, Tcp, Unix, parse_address
+from anylane.config.loading import build, merge, read_environment, read_file, settings
+from anylane.config.server_config import RELAXED, STRICT
 
 # --- files -----------------------------------------------------------------------------------
 
@@ -53,7 +53,7 @@ def test_a_path_object_will_do(tmp_path):
 def test_a_mistake_in_a_file_names_the_file_and_the_key(tmp_path, text, expected):
     path = write(tmp_path, "a.toml", text)
     with pytest.raises(ConfigError) as caught:
-        read_file(path, command=True)
+        read_file(path, ServerConfig, command=True)
     assert str(caught.value).startswith(f"{path}: ")
     assert expected in str(caught.value)
 
@@ -83,13 +83,13 @@ def test_a_file_that_is_not_there(tmp_path):
 def test_the_run_table_is_the_commands(tmp_path):
     path = write(tmp_path, "a.toml", 'port = 1\n[run]\nbackend = "trio"\n')
     assert ServerConfig.from_file(path) == ServerConfig(port=1)
-    assert read_file(path, command=True) == {"port": 1, "run": {"backend": "trio"}}
+    assert read_file(path, ServerConfig, command=True) == {"port": 1, "run": {"backend": "trio"}}
 
 
 # --- variables -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("setting", [*settings()], ids=lambda each: each.name)
+@pytest.mark.parametrize("setting", [*settings(ServerConfig)], ids=lambda each: each.name)
 def test_each_setting_has_a_variable_that_says_its_default(setting):
     default = setting.default
     text = {None: "", True: "true", False: "no"}.get(default, str(default))
@@ -160,7 +160,7 @@ def test_the_environment_is_that_of_the_process_unless_given(monkeypatch):
 def test_the_commands_own_variables_are_in_run():
     environ = {"ANYLANE_WORKERS": "2", "ANYLANE_CONFIG": "a.toml", "ANYLANE_HOST": "h"}
     run = {"config": "a.toml", "workers": 2}
-    assert read_environment(environ, command=True) == {"host": "h", "run": run}
+    assert read_environment(ServerConfig, environ, command=True) == {"host": "h", "run": run}
 
 
 # --- joining ---------------------------------------------------------------------------------

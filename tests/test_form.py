@@ -10,7 +10,7 @@ import pytest
 
 from anylane import App, Context, Form, ServerConfig, Upload
 from anylane import form as form_module
-from anylane.config import Limits
+from anylane.config.limits import Limits
 from anylane.testing import Lockstep
 
 URLENCODED = "application/x-www-form-urlencoded"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from wsproto.utilities import generate_accept_token, generate_nonce
 
-from anylane.config import Limits
+from anylane.config.limits import Limits
 from anylane.errors import Refused, UsageError
 from anylane.protocol.http1.grammar import parse_head
 from anylane.protocol.request_head import RequestHead

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anylane.config import Limits
+from anylane.config.limits import Limits
 from anylane.errors import Refused
 from anylane.protocol.http1.grammar import check_incomplete, check_trailers, parse_head
 from anylane.protocol.request_head import RequestHead

@@ -145,11 +145,9 @@ def circles(graph: Iterable[tuple[str, str]]) -> list[list[str]]:
 
 
 HOMES: dict[str, str] = {
-    "anylane.addresses": "anylane.config.addresses",
     "anylane.background": "anylane.handling.background",
     "anylane.broadcast": "anylane.realtime.broadcast",
     "anylane.calls": "anylane.handling.blocking",
-    "anylane.config": "anylane.config.server_config",
     "anylane.context": "anylane.handling.context",
     "anylane.cookies": "anylane.http.cookies",
     "anylane.deadlines": "anylane.lane.deadlines",
@@ -169,7 +167,6 @@ HOMES: dict[str, str] = {
     "anylane.origins": "anylane.routing.origins",
     "anylane.pattern": "anylane.routing.pattern",
     "anylane.pipeline": "anylane.handling.pipeline",
-    "anylane.presets": "anylane.config.server_config",
     "anylane.problems": "anylane.handling.error_responses",
     "anylane.proxies": "anylane.http.forwarded",
     "anylane.query": "anylane.http.multidict",
@@ -184,7 +181,6 @@ HOMES: dict[str, str] = {
     "anylane.select": "anylane.realtime.select",
     "anylane.server": "anylane.lane.server_core",
     "anylane.source": "anylane.realtime.source",
-    "anylane.sources": "anylane.config.loading",
     "anylane.stepping": "anylane.lane.stepping",
     "anylane.streaming": "anylane.handling.stream",
     "anylane.table": "anylane.routing.route_table",
@@ -245,14 +241,11 @@ HOMES: dict[str, str] = {
 VIOLATIONS: frozenset[str] = frozenset(
     {
         "anylane.app -> anylane_backends.serving",
-        "anylane.config -> anylane.proxies",
         "anylane.context -> anylane.app",
         "anylane.driver -> anylane.errand",
         "anylane.event_log -> anylane.context",
         "anylane.event_stream -> anylane.context",
         "anylane.hooks -> anylane.context",
-        "anylane.lifespan -> anylane.hooks",
-        "anylane.lifespan -> anylane.route",
         "anylane.response -> anylane.results",
         "anylane.select -> anylane.context",
         "anylane.server -> anylane.app",

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anylane.errors import RouteError
 from anylane.matcher import Matcher
-from anylane.pattern import Kind, Parameter, Pattern, RouteError
+from anylane.pattern import Kind, Parameter, Pattern
 
 KEY = "12345678-1234-5678-1234-567812345678"
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anylane.errors import RouteError
 from anylane.matcher import Matcher
-from anylane.pattern import Kind, Pattern, RouteError, decode_segment
+from anylane.pattern import Kind, Pattern, decode_segment
 
 KEY = UUID("12345678-1234-5678-1234-567812345678")
 

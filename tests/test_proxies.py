@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from anylane import App, Context
-from anylane.config import ConfigError, ServerConfig
+from anylane.config.server_config import ServerConfig
+from anylane.errors import ConfigError
 from anylane.protocol.request_head import Fields, RequestHead
 from anylane.proxies import Proxies
 from anylane.server import Access

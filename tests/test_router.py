@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from anylane.pattern import RouteError
+from anylane.errors import RouteError
 from anylane.route import Route
 from anylane.router import Router
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from anylane.pattern import RouteError
+from anylane.errors import RouteError
 from anylane.router import Router
 from anylane.table import Found, NotAllowed, Options, RouteTable, UpgradeRequired, parse_host
 

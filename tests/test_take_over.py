@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from anylane import App, Context, Disconnected, ServerConfig, UsageError
-from anylane.config import Limits
+from anylane.config.limits import Limits
 from anylane.testing import Lockstep
 
 UPGRADE = b"GET /raw HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: shout, x\r\n\r\n"

@@ -6,7 +6,7 @@ import io
 import os
 from pathlib import Path
 
-from anylane.config import ConfigError
+from anylane.errors import ConfigError
 
 
 def load_env_file(path: str) -> None:

@@ -11,8 +11,8 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
-from anylane.addresses import Address, Inherited, Tcp, Unix
-from anylane.config import ServerConfig
+from anylane.config.addresses import Address, Inherited, Tcp, Unix
+from anylane.config.server_config import ServerConfig
 from anylane.errors import AnylaneError
 
 _INHERITED = sys.platform == "linux"

@@ -9,7 +9,7 @@ from collections import deque
 from contextlib import suppress
 from typing import Any
 
-from anylane.config import ServerConfig
+from anylane.config.server_config import ServerConfig
 from anylane_backends._listening import Listener
 
 READ_SIZE = 64 * 1024

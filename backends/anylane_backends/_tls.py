@@ -11,7 +11,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any
 
-from anylane.config import ServerConfig
+from anylane.config.server_config import ServerConfig
 from anylane.protocol import Closing, Connection, Exchange, Timer, TlsInfo
 from anylane.protocol.http1.encoding import encode_head
 from anylane.protocol.peer import Address

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-from anylane.config import ServerConfig
+from anylane.config.server_config import ServerConfig
 from anylane_backends._listening import BindError
 
 ALPN = "http/1.1"

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from anylane.config import ServerConfig
+from anylane.config.server_config import ServerConfig
 from anylane.server import Backend
 
 _SOMAXCONN = Path("/proc/sys/net/core/somaxconn")

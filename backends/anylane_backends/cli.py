@@ -24,10 +24,8 @@ import click
 
 from anylane import __version__
 from anylane.app import App
-from anylane.config import ConfigError, Deflate, Limits, ServerConfig, Timeouts
-from anylane.presets import RELAXED, STRICT
-from anylane.server import Access
-from anylane.sources import (
+from anylane.config.limits import Deflate, Limits, Timeouts
+from anylane.config.loading import (
     ALIASES,
     COMMAND,
     PLACES,
@@ -39,6 +37,9 @@ from anylane.sources import (
     read_file,
     settings,
 )
+from anylane.config.server_config import RELAXED, STRICT, ServerConfig
+from anylane.errors import ConfigError
+from anylane.server import Access
 from anylane_backends import serving
 from anylane_backends._env_file import load_env_file
 from anylane_backends._listening import BindError, bind, close
@@ -158,10 +159,10 @@ class Options:
 
     def __init__(self, flags: dict[str, Any], inherited: tuple[str, ...] | None = None) -> None:
         self._flags = flags
-        variables = read_environment(command=True)
+        variables = read_environment(ServerConfig, command=True)
         given = _from_flags(flags)
         path = flags.get("config") or variables.get("run", {}).get("config")
-        file = read_file(path, command=True) if path else {}
+        file = read_file(path, ServerConfig, command=True) if path else {}
         sources = ((str(path), file), ("the environment", variables), ("the command line", given))
         merged = merge(*sources)
         self.command = {**DEFAULTS, **merged.pop("run", {})}
@@ -201,7 +202,7 @@ class Options:
 
 def _from_flags(flags: dict[str, Any]) -> dict[str, Any]:
     source: dict[str, Any] = {}
-    for setting in [*_own_settings(), *settings()]:
+    for setting in [*_own_settings(), *settings(ServerConfig)]:
         value = flags.get(setting.name)
         if value is None or value == ():
             continue
@@ -341,7 +342,7 @@ def _run_command() -> click.Command:
     bounds: list[click.Option] = []
     compression: list[click.Option] = []
     parts = {"limits": bounds, "timeouts": bounds, "deflate": compression}
-    for setting in settings():
+    for setting in settings(ServerConfig):
         part = serve if len(setting.path) == 1 else parts[setting.path[0]]
         part.append(option(setting, texts.get(setting.name, "")))
     found = RunCommand(

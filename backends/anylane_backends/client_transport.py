@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from anylane.app import App
-from anylane.config import ServerConfig
+from anylane.config.server_config import ServerConfig
 from anylane.server import Log
 from anylane.testing.client_errors import Silence
 from anylane_backends._sockets import READ_SIZE, reset

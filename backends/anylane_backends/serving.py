@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import anylane
 from anylane.app import App
-from anylane.config import ServerConfig
+from anylane.config.server_config import ServerConfig
 from anylane.errors import AnylaneError, UsageError
 from anylane.server import Access, Backend, Log, ServerCore, check_served
 from anylane_backends._listening import BindError, bind, close

@@ -9,7 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from anylane.config import Limits, ServerConfig, Timeouts
+from anylane.config.limits import Limits, Timeouts
+from anylane.config.server_config import ServerConfig
 from anylane.server import Backend
 from anylane.stepping import step
 from anylane.testing import Lockstep, World

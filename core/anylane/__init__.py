@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 from anylane.app import App
 from anylane.broadcast import Broadcast, Lagged, Subscription
-from anylane.config import ConfigError, Deflate, Limits, ServerConfig, Timeouts
+from anylane.config.limits import Deflate, Limits, Timeouts
+from anylane.config.server_config import ServerConfig
 from anylane.context import Context
-from anylane.errors import AnylaneError, Disconnected, HTTPError, UsageError
+from anylane.errors import (
+    AnylaneError,
+    ConfigError,
+    Disconnected,
+    HTTPError,
+    RouteError,
+    UsageError,
+)
 from anylane.event_log import EventLog, LoggedEvent
 from anylane.form import Form, Upload
 from anylane.headers import Headers
 from anylane.hooks import STOP
-from anylane.pattern import RouteError
 from anylane.request import Request
 from anylane.response import Response
 from anylane.rooms import Rooms

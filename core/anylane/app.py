@@ -7,13 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from anylane.cache import Memory
+from anylane.callables import calls_of, place
 from anylane.errors import HTTPError, RegistrationError, UsageError
 from anylane.failures import Failures
-from anylane.hooks import calls_of, check_hook
+from anylane.hooks import check_hook
 from anylane.lifespan import Phase, Step
 from anylane.pipeline import Endpoint, compose, pipeline
 from anylane.protocol.websocket.handshake import is_websocket
-from anylane.route import Route, place
+from anylane.route import Route
 from anylane.router import Router
 from anylane.table import Found, NotAllowed, Options, Resolution, RouteTable, UpgradeRequired
 
@@ -127,7 +128,7 @@ class App(Router):
 
     def run(self, backend: str = "asyncio", **config: Any) -> None:
         """Serve until a signal; blocks. config: the fields of ServerConfig."""
-        from anylane.config import ServerConfig
+        from anylane.config.server_config import ServerConfig
         from anylane_backends.serving import run
 
         run(self, ServerConfig(**config), backend)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from anylane.callables import is_coroutine_function
 from anylane.errors import UsageError
-from anylane.route import is_coroutine_function
 
 if TYPE_CHECKING:
     from anylane.context import Context

@@ -10,6 +10,7 @@ from types import SimpleNamespace, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from anylane.background import Job
+from anylane.callables import is_coroutine_function, place
 from anylane.calls import Calls, run_blocking
 from anylane.errors import HTTPError, Refused, UsageError
 from anylane.event_stream import EventStream
@@ -18,7 +19,6 @@ from anylane.protocol.fields import check_header
 from anylane.protocol.timers import deadline_after
 from anylane.request import Request
 from anylane.response import Response
-from anylane.route import is_coroutine_function, place
 from anylane.select import Select
 from anylane.source import Source
 from anylane.streaming import Stream

@@ -13,12 +13,11 @@ from contextvars import ContextVar, copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from anylane.callables import Call, place, run_call
 from anylane.context import Context
 from anylane.errors import HTTPError, UsageError
-from anylane.hooks import Call, run_call
 from anylane.link import current_link
 from anylane.protocol.exchange import Exchange
-from anylane.route import place
 
 if TYPE_CHECKING:
     from anylane.background import Job

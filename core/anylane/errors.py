@@ -123,3 +123,11 @@ class Cancelled(BaseException):
     Raised by `link.wait()` there; never swallowed but by the scope that asked for it. A
     BaseException, so that `except Exception` in a handler does not catch it.
     """
+
+
+class ConfigError(AnylaneError, ValueError):
+    """A setting is out of its bounds; the message names field, value and bound."""
+
+
+class RouteError(AnylaneError, ValueError):
+    """A route that cannot be registered, or a path that cannot be built from one."""

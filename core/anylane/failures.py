@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from anylane.callables import Call, call_of, place, run_call, taking
 from anylane.errors import HTTPError, Refused, without_disconnects
-from anylane.hooks import Call, call_of, run_call, taking
 from anylane.problems import problem
 from anylane.response import Response
 from anylane.results import apply_result
-from anylane.route import place
 from anylane.stepping import explain
 
 if TYPE_CHECKING:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from anylane.callables import misfit, place
 from anylane.errors import UsageError
-from anylane.route import is_coroutine_function, misfit, place
 
 if TYPE_CHECKING:
+    from anylane.callables import Call
     from anylane.context import Context
 
 
@@ -21,9 +20,6 @@ class Stop(Enum):
 
 
 STOP = Stop.STOP
-
-Call = tuple[Callable[..., Any], bool]
-"""A function, and whether what it returns is to be awaited."""
 
 
 def check_hook(func: object, decorator: str, *forms: str) -> None:
@@ -36,24 +32,6 @@ def check_hook(func: object, decorator: str, *forms: str) -> None:
         )
     if problem := misfit(func, *forms):
         raise UsageError(f"the hook {place(func)} of @app.{decorator} {problem}")
-
-
-def call_of(func: Callable[..., Any]) -> Call:
-    return func, is_coroutine_function(func)
-
-
-def calls_of(funcs: Iterable[Callable[..., Any]]) -> tuple[Call, ...]:
-    return tuple(call_of(func) for func in funcs)
-
-
-async def run_call(call: Call, *args: Any) -> Any:
-    """Call it, and await what it returns where that is needed. A `def` is called right here, so
-    it must not block."""
-    func, is_async = call
-    result = func(*args)
-    if is_async or (result is not None and hasattr(result, "__await__")):
-        return await result
-    return result
 
 
 async def run_until_stop(calls: tuple[Call, ...], ctx: Context) -> bool:
@@ -73,15 +51,3 @@ async def run_until_stop(calls: tuple[Call, ...], ctx: Context) -> bool:
                 "answer, set ctx.response and return STOP"
             )
     return False
-
-
-def taking(func: Callable[..., Any], most: int) -> int:
-    """How many positional arguments it can be given, at most `most`."""
-    try:
-        parameters = inspect.signature(func).parameters.values()
-    except (TypeError, ValueError):  # A builtin without a signature.
-        return most
-    if any(each.kind is each.VAR_POSITIONAL for each in parameters):
-        return most
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return min(most, sum(each.kind in positional for each in parameters))

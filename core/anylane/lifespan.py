@@ -14,9 +14,8 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Protocol
 
+from anylane.callables import Call, call_of, place, run_call, taking
 from anylane.errors import UsageError
-from anylane.hooks import Call, call_of, run_call, taking
-from anylane.route import place
 
 ToTheEnd = Callable[[Callable[[], Awaitable[Any]]], Awaitable[None]]
 """Awaits a function even if the lane was cancelled."""

@@ -17,7 +17,8 @@ from bisect import insort
 from collections.abc import Iterable, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
-from anylane.pattern import Kind, Pattern, RouteError, Segment, Values, decode_segment
+from anylane.errors import RouteError
+from anylane.pattern import Kind, Pattern, Segment, Values, decode_segment
 
 __all__ = ["Matcher"]
 

@@ -10,8 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from anylane.errors import HTTPError
-from anylane.pattern import RouteError
+from anylane.errors import HTTPError, RouteError
 
 if TYPE_CHECKING:
     from anylane.request import Request

@@ -15,17 +15,16 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from urllib.parse import quote, unquote_to_bytes
 
-from anylane.errors import AnylaneError
+from anylane.errors import RouteError
 
 __all__ = ["Converter", "Kind", "Parameter", "Pattern", "RouteError", "Segment", "decode_segment"]
 
+
 Values: TypeAlias = tuple[Any, ...]
+
+
 Reader: TypeAlias = Callable[[str], Any]
 """Text of a decoded segment -> the value, or `None` if the text does not belong to the class."""
-
-
-class RouteError(AnylaneError, ValueError):
-    """A route that cannot be registered, or a path that cannot be built from one."""
 
 
 class Kind(enum.IntEnum):
@@ -78,8 +77,14 @@ class Segment:
 # sys.int_info.str_digits_check_threshold: no setting of Python's guard against slow conversions
 # (4300 digits by default) refuses a number of this length or takes long over it.
 _MAX_DIGITS = 640
+
+
 _INT = re.compile(rf"[0-9]{{1,{_MAX_DIGITS}}}")
+
+
 _FLOAT = re.compile(rf"[0-9]{{1,{_MAX_DIGITS}}}(?:\.[0-9]{{1,{_MAX_DIGITS}}})?")
+
+
 # RFC 9562 section 4, the form with hyphens only; both cases are to be accepted on input.
 _UUID = re.compile("[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 
@@ -113,7 +118,10 @@ def _read_tail(text: str) -> str | None:
 
 
 _PLAIN = Converter(Kind.PLAIN, "text that is not empty", "(?s:.+)", _read_plain)
+
+
 _TAIL = Converter(Kind.TAIL, "any text", "(?s:.*)", _read_tail)
+
 
 CONVERTERS = {
     "int": Converter(
@@ -126,8 +134,13 @@ CONVERTERS = {
     "path": _TAIL,
 }
 
+
 _LITERAL = re.compile("[^/{}]+")
+
+
 _BAD_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
+
+
 # RFC 3986 section 3.3: pchar without the unreserved characters, which quote() never touches.
 _PCHAR = "!$&'()*+,;=:@"
 

@@ -14,10 +14,11 @@ from functools import partial
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from anylane.hooks import STOP, Call, calls_of, run_until_stop
+from anylane.callables import Call, calls_of, is_coroutine_function, place
+from anylane.hooks import STOP, run_until_stop
 from anylane.origins import Origins, check_origin
 from anylane.results import apply_result, put_routed
-from anylane.route import Middleware, Route, is_coroutine_function, place
+from anylane.route import Middleware, Route
 from anylane.router import Hook, Router
 
 if TYPE_CHECKING:

@@ -10,19 +10,15 @@ Whatever cannot be read is ignored; nothing here raises because of what was sent
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import (
-    IPv4Address,
-    IPv4Network,
-    IPv6Address,
-    IPv6Network,
-    ip_address,
-    ip_network,
-)
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
+
+from anylane.config.networks import Networks, unmapped
 
 if TYPE_CHECKING:
     from anylane.protocol.peer import Address
     from anylane.protocol.request_head import RequestHead
+
 
 # For a WebSocket some proxies write its own names.
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
@@ -35,18 +31,10 @@ class Proxies:
     whoever connects. Raises ValueError, naming what is none of these.
     """
 
-    __slots__ = ("_anybody", "_networks", "_unix")
+    __slots__ = ("_believed",)
 
     def __init__(self, allowed: Iterable[str]) -> None:
-        self._anybody = self._unix = False
-        self._networks: list[IPv4Network | IPv6Network] = []
-        for text in allowed:
-            if text == "*":
-                self._anybody = True
-            elif text == "unix":
-                self._unix = True
-            else:
-                self._networks.append(_network(text))
+        self._believed = Networks(allowed)
 
     def client(self, peer: Address, head: RequestHead | None) -> Address:
         """(host, port) of the client, port 0 if it is not known; `peer` if there is nobody else.
@@ -56,46 +44,24 @@ class Proxies:
         who connects, not everybody who is named.
         """
         found = peer
-        if head is not None and self._believes(peer):
+        if head is not None and self._believed.allow(peer):
             for text in reversed(_listed(head, b"x-forwarded-for")):
                 named = _parse(text)
                 if named is None:
                     break  # Nobody vouches for what is left of it.
                 address, port = named
                 found = (str(address), port)
-                if not self._is_proxy(address):
+                if address not in self._believed:
                     break
         return found
 
     def scheme(self, peer: Address, head: RequestHead | None) -> str | None:
         """ "http" or "https"; None where no believed proxy says."""
-        if head is None or not self._believes(peer):
+        if head is None or not self._believed.allow(peer):
             return None
         # The right-most is the nearest proxy's, and so the one that a client cannot have written.
         said = _listed(head, b"x-forwarded-proto")[-1:]
         return _SCHEMES.get(said[0].lower()) if said else None
-
-    def _believes(self, peer: Address) -> bool:
-        if self._anybody:
-            return True
-        if isinstance(peer, str | bytes):
-            return self._unix
-        try:
-            return self._is_proxy(_unmapped(ip_address(str(peer[0]))))
-        except (ValueError, TypeError, LookupError):
-            return False  # A transport of somebody's own, with peers of its own kind.
-
-    def _is_proxy(self, address: IPv4Address | IPv6Address) -> bool:
-        return any(address in network for network in self._networks)
-
-
-def _network(text: str) -> IPv4Network | IPv6Network:
-    try:
-        return ip_network(text)
-    except ValueError as exc:
-        raise ValueError(
-            f'{text!r} ({exc}); expected an address, a network such as "10.0.0.0/8", "unix" or "*"'
-        ) from None
 
 
 def _listed(head: RequestHead, name: bytes) -> list[str]:
@@ -120,11 +86,6 @@ def _parse(text: str) -> tuple[IPv4Address | IPv6Address, int] | None:
     if not known or "%" in host:
         return None
     try:
-        return _unmapped(ip_address(host)), int(port)
+        return unmapped(ip_address(host)), int(port)
     except ValueError:
         return None
-
-
-def _unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """A v4 client of a socket that speaks both is `::ffff:192.0.2.1` (RFC 4291 §2.5.5.2)."""
-    return getattr(address, "ipv4_mapped", None) or address

@@ -10,22 +10,30 @@ import inspect
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from anylane.callables import _called, _name, is_coroutine_function, misfit, place
+from anylane.errors import RouteError
 from anylane.origins import Origins
-from anylane.pattern import Pattern, RouteError
+from anylane.pattern import Pattern
 
 if TYPE_CHECKING:
     from anylane.router import Router
 
+
 __all__ = ["Handler", "Middleware", "Predicate", "Route", "is_coroutine_function", "place"]
+
 
 Handler: TypeAlias = Callable[..., Any]
 """Takes the Context, or whatever typed extraction can supply by type and name."""
+
+
 Middleware: TypeAlias = Callable[..., Any]
+
+
 Predicate: TypeAlias = Callable[[Any], object]
 """A guard: takes the Context; what it returns is taken as true or false, at once (no `async`)."""
+
 
 # RFC 9110 section 5.6.2
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -156,56 +164,3 @@ def _check_guard(guard: object, where: str) -> None:
         )
     if problem := misfit(guard, "(ctx)"):
         raise RouteError(f"the guard {place(guard)} of {where} {problem}")
-
-
-def misfit(func: Callable[..., Any], *forms: str) -> str:
-    """What is wrong with a function's parameters, for a message; empty if it can be called in one
-    of the *forms*, such as "(ctx, exc)"."""
-    try:
-        # Of what is called: a decorator may have more to give to what it wraps.
-        signature = inspect.signature(func, follow_wrapped=False)
-    except (TypeError, ValueError):  # A builtin without one.
-        return ""
-    for form in forms:
-        try:
-            signature.bind(*form.strip("()").replace(",", " ").split())
-        except TypeError:
-            continue
-        return ""
-    return f"takes {signature}; write {' or '.join(forms)}"
-
-
-def place(function: Callable[..., Any]) -> str:
-    """'module.function (file:line)', for messages."""
-    found = _function(function)
-    name = f"{getattr(found, '__module__', '?')}.{getattr(found, '__qualname__', repr(found))}"
-    code = getattr(found, "__code__", None)
-    return name if code is None else f"{name} ({code.co_filename}:{code.co_firstlineno})"
-
-
-def _called(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What runs when *function* is called: `__call__` for an object."""
-    while isinstance(function, partial):
-        function = function.func
-    if inspect.isroutine(function) or inspect.isclass(function):
-        return function
-    called: Callable[..., Any] = type(function).__call__
-    return called
-
-
-def _function(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What the user wrote, below partials and decorators."""
-    found: Callable[..., Any] = inspect.unwrap(_called(inspect.unwrap(function)))
-    return found
-
-
-def _name(function: Callable[..., Any]) -> str:
-    name: str = getattr(_function(function), "__name__", "__call__")
-    if name != "__call__":
-        return name
-    return type(getattr(function, "__self__", function)).__name__
-
-
-def is_coroutine_function(function: Callable[..., Any]) -> bool:
-    """Also for partials, and for objects with `async def __call__`."""
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(_called(function))

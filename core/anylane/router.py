@@ -12,10 +12,11 @@ from functools import partial
 from itertools import count
 from typing import Any, TypedDict, TypeVar, Unpack, overload
 
-from anylane.errors import UsageError
+from anylane.callables import place
+from anylane.errors import RouteError, UsageError
 from anylane.hooks import check_hook
 from anylane.origins import parse_origins
-from anylane.pattern import Pattern, RouteError
+from anylane.pattern import Pattern
 from anylane.route import (
     Handler,
     Middleware,
@@ -24,7 +25,6 @@ from anylane.route import (
     method_set,
     middleware_chain,
     not_async,
-    place,
 )
 from anylane.table import RouteTable, parse_host
 

@@ -9,7 +9,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.app import App
-from anylane.config import ServerConfig
+from anylane.config.server_config import ServerConfig
 from anylane.errand import run_errand
 from anylane.errors import UsageError
 from anylane.form import Spool

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
 
+from anylane.errors import RouteError
 from anylane.matcher import Matcher
-from anylane.pattern import RouteError
 from anylane.route import Route
 
 __all__ = [

@@ -8,7 +8,7 @@ from typing import Any
 from drawn import draw
 
 from anylane import Deflate, Limits, ServerConfig, Timeouts
-from anylane.presets import RELAXED, STRICT
+from anylane.config.server_config import RELAXED, STRICT
 from anylane_backends.cli import DEFAULTS, HELP, reasons
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from anylane.config import ServerConfig
+from anylane.config.server_config import ServerConfig
 from anylane.errors import Disconnected
 from anylane.protocol.dates import Dates
 from anylane.protocol.exchange import Exchange, Interrupt

@@ -9,7 +9,7 @@ from anylane.errors import Disconnected
 from anylane.protocol.timers import Timer
 
 if TYPE_CHECKING:
-    from anylane.config import ServerConfig
+    from anylane.config.server_config import ServerConfig
     from anylane.protocol.exchange import Exchange
 
 

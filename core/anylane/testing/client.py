@@ -10,7 +10,7 @@ from typing import Self, Unpack
 from urllib.parse import urljoin
 
 from anylane.app import App
-from anylane.config import ServerConfig
+from anylane.config.server_config import ServerConfig
 from anylane.errors import UsageError
 from anylane.headers import Headers, Initial
 from anylane.testing.client_events import ClientEvents

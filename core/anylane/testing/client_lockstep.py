@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any
 
 from anylane.app import App
-from anylane.config import ServerConfig
+from anylane.config.server_config import ServerConfig
 from anylane.errors import UsageError
 from anylane.protocol.connection import Connection
 from anylane.protocol.timers import NEVER, Timer

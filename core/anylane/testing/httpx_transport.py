@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from anylane.app import App
-from anylane.config import ServerConfig
+from anylane.config.server_config import ServerConfig
 from anylane.headers import Headers
 from anylane.testing.client_errors import IncompleteResponse
 from anylane.testing.client_lockstep import LockstepLane

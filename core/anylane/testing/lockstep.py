@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from anylane.app import App
-from anylane.config import ServerConfig
+from anylane.config.server_config import ServerConfig
 from anylane.deadlines import Deadline, Deadlines
 from anylane.driver import Driver
 from anylane.errand import Errand

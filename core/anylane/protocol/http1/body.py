@@ -11,7 +11,7 @@ from enum import Enum, auto
 
 import h11
 
-from anylane.config import Limits
+from anylane.config.limits import Limits
 from anylane.errors import Refused
 from anylane.protocol.http1.grammar import check_trailers
 from anylane.protocol.request_head import RawHeaders, RequestHead

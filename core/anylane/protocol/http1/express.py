@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from anylane.cache import Memory
-from anylane.config import Limits
+from anylane.config.limits import Limits
 from anylane.protocol.http1.grammar import CLOSE, HOST, KEEP_ALIVE
 from anylane.protocol.request_head import Fields, RequestHead
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import h11
 
-from anylane.config import Limits
+from anylane.config.limits import Limits
 from anylane.errors import Refused
 from anylane.protocol.request_head import Fields, RequestHead
 

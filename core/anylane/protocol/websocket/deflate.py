@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from anylane.config import Deflate
+from anylane.config.limits import Deflate
 
 NAME = "permessage-deflate"
 

@@ -12,12 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from anylane.config import ConfigError, ServerConfig
+from anylane.errors import ConfigError
 
 if TYPE_CHECKING:
     from os import PathLike
 
-C = TypeVar("C", bound=ServerConfig)
+
+C = TypeVar("C")
+
 
 COMMAND = {
     "app": str,
@@ -33,15 +35,19 @@ COMMAND = {
 }
 """What the `anylane` command alone looks at: a `run` table in a file, variables like the others."""
 
+
 COMMAND_ONLY = frozenset({"config", "env_file"})
 """As COMMAND, but not for a file: a file cannot name another."""
+
 
 ALIASES = {"timeouts_drain": "timeout_graceful_shutdown"}
 """Setting -> the name that other servers have for it, as a flag and a variable too."""
 
+
 COMMON = {"workers": "WEB_CONCURRENCY", "forwarded_allow_ips": "FORWARDED_ALLOW_IPS"}
 """Setting -> the variable that several servers read and platforms set. The command does, where our
 own is missing."""
+
 
 PLACES = (frozenset({"host", "port"}), frozenset({"uds"}), frozenset({"fd"}), frozenset({"bind"}))
 """The ways to say where to listen."""
@@ -102,7 +108,7 @@ def _kind(hint: Any) -> tuple[type, bool]:
     return (origin if isinstance(origin, type) else str), False
 
 
-def settings(kind: type = ServerConfig, path: tuple[str, ...] = ()) -> Iterator[Setting]:
+def settings(kind: type, path: tuple[str, ...] = ()) -> Iterator[Setting]:
     """All fields, also those of the tables in it."""
     hints = get_type_hints(kind)
     defaults = kind()
@@ -117,8 +123,11 @@ def settings(kind: type = ServerConfig, path: tuple[str, ...] = ()) -> Iterator[
 # --- reading ---------------------------------------------------------------------------------
 
 
-def read_file(path: str | PathLike[str], *, command: bool = False) -> dict[str, Any]:
-    """A TOML or JSON file as a source; its `run` table only if `command`. Raises ConfigError."""
+def read_file(path: str | PathLike[str], kind: type, *, command: bool = False) -> dict[str, Any]:
+    """A TOML or JSON file of settings of *kind* as a source; its `run` table only if `command`.
+
+    Raises ConfigError.
+    """
     import json
     import tomllib
 
@@ -141,7 +150,7 @@ def read_file(path: str | PathLike[str], *, command: bool = False) -> dict[str, 
     if not isinstance(found, dict):
         raise ConfigError(f"{name}: expected a table of settings, not {type(found).__name__}")
     run = found.pop("run", {})
-    _check_file(found, name)
+    _check_file(found, name, kind)
     if not command:
         return found
     if not isinstance(run, dict):
@@ -155,8 +164,8 @@ def read_file(path: str | PathLike[str], *, command: bool = False) -> dict[str, 
     return {**found, **({"run": run} if run else {})}
 
 
-def _check_file(found: dict[str, Any], name: str) -> None:
-    known = {each.path: each for each in settings()}
+def _check_file(found: dict[str, Any], name: str, kind: type) -> None:
+    known = {each.path: each for each in settings(kind)}
     names = [".".join(path) for path in known]
     tables = {path[0] for path in known if len(path) == 2}
     for key, value in tuple(found.items()):
@@ -174,17 +183,19 @@ def _check_file(found: dict[str, Any], name: str) -> None:
 
 
 def read_environment(
+    kind: type,
     environ: Mapping[str, str] | None = None,
     prefix: str = "ANYLANE_",
     *,
     command: bool = False,
 ) -> dict[str, Any]:
-    """The variables with that prefix as a source; the command's own in `run`, if `command`."""
+    """The variables with that prefix as a source of settings of *kind*; the command's own in `run`,
+    if `command`. Raises ConfigError."""
     if environ is None:
         import os
 
         environ = os.environ
-    known = {f"{prefix}{each.name.upper()}": each for each in settings()}
+    known = {f"{prefix}{each.name.upper()}": each for each in settings(kind)}
     others = {f"{prefix}{ALIASES[name].upper()}": name for name in ALIASES}
     if command:
         others.update(

@@ -1,0 +1,61 @@
+"""Networks: the peers that a setting allows, by address, by network, or all of a unix socket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
+
+
+class Networks:
+    """A set of peers.
+
+    allowed: addresses and networks in CIDR notation; "unix" for every peer of a unix socket; "*"
+        for every peer. Raises ValueError, naming what is none of these.
+    """
+
+    __slots__ = ("_anybody", "_networks", "_unix")
+
+    def __init__(self, allowed: Iterable[str]) -> None:
+        self._anybody = self._unix = False
+        self._networks: list[IPv4Network | IPv6Network] = []
+        for text in allowed:
+            if text == "*":
+                self._anybody = True
+            elif text == "unix":
+                self._unix = True
+            else:
+                self._networks.append(_network(text))
+
+    def allow(self, peer: Any) -> bool:
+        """Return whether the peer of a connection is among them.
+
+        peer: as the socket module gives it: (host, port, ...) or the path of a unix socket.
+        """
+        if self._anybody:
+            return True
+        if isinstance(peer, str | bytes):
+            return self._unix
+        try:
+            return unmapped(ip_address(str(peer[0]))) in self
+        except (ValueError, TypeError, LookupError):
+            return False  # A foreign transport may have peers of its own kind.
+
+    def __contains__(self, address: IPv4Address | IPv6Address) -> bool:
+        """Return whether a listed network holds the address; "*" lists none."""
+        return any(address in network for network in self._networks)
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(text)
+    except ValueError as exc:
+        raise ValueError(
+            f'{text!r} ({exc}); expected an address, a network such as "10.0.0.0/8", "unix" or "*"'
+        ) from None
+
+
+def unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """Return the v4 address in a mapped one: a socket that speaks both families shows v4 peers as
+    `::ffff:192.0.2.1` (RFC 4291 §2.5.5.2)."""
+    return getattr(address, "ipv4_mapped", None) or address
