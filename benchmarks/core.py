@@ -37,7 +37,7 @@ from typing import Any
 import anylane
 import anylane_backends
 from anylane import App, Broadcast, Context, Router, ServerConfig
-from anylane.server import ServerCore
+from anylane.lane.server_core import ServerCore
 from anylane_backends.asyncio import AsyncioDriver, Lane
 
 HERE = Path(__file__).parent

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from anylane import App, Context, ServerConfig
-from anylane.server import ServerCore
+from anylane.lane.server_core import ServerCore
 from anylane_backends._listening import bind
 from anylane_backends._sockets import Door
 from anylane_backends.asyncio import AsyncioDriver, Lane

@@ -18,7 +18,7 @@ import anyio
 import pytest
 
 from anylane import App, Broadcast, Context, ServerConfig
-from anylane.server import ServerCore
+from anylane.lane.server_core import ServerCore
 from anylane_backends.asyncio import AsyncioDriver, Lane
 
 pytestmark = pytest.mark.lanes

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 from anylane import App, ConfigError, ServerConfig
 from anylane.config.loading import COMMAND, read_environment, settings
+from anylane.lane.server_core import Access
 from anylane.protocol.request_head import Fields, RequestHead
-from anylane.server import Access
 from anylane_backends import cli
 from anylane_backends._env_file import load_env_file
 from anylane_backends._systemd import listen_fds

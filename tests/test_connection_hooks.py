@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from anylane import App, Context, HTTPError, ServerConfig, UsageError
-from anylane.stepping import step
+from anylane.lane.stepping import step
 from anylane.testing import Lockstep, World
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -7,7 +7,7 @@ from functools import partial
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anylane.deadlines import Deadlines
+from anylane.lane.deadlines import Deadlines
 
 
 def test_deadlines_fire_at_their_time_in_order_and_once():

@@ -16,7 +16,7 @@ from anylane import (
     Timeouts,
     UsageError,
 )
-from anylane.link import BURST
+from anylane.lane.link import BURST
 from anylane.testing import Lockstep, Silence, TestClient
 from anylane.testing.lockstep import World
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from anylane import App, Broadcast, Context, ServerConfig, Subscription
-from anylane.server import ServerCore
+from anylane.lane.server_core import ServerCore
 from anylane.testing import Lockstep
 from anylane.websocket import WebSocket
 from anylane_backends.asyncio import Lane

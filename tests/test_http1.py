@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from anylane import App, Disconnected, HTTPError, Limits, ServerConfig, Timeouts
 from anylane.errors import Cancelled, UsageError
+from anylane.lane.stepping import PARK
 from anylane.protocol import Closing, Connection, Timer
-from anylane.stepping import PARK
 from anylane.testing import Lockstep
 
 LIMITS = Limits(

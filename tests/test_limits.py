@@ -18,12 +18,12 @@ import pytest
 from wsproto.frame_protocol import FrameProtocol, Opcode
 
 from anylane import App, Limits, ServerConfig, Timeouts
-from anylane.driver import Driver
+from anylane.lane.driver import Driver
+from anylane.lane.server_core import ServerCore
+from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol import Connection
 from anylane.query import MOST_FIELDS
-from anylane.server import ServerCore
 from anylane.testing import Lockstep, World
-from anylane.wake_queue import WakeQueue
 
 BEFORE = 1 / 1024
 """A moment before a deadline; exact in binary."""

@@ -188,7 +188,7 @@ def test_a_def_handler_may_block_on_virtual_time():
 
 
 def test_a_startup_hook_that_waits_is_a_usage_error():
-    from anylane.stepping import PARK
+    from anylane.lane.stepping import PARK
 
     app = app_that(greet)
 

@@ -10,9 +10,9 @@ import pytest
 from anylane import App, Context
 from anylane.config.server_config import ServerConfig
 from anylane.errors import ConfigError
+from anylane.lane.server_core import Access
 from anylane.protocol.request_head import Fields, RequestHead
 from anylane.proxies import Proxies
-from anylane.server import Access
 from anylane.testing import Lockstep
 
 PROXY = ("10.0.0.1", 40000)

@@ -18,8 +18,8 @@ from anylane import (
     Subscription,
     UsageError,
 )
-from anylane.link import Link
-from anylane.server import ServerCore
+from anylane.lane.link import Link
+from anylane.lane.server_core import ServerCore
 from anylane.source import ENDED, PENDING
 from anylane.testing import Lockstep, TestClient
 from anylane.websocket import WebSocket

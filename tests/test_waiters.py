@@ -11,10 +11,10 @@ from typing import Any, cast
 import pytest
 
 from anylane import Broadcast
-from anylane.link import Link
+from anylane.lane.link import Link
+from anylane.lane.wake_queue import WakeQueue
 from anylane.source import ENDED, PENDING
 from anylane.waiters import RuntimeWaiters, Waiters
-from anylane.wake_queue import WakeQueue
 
 
 class CountingQueue(WakeQueue):

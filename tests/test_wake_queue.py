@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from anylane.wake_queue import WakeQueue
+from anylane.lane.wake_queue import WakeQueue
 
 
 def test_any_number_of_functions_kick_once():

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
-from anylane.server import ServerCore
+from anylane.lane.server_core import ServerCore
 from anylane_backends._sockets import EXHAUSTED_PAUSE, Door
 
 _TURN = 64

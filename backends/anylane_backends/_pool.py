@@ -8,7 +8,7 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any
 
-from anylane.server import ServerCore
+from anylane.lane.server_core import ServerCore
 
 Job = tuple[Future[Any], Callable[[], Any]]
 

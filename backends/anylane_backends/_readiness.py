@@ -16,14 +16,14 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, null
 from types import coroutine as native
 from typing import Any, Protocol
 
-from anylane.deadlines import Deadline, Deadlines
-from anylane.driver import Driver
-from anylane.errand import Errand
-from anylane.link import BaseLink, Handle, Scope
+from anylane.lane.deadlines import Deadline, Deadlines
+from anylane.lane.driver import Driver
+from anylane.lane.errand import Errand
+from anylane.lane.link import BaseLink, Handle, Scope
+from anylane.lane.server_core import ServerCore
+from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol import Closing, Exchange
 from anylane.protocol.timers import NEVER
-from anylane.server import ServerCore
-from anylane.wake_queue import WakeQueue
 from anylane_backends._pool import Pool
 from anylane_backends._sockets import (
     EXHAUSTED_PAUSE,

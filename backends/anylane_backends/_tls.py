@@ -12,11 +12,11 @@ from enum import Enum, auto
 from typing import Any
 
 from anylane.config.server_config import ServerConfig
+from anylane.lane.server_core import Log
 from anylane.protocol import Closing, Connection, Exchange, Timer, TlsInfo
 from anylane.protocol.http1.encoding import encode_head
 from anylane.protocol.peer import Address
 from anylane.protocol.timers import NEVER, Timers
-from anylane.server import Log
 from anylane_backends._client_hello import LONGEST, server_name
 from anylane_backends._tls_context import make_context
 

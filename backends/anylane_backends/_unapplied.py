@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from anylane.config.server_config import ServerConfig
-from anylane.server import Backend
+from anylane.lane.backend import Backend
 
 _SOMAXCONN = Path("/proc/sys/net/core/somaxconn")
 _TCP_ONLY = ("ttl", "linger")

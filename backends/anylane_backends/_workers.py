@@ -12,7 +12,7 @@ from functools import partial
 from threading import Lock, Thread, get_ident
 from time import monotonic
 
-from anylane.server import ServerCore
+from anylane.lane.server_core import ServerCore
 
 Job = Callable[[], None]
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 import anyio
 import anyio.lowlevel
 
-from anylane.server import ServerCore
+from anylane.lane.server_core import ServerCore
 from anylane_backends._readiness import Event, Lane
 from anylane_backends.asyncio import is_stray
 

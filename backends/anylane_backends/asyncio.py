@@ -13,12 +13,12 @@ from importlib import import_module
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, cast
 
-from anylane.driver import Driver
-from anylane.errand import Errand
-from anylane.link import BaseLink, Handle
+from anylane.lane.driver import Driver
+from anylane.lane.errand import Errand
+from anylane.lane.link import BaseLink, Handle
+from anylane.lane.server_core import ServerCore
+from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol import Closing, Exchange
-from anylane.server import ServerCore
-from anylane.wake_queue import WakeQueue
 from anylane_backends._accepting import Accepting
 from anylane_backends._pool import Pool
 from anylane_backends._sockets import reset_on_close, wait_for_more

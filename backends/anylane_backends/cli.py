@@ -39,7 +39,7 @@ from anylane.config.loading import (
 )
 from anylane.config.server_config import RELAXED, STRICT, ServerConfig
 from anylane.errors import ConfigError
-from anylane.server import Access
+from anylane.lane.server_core import Access
 from anylane_backends import serving
 from anylane_backends._env_file import load_env_file
 from anylane_backends._listening import BindError, bind, close

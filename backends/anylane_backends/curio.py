@@ -29,7 +29,7 @@ from curio.traps import (
     _write_wait,
 )
 
-from anylane.server import ServerCore
+from anylane.lane.server_core import ServerCore
 from anylane_backends._readiness import Event, Lane
 
 

@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import anylane
-from anylane.app import App
+from anylane.app import App, check_served
 from anylane.config.server_config import ServerConfig
 from anylane.errors import AnylaneError, UsageError
-from anylane.server import Access, Backend, Log, ServerCore, check_served
+from anylane.lane.backend import Backend
+from anylane.lane.server_core import Access, Log, ServerCore
 from anylane_backends._listening import BindError, bind, close
 from anylane_backends._signals import Signals
 from anylane_backends._systemd import notify
@@ -109,7 +110,7 @@ def _make(entry: EntryPoint, name: str, *, own: bool) -> Backend:
 def _checked(backend: Backend, shown: str) -> Backend:
     if not (isinstance(getattr(backend, "name", None), str) and hasattr(backend, "run")):
         raise BackendError(
-            f"{shown} is no backend: it has no name and run() (anylane.server.Backend)"
+            f"{shown} is no backend: it has no name and run() (anylane.lane.backend.Backend)"
         )
     return backend
 

@@ -17,14 +17,14 @@ from functools import partial
 from threading import Lock, get_ident
 from typing import Any
 
-from anylane.deadlines import Deadline, Deadlines
-from anylane.driver import Driver
-from anylane.errand import Errand
 from anylane.errors import UsageError
+from anylane.lane.deadlines import Deadline, Deadlines
+from anylane.lane.driver import Driver
+from anylane.lane.errand import Errand
+from anylane.lane.server_core import ServerCore
+from anylane.lane.stepping import SteppedLink, explain, step
+from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol import Closing, Exchange
-from anylane.server import ServerCore
-from anylane.stepping import SteppedLink, explain, step
-from anylane.wake_queue import WakeQueue
 from anylane_backends._accepting import Accepting
 from anylane_backends._sockets import NO_SOCKET, Outbox, half_close, read, reset
 from anylane_backends._workers import Lender, Workers

@@ -11,8 +11,8 @@ from typing import Any
 
 from anylane.config.limits import Limits, Timeouts
 from anylane.config.server_config import ServerConfig
-from anylane.server import Backend
-from anylane.stepping import step
+from anylane.lane.backend import Backend
+from anylane.lane.stepping import step
 from anylane.testing import Lockstep, World
 from anylane.testing.lockstep import DATE
 from anylane_backends._tls import wrap
@@ -313,7 +313,7 @@ def server_lane(name: str, *, lazy: bool = False) -> ServerLane:
         if not hasattr(backend, capability):
             raise BackendError(
                 f"backend {name!r} does not say whether it has {capability}; write "
-                f"`{capability} = True` or False in its class (anylane.server.Backend)"
+                f"`{capability} = True` or False in its class (anylane.lane.backend.Backend)"
             )
         if getattr(backend, capability):
             capabilities.add(capability)

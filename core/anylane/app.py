@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from anylane.cache import Memory
 from anylane.callables import calls_of, place
+from anylane.config.server_config import ServerConfig
 from anylane.errors import HTTPError, RegistrationError, UsageError
 from anylane.failures import Failures
 from anylane.hooks import check_hook
-from anylane.lifespan import Phase, Step
+from anylane.lane.lifespan import Phase, Step
 from anylane.pipeline import Endpoint, compose, pipeline
 from anylane.protocol.websocket.handshake import is_websocket
 from anylane.route import Route
@@ -21,6 +22,7 @@ from anylane.table import Found, NotAllowed, Options, Resolution, RouteTable, Up
 if TYPE_CHECKING:
     from anylane.context import Context
     from anylane.protocol.request_head import RequestHead
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -135,7 +137,11 @@ class App(Router):
 
 
 Known = tuple[Route, Endpoint, dict[str, Any]]
+
+
 _MOST_KNOWN = 1024
+
+
 _MEMORABLE = 256
 """Bytes of a target that is remembered. With `_MOST_KNOWN`: at most some 500 KiB, whatever is asked
 for; a hit takes 0.2 us, a route with a parameter 2."""
@@ -244,3 +250,14 @@ _FALLBACKS: dict[type, Endpoint] = {
     Options: _options,
     UpgradeRequired: _upgrade_required,
 }
+
+
+def check_served(app: object, config: object) -> None:
+    """Raises UsageError unless this is an app and its configuration."""
+    if not isinstance(app, App):
+        raise UsageError(f"the app is {app!r:.80}; expected an anylane.App")
+    if not isinstance(config, ServerConfig):
+        raise UsageError(
+            f"the config is {config!r:.80}; expected a ServerConfig. A backend's name goes behind "
+            "it: backend='threads'"
+        )

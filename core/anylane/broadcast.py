@@ -17,10 +17,10 @@ from typing import Any, Generic, Literal, Self, TypeVar, cast
 from weakref import ref
 
 from anylane.errors import AnylaneError, UsageError
-from anylane.link import Link, current_link
+from anylane.lane.link import Link, current_link
+from anylane.lane.wake_queue import WakeQueue
 from anylane.source import ENDED, PENDING
 from anylane.waiters import Waiters
-from anylane.wake_queue import WakeQueue
 
 T = TypeVar("T")
 OnLag = Literal["drop_oldest", "close", "error"]

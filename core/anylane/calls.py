@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from anylane.errors import Disconnected
 
 if TYPE_CHECKING:
-    from anylane.link import Link
+    from anylane.lane.link import Link
 
 
 class Call:

@@ -27,7 +27,7 @@ from anylane.websocket import WebSocket
 
 if TYPE_CHECKING:
     from anylane.app import App
-    from anylane.link import BaseLink
+    from anylane.lane.link import BaseLink
     from anylane.protocol.exchange import Exchange
     from anylane.results import Items
     from anylane.route import Route

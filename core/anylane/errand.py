@@ -7,79 +7,21 @@ other, and they can wait, be cancelled and be drained as any other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from contextvars import Context as Variables
-from contextvars import ContextVar, copy_context
+from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
 from anylane.callables import Call, place, run_call
 from anylane.context import Context
-from anylane.errors import HTTPError, UsageError
-from anylane.link import current_link
-from anylane.protocol.exchange import Exchange
+from anylane.errors import HTTPError
+from anylane.lane.errand import grown, sow
+from anylane.lane.link import current_link
 
 if TYPE_CHECKING:
     from anylane.background import Job
-    from anylane.link import BaseLink
-    from anylane.server import ServerCore
-
-Errand = Callable[["BaseLink"], Coroutine[Any, Any, None]]
-Seed = tuple[tuple[ContextVar[Any], Any], ...]
-"""Context variables and their values, to be set in another context."""
-
-
-class Nowhere:
-    """The stream of an exchange without a client."""
-
-    __slots__ = ()
-
-    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        raise UsageError("there is no request to answer here, only a connection or its end")
-
-    send_informational = send_head = send_data = send_end = conclude = _refuse
-    begin_events = accept = take_over = _refuse
-
-    def body_wanted(self, now: float) -> None:
-        """There is no body."""
-
-    def finish(self, now: float) -> None:
-        """Nothing was begun."""
-
-
-_NOWHERE = Nowhere()
-
-
-class ErrandExchange(Exchange):
-    """An exchange that runs `errand`."""
-
-    __slots__ = ("errand",)
-
-    def __init__(self, errand: Errand) -> None:
-        super().__init__(_NOWHERE, None)
-        self.errand = errand
-
-
-async def run_errand(exchange: Exchange, link: BaseLink) -> None:
-    """What `run_exchange` is to a request. Errands log their failures themselves."""
-    current_link.set(link)
-    await link.guard(exchange.errand(link))
-    exchange.finish(link.now())
-
-
-def sow(seed: Seed) -> None:
-    for variable, value in seed:
-        variable.set(value)
-
-
-def grown(before: Variables, now: Variables) -> Seed:
-    """What was set between the two."""
-    missing = object()
-    return tuple(
-        (variable, value)
-        for variable, value in now.items()
-        if before.get(variable, missing) is not value
-    )
+    from anylane.lane.errand import Errand
+    from anylane.lane.link import BaseLink
+    from anylane.lane.server_core import ServerCore
 
 
 # -- the errands there are --------------------------------------------------------------------

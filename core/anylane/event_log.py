@@ -23,7 +23,7 @@ from anylane.source import PENDING
 
 if TYPE_CHECKING:
     from anylane.context import Context
-    from anylane.link import Link
+    from anylane.lane.link import Link
 
 RESYNC = "resync"
 """The type of the event that tells a client that it missed something for good."""

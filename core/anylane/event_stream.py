@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from anylane.errors import UsageError
 from anylane.event_data import text_of
 from anylane.event_log import EventLog, LoggedEvent
-from anylane.link import BURST
+from anylane.lane.link import BURST
 from anylane.protocol.sse import check_retry, encode_comment, encode_event, encode_fields
 
 if TYPE_CHECKING:
     from anylane.context import Context
-    from anylane.link import Scope
+    from anylane.lane.link import Scope
     from anylane.protocol.sse import EventStreamProtocol
 
 _CONTENT_TYPE = "text/event-stream"

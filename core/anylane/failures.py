@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from anylane.callables import Call, call_of, place, run_call, taking
 from anylane.errors import HTTPError, Refused, without_disconnects
+from anylane.lane.stepping import explain
 from anylane.problems import problem
 from anylane.response import Response
 from anylane.results import apply_result
-from anylane.stepping import explain
 
 if TYPE_CHECKING:
     from anylane.context import Context

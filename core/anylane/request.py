@@ -16,7 +16,7 @@ from anylane.query import Query
 from anylane.request_headers import RequestHeaders
 
 if TYPE_CHECKING:
-    from anylane.link import BaseLink
+    from anylane.lane.link import BaseLink
     from anylane.protocol.exchange import Exchange
     from anylane.protocol.peer import Address, TlsInfo
 

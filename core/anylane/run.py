@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anylane.context import Context
-from anylane.errand import background, sow
+from anylane.errand import background
 from anylane.errors import HTTPError, UsageError, without_disconnects
 from anylane.failures import log_failure
-from anylane.link import current_link
+from anylane.lane.errand import sow
+from anylane.lane.link import current_link
 from anylane.problems import problem
 from anylane.protocol.exchange import Interrupt
 from anylane.response import Response
 from anylane.results import put_routed
 
 if TYPE_CHECKING:
-    from anylane.link import BaseLink
+    from anylane.lane.link import BaseLink
+    from anylane.lane.server_core import ServerCore
     from anylane.protocol.exchange import Exchange
-    from anylane.server import ServerCore
 
 
 async def run_exchange(  # noqa: PLR0912  # calls cost time

@@ -9,7 +9,7 @@ from anylane.source import ENDED, PENDING, Source
 
 if TYPE_CHECKING:
     from anylane.context import Context
-    from anylane.link import Link
+    from anylane.lane.link import Link
     from anylane.source import OwnSource
 
 

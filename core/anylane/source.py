@@ -6,7 +6,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from anylane.link import Link
+    from anylane.lane.link import Link
 
 
 class Nothing(Enum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from anylane.link import Link
+    from anylane.lane.link import Link
     from anylane.protocol.exchange import Exchange
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager as Lock
 
-    from anylane.link import Link
-    from anylane.wake_queue import WakeQueue
+    from anylane.lane.link import Link
+    from anylane.lane.wake_queue import WakeQueue
 
 
 class Waiters:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from anylane import json
 from anylane.errors import Disconnected, UsageError
-from anylane.link import BURST
+from anylane.lane.link import BURST
 from anylane.protocol.timers import deadline_after
 from anylane.source import ENDED, PENDING
 
 if TYPE_CHECKING:
-    from anylane.link import BaseLink, Link
+    from anylane.lane.link import BaseLink, Link
     from anylane.protocol.exchange import Exchange
     from anylane.protocol.websocket.session import WebSocketProtocol
 

@@ -11,11 +11,11 @@ import sys
 import time
 
 from anylane import App, Context, ServerConfig
-from anylane.driver import Driver
+from anylane.lane.driver import Driver
+from anylane.lane.server_core import ServerCore
+from anylane.lane.stepping import SteppedLink, step
+from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol import Closing, Exchange
-from anylane.server import ServerCore
-from anylane.stepping import SteppedLink, step
-from anylane.wake_queue import WakeQueue
 
 
 class PipeLink(SteppedLink):

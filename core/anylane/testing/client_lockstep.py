@@ -12,9 +12,9 @@ from typing import Any
 from anylane.app import App
 from anylane.config.server_config import ServerConfig
 from anylane.errors import UsageError
+from anylane.lane.stepping import step
 from anylane.protocol.connection import Connection
 from anylane.protocol.timers import NEVER, Timer
-from anylane.stepping import step
 from anylane.testing.client_errors import Silence
 from anylane.testing.journal import Journal
 from anylane.testing.lockstep import LockstepDriver, LockstepLink, World

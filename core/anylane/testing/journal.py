@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from anylane.link import current_link
+from anylane.lane.link import current_link
 from anylane.testing.lockstep import LogRecord
 
 

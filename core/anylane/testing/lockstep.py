@@ -14,15 +14,15 @@ from typing import Any
 
 from anylane.app import App
 from anylane.config.server_config import ServerConfig
-from anylane.deadlines import Deadline, Deadlines
-from anylane.driver import Driver
-from anylane.errand import Errand
 from anylane.errors import UsageError
+from anylane.lane.deadlines import Deadline, Deadlines
+from anylane.lane.driver import Driver
+from anylane.lane.errand import Errand
+from anylane.lane.server_core import ServerCore, Wrap
+from anylane.lane.stepping import SteppedLink, step
+from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol.exchange import Exchange
 from anylane.protocol.interfaces import Closing
-from anylane.server import ServerCore, Wrap
-from anylane.stepping import SteppedLink, step
-from anylane.wake_queue import WakeQueue
 
 DATE = b"Thu, 01 Jan 1970 00:00:00 GMT"
 """What the Date header says in virtual time."""

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from anylane.errors import Cancelled, UsageError
-from anylane.link import BaseLink
+from anylane.lane.link import BaseLink
 
 _LOOPS = ("asyncio", "trio", "curio", "anyio", "uvloop", "sniffio")
 

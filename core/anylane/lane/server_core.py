@@ -8,27 +8,27 @@ from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Protocol
 
-from anylane.app import App
+from anylane.app import App, check_served
 from anylane.config.server_config import ServerConfig
-from anylane.errand import run_errand
-from anylane.errors import UsageError
 from anylane.form import Spool
-from anylane.lifespan import Lifespan, ToTheEnd
+from anylane.lane.errand import run_errand
+from anylane.lane.lifespan import Lifespan, ToTheEnd
+from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol.connection import Connection
 from anylane.protocol.dates import Dates
 from anylane.protocol.http1.express import Heads
 from anylane.protocol.interfaces import AnyConnection
 from anylane.protocol.peer import Address
 from anylane.run import run_exchange
-from anylane.wake_queue import WakeQueue
 
 if TYPE_CHECKING:
-    from anylane.driver import Driver
-    from anylane.errand import Errand
-    from anylane.link import BaseLink
+    from anylane.lane.driver import Driver
+    from anylane.lane.errand import Errand
+    from anylane.lane.link import BaseLink
     from anylane.protocol.exchange import Exchange
     from anylane.protocol.request_head import RequestHead
     from anylane.proxies import Proxies
+
 
 Log = Callable[[str, str, BaseException | None], None]
 """level ("info", "warning", "error"), message, the exception if there is one."""
@@ -65,17 +65,6 @@ class Access:
     status: int
     sent: int
     seconds: float
-
-
-def check_served(app: object, config: object) -> None:
-    """Raises UsageError unless this is an app and its configuration."""
-    if not isinstance(app, App):
-        raise UsageError(f"the app is {app!r:.80}; expected an anylane.App")
-    if not isinstance(config, ServerConfig):
-        raise UsageError(
-            f"the config is {config!r:.80}; expected a ServerConfig. A backend's name goes behind "
-            "it: backend='threads'"
-        )
 
 
 class ServerCore:
@@ -277,19 +266,3 @@ class ServerCore:
 
 def _nobody() -> None:
     """No backend has attached yet."""
-
-
-class Backend(Protocol):
-    """A lane. Found through the entry-point group `anylane.backends`."""
-
-    name: str
-    concurrent_input: bool
-    """Pongs, heartbeats and disconnects are handled while a handler is busy."""
-    native_cancel: bool
-    """A deadline interrupts a handler in any of its awaits."""
-
-    def run(self, server: ServerCore) -> None:
-        """Own the process's loop until shutdown."""
-
-    async def serve(self, server: ServerCore) -> None:
-        """The same inside a running loop."""

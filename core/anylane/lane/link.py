@@ -13,11 +13,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 if TYPE_CHECKING:
-    from anylane.driver import Driver
+    from anylane.lane.driver import Driver
+    from anylane.lane.wake_queue import WakeQueue
     from anylane.protocol.exchange import Exchange
-    from anylane.wake_queue import WakeQueue
+
 
 T = TypeVar("T")
+
 
 BURST = 256 * 1024
 """Bytes written without a suspension; then the handler gives others their turn. A fast reader

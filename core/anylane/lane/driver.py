@@ -10,17 +10,18 @@ from abc import ABC, abstractmethod
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from anylane.errand import Errand, ErrandExchange, Seed, greet, part
+from anylane.errand import greet, part
 from anylane.errors import Disconnected
+from anylane.lane.errand import Errand, ErrandExchange, Seed
 from anylane.protocol.exchange import Interrupt
 from anylane.protocol.interfaces import Closing
 from anylane.protocol.timers import NEVER
 
 if TYPE_CHECKING:
-    from anylane.link import BaseLink
+    from anylane.lane.link import BaseLink
+    from anylane.lane.server_core import ServerCore
     from anylane.protocol.exchange import Exchange
     from anylane.protocol.interfaces import AnyConnection
-    from anylane.server import ServerCore
 
 
 class Driver(ABC):
