@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anylane import App, Context, Response, UsageError
-from anylane.cookies import http_date, parse_cookies
+from anylane.http.cookies import http_date, parse_cookies
 from anylane.testing import Lockstep
 
 

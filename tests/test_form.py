@@ -9,8 +9,8 @@ from typing import IO, Any
 import pytest
 
 from anylane import App, Context, Form, ServerConfig, Upload
-from anylane import form as form_module
 from anylane.config.limits import Limits
+from anylane.http import forms as form_module
 from anylane.testing import Lockstep
 
 URLENCODED = "application/x-www-form-urlencoded"

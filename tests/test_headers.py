@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anylane import Headers, UsageError
+from anylane.http.headers import RequestHeaders
 from anylane.protocol.request_head import Fields, split_section
-from anylane.request_headers import RequestHeaders
 from tests.heads import plain_sections
 
 

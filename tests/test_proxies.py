@@ -10,9 +10,9 @@ import pytest
 from anylane import App, Context
 from anylane.config.server_config import ServerConfig
 from anylane.errors import ConfigError
+from anylane.http.forwarded import Proxies
 from anylane.lane.server_core import Access
 from anylane.protocol.request_head import Fields, RequestHead
-from anylane.proxies import Proxies
 from anylane.testing import Lockstep
 
 PROXY = ("10.0.0.1", 40000)
@@ -253,7 +253,7 @@ def test_the_access_log_gets_the_same_client():
 def test_what_is_not_used_is_not_loaded():
     code = (
         "import sys; from anylane import App, ServerConfig; from anylane.testing import Lockstep\n"
-        "Lockstep(App(), ServerConfig()); sys.exit('anylane.proxies' in sys.modules)"
+        "Lockstep(App(), ServerConfig()); sys.exit('anylane.http.forwarded' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

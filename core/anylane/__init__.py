@@ -19,11 +19,11 @@ from anylane.errors import (
     UsageError,
 )
 from anylane.event_log import EventLog, LoggedEvent
-from anylane.form import Form, Upload
-from anylane.headers import Headers
 from anylane.hooks import STOP
-from anylane.request import Request
-from anylane.response import Response
+from anylane.http.forms import Form, Upload
+from anylane.http.headers import Headers
+from anylane.http.request import Request
+from anylane.http.response import Response
 from anylane.rooms import Rooms
 from anylane.router import Router
 from anylane.websocket import WebSocket

@@ -14,11 +14,11 @@ from anylane.callables import is_coroutine_function, place
 from anylane.calls import Calls, run_blocking
 from anylane.errors import HTTPError, Refused, UsageError
 from anylane.event_stream import EventStream
-from anylane.headers import TOO_LATE
+from anylane.http.headers import TOO_LATE
+from anylane.http.request import Request
+from anylane.http.response import Response
 from anylane.protocol.fields import check_header
 from anylane.protocol.timers import deadline_after
-from anylane.request import Request
-from anylane.response import Response
 from anylane.select import Select
 from anylane.source import Source
 from anylane.streaming import Stream

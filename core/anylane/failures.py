@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from anylane.callables import Call, call_of, place, run_call, taking
 from anylane.errors import HTTPError, Refused, without_disconnects
+from anylane.http.response import Response
 from anylane.lane.stepping import explain
 from anylane.problems import problem
-from anylane.response import Response
 from anylane.results import apply_result
 
 if TYPE_CHECKING:

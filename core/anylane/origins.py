@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from anylane.errors import HTTPError, RouteError
 
 if TYPE_CHECKING:
-    from anylane.request import Request
+    from anylane.http.request import Request
 
 SAME_ORIGIN = "same-origin"
 """The page came from the host that the request names."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from anylane.errors import HTTPError
+from anylane.http.response import Response
 from anylane.protocol.fields import PHRASES
-from anylane.response import Response
 
 if TYPE_CHECKING:
     from anylane.context import Context

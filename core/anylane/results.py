@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from anylane import json
 from anylane.calls import PooledIterator
 from anylane.errors import UsageError
-from anylane.response import JSON, TEXT, Response
+from anylane.http.response import JSON, TEXT, Response
 
 if TYPE_CHECKING:
     from anylane.context import Context

@@ -8,11 +8,11 @@ from anylane.context import Context
 from anylane.errand import background
 from anylane.errors import HTTPError, UsageError, without_disconnects
 from anylane.failures import log_failure
+from anylane.http.response import Response
 from anylane.lane.errand import sow
 from anylane.lane.link import current_link
 from anylane.problems import problem
 from anylane.protocol.exchange import Interrupt
-from anylane.response import Response
 from anylane.results import put_routed
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.app import App, check_served
 from anylane.config.server_config import ServerConfig
-from anylane.form import Spool
+from anylane.http.forms import Spool
 from anylane.lane.errand import run_errand
 from anylane.lane.lifespan import Lifespan, ToTheEnd
 from anylane.lane.wake_queue import WakeQueue
@@ -22,12 +22,12 @@ from anylane.protocol.peer import Address
 from anylane.run import run_exchange
 
 if TYPE_CHECKING:
+    from anylane.http.forwarded import Proxies
     from anylane.lane.driver import Driver
     from anylane.lane.errand import Errand
     from anylane.lane.link import BaseLink
     from anylane.protocol.exchange import Exchange
     from anylane.protocol.request_head import RequestHead
-    from anylane.proxies import Proxies
 
 
 Log = Callable[[str, str, BaseException | None], None]
@@ -108,7 +108,7 @@ class ServerCore:
         self.access: Callable[[Access], None] | None = None
         self.proxies: Proxies | None = None
         if config.proxy_headers:
-            from anylane.proxies import Proxies
+            from anylane.http.forwarded import Proxies
 
             self.proxies = Proxies(config.forwarded_allow_ips)
         self._changed: Callable[[], None] = _nobody

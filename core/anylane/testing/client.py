@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 from anylane.app import App
 from anylane.config.server_config import ServerConfig
 from anylane.errors import UsageError
-from anylane.headers import Headers, Initial
+from anylane.http.headers import Headers, Initial
 from anylane.testing.client_events import ClientEvents
 from anylane.testing.client_lane import Lane
 from anylane.testing.client_lockstep import LockstepLane

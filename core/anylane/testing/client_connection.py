@@ -5,7 +5,7 @@ from __future__ import annotations
 import h11
 
 from anylane.errors import UsageError
-from anylane.headers import Headers
+from anylane.http.headers import Headers
 from anylane.testing.client_errors import IncompleteResponse
 from anylane.testing.client_lane import Wire
 from anylane.testing.client_request import ClientRequest

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from anylane import json as anylane_json
 from anylane.errors import UsageError
-from anylane.headers import Headers, Initial
+from anylane.http.headers import Headers, Initial
 
 Params = Mapping[str, Any] | Iterable[tuple[str, Any]]
 Content = bytes | str | Iterable[bytes]

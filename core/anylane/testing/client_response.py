@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from anylane import json
-from anylane.headers import Headers
+from anylane.http.headers import Headers
 from anylane.testing.client_connection import ClientConnection, Head
 from anylane.testing.client_errors import StatusError
 from anylane.testing.client_events import ClientEvents

@@ -13,7 +13,7 @@ from wsproto.utilities import generate_accept_token
 
 from anylane import json
 from anylane.errors import Disconnected, UsageError
-from anylane.headers import Headers
+from anylane.http.headers import Headers
 from anylane.testing.client_connection import ClientConnection
 from anylane.testing.client_errors import Rejected
 from anylane.testing.client_lane import Lane

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from anylane.cookies import unquoted
+from anylane.http.cookies import unquoted
 
 _MONTHS: tuple[str, ...] = tuple("jan feb mar apr may jun jul aug sep oct nov dec".split())
 _DATE = re.compile(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from anylane.app import App
 from anylane.config.server_config import ServerConfig
-from anylane.headers import Headers
+from anylane.http.headers import Headers
 from anylane.testing.client_errors import IncompleteResponse
 from anylane.testing.client_lockstep import LockstepLane
 from anylane.testing.client_request import ClientRequest

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from anylane import json
-from anylane.cookies import CookieKey, CookieOptions, CookieScope, cookie_line
 from anylane.errors import UsageError
-from anylane.headers import TOO_LATE, Headers, Initial
+from anylane.http.cookies import CookieKey, CookieOptions, CookieScope, cookie_line
+from anylane.http.headers import TOO_LATE, Headers, Initial
 from anylane.protocol.fields import Header, check_header, check_status
 
 if TYPE_CHECKING:
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 TEXT, _HTML = "text/plain; charset=utf-8", "text/html; charset=utf-8"
+
+
 JSON, _BYTES = "application/json", "application/octet-stream"
+
+
 _TYPES = {kind: (("content-type", kind),) for kind in (TEXT, _HTML, JSON, _BYTES)}
 """What is known to be good, and the only header of most responses."""
 

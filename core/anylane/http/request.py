@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from anylane import json
-from anylane.cookies import parse_cookies
 from anylane.errors import HTTPError, Refused, UsageError
-from anylane.form import Form, parse_multipart, parse_urlencoded
-from anylane.headers import Headers
+from anylane.http.cookies import parse_cookies
+from anylane.http.forms import Form, parse_multipart, parse_urlencoded
+from anylane.http.headers import Headers, RequestHeaders
+from anylane.http.multidict import Query
 from anylane.protocol.request_head import Fields, RequestHead, Text
-from anylane.query import Query
-from anylane.request_headers import RequestHeaders
 
 if TYPE_CHECKING:
     from anylane.lane.link import BaseLink
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
 
 _NO_TEXT = Text("", "", "", "")
+
+
 _NO_FIELDS = Fields(b"", [])
 
 

@@ -44,9 +44,17 @@ class CookieOptions(CookieScope, total=False):
 # RFC 2109's quoted-string as http.cookies has it, which takes the square of the length before
 # Python 3.11.10 and 3.12.6 (CVE-2024-7592).
 _ESCAPED = re.compile(r"\\(?:([0-3][0-7]{2})|(.))")
+
+
 _ATTRIBUTE = re.compile(r"[\x20-\x3a\x3c-\x7e]*")
+
+
 _SAME_SITE = ("strict", "lax", "none")
+
+
 _DAYS = "Mon Tue Wed Thu Fri Sat Sun".split()
+
+
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 

@@ -14,24 +14,27 @@ from typing import IO, Any, TypeAlias
 from urllib.parse import parse_qsl
 
 from anylane.errors import HTTPError, UsageError
-from anylane.headers import Headers
-from anylane.multi import MultiDict
-from anylane.query import MOST_FIELDS
+from anylane.http.headers import Headers
+from anylane.http.multidict import MOST_FIELDS, MultiDict
 
 Spool: TypeAlias = Callable[[], IO[bytes]]
 """Opens a temporary file."""
+
 
 MEMORY = 256 * 1024
 """Bytes of an upload that are held in memory; what is larger goes to the spool. As most
 frameworks: a form's usual file fits."""
 
+
 FIELD = 1024 * 1024
 """Bytes of a field that is no file -> 413."""
+
 
 _CHARSETS = frozenset(("utf-8", "us-ascii", "iso-8859-1", "iso-8859-15", "windows-1252"))
 """Of fields that are no files; others -> 400. Not whatever Python has a codec for: punycode takes
 the square of its length, a minute for a megabyte, and each unknown name is remembered for ever.
 RFC 7578 §5.1.2: clients should send UTF-8, and browsers do."""
+
 
 _BOUNDARY = re.compile(r""";\s*boundary=(?:"([^"\r\n]{1,200})"|([^\s;,"]{1,200}))""", re.IGNORECASE)
 

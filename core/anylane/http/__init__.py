@@ -1,0 +1,1 @@
+"""What a handler sees of HTTP: the request, the response, and their headers, cookies and forms."""
