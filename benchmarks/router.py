@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from anylane import Router
-from anylane.table import RouteTable
+from anylane.routing.route_table import RouteTable
 
 SIZES = (1, 100, 10_000)
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from anylane.errors import RouteError
-from anylane.route import Route
-from anylane.router import Router
+from anylane.routing.route import Route
+from anylane.routing.router import Router
 
 
 async def page(ctx: Any) -> None: ...

@@ -8,8 +8,15 @@ from typing import Any
 import pytest
 
 from anylane.errors import RouteError
-from anylane.router import Router
-from anylane.table import Found, NotAllowed, Options, RouteTable, UpgradeRequired, parse_host
+from anylane.routing.route_table import (
+    Found,
+    NotAllowed,
+    Options,
+    RouteTable,
+    UpgradeRequired,
+    parse_host,
+)
+from anylane.routing.router import Router
 
 
 async def handler(ctx: Any) -> None: ...

@@ -19,13 +19,13 @@ from anylane.errors import (
     UsageError,
 )
 from anylane.event_log import EventLog, LoggedEvent
-from anylane.hooks import STOP
 from anylane.http.forms import Form, Upload
 from anylane.http.headers import Headers
 from anylane.http.request import Request
 from anylane.http.response import Response
 from anylane.rooms import Rooms
-from anylane.router import Router
+from anylane.routing.hooks import STOP
+from anylane.routing.router import Router
 from anylane.websocket import WebSocket
 
 if TYPE_CHECKING:

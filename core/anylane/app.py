@@ -11,13 +11,20 @@ from anylane.callables import calls_of, place
 from anylane.config.server_config import ServerConfig
 from anylane.errors import HTTPError, RegistrationError, UsageError
 from anylane.failures import Failures
-from anylane.hooks import check_hook
 from anylane.lane.lifespan import Phase, Step
 from anylane.pipeline import Endpoint, compose, pipeline
 from anylane.protocol.websocket.handshake import is_websocket
-from anylane.route import Route
-from anylane.router import Router
-from anylane.table import Found, NotAllowed, Options, Resolution, RouteTable, UpgradeRequired
+from anylane.routing.hooks import check_hook
+from anylane.routing.route import Route
+from anylane.routing.route_table import (
+    Found,
+    NotAllowed,
+    Options,
+    Resolution,
+    RouteTable,
+    UpgradeRequired,
+)
+from anylane.routing.router import Router
 
 if TYPE_CHECKING:
     from anylane.context import Context

@@ -66,7 +66,7 @@ def place(function: Callable[..., Any]) -> str:
     return name if code is None else f"{name} ({code.co_filename}:{code.co_firstlineno})"
 
 
-def _called(function: Callable[..., Any]) -> Callable[..., Any]:
+def called(function: Callable[..., Any]) -> Callable[..., Any]:
     """What runs when *function* is called: `__call__` for an object."""
     while isinstance(function, partial):
         function = function.func
@@ -78,11 +78,11 @@ def _called(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _function(function: Callable[..., Any]) -> Callable[..., Any]:
     """What the user wrote, below partials and decorators."""
-    found: Callable[..., Any] = inspect.unwrap(_called(inspect.unwrap(function)))
+    found: Callable[..., Any] = inspect.unwrap(called(inspect.unwrap(function)))
     return found
 
 
-def _name(function: Callable[..., Any]) -> str:
+def name_of(function: Callable[..., Any]) -> str:
     name: str = getattr(_function(function), "__name__", "__call__")
     if name != "__call__":
         return name
@@ -91,4 +91,4 @@ def _name(function: Callable[..., Any]) -> str:
 
 def is_coroutine_function(function: Callable[..., Any]) -> bool:
     """Also for partials, and for objects with `async def __call__`."""
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(_called(function))
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called(function))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from anylane.lane.link import BaseLink
     from anylane.protocol.exchange import Exchange
     from anylane.results import Items
-    from anylane.route import Route
+    from anylane.routing.route import Route
 
 
 _HANDSHAKE = frozenset(("connection", "upgrade", "content-length", "transfer-encoding"))

@@ -15,11 +15,11 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from anylane.callables import Call, calls_of, is_coroutine_function, place
-from anylane.hooks import STOP, run_until_stop
-from anylane.origins import Origins, check_origin
 from anylane.results import apply_result, put_routed
-from anylane.route import Middleware, Route
-from anylane.router import Hook, Router
+from anylane.routing.hooks import STOP, Hook, run_until_stop
+from anylane.routing.origins import Origins, check_origin
+from anylane.routing.route import Middleware, Route
+from anylane.routing.router import Router
 
 if TYPE_CHECKING:
     from anylane.context import Context

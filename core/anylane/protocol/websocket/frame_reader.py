@@ -26,7 +26,7 @@ from wsproto.frame_protocol import (
 
 from anylane.protocol.websocket.close_codes import NO_STATUS, is_close_code
 from anylane.protocol.websocket.deflate import InflateError, Inflater
-from anylane.protocol.websocket.masking import _ONES, _SHORT, _number, _unmask
+from anylane.protocol.websocket.masking import ONES, SHORT, key_number, unmask
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +120,14 @@ class FrameReader:
             length = data[at + 1] - 0x80  # Below 0: not masked.
             if (kind != _PLAIN_TEXT and kind != _PLAIN_BINARY) or length < 0:  # noqa: PLR1714
                 break
-            if length < _SHORT:
+            if length < SHORT:
                 end = at + 6 + length
                 if end > whole or length > limit:
                     break
                 # The key and what it masks are one number, so that the key, repeated from its own
-                # place on, leaves 0 of itself: a slice less than `_unmask`.
-                number = _number(data[at + 2 : end])
-                pad = (number >> 8 * length) * _ONES[length]
+                # place on, leaves 0 of itself: a slice less than `unmask`.
+                number = key_number(data[at + 2 : end])
+                pad = (number >> 8 * length) * ONES[length]
                 if length & 3:
                     pad >>= 32 - 8 * (length & 3)
                 payload: bytes | bytearray = (number ^ pad).to_bytes(length)
@@ -136,7 +136,7 @@ class FrameReader:
                 end = begin + length
                 if not begin or end > whole or length > limit:
                     break
-                payload = _unmask(data, begin, end)
+                payload = unmask(data, begin, end)
             if kind == _PLAIN_TEXT:
                 try:
                     messages.append((payload.decode(), length))
@@ -166,7 +166,7 @@ class FrameReader:
         if (rsv1 and self._inflater is None) or self.check_header(opcode, rsv1, length) is not None:
             return None
         self._header.rsv1 = rsv1
-        whole = self._add(opcode, bytes(_unmask(data, begin, end)), final=final)
+        whole = self._add(opcode, bytes(unmask(data, begin, end)), final=final)
         return (None, 0, end) if whole is None else (whole.data, whole.size, end)
 
     def read(self, data: bytes) -> Iterator[Received]:

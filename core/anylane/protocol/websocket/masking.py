@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import cache
 
 
-def _unmask(data: bytes, begin: int, end: int) -> bytes | bytearray:
+def unmask(data: bytes, begin: int, end: int) -> bytes | bytearray:
     """RFC 6455 §5.3. The masking key is in front of `begin`."""
     key, length = data[begin - 4 : begin], end - begin
     if length < _LONG:
         pad = (key * (length // 4 + 1))[:length]
-        return (_number(data[begin:end]) ^ _number(pad)).to_bytes(length)
+        return (key_number(data[begin:end]) ^ key_number(pad)).to_bytes(length)
     payload = bytearray(data[begin:end])
     for n, byte in enumerate(key):
         payload[n::4] = payload[n::4].translate(_xor_table(byte))
@@ -27,12 +27,12 @@ _LONG = 700
 half the time at 64 KiB."""
 
 
-_SHORT = 126
-"""Lengths that have a number in `_ONES`."""
+SHORT = 126
+"""Lengths that have a number in `ONES`."""
 
 
-_number = int.from_bytes
+key_number = int.from_bytes
 
 
-_ONES = tuple(_number(b"\0\0\0\1" * (1 - (-length // 4))) for length in range(_SHORT))
+ONES = tuple(key_number(b"\0\0\0\1" * (1 - (-length // 4))) for length in range(SHORT))
 """By length: times a key, the key itself and as many repetitions as cover it."""

@@ -12,16 +12,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from anylane.callables import _called, _name, is_coroutine_function, misfit, place
+from anylane.callables import called, is_coroutine_function, misfit, name_of, place
 from anylane.errors import RouteError
-from anylane.origins import Origins
-from anylane.pattern import Pattern
+from anylane.routing.origins import Origins
+from anylane.routing.pattern import Pattern
 
 if TYPE_CHECKING:
-    from anylane.router import Router
-
-
-__all__ = ["Handler", "Middleware", "Predicate", "Route", "is_coroutine_function", "place"]
+    from anylane.routing.router import Router
 
 
 Handler: TypeAlias = Callable[..., Any]
@@ -78,10 +75,10 @@ class Route:
         coroutine = is_coroutine_function(self.handler)
         object.__setattr__(self, "where", place(self.handler))
         object.__setattr__(
-            self, "is_async", coroutine or inspect.isasyncgenfunction(_called(self.handler))
+            self, "is_async", coroutine or inspect.isasyncgenfunction(called(self.handler))
         )
         if not self.name:
-            object.__setattr__(self, "name", _name(self.handler))
+            object.__setattr__(self, "name", name_of(self.handler))
 
         if self.websocket and not coroutine:
             raise RouteError(

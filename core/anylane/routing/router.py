@@ -7,17 +7,16 @@ looks at a request.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from typing import Any, TypedDict, TypeVar, Unpack, overload
 
 from anylane.callables import place
 from anylane.errors import RouteError, UsageError
-from anylane.hooks import check_hook
-from anylane.origins import parse_origins
-from anylane.pattern import Pattern
-from anylane.route import (
+from anylane.routing.hooks import Hook, check_hook
+from anylane.routing.origins import parse_origins
+from anylane.routing.pattern import Pattern
+from anylane.routing.route import (
     Handler,
     Middleware,
     Predicate,
@@ -26,25 +25,16 @@ from anylane.route import (
     middleware_chain,
     not_async,
 )
-from anylane.table import RouteTable, parse_host
-
-__all__ = ["Hook", "RouteOptions", "Router"]
+from anylane.routing.route_table import RouteTable, parse_host
 
 H = TypeVar("H", bound=Handler)
+
+
 F = TypeVar("F", bound=Callable[..., Any])
+
 
 # One for all routers: hooks of equal order run in the order of their registration, wherever.
 _registrations = count()
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Hook:
-    """A registered hook. Hooks sort in the order in which they run."""
-
-    order: int
-    index: int
-    """The number of the registration, over all routers."""
-    func: Callable[..., Any] = field(compare=False)
 
 
 class RouteOptions(TypedDict, total=False):

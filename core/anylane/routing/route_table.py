@@ -15,19 +15,8 @@ from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
 
 from anylane.errors import RouteError
-from anylane.matcher import Matcher
-from anylane.route import Route
-
-__all__ = [
-    "Found",
-    "Guard",
-    "NotAllowed",
-    "Options",
-    "Resolution",
-    "RouteTable",
-    "UpgradeRequired",
-    "parse_host",
-]
+from anylane.routing.matcher import Matcher
+from anylane.routing.route import Route
 
 
 class Found(NamedTuple):
@@ -39,6 +28,7 @@ class Found(NamedTuple):
 
 _found = tuple.__new__
 """What a NamedTuple's own `__new__` calls, which is Python code."""
+
 
 Guard: TypeAlias = Callable[[Found], object]
 """Asked for routes with `when` only; without one, such routes are not there."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anylane.callables import misfit, place
 from anylane.errors import UsageError
@@ -51,3 +53,13 @@ async def run_until_stop(calls: tuple[Call, ...], ctx: Context) -> bool:
                 "answer, set ctx.response and return STOP"
             )
     return False
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Hook:
+    """A registered hook. Hooks sort in the order in which they run."""
+
+    order: int
+    index: int
+    """The number of the registration, over all routers."""
+    func: Callable[..., Any] = field(compare=False)

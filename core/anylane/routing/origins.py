@@ -15,10 +15,13 @@ from anylane.errors import HTTPError, RouteError
 if TYPE_CHECKING:
     from anylane.http.request import Request
 
+
 SAME_ORIGIN = "same-origin"
 """The page came from the host that the request names."""
 
+
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+")
+
 
 Origins = frozenset[str | None]
 

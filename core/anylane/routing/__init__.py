@@ -1,0 +1,1 @@
+"""Routes: patterns, the table that finds one for a path, and the routers that register them."""
