@@ -13,7 +13,7 @@ from weakref import ref
 import pytest
 
 from anylane import App, Broadcast, Context, Lagged, UsageError
-from anylane.source import ENDED, PENDING
+from anylane.realtime.source import ENDED, PENDING
 from anylane.testing import Lockstep
 
 

@@ -15,8 +15,8 @@ from hypothesis.stateful import (
 )
 
 from anylane import Broadcast, Lagged, Subscription
-from anylane.broadcast import OnLag
-from anylane.source import ENDED, PENDING
+from anylane.realtime.broadcast import OnLag
+from anylane.realtime.source import ENDED, PENDING
 
 
 class Receiver:

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from anylane import App, Broadcast, Context, ServerConfig, Subscription
 from anylane.lane.server_core import ServerCore
+from anylane.realtime.websocket import WebSocket
 from anylane.testing import Lockstep
-from anylane.websocket import WebSocket
 from anylane_backends.asyncio import Lane
 from tests.test_asyncio_resume import LOOPS, TURNS, UPGRADE, Wire, masked
 

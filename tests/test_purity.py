@@ -126,10 +126,10 @@ LOCKS = frozenset({"LockType", "RLock", "allocate_lock", "get_ident"})
 
 # File below core/anylane -> why it may use a lock although the core has no threads.
 MAY_LOCK: Mapping[str, str] = {
-    "broadcast.py": "send() is called from any thread, on every lane",
-    "rooms.py": "rooms are asked for from any thread, on every lane",
+    "realtime/broadcast.py": "send() is called from any thread, on every lane",
+    "realtime/rooms.py": "rooms are asked for from any thread, on every lane",
     "calls.py": "a `def` handler's thread waits for what the exchange's own task awaits for it",
-    "event_log.py": "send() is called from any thread, on every lane",
+    "realtime/event_log.py": "send() is called from any thread, on every lane",
 }
 
 # File below core/anylane -> why its functions may name the backends.

@@ -20,9 +20,9 @@ from anylane import (
 )
 from anylane.lane.link import Link
 from anylane.lane.server_core import ServerCore
-from anylane.source import ENDED, PENDING
+from anylane.realtime.source import ENDED, PENDING
+from anylane.realtime.websocket import WebSocket
 from anylane.testing import Lockstep, TestClient
-from anylane.websocket import WebSocket
 
 
 def serve(handler: Any, *, websocket: bool = False) -> App:

@@ -13,8 +13,8 @@ import pytest
 from anylane import Broadcast
 from anylane.lane.link import Link
 from anylane.lane.wake_queue import WakeQueue
-from anylane.source import ENDED, PENDING
-from anylane.waiters import RuntimeWaiters, Waiters
+from anylane.realtime.source import ENDED, PENDING
+from anylane.realtime.waiters import RuntimeWaiters, Waiters
 
 
 class CountingQueue(WakeQueue):

@@ -6,7 +6,6 @@ The core is sans-IO: importing it loads no event loop, no socket and no thread.
 from typing import TYPE_CHECKING, Any
 
 from anylane.app import App
-from anylane.broadcast import Broadcast, Lagged, Subscription
 from anylane.config.limits import Deflate, Limits, Timeouts
 from anylane.config.server_config import ServerConfig
 from anylane.context import Context
@@ -18,15 +17,16 @@ from anylane.errors import (
     RouteError,
     UsageError,
 )
-from anylane.event_log import EventLog, LoggedEvent
 from anylane.http.forms import Form, Upload
 from anylane.http.headers import Headers
 from anylane.http.request import Request
 from anylane.http.response import Response
-from anylane.rooms import Rooms
+from anylane.realtime.broadcast import Broadcast, Lagged, Subscription
+from anylane.realtime.event_log import EventLog, LoggedEvent
+from anylane.realtime.rooms import Rooms
+from anylane.realtime.websocket import WebSocket
 from anylane.routing.hooks import STOP
 from anylane.routing.router import Router
-from anylane.websocket import WebSocket
 
 if TYPE_CHECKING:
     from anylane.serving import Server, serve

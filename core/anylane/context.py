@@ -13,17 +13,17 @@ from anylane.background import Job
 from anylane.callables import is_coroutine_function, place
 from anylane.calls import Calls, run_blocking
 from anylane.errors import HTTPError, Refused, UsageError
-from anylane.event_stream import EventStream
 from anylane.http.headers import TOO_LATE
 from anylane.http.request import Request
 from anylane.http.response import Response
 from anylane.protocol.fields import check_header
 from anylane.protocol.timers import deadline_after
-from anylane.select import Select
-from anylane.source import Source
+from anylane.realtime.event_stream import EventStream
+from anylane.realtime.raw_stream import RawStream
+from anylane.realtime.select import Select
+from anylane.realtime.source import Source
+from anylane.realtime.websocket import WebSocket
 from anylane.streaming import Stream
-from anylane.takeover import RawStream
-from anylane.websocket import WebSocket
 
 if TYPE_CHECKING:
     from anylane.app import App

@@ -18,6 +18,8 @@ class Nothing(Enum):
 
 PENDING = Nothing.PENDING
 """None yet."""
+
+
 ENDED = Nothing.ENDED
 """None ever again."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from anylane.errors import UsageError
-from anylane.source import ENDED, PENDING, Source
+from anylane.realtime.source import ENDED, PENDING, Source
 
 if TYPE_CHECKING:
     from anylane.context import Context
     from anylane.lane.link import Link
-    from anylane.source import OwnSource
+    from anylane.realtime.source import OwnSource
 
 
 class Select:

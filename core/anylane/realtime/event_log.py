@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from anylane import json
-from anylane.broadcast import Broadcast, Subscription
 from anylane.errors import UsageError
-from anylane.event_data import text_of
 from anylane.protocol.sse import encode_event, encode_fields
-from anylane.source import PENDING
+from anylane.realtime.broadcast import Broadcast, Subscription
+from anylane.realtime.source import PENDING
 
 if TYPE_CHECKING:
     from anylane.context import Context
     from anylane.lane.link import Link
+
 
 RESYNC = "resync"
 """The type of the event that tells a client that it missed something for good."""
@@ -233,3 +233,21 @@ class LogReader:
             await anext(self._news)
         found: LoggedEvent = item
         return found
+
+
+def text_of(data: Any) -> str | bytes:
+    """The text of an event: str as it is, else JSON in UTF-8.
+
+    Raises UsageError for bytes, and TypeError for what JSON has no form for.
+    """
+    if isinstance(data, str):
+        return data
+    if isinstance(data, _BYTES):
+        raise UsageError(
+            f"data of an event is {type(data).__name__}; expected str, or a value with a JSON "
+            "form: an event stream is text. Decode it, or send it as base64"
+        )
+    return json.dumps(data)
+
+
+_BYTES = (bytes, bytearray, memoryview)

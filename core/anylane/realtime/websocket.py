@@ -8,7 +8,7 @@ from anylane import json
 from anylane.errors import Disconnected, UsageError
 from anylane.lane.link import BURST
 from anylane.protocol.timers import deadline_after
-from anylane.source import ENDED, PENDING
+from anylane.realtime.source import ENDED, PENDING
 
 if TYPE_CHECKING:
     from anylane.lane.link import BaseLink, Link
@@ -130,7 +130,7 @@ class WebSocket:
         while self._exchange.gone is None:
             await self._link.wait()
 
-    def poll(self, link: Link | None = None) -> Any:  # noqa: ARG002  # as in `anylane.source`
+    def poll(self, link: Link | None = None) -> Any:  # noqa: ARG002  # as in `anylane.realtime.source`
         """For `ctx.select`: a message, PENDING or ENDED. Input wakes the exchange's link anyway."""
         if self._receiving:
             self._check_reader()

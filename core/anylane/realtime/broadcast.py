@@ -19,11 +19,15 @@ from weakref import ref
 from anylane.errors import AnylaneError, UsageError
 from anylane.lane.link import Link, current_link
 from anylane.lane.wake_queue import WakeQueue
-from anylane.source import ENDED, PENDING
-from anylane.waiters import Waiters
+from anylane.realtime.source import ENDED, PENDING
+from anylane.realtime.waiters import Waiters
 
 T = TypeVar("T")
+
+
 OnLag = Literal["drop_oldest", "close", "error"]
+
+
 Gone = list[Any]
 """Items on their way out, kept until the lock is released: an item's `__del__` may send."""
 

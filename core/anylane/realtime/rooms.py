@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 from weakref import WeakValueDictionary
 
-from anylane.broadcast import Broadcast, OnLag
+from anylane.realtime.broadcast import Broadcast, OnLag
 
 T = TypeVar("T")
 

@@ -9,17 +9,18 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from anylane.errors import UsageError
-from anylane.event_data import text_of
-from anylane.event_log import EventLog, LoggedEvent
 from anylane.lane.link import BURST
 from anylane.protocol.sse import check_retry, encode_comment, encode_event, encode_fields
+from anylane.realtime.event_log import EventLog, LoggedEvent, text_of
 
 if TYPE_CHECKING:
     from anylane.context import Context
     from anylane.lane.link import Scope
     from anylane.protocol.sse import EventStreamProtocol
 
+
 _CONTENT_TYPE = "text/event-stream"
+
 
 _HEADERS = (
     # RFC 9111 §5.2.2: nobody answers from a copy, and nobody on the way compresses it, which

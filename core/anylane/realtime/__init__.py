@@ -1,0 +1,1 @@
+"""What stays open: WebSockets, event streams and raw streams, and broadcasts to many of them."""
