@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from anylane import STOP
-from anylane.pipeline import returns_none
+from anylane.handling.pipeline import returns_none
 
 
 async def falls_through(ctx: Any, call_next: Any) -> None:

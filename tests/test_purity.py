@@ -128,7 +128,7 @@ LOCKS = frozenset({"LockType", "RLock", "allocate_lock", "get_ident"})
 MAY_LOCK: Mapping[str, str] = {
     "realtime/broadcast.py": "send() is called from any thread, on every lane",
     "realtime/rooms.py": "rooms are asked for from any thread, on every lane",
-    "calls.py": "a `def` handler's thread waits for what the exchange's own task awaits for it",
+    "handling/blocking.py": "a `def` handler's thread waits for what the exchange's task awaits",
     "realtime/event_log.py": "send() is called from any thread, on every lane",
 }
 

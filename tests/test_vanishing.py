@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from anylane import App, Context, Disconnected
-from anylane.context import Context as ContextType
+from anylane.handling.context import Context as ContextType
 from anylane.protocol import Connection
 from anylane.protocol.exchange import Exchange
 from anylane.testing import Lockstep, World

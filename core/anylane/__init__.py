@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from anylane.app import App
 from anylane.config.limits import Deflate, Limits, Timeouts
 from anylane.config.server_config import ServerConfig
-from anylane.context import Context
 from anylane.errors import (
     AnylaneError,
     ConfigError,
@@ -17,6 +16,7 @@ from anylane.errors import (
     RouteError,
     UsageError,
 )
+from anylane.handling.context import Context
 from anylane.http.forms import Form, Upload
 from anylane.http.headers import Headers
 from anylane.http.request import Request

@@ -12,7 +12,7 @@ from anylane.http.headers import TOO_LATE, Headers, Initial
 from anylane.protocol.fields import Header, check_header, check_status
 
 if TYPE_CHECKING:
-    from anylane.results import Items
+    from anylane.handling.return_values import Items
 
 
 TEXT, _HTML = "text/plain; charset=utf-8", "text/html; charset=utf-8"

@@ -10,8 +10,8 @@ from abc import ABC, abstractmethod
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from anylane.errand import greet, part
 from anylane.errors import Disconnected
+from anylane.handling.connection_hooks import greet, part
 from anylane.lane.errand import Errand, ErrandExchange, Seed
 from anylane.protocol.exchange import Interrupt
 from anylane.protocol.interfaces import Closing
@@ -68,8 +68,8 @@ class Driver(ABC):
         self.pumping = False
         self._again = False
         self._news = False
-        # See `anylane.errand`: what is to be run before the next exchange, what runs, and what
-        # is to be run elsewhere, once so many bytes were sent.
+        # Errands: what is to be run before the next exchange, what runs, and what is to be run
+        # elsewhere, once so many bytes were sent.
         self._greeting = errand is None and bool(server.frozen.connect)
         self._parting = errand is None and bool(server.frozen.disconnect) and not self._greeting
         self._errand_due: Errand | None = greet if self._greeting else errand

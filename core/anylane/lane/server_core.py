@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.app import App, check_served
 from anylane.config.server_config import ServerConfig
+from anylane.handling.run_exchange import run_exchange
 from anylane.http.forms import Spool
 from anylane.lane.errand import run_errand
 from anylane.lane.lifespan import Lifespan, ToTheEnd
@@ -19,7 +20,6 @@ from anylane.protocol.dates import Dates
 from anylane.protocol.http1.express import Heads
 from anylane.protocol.interfaces import AnyConnection
 from anylane.protocol.peer import Address
-from anylane.run import run_exchange
 
 if TYPE_CHECKING:
     from anylane.http.forwarded import Proxies
@@ -182,7 +182,7 @@ class ServerCore:
         )
 
     def run_exchange(self, exchange: Exchange, link: BaseLink) -> Coroutine[Any, Any, None]:
-        """Run one exchange's handler (see `anylane.run`)."""
+        """Run one exchange's handler (see `anylane.handling.run_exchange`)."""
         if exchange.errand is not None:
             return run_errand(exchange, link)
         if self.access is None:

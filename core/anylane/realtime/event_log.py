@@ -21,7 +21,7 @@ from anylane.realtime.broadcast import Broadcast, Subscription
 from anylane.realtime.source import PENDING
 
 if TYPE_CHECKING:
-    from anylane.context import Context
+    from anylane.handling.context import Context
     from anylane.lane.link import Link
 
 

@@ -14,7 +14,7 @@ from anylane.protocol.sse import check_retry, encode_comment, encode_event, enco
 from anylane.realtime.event_log import EventLog, LoggedEvent, text_of
 
 if TYPE_CHECKING:
-    from anylane.context import Context
+    from anylane.handling.context import Context
     from anylane.lane.link import Scope
     from anylane.protocol.sse import EventStreamProtocol
 

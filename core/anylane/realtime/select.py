@@ -8,7 +8,7 @@ from anylane.errors import UsageError
 from anylane.realtime.source import ENDED, PENDING, Source
 
 if TYPE_CHECKING:
-    from anylane.context import Context
+    from anylane.handling.context import Context
     from anylane.lane.link import Link
     from anylane.realtime.source import OwnSource
 

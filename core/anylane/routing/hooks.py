@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from anylane.callables import misfit, place
 from anylane.errors import UsageError
-
-if TYPE_CHECKING:
-    from anylane.callables import Call
-    from anylane.context import Context
 
 
 class Stop(Enum):
@@ -34,25 +30,6 @@ def check_hook(func: object, decorator: str, *forms: str) -> None:
         )
     if problem := misfit(func, *forms):
         raise UsageError(f"the hook {place(func)} of @app.{decorator} {problem}")
-
-
-async def run_until_stop(calls: tuple[Call, ...], ctx: Context) -> bool:
-    """Call hooks in order; True if one has returned STOP."""
-    for call in calls:
-        func, is_async = call
-        result = await func(ctx) if is_async else func(ctx)
-        if result is None:
-            continue
-        if not is_async and hasattr(result, "__await__"):
-            result = await result
-        if result is STOP:
-            return True
-        if result is not None:
-            raise UsageError(
-                f"the hook {place(func)} returned {result!r:.80}; expected None or STOP. To "
-                "answer, set ctx.response and return STOP"
-            )
-    return False
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 from anylane.errors import UsageError
 
 if TYPE_CHECKING:
-    from anylane.context import Context
+    from anylane.handling.context import Context
 
 
 class Stream:

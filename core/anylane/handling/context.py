@@ -6,13 +6,15 @@ It talks to the Exchange and to the Link, never to the wire. It decides nothing 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from types import SimpleNamespace, TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
-from anylane.background import Job
 from anylane.callables import is_coroutine_function, place
-from anylane.calls import Calls, run_blocking
 from anylane.errors import HTTPError, Refused, UsageError
+from anylane.handling.blocking import Calls, run_blocking
+from anylane.handling.job import Job
+from anylane.handling.stream import Stream
+from anylane.handling.timeout import Timeout
 from anylane.http.headers import TOO_LATE
 from anylane.http.request import Request
 from anylane.http.response import Response
@@ -23,13 +25,12 @@ from anylane.realtime.raw_stream import RawStream
 from anylane.realtime.select import Select
 from anylane.realtime.source import Source
 from anylane.realtime.websocket import WebSocket
-from anylane.streaming import Stream
 
 if TYPE_CHECKING:
     from anylane.app import App
+    from anylane.handling.return_values import Items
     from anylane.lane.link import BaseLink
     from anylane.protocol.exchange import Exchange
-    from anylane.results import Items
     from anylane.routing.route import Route
 
 
@@ -278,35 +279,3 @@ class Context:
         """Run a `def` handler in the pool, with `call` working inside."""
         self._calls = Calls(self.link)
         return await run_blocking(self.link, lambda: func(self), self._calls)
-
-
-class Timeout:
-    """A time-out on the core's clock, cancelling natively what runs inside."""
-
-    __slots__ = ("_alarm", "_ctx", "_scope", "_seconds")
-
-    def __init__(self, ctx: Context, seconds: float) -> None:
-        self._ctx = ctx
-        self._seconds = seconds
-        self._scope = ctx.link.scope()
-
-    async def __aenter__(self) -> Self:
-        ctx = self._ctx
-        deadline = deadline_after(ctx.link.now(), self._seconds)
-        # Nothing behind it may raise: a native scope that is entered has to be left.
-        await self._scope.__aenter__()
-        self._alarm = ctx.exchange.alarms.set(deadline, self._scope.cancel)
-        ctx.link.kick()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
-        self._ctx.exchange.alarms.cancel(self._alarm)
-        swallowed = await self._scope.__aexit__(kind, exc, traceback)
-        if self._scope.caught:
-            raise TimeoutError(f"took longer than {self._seconds:g} seconds")
-        return swallowed

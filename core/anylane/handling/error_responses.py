@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from anylane.callables import Call, call_of, place, run_call, taking
 from anylane.errors import HTTPError, Refused, without_disconnects
+from anylane.handling.return_values import apply_result
 from anylane.http.response import Response
 from anylane.lane.stepping import explain
-from anylane.problems import problem
-from anylane.results import apply_result
+from anylane.protocol.fields import PHRASES
 
 if TYPE_CHECKING:
-    from anylane.context import Context
+    from anylane.handling.context import Context
+
 
 ExceptionHandler = Callable[..., Any]
 
@@ -106,3 +107,21 @@ def log_failure(ctx: Context, exc: BaseException) -> None:
     request = f"{ctx.request.method} {ctx.request.target}"
     reason = repr(exc) if why is None else f"{why} ({exc!r})"
     server.log("error", f"{where} failed on {request}: {reason}", exc)
+
+
+def problem(ctx: Context, error: HTTPError) -> Response:
+    """The response to an HTTPError."""
+    phrase = PHRASES.get(error.status, "Error")
+    response = Response(status=error.status, headers=error.headers)
+    accept = ctx.request.headers.get("accept") or ""
+    if "json" in accept:
+        value: dict[str, Any] = {"title": phrase, "status": error.status}
+        if error.message is not None:
+            value["detail"] = error.message
+        if error.detail is not None:
+            value["errors"] = error.detail
+        response.set_json(value).set_header("content-type", "application/problem+json")
+    else:
+        text = phrase if error.message is None else f"{phrase}: {error.message}"
+        response.set_text(f"{error.status} {text}\n")
+    return response

@@ -15,17 +15,21 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from anylane.callables import Call, calls_of, is_coroutine_function, place
-from anylane.results import apply_result, put_routed
-from anylane.routing.hooks import STOP, Hook, run_until_stop
+from anylane.errors import UsageError
+from anylane.handling.return_values import apply_result, put_routed
+from anylane.routing.hooks import STOP, Hook
 from anylane.routing.origins import Origins, check_origin
 from anylane.routing.route import Middleware, Route
 from anylane.routing.router import Router
 
 if TYPE_CHECKING:
-    from anylane.context import Context
+    from anylane.handling.context import Context
+
 
 Endpoint = Callable[["Context"], Awaitable[Any]]
 """What it gives, if it is not None, is still to be made the response."""
+
+
 OnError = Callable[["Context", Exception], Awaitable[None]]
 
 
@@ -210,3 +214,22 @@ def returns_none(func: Callable[..., Any]) -> bool:
             return False
         before = each
     return True
+
+
+async def run_until_stop(calls: tuple[Call, ...], ctx: Context) -> bool:
+    """Call hooks in order; True if one has returned STOP."""
+    for call in calls:
+        func, is_async = call
+        result = await func(ctx) if is_async else func(ctx)
+        if result is None:
+            continue
+        if not is_async and hasattr(result, "__await__"):
+            result = await result
+        if result is STOP:
+            return True
+        if result is not None:
+            raise UsageError(
+                f"the hook {place(func)} returned {result!r:.80}; expected None or STOP. To "
+                "answer, set ctx.response and return STOP"
+            )
+    return False

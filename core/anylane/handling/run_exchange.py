@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from anylane.context import Context
-from anylane.errand import background
 from anylane.errors import HTTPError, UsageError, without_disconnects
-from anylane.failures import log_failure
+from anylane.handling.background import background
+from anylane.handling.context import Context
+from anylane.handling.error_responses import log_failure, problem
+from anylane.handling.return_values import put_routed
 from anylane.http.response import Response
 from anylane.lane.errand import sow
 from anylane.lane.link import current_link
-from anylane.problems import problem
 from anylane.protocol.exchange import Interrupt
-from anylane.results import put_routed
 
 if TYPE_CHECKING:
     from anylane.lane.link import BaseLink

@@ -7,12 +7,13 @@ from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from anylane import json
-from anylane.calls import PooledIterator
 from anylane.errors import UsageError
+from anylane.handling.blocking import PooledIterator
 from anylane.http.response import JSON, TEXT, Response
 
 if TYPE_CHECKING:
-    from anylane.context import Context
+    from anylane.handling.context import Context
+
 
 _JSON = (dict, list, int, float, bool)
 

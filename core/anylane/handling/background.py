@@ -1,0 +1,70 @@
+"""Background work: functions that run after a response, each with the context it was given in."""
+
+from __future__ import annotations
+
+from contextvars import copy_context
+from functools import partial
+from typing import TYPE_CHECKING
+
+from anylane.callables import Call, is_coroutine_function, place, run_call
+from anylane.lane.errand import grown, sow
+from anylane.lane.link import current_link
+
+if TYPE_CHECKING:
+    from anylane.handling.context import Context
+    from anylane.handling.job import Job
+    from anylane.lane.errand import Errand
+    from anylane.lane.link import BaseLink
+    from anylane.lane.server_core import ServerCore
+
+
+def background(ctx: Context, jobs: list[Job]) -> Errand:
+    """`ctx.background`: after a response."""
+    return partial(_work, ctx, jobs)
+
+
+async def _work(ctx: Context, jobs: list[Job], link: BaseLink) -> None:
+    # Its own exchange is over; what it waits for is from now on this one's. The request, which is
+    # made of the exchange when somebody first looks at it, stays.
+    _ = ctx.request
+    ctx.exchange, ctx.link = link.exchange, link
+    try:
+        for job in jobs:
+            seed = grown(copy_context(), job.variables)
+            sow(tuple(each for each in seed if each[0] is not current_link))
+            await _do(ctx, job)
+    finally:
+        ctx.release()
+
+
+async def _run(job: Job, ctx: Context) -> None:
+    """Run a `def` in the pool, where `ctx.call` works, and an `async def` here."""
+    if is_coroutine_function(job.func):
+        await job.func(*job.args)
+        return
+    result = await ctx.run_handler(lambda _: job.func(*job.args))
+    if hasattr(result, "__await__"):
+        await result
+
+
+async def _do(ctx: Context, job: Job) -> None:
+    server = ctx.link.driver.server
+    what = f"{place(job.func)}, after {ctx.request.method} {ctx.request.target},"
+    ended = False
+    try:
+        await attempt(server, what, (partial(_run, job), True), ctx)
+        ended = True
+    finally:
+        if not ended:
+            server.log("warning", f"{what} was cut off", None)
+
+
+async def attempt(server: ServerCore, what: str, call: Call, ctx: Context) -> None:
+    """A failure is logged, and nothing else."""
+    try:
+        await run_call(call, ctx)
+    except Exception as exc:  # noqa: BLE001  # the hook's
+        if ctx.exchange.interrupt is not None:
+            server.log("warning", f"{what} was cut off", None)
+        else:
+            server.log("error", f"{what} failed: {exc!r}", exc)

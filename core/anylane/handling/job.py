@@ -1,0 +1,31 @@
+"""Job: one function that is to run after a response, with the context variables it was given in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from contextvars import copy_context
+from typing import Any, NoReturn
+
+from anylane.errors import UsageError
+
+
+class Job:
+    """One function and its arguments. Raises UsageError for what is no function."""
+
+    __slots__ = ("args", "func", "variables")
+
+    def __init__(self, func: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        if not callable(func):
+            _refuse(func)
+        self.func = func
+        self.args = args
+        self.variables = copy_context()
+
+
+def _refuse(given: object) -> NoReturn:
+    if isinstance(given, Coroutine):
+        given.close()  # Python would warn that it was never awaited, long after.
+    raise UsageError(
+        f"ctx.background() got {given!r:.80}; expected a function and its arguments: "
+        "ctx.background(work, x), not ctx.background(work(x))"
+    )
