@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from anylane import App, Context, EventLog, LoggedEvent, UsageError
 from anylane.testing import Lockstep, World
-from anylane.testing.event_parser import EventParser
+from anylane.testing.client.event_parser import EventParser
 
 
 def app_of(log: EventLog) -> App:

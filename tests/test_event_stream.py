@@ -18,7 +18,7 @@ from anylane import (
 )
 from anylane.lane.link import BURST
 from anylane.testing import Lockstep, Silence, TestClient
-from anylane.testing.lockstep import World
+from anylane.testing.world import World
 
 GET = b"GET / HTTP/1.0\r\n\r\n"
 

@@ -7,9 +7,9 @@ import pytest
 from anylane import App, Limits, ServerConfig, UsageError
 from anylane.protocol import Closing
 from anylane.testing import Lockstep, World
-from anylane.testing.client_lockstep import LockstepLane
-from anylane.testing.journal import Journal
-from anylane.testing.lockstep import DATE, LockstepDriver
+from anylane.testing.client.in_memory import LockstepLane
+from anylane.testing.client.log import Journal
+from anylane.testing.world import DATE, LockstepDriver
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 

@@ -136,7 +136,7 @@ MAY_LOCK: Mapping[str, str] = {
 MAY_NAME_BACKENDS: Mapping[str, str] = {
     "__main__.py": "python -m anylane is the command, which lives with the backends",
     "app.py": "app.run(backend=...) finds the lane by its name when it is called",
-    "testing/client.py": "TestClient(backend=...) finds the lane by its name when it is first used",
+    "testing/client/client.py": "TestClient(backend=...) finds the lane when it is first used",
     "serving.py": "Server and serve() are loaded when somebody asks for them",
 }
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from anylane import App, Context, UsageError
 from anylane.protocol.sse import HEARTBEAT, encode_comment, encode_event, encode_fields
 from anylane.testing import Lockstep
-from anylane.testing.event_parser import EventParser
+from anylane.testing.client.event_parser import EventParser
 
 # --- the standard's algorithm, written down once more ----------------------------------------
 

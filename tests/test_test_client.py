@@ -14,7 +14,7 @@ from anylane.testing import (
     StatusError,
     TestClient,
 )
-from anylane.testing.event_parser import EventParser, LineSplitter
+from anylane.testing.client.event_parser import EventParser, LineSplitter
 
 
 def app_of(handler, *, method: str = "GET", path: str = "/") -> App:

@@ -10,7 +10,7 @@ import pytest
 
 from anylane import App, Broadcast, Context, Limits, ServerConfig, Timeouts
 from anylane.testing import Lockstep
-from anylane.testing.lockstep import LockstepDriver
+from anylane.testing.world import LockstepDriver
 
 TOLERANCE = 1000
 CONFIG = ServerConfig(

@@ -13,7 +13,7 @@ from anylane.handling.context import Context as ContextType
 from anylane.protocol import Connection
 from anylane.protocol.exchange import Exchange
 from anylane.testing import Lockstep, World
-from anylane.testing.lockstep import LockstepDriver, LockstepLink
+from anylane.testing.world import LockstepDriver, LockstepLink
 from tests.conversations import CONFIG, LONG
 
 KEPT = (Connection, Exchange, ContextType, LockstepDriver, LockstepLink)

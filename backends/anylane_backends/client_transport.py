@@ -13,7 +13,7 @@ from dataclasses import replace
 from anylane.app import App
 from anylane.config.server_config import ServerConfig
 from anylane.lane.server_core import Log
-from anylane.testing.client_errors import Silence
+from anylane.testing.client.errors import Silence
 from anylane_backends._sockets import READ_SIZE, reset
 from anylane_backends.serving import Server
 

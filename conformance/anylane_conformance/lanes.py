@@ -14,7 +14,7 @@ from anylane.config.server_config import ServerConfig
 from anylane.lane.backend import Backend
 from anylane.lane.stepping import step
 from anylane.testing import Lockstep, World
-from anylane.testing.lockstep import DATE
+from anylane.testing.world import DATE
 from anylane_backends._tls import wrap
 from anylane_backends.serving import BackendError, Server, load_backend
 from anylane_conformance import contract

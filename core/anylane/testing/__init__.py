@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from anylane.testing.client import TestClient
-from anylane.testing.client_errors import IncompleteResponse, Rejected, Silence, StatusError
-from anylane.testing.client_events import ClientEvents
-from anylane.testing.client_response import ClientResponse
-from anylane.testing.client_websocket import ClientWebSocket
-from anylane.testing.event_parser import ServerSentEvent
-from anylane.testing.lockstep import Lockstep, LogRecord, World
+from anylane.testing.client.client import TestClient
+from anylane.testing.client.errors import IncompleteResponse, Rejected, Silence, StatusError
+from anylane.testing.client.event_parser import ServerSentEvent
+from anylane.testing.client.events import ClientEvents
+from anylane.testing.client.response import ClientResponse
+from anylane.testing.client.websocket import ClientWebSocket
+from anylane.testing.lockstep import Lockstep
+from anylane.testing.world import LogRecord, World
 
 if TYPE_CHECKING:
-    from anylane.testing.httpx_transport import HttpxTransport
+    from anylane.testing.client.httpx_transport import HttpxTransport
 
 __all__ = [
     "ClientEvents",
@@ -35,7 +36,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # Made when it is first asked for: its base classes are httpx's.
     if name == "HttpxTransport":
-        from anylane.testing.httpx_transport import transport_class
+        from anylane.testing.client.httpx_transport import transport_class
 
         globals()[name] = transport_class()
         return globals()[name]

@@ -14,10 +14,10 @@ from wsproto.utilities import generate_accept_token
 from anylane import json
 from anylane.errors import Disconnected, UsageError
 from anylane.http.headers import Headers
-from anylane.testing.client_connection import ClientConnection
-from anylane.testing.client_errors import Rejected
-from anylane.testing.client_lane import Lane
-from anylane.testing.client_response import ClientResponse
+from anylane.testing.client.connection import ClientConnection
+from anylane.testing.client.errors import Rejected
+from anylane.testing.client.response import ClientResponse
+from anylane.testing.client.wire import Lane
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 """The sample of RFC 6455 §1.3. Not random: a test must see the same bytes each time."""

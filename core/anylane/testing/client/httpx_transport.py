@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from anylane.app import App
 from anylane.config.server_config import ServerConfig
 from anylane.http.headers import Headers
-from anylane.testing.client_errors import IncompleteResponse
-from anylane.testing.client_lockstep import LockstepLane
-from anylane.testing.client_request import ClientRequest
-from anylane.testing.client_response import ClientResponse
-from anylane.testing.connection_pool import ConnectionPool
-from anylane.testing.lockstep import LogRecord
+from anylane.testing.client.errors import IncompleteResponse
+from anylane.testing.client.in_memory import LockstepLane
+from anylane.testing.client.pool import ConnectionPool
+from anylane.testing.client.request import ClientRequest
+from anylane.testing.client.response import ClientResponse
+from anylane.testing.world import LogRecord
 
 _PACKAGES = ("httpx", "httpx2")
 
@@ -145,6 +145,7 @@ _DOC = """An app in memory, for a client of httpx or httpx2.
 raise_server_exceptions: raise what a handler raised and nothing dealt with. httpx's time-outs
 mean nothing here: time is virtual, and jumps.
 """
+
 
 if TYPE_CHECKING:
     import httpx

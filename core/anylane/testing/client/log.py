@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from anylane.lane.link import current_link
-from anylane.testing.lockstep import LogRecord
+from anylane.testing.world import LogRecord
 
 
 class Journal:

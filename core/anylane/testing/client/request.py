@@ -12,7 +12,11 @@ from anylane.errors import UsageError
 from anylane.http.headers import Headers, Initial
 
 Params = Mapping[str, Any] | Iterable[tuple[str, Any]]
+
+
 Content = bytes | str | Iterable[bytes]
+
+
 File = bytes | str | tuple[str, bytes | str] | tuple[str, bytes | str, str]
 """Content; or file name and content; or file name, content and content type."""
 
@@ -52,6 +56,8 @@ class RequestOptions(RequestParts, total=False):
 
 
 _BOUNDARY = "anylane-boundary-7MA4YWxkTrZu0gW"
+
+
 _SAFE = "/:?#[]@!$&'()*+,;=%~"
 
 

@@ -8,11 +8,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from anylane.errors import UsageError
-from anylane.testing.client_errors import Silence
-from anylane.testing.event_parser import EventParser, ServerSentEvent
+from anylane.testing.client.errors import Silence
+from anylane.testing.client.event_parser import EventParser, ServerSentEvent
 
 if TYPE_CHECKING:
-    from anylane.testing.client_response import ClientResponse
+    from anylane.testing.client.response import ClientResponse
+
 
 _MOST_COMMENTS = 1000
 """Heartbeats without an event, before whoever waits for one is told that none will come."""

@@ -10,11 +10,11 @@ from typing import Any, Self
 
 from anylane import json
 from anylane.http.headers import Headers
-from anylane.testing.client_connection import ClientConnection, Head
-from anylane.testing.client_errors import StatusError
-from anylane.testing.client_events import ClientEvents
-from anylane.testing.client_request import ClientRequest
-from anylane.testing.event_parser import LineSplitter, ServerSentEvent
+from anylane.testing.client.connection import ClientConnection, Head
+from anylane.testing.client.errors import StatusError
+from anylane.testing.client.event_parser import LineSplitter, ServerSentEvent
+from anylane.testing.client.events import ClientEvents
+from anylane.testing.client.request import ClientRequest
 
 
 class ClientResponse:

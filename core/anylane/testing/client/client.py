@@ -13,10 +13,12 @@ from anylane.app import App
 from anylane.config.server_config import ServerConfig
 from anylane.errors import UsageError
 from anylane.http.headers import Headers, Initial
-from anylane.testing.client_events import ClientEvents
-from anylane.testing.client_lane import Lane
-from anylane.testing.client_lockstep import LockstepLane
-from anylane.testing.client_request import (
+from anylane.testing.client.cookie_jar import CookieJar
+from anylane.testing.client.events import ClientEvents
+from anylane.testing.client.in_memory import LockstepLane
+from anylane.testing.client.log import Journal
+from anylane.testing.client.pool import ConnectionPool
+from anylane.testing.client.request import (
     ClientRequest,
     Params,
     RequestBody,
@@ -25,12 +27,10 @@ from anylane.testing.client_request import (
     RequestParts,
     build_request,
 )
-from anylane.testing.client_response import ClientResponse
-from anylane.testing.client_websocket import ClientWebSocket, add_handshake
-from anylane.testing.connection_pool import ConnectionPool
-from anylane.testing.cookie_jar import CookieJar
-from anylane.testing.journal import Journal
-from anylane.testing.lockstep import LogRecord, World
+from anylane.testing.client.response import ClientResponse
+from anylane.testing.client.websocket import ClientWebSocket, add_handshake
+from anylane.testing.client.wire import Lane
+from anylane.testing.world import LogRecord, World
 
 _MOST_REDIRECTS = 20
 """As browsers."""

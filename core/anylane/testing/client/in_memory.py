@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import count
+from types import FrameType
 from typing import Any
 
 from anylane.app import App
@@ -15,22 +16,25 @@ from anylane.errors import UsageError
 from anylane.lane.stepping import step
 from anylane.protocol.connection import Connection
 from anylane.protocol.timers import NEVER, Timer
-from anylane.testing.client_errors import Silence
-from anylane.testing.journal import Journal
-from anylane.testing.lockstep import LockstepDriver, LockstepLink, World
-from anylane.testing.waiting import waits_for
+from anylane.testing.client.errors import Silence
+from anylane.testing.client.log import Journal
+from anylane.testing.world import LockstepDriver, LockstepLink, World
 
 _WINDOW = 256 * 1024
 """Bytes that are sent to a client that does not read, as the kernel's buffers would hold."""
 
+
 _READ = 64 * 1024
 """Bytes that arrive at once, as from one read of a socket."""
+
 
 _MOST_JUMPS = 100_000
 """Deadlines without a byte for who waits. A ping every 20 seconds for three weeks."""
 
+
 _RECURRING = (Timer.PING, Timer.PONG, Timer.HEARTBEAT)
 """What comes again and again, and brings a handler nothing."""
+
 
 _LOCAL = ("192.0.2.2", 80)
 
@@ -209,3 +213,39 @@ class LockstepLane:
     def _explanation(self) -> str:
         found = [text for driver in self.world.drivers for text in waiting(driver)]
         return "; ".join(found) or "no handler is running, and no deadline is armed"
+
+
+def waits_for(coroutine: Any) -> str:
+    """Such as "chat (app.py, line 12) awaits WebSocket.receive"."""
+    frames = list(_frames(coroutine))
+    places = [index for index, frame in enumerate(frames) if not _is_ours(frame)]
+    if not places:
+        return f"{frames[-1].f_code.co_qualname} waits" if frames else "a handler waits"
+    theirs = frames[places[-1]]
+    code = theirs.f_code
+    awaited = next(
+        (
+            frame.f_code.co_qualname
+            for frame in frames[places[-1] + 1 :]
+            # `async for` awaits __anext__, which says less than what that awaits in turn.
+            if not frame.f_code.co_name.startswith("__")
+        ),
+        "something",
+    )
+    # A private method is the common half of public ones, and is called as the one that waits.
+    awaited = awaited.replace("._", ".")
+    return f"{code.co_qualname} ({code.co_filename}, line {theirs.f_lineno}) awaits {awaited}"
+
+
+def _frames(coroutine: Any) -> Iterator[FrameType]:
+    """Of the chain of awaits, outermost first."""
+    found = coroutine
+    while found is not None:
+        frame = getattr(found, "cr_frame", None) or getattr(found, "gi_frame", None)
+        if frame is not None:
+            yield frame
+        found = getattr(found, "cr_await", None) or getattr(found, "gi_yieldfrom", None)
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] == "anylane"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from anylane.testing.client_connection import ClientConnection
-from anylane.testing.client_lane import Lane
-from anylane.testing.client_request import ClientRequest
-from anylane.testing.client_response import ClientResponse
-from anylane.testing.journal import Journal
+from anylane.testing.client.connection import ClientConnection
+from anylane.testing.client.log import Journal
+from anylane.testing.client.request import ClientRequest
+from anylane.testing.client.response import ClientResponse
+from anylane.testing.client.wire import Lane
 
 
 class ConnectionPool:

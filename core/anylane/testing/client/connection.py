@@ -6,9 +6,9 @@ import h11
 
 from anylane.errors import UsageError
 from anylane.http.headers import Headers
-from anylane.testing.client_errors import IncompleteResponse
-from anylane.testing.client_lane import Wire
-from anylane.testing.client_request import ClientRequest
+from anylane.testing.client.errors import IncompleteResponse
+from anylane.testing.client.request import ClientRequest
+from anylane.testing.client.wire import Wire
 
 _MOST_HEAD = 16 * 1024 * 1024
 """Bytes of a response head. The app under test is trusted; h11's default of 16 KiB is not meant."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from anylane.errors import AnylaneError
 
 if TYPE_CHECKING:
-    from anylane.testing.client_response import ClientResponse
+    from anylane.testing.client.response import ClientResponse
 
 
 class Silence(AnylaneError):

@@ -1,0 +1,1 @@
+"""TestClient: an HTTP, WebSocket and event-stream client for whole apps, in memory or on a lane."""

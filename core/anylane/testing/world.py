@@ -1,0 +1,270 @@
+"""World: one server in memory, in virtual time, and the connections of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from contextvars import Context as Variables
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import Any
+
+from anylane.app import App
+from anylane.config.server_config import ServerConfig
+from anylane.errors import UsageError
+from anylane.lane.deadlines import Deadline, Deadlines
+from anylane.lane.driver import Driver
+from anylane.lane.errand import Errand
+from anylane.lane.server_core import ServerCore, Wrap
+from anylane.lane.stepping import SteppedLink, step
+from anylane.lane.wake_queue import WakeQueue
+from anylane.protocol.exchange import Exchange
+from anylane.protocol.interfaces import Closing
+
+DATE = b"Thu, 01 Jan 1970 00:00:00 GMT"
+"""What the Date header says in virtual time."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """What an operator would have seen."""
+
+    level: str
+    message: str
+    error: BaseException | None
+
+
+class World:
+    """One server, one clock, any number of connections (`Lockstep(world=...)`)."""
+
+    def __init__(
+        self, app: App, config: ServerConfig | None = None, *, wrap: Wrap | None = None
+    ) -> None:
+        self.now = 0.0
+        self.log: list[LogRecord] = []
+        self.deadlines = Deadlines()
+        self.wakes = WakeQueue(lambda: None)
+        self.runnable: deque[LockstepLink] = deque()
+        self.drivers: list[LockstepDriver] = []
+        # Those that may have something to deliver: a crowd that is quiet costs nothing.
+        self.stirred: dict[LockstepDriver, None] = {}
+        self._tokens = 0
+        self._running = False
+        self.server = ServerCore(
+            app,
+            config or ServerConfig(),
+            date=lambda: DATE,
+            token=self._token,
+            log=lambda level, message, error: self.log.append(LogRecord(level, message, error)),
+            lane="Lockstep",
+            wrap=wrap,
+        )
+        self.server.attach(self.wakes, lambda: None)
+        startup = self.server.startup()
+        if step(startup, "Lockstep"):
+            startup.close()
+            raise UsageError("a startup hook waits; under Lockstep there is nothing to wait for")
+
+    def _token(self, size: int) -> bytes:
+        """Not random: a test must see the same bytes each time."""
+        self._tokens += 1
+        return self._tokens.to_bytes(size, "big")
+
+    def run(self) -> None:
+        """Do everything that can be done now. Reentrant calls leave it to the outermost."""
+        if self._running:
+            return
+        self._running = True
+        try:
+            while self.turn():
+                pass
+        finally:
+            self._running = False
+
+    def turn(self) -> bool:
+        """One round; False when there was nothing to do."""
+        busy = False
+        if self.wakes:
+            self.wakes.run()
+            busy = True
+        stirred, self.stirred = self.stirred, {}
+        for driver in stirred:
+            if driver.deliver():
+                self.stirred[driver] = None
+                busy = True
+        deadline = self.deadlines.next()
+        if deadline is not None and deadline <= self.now:
+            self.deadlines.fire(self.now)
+            busy = True
+        if self.runnable:
+            self.runnable.popleft().resume()
+            busy = True
+        return busy
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, stopping at every deadline on the way."""
+        end = self.now + seconds
+        self.run()
+        while (deadline := self.deadlines.next()) is not None and deadline <= end:
+            self.now = max(self.now, deadline)
+            self.run()
+        self.now = end
+        self.run()
+
+    def jump(self) -> bool:
+        """Go to the next deadline; False if there is none."""
+        deadline = self.deadlines.next()
+        if deadline is None:
+            return False
+        self.now = max(self.now, deadline)
+        return True
+
+
+class LockstepDriver(Driver):
+    """The transport: two byte queues and what the test did to them."""
+
+    __slots__ = ("_deadline", "closed", "eof_sent", "inbox", "reset", "sent", "stalled",
+                 "unsent_data", "world")  # fmt: skip
+
+    def __init__(self, world: World, peer: Any, local: Any, errand: Errand | None = None) -> None:
+        self.world = world
+        self.inbox: deque[bytes | BaseException | None] = deque()
+        self.sent: list[bytes] = []
+        self.unsent_data: list[bytes] = []
+        self.stalled = False
+        self.eof_sent = False
+        self.closed = False
+        self.reset = False
+        self._deadline: Deadline | None = None
+        super().__init__(world.server, peer=peer, local=local, errand=errand)
+        world.drivers.append(self)
+        self.pump()
+
+    def stir(self) -> None:
+        """Something was left for `deliver`, or is not in its way any more."""
+        self.world.stirred[self] = None
+
+    def put(self, item: bytes | BaseException | None) -> None:
+        """The client sends, or ends its side (None), or resets, and that overtakes the rest."""
+        if isinstance(item, BaseException):
+            self.inbox.appendleft(item)
+        else:
+            self.inbox.append(item)
+        self.stir()
+
+    def deliver(self) -> bool:
+        """Move what the test and the core left for the transport."""
+        busy = False
+        if self.inbox and not self.lost and (self._reading or self.inbox[0] is not None):
+            item = self.inbox[0]
+            if isinstance(item, BaseException):
+                self.inbox.popleft()
+                self.lose(item)
+                return True
+            if self._reading:
+                self.inbox.popleft()
+                if item is None:
+                    self.receive_eof()
+                else:
+                    self.receive(item)
+                busy = True
+        if self._closing and not self.unsent_data and not self.lost:
+            busy = self._finish_closing() or busy
+        return busy
+
+    def _finish_closing(self) -> bool:
+        if self._closing >= Closing.CLOSE:
+            self.closed = True
+            self.lose(None)
+            return True
+        if not self.eof_sent:
+            self.eof_sent = True
+            return True
+        return False
+
+    def now(self) -> float:
+        return self.world.now
+
+    def write(self, chunks: list[bytes]) -> None:
+        (self.unsent_data if self.stalled else self.sent).extend(chunks)
+
+    def unsent(self) -> int:
+        return sum(map(len, self.unsent_data))
+
+    def detach(self, errand: Errand) -> None:
+        LockstepDriver(self.world, None, None, errand)
+
+    def start(self, exchange: Exchange) -> None:
+        link = LockstepLink(self, exchange)
+        self.started(link)
+        self.world.runnable.append(link)
+
+    def arm(self, deadline: float) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self.world.deadlines.arm(deadline, self.timeout)
+
+    def set_reading(self, on: bool) -> None:  # noqa: ARG002  # `deliver` asks by itself
+        self.stir()
+
+    def over(self) -> None:
+        self.world.drivers.remove(self)
+        if self._deadline is not None:
+            self._deadline.cancel()
+
+    def close(self, how: Closing) -> None:
+        if how is Closing.ABORT:
+            self.reset = True
+            self.unsent_data.clear()
+        self.stir()
+
+
+_NOTHING = Variables()
+
+
+class LockstepLink(SteppedLink):
+    """The Link: parked until the world resumes it."""
+
+    __slots__ = ("_coroutine", "_parked", "_variables")
+
+    def __init__(self, driver: LockstepDriver, exchange: Exchange) -> None:
+        super().__init__(driver, exchange)
+        self._variables: Variables = copy_context()
+        self._coroutine = driver.server.run_exchange(exchange, self)
+        self._parked = False
+
+    @property
+    def _world(self) -> World:
+        driver = self.driver
+        assert isinstance(driver, LockstepDriver)
+        return driver.world
+
+    def notify(self) -> None:
+        self.latched = True
+        if self._parked:
+            self._parked = False
+            self._world.runnable.append(self)
+
+    def resume(self) -> None:
+        """Step the handler once."""
+        parked = False
+        try:
+            parked = self._variables.run(step, self._coroutine, self.driver.server.lane)
+        finally:
+            if not parked:
+                self._variables = _NOTHING  # They know us: without a cycle both go at once.
+                self.driver.finished(self)
+        if parked and self.latched:
+            self._world.runnable.append(self)
+        elif parked:
+            self._parked = True
+
+    def block(self) -> None:
+        # A `def` handler runs inline and owns the world meanwhile, so time has to jump for it.
+        self.driver.pump()
+        while not self.latched:
+            if not self._world.turn() and not self._world.jump():
+                raise UsageError(
+                    "ctx.call() waits for something that never comes under Lockstep: there "
+                    "`def` handlers run inline, so nobody can send input meanwhile"
+                )
+        self.latched = False
