@@ -38,7 +38,8 @@ import anylane
 import anylane_backends
 from anylane import App, Broadcast, Context, Router, ServerConfig
 from anylane.lane.server_core import ServerCore
-from anylane_backends.asyncio import AsyncioDriver, Lane
+from anylane_backends.asyncio.driver import AsyncioDriver
+from anylane_backends.asyncio.lane import Lane
 
 HERE = Path(__file__).parent
 OURS = tuple(str(Path(module.__file__).parent) for module in (anylane, anylane_backends))

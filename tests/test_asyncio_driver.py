@@ -12,9 +12,10 @@ import pytest
 
 from anylane import App, Context, ServerConfig
 from anylane.lane.server_core import ServerCore
-from anylane_backends._listening import bind
-from anylane_backends._sockets import Door
-from anylane_backends.asyncio import AsyncioDriver, Lane
+from anylane_backends.asyncio.driver import AsyncioDriver
+from anylane_backends.asyncio.lane import Lane
+from anylane_backends.sockets.listening import bind
+from anylane_backends.sockets.sockets import Door
 
 
 class Transport:

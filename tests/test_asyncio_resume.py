@@ -19,7 +19,8 @@ import pytest
 
 from anylane import App, Broadcast, Context, ServerConfig
 from anylane.lane.server_core import ServerCore
-from anylane_backends.asyncio import AsyncioDriver, Lane
+from anylane_backends.asyncio.driver import AsyncioDriver
+from anylane_backends.asyncio.lane import Lane
 
 pytestmark = pytest.mark.lanes
 

@@ -16,9 +16,12 @@ from anylane import App, ConfigError, ServerConfig
 from anylane.config.loading import COMMAND, read_environment, settings
 from anylane.lane.server_core import Access
 from anylane.protocol.request_head import Fields, RequestHead
-from anylane_backends import cli
-from anylane_backends._env_file import load_env_file
-from anylane_backends._systemd import listen_fds
+from anylane_backends.hosting.cli import commands as cli
+from anylane_backends.hosting.cli.app_loading import CannotStart, load_app
+from anylane_backends.hosting.cli.env_file import load_env_file
+from anylane_backends.hosting.cli.log_lines import log_access
+from anylane_backends.hosting.cli.options import Options
+from anylane_backends.hosting.systemd import listen_fds
 
 MODULES = {
     "good": "from anylane import App\napp = App()\nnumber = 3\n"
@@ -49,8 +52,8 @@ def anylane(*arguments: str):
 
 
 def test_an_app_is_found_by_module_and_name(folder):
-    assert isinstance(cli.load_app("good:app"), App)
-    assert isinstance(cli.load_app("good:make", factory=True), App)
+    assert isinstance(load_app("good:app"), App)
+    assert isinstance(load_app("good:make", factory=True), App)
 
 
 @pytest.mark.parametrize(
@@ -75,8 +78,8 @@ def test_an_app_is_found_by_module_and_name(folder):
     ],
 )
 def test_an_app_that_cannot_be_loaded_is_told_with_what_to_do(target, factory, expected):
-    with pytest.raises(cli.CannotStart) as caught:
-        cli.load_app(target, factory=factory)
+    with pytest.raises(CannotStart) as caught:
+        load_app(target, factory=factory)
     assert expected in str(caught.value)
 
 
@@ -185,7 +188,7 @@ def test_a_flag_beats_a_variable_beats_the_file_beats_the_default(folder, monkey
     monkeypatch.setenv("ANYLANE_BACKLOG", "2")
     monkeypatch.setenv("ANYLANE_WORKERS", "3")
     monkeypatch.setenv("ANYLANE_CONFIG", "a.toml")
-    options = cli.Options({"app": "good:app", "port": "3", "bind": ()})
+    options = Options({"app": "good:app", "port": "3", "bind": ()})
     config = options.config
     assert (config.port, config.backlog, config.max_threads, config.host) == (3, 2, 1, "127.0.0.1")
     assert (options.command["backend"], options.command["workers"]) == ("trio", 3)
@@ -194,7 +197,7 @@ def test_a_flag_beats_a_variable_beats_the_file_beats_the_default(folder, monkey
 
 def test_a_preset_is_below_everything(folder, monkeypatch):
     monkeypatch.setenv("ANYLANE_LIMITS_BODY", "7")
-    options = cli.Options({"app": "good:app", "preset": "strict"})
+    options = Options({"app": "good:app", "preset": "strict"})
     assert options.config.limits.body == 7
     assert options.config.limits.header_count == 64
 
@@ -220,20 +223,20 @@ def test_a_variable_that_others_know_counts_unless_ours_is_set(theirs, ours, val
 
 def test_web_concurrency_is_the_number_of_workers(monkeypatch):
     monkeypatch.setenv("WEB_CONCURRENCY", "4")
-    assert cli.Options({"app": "a:b"}).command["workers"] == 4
+    assert Options({"app": "a:b"}).command["workers"] == 4
 
 
 def test_a_flag_beats_what_others_know(monkeypatch):
     monkeypatch.setenv("WEB_CONCURRENCY", "4")
-    assert cli.Options({"app": "a:b", "workers": "2"}).command["workers"] == 2
+    assert Options({"app": "a:b", "workers": "2"}).command["workers"] == 2
 
 
 def test_an_empty_web_concurrency_is_none_and_a_wrong_one_is_named(monkeypatch):
     monkeypatch.setenv("WEB_CONCURRENCY", "")
-    assert cli.Options({"app": "a:b"}).command["workers"] == 1
+    assert Options({"app": "a:b"}).command["workers"] == 1
     monkeypatch.setenv("WEB_CONCURRENCY", "auto")
     with pytest.raises(ConfigError, match="WEB_CONCURRENCY is 'auto'; expected a whole number"):
-        cli.Options({"app": "a:b"})
+        Options({"app": "a:b"})
 
 
 def test_only_the_command_looks_at_variables_without_our_prefix(monkeypatch):
@@ -245,7 +248,7 @@ def test_only_the_command_looks_at_variables_without_our_prefix(monkeypatch):
 def given(*arguments: str) -> ServerConfig:
     """What a command line means."""
     context = cli._run_command().make_context("run", ["a:b", *arguments])
-    return cli.Options(context.params).config
+    return Options(context.params).config
 
 
 @pytest.mark.parametrize("flag", ["--timeouts-drain", "--timeout-graceful-shutdown"])
@@ -292,7 +295,7 @@ def test_a_file_adds_to_the_environment_what_is_not_in_it(folder, environ):
     (folder / "a.env").write_text(text, encoding="utf-8")
     environ.update({"ANYLANE_BACKLOG": "3", "HOST_NAME": "h"})
     load_env_file("a.env")
-    config = cli.Options({"app": "a:b"}).config
+    config = Options({"app": "a:b"}).config
     assert (config.port, config.backlog) == (1, 3)
     assert (environ["SECRET"], environ["LONG"]) == ("a b#c", "two\nlines")
     assert "NOTHING" not in environ
@@ -393,9 +396,9 @@ def test_backends_tells_version_and_state(monkeypatch):
     assert "not available: backend 'uvloop' needs uvloop: pip install" in lines["uvloop"]
 
 
-@pytest.mark.parametrize("module", ["anylane", "anylane_backends.cli"])
+@pytest.mark.parametrize("module", ["anylane", "anylane_backends.hosting.cli.commands"])
 def test_python_m(module):
-    code = "from anylane_backends.cli import main; main()"
+    code = "from anylane_backends.hosting.cli.commands import main; main()"
     start = ["-m", module] if module == "anylane" else ["-c", code]
     done = subprocess.run(
         [sys.executable, *start, "--version"], capture_output=True, text=True, check=True
@@ -404,7 +407,7 @@ def test_python_m(module):
 
 
 def test_click_is_the_commands_alone():
-    code = "import sys, anylane_backends.serving; sys.exit('click' in sys.modules)"
+    code = "import sys, anylane_backends.hosting.server; sys.exit('click' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -414,12 +417,12 @@ def test_click_is_the_commands_alone():
 def test_an_access_line(caplog):
     head = RequestHead(b"GET", b"/a?b", b"1.1", Fields(b"", []))
     caplog.set_level("INFO", logger="anylane.access")
-    cli.log_access(Access(("1.2.3.4", 5), head, 200, 12, 0.0015))
-    cli.log_access(Access(("::1", 5, 0, 0), head, 200, 12, 0))
-    cli.log_access(Access(("1.2.3.4", 0), head, 200, 12, 0))
-    cli.log_access(Access(("2001:db8::1", 0), head, 200, 12, 0))
-    cli.log_access(Access("", None, 400, 3, 0))
-    cli.log_access(Access(None, RequestHead(b"HEAD", b"/", b"1.0", Fields(b"", [])), 0, 12, 2))
+    log_access(Access(("1.2.3.4", 5), head, 200, 12, 0.0015))
+    log_access(Access(("::1", 5, 0, 0), head, 200, 12, 0))
+    log_access(Access(("1.2.3.4", 0), head, 200, 12, 0))
+    log_access(Access(("2001:db8::1", 0), head, 200, 12, 0))
+    log_access(Access("", None, 400, 3, 0))
+    log_access(Access(None, RequestHead(b"HEAD", b"/", b"1.0", Fields(b"", [])), 0, 12, 2))
     assert caplog.messages == [
         '1.2.3.4:5 "GET /a?b HTTP/1.1" 200 12 1.5',
         '[::1]:5 "GET /a?b HTTP/1.1" 200 12 0.0',
@@ -449,16 +452,16 @@ def test_explicit_addresses_beat_descriptors_of_systemd(monkeypatch):
     for port, expected in (("", ("fd://3",)), ("9", ())):
         monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
         monkeypatch.setenv("LISTEN_FDS", "1")
-        assert cli.Options({"app": "a:b", "port": port or None}).config.bind == expected
+        assert Options({"app": "a:b", "port": port or None}).config.bind == expected
 
 
 def test_a_config_error_is_a_value_error():
     with pytest.raises(ConfigError):
-        cli.Options({"app": "a:b", "port": "nine"})
+        Options({"app": "a:b", "port": "nine"})
 
 
 def test_the_folder_of_the_app_is_importable(folder):
     (folder / "inner").mkdir()
     (folder / "inner" / "deep.py").write_text(MODULES["good"], encoding="utf-8")
-    assert isinstance(cli.load_app("deep:app", app_dir="inner"), App)
+    assert isinstance(load_app("deep:app", app_dir="inner"), App)
     assert str(Path("inner").absolute()) in sys.path

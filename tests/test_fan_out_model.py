@@ -18,7 +18,7 @@ from anylane import App, Broadcast, Context, ServerConfig, Subscription
 from anylane.lane.server_core import ServerCore
 from anylane.realtime.websocket import WebSocket
 from anylane.testing import Lockstep
-from anylane_backends.asyncio import Lane
+from anylane_backends.asyncio.lane import Lane
 from tests.test_asyncio_resume import LOOPS, TURNS, UPGRADE, Wire, masked
 
 Item = tuple[str, int, int]

@@ -145,27 +145,6 @@ def circles(graph: Iterable[tuple[str, str]]) -> list[list[str]]:
 
 
 HOMES: dict[str, str] = {
-    "anylane_backends._accepting": "anylane_backends.sockets.accepting",
-    "anylane_backends._client_hello": "anylane_backends.tls.client_hello",
-    "anylane_backends._env_file": "anylane_backends.hosting.cli.env_file",
-    "anylane_backends._listening": "anylane_backends.sockets.listening",
-    "anylane_backends._pool": "anylane_backends.thread_pool",
-    "anylane_backends._processes": "anylane_backends.hosting.supervisor",
-    "anylane_backends._readiness": "anylane_backends.readiness.lane",
-    "anylane_backends._signals": "anylane_backends.hosting.signals",
-    "anylane_backends._sockets": "anylane_backends.sockets.sockets",
-    "anylane_backends._systemd": "anylane_backends.hosting.systemd",
-    "anylane_backends._terminal": "anylane_backends.hosting.terminal",
-    "anylane_backends._tls": "anylane_backends.tls.connection",
-    "anylane_backends._tls_context": "anylane_backends.tls.context",
-    "anylane_backends._unapplied": "anylane_backends.hosting.unapplied",
-    "anylane_backends._waiter": "anylane_backends.asyncio.waiter",
-    "anylane_backends._workers": "anylane_backends.threads.workers",
-    "anylane_backends.asyncio": "anylane_backends.asyncio.lane",
-    "anylane_backends.cli": "anylane_backends.hosting.cli.commands",
-    "anylane_backends.client_transport": "anylane_backends.hosting.client_lane",
-    "anylane_backends.serving": "anylane_backends.hosting.server",
-    "anylane_backends.threads": "anylane_backends.threads.lane",
     "anylane_conformance.capabilities": "anylane_conformance.harness.capabilities",
     "anylane_conformance.catalogue": "anylane_conformance.cases.smuggling_inputs",
     "anylane_conformance.certificates": "anylane_conformance.harness.certificates",
@@ -182,7 +161,6 @@ HOMES: dict[str, str] = {
 
 VIOLATIONS: frozenset[str] = frozenset(
     {
-        "anylane.app -> anylane_backends.serving",
         "anylane.handling.context -> anylane.app",
         "anylane.handling.dispatch -> anylane.app",
         "anylane.http.response -> anylane.handling.return_values",
@@ -194,9 +172,8 @@ VIOLATIONS: frozenset[str] = frozenset(
         "anylane.realtime.event_log -> anylane.handling.context",
         "anylane.realtime.event_stream -> anylane.handling.context",
         "anylane.realtime.select -> anylane.handling.context",
-        "anylane.testing.client.client -> anylane_backends.client_transport",
-        "anylane_backends.cli -> anylane",
-        "anylane_backends.serving -> anylane",
+        "anylane_backends.hosting.cli.commands -> anylane",
+        "anylane_backends.hosting.messages -> anylane",
         "anylane_conformance.lanes -> anylane_conformance.cases",
         "anylane_conformance.report -> anylane_conformance.cases",
     }

@@ -475,7 +475,7 @@ def so_many_open_connections(limit: int, count: int) -> str:
     lanes=("quiet_connections_hold_no_thread",),
 )  # fmt: skip
 def so_many_functions_that_block(limit: int, count: int) -> str:
-    from anylane_backends._pool import Pool
+    from anylane_backends.thread_pool import Pool
 
     before = set(threading.enumerate())
     pool = Pool(core(ServerConfig(max_threads=limit)))
@@ -504,7 +504,7 @@ def so_many_functions_that_block(limit: int, count: int) -> str:
     lanes=("handshake_has_a_deadline",),
 )  # fmt: skip
 def handshake_that_takes_so_long(limit: float, seconds: float) -> str:
-    from anylane_backends._tls import wrap
+    from anylane_backends.tls.connection import wrap
     from anylane_conformance import certificates
 
     config = ServerConfig(

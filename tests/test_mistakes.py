@@ -28,7 +28,7 @@ from anylane import (
 )
 from anylane.errors import RegistrationError
 from anylane.testing import IncompleteResponse, Lockstep, TestClient
-from anylane_backends.serving import BackendError
+from anylane_backends.hosting.loading import BackendError
 
 
 def handler(ctx: Context) -> None: ...

@@ -134,9 +134,6 @@ MAY_LOCK: Mapping[str, str] = {
 
 # File below core/anylane -> why its functions may name the backends.
 MAY_NAME_BACKENDS: Mapping[str, str] = {
-    "__main__.py": "python -m anylane is the command, which lives with the backends",
-    "app.py": "app.run(backend=...) finds the lane by its name when it is called",
-    "testing/client/client.py": "TestClient(backend=...) finds the lane when it is first used",
     "serving.py": "Server and serve() are loaded when somebody asks for them",
 }
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from anylane import ServerConfig
-from anylane_backends._listening import bind
-from anylane_backends._sockets import Door
+from anylane_backends.sockets.listening import bind
+from anylane_backends.sockets.sockets import Door
 
 TCP_NODELAY = socket.IPPROTO_TCP, socket.TCP_NODELAY
 

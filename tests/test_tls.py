@@ -14,12 +14,12 @@ import trustme
 from anylane import App, ConfigError, Context, Disconnected, Limits, ServerConfig, Timeouts
 from anylane.protocol import AnyConnection, Closing, Connection, TlsInfo
 from anylane.testing import Lockstep, World
-from anylane_backends._client_hello import server_name
-from anylane_backends._listening import BindError
-from anylane_backends._tls import TlsConnection, wrap
-from anylane_backends._tls_context import TlsError
 from anylane_backends.asyncio import AsyncioBackend
-from anylane_backends.serving import Server
+from anylane_backends.hosting.server import Server
+from anylane_backends.sockets.listening import BindError
+from anylane_backends.tls.client_hello import server_name
+from anylane_backends.tls.connection import TlsConnection, wrap
+from anylane_backends.tls.context import TlsError
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -583,7 +583,7 @@ def test_renegotiation_is_refused(files):
 
 def test_a_peer_that_only_asks_for_control_messages_is_ended(files, monkeypatch):
     # Python has no way to send a key update; the smallest bound makes a ticket too many.
-    monkeypatch.setattr("anylane_backends._tls._CONTROL", -1)
+    monkeypatch.setattr("anylane_backends.tls.connection._CONTROL", -1)
     client = Client(serve(files))
     assert client.wire.reset_sent
     assert "control messages" in client.wire.log[0].message

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from anylane_backends._waiter import Waiter
+from anylane_backends.asyncio.waiter import Waiter
 
 LOOPS: list[Any] = [pytest.param(asyncio.new_event_loop, id="asyncio")]
 try:

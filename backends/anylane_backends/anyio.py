@@ -14,8 +14,9 @@ import anyio
 import anyio.lowlevel
 
 from anylane.lane.server_core import ServerCore
-from anylane_backends._readiness import Event, Lane
-from anylane_backends.asyncio import is_stray
+from anylane_backends.asyncio.link import is_stray
+from anylane_backends.readiness.lane import Lane
+from anylane_backends.readiness.link import Event
 
 
 class AnyioScope:

@@ -30,7 +30,8 @@ from curio.traps import (
 )
 
 from anylane.lane.server_core import ServerCore
-from anylane_backends._readiness import Event, Lane
+from anylane_backends.readiness.lane import Lane
+from anylane_backends.readiness.link import Event
 
 
 class CurioEvent:

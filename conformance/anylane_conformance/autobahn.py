@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from anylane import App, Context, Deflate, Limits, ServerConfig
-from anylane_backends.serving import BackendError, Server, installed, load_backend
+from anylane_backends.hosting.loading import BackendError, installed, load_backend
+from anylane_backends.hosting.server import Server
 
 PASSED = frozenset({"OK", "INFORMATIONAL"})
 BASIC = ("1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from anylane_backends.serving import installed
+from anylane_backends.hosting.loading import installed
 from anylane_conformance.cases import load
 from anylane_conformance.lanes import Lane, LockstepLane, server_lane
 from anylane_conformance.plugin import REPORT

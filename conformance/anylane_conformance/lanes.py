@@ -15,8 +15,9 @@ from anylane.lane.backend import Backend
 from anylane.lane.stepping import step
 from anylane.testing import Lockstep, World
 from anylane.testing.world import DATE
-from anylane_backends._tls import wrap
-from anylane_backends.serving import BackendError, Server, load_backend
+from anylane_backends.hosting.loading import BackendError, load_backend
+from anylane_backends.hosting.server import Server
+from anylane_backends.tls.connection import wrap
 from anylane_conformance import contract
 from anylane_conformance.cases import Case
 from anylane_conformance.peer import Cutter, LockstepPeer, Peer, SocketPeer, TlsPeer

@@ -33,7 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
     names = [name for name in config.getoption("--anylane-backend") or () if name != "all"]
     if not names:
         return
-    from anylane_backends.serving import BackendError
+    from anylane_backends.hosting.loading import BackendError
     from anylane_conformance.lanes import server_lane
 
     try:

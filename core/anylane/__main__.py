@@ -2,7 +2,7 @@
 
 
 def main() -> None:
-    from anylane_backends.cli import main as command
+    from anylane.serving import main as command
 
     command()
 

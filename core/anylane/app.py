@@ -121,7 +121,7 @@ class App(Router):
     def run(self, backend: str = "asyncio", **config: Any) -> None:
         """Serve until a signal; blocks. config: the fields of ServerConfig."""
         from anylane.config.server_config import ServerConfig
-        from anylane_backends.serving import run
+        from anylane.serving import run
 
         run(self, ServerConfig(**config), backend)
 

@@ -1,12 +1,21 @@
-"""Server and serve(): the backends' own, loaded when somebody asks for them.
+"""The door from the core to the backends: what does I/O is loaded when it is first asked for.
 
-Its types are in serving.pyi, so that no statement here imports what does I/O.
+This is the only module of the core that names the backends. Its types are in serving.pyi, so that
+no statement here imports what does I/O.
 """
+
+_HOMES = {
+    "Server": "server",
+    "serve": "server",
+    "run": "process",
+    "SocketLane": "client_lane",
+    "main": "cli.commands",
+}
 
 
 def __getattr__(name: str) -> object:
-    if name in ("Server", "serve"):
-        from anylane_backends import serving
+    if name in _HOMES:
+        from importlib import import_module
 
-        return getattr(serving, name)
+        return getattr(import_module(f"anylane_backends.hosting.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,2 +1,5 @@
-from anylane_backends.serving import Server as Server
-from anylane_backends.serving import serve as serve
+from anylane_backends.hosting.cli.commands import main as main
+from anylane_backends.hosting.client_lane import SocketLane as SocketLane
+from anylane_backends.hosting.process import run as run
+from anylane_backends.hosting.server import Server as Server
+from anylane_backends.hosting.server import serve as serve

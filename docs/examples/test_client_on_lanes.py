@@ -10,7 +10,7 @@ import pytest
 
 from anylane import App, Disconnected, Limits, ServerConfig
 from anylane.testing import IncompleteResponse, Rejected, Silence, TestClient
-from anylane_backends.serving import BackendError
+from anylane_backends.hosting.loading import BackendError
 
 CONFIG = ServerConfig(limits=Limits(body=64 * 1024 * 1024))
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from anylane_backends.serving import backends
+from anylane_backends.hosting.loading import backends
 
 
 @pytest.fixture(

@@ -21,7 +21,7 @@ import anylane
 from anylane import App, Context, Server, ServerConfig, UsageError
 from anylane.protocol.http1.machine import Http1
 from anylane.protocol.websocket.session import WebSocketProtocol
-from anylane_backends._listening import BindError
+from anylane_backends.sockets.listening import BindError
 
 LANES = ("asyncio", "uvloop", "anyio", "trio", "curio", "threads")
 LOCAL = ServerConfig(port=0)
@@ -169,7 +169,7 @@ def test_two_servers_in_one_process_each_on_its_own_lane() -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_each_socket_knows_its_own_address(host: str) -> None:
-    from anylane_backends._sockets import Door
+    from anylane_backends.sockets.sockets import Door
 
     with socket.create_server((host, 0)) as listener:
         listener.setblocking(False)
@@ -185,7 +185,7 @@ def test_each_socket_knows_its_own_address(host: str) -> None:
 
 @pytest.mark.parametrize("backend", LANES)
 def test_settings_of_sockets_are_applied(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from anylane_backends._sockets import Door
+    from anylane_backends.sockets.sockets import Door
 
     served: list[socket.socket] = []
     accept = Door.accept
@@ -273,7 +273,7 @@ def test_what_one_read_gives_is_bounded_or_reported(
 def test_settings_that_cannot_be_applied_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from anylane_backends import _unapplied
+    from anylane_backends.hosting import unapplied as _unapplied
 
     (tmp_path / "somaxconn").write_text("128\n", encoding="ascii")
     monkeypatch.setattr(_unapplied, "_SOMAXCONN", tmp_path / "somaxconn")
@@ -402,7 +402,7 @@ def test_serve_raises_what_startup_raised() -> None:
 
 
 def test_the_lazy_names_are_found_and_others_are_not() -> None:
-    from anylane_backends import serving
+    from anylane_backends.hosting import server as serving
 
     assert anylane.Server is serving.Server
     assert anylane.serve is serving.serve

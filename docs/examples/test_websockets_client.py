@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from anylane import App, Context, Limits, Server, ServerConfig
-from anylane_backends.serving import installed
+from anylane_backends.hosting.loading import installed
 
 MESSAGES = ("", "hi", "żółw 🐢 " * 100, b"", bytes(range(256)) * 40, "x" * 300_000)
 

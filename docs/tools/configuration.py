@@ -9,7 +9,8 @@ from drawn import draw
 
 from anylane import Deflate, Limits, ServerConfig, Timeouts
 from anylane.config.server_config import RELAXED, STRICT
-from anylane_backends.cli import DEFAULTS, HELP, reasons
+from anylane_backends.hosting.cli.flags import reasons
+from anylane_backends.hosting.cli.options import DEFAULTS, HELP
 
 
 def shown(value: Any, name: str = "") -> str:

@@ -17,7 +17,7 @@ from configuration import shown
 from drawn import ROOT, draw
 
 from anylane import Limits, ServerConfig, Timeouts
-from anylane_backends.cli import reasons
+from anylane_backends.hosting.cli.flags import reasons
 
 TESTS = ROOT / "tests" / "test_limits.py"
 

@@ -70,24 +70,20 @@ def lanes() -> dict[str, list[str]]:
     return found
 
 
+LANES = ("asyncio", "anyio", "curio", "threads")
+SHARED = ("readiness", "sockets", "thread_pool", "tls")
+
+
 def rows() -> Iterator[tuple[str, str, int]]:
     """(what, where, lines) for each row of the table."""
     names = lanes()
-    modules = sorted(
-        {
-            path.stem
-            for path in BACKENDS.glob("*")
-            if path.suffix == ".py" or (path / "__init__.py").exists()
-        }
-    )
-    for module in modules:
-        if not module.startswith("_"):
-            label = ", ".join(names.get(module, [module]))
-            yield label, f"`{BACKENDS.name}.{module}`", total(sources(BACKENDS / module))
-    for module in modules:
-        if module.startswith("_") and (lines := total(sources(BACKENDS / module))):
-            where = BACKENDS.name if module == "__init__" else f"{BACKENDS.name}.{module}"
-            yield "shared by backends", f"`{where}`", lines
+    for module in LANES:
+        label = ", ".join(names[module])
+        yield label, f"`{BACKENDS.name}.{module}`", total(sources(BACKENDS / module))
+    for module in SHARED:
+        where = f"`{BACKENDS.name}.{module}`"
+        yield "shared by backends", where, total(sources(BACKENDS / module))
+    yield "running servers", f"`{BACKENDS.name}.hosting`", total(sources(BACKENDS / "hosting"))
     protocol = sources(CORE / "protocol")
     testing = sources(CORE / "testing")
     rest = [file for file in sources(CORE) if file not in protocol and file not in testing]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from anylane import Server, ServerConfig
-from anylane_backends.serving import load_backend
+from anylane_backends.hosting.loading import load_backend
 from anylane_conformance import contract
 from anylane_conformance.cases import case
 from anylane_conformance.lanes import PATIENCE, Talk

@@ -76,7 +76,7 @@ class TestClient:
         def run(journal: Journal) -> Lane:
             if backend is None:
                 return LockstepLane(app, config, journal)
-            from anylane_backends.client_transport import SocketLane
+            from anylane.serving import SocketLane
 
             return SocketLane(app, config, backend, journal, patience)
 

@@ -6,7 +6,7 @@ import ssl
 from pathlib import Path
 
 from anylane.config.server_config import ServerConfig
-from anylane_backends._listening import BindError
+from anylane_backends.sockets.listening import BindError
 
 ALPN = "http/1.1"
 

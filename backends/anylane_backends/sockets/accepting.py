@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from anylane.lane.server_core import ServerCore
-from anylane_backends._sockets import EXHAUSTED_PAUSE, Door
+from anylane_backends.sockets.sockets import EXHAUSTED_PAUSE, Door
 
 _TURN = 64
 """Connections accepted in one go before others get their turn."""

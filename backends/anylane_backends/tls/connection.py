@@ -17,17 +17,20 @@ from anylane.protocol import Closing, Connection, Exchange, Timer, TlsInfo
 from anylane.protocol.http1.encoding import encode_head
 from anylane.protocol.peer import Address
 from anylane.protocol.timers import NEVER, Timers
-from anylane_backends._client_hello import LONGEST, server_name
-from anylane_backends._tls_context import make_context
+from anylane_backends.tls.client_hello import LONGEST, server_name
+from anylane_backends.tls.context import make_context
 
 _SLICE = 64 * 1024
 """Plaintext fed or encrypted in one go: what is held twice at a time."""
+
 
 _CONTROL = 16 * 1024
 """Bytes that TLS itself may owe a peer who does not read. Session tickets and the answers to key
 updates are far below it; a peer that only asks for more of them is not a client."""
 
+
 _NOT_TLS = b"This port speaks TLS: use https://\n"
+
 
 _DUE = 0.0
 """A deadline that has come, on every clock."""

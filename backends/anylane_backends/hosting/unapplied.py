@@ -10,6 +10,8 @@ from anylane.config.server_config import ServerConfig
 from anylane.lane.backend import Backend
 
 _SOMAXCONN = Path("/proc/sys/net/core/somaxconn")
+
+
 _TCP_ONLY = ("ttl", "linger")
 
 

@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-import difflib
-import logging
 import os
-import platform
 import socket
 import sys
-import sysconfig
 import tempfile
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from email.utils import formatdate
-from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-import anylane
 from anylane.app import App, check_served
 from anylane.config.server_config import ServerConfig
-from anylane.errors import AnylaneError, UsageError
+from anylane.errors import UsageError
 from anylane.lane.backend import Backend
 from anylane.lane.server_core import Access, Log, ServerCore
-from anylane_backends._listening import BindError, bind, close
-from anylane_backends._signals import Signals
-from anylane_backends._systemd import notify
-from anylane_backends._unapplied import unapplied
+from anylane_backends.hosting.loading import _checked, load_backend
+from anylane_backends.hosting.messages import log, url_of
+from anylane_backends.hosting.unapplied import unapplied
+from anylane_backends.sockets.listening import bind, close
 
 if TYPE_CHECKING:
-    from anylane_backends._tls import TlsLayer
-
-logger = logging.getLogger("anylane")
-
-
-class BackendError(AnylaneError):
-    """There is no such backend, or it cannot be loaded; the message says what to do."""
+    from anylane_backends.tls.connection import TlsLayer
 
 
 def http_dates(clock: Callable[[], float] = time.time) -> Callable[[], bytes]:
@@ -55,69 +41,6 @@ def http_dates(clock: Callable[[], float] = time.time) -> Callable[[], bytes]:
         return value
 
     return date
-
-
-def backends() -> dict[str, EntryPoint]:
-    """Every installed backend by name."""
-    return {each.name: each for each in entry_points(group="anylane.backends")}
-
-
-def load_backend(name: str) -> Backend:
-    """The backend of that name, or of `package.module:Class`. Raises BackendError."""
-    known = backends()
-    if ":" in name:
-        return _make(EntryPoint(name, name, "anylane.backends"), name, own=False)
-    if name in known:
-        return _make(known[name], name, own=name in _OURS)
-    near = difflib.get_close_matches(name, known, 1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise BackendError(
-        f"there is no backend {name!r}; {hint}installed are {', '.join(sorted(known))}, "
-        "and package.module:Class names any other"
-    )
-
-
-_OURS = frozenset(("asyncio", "uvloop", "anyio", "trio", "curio", "threads"))
-
-
-def installed() -> list[str]:
-    """The names of the backends whose libraries are there."""
-    names = []
-    for name in sorted(backends()):
-        try:
-            load_backend(name)
-        except BackendError:
-            continue
-        names.append(name)
-    return names
-
-
-def _make(entry: EntryPoint, name: str, *, own: bool) -> Backend:
-    try:
-        backend: Backend = entry.load()()
-        check = getattr(backend, "check", None)
-        if check is not None:
-            check()
-    except ImportError as exc:
-        what = exc.name or str(exc)
-        do = f"pip install 'anylane[{name}]'" if own else "install it, or check the name"
-        raise BackendError(f"backend {name!r} needs {what}: {do}") from exc
-    except Exception as exc:
-        raise BackendError(f"backend {name!r} cannot be loaded: {describe(exc)}") from exc
-    return _checked(backend, repr(name))
-
-
-def _checked(backend: Backend, shown: str) -> Backend:
-    if not (isinstance(getattr(backend, "name", None), str) and hasattr(backend, "run")):
-        raise BackendError(
-            f"{shown} is no backend: it has no name and run() (anylane.lane.backend.Backend)"
-        )
-    return backend
-
-
-def log(level: str, message: str, error: BaseException | None) -> None:
-    """What the core reports, through the standard library."""
-    logger.log(logging.getLevelNamesMapping()[level.upper()], message, exc_info=error)
 
 
 class Server:
@@ -319,98 +242,10 @@ def running_loop() -> str | None:
     return None
 
 
-def run(
-    app: App,
-    config: ServerConfig,
-    backend: str = "asyncio",
-    *,
-    listeners: list[socket.socket] | None = None,
-    ready: Callable[[Server], None] | None = None,
-    access: Callable[[Access], None] | None = None,
-) -> None:
-    """Serve in this process until SIGINT or SIGTERM drains; a second one aborts.
-
-    Exits with 3, and one line that says why, when it cannot start; with 1 when handlers still
-    block after the drain deadline, or after an abort. UsageError inside a running loop.
-    """
-    if (loop := running_loop()) is not None:
-        raise UsageError(
-            f"app.run() blocks, and {loop} is running here already; use `await anylane.serve(app, "
-            "config)`, or Server(app, config).start() for a thread of its own"
-        )
-    signals = Signals()
-
-    def begun(server: Server) -> None:
-        signals.listen()
-        (ready or announce)(server)
-
-    try:
-        server = Server(app, config, backend, listeners=listeners, ready=begun, access=access)
-    except (BackendError, BindError, AnylaneError) as exc:
-        fail(exc)
-    with signals.to(server):
-        try:
-            server.run()
-        except Exception as exc:
-            if server.was_ready:
-                raise
-            fail(exc, f"startup failed: {describe(exc)}; mend it, then start again")
-
-
-def announce(server: Server) -> None:
-    """The start-up line."""
-    version = platform.python_version()
-    print(
-        f"anylane on {' '.join(server.urls)} ({server.backend.name}, Python {version})", flush=True
-    )
-    for each in server.unapplied:
-        server.core.log("warning", each, None)
-    notify("READY=1")
-
-
-def fail(error: BaseException, message: str | None = None) -> NoReturn:
-    """Exit with 3: one line on standard error; with the log level debug the traceback, too."""
-    if logger.isEnabledFor(logging.DEBUG):
-        traceback.print_exception(error)
-    print(f"anylane: {one_line(message or str(error))}", file=sys.stderr, flush=True)
-    sys.exit(3)
-
-
-def one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def describe(error: BaseException) -> str:
-    """What was raised, and the last line of the user's own code on the way there."""
-    name = type(error).__name__
-    text = f"{name}: {error}" if str(error) else name
-    frames = traceback.extract_tb(error.__traceback__)
-    places = map(sysconfig.get_path, ("stdlib", "platstdlib", "purelib", "platlib"))
-    library = (*places, _HERE, str(Path(anylane.__file__).parent))
-    own = [
-        frame
-        for frame in frames
-        if not frame.filename.startswith(("<frozen", *library)) and frame.lineno is not None
-    ]
-    return f"{text} ({own[-1].filename}:{own[-1].lineno})" if own else text
-
-
-_HERE = str(Path(__file__).parent)
-
-
 def _tls(config: ServerConfig) -> TlsLayer | None:
     """The layer of TLS, where a certificate is configured. Raises TlsError, a BindError."""
     if config.ssl_certfile is None:
         return None
-    from anylane_backends import _tls
+    from anylane_backends.tls import connection as _tls
 
     return _tls.wrap(config)
-
-
-def url_of(listener: socket.socket, config: ServerConfig) -> str:
-    address = listener.getsockname()
-    if listener.family == socket.AF_UNIX:
-        return f"unix:{os.fsdecode(address)}"
-    host, port = address[:2]
-    scheme = "http" if config.ssl_certfile is None else "https"
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -13,15 +13,17 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from anylane_backends._listening import BindError, close
-from anylane_backends._systemd import notify, notify_reloading
-from anylane_backends._terminal import Terminal
+from anylane_backends.hosting.systemd import notify, notify_reloading
+from anylane_backends.hosting.terminal import Terminal
+from anylane_backends.sockets.listening import BindError, close
 
 if TYPE_CHECKING:
-    from anylane_backends.serving import Server
+    from anylane_backends.hosting.server import Server
+
 
 LAST_RESORT = 2.0
 """Seconds after the drain deadline, or after an abort, that handlers have to see it."""
+
 
 Order = Callable[[], None] | float
 """For the watching thread: call it, or end the process after so many seconds."""

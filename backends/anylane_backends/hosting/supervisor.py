@@ -21,17 +21,20 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from anylane_backends._systemd import notify, notify_reloading
-from anylane_backends._terminal import Terminal
+from anylane_backends.hosting.systemd import notify, notify_reloading
+from anylane_backends.hosting.terminal import Terminal
 
 Work = Callable[[Callable[[], None]], None]
 """In the worker: serve until SIGTERM; call what is given once it accepts. SystemExit ends it."""
 
+
 _QUICK = 1.0
 """Seconds after its start within which a worker's end is no accident but a fault: wait longer."""
 
+
 _LONGEST_PAUSE = 10.0
 """Seconds between two starts of a worker that never lives."""
+
 
 _KILL_AFTER = 5.0
 """Seconds after their own last resort that workers have; then nobody asks them any more."""

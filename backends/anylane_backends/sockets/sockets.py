@@ -10,13 +10,15 @@ from contextlib import suppress
 from typing import Any
 
 from anylane.config.server_config import ServerConfig
-from anylane_backends._listening import Listener
+from anylane_backends.sockets.listening import Listener
 
 READ_SIZE = 64 * 1024
 """Bytes of one read; small enough that one connection cannot hold the others up."""
 
+
 EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 """No descriptors or memory for one more connection: try again later (accept(2))."""
+
 
 EXHAUSTED_PAUSE = 0.2
 """Seconds until then; without a pause the loop would spin on a listener that stays readable."""
@@ -24,10 +26,14 @@ EXHAUSTED_PAUSE = 0.2
 
 NO_SOCKET = socket.socket()
 """Closed: what a driver without a transport has. Nothing is done with it."""
+
+
 NO_SOCKET.close()
 
 
 _ANY = frozenset(("0.0.0.0", "::"))  # noqa: S104  # only compared
+
+
 _TCP = (socket.AF_INET, socket.AF_INET6)
 
 

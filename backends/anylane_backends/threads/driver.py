@@ -1,35 +1,28 @@
-"""The threads lane: one thread selects, a bounded pool of workers steps handlers.
-
-A connection has one owner at a time: the thread that selects, or the worker that steps its
-handler. Nobody else touches it: he leaves a message, and the owner looks before it lets go.
-Between two steps of a portable handler no thread is held.
-"""
+"""ThreadsDriver: one connection and its socket, with one owner at a time."""
 
 from __future__ import annotations
 
 import selectors
 import socket
 import time
-from collections.abc import Callable, Coroutine
-from contextvars import Context as Variables
-from contextvars import copy_context
+from collections.abc import Callable
 from functools import partial
-from threading import Lock, get_ident
-from typing import Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
-from anylane.errors import UsageError
-from anylane.lane.deadlines import Deadline, Deadlines
+from anylane.lane.deadlines import Deadline
 from anylane.lane.driver import Driver
 from anylane.lane.errand import Errand
-from anylane.lane.server_core import ServerCore
-from anylane.lane.stepping import SteppedLink, explain, step
-from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol import Closing, Exchange
-from anylane_backends._accepting import Accepting
-from anylane_backends._sockets import NO_SOCKET, Outbox, half_close, read, reset
-from anylane_backends._workers import Lender, Workers
+from anylane_backends.sockets.sockets import NO_SOCKET, Outbox, half_close, read, reset
+from anylane_backends.threads.link import ThreadsLink
+
+if TYPE_CHECKING:
+    from anylane_backends.threads.lane import Lane
+
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+
 
 _ABANDON = 1.0
 """Seconds between an abort and the end of the server with handlers that still block: a thread
@@ -330,222 +323,3 @@ class ThreadsDriver(Driver):
 
     def _forget_when_over(self) -> None:
         self._dirty = self._dirty or self.lost
-
-
-class Watch:
-    """What a selector finds for a socket that is no connection; a connection is found itself."""
-
-    __slots__ = ("_call",)
-
-    def __init__(self, call: Callable[[], None]) -> None:
-        self._call = call
-
-    def selected(self, _events: int) -> None:
-        self._call()
-
-
-_NOTHING = Variables()
-
-
-class ThreadsLink(SteppedLink):
-    """The Link: a parked coroutine, or a thread that waits for its turn.
-
-    begun: it was stepped once. blocked: a thread waits in `block`, for `turn`.
-    """
-
-    __slots__ = ("_coroutine", "_thread", "_variables", "begun", "blocked", "transport",
-                 "turn")  # fmt: skip
-
-    def __init__(self, driver: ThreadsDriver, exchange: Exchange) -> None:
-        super().__init__(driver, exchange)
-        self.transport = driver
-        self._variables = driver.lane.variables.copy()
-        self._coroutine = driver.server.run_exchange(exchange, self)
-        self._thread = 0
-        self.begun = False
-        self.blocked = False
-        self.turn = Lock()
-
-    def notify(self) -> None:
-        self.latched = True
-        self.transport.nudge()
-
-    def resume(self) -> None:
-        """By the owner: step the handler once."""
-        self.begun = True
-        self._thread = get_ident()
-        parked = False
-        server = self.driver.server
-        try:
-            parked = self._variables.run(step, self._coroutine, server.lane)
-        except BaseException as exc:  # noqa: BLE001  # SystemExit too ends only its handler
-            server.log("error", f"a handler ended its thread's work with {exc!r}", exc)
-        finally:
-            self._thread = 0
-            if not parked:
-                self._variables = _NOTHING  # They know us: without a cycle both go at once.
-                self.driver.finished(self)
-
-    def look(self) -> None:
-        # Not from a thread that the handler made: it does not own the connection.
-        if self._thread == get_ident():
-            self.transport.look()
-
-    def kick(self) -> None:
-        self.look()
-        super().kick()
-
-    def drive(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        if self._thread != get_ident():
-            coroutine.close()
-            raise UsageError("ctx.call() works in the handler's own thread only, on this lane")
-        return super().drive(coroutine)
-
-    def block(self) -> None:
-        driver = self.transport
-        # Nobody is to wait until this thread is found to be late.
-        driver.lane.lender.give_back()
-        thread, self._thread = self._thread, 0
-        self.turn.acquire(blocking=False)
-        self.blocked = True
-        driver.let_go(selecting=False)
-        self.turn.acquire()
-        self.blocked = False
-        self._thread = thread
-
-
-class Lane:
-    """One server: its listeners, selector, deadlines and workers.
-
-    What is said to happen on the selecting thread is done by the one that has this role: the
-    caller of `run`, or the worker to whom it is lent while handlers are quick.
-    """
-
-    def __init__(self, server: ServerCore) -> None:
-        self.server = server
-        self.selector = selectors.DefaultSelector()
-        self.deadlines = Deadlines()
-        self.workers = Workers(server.config.max_threads)
-        self.lender = Lender(self.workers)
-        self.variables = copy_context()
-        self._bell, self._hand = socket.socketpair()
-        self._bell.setblocking(False)
-        self._hand.setblocking(False)
-        self.selector.register(self._bell, READ, Watch(self._rung))
-        self._asleep = False
-        self.accepting = Accepting(server, self)
-        self._given_up = False
-        self._giving_up: Deadline | None = None
-        server.attach(WakeQueue(self._kick), self._changed)
-
-    def run(self) -> None:
-        """Until the server has drained."""
-        server = self.server
-        try:
-            step(self._live(), server.lane)
-        except RuntimeError as exc:
-            # The hooks of the lifespan have nothing to wait for but an event loop.
-            why = explain(exc, server.lane)
-            if why is None:
-                raise
-            raise UsageError(why) from exc
-        finally:
-            self.selector.close()
-            self._hand.close()
-            self._bell.close()
-
-    async def _live(self) -> None:
-        async with self.server.lifespan():
-            self.variables = copy_context()  # with what the hooks have set
-            self._serve()
-
-    def _serve(self) -> None:
-        server = self.server
-        try:
-            self.accepting.update()
-            server.ready()
-            while not (server.over or self._given_up):
-                self._turn()
-                if self.workers.jobs and not self.lender.lend(self._turn, server):
-                    self.workers.spread()
-        finally:
-            left = len(server.drivers)
-            if left:
-                server.log("warning", f"{left} connections left behind: their handlers block", None)
-            self.workers.close(0 if left else None)
-            for driver in server.drivers:
-                if isinstance(driver, ThreadsDriver):
-                    driver.discard()
-
-    def give_up_after(self, seconds: float) -> None:
-        """End by then, with handlers that still block."""
-        if self._giving_up is not None:
-            self._giving_up.cancel()
-        self._giving_up = self.deadlines.arm(time.monotonic() + seconds, self._give_up)
-
-    def _give_up(self) -> None:
-        self._given_up = True
-
-    # -- selecting -------------------------------------------------------------------------------
-
-    def _turn(self) -> None:
-        """What came, what is due, what was put: in this order, so that an answer beats its
-        deadline."""
-        deadline = self.deadlines.next()
-        timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-        # Set before looking, and read by `_kick` after putting: one of the two sees the other.
-        self._asleep = True
-        busy = self.server.wakes or (self.lender.lent and self.workers.jobs)
-        events = self.selector.select(0 if busy else timeout)
-        self._asleep = False
-        for key, mask in events:
-            key.data.selected(mask)
-        self.deadlines.fire(time.monotonic())
-        self.server.wakes.run()
-
-    def _kick(self) -> None:
-        if self._asleep:
-            try:
-                self._hand.send(b"\0")
-            except OSError:  # Full: it will wake. Closed: woken after the end.
-                pass
-
-    def _rung(self) -> None:
-        read(self._bell)
-
-    # -- accepting -------------------------------------------------------------------------------
-
-    def _changed(self) -> None:
-        if self.server.draining and self._giving_up is None:
-            self.give_up_after(self.server.config.timeouts.drain + _ABANDON)
-        self.accepting.update()
-
-    def watch(self, listener: socket.socket, call: Callable[[], None]) -> None:
-        self.selector.register(listener, READ, Watch(call))
-
-    def unwatch(self, listener: socket.socket) -> None:
-        self.selector.unregister(listener)
-
-    def later(self, seconds: float, call: Callable[[], None]) -> None:
-        self.deadlines.arm(time.monotonic() + seconds, call)
-
-    def connect(self, sock: socket.socket, peer: Any, local: Any) -> None:
-        ThreadsDriver(self, sock, peer, local)
-
-
-class ThreadsBackend:
-    """Plain threads; no event loop anywhere."""
-
-    name = "threads"
-    concurrent_input = False
-    native_cancel = False
-
-    def run(self, server: ServerCore) -> None:
-        Lane(server).run()
-
-    async def serve(self, server: ServerCore) -> None:
-        """Refused: it would block the running loop."""
-        raise UsageError(
-            f"the {server.lane} lane blocks its thread, so it cannot serve inside a running loop; "
-            "use Server(app, config, 'threads').start()"
-        )

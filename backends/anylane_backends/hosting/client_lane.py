@@ -14,8 +14,8 @@ from anylane.app import App
 from anylane.config.server_config import ServerConfig
 from anylane.lane.server_core import Log
 from anylane.testing.client.errors import Silence
-from anylane_backends._sockets import READ_SIZE, reset
-from anylane_backends.serving import Server
+from anylane_backends.hosting.server import Server
+from anylane_backends.sockets.sockets import READ_SIZE, reset
 
 _GRACE = 5.0
 """Seconds for what still runs when the client is closed; then it is aborted."""

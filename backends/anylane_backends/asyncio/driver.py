@@ -1,0 +1,187 @@
+"""AsyncioDriver: one connection as an `asyncio.Protocol`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from anylane.lane.driver import Driver
+from anylane.lane.errand import Errand
+from anylane.protocol import Closing, Exchange
+from anylane_backends.asyncio.link import AsyncioLink
+from anylane_backends.sockets.sockets import reset_on_close, wait_for_more
+
+if TYPE_CHECKING:
+    from anylane_backends.asyncio.lane import Lane
+
+
+_JOIN = 256 * 1024
+"""Bytes up to which chunks are joined; beyond it the copy costs more than the calls."""
+
+
+_Task: Any = asyncio.Task  # `eager_start` is new in Python 3.12: see `Lane.eager`.
+
+
+class AsyncioDriver(Driver, asyncio.Protocol):
+    """A Protocol; the writer is the transport's own buffer."""
+
+    tolerance = 16 * 1024  # uvloop writes at the end of each turn.
+
+    __slots__ = ("_pushing", "_timer", "_transport", "lane", "now")
+
+    def __init__(self, lane: Lane, peer: Any, local: Any, errand: Errand | None = None) -> None:
+        self.lane = lane
+        # A method of the loop in the place of one of ours: it is asked four times a request.
+        self.now = lane.loop.time
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._pushing = False
+        super().__init__(lane.server, peer=peer, local=local, errand=errand)
+
+    # -- what asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports have the methods, but are not registered as subclasses.
+        self._transport = cast("asyncio.Transport", transport)
+        # Between full and empty asyncio reports nothing, so "empty" is when it is to report.
+        config = self.server.config
+        self._transport.set_write_buffer_limits(config.limits.outbound_high, 0)
+        if not config.nodelay:
+            wait_for_more(self._transport.get_extra_info("socket"))
+        if self.connection.closing:
+            self.close(self.connection.closing)
+        if self._holds:
+            self.pump()
+        else:  # Nothing has come yet, and nothing is to be written.
+            self._settle()
+
+    def data_received(self, data: bytes) -> None:
+        # As `receive`, but whoever waits for it goes on before the pump, which then writes all of
+        # their answers at once. Pumping: they are to leave the writing to it.
+        self.connection.receive_data(data, self.now())
+        links = self._links
+        if links and not self.pumping:
+            self.pumping = True
+            try:
+                for link in links if len(links) == 1 else tuple(links):
+                    link.resume()
+            finally:
+                self.pumping = False
+        elif links:
+            self._news = True
+        self.pump()
+
+    def eof_received(self) -> bool:
+        self.receive_eof()
+        return True
+
+    def resume_writing(self) -> None:
+        self.writable()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lose(exc)
+
+    # -- verbs
+
+    now: Callable[[], float]  # pyright: ignore[reportIncompatibleMethodOverride]
+
+    def write(self, chunks: list[bytes]) -> None:
+        # Not writelines(): up to CPython 3.13 it forgets to call pause_writing, so that
+        # resume_writing never came. Joining costs less than a second system call.
+        assert self._transport is not None
+        if len(chunks) == 1:
+            self._transport.write(chunks[0])
+        elif sum(map(len, chunks)) > _JOIN:
+            for chunk in chunks:
+                self._transport.write(chunk)
+        else:
+            self._transport.write(b"".join(chunks))
+
+    def unsent(self) -> int:
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    def start(self, exchange: Exchange) -> None:
+        link = AsyncioLink(self, exchange)
+        self._links.append(link)  # As `started`, without the call.
+        lane = self.lane
+        coroutine = self.server.run_exchange(exchange, link)
+        # A copy of the lane's context, not of the one that happens to run: that may be another
+        # exchange's.
+        context = lane.variables.copy()
+        if lane.eager:
+            task = _Task(coroutine, loop=lane.loop, context=context, eager_start=True)
+            if task.done():
+                if exchange.errand is None and exchange.finished and not self.lost:
+                    # As `finished`, without the call, for a handler that never waited.
+                    self.connection.forget(exchange)
+                    self._links.remove(link)
+                else:
+                    self.finished(link)
+                return
+        else:
+            task = lane.loop.create_task(coroutine, context=context)
+        link.runs_in(task)
+        lane.keep(task)
+        task.add_done_callback(lambda _: link.ended())
+
+    def push_soon(self) -> None:
+        """In the next turn of the loop, if nothing has written it until then: a handler that runs
+        on without a suspension writes once, not for each message."""
+        if not self._pushing:
+            self._pushing = True
+            self.lane.loop.call_soon(self._push_now)
+
+    def _push_now(self) -> None:
+        self._pushing = False
+        self.push()
+
+    def arm(self, deadline: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.lane.loop.call_at(deadline, self.timeout, context=self.lane.variables)
+
+    def set_reading(self, on: bool) -> None:
+        if self._transport is None:
+            return  # Not connected yet: only a drain comes so early, and then it is closed.
+        if on:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
+
+    def close(self, how: Closing) -> None:
+        if self._transport is None:
+            return  # Not connected yet; `connection_made` looks.
+        match how:
+            case Closing.SEND_EOF:
+                try:
+                    self._transport.write_eof()
+                except OSError:  # The peer reset it; asyncio does not tell by itself.
+                    self._transport.abort()
+            case Closing.CLOSE:
+                self._transport.close()
+            case _:
+                sock = self._transport.get_extra_info("socket")
+                if sock is not None:
+                    reset_on_close(sock)
+                self._transport.abort()
+
+    def detach(self, errand: Errand) -> None:
+        AsyncioDriver(self.lane, None, None, errand).pump()
+
+    def resize_reads(self, size: int | None) -> None:
+        # Not in asyncio's documents, but the only way besides BufferedProtocol, which costs every
+        # read a call more. uvloop's transport has no such attribute (`UvloopBackend.ignores`).
+        transport: Any = self._transport
+        if size is not None and hasattr(transport, "max_size"):
+            transport.max_size = size
+
+    def report_progress(self) -> None:
+        # From now on `resume_writing` comes whenever the buffer has become empty.
+        if self._transport is not None:
+            self._transport.set_write_buffer_limits(0, 0)
+
+    def over(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

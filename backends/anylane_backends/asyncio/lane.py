@@ -1,0 +1,166 @@
+"""The asyncio lane, and uvloop, which is a loop factory for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any
+
+from anylane.lane.server_core import ServerCore
+from anylane.lane.wake_queue import WakeQueue
+from anylane_backends.asyncio.driver import AsyncioDriver
+from anylane_backends.sockets.accepting import Accepting
+from anylane_backends.thread_pool import Pool
+
+
+class Lane:
+    """One server on one running loop."""
+
+    def __init__(self, server: ServerCore) -> None:
+        self.server = server
+        self.loop = asyncio.get_running_loop()
+        self.pool = Pool(server)
+        self.over = asyncio.Event()
+        self.variables = contextvars.copy_context()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._connecting = 0
+        self.accepting = Accepting(server, self, blocking=True)
+        self.eager = server.config.eager and sys.version_info >= (3, 12)
+        self.resumes = server.config.eager
+        server.attach(WakeQueue(self._kick), self._changed)
+
+    def _changed(self) -> None:
+        self.accepting.update()
+        if self.server.over:
+            self.over.set()
+
+    def _kick(self) -> None:
+        try:
+            self.loop.call_soon_threadsafe(self.server.wakes.run)
+        except RuntimeError:  # Woken after the end: there is nobody left to wake.
+            pass
+
+    # -- accepting: not create_server(), which accepts by the hundred and cannot pause at a limit
+
+    def watch(self, listener: socket.socket, call: Callable[[], None]) -> None:
+        self.loop.add_reader(listener, call)
+
+    def unwatch(self, listener: socket.socket) -> None:
+        self.loop.remove_reader(listener)
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        self.loop.call_later(seconds, call)
+
+    def connect(self, sock: socket.socket, peer: Any, local: Any) -> None:
+        driver = AsyncioDriver(self, peer, local)
+        self._connecting += 1
+        self._connect(self.loop.connect_accepted_socket(lambda: driver, sock), driver, sock)
+
+    def _connect(
+        self,
+        connecting: Coroutine[Any, Any, Any],
+        driver: AsyncioDriver,
+        sock: socket.socket,
+        *_: Any,
+    ) -> None:
+        """One step of it. A task would do the same, and take a twelfth of all the time of a
+        connection that is used once: it waits for nothing but one future, the transport's."""
+        try:
+            waiter = connecting.send(None)
+        except StopIteration:
+            self._connecting -= 1
+        except Exception as exc:  # noqa: BLE001  # It was gone before we came.
+            self._connecting -= 1
+            sock.close()
+            driver.lose(exc)
+        else:
+            waiter._asyncio_future_blocking = False  # As a task says that it has seen it.
+            waiter.add_done_callback(
+                partial(self._connect, connecting, driver, sock), context=self.variables
+            )
+
+    async def to_the_end(self, func: Callable[[], Awaitable[Any]]) -> None:
+        """Await it, even if we are cancelled meanwhile, or by anyio at every await."""
+
+        async def run() -> None:
+            await func()
+
+        cancelled: asyncio.CancelledError | None = None
+        task = self.loop.create_task(run())
+        while not task.done():
+            try:
+                await asyncio.wait((task,))
+            except asyncio.CancelledError as exc:
+                cancelled = exc
+        task.result()
+        if cancelled is not None:
+            raise cancelled
+
+    async def end(self) -> None:
+        """Nothing is left of it after a drain; all, if we were cancelled."""
+        self.server.abort()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        while self._connecting:  # noqa: ASYNC110  # A turn of the loop or two: no event for that.
+            await asyncio.sleep(0)
+
+    # -- tasks
+
+    def keep(self, task: asyncio.Task[None]) -> None:
+        # The loop itself holds tasks weakly.
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class AsyncioBackend:
+    """asyncio from the standard library."""
+
+    name = "asyncio"
+    concurrent_input = True
+    native_cancel = True
+
+    def loop_factory(self) -> asyncio.AbstractEventLoop:
+        return asyncio.new_event_loop()
+
+    def run(self, server: ServerCore) -> None:
+        with asyncio.Runner(loop_factory=self.loop_factory) as runner:
+            runner.run(self.serve(server))
+
+    async def serve(self, server: ServerCore) -> None:
+        lane = Lane(server)
+        try:
+            async with server.lifespan(lane.to_the_end):
+                lane.variables = contextvars.copy_context()  # with what the hooks have set
+                try:
+                    lane.accepting.update()
+                    server.ready()
+                    await lane.over.wait()
+                finally:
+                    await lane.to_the_end(lane.end)
+        finally:
+            lane.pool.close()
+
+
+class UvloopBackend(AsyncioBackend):
+    """asyncio on uvloop."""
+
+    name = "uvloop"
+    ignores = MappingProxyType(
+        dict.fromkeys(("http_buffer_size", "ws_buffer_size"), "uvloop chooses what one read gives")
+    )
+
+    def check(self) -> None:
+        import_module("uvloop")
+
+    def loop_factory(self) -> asyncio.AbstractEventLoop:
+        import uvloop
+
+        return uvloop.new_event_loop()

@@ -1,0 +1,242 @@
+"""AsyncioLink: how a handler waits, is cancelled and is run again on asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from collections.abc import Callable, Generator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from anylane.lane.link import BaseLink, Handle
+from anylane.protocol import Exchange
+from anylane_backends.asyncio.waiter import Waiter, raise_
+
+if TYPE_CHECKING:
+    from anylane_backends.asyncio.driver import AsyncioDriver
+
+
+class Cancellation:
+    """Cancels a task, and takes back what it asked for (`Task.uncancel`)."""
+
+    __slots__ = ("_before", "_cancelled", "_loop", "_open", "_task")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> None:
+        self._loop = loop
+        self._task = task
+        self._before = task.cancelling()
+        self._open = True
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        # Always through the loop: a task that cancels itself would be hit at a later await,
+        # outside of what is to be cancelled.
+        try:
+            self._loop.call_soon_threadsafe(self._deliver)
+        except RuntimeError:  # The loop is closed, and the task with it.
+            pass
+
+    def _deliver(self) -> None:
+        if self._open and not self._cancelled:
+            self._cancelled = True
+            self._task.cancel()
+
+    def close(self, exc: BaseException | None) -> bool:
+        """Void from here on. Returns whether `exc` is what it caused, and nobody else did."""
+        self._open = False
+        if not self._cancelled:
+            return False
+        return self._task.uncancel() <= self._before and isinstance(exc, asyncio.CancelledError)
+
+
+class AsyncioScope:
+    """A Cancellation of the task that enters it."""
+
+    __slots__ = ("_cancellation", "_loop", "caught")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._cancellation: Cancellation | None = None
+        self.caught = False
+
+    def cancel(self) -> None:
+        if self._cancellation is not None:
+            self._cancellation.cancel()
+
+    async def __aenter__(self) -> Self:
+        self._cancellation = Cancellation(self._loop, current_task())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        assert self._cancellation is not None
+        self.caught = self._cancellation.close(exc)
+        return self.caught
+
+
+def current_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
+
+
+def is_stray(exc: BaseException) -> bool:
+    """A CancelledError although nobody has cancelled this task."""
+    if not isinstance(exc, asyncio.CancelledError):
+        return False
+    task = asyncio.current_task()
+    return task is not None and not task.cancelling()
+
+
+class AsyncioLink(BaseLink):
+    """A Waiter for the task of the handler; a future for each other that waits beside it."""
+
+    __slots__ = ("_beside", "_cancelled", "_latched", "_task", "_waiter", "lane", "transport")
+
+    def __init__(self, driver: AsyncioDriver, exchange: Exchange) -> None:
+        # As BaseLink's own, without the call: this is made for every request.
+        self.driver = driver
+        self.exchange = exchange
+        self.parked = self.burst = 0
+        self.transport = driver
+        self.lane = driver.lane
+        self._latched = False
+        self._cancelled = False
+        self._waiter: Waiter | None = None
+        self._beside: list[asyncio.Future[None]] | None = None
+        self._task: asyncio.Task[Any] | None = None
+
+    def runs_in(self, task: asyncio.Task[Any]) -> None:
+        """Nobody can interrupt it before: an interruption comes through the loop."""
+        self._task = task
+
+    def ended(self) -> None:
+        """Its task is done."""
+        self._task = None  # Which knows us by its context: without a cycle both go at once.
+        self.driver.finished(self)
+
+    @types.coroutine
+    def wait(self) -> Generator[Any, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        # One generator, not two coroutines as BaseLink's: it runs for every message waited for.
+        driver = self.driver
+        if not driver.pumping:  # Else it writes as soon as we are suspended.
+            driver.pump()
+        if self._latched:
+            self._latched = False
+            return
+        waiter = self._waiter
+        if waiter is None:
+            waiter = self._waiter = Waiter(self.lane.loop)
+        self.parked += 1
+        try:
+            if waiter.callback is not None or waiter.due:
+                yield from self._wait_beside()
+            else:
+                waiter._asyncio_future_blocking = True  # As in Future.__await__.
+                yield waiter
+        finally:
+            self.parked -= 1
+
+    def _wait_beside(self) -> Generator[Any, None, None]:
+        future = self.lane.loop.create_future()
+        if self._beside is None:
+            self._beside = []
+        self._beside.append(future)
+        try:
+            yield from future
+        finally:
+            if self._beside and future in self._beside:
+                self._beside.remove(future)
+
+    def notify(self) -> None:
+        waiter, beside = self._waiter, self._beside
+        self._latched = not beside and (waiter is None or waiter.callback is None)
+        if waiter is not None:
+            waiter.wake()
+        if beside:
+            self._beside = None
+            for future in beside:
+                if not future.done():
+                    future.set_result(None)
+
+    def resume(self) -> None:
+        # Here and now, as the handler began, and not in the loop's next turn: a third of what the
+        # echo of a small message takes. Not when a task is running, who then calls the input of a
+        # connection from inside of a handler: asyncio runs no task within another.
+        waiter, lane = self._waiter, self.lane
+        if (
+            waiter is None
+            or waiter.callback is None
+            or self._beside
+            or not lane.resumes
+            or asyncio.current_task(lane.loop) is not None
+        ):
+            self.notify()
+        else:
+            self._latched = False
+            waiter.resume()
+
+    def woken(self) -> None:
+        # As by input: it goes on at once, and all that it sends leaves in one write.
+        waiter, driver, lane = self._waiter, self.driver, self.lane
+        if (
+            waiter is None
+            or waiter.callback is None
+            or self._beside
+            or driver.pumping
+            or not lane.resumes
+            or asyncio.current_task(lane.loop) is not None
+        ):
+            self.notify()
+            return
+        self._latched = False
+        driver.pumping = True
+        try:
+            waiter.resume()
+        finally:
+            driver.pumping = False
+        try:
+            driver.pump()
+        except Exception as exc:  # noqa: BLE001  # as of any callback: the loop reports it
+            lane.loop.call_soon(raise_, exc)
+
+    def push_soon(self) -> None:
+        self.transport.push_soon()
+
+    def scope(self) -> AsyncioScope:
+        return AsyncioScope(self.lane.loop)
+
+    native = True
+
+    def begin(self) -> None:
+        # As a Cancellation, but nobody has cancelled this task before: it has just begun.
+        exchange = self.exchange
+        exchange.on_interrupt = self._interrupt  # As Exchange.begin(), without the call.
+        if exchange.interrupt is not None:
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        try:
+            self.lane.loop.call_soon_threadsafe(self._cancel)
+        except RuntimeError:  # The loop is closed, and the task with it.
+            pass
+
+    def _cancel(self) -> None:
+        if self._task is not None and not self._cancelled and not self.exchange.finished:
+            self._cancelled = True
+            self._task.cancel()
+
+    def took(self, exc: BaseException) -> bool:
+        if not self._cancelled or self._task is None:
+            return False
+        return not self._task.uncancel() and isinstance(exc, asyncio.CancelledError)
+
+    def is_stray(self, exc: BaseException) -> bool:
+        return is_stray(exc)
+
+    def submit(self, func: Callable[[], Any]) -> Handle:
+        return self.lane.pool.submit(func, self.wake)

@@ -1,0 +1,1 @@
+"""Running servers: choosing a backend, binding, signals, workers, the command."""

@@ -1,0 +1,189 @@
+"""The `anylane` command: where its settings come from, and what it says when it cannot start.
+
+The one module that imports click. Options are made from the fields of ServerConfig, so a setting
+that is added there is a flag, a variable and a key of the file at once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import click
+
+from anylane import __version__
+from anylane.config.limits import Deflate, Limits, Timeouts
+from anylane.config.loading import settings
+from anylane.config.server_config import ServerConfig
+from anylane.errors import ConfigError
+from anylane_backends.hosting.cli.app_loading import CannotStart, load_app
+from anylane_backends.hosting.cli.env_file import load_env_file
+from anylane_backends.hosting.cli.flags import RunCommand, option, reasons
+from anylane_backends.hosting.cli.log_lines import set_up_logging
+from anylane_backends.hosting.cli.options import ENV_FILE, HELP, Options, _own_settings
+from anylane_backends.hosting.cli.supervise import serve, supervise
+from anylane_backends.hosting.loading import BackendError, backends, load_backend
+from anylane_backends.hosting.process import fail
+from anylane_backends.sockets.listening import BindError
+
+# --- the command -------------------------------------------------------------------------------
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(
+    __version__, message=f"anylane %(version)s, Python {platform.python_version()}"
+)
+def command() -> None:
+    """One Python web app, any lane."""
+
+
+def _run_command() -> click.Command:
+    own = [option(each, HELP[each.name]) for each in _own_settings() if each.name != "app"]
+    own.append(click.Option(["--config"], metavar="FILE", help="Settings in TOML or JSON."))
+    own.append(click.Option(["--env-file"], metavar="FILE", help=ENV_FILE))
+    texts = {
+        **reasons(ServerConfig),
+        **{f"limits_{name}": text for name, text in reasons(Limits).items()},
+        **{f"timeouts_{name}": text for name, text in reasons(Timeouts).items()},
+        **{f"deflate_{name}": text for name, text in reasons(Deflate).items()},
+    }
+    serve: list[click.Option] = []
+    bounds: list[click.Option] = []
+    compression: list[click.Option] = []
+    parts = {"limits": bounds, "timeouts": bounds, "deflate": compression}
+    for setting in settings(ServerConfig):
+        part = serve if len(setting.path) == 1 else parts[setting.path[0]]
+        part.append(option(setting, texts.get(setting.name, "")))
+    found = RunCommand(
+        "run",
+        callback=run,
+        params=[
+            click.Argument(["app"], metavar="MODULE:APP", required=False),
+            *own,
+            *serve,
+            *bounds,
+            *compression,
+        ],
+        help="Serve MODULE:APP until SIGINT or SIGTERM.\n\n"
+        "Each option is also a variable (--limits-body is ANYLANE_LIMITS_BODY) and a key of the "
+        "--config file; a flag beats a variable, a variable the file.",
+    )
+    found.parts = {
+        "Options": own,
+        "Serving": serve,
+        "Limits and time-outs (bytes, seconds)": bounds,
+        "WebSocket compression": compression,
+    }
+    return found
+
+
+def run(**flags: Any) -> None:
+    """`anylane run`."""
+    try:
+        _early_level(flags)
+        if env_file := flags.get("env_file") or os.environ.get("ANYLANE_ENV_FILE"):
+            load_env_file(env_file)
+            _early_level(flags)
+        options = Options(flags)
+        set_up_logging(options.command["log_level"])
+        if options.command["workers"] > 1 or options.command["reload"]:
+            supervise(options)
+        else:
+            serve(options)
+    except (ConfigError, CannotStart, BindError, BackendError) as exc:
+        fail(exc.__cause__ or exc, str(exc))
+
+
+def _early_level(flags: dict[str, Any]) -> None:
+    # What is wrong with the settings is told before they are known.
+    level = flags.get("log_level") or os.environ.get("ANYLANE_LOG_LEVEL")
+    if level == "debug":
+        logging.getLogger("anylane").setLevel(logging.DEBUG)
+
+
+@command.command()
+@click.argument("app", metavar="MODULE:APP")
+@click.option("--app-dir", default=".", envvar="ANYLANE_APP_DIR", help=HELP["app_dir"])
+@click.option("--factory", is_flag=True, envvar="ANYLANE_FACTORY", help=HELP["factory"])
+@click.option("--env-file", metavar="FILE", envvar="ANYLANE_ENV_FILE", help=ENV_FILE)
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for other programs.")
+def routes(app: str, app_dir: str, factory: bool, env_file: str | None, as_json: bool) -> None:
+    """List the routes of MODULE:APP, in order of registration."""
+    try:
+        if env_file:
+            load_env_file(env_file)
+        found = load_app(app, app_dir=app_dir, factory=factory).routes
+    except (CannotStart, ConfigError) as exc:
+        fail(exc.__cause__ or exc, str(exc))
+    rows = [
+        (
+            "WEBSOCKET" if route.websocket else ",".join(sorted(route.methods)),
+            f"{route.host or ''}{route.pattern.text}",
+            route.name,
+            route.where,
+        )
+        for route in found
+    ]
+    if as_json:
+        names = ("methods", "path", "name", "where")
+        click.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2))
+    else:
+        _print_table(rows)
+
+
+@command.command(name="backends")
+def list_backends() -> None:
+    """List the installed backends: name, version, and whether each can be used."""
+    rows = []
+    for name, entry in sorted(backends().items()):
+        try:
+            load_backend(name)
+            state = "available"
+        except BackendError as exc:
+            state = f"not available: {exc}"
+        rows.append((name, _version(name, entry.dist.name if entry.dist else None), state))
+    _print_table(rows)
+
+
+_RUNS_ON = {
+    "asyncio": (),
+    "threads": (),
+    "uvloop": ("uvloop",),
+    "anyio": ("anyio",),
+    "trio": ("trio",),
+    "curio": ("curio-compat", "curio"),
+}
+"""The distributions whose version tells what a backend of ours does; none: the Python itself."""
+
+
+def _version(name: str, distribution: str | None) -> str:
+    runs_on = _RUNS_ON.get(name, (distribution,) if distribution else ())
+    if name in _RUNS_ON and not runs_on:
+        return f"Python {platform.python_version()}"
+    for each in runs_on:
+        try:
+            return f"{each} {version(each)}"
+        except PackageNotFoundError:
+            pass
+    return "-"
+
+
+def _print_table(rows: Iterable[tuple[str, ...]]) -> None:
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        click.echo("  ".join(cells).rstrip())
+
+
+command.add_command(_run_command())
+
+
+def main() -> None:
+    """The entry point."""
+    command(prog_name="anylane")

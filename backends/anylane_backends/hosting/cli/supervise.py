@@ -1,0 +1,124 @@
+"""Serving in this process, or in workers under a supervisor."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anylane.config.loading import PLACES
+from anylane.errors import ConfigError
+from anylane_backends.hosting import process
+from anylane_backends.hosting.cli.app_loading import CannotStart, load_app
+from anylane_backends.hosting.cli.log_lines import access_logger, log_access, set_up_logging
+from anylane_backends.hosting.loading import BackendError, load_backend
+from anylane_backends.hosting.messages import log, url_of
+from anylane_backends.hosting.signals import LAST_RESORT
+from anylane_backends.hosting.supervisor import Supervisor
+from anylane_backends.hosting.systemd import notify
+from anylane_backends.hosting.unapplied import unapplied
+from anylane_backends.sockets.listening import bind, close
+
+if TYPE_CHECKING:
+    from anylane_backends.hosting.cli.options import Options
+
+
+def serve(options: Options, **hooks: Any) -> None:
+    """In this process."""
+    told = options.command
+    if told["access_log"]:
+        access_logger.setLevel(logging.INFO)
+        hooks["access"] = log_access
+    app = load_app(told["app"], app_dir=told["app_dir"], factory=told["factory"])
+    process.run(app, options.config, told["backend"], **hooks)
+
+
+def supervise(options: Options) -> None:
+    """In processes of their own."""
+    told = options.command
+    current = options
+    watch = _watcher(options) if told["reload"] else None
+    listeners = bind(options.config)
+
+    def work(ready: Callable[[], None]) -> None:
+        os.environ.pop("NOTIFY_SOCKET", None)  # The supervisor speaks for all.
+        try:
+            serve(current, listeners=listeners, ready=lambda _: ready())
+        except (CannotStart, BackendError) as exc:
+            process.fail(exc.__cause__ or exc, str(exc))
+
+    def announce() -> None:
+        urls = " ".join(url_of(each, options.config) for each in listeners)
+        count = f"{told['workers']} workers, " if told["workers"] > 1 else ""
+        python = platform.python_version()
+        print(f"anylane on {urls} ({told['backend']}, {count}Python {python})", flush=True)
+        for each in unapplied(options.config, load_backend(told["backend"]), listeners):
+            log("warning", each, None)
+        notify("READY=1")
+
+    def reread() -> bool:
+        nonlocal current
+        try:
+            fresh = current.reread()
+        except ConfigError as exc:
+            log("error", f"the settings stay as they were: {exc}", None)
+            return False
+        for name in fixed_that_differ(options, fresh):
+            log("warning", f"{name} has changed: that needs a restart", None)
+        set_up_logging(fresh.command["log_level"])
+        current = fresh
+        return True
+
+    try:
+        status = Supervisor(
+            told["workers"],
+            work,
+            announce=announce,
+            # Ours too: as long as one copy is open, who comes waits in the backlog for nobody.
+            stopping=lambda: close(listeners, unlink=True),
+            log=lambda level, message: log(level, message, None),
+            patience=lambda: current.config.timeouts.drain + LAST_RESORT,
+            reread=reread,
+            watch=watch,
+        ).run()
+    finally:
+        close(listeners, unlink=True)
+    sys.exit(status)
+
+
+def fixed_that_differ(old: Options, new: Options) -> list[str]:
+    """Settings that the supervisor itself has used, and uses once."""
+    names = [name for place in PLACES for name in sorted(place)]
+    return [
+        *(
+            name
+            for name in (*names, "uds_mode", "backlog")
+            if getattr(old.config, name) != getattr(new.config, name)
+        ),
+        *(
+            name
+            for name in ("workers", "reload", "reload_dir")
+            if old.command[name] != new.command[name]
+        ),
+    ]
+
+
+def _watcher(options: Options) -> Callable[[int], None]:
+    try:
+        import watchfiles
+    except ImportError as exc:
+        raise CannotStart("--reload needs watchfiles: pip install 'anylane[reload]'") from exc
+    folder = options.command["reload_dir"] or options.command["app_dir"]
+    if not Path(folder).is_dir():
+        raise CannotStart(f"--reload cannot watch {folder!r}: there is no such folder")
+    import signal
+
+    def watch(supervisor: int) -> None:
+        for _ in watchfiles.watch(folder, watch_filter=watchfiles.PythonFilter()):
+            os.kill(supervisor, signal.SIGHUP)
+
+    return watch

@@ -1,0 +1,79 @@
+"""Serving in this process until a signal, and the lines its user sees."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from typing import NoReturn
+
+from anylane.app import App
+from anylane.config.server_config import ServerConfig
+from anylane.errors import AnylaneError, UsageError
+from anylane.lane.server_core import Access
+from anylane_backends.hosting.loading import BackendError
+from anylane_backends.hosting.messages import describe, logger, one_line
+from anylane_backends.hosting.server import Server, running_loop
+from anylane_backends.hosting.signals import Signals
+from anylane_backends.hosting.systemd import notify
+from anylane_backends.sockets.listening import BindError
+
+
+def run(
+    app: App,
+    config: ServerConfig,
+    backend: str = "asyncio",
+    *,
+    listeners: list[socket.socket] | None = None,
+    ready: Callable[[Server], None] | None = None,
+    access: Callable[[Access], None] | None = None,
+) -> None:
+    """Serve in this process until SIGINT or SIGTERM drains; a second one aborts.
+
+    Exits with 3, and one line that says why, when it cannot start; with 1 when handlers still
+    block after the drain deadline, or after an abort. UsageError inside a running loop.
+    """
+    if (loop := running_loop()) is not None:
+        raise UsageError(
+            f"app.run() blocks, and {loop} is running here already; use `await anylane.serve(app, "
+            "config)`, or Server(app, config).start() for a thread of its own"
+        )
+    signals = Signals()
+
+    def begun(server: Server) -> None:
+        signals.listen()
+        (ready or announce)(server)
+
+    try:
+        server = Server(app, config, backend, listeners=listeners, ready=begun, access=access)
+    except (BackendError, BindError, AnylaneError) as exc:
+        fail(exc)
+    with signals.to(server):
+        try:
+            server.run()
+        except Exception as exc:
+            if server.was_ready:
+                raise
+            fail(exc, f"startup failed: {describe(exc)}; mend it, then start again")
+
+
+def announce(server: Server) -> None:
+    """The start-up line."""
+    version = platform.python_version()
+    print(
+        f"anylane on {' '.join(server.urls)} ({server.backend.name}, Python {version})", flush=True
+    )
+    for each in server.unapplied:
+        server.core.log("warning", each, None)
+    notify("READY=1")
+
+
+def fail(error: BaseException, message: str | None = None) -> NoReturn:
+    """Exit with 3: one line on standard error; with the log level debug the traceback, too."""
+    if logger.isEnabledFor(logging.DEBUG):
+        traceback.print_exception(error)
+    print(f"anylane: {one_line(message or str(error))}", file=sys.stderr, flush=True)
+    sys.exit(3)

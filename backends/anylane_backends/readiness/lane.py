@@ -1,0 +1,184 @@
+"""What the lanes share that wait until a socket is ready: everything but the waiting itself.
+
+One task for each connection, which reads and runs what comes of it; one task more for each exchange
+that suspends, a writer task while the kernel does not take what was written, one task for all
+deadlines. A loop supplies the few primitives of `Lane`. Nothing here imports a loop.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import socket
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from anylane.lane.deadlines import Deadline, Deadlines
+from anylane.lane.link import Scope
+from anylane.lane.server_core import ServerCore
+from anylane.lane.wake_queue import WakeQueue
+from anylane.protocol.timers import NEVER
+from anylane_backends.readiness.driver import ReadinessDriver
+from anylane_backends.sockets.sockets import EXHAUSTED_PAUSE, Door, read
+from anylane_backends.thread_pool import Pool
+
+if TYPE_CHECKING:
+    from anylane_backends.readiness.link import Event, Runner
+
+
+class Lane(ABC):
+    """One server on one running loop. Made inside it."""
+
+    def __init__(self, server: ServerCore) -> None:
+        self.server = server
+        self.pool = Pool(server)
+        self.context = contextvars.copy_context()
+        self._deadlines = Deadlines()
+        self._next_ring = NEVER
+        self._earlier = self.event()
+        self._changed = self.event()
+        # A byte on a socket wakes any loop, from any thread and from signal handlers, and stays
+        # there until it is read.
+        self._bell, self._ear = socket.socketpair()
+        self._bell.setblocking(False)
+        self._ear.setblocking(False)
+        server.attach(WakeQueue(self._ring), self._on_changed)
+
+    # -- primitives: the loop's --------------------------------------------------------------
+
+    @abstractmethod
+    def event(self) -> Event: ...
+
+    @abstractmethod
+    async def checkpoint(self) -> None:
+        """Others get their turn; a cancellation arrives here."""
+
+    @abstractmethod
+    def readable(self, sock: socket.socket) -> Awaitable[None]:
+        """Returns when there is something to read, or `release` was called."""
+
+    @abstractmethod
+    def writable(self, sock: socket.socket) -> Awaitable[None]:
+        """Returns when there is room to write, or `release` was called."""
+
+    @abstractmethod
+    def release(self, sock: socket.socket) -> None:
+        """End all waiting for this socket: it is to be closed."""
+
+    @abstractmethod
+    async def within(self, event: Event, seconds: float | None) -> None:
+        """Wait for the event, at most so long; gives others their turn in any case."""
+
+    @abstractmethod
+    def start(self, func: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
+        """A native task, in a fresh copy of `context`; never runs it at once."""
+
+    @abstractmethod
+    def tasks(self) -> AbstractAsyncContextManager[None]:
+        """Where `start` works. Leaving cancels what still runs, and waits for its end."""
+
+    @abstractmethod
+    def scope(self) -> Scope: ...
+
+    async def runner(self) -> AbstractContextManager[Runner | None]:
+        """Of the current task; None where a task cannot change its context variables."""
+        return nullcontext()
+
+    def is_stray(self, exc: BaseException) -> bool:  # noqa: ARG002  # by loop
+        """See `BaseLink.is_stray`."""
+        return False
+
+    async def to_the_end(self, func: Callable[[], Awaitable[Any]]) -> None:
+        """Await it, even if the lane was cancelled."""
+        await func()
+
+    # -- serving -----------------------------------------------------------------------------
+
+    async def serve(self) -> None:
+        try:
+            async with self.server.lifespan(self.to_the_end):
+                self.context = contextvars.copy_context()  # with what the hooks have set
+                async with self.tasks():
+                    await self._serve()
+        finally:
+            self.pool.close()
+            self._bell.close()
+            self._ear.close()
+
+    async def _serve(self) -> None:
+        server = self.server
+        self.start(self._ring_deadlines)
+        self.start(self._answer_bell)
+        for listener in server.listeners:
+            self.start(self._accept, listener)
+        server.ready()
+        try:
+            while not server.draining:
+                await self._changed.wait()
+            for listener in server.listeners:
+                self.release(listener)
+            server.deaf()
+            while not server.over:
+                await self._changed.wait()
+        finally:
+            server.abort()  # Nothing is left of it after a drain; all, if we were cancelled.
+
+    async def _accept(self, listener: socket.socket) -> None:
+        server = self.server
+        door = Door(listener, server.config)
+        while not server.draining:
+            if not server.accepting:
+                await self._changed.wait()
+                continue
+            await self.readable(listener)
+            try:
+                self._accept_waiting(door)
+            except OSError as exc:
+                server.log("warning", f"cannot accept for now: {exc.strerror}", None)
+                await self.within(self._changed, EXHAUSTED_PAUSE)
+
+    def _accept_waiting(self, door: Door) -> None:
+        while self.server.accepting and (accepted := door.accept()):
+            ReadinessDriver(self, *accepted)
+
+    def _on_changed(self) -> None:
+        changed, self._changed = self._changed, self.event()
+        changed.set()
+
+    # -- deadlines and wake-ups --------------------------------------------------------------
+
+    def arm(self, at: float, call: Callable[[], None]) -> Deadline:
+        """Call it then; `cancel` what is returned when it is not needed any more."""
+        if at < self._next_ring:
+            self._next_ring = at
+            self._earlier.set()
+        return self._deadlines.arm(at, call)
+
+    async def _ring_deadlines(self) -> None:
+        while True:
+            at = self._deadlines.next()
+            self._next_ring = NEVER if at is None else at
+            self._earlier = self.event()
+            await self.within(self._earlier, None if at is None else max(0, at - time.monotonic()))
+            self._attempt(lambda: self._deadlines.fire(time.monotonic()))
+
+    def _ring(self) -> None:
+        try:
+            self._bell.send(b"\0")
+        except OSError:  # Full: it is ringing. Closed: there is nobody left to wake.
+            pass
+
+    async def _answer_bell(self) -> None:
+        while True:
+            await self.readable(self._ear)
+            read(self._ear)
+            self._attempt(self.server.wakes.run)
+
+    def _attempt(self, func: Callable[[], None]) -> None:
+        # All connections depend on the tasks that call this: a bug met in one must not end them.
+        try:
+            func()
+        except Exception as exc:  # noqa: BLE001
+            self.server.log("error", f"the {self.server.lane} lane failed: {exc!r}", exc)

@@ -1,0 +1,1 @@
+"""Sockets: reading and writing without blocking, listening, accepting."""

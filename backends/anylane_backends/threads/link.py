@@ -1,0 +1,85 @@
+"""ThreadsLink: a parked coroutine, or a thread that waits for its turn."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from contextvars import Context as Variables
+from threading import Lock, get_ident
+from typing import TYPE_CHECKING, Any
+
+from anylane.errors import UsageError
+from anylane.lane.stepping import SteppedLink, step
+from anylane.protocol import Exchange
+
+if TYPE_CHECKING:
+    from anylane_backends.threads.driver import ThreadsDriver
+
+
+_NOTHING = Variables()
+
+
+class ThreadsLink(SteppedLink):
+    """The Link: a parked coroutine, or a thread that waits for its turn.
+
+    begun: it was stepped once. blocked: a thread waits in `block`, for `turn`.
+    """
+
+    __slots__ = ("_coroutine", "_thread", "_variables", "begun", "blocked", "transport",
+                 "turn")  # fmt: skip
+
+    def __init__(self, driver: ThreadsDriver, exchange: Exchange) -> None:
+        super().__init__(driver, exchange)
+        self.transport = driver
+        self._variables = driver.lane.variables.copy()
+        self._coroutine = driver.server.run_exchange(exchange, self)
+        self._thread = 0
+        self.begun = False
+        self.blocked = False
+        self.turn = Lock()
+
+    def notify(self) -> None:
+        self.latched = True
+        self.transport.nudge()
+
+    def resume(self) -> None:
+        """By the owner: step the handler once."""
+        self.begun = True
+        self._thread = get_ident()
+        parked = False
+        server = self.driver.server
+        try:
+            parked = self._variables.run(step, self._coroutine, server.lane)
+        except BaseException as exc:  # noqa: BLE001  # SystemExit too ends only its handler
+            server.log("error", f"a handler ended its thread's work with {exc!r}", exc)
+        finally:
+            self._thread = 0
+            if not parked:
+                self._variables = _NOTHING  # They know us: without a cycle both go at once.
+                self.driver.finished(self)
+
+    def look(self) -> None:
+        # Not from a thread that the handler made: it does not own the connection.
+        if self._thread == get_ident():
+            self.transport.look()
+
+    def kick(self) -> None:
+        self.look()
+        super().kick()
+
+    def drive(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        if self._thread != get_ident():
+            coroutine.close()
+            raise UsageError("ctx.call() works in the handler's own thread only, on this lane")
+        return super().drive(coroutine)
+
+    def block(self) -> None:
+        driver = self.transport
+        # Nobody is to wait until this thread is found to be late.
+        driver.lane.lender.give_back()
+        thread, self._thread = self._thread, 0
+        self.turn.acquire(blocking=False)
+        self.blocked = True
+        driver.let_go(selecting=False)
+        self.turn.acquire()
+        self.blocked = False
+        self._thread = thread

@@ -1,0 +1,99 @@
+"""The workers of the threads lane: a bounded pool, and the loan of the selector to one of them.
+
+Nothing here knows of connections. Jobs are functions that never raise.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from threading import Lock, Thread
+
+Job = Callable[[], None]
+
+
+class Workers:
+    """At most `limit` threads, started when there is something to do for one more.
+
+    jobs: what waits, in order. `submit` queues, `spread` wakes: many jobs, one round of waking.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.jobs: deque[Job] = deque()
+        self._limit = limit
+        self._lock = Lock()
+        # Each idle worker waits for a lock of its own; the last to fall asleep is the first to
+        # wake, because what it touches is still in the caches.
+        self._idle: list[Lock] = []
+        self._threads: list[Thread] = []
+        self._waking = 0
+        self._closed = False
+
+    def take(self) -> Job | None:
+        """The next job for whoever wants to do it."""
+        try:
+            return self.jobs.popleft()
+        except IndexError:
+            return None
+
+    def spread(self) -> None:
+        """Wake or start as many workers as there are jobs that nobody is on his way to."""
+        with self._lock:
+            while self._waking < len(self.jobs) and self._one_more():
+                pass
+
+    def lend(self, lead: Job) -> bool:
+        """Have a free worker do this before all else; False if there is none."""
+        with self._lock:
+            self.jobs.appendleft(lead)
+            if self._one_more():
+                return True
+            self.jobs.popleft()
+            return False
+
+    def close(self, timeout: float | None) -> None:
+        """No more jobs. timeout: seconds to wait for a worker that is still busy, None for ever."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for bell in idle:
+            bell.release()
+        for thread in self._threads:
+            thread.join(timeout)
+
+    def _one_more(self) -> bool:
+        if self._idle:
+            self._idle.pop().release()
+        elif len(self._threads) < self._limit:
+            # A daemon, because a handler that never returns must not keep the process alive.
+            name = f"anylane worker {len(self._threads)}"
+            thread = Thread(target=self._work, name=name, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # The system gives no more: those that there are must do.
+                if not self._threads:
+                    raise
+                return False
+            self._threads.append(thread)
+        else:
+            return False
+        self._waking += 1
+        return True
+
+    def _work(self) -> None:
+        bell = Lock()
+        bell.acquire()
+        woken = True
+        while True:
+            with self._lock:
+                self._waking -= woken
+                job = self.take()
+                if job is None:
+                    if self._closed:
+                        return
+                    self._idle.append(bell)
+            woken = job is None
+            if job is None:
+                bell.acquire()
+            else:
+                job()

@@ -1,0 +1,1 @@
+"""TLS as a layer around a Connection, on `ssl.MemoryBIO`."""
