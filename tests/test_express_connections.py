@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from anylane import Deflate, Limits, Timeouts
-from anylane_conformance.catalogue import CATALOGUE, FOLLOWER, HIDDEN
+from anylane_conformance.cases.smuggling_inputs import CATALOGUE, FOLLOWER, HIDDEN
 from tests import heads
 from tests.conversations import CONFIG, Step, conversations, cut, scripts
 from tests.damage import damaged

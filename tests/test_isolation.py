@@ -14,7 +14,7 @@ from wsproto.events import TextMessage
 
 from anylane import App, Context
 from anylane.testing import Lockstep, World
-from anylane_conformance.peer import Cutter, LockstepPeer
+from anylane_conformance.harness.wires import Cutter, LockstepPeer
 from tests.conversations import (
     CONFIG,
     OnPurpose,

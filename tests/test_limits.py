@@ -505,7 +505,7 @@ def so_many_functions_that_block(limit: int, count: int) -> str:
 )  # fmt: skip
 def handshake_that_takes_so_long(limit: float, seconds: float) -> str:
     from anylane_backends.tls.connection import wrap
-    from anylane_conformance import certificates
+    from anylane_conformance.harness import certificates
 
     config = ServerConfig(
         **LANE, timeouts=Timeouts(tls_handshake=limit), **certificates.server("none")

@@ -7,15 +7,16 @@ import pytest
 
 from anylane import ServerConfig
 from anylane.testing import Lockstep, World
-from anylane_conformance import contract
-from anylane_conformance.catalogue import CATALOGUE, FOLLOWER, HIDDEN, Kind
+from anylane_conformance.cases.smuggling_inputs import CATALOGUE, FOLLOWER, HIDDEN, Kind
+from anylane_conformance.contract import app as contract
+from anylane_conformance.contract.stage import Stage
 
 KINDS = [
     pytest.param(kind, id=f"{group}: {kind.name}")
     for group, kinds in CATALOGUE.items()
     for kind in kinds
 ]
-APP = contract.build(contract.Stage())
+APP = contract.build(Stage())
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 

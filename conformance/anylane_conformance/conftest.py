@@ -6,9 +6,9 @@ import pytest
 
 from anylane_backends.hosting.loading import installed
 from anylane_conformance.cases import load
-from anylane_conformance.lanes import Lane, LockstepLane, server_lane
+from anylane_conformance.harness.lanes import Lane, LockstepLane, server_lane
+from anylane_conformance.harness.report import Report
 from anylane_conformance.plugin import REPORT
-from anylane_conformance.report import Report
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from anylane_conformance.report import Report
+from anylane_conformance.harness.report import Report
 
 REPORT = pytest.StashKey[Report]()
 
@@ -34,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not names:
         return
     from anylane_backends.hosting.loading import BackendError
-    from anylane_conformance.lanes import server_lane
+    from anylane_conformance.harness.lanes import server_lane
 
     try:
         for name in names:

@@ -6,12 +6,14 @@ import functools
 
 import pytest
 
-from anylane_conformance.capabilities import ROWS
-from anylane_conformance.cases import Case, Missing, load
-from anylane_conformance.lanes import Lane, LockstepLane, Talk
-from anylane_conformance.peer import Cutter
+from anylane_conformance.cases import load
+from anylane_conformance.harness.capabilities import ROWS
+from anylane_conformance.harness.case import Case, Missing
+from anylane_conformance.harness.conversation import Conversation
+from anylane_conformance.harness.lanes import Lane, LockstepLane
+from anylane_conformance.harness.transcripts import relaxed
+from anylane_conformance.harness.wires import Cutter
 from anylane_conformance.plugin import REPORT
-from anylane_conformance.rules import relaxed
 
 ORACLE = LockstepLane()
 
@@ -28,7 +30,7 @@ def expected(name: str) -> tuple[list[tuple[object, ...]], int] | None:
     return seen(talk), cutter.sent
 
 
-def seen(talk: Talk) -> list[tuple[object, ...]]:
+def seen(talk: Conversation) -> list[tuple[object, ...]]:
     return [relaxed(transcript) for transcript in talk.transcripts]
 
 

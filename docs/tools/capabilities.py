@@ -5,8 +5,8 @@ from __future__ import annotations
 from drawn import draw
 from lines import lanes as registered
 
-from anylane_conformance.capabilities import ROWS
-from anylane_conformance.lanes import LockstepLane, server_lane
+from anylane_conformance.harness.capabilities import ROWS
+from anylane_conformance.harness.lanes import LockstepLane, server_lane
 
 # What concerns users; the other rows tell the suite where a case can be held.
 SHOWN = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from drawn import draw
 
-from anylane_conformance.catalogue import CATALOGUE
+from anylane_conformance.cases.smuggling_inputs import CATALOGUE
 
 
 def table() -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from anylane_conformance.cases import case
-from anylane_conformance.lanes import Talk
+from anylane_conformance.harness.conversation import Conversation
 
 CHAPTER = "7 def handlers"
 
 
 @case(CHAPTER)
-def def_handler(talk: Talk) -> None:
+def def_handler(talk: Conversation) -> None:
     """A plain function returns JSON like any other, inline too."""
     peer = talk.connect()
     assert peer.ask("/def/7").body == b'{"n":7}'
@@ -19,14 +19,14 @@ def def_handler(talk: Talk) -> None:
 
 
 @case(CHAPTER, cuts=False)
-def blocking_for_a_while(talk: Talk) -> None:
+def blocking_for_a_while(talk: Conversation) -> None:
     """A function that blocks for 0.3 s is answered when it is done."""
     peer = talk.connect()
     assert peer.ask("/nap").body == b"rested"
 
 
 @case(CHAPTER, "parallel_blocking", cuts=False)
-def blocking_disturbs_nobody(talk: Talk) -> None:
+def blocking_disturbs_nobody(talk: Conversation) -> None:
     """While one handler blocks its thread, fifty other requests are answered."""
     blocked, others = talk.connect(), [talk.connect() for _ in range(5)]
     blocked.get("/block")
@@ -39,7 +39,7 @@ def blocking_disturbs_nobody(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def call_from_a_def_handler(talk: Talk) -> None:
+def call_from_a_def_handler(talk: Conversation) -> None:
     """ctx.call awaits for a function, and hands results and exceptions back."""
     peer = talk.connect()
     assert peer.ask("/call").body == b"called 42"
@@ -48,7 +48,7 @@ def call_from_a_def_handler(talk: Talk) -> None:
 
 
 @case(CHAPTER, "parallel_blocking", cuts=False)
-def disconnect_is_seen_while_blocking(talk: Talk) -> None:
+def disconnect_is_seen_while_blocking(talk: Conversation) -> None:
     """A function that blocks can see `ctx.disconnected` turn true meanwhile."""
     helper = talk.helper()
     peer = talk.connect()
@@ -59,7 +59,7 @@ def disconnect_is_seen_while_blocking(talk: Talk) -> None:
 
 
 @case(CHAPTER, "parallel_blocking", "concurrent_input", cuts=False)
-def ping_is_answered_while_a_function_blocks(talk: Talk) -> None:
+def ping_is_answered_while_a_function_blocks(talk: Conversation) -> None:
     """A WebSocket handler waits for a function in the pool; pings are answered meanwhile."""
     ws = talk.connect().websocket("/blocked")
     ws.ping(b"during")

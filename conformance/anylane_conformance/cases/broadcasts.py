@@ -6,16 +6,17 @@ from contextlib import ExitStack
 
 from anylane import Server, ServerConfig
 from anylane_backends.hosting.loading import load_backend
-from anylane_conformance import contract
 from anylane_conformance.cases import case
-from anylane_conformance.lanes import PATIENCE, Talk
-from anylane_conformance.peer import SocketPeer
+from anylane_conformance.contract import app as contract
+from anylane_conformance.harness.conversation import Conversation
+from anylane_conformance.harness.lanes import PATIENCE
+from anylane_conformance.harness.wires import SocketPeer
 
 CHAPTER = "4 select, broadcast"
 
 
 @case(CHAPTER)
-def select_over_a_websocket_and_a_broadcast(talk: Talk) -> None:
+def select_over_a_websocket_and_a_broadcast(talk: Conversation) -> None:
     """One handler, no task, serves its socket and a room."""
     ws = talk.connect().websocket("/select")
     ws.send("one")
@@ -29,7 +30,7 @@ def select_over_a_websocket_and_a_broadcast(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def broadcast_from_another_thread(talk: Talk) -> None:
+def broadcast_from_another_thread(talk: Conversation) -> None:
     """send() may be called from any thread and wakes every subscriber."""
     sockets = [talk.connect().websocket("/select") for _ in range(3)]
     for ws in sockets:
@@ -46,7 +47,7 @@ def broadcast_from_another_thread(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def select_can_be_left_and_entered_again(talk: Talk) -> None:
+def select_can_be_left_and_entered_again(talk: Conversation) -> None:
     """`break` loses no item, and a source can be selected again."""
     ws = talk.connect().websocket("/select-again")
     for message in ("one", "two", "three"):
@@ -57,7 +58,7 @@ def select_can_be_left_and_entered_again(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def no_subscription_outlives_its_client(talk: Talk) -> None:
+def no_subscription_outlives_its_client(talk: Conversation) -> None:
     """A subscriber that vanishes is forgotten."""
     ws = talk.connect().websocket("/select")
     ws.send("ready")
@@ -72,7 +73,7 @@ def no_subscription_outlives_its_client(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def broadcast_from_a_def_handler(talk: Talk) -> None:
+def broadcast_from_a_def_handler(talk: Conversation) -> None:
     """send() may be called in the pool."""
     ws = talk.connect().websocket("/select")
     ws.send("ready")
@@ -84,7 +85,7 @@ def broadcast_from_a_def_handler(talk: Talk) -> None:
 
 
 @case(CHAPTER, "parallel_blocking", cuts=False)
-def def_handlers_wait_for_a_room(talk: Talk) -> None:
+def def_handlers_wait_for_a_room(talk: Conversation) -> None:
     """ctx.call(anext, subscription) blocks its own thread only."""
     peer = talk.connect()
     peer.get("/def-receive")
@@ -96,7 +97,7 @@ def def_handlers_wait_for_a_room(talk: Talk) -> None:
 
 
 @case(CHAPTER, cuts=False)
-def a_cancelled_select_loses_nothing(talk: Talk) -> None:
+def a_cancelled_select_loses_nothing(talk: Conversation) -> None:
     """Time-outs that come at any moment of a select lose neither messages nor items."""
     ws = talk.connect().websocket("/impatient-select")
     helper = talk.helper()
@@ -113,7 +114,7 @@ def a_cancelled_select_loses_nothing(talk: Talk) -> None:
 
 
 @case(CHAPTER, "real_sockets")
-def one_room_for_servers_on_different_backends(talk: Talk) -> None:
+def one_room_for_servers_on_different_backends(talk: Conversation) -> None:
     """Servers of one process share a Broadcast, whatever they run on."""
     ws = talk.connect().websocket("/select")
     ws.send("ready")

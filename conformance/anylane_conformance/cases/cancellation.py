@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from anylane_conformance.cases import case
-from anylane_conformance.contract import BLOB, CHUNK
-from anylane_conformance.lanes import Talk
+from anylane_conformance.contract.stage import BLOB, CHUNK
+from anylane_conformance.harness.conversation import Conversation
 
 CHAPTER = "6 cancellation"
 
 
 @case(CHAPTER, cuts=False)
-def cancelled_send_leaves_whole_frames(talk: Talk) -> None:
+def cancelled_send_leaves_whole_frames(talk: Conversation) -> None:
     """A cancel in the middle of 20 MB cuts no frame: it is there whole, and so is what follows."""
     ws = talk.connect(receive_buffer=65536).websocket("/large-message")
     ws.peer.hold()
@@ -28,7 +28,7 @@ def cancelled_send_leaves_whole_frames(talk: Talk) -> None:
 
 
 @case(CHAPTER, cuts=False)
-def cancelled_write_leaves_whole_chunks(talk: Talk) -> None:
+def cancelled_write_leaves_whole_chunks(talk: Conversation) -> None:
     """The same for a streamed response: the chunk framing stays right."""
     peer = talk.connect(receive_buffer=65536)
     peer.hold()
@@ -44,7 +44,7 @@ def cancelled_write_leaves_whole_chunks(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def cancel_at_every_await(talk: Talk) -> None:
+def cancel_at_every_await(talk: Conversation) -> None:
     """Wherever a conversation is cancelled, what comes after is consistent."""
     helper = talk.helper()
     for step in ("receiving", "listening", "sleeping"):
@@ -66,7 +66,7 @@ def cancel_at_every_await(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def cancelled_close_is_still_a_close(talk: Talk) -> None:
+def cancelled_close_is_still_a_close(talk: Conversation) -> None:
     """A cancel while close() waits for the peer: the frame is out, nothing follows it."""
     ws = talk.connect().websocket("/cancel-close")
     helper = talk.helper()
@@ -77,7 +77,7 @@ def cancelled_close_is_still_a_close(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def cancelled_exchange_ends_the_session(talk: Talk) -> None:
+def cancelled_exchange_ends_the_session(talk: Conversation) -> None:
     """A handler that fails after its cancellation ends its session, with 1011."""
     ws = talk.connect().websocket("/cancel-whole")
     assert ws.receive() == "waiting"

@@ -8,8 +8,8 @@ import wsproto.events as ws_events
 
 from anylane import Deflate
 from anylane_conformance.cases import case
-from anylane_conformance.lanes import Talk
-from anylane_conformance.peer import message_event, raw_frame
+from anylane_conformance.harness.conversation import Conversation
+from anylane_conformance.harness.websocket_peer import message_event, raw_frame
 
 CHAPTER = "3 WebSocket compression"
 
@@ -27,7 +27,7 @@ def deflated(message: bytes) -> bytes:
 
 
 @case(CHAPTER)
-def compressed_echo(talk: Talk) -> None:
+def compressed_echo(talk: Conversation) -> None:
     """What browsers offer is agreed upon, and messages come back as they are; short ones plain."""
     ws = talk.connect().websocket("/echo", OFFER)
     assert (
@@ -41,7 +41,7 @@ def compressed_echo(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def compressed_on_the_wire(talk: Talk) -> None:
+def compressed_on_the_wire(talk: Conversation) -> None:
     """From the threshold on messages are sent deflated, and refer to what was sent before."""
     peer = talk.connect()
     peer.websocket("/echo", OFFER)
@@ -59,7 +59,7 @@ def compressed_on_the_wire(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def compressed_fragments(talk: Talk) -> None:
+def compressed_fragments(talk: Conversation) -> None:
     """Only the first frame says that the message is compressed; control frames never are."""
     ws = talk.connect().websocket("/echo", OFFER)
     payload = deflated("hęllo".encode())
@@ -79,7 +79,7 @@ FRESH = Deflate(server_no_context_takeover=True, client_no_context_takeover=True
 
 
 @case(CHAPTER, config={"deflate": FRESH})
-def without_context_takeover(talk: Talk) -> None:
+def without_context_takeover(talk: Conversation) -> None:
     """Each message by itself, both ways."""
     ws = talk.connect().websocket("/echo", OFFER)
     assert ws.extensions is not None
@@ -92,7 +92,7 @@ def without_context_takeover(talk: Talk) -> None:
 
 
 @case(CHAPTER, config={"deflate": Deflate(enabled=False)})
-def switched_off(talk: Talk) -> None:
+def switched_off(talk: Conversation) -> None:
     """Then it is not agreed upon."""
     ws = talk.connect().websocket("/echo", OFFER)
     assert ws.extensions is None
@@ -103,7 +103,7 @@ def switched_off(talk: Talk) -> None:
 
 
 @case(CHAPTER, cuts=False)
-def offers_are_met_or_declined(talk: Talk) -> None:
+def offers_are_met_or_declined(talk: Conversation) -> None:
     """The first that can be met; a malformed header fails the handshake (RFC 7692 §5.1)."""
     name = "permessage-deflate"
     for offer, answered in {
@@ -121,7 +121,7 @@ def offers_are_met_or_declined(talk: Talk) -> None:
 
 
 @case(CHAPTER, limits={"message": 1000}, cuts=False)
-def inflate_bomb(talk: Talk) -> None:
+def inflate_bomb(talk: Conversation) -> None:
     """What unfolds to more than the limit is 1009; what came before it is answered."""
     bombs = {
         "in one frame": raw_frame(BINARY, deflated(bytes(60_000)), rsv=RSV1),
@@ -138,7 +138,7 @@ def inflate_bomb(talk: Talk) -> None:
 
 
 @case(CHAPTER, cuts=False)
-def compressed_violations(talk: Talk) -> None:
+def compressed_violations(talk: Conversation) -> None:
     """What cannot be inflated, and bad UTF-8 inside, is 1007; RSV1 in the wrong place 1002."""
     bad = {
         "not deflated": (raw_frame(BINARY, b"\xff\xff\xff", rsv=RSV1), 1007),
@@ -159,9 +159,9 @@ def compressed_violations(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def compressed_with_the_handshake(talk: Talk) -> None:
+def compressed_with_the_handshake(talk: Conversation) -> None:
     """Compressed frames that came too early are replayed as well."""
-    from anylane_conformance.peer import WebSocketPeer
+    from anylane_conformance.harness.websocket_peer import WebSocketPeer
 
     peer = talk.connect()
     peer.handshake("/echo", OFFER)

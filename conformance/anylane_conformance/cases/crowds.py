@@ -6,7 +6,7 @@ import resource
 import threading
 
 from anylane_conformance.cases import case
-from anylane_conformance.lanes import Talk
+from anylane_conformance.harness.conversation import Conversation
 
 CHAPTER = "9 crowds"
 CROWD = 1000
@@ -14,7 +14,7 @@ FANS = 200
 
 
 @case(CHAPTER, cuts=False)
-def quiet_connections_hold_no_thread(talk: Talk) -> None:
+def quiet_connections_hold_no_thread(talk: Conversation) -> None:
     """1,000 idle connections and 1,000 quiet WebSockets on 8 worker threads; a send reaches all."""
     _allow_descriptors(4 * CROWD + 500)
     before = set(threading.enumerate())
@@ -39,7 +39,7 @@ def quiet_connections_hold_no_thread(talk: Talk) -> None:
 
 
 @case(CHAPTER, cuts=False)
-def a_slow_subscriber_disturbs_nobody(talk: Talk) -> None:
+def a_slow_subscriber_disturbs_nobody(talk: Conversation) -> None:
     """One of 200 subscribers reads nothing: it is closed by the room's policy, behind what it had
     been sent, and the others get everything in order."""
     quick = [talk.connect().websocket("/strict/1") for _ in range(FANS)]
@@ -77,7 +77,7 @@ def _allow_descriptors(wanted: int) -> None:
 
 
 @case(CHAPTER, "foreign_refused")
-def foreign_await_is_named(talk: Talk) -> None:
+def foreign_await_is_named(talk: Conversation) -> None:
     """A handler that awaits asyncio.sleep where no loop runs: 500, and the log names it."""
     peer = talk.connect()
     assert peer.ask("/asyncio-sleep").status == 500

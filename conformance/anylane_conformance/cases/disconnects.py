@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from anylane_conformance.cases import case
-from anylane_conformance.lanes import Talk
-from anylane_conformance.peer import Peer
+from anylane_conformance.harness.conversation import Conversation
+from anylane_conformance.harness.peer import Peer
 
 CHAPTER = "8 disconnects, deadlines"
 
 
 @case(CHAPTER)
-def half_closed_client_gets_its_answer(talk: Talk) -> None:
+def half_closed_client_gets_its_answer(talk: Conversation) -> None:
     """End of input is not disconnection (RFC 9112 §9.6 lets a client close its half)."""
     peer = talk.connect()
     peer.get("/late")
@@ -20,7 +20,7 @@ def half_closed_client_gets_its_answer(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def half_closed_client_gets_all_answers(talk: Talk) -> None:
+def half_closed_client_gets_all_answers(talk: Conversation) -> None:
     """Also the ones to pipelined requests."""
     peer = talk.connect()
     peer.get("/late")
@@ -34,7 +34,7 @@ def half_closed_client_gets_all_answers(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def reset_is_noticed(talk: Talk) -> None:
+def reset_is_noticed(talk: Conversation) -> None:
     """A handler that waits hears of a reset at once."""
     helper = talk.helper()
     peer = talk.connect()
@@ -45,14 +45,14 @@ def reset_is_noticed(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def reset_of_a_websocket_is_noticed(talk: Talk) -> None:
+def reset_of_a_websocket_is_noticed(talk: Conversation) -> None:
     """A WebSocket that is reset ends with 1006."""
     ws = talk.connect().websocket("/wait-message")
     ws.peer.reset()
     assert talk.helper().ask("/notes").body == b"disconnected 1006"
 
 
-def reset_behind_a_half_close(talk: Talk) -> Peer:
+def reset_behind_a_half_close(talk: Conversation) -> Peer:
     """Where to ask what the handler says of it."""
     helper = talk.helper()
     peer = talk.connect()
@@ -64,14 +64,14 @@ def reset_behind_a_half_close(talk: Talk) -> Peer:
 
 
 @case(CHAPTER, "reset_after_eof", compare=False)
-def reset_of_a_half_closed_client_is_noticed(talk: Talk) -> None:
+def reset_of_a_half_closed_client_is_noticed(talk: Conversation) -> None:
     """Before anything is written, although its input has ended already."""
     helper = reset_behind_a_half_close(talk)
     assert helper.ask("/notes").body == b"disconnected"
 
 
 @case(CHAPTER, compare=False)
-def half_closed_client_that_resets_is_let_go(talk: Talk) -> None:
+def half_closed_client_that_resets_is_let_go(talk: Conversation) -> None:
     """At the latest when it is answered: then the kernel tells. Nobody else notices."""
     helper = reset_behind_a_half_close(talk)
     assert helper.ask("/notes").body in {b"disconnected", b"slept"}
@@ -81,7 +81,7 @@ def half_closed_client_that_resets_is_let_go(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def end_of_input_ends_a_stream(talk: Talk) -> None:
+def end_of_input_ends_a_stream(talk: Conversation) -> None:
     """Once a stream has started, end of input means that the client is gone."""
     peer = talk.connect()
     peer.get("/wait-stream")
@@ -92,7 +92,7 @@ def end_of_input_ends_a_stream(talk: Talk) -> None:
 
 
 @case(CHAPTER, timeouts={"head": 0.3}, cuts=False)
-def header_drip_is_cut_off(talk: Talk) -> None:
+def header_drip_is_cut_off(talk: Conversation) -> None:
     """A head that comes byte by byte is cut off at its deadline, however steady it is."""
     peer = talk.connect()
     peer.send(b"GET / HTTP/1.1\r\nHost: a\r\nX-Drip: ")
@@ -108,7 +108,7 @@ def header_drip_is_cut_off(talk: Talk) -> None:
 
 
 @case(CHAPTER, timeouts={"body": 0.3}, cuts=False)
-def slow_body_is_cut_off(talk: Talk) -> None:
+def slow_body_is_cut_off(talk: Conversation) -> None:
     """A body that stops in the middle is not waited for."""
     peer = talk.connect()
     peer.send(b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello")
@@ -119,7 +119,7 @@ def slow_body_is_cut_off(talk: Talk) -> None:
 
 
 @case(CHAPTER, timeouts={"body": 0.3}, request_timeout=0.5, cuts=False)
-def body_drip_meets_the_deadline(talk: Talk) -> None:
+def body_drip_meets_the_deadline(talk: Conversation) -> None:
     """A body that never stops, and never ends, is cut off with its handler."""
     peer = talk.connect()
     peer.send(b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
@@ -133,7 +133,7 @@ def body_drip_meets_the_deadline(talk: Talk) -> None:
 
 
 @case(CHAPTER, timeouts={"write_stall": 0.3}, cuts=False, compare=False)
-def stalled_reader_is_cut_off(talk: Talk) -> None:
+def stalled_reader_is_cut_off(talk: Conversation) -> None:
     """A client that reads nothing of a long answer is given up; how much was sent may differ."""
     neighbour, peer = talk.connect(), talk.connect(receive_buffer=65536)
     peer.hold()
@@ -147,7 +147,7 @@ def stalled_reader_is_cut_off(talk: Talk) -> None:
 
 
 @case(CHAPTER, timeouts={"keep_alive": 1.0}, cuts=False)
-def flood_of_silent_connections_goes_away(talk: Talk) -> None:
+def flood_of_silent_connections_goes_away(talk: Conversation) -> None:
     """Who connects and says nothing is let go, and delays nobody meanwhile."""
     silent = [talk.connect() for _ in range(200)]
     peer = talk.connect()
@@ -161,7 +161,7 @@ PHASES = ("body", "sleep", "stream", "answered")
 
 
 @case(CHAPTER, cuts=False, compare=False)
-def reset_at_each_phase_of_a_handler(talk: Talk) -> None:
+def reset_at_each_phase_of_a_handler(talk: Conversation) -> None:
     """Waiting for the body, asleep, sending, after its answer: it ends, and cleans up after it."""
     neighbour, helper = talk.connect(), talk.helper()
     neighbour.send(b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello")
@@ -182,7 +182,7 @@ def reset_at_each_phase_of_a_handler(talk: Talk) -> None:
 
 
 @case(CHAPTER, cuts=False)
-def end_of_input_at_each_phase_of_a_handler(talk: Talk) -> None:
+def end_of_input_at_each_phase_of_a_handler(talk: Conversation) -> None:
     """Half-close: a body cut short is 400, an answer is still read, a stream is over."""
     helper = talk.helper()
     peer = talk.connect()
@@ -219,7 +219,7 @@ STEPS = (0, 2, 5, 30, 39, 60, 92, 95, 110, 160, 170, len(REQUESTS))
 
 
 @case(CHAPTER, cuts=False, compare=False)
-def reset_at_each_step_of_a_connection(talk: Talk) -> None:
+def reset_at_each_step_of_a_connection(talk: Conversation) -> None:
     """Whenever clients vanish, also while we linger, nothing of theirs stays; nobody notices."""
     neighbour = talk.connect()
     assert neighbour.ask("/").status == 200
@@ -238,7 +238,7 @@ def reset_at_each_step_of_a_connection(talk: Talk) -> None:
 
 
 @case(CHAPTER, timeouts={"keep_alive": 0.3}, cuts=False)
-def idle_connection_is_closed(talk: Talk) -> None:
+def idle_connection_is_closed(talk: Conversation) -> None:
     """An idle connection is closed, before its first request and after its last."""
     peer, silent = talk.connect(), talk.connect()
     assert peer.ask("/").status == 200
@@ -247,7 +247,7 @@ def idle_connection_is_closed(talk: Talk) -> None:
 
 
 @case(CHAPTER, "virtual_time", timeouts={"keep_alive": 10.0})
-def keep_alive_expires_exactly_at_its_deadline(talk: Talk) -> None:
+def keep_alive_expires_exactly_at_its_deadline(talk: Conversation) -> None:
     """Not a moment before, and from the end of the last answer."""
     peer = talk.connect()
     talk.pause(9)
@@ -263,7 +263,7 @@ def keep_alive_expires_exactly_at_its_deadline(talk: Talk) -> None:
 
 
 @case(CHAPTER, cuts=False)
-def answer_survives_what_a_blind_client_still_sends(talk: Talk) -> None:
+def answer_survives_what_a_blind_client_still_sends(talk: Conversation) -> None:
     """A client that sends megabytes before it looks up gets the early answer (RFC 9112 §9.6)."""
     peer = talk.connect()
     head = b"POST /json HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\n"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from anylane import EventLog
 from anylane_conformance.cases import case
 from anylane_conformance.cases.streams import KERNEL
-from anylane_conformance.contract_events import LARGE
-from anylane_conformance.lanes import Talk
-from anylane_conformance.peer import Peer
+from anylane_conformance.contract.events import LARGE
+from anylane_conformance.harness.conversation import Conversation
+from anylane_conformance.harness.peer import Peer
 
 CHAPTER = "13 event streams"
 FIELDS = (
@@ -22,7 +22,7 @@ FIELDS = (
 )
 
 
-def opened(talk: Talk, target: str) -> Peer:
+def opened(talk: Conversation, target: str) -> Peer:
     """A new connection, and the head of an event stream read from it."""
     peer = talk.connect()
     peer.get(target)
@@ -37,7 +37,7 @@ def chunk(block: bytes) -> bytes:
 
 
 @case(CHAPTER)
-def one_event_is_one_chunk(talk: Talk) -> None:
+def one_event_is_one_chunk(talk: Conversation) -> None:
     """Every field, several lines, JSON, comments: each block whole, in a chunk of its own."""
     peer = talk.connect()
     peer.get("/events/fields")
@@ -52,7 +52,7 @@ def one_event_is_one_chunk(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def clients_of_http_1_0_read_until_the_end(talk: Talk) -> None:
+def clients_of_http_1_0_read_until_the_end(talk: Conversation) -> None:
     """No chunks for them: the end of the connection is the end of the stream."""
     peer = talk.connect()
     peer.send(b"GET /events/fields HTTP/1.0\r\n\r\n")
@@ -62,7 +62,7 @@ def clients_of_http_1_0_read_until_the_end(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def head_asks_for_the_head_only(talk: Talk) -> None:
+def head_asks_for_the_head_only(talk: Conversation) -> None:
     """HEAD ends a handler that would stream for ever, and the connection goes on."""
     peer = talk.connect()
     peer.get("/events/wait/sleep", method="HEAD")
@@ -74,7 +74,7 @@ def head_asks_for_the_head_only(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def the_head_is_sent_on_entering(talk: Talk) -> None:
+def the_head_is_sent_on_entering(talk: Conversation) -> None:
     """A client sees that the stream is open before there is an event."""
     peer = opened(talk, "/events/room")
     peer.until(chunk(b": listening\n\n"))
@@ -84,7 +84,7 @@ def the_head_is_sent_on_entering(talk: Talk) -> None:
 
 
 @case(CHAPTER, cuts=False)
-def def_handlers_stream_events(talk: Talk) -> None:
+def def_handlers_stream_events(talk: Conversation) -> None:
     """`with ctx.event_stream()` and `ctx.call(events.send, ...)`."""
     peer = talk.connect()
     body = b"".join(b"event: n\nid: %d\ndata: %d\n\n" % (n, n) for n in range(3))
@@ -93,14 +93,14 @@ def def_handlers_stream_events(talk: Talk) -> None:
 
 
 @case(CHAPTER, cuts=False)
-def fields_cannot_be_injected(talk: Talk) -> None:
+def fields_cannot_be_injected(talk: Conversation) -> None:
     """CR, LF or NUL in event or id is an error at the guilty call; nothing of it is sent."""
     peer = talk.connect()
     assert peer.ask("/events/injection").body == b"data: UsageError\n\n" * 6
 
 
 @case(CHAPTER, cuts=False)
-def only_200_can_be_an_event_stream(talk: Talk) -> None:
+def only_200_can_be_an_event_stream(talk: Conversation) -> None:
     """Clients take no other status (§9.2.3): an error before a byte is out."""
     peer = talk.connect()
     assert peer.ask("/events/status").status == 500
@@ -108,14 +108,14 @@ def only_200_can_be_an_event_stream(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def failure_inside_an_event_stream(talk: Talk) -> None:
+def failure_inside_an_event_stream(talk: Conversation) -> None:
     """The last chunk never comes, and the connection ends: the client comes again."""
     peer = opened(talk, "/events/fails")
     assert peer.rest() == chunk(b"data: first\n\n")
 
 
 @case(CHAPTER)
-def last_event_id(talk: Talk) -> None:
+def last_event_id(talk: Conversation) -> None:
     """What the client saw last, as UTF-8 (§9.2.4); None from a new one."""
     peer = talk.connect()
     assert peer.ask("/events/last-id").body == b"data: null\n\n"
@@ -128,7 +128,7 @@ def last_event_id(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def heartbeats_while_the_handler_waits(talk: Talk) -> None:
+def heartbeats_while_the_handler_waits(talk: Conversation) -> None:
     """In silence a comment is sent, also while the handler waits for ctx."""
     for kind in ("sleep", "item"):
         peer = opened(talk, f"/events/wait/{kind}?heartbeat=0.05")
@@ -139,7 +139,7 @@ def heartbeats_while_the_handler_waits(talk: Talk) -> None:
 
 
 @case(CHAPTER, "native_cancel")
-def heartbeats_during_a_foreign_await(talk: Talk) -> None:
+def heartbeats_during_a_foreign_await(talk: Conversation) -> None:
     """Also while it awaits something of the event loop's own library."""
     peer = opened(talk, "/events/wait/foreign?heartbeat=0.05")
     peer.until(chunk(b"data: foreign\n\n"))
@@ -149,7 +149,7 @@ def heartbeats_during_a_foreign_await(talk: Talk) -> None:
 
 
 @case(CHAPTER, "parallel_blocking", "concurrent_input", cuts=False)
-def heartbeats_while_a_function_blocks(talk: Talk) -> None:
+def heartbeats_while_a_function_blocks(talk: Conversation) -> None:
     """Also while it waits for a function in the pool."""
     peer = opened(talk, "/events/block?heartbeat=0.05")
     peer.until(chunk(b"data: blocked\n\n"))
@@ -159,7 +159,7 @@ def heartbeats_while_a_function_blocks(talk: Talk) -> None:
 
 
 @case(CHAPTER, "virtual_time")
-def heartbeats_come_exactly_in_silence(talk: Talk) -> None:
+def heartbeats_come_exactly_in_silence(talk: Conversation) -> None:
     """Not a moment before, and only when nothing was sent for so long."""
     peer = opened(talk, "/events/ticks/3?heartbeat=10&every=15")
     assert peer.until(b"\n\n\r\n") == chunk(b"data: 0\n\n")
@@ -180,7 +180,7 @@ def heartbeats_come_exactly_in_silence(talk: Talk) -> None:
 
 
 @case(CHAPTER, "virtual_time", timeouts={"write_stall": 1000.0}, cuts=False)
-def heartbeats_rest_while_the_client_is_behind(talk: Talk) -> None:
+def heartbeats_rest_while_the_client_is_behind(talk: Conversation) -> None:
     """A client that reads nothing is not sent comments on top of what it has not read."""
     peer = opened(talk, "/events/large/1?heartbeat=10")
     first = len(peer.until(b"\n\n\r\n"))
@@ -199,7 +199,7 @@ def heartbeats_rest_while_the_client_is_behind(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def end_of_input_ends_an_event_stream(talk: Talk) -> None:
+def end_of_input_ends_an_event_stream(talk: Conversation) -> None:
     """A client that left is noticed at once; who waits for ctx hears it as Disconnected."""
     for kind in ("sleep", "item"):
         peer, helper = opened(talk, f"/events/wait/{kind}"), talk.helper()
@@ -212,7 +212,7 @@ def end_of_input_ends_an_event_stream(talk: Talk) -> None:
 
 
 @case(CHAPTER, cuts=False)
-def reset_ends_an_event_stream(talk: Talk) -> None:
+def reset_ends_an_event_stream(talk: Conversation) -> None:
     """So is one that resets the connection."""
     peer, helper = opened(talk, "/events/wait/item"), talk.helper()
     peer.until(chunk(b"data: item\n\n"))
@@ -222,7 +222,7 @@ def reset_ends_an_event_stream(talk: Talk) -> None:
 
 
 @case(CHAPTER, "native_cancel")
-def end_of_input_ends_a_foreign_await(talk: Talk) -> None:
+def end_of_input_ends_a_foreign_await(talk: Conversation) -> None:
     """A handler that awaits something foreign for its client is cancelled natively; its `finally`
     runs, and nothing is logged."""
     helper = talk.helper()
@@ -239,7 +239,7 @@ def end_of_input_ends_a_foreign_await(talk: Talk) -> None:
 
 
 @case(CHAPTER, "native_cancel")
-def cleaning_up_is_not_cancelled(talk: Talk) -> None:
+def cleaning_up_is_not_cancelled(talk: Conversation) -> None:
     """Who has heard of it as Disconnected may await something foreign in its `finally`."""
     peer, helper = opened(talk, "/events/clean"), talk.helper()
     peer.until(chunk(b"data: first\n\n"))
@@ -250,7 +250,7 @@ def cleaning_up_is_not_cancelled(talk: Talk) -> None:
 
 
 @case(CHAPTER, timeouts={"write_stall": 0.3}, cuts=False)
-def client_that_stopped_reading_is_let_go(talk: Talk) -> None:
+def client_that_stopped_reading_is_let_go(talk: Conversation) -> None:
     """By the write-stall deadline, and what was produced for it is bounded."""
     peer = talk.connect(receive_buffer=65536)
     peer.hold()
@@ -260,7 +260,7 @@ def client_that_stopped_reading_is_let_go(talk: Talk) -> None:
 
 
 @case(CHAPTER, cuts=False)
-def slow_client_disturbs_nobody(talk: Talk) -> None:
+def slow_client_disturbs_nobody(talk: Conversation) -> None:
     """Events of 1 MiB: one client reads nothing, another gets all of its own meanwhile."""
     slow = talk.connect(receive_buffer=65536)
     slow.hold()
@@ -284,14 +284,14 @@ def news(number: int) -> bytes:
     return chunk(b"id: e-%d\nevent: news\ndata: %d\n\n" % (number, number))
 
 
-def append(talk: Talk, *numbers: int, receivers: int) -> None:
+def append(talk: Conversation, *numbers: int, receivers: int) -> None:
     """send() wakes every client that follows, on whatever lane, from any thread."""
     counts: list[int] = []
     talk.in_thread(lambda: counts.extend(talk.stage.log.send(each, "news") for each in numbers))
     assert counts == [receivers] * len(numbers)
 
 
-def again(talk: Talk, last_id: str) -> Peer:
+def again(talk: Conversation, last_id: str) -> Peer:
     """A new connection of a client that has seen that event."""
     peer = talk.connect()
     peer.get("/events/log", f"Last-Event-ID: {last_id}")
@@ -300,7 +300,7 @@ def again(talk: Talk, last_id: str) -> Peer:
 
 
 @case(CHAPTER)
-def what_was_missed_is_replayed(talk: Talk) -> None:
+def what_was_missed_is_replayed(talk: Conversation) -> None:
     """A client that comes again gets what it missed and then what comes: no gap, no duplicate."""
     peer = opened(talk, "/events/log")
     assert peer.until(b"\n\n\r\n") == chunk(b"id: e-0\n\n")
@@ -320,7 +320,7 @@ def what_was_missed_is_replayed(talk: Talk) -> None:
 
 
 @case(CHAPTER, "parallel_blocking", cuts=False)
-def def_handlers_follow_a_log(talk: Talk) -> None:
+def def_handlers_follow_a_log(talk: Conversation) -> None:
     """`ctx.call(events.follow, log)` ends when the client leaves."""
     peer = opened(talk, "/events/def-log")
     assert peer.until(b"\n\n\r\n") == chunk(b"id: e-0\n\n")
@@ -331,7 +331,7 @@ def def_handlers_follow_a_log(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def who_was_away_too_long_is_told(talk: Talk) -> None:
+def who_was_away_too_long_is_told(talk: Conversation) -> None:
     """A `resync` event comes before what is left: the id is too old, or of another epoch."""
     append(talk, 1, 2, 3, 4, 5, receivers=0)
     kept = news(3) + news(4) + news(5)
@@ -344,7 +344,7 @@ def who_was_away_too_long_is_told(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def events_are_logged_from_any_thread(talk: Talk) -> None:
+def events_are_logged_from_any_thread(talk: Conversation) -> None:
     """Every client that follows is woken, on whatever lane, and gets all of them in order."""
     talk.stage.log = EventLog(epoch="e")
     peers = [opened(talk, "/events/log") for _ in range(3)]
@@ -360,7 +360,7 @@ def events_are_logged_from_any_thread(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def drain_ends_event_streams_whole(talk: Talk) -> None:
+def drain_ends_event_streams_whole(talk: Conversation) -> None:
     """The client is told when to come again, gets the last chunk, and the handler is told."""
     default = opened(talk, "/events/wait/sleep?heartbeat=100")
     default.until(chunk(b"data: sleep\n\n"))
@@ -381,7 +381,7 @@ def drain_ends_event_streams_whole(talk: Talk) -> None:
     ]
 
 
-def ends_whole(talk: Talk, path: str, first: bytes) -> None:
+def ends_whole(talk: Conversation, path: str, first: bytes) -> None:
     """The stream is whole behind a drain, and its handler has ended."""
     peer = opened(talk, path)
     peer.until(chunk(first))
@@ -391,21 +391,21 @@ def ends_whole(talk: Talk, path: str, first: bytes) -> None:
 
 
 @case(CHAPTER, "parallel_blocking", cuts=False)
-def drain_ends_def_handlers(talk: Talk) -> None:
+def drain_ends_def_handlers(talk: Conversation) -> None:
     """Also where the handler blocks in `ctx.call`."""
     ends_whole(talk, "/events/def-log", b"id: e-0\n\n")
     assert talk.stage.said == ["def-log: finally"]
 
 
 @case(CHAPTER, "native_cancel")
-def drain_ends_a_foreign_await(talk: Talk) -> None:
+def drain_ends_a_foreign_await(talk: Conversation) -> None:
     """Also where the handler awaits something foreign."""
     ends_whole(talk, "/events/wait/foreign", b"data: foreign\n\n")
     assert talk.stage.said == ["foreign: finally"]
 
 
 @case(CHAPTER, cuts=False, compare=False)
-def cancelled_send_leaves_whole_events(talk: Talk) -> None:
+def cancelled_send_leaves_whole_events(talk: Conversation) -> None:
     """Cancelled while it waits for a slow client: every event on the wire is whole."""
     peer = talk.connect(receive_buffer=65536)
     peer.hold()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from anylane_conformance import contract_framework
 from anylane_conformance.cases import case
-from anylane_conformance.lanes import Talk
+from anylane_conformance.contract import framework
+from anylane_conformance.harness.conversation import Conversation
 
 CHAPTER = "12 framework"
 
 
 @case(CHAPTER)
-def hooks_run_in_the_documented_order(talk: Talk) -> None:
+def hooks_run_in_the_documented_order(talk: Conversation) -> None:
     """middleware, request_middleware, handler, response_middleware, and out again."""
     peer = talk.connect()
     for kind in ("async", "def"):
@@ -25,7 +25,7 @@ def hooks_run_in_the_documented_order(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def hooks_run_after_an_exception_that_was_dealt_with(talk: Talk) -> None:
+def hooks_run_after_an_exception_that_was_dealt_with(talk: Conversation) -> None:
     """The exception handler's response passes through the response hooks like any other."""
     peer = talk.connect()
     answer = peer.ask("/hooked/fail")
@@ -35,7 +35,7 @@ def hooks_run_after_an_exception_that_was_dealt_with(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def hooks_around_what_was_sent_and_what_is_streamed(talk: Talk) -> None:
+def hooks_around_what_was_sent_and_what_is_streamed(talk: Conversation) -> None:
     """A returned iterator is sent after the hooks; what was sent by hand is out already."""
     peer = talk.connect()
     assert peer.ask("/hooked/sent").body == b"sent"
@@ -48,7 +48,7 @@ def hooks_around_what_was_sent_and_what_is_streamed(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def request_error_hook(talk: Talk) -> None:
+def request_error_hook(talk: Conversation) -> None:
     """A malformed request runs the request-error hooks only."""
     peer = talk.connect()
     peer.send(b"GET / HTTP/1.1\nHost: a\n\n")
@@ -59,7 +59,7 @@ def request_error_hook(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def what_cannot_be_returned_is_logged(talk: Talk) -> None:
+def what_cannot_be_returned_is_logged(talk: Conversation) -> None:
     """A tuple is a 500, a value after the response a log line; both name handler and value."""
     peer = talk.connect()
     assert peer.ask("/tuple").status == 500
@@ -72,8 +72,8 @@ def what_cannot_be_returned_is_logged(talk: Talk) -> None:
     assert "'too late'" in second
 
 
-@case(CHAPTER, extra=contract_framework.connections)
-def connection_hooks(talk: Talk) -> None:
+@case(CHAPTER, extra=framework.connections)
+def connection_hooks(talk: Conversation) -> None:
     """on_connect comes before the first request, its context variables reach every exchange of
     its connection, what it raises ends the connection; on_disconnect comes last."""
     helper, peer = talk.connect(), talk.connect()
@@ -94,10 +94,10 @@ FOR = "X-Forwarded-For: 198.51.100.1, 203.0.113.7, 10.1.2.3"
 
 @case(
     CHAPTER,
-    extra=contract_framework.proxied,
+    extra=framework.proxied,
     config={"proxy_headers": True, "forwarded_allow_ips": ("127.0.0.1", "192.0.2.1", "10.0.0.0/8")},
 )
-def a_proxy_that_is_believed(talk: Talk) -> None:
+def a_proxy_that_is_believed(talk: Conversation) -> None:
     """The client is the right-most address that is no proxy's, the scheme what the nearest proxy
     says, the host stays Host; what cannot be read changes nothing."""
     peer = talk.connect()
@@ -114,10 +114,10 @@ def a_proxy_that_is_believed(talk: Talk) -> None:
 
 @case(
     CHAPTER,
-    extra=contract_framework.proxied,
+    extra=framework.proxied,
     config={"proxy_headers": True, "forwarded_allow_ips": ("198.51.100.0/24", "unix")},
 )
-def anybody_else_is_not_believed(talk: Talk) -> None:
+def anybody_else_is_not_believed(talk: Conversation) -> None:
     """X-Forwarded-For and X-Forwarded-Proto of a peer that is no proxy of ours are only headers."""
     peer = talk.connect()
     for scheme in ("http", "https"):
@@ -125,8 +125,8 @@ def anybody_else_is_not_believed(talk: Talk) -> None:
         assert answer.body == b'["peer","own","conformance"]'
 
 
-@case(CHAPTER, extra=contract_framework.lifespan)
-def lifespan_around_everything(talk: Talk) -> None:
+@case(CHAPTER, extra=framework.lifespan)
+def lifespan_around_everything(talk: Conversation) -> None:
     """Entered in order before the first request and left in reverse after the last; a group of
     tasks in it lives on; context variables that it sets are seen."""
     peer = talk.connect()
@@ -138,7 +138,7 @@ def lifespan_around_everything(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def background_runs_after_the_response(talk: Talk) -> None:
+def background_runs_after_the_response(talk: Conversation) -> None:
     """It delays neither the response nor the next request; a failure is logged only."""
     peer, helper = talk.connect(), talk.helper()
     assert peer.ask("/background/async").body == b"answered"
@@ -151,7 +151,7 @@ def background_runs_after_the_response(talk: Talk) -> None:
 
 
 @case(CHAPTER, "parallel_blocking", cuts=False)
-def background_that_blocks_delays_nobody(talk: Talk) -> None:
+def background_that_blocks_delays_nobody(talk: Conversation) -> None:
     """A `def` in the background blocks a thread, not its connection."""
     peer = talk.connect()
     assert peer.ask("/background/def").body == b"answered"
@@ -161,7 +161,7 @@ def background_that_blocks_delays_nobody(talk: Talk) -> None:
 
 
 @case(CHAPTER, cuts=False)
-def background_waits_for_the_last_byte(talk: Talk) -> None:
+def background_waits_for_the_last_byte(talk: Conversation) -> None:
     """A client that is slow to read is served before what comes afterwards."""
     peer = talk.connect(receive_buffer=4096)
     peer.hold()
@@ -174,7 +174,7 @@ def background_waits_for_the_last_byte(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def request_trailers(talk: Talk) -> None:
+def request_trailers(talk: Conversation) -> None:
     """What comes behind a chunked body is in request.trailers (RFC 9110 §6.5)."""
     peer = talk.connect()
     peer.send(
@@ -185,7 +185,7 @@ def request_trailers(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def cookies(talk: Talk) -> None:
+def cookies(talk: Conversation) -> None:
     """Malformed cookies hide no other; a cookie is set with its attributes."""
     peer = talk.connect()
     peer.get("/cookies", 'Cookie: a=1; broken; {"x": 1}; b="two words"', "Cookie: c=3; a=later")
@@ -196,7 +196,7 @@ def cookies(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def early_hints_and_trailers(talk: Talk) -> None:
+def early_hints_and_trailers(talk: Conversation) -> None:
     """103 comes before the answer (RFC 8297), trailers behind its chunks (RFC 9112 §7.1.2)."""
     peer = talk.connect()
     peer.get("/hints")
@@ -209,7 +209,7 @@ def early_hints_and_trailers(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def sent_before_the_handler_ends(talk: Talk) -> None:
+def sent_before_the_handler_ends(talk: Conversation) -> None:
     """`await ctx.send()` answers; the next request waits for the handler to end."""
     peer = talk.connect()
     peer.get("/early")
@@ -219,7 +219,7 @@ def sent_before_the_handler_ends(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def urlencoded_form(talk: Talk) -> None:
+def urlencoded_form(talk: Conversation) -> None:
     """Fields in order, several of one name."""
     peer = talk.connect()
     kind = "Content-Type: application/x-www-form-urlencoded"
@@ -228,7 +228,7 @@ def urlencoded_form(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def multipart_form(talk: Talk) -> None:
+def multipart_form(talk: Conversation) -> None:
     """Fields and files, wherever the network cuts them."""
     pytest.importorskip("multipart")
     peer = talk.connect()
@@ -242,7 +242,7 @@ def multipart_form(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def taken_over(talk: Talk) -> None:
+def taken_over(talk: Conversation) -> None:
     """After a 101 the connection is the handler's, early bytes included, up to a half-close."""
     peer = talk.connect()
     peer.get("/raw", "Connection: Upgrade", "Upgrade: echo")

@@ -6,14 +6,14 @@ import wsproto.events as ws_events
 
 from anylane import App, Context
 from anylane_conformance.cases import case
-from anylane_conformance.contract import Stage
-from anylane_conformance.lanes import Talk
-from anylane_conformance.peer import Answer, Peer
+from anylane_conformance.contract.stage import Stage
+from anylane_conformance.harness.conversation import Conversation
+from anylane_conformance.harness.peer import Answer, Peer
 
 CHAPTER = "14 limits"
 
 
-def refused(talk: Talk, data: bytes) -> int:
+def refused(talk: Conversation, data: bytes) -> int:
     """The status of what is refused; the connection ends then."""
     peer = talk.connect()
     peer.send(data)
@@ -23,7 +23,7 @@ def refused(talk: Talk, data: bytes) -> int:
     return answer.status
 
 
-def accepted(talk: Talk, data: bytes) -> Answer:
+def accepted(talk: Conversation, data: bytes) -> Answer:
     """The answer to what is not; the connection goes on."""
     peer = talk.connect()
     peer.send(data)
@@ -41,7 +41,7 @@ def get(target: str = "/", *lines: str) -> bytes:
     cuts=False,
     limits={"target": 100, "header_field": 200, "header_section": 400, "header_count": 6},
 )
-def head_limits(talk: Talk) -> None:
+def head_limits(talk: Conversation) -> None:
     """414 for the target; 431 for one header line, all of them, and their number."""
     for fits, over, status in (
         (get("/" + "x" * 99), get("/" + "x" * 100), 414),
@@ -58,7 +58,7 @@ def head_limits(talk: Talk) -> None:
 
 
 @case(CHAPTER, cuts=False, limits={"body": 100})
-def body_limit(talk: Talk) -> None:
+def body_limit(talk: Conversation) -> None:
     """413, whether the size was declared or turns out (RFC 9110 §15.5.14)."""
     declared = b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s"
     chunked = (
@@ -71,7 +71,7 @@ def body_limit(talk: Talk) -> None:
 
 
 @case(CHAPTER, cuts=False, limits={"drain_body": 50})
-def unread_body_limit(talk: Talk) -> None:
+def unread_body_limit(talk: Conversation) -> None:
     """An unread body is dropped up to a bound; more of it costs the connection."""
     head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
     peer = talk.connect()
@@ -83,7 +83,7 @@ def unread_body_limit(talk: Talk) -> None:
 
 
 @case(CHAPTER, limits={"message": 20})
-def message_limit(talk: Talk) -> None:
+def message_limit(talk: Conversation) -> None:
     """A message over the limit is 1009; what came before it was answered (RFC 6455 §7.4.1)."""
     ws = talk.connect().websocket("/echo")
     ws.send("x" * 20)
@@ -105,7 +105,7 @@ def telling(app: App, stage: Stage) -> None:
         stage.note("gone")
 
 
-def refused_and_staying(talk: Talk) -> Peer:
+def refused_and_staying(talk: Conversation) -> Peer:
     peer = talk.connect()
     peer.send(b"nonsense\r\n\r\n")
     assert peer.answer().status == 400
@@ -116,7 +116,7 @@ def refused_and_staying(talk: Talk) -> Peer:
     CHAPTER, cuts=False, compare=False, extra=telling, limits={"linger": 5000},
     timeouts={"linger": 100.0},
 )  # fmt: skip
-def lingering_has_a_limit(talk: Talk) -> None:
+def lingering_has_a_limit(talk: Conversation) -> None:
     """Who goes on sending after a refusal is read up to a bound, then reset (RFC 9112 §9.6)."""
     peer = refused_and_staying(talk)
     peer.send(b"x" * 4900)
@@ -126,7 +126,7 @@ def lingering_has_a_limit(talk: Talk) -> None:
 
 
 @case(CHAPTER, cuts=False, extra=telling, timeouts={"linger": 0.3})
-def lingering_has_a_deadline(talk: Talk) -> None:
+def lingering_has_a_deadline(talk: Conversation) -> None:
     """Who stays after a refusal without a word is left."""
     peer = refused_and_staying(talk)
     talk.pause(0.4)
@@ -135,7 +135,7 @@ def lingering_has_a_deadline(talk: Talk) -> None:
 
 
 @case(CHAPTER, cuts=False, compare=False, extra=telling, timeouts={"write_stall": 0.3})
-def stalled_reader_is_reset(talk: Talk) -> None:
+def stalled_reader_is_reset(talk: Conversation) -> None:
     """A client that reads nothing more is ended; a part of the answer is not taken for it all."""
     peer = talk.connect(receive_buffer=4096)
     peer.hold()
@@ -148,7 +148,7 @@ def stalled_reader_is_reset(talk: Talk) -> None:
 
 
 @case(CHAPTER, "real_sockets", "plain_wire", config={"linger": 0}, timeouts={"keep_alive": 0.3})
-def linger_of_zero_resets(talk: Talk) -> None:
+def linger_of_zero_resets(talk: Conversation) -> None:
     """With SO_LINGER 0 closing is a reset; what has arrived has arrived. Over TLS that is the
     close_notify before it, which ends the client's reading in order."""
     peer = talk.connect()
@@ -161,7 +161,7 @@ def linger_of_zero_resets(talk: Talk) -> None:
 
 
 @case(CHAPTER, cuts=False, timeouts={"body": 0.3})
-def body_deadline(talk: Talk) -> None:
+def body_deadline(talk: Conversation) -> None:
     """408 for a body that does not go on, also where the handler streams it."""
     for target in ("/json", "/length"):
         peer = talk.connect()
@@ -173,7 +173,7 @@ def body_deadline(talk: Talk) -> None:
 
 
 @case(CHAPTER, cuts=False, compare=False, timeouts={"ping": 0.2, "pong": 0.4})
-def pings_and_their_pongs(talk: Talk) -> None:
+def pings_and_their_pongs(talk: Conversation) -> None:
     """We ping who is quiet, and end with 1011 who does not answer."""
     ws = talk.connect().websocket("/echo")
     for _ in range(2):
@@ -182,7 +182,7 @@ def pings_and_their_pongs(talk: Talk) -> None:
 
 
 @case(CHAPTER, cuts=False, timeouts={"close": 0.3})
-def close_that_nobody_answers(talk: Talk) -> None:
+def close_that_nobody_answers(talk: Conversation) -> None:
     """The peer's half of the close handshake has a deadline (RFC 6455 §7.1.1)."""
     ws = talk.connect().websocket("/goodbye")
     ws.closed(answer=False)
@@ -196,7 +196,7 @@ def stoppable(app: App, _stage: Stage) -> None:
 
 
 @case(CHAPTER, cuts=False, extra=stoppable, timeouts={"drain": 0.3})
-def drain_deadline(talk: Talk) -> None:
+def drain_deadline(talk: Conversation) -> None:
     """What still runs when draining has taken too long is aborted."""
     helper, peer = talk.helper(), talk.connect()
     peer.get("/wait-stream")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from anylane_conformance.cases import case
-from anylane_conformance.lanes import Talk
+from anylane_conformance.harness.conversation import Conversation
 
 CHAPTER = "1 requests"
 
 
 @case(CHAPTER)
-def json_over_keep_alive(talk: Talk) -> None:
+def json_over_keep_alive(talk: Conversation) -> None:
     """GET and POST with JSON are answered one after the other on one connection."""
     peer = talk.connect()
     for _ in range(2):
@@ -22,7 +22,7 @@ def json_over_keep_alive(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def routed_parameter(talk: Talk) -> None:
+def routed_parameter(talk: Conversation) -> None:
     """A converted parameter reaches the handler; what does not convert is no match."""
     peer = talk.connect()
     assert peer.ask("/users/42").body == b'{"id":42}'
@@ -30,7 +30,7 @@ def routed_parameter(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def not_found_and_not_allowed(talk: Talk) -> None:
+def not_found_and_not_allowed(talk: Conversation) -> None:
     """404 for a path without a route, 405 with Allow for a method without one."""
     peer = talk.connect()
     assert peer.ask("/nowhere").status == 404
@@ -43,7 +43,7 @@ def not_found_and_not_allowed(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def head_is_get_without_a_body(talk: Talk) -> None:
+def head_is_get_without_a_body(talk: Conversation) -> None:
     """HEAD has the head of GET and no body (RFC 9110 §9.3.2)."""
     peer = talk.connect()
     peer.get("/", method="HEAD")
@@ -53,7 +53,7 @@ def head_is_get_without_a_body(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def failing_handler_disturbs_nobody(talk: Talk) -> None:
+def failing_handler_disturbs_nobody(talk: Conversation) -> None:
     """An exception is a 500; its own connection goes on, and so do the others."""
     neighbour, peer = talk.connect(), talk.connect()
     assert neighbour.ask("/").status == 200
@@ -70,7 +70,7 @@ def failing_handler_disturbs_nobody(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def handler_does_not_end_the_server(talk: Talk) -> None:
+def handler_does_not_end_the_server(talk: Conversation) -> None:
     """SystemExit in a handler is a failure of that handler."""
     neighbour, peer = talk.connect(), talk.connect()
     assert neighbour.ask("/").status == 200
@@ -80,7 +80,7 @@ def handler_does_not_end_the_server(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def call_is_for_def_handlers(talk: Talk) -> None:
+def call_is_for_def_handlers(talk: Conversation) -> None:
     """ctx.call in an `async def` fails on every lane alike."""
     peer = talk.connect()
     assert peer.ask("/call-from-async").status == 500
@@ -88,7 +88,7 @@ def call_is_for_def_handlers(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def http_error_is_its_status(talk: Talk) -> None:
+def http_error_is_its_status(talk: Conversation) -> None:
     """HTTPError becomes a response: text, or problem+json where JSON is accepted (RFC 9457)."""
     peer = talk.connect()
     assert peer.ask("/teapot").body == b"418 I'm a Teapot: short and stout\n"
@@ -99,7 +99,7 @@ def http_error_is_its_status(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def pipelined_requests_are_answered_in_order(talk: Talk) -> None:
+def pipelined_requests_are_answered_in_order(talk: Conversation) -> None:
     """Requests that come together are answered one after the other (RFC 9112 §9.3.2)."""
     peer = talk.connect()
     for number in range(18):  # More than start in one turn, and few enough to be cut everywhere.
@@ -109,7 +109,7 @@ def pipelined_requests_are_answered_in_order(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def chunked_upload(talk: Talk) -> None:
+def chunked_upload(talk: Conversation) -> None:
     """A body of unknown length is read to its end; what follows is the next request."""
     peer = talk.connect()
     peer.send(
@@ -122,7 +122,7 @@ def chunked_upload(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def continue_only_when_the_body_is_read(talk: Talk) -> None:
+def continue_only_when_the_body_is_read(talk: Conversation) -> None:
     """100 Continue is sent when the handler reads, and not when it does not (RFC 9110 §10.1.1)."""
     peer = talk.connect()
     expect = "Expect: 100-continue"
@@ -138,7 +138,7 @@ def continue_only_when_the_body_is_read(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def http_1_0_closes_unless_asked(talk: Talk) -> None:
+def http_1_0_closes_unless_asked(talk: Conversation) -> None:
     """HTTP/1.0 persists only where the client asks for it (RFC 9112 §9.3)."""
     peer = talk.connect()
     peer.send(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
@@ -150,7 +150,7 @@ def http_1_0_closes_unless_asked(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def malformed_request_is_refused(talk: Talk) -> None:
+def malformed_request_is_refused(talk: Conversation) -> None:
     """What two parsers could read in two ways is answered 400, once, and the connection ends."""
     for head in (
         b"GET / HTTP/1.1\nHost: a\n\n",
@@ -167,7 +167,7 @@ def malformed_request_is_refused(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def context_variables_do_not_leak(talk: Talk) -> None:
+def context_variables_do_not_leak(talk: Conversation) -> None:
     """Each exchange runs in a context of its own, on one connection too."""
     peer = talk.connect()
     for path in ("/variable", "/variable", "/variable?pipelined", "/variable?pipelined"):
@@ -179,7 +179,7 @@ def context_variables_do_not_leak(talk: Talk) -> None:
 
 
 @case(CHAPTER, "real_sockets", "plain_wire", config={"max_connections": 2})
-def too_many_connections_wait(talk: Talk) -> None:
+def too_many_connections_wait(talk: Conversation) -> None:
     """At max_connections accepting pauses; who comes then waits, and is dropped by nobody."""
     first, second, third = talk.connect(), talk.connect(), talk.connect()
     assert first.ask("/").status == 200

@@ -1,18 +1,18 @@
 """Requests that two parsers could read in two ways: each is refused, or read in the one safe way.
 
-The kinds are in `anylane_conformance.catalogue`, each with its source.
+The kinds are in `anylane_conformance.cases.smuggling_inputs`, each with its source.
 """
 
 from __future__ import annotations
 
 from anylane_conformance.cases import case
-from anylane_conformance.catalogue import CATALOGUE, FOLLOWED, FOLLOWER, Kind
-from anylane_conformance.lanes import Talk
+from anylane_conformance.cases.smuggling_inputs import CATALOGUE, FOLLOWED, FOLLOWER, Kind
+from anylane_conformance.harness.conversation import Conversation
 
 CHAPTER = "11 smuggling"
 
 
-def walk(talk: Talk, kinds: tuple[Kind, ...]) -> None:
+def walk(talk: Conversation, kinds: tuple[Kind, ...]) -> None:
     """Each on a connection of its own; what is behind it shows where it was seen to end."""
     for kind in kinds:
         peer = talk.connect()
@@ -28,48 +28,48 @@ def walk(talk: Talk, kinds: tuple[Kind, ...]) -> None:
 
 
 @case(CHAPTER, cuts=False)
-def lengths_are_refused(talk: Talk) -> None:
+def lengths_are_refused(talk: Conversation) -> None:
     """Content-Length: two, conflicting, or anything but digits (RFC 9112 §6.3)."""
     walk(talk, CATALOGUE["Content-Length"])
 
 
 @case(CHAPTER, cuts=False)
-def codings_are_refused(talk: Talk) -> None:
+def codings_are_refused(talk: Conversation) -> None:
     """Transfer-Encoding: anything but one plain `chunked` (RFC 9112 §6.1)."""
     walk(talk, CATALOGUE["Transfer-Encoding"])
 
 
 @case(CHAPTER, cuts=False)
-def lines_are_refused(talk: Talk) -> None:
+def lines_are_refused(talk: Conversation) -> None:
     """Line ends, folding, control bytes and white space (RFC 9112 §2.2, §5)."""
     walk(talk, CATALOGUE["lines"])
 
 
 @case(CHAPTER, cuts=False)
-def targets_are_refused(talk: Talk) -> None:
+def targets_are_refused(talk: Conversation) -> None:
     """Host and target name one authority, in one form (RFC 9112 §3.2)."""
     walk(talk, CATALOGUE["Host and target"])
 
 
 @case(CHAPTER, cuts=False)
-def versions_are_refused(talk: Talk) -> None:
+def versions_are_refused(talk: Conversation) -> None:
     """What is neither HTTP/1.0 nor HTTP/1.1 (RFC 9110 §15.6.6)."""
     walk(talk, CATALOGUE["versions"])
 
 
 @case(CHAPTER, cuts=False)
-def chunks_are_refused(talk: Talk) -> None:
+def chunks_are_refused(talk: Conversation) -> None:
     """Chunk sizes, extensions, ends and trailers, strictly (RFC 9112 §7.1)."""
     walk(talk, CATALOGUE["chunks"])
 
 
 @case(CHAPTER, cuts=False)
-def expectations_are_refused_or_met(talk: Talk) -> None:
+def expectations_are_refused_or_met(talk: Conversation) -> None:
     """Expect: one plain `100-continue`, and the body belongs to its request (RFC 9110 §10.1.1)."""
     walk(talk, CATALOGUE["expectations"])
 
 
 @case(CHAPTER, cuts=False)
-def what_is_allowed_is_read_in_one_way(talk: Talk) -> None:
+def what_is_allowed_is_read_in_one_way(talk: Conversation) -> None:
     """The odd but plain: bodies nobody asked for, names that only look like framing, case."""
     walk(talk, CATALOGUE["read in the one safe way"])

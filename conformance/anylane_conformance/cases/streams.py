@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from anylane_conformance.cases import case
-from anylane_conformance.contract import BLOB
-from anylane_conformance.lanes import Talk
+from anylane_conformance.contract.stage import BLOB
+from anylane_conformance.harness.conversation import Conversation
 
 CHAPTER = "2 streams"
 KERNEL = 8_000_000
@@ -12,7 +12,7 @@ KERNEL = 8_000_000
 
 
 @case(CHAPTER)
-def unknown_length_is_chunked(talk: Talk) -> None:
+def unknown_length_is_chunked(talk: Conversation) -> None:
     """One write is one chunk, never joined or split (RFC 9112 §7.1)."""
     peer = talk.connect()
     peer.get("/count/3")
@@ -23,7 +23,7 @@ def unknown_length_is_chunked(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def iterators_are_streamed(talk: Talk) -> None:
+def iterators_are_streamed(talk: Conversation) -> None:
     """A returned iterator, sync or async, is streamed item by item."""
     peer = talk.connect()
     assert peer.ask("/iterate").body == b"0\n1\n2\n"
@@ -31,7 +31,7 @@ def iterators_are_streamed(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def failure_inside_a_stream_is_not_a_whole_response(talk: Talk) -> None:
+def failure_inside_a_stream_is_not_a_whole_response(talk: Conversation) -> None:
     """The last chunk never comes: the client must not take the body for whole."""
     peer = talk.connect()
     peer.get("/half")
@@ -40,7 +40,7 @@ def failure_inside_a_stream_is_not_a_whole_response(talk: Talk) -> None:
 
 
 @case(CHAPTER, cuts=False)
-def slow_reader_is_waited_for(talk: Talk) -> None:
+def slow_reader_is_waited_for(talk: Conversation) -> None:
     """20 MB to a client that does not read yet: the handler waits, memory stays bounded."""
     peer = talk.connect(receive_buffer=65536)
     peer.hold()
@@ -55,7 +55,7 @@ def slow_reader_is_waited_for(talk: Talk) -> None:
 
 
 @case(CHAPTER, limits={"outbound_high": 64, "outbound_low": 16})
-def small_mark_does_not_hold_up_who_reads(talk: Talk) -> None:
+def small_mark_does_not_hold_up_who_reads(talk: Conversation) -> None:
     """Output that the kernel has taken is no output that waits, however small the mark is."""
     peer = talk.connect()
     assert peer.ask("/count/20").body == b"".join(b"%d\n" % number for number in range(20))
@@ -63,7 +63,7 @@ def small_mark_does_not_hold_up_who_reads(talk: Talk) -> None:
 
 
 @case(CHAPTER, cuts=False)
-def slow_reader_who_asked_once_gets_it_all(talk: Talk) -> None:
+def slow_reader_who_asked_once_gets_it_all(talk: Conversation) -> None:
     """RFC 9112 §9.6: the end of the connection comes behind all of the answer, however late."""
     peer = talk.connect(receive_buffer=65536)
     peer.hold()
@@ -77,7 +77,7 @@ def slow_reader_who_asked_once_gets_it_all(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def what_has_ended_cannot_write(talk: Talk) -> None:
+def what_has_ended_cannot_write(talk: Conversation) -> None:
     """A stream or context used after its handler never reaches another exchange's client."""
     peer = talk.connect()
     assert peer.ask("/keep").body == b"mine"
@@ -86,7 +86,7 @@ def what_has_ended_cannot_write(talk: Talk) -> None:
 
 
 @case(CHAPTER, "parallel_blocking", cuts=False, request_timeout=1.0)
-def slow_iterator_meets_the_deadline(talk: Talk) -> None:
+def slow_iterator_meets_the_deadline(talk: Conversation) -> None:
     """A sync iterator that is late gets its 503, and is closed in the pool, not in the loop."""
     peer = talk.connect()
     assert peer.ask("/slow-iterator").status == 503

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from anylane_conformance.cases import Missing, case
-from anylane_conformance.contract import NOTHING_STRAYS
-from anylane_conformance.lanes import Talk
+from anylane_conformance.cases import case
+from anylane_conformance.contract.native import NOTHING_STRAYS
+from anylane_conformance.harness.case import Missing
+from anylane_conformance.harness.conversation import Conversation
 
 CHAPTER = "5 time"
 
 
 @case(CHAPTER)
-def portable_time(talk: Talk) -> None:
+def portable_time(talk: Conversation) -> None:
     """ctx.sleep and ctx.timeout work on every lane, nested too."""
     peer = talk.connect()
     assert peer.ask("/sleep").body == b"slept"
@@ -20,7 +21,7 @@ def portable_time(talk: Talk) -> None:
 
 
 @case(CHAPTER, request_timeout=5)
-def time_that_is_no_number(talk: Talk) -> None:
+def time_that_is_no_number(talk: Conversation) -> None:
     """Text or NaN for seconds is that handler's 500; its connection and the others go on."""
     neighbour, peer = talk.connect(), talk.connect()
     assert neighbour.ask("/").status == 200
@@ -34,7 +35,7 @@ def time_that_is_no_number(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def timeout_that_is_never_left(talk: Talk) -> None:
+def timeout_that_is_never_left(talk: Conversation) -> None:
     """A scope that stays open is that handler's failure at most: the server goes on."""
     neighbour, peer = talk.connect(), talk.connect()
     assert neighbour.ask("/").status == 200
@@ -44,7 +45,7 @@ def timeout_that_is_never_left(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def receive_with_a_timeout(talk: Talk) -> None:
+def receive_with_a_timeout(talk: Conversation) -> None:
     """receive(timeout=) raises TimeoutError and loses no message."""
     ws = talk.connect().websocket("/impatient")
     assert ws.receive() == "nothing came"
@@ -54,7 +55,7 @@ def receive_with_a_timeout(talk: Talk) -> None:
 
 
 @case(CHAPTER, request_timeout=0.2)
-def handler_deadline(talk: Talk) -> None:
+def handler_deadline(talk: Conversation) -> None:
     """A handler that takes too long is cancelled and answered for: 503."""
     for path in ("/forever", "/stubborn"):
         peer = talk.connect()
@@ -65,7 +66,7 @@ def handler_deadline(talk: Talk) -> None:
 
 
 @case(CHAPTER, "native_cancel", request_timeout=0.2)
-def handler_deadline_during_a_foreign_await(talk: Talk) -> None:
+def handler_deadline_during_a_foreign_await(talk: Conversation) -> None:
     """Also while it awaits something of the event loop's own library."""
     peer = talk.connect()
     assert peer.ask("/native/forever").status == 503
@@ -73,7 +74,7 @@ def handler_deadline_during_a_foreign_await(talk: Talk) -> None:
 
 
 @case(CHAPTER, "native_cancel", request_timeout=0.2)
-def handler_deadline_inside_a_task_group(talk: Talk) -> None:
+def handler_deadline_inside_a_task_group(talk: Conversation) -> None:
     """Also while its children wait in a task group of the library."""
     peer = talk.connect()
     assert peer.ask("/native/group").status == 503
@@ -82,7 +83,7 @@ def handler_deadline_inside_a_task_group(talk: Talk) -> None:
 
 
 @case(CHAPTER, "native_cancel")
-def disconnect_inside_a_task_group_is_quiet(talk: Talk) -> None:
+def disconnect_inside_a_task_group_is_quiet(talk: Conversation) -> None:
     """A client that leaves is no failure, in whatever group its Disconnected arrives."""
     ws = talk.connect().websocket("/native/group")
     ws.close()
@@ -92,7 +93,7 @@ def disconnect_inside_a_task_group_is_quiet(talk: Talk) -> None:
 
 
 @case(CHAPTER, "native_cancel")
-def stray_cancellation_is_a_failure(talk: Talk) -> None:
+def stray_cancellation_is_a_failure(talk: Conversation) -> None:
     """Awaiting what somebody else has cancelled is a 500, not silence."""
     peer = talk.connect()
     answer = peer.ask("/native/stray")
@@ -103,7 +104,7 @@ def stray_cancellation_is_a_failure(talk: Talk) -> None:
 
 
 @case(CHAPTER, "native_cancel")
-def native_timeout_around_sleep(talk: Talk) -> None:
+def native_timeout_around_sleep(talk: Conversation) -> None:
     """The library's own time-out works around ctx.sleep, and what comes after it does too."""
     peer = talk.connect()
     assert peer.ask("/native/timeout-sleep").body == b"native time-out"
@@ -111,7 +112,7 @@ def native_timeout_around_sleep(talk: Talk) -> None:
 
 
 @case(CHAPTER, "native_cancel")
-def native_timeout_around_ours(talk: Talk) -> None:
+def native_timeout_around_ours(talk: Conversation) -> None:
     """One of ours inside one of the library's: the right one fires."""
     peer = talk.connect()
     assert peer.ask("/native/inside").body == b"ours"
@@ -119,7 +120,7 @@ def native_timeout_around_ours(talk: Talk) -> None:
 
 
 @case(CHAPTER, "native_cancel")
-def native_timeout_around_the_body(talk: Talk) -> None:
+def native_timeout_around_the_body(talk: Conversation) -> None:
     """A cancelled body() loses nothing: asked again, it is whole."""
     peer = talk.connect()
     peer.send(b"POST /native/timeout-body HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nfirst")
@@ -135,7 +136,7 @@ def native_timeout_around_the_body(talk: Talk) -> None:
 
 
 @case(CHAPTER, "native_cancel")
-def native_timeout_around_receive(talk: Talk) -> None:
+def native_timeout_around_receive(talk: Conversation) -> None:
     """A cancelled receive() loses no message."""
     ws = talk.connect().websocket("/native/timeout-receive")
     assert ws.receive() == "native time-out"

@@ -6,9 +6,11 @@ import json
 from typing import Any
 
 from anylane_conformance.cases import case
-from anylane_conformance.contract import BLOB
-from anylane_conformance.lanes import Talk
-from anylane_conformance.peer import Peer, TlsPeer, message_event
+from anylane_conformance.contract.stage import BLOB
+from anylane_conformance.harness.conversation import Conversation
+from anylane_conformance.harness.peer import Peer
+from anylane_conformance.harness.websocket_peer import message_event
+from anylane_conformance.harness.wires import TlsPeer
 
 CHAPTER = "10 TLS"
 KERNEL = 8_000_000
@@ -18,7 +20,7 @@ SMALL = {"inbound_high": 20_000, "inbound_low": 4_000}
 
 
 @case(CHAPTER, tls="none")
-def json_over_tls(talk: Talk) -> None:
+def json_over_tls(talk: Conversation) -> None:
     """Requests follow each other on one connection, which says that it is https."""
     peer = talk.connect()
     for _ in range(2):
@@ -36,14 +38,14 @@ def json_over_tls(talk: Talk) -> None:
 
 
 @case(CHAPTER, tls="none", cuts=False)
-def alpn_is_agreed_upon(talk: Talk) -> None:
+def alpn_is_agreed_upon(talk: Conversation) -> None:
     """Of what the client offers, HTTP/1.1 is taken (RFC 7301); who offers nothing is served too."""
     assert seen(talk.connect(alpn=("h2", "http/1.1")))["alpn"] == "http/1.1"
     assert seen(talk.connect())["alpn"] is None
 
 
 @case(CHAPTER, tls="none")
-def websocket_over_tls(talk: Talk) -> None:
+def websocket_over_tls(talk: Conversation) -> None:
     """wss: messages, pings and the close handshake."""
     ws = talk.connect().websocket("/echo")
     for message in ("text", b"binary", "x" * 200):
@@ -56,7 +58,7 @@ def websocket_over_tls(talk: Talk) -> None:
 
 
 @case(CHAPTER, tls="none", cuts=False)
-def slow_reader_over_tls_is_waited_for(talk: Talk) -> None:
+def slow_reader_over_tls_is_waited_for(talk: Conversation) -> None:
     """20 MB to a client that does not read yet: ciphertext counts toward the mark."""
     peer = talk.connect(receive_buffer=65536)
     peer.hold()
@@ -70,7 +72,7 @@ def slow_reader_over_tls_is_waited_for(talk: Talk) -> None:
 
 
 @case(CHAPTER, tls="none", limits=SMALL, cuts=False)
-def held_upload_goes_on_without_new_input(talk: Talk) -> None:
+def held_upload_goes_on_without_new_input(talk: Conversation) -> None:
     """A body that came long before its handler reads: the last of it is decrypted, but held, and
     no further byte comes from the client to bring it forth."""
     peer = talk.connect()
@@ -84,7 +86,7 @@ def held_upload_goes_on_without_new_input(talk: Talk) -> None:
 
 
 @case(CHAPTER, tls="none", limits=SMALL, cuts=False)
-def held_messages_go_on_without_new_input(talk: Talk) -> None:
+def held_messages_go_on_without_new_input(talk: Conversation) -> None:
     """The same with messages that came in one go."""
     ws = talk.connect().websocket("/receive-later")
     helper = talk.helper()
@@ -97,7 +99,7 @@ def held_messages_go_on_without_new_input(talk: Talk) -> None:
 
 
 @case(CHAPTER, tls="required", cuts=False)
-def client_certificate_is_required(talk: Talk) -> None:
+def client_certificate_is_required(talk: Conversation) -> None:
     """Who shows one is known to the handler; who does not is turned away with an alert."""
     assert seen(talk.connect(certificate=True))["client"] == "a client of the conformance suite"
     stranger = talk.connect()
@@ -110,14 +112,14 @@ def client_certificate_is_required(talk: Talk) -> None:
 
 
 @case(CHAPTER, tls="optional", cuts=False)
-def client_certificate_is_optional(talk: Talk) -> None:
+def client_certificate_is_optional(talk: Conversation) -> None:
     """It is asked for; who has none is served."""
     assert seen(talk.connect(certificate=True))["client"] == "a client of the conformance suite"
     assert seen(talk.connect())["client"] is None
 
 
 @case(CHAPTER, tls="none")
-def close_notify_is_a_half_close(talk: Talk) -> None:
+def close_notify_is_a_half_close(talk: Conversation) -> None:
     """RFC 8446 §6.1: it ends one direction only, so the answer still comes, and then our own."""
     peer = talk.connect()
     peer.get("/late")
@@ -128,7 +130,7 @@ def close_notify_is_a_half_close(talk: Talk) -> None:
 
 
 @case(CHAPTER, tls="none", cuts=False)
-def truncated_close_is_a_loss(talk: Talk) -> None:
+def truncated_close_is_a_loss(talk: Conversation) -> None:
     """The end of TCP without a close_notify may be an attacker's: the client counts as gone."""
     helper = talk.helper()
     peer = talk.connect()
@@ -140,7 +142,7 @@ def truncated_close_is_a_loss(talk: Talk) -> None:
 
 
 @case(CHAPTER, tls="none")
-def refusal_over_tls_reaches_the_client(talk: Talk) -> None:
+def refusal_over_tls_reaches_the_client(talk: Conversation) -> None:
     """The answer, then close_notify, then the end, although the client goes on sending."""
     peer = talk.connect()
     peer.send(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n" + b"x" * 100)
@@ -150,10 +152,10 @@ def refusal_over_tls_reaches_the_client(talk: Talk) -> None:
 
 
 @case(CHAPTER, tls="none", cuts=False)
-def hostile_handshakes_disturb_nobody(talk: Talk) -> None:
+def hostile_handshakes_disturb_nobody(talk: Conversation) -> None:
     """Garbage, cut, damaged and oversized hellos: each is ended and logged in one line at most,
     and others are served."""
-    from anylane_conformance import certificates
+    from anylane_conformance.harness import certificates
 
     hello = certificates.hello()
     neighbour = talk.connect()
@@ -184,7 +186,7 @@ def hostile_handshakes_disturb_nobody(talk: Talk) -> None:
 
 
 @case(CHAPTER, tls="none", cuts=False)
-def damaged_record_ends_the_session(talk: Talk) -> None:
+def damaged_record_ends_the_session(talk: Conversation) -> None:
     """What was not encrypted by the client is never handed on; the handler hears of the loss."""
     helper = talk.helper()
     peer = talk.connect()
@@ -199,9 +201,9 @@ def damaged_record_ends_the_session(talk: Talk) -> None:
 
 
 @case(CHAPTER, tls="none", timeouts={"tls_handshake": 0.3}, cuts=False)
-def handshake_has_a_deadline(talk: Talk) -> None:
+def handshake_has_a_deadline(talk: Conversation) -> None:
     """However slowly a client shakes hands, it holds its connection only so long."""
-    from anylane_conformance import certificates
+    from anylane_conformance.harness import certificates
 
     silent, slow = talk.bare(), talk.bare()
     for byte in certificates.hello()[:300]:
@@ -216,7 +218,7 @@ def handshake_has_a_deadline(talk: Talk) -> None:
 
 
 @case(CHAPTER, tls="none")
-def plain_http_to_the_tls_port(talk: Talk) -> None:
+def plain_http_to_the_tls_port(talk: Conversation) -> None:
     """It is told so in plain HTTP, and the log names it in one line."""
     peer = talk.bare()
     peer.get("/")
@@ -233,5 +235,5 @@ def seen(peer: Peer) -> dict[str, Any]:
     return found
 
 
-def assert_logged_once(talk: Talk, text: str) -> None:
+def assert_logged_once(talk: Conversation, text: str) -> None:
     assert [text in message for _, message in talk.log] == [True], talk.log

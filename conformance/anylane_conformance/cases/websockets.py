@@ -5,14 +5,15 @@ from __future__ import annotations
 import wsproto.events as ws_events
 
 from anylane_conformance.cases import case
-from anylane_conformance.lanes import Talk
-from anylane_conformance.peer import Peer, message_event, raw_frame
+from anylane_conformance.harness.conversation import Conversation
+from anylane_conformance.harness.peer import Peer
+from anylane_conformance.harness.websocket_peer import message_event, raw_frame
 
 CHAPTER = "3 WebSocket"
 
 
 @case(CHAPTER)
-def echo(talk: Talk) -> None:
+def echo(talk: Conversation) -> None:
     """Text and binary messages come back as they are."""
     ws = talk.connect().websocket("/echo")
     for message in ("hello", "", "żółw 🐢", b"\x00\xff", b""):
@@ -23,7 +24,7 @@ def echo(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def fragments_are_joined(talk: Talk) -> None:
+def fragments_are_joined(talk: Conversation) -> None:
     """A message in fragments is one message, with control frames between them (RFC 6455 §5.4)."""
     ws = talk.connect().websocket("/echo")
     ws.peer.send(ws.frame(ws_events.TextMessage("hel", message_finished=False)))
@@ -36,9 +37,9 @@ def fragments_are_joined(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def frames_with_the_handshake_are_not_lost(talk: Talk) -> None:
+def frames_with_the_handshake_are_not_lost(talk: Conversation) -> None:
     """A client may send before it has seen the 101 (RFC 6455 §4.1 forbids it, networks do it)."""
-    from anylane_conformance.peer import WebSocketPeer
+    from anylane_conformance.harness.websocket_peer import WebSocketPeer
 
     peer = talk.connect()
     ws = WebSocketPeer(peer)
@@ -53,7 +54,7 @@ def frames_with_the_handshake_are_not_lost(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def ping_is_answered_while_the_handler_waits(talk: Talk) -> None:
+def ping_is_answered_while_the_handler_waits(talk: Conversation) -> None:
     """A pong does not wait for the handler (RFC 6455 §5.5.2)."""
     ws = talk.connect().websocket("/waiting")
     ws.ping(b"are you there")
@@ -64,7 +65,7 @@ def ping_is_answered_while_the_handler_waits(talk: Talk) -> None:
 
 
 @case(CHAPTER, "native_cancel")
-def ping_is_answered_during_a_foreign_await(talk: Talk) -> None:
+def ping_is_answered_during_a_foreign_await(talk: Conversation) -> None:
     """Also while the handler awaits something of the event loop's own library."""
     ws = talk.connect().websocket("/native/gate")
     ws.send("after the gate")
@@ -77,7 +78,7 @@ def ping_is_answered_during_a_foreign_await(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def close_from_the_client(talk: Talk) -> None:
+def close_from_the_client(talk: Conversation) -> None:
     """A close frame is answered once, with its code; the handler's loop ends quietly."""
     ws = talk.connect().websocket("/echo")
     ws.send("last")
@@ -88,7 +89,7 @@ def close_from_the_client(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def close_from_the_server(talk: Talk) -> None:
+def close_from_the_server(talk: Conversation) -> None:
     """The handler says goodbye, and the peer's close frame ends the connection."""
     ws = talk.connect().websocket("/goodbye")
     assert ws.receive() == "goodbye"
@@ -96,7 +97,7 @@ def close_from_the_server(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def close_that_cannot_be_said(talk: Talk) -> None:
+def close_that_cannot_be_said(talk: Conversation) -> None:
     """What no close frame can carry is refused before anything has changed: the handler has failed,
     and the session ends as it does then."""
     for how in ("number", "surrogate", "float"):
@@ -108,7 +109,7 @@ def close_that_cannot_be_said(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def failing_handler_closes_with_1011(talk: Talk) -> None:
+def failing_handler_closes_with_1011(talk: Conversation) -> None:
     """A handler that fails is an internal error (RFC 6455 §7.4.1)."""
     ws = talk.connect().websocket("/crash")
     ws.send("now")
@@ -116,7 +117,7 @@ def failing_handler_closes_with_1011(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def rejection_is_an_ordinary_response(talk: Talk) -> None:
+def rejection_is_an_ordinary_response(talk: Conversation) -> None:
     """A handler that does not accept answers the handshake; the connection goes on."""
     peer = talk.connect()
     peer.handshake("/reject")
@@ -127,7 +128,7 @@ def rejection_is_an_ordinary_response(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def neither_accepted_nor_rejected_is_an_error(talk: Talk) -> None:
+def neither_accepted_nor_rejected_is_an_error(talk: Conversation) -> None:
     """A handler that does neither has forgotten it: no client waits, and the log says so."""
     peer = talk.connect()
     peer.handshake("/silent")
@@ -137,7 +138,7 @@ def neither_accepted_nor_rejected_is_an_error(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def bad_handshakes_are_refused(talk: Talk) -> None:
+def bad_handshakes_are_refused(talk: Conversation) -> None:
     """A plain GET, another version and a bad key get 426 or 400 (RFC 6455 §4.2)."""
     peer = talk.connect()
     answer = peer.ask("/echo")
@@ -153,7 +154,7 @@ def bad_handshakes_are_refused(talk: Talk) -> None:
 
 
 @case(CHAPTER, limits={"message": 1000})
-def messages_before_a_violation_are_answered(talk: Talk) -> None:
+def messages_before_a_violation_are_answered(talk: Conversation) -> None:
     """What was received before a message that is too big is delivered and answered first."""
     ws = talk.connect().websocket("/echo")
     ws.peer.send(ws.frame(message_event("x" * 1000)) + ws.frame(message_event("x" * 1001)))
@@ -186,7 +187,7 @@ VIOLATIONS = {
 
 
 @case(CHAPTER, cuts=False)
-def what_came_before_a_violation_is_answered(talk: Talk) -> None:
+def what_came_before_a_violation_is_answered(talk: Conversation) -> None:
     """A rule that is broken ends the session, after all that came before has been answered."""
     for name, (bad, code) in VIOLATIONS.items():
         ws = talk.connect().websocket("/answering")
@@ -198,7 +199,7 @@ def what_came_before_a_violation_is_answered(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def bad_utf8_is_refused_at_its_first_byte(talk: Talk) -> None:
+def bad_utf8_is_refused_at_its_first_byte(talk: Conversation) -> None:
     """Neither the end of the frame nor that of the message is waited for (RFC 6455 §8.1)."""
     ws = talk.connect().websocket("/answering")
     ws.peer.send(raw_frame(TEXT, b"a\xf0", fin=False) + raw_frame(PING))
@@ -208,7 +209,7 @@ def bad_utf8_is_refused_at_its_first_byte(talk: Talk) -> None:
 
 
 @case(CHAPTER, limits={"message": 20})
-def too_big_is_refused_at_the_header(talk: Talk) -> None:
+def too_big_is_refused_at_the_header(talk: Conversation) -> None:
     """A frame that announces more than the limit is not read (1009); fragments add up."""
     for frames in (
         [raw_frame(BINARY, bytes(21))[:6]],
@@ -222,7 +223,7 @@ def too_big_is_refused_at_the_header(talk: Talk) -> None:
 
 
 @case(CHAPTER, cuts=False)
-def each_close_code_is_valid_or_refused(talk: Talk) -> None:
+def each_close_code_is_valid_or_refused(talk: Conversation) -> None:
     """What may be on the wire is echoed, anything else is a protocol error (RFC 6455 §7.4)."""
     # 1014 is valid too, but wsproto, which reads for this client, does not know it.
     valid = [1000, 1001, 1002, 1003, *range(1007, 1014), 3000, 3999, 4000, 4999]
@@ -235,7 +236,7 @@ def each_close_code_is_valid_or_refused(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def close_without_a_code(talk: Talk) -> None:
+def close_without_a_code(talk: Conversation) -> None:
     """It is answered without one, and the handler sees 1005 (RFC 6455 §7.1.5)."""
     ws = talk.connect().websocket("/answering")
     ws.peer.send(raw_frame(CLOSE))
@@ -244,7 +245,7 @@ def close_without_a_code(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def closes_that_cross(talk: Talk) -> None:
+def closes_that_cross(talk: Conversation) -> None:
     """Each is the other's answer: no second close frame is sent, data between is dropped."""
     ws = talk.connect().websocket("/bye")
     while ws.transcript.close is None:
@@ -256,7 +257,7 @@ def closes_that_cross(talk: Talk) -> None:
 
 
 @case(CHAPTER, timeouts={"close": 0.2})
-def close_without_an_answer(talk: Talk) -> None:
+def close_without_an_answer(talk: Conversation) -> None:
     """The server waits for the peer's close frame up to its deadline, then hangs up."""
     ws = talk.connect().websocket("/bye")
     assert ws.closed(answer=False) == (4000, "enough")
@@ -264,7 +265,7 @@ def close_without_an_answer(talk: Talk) -> None:
 
 
 @case(CHAPTER, timeouts={"ping": 0.1, "pong": 10.0}, compare=False)
-def pings_measure_the_latency(talk: Talk) -> None:
+def pings_measure_the_latency(talk: Conversation) -> None:
     """A quiet client is pinged, and what its pong took is `ws.latency`.
 
     Not compared: how many pings there are depends on how fast the machine is.
@@ -278,7 +279,7 @@ def pings_measure_the_latency(talk: Talk) -> None:
 
 
 @case(CHAPTER, timeouts={"ping": 0.1, "pong": 0.2}, compare=False)
-def ping_that_nobody_answers(talk: Talk) -> None:
+def ping_that_nobody_answers(talk: Conversation) -> None:
     """A client that is silent for longer than the pong deadline is gone: 1011."""
     ws = talk.connect().websocket("/answering")
     assert ws.closed(answer=False) == (1011, "no pong came in time")
@@ -286,7 +287,7 @@ def ping_that_nobody_answers(talk: Talk) -> None:
 
 
 @case(CHAPTER)
-def drain_closes_with_1001(talk: Talk) -> None:
+def drain_closes_with_1001(talk: Conversation) -> None:
     """A server that shuts down says "going away"; what was asked before is answered."""
     ws = talk.connect().websocket("/answering")
     ws.send("hello")
@@ -296,7 +297,7 @@ def drain_closes_with_1001(talk: Talk) -> None:
 
 
 @case(CHAPTER, limits={"inbound_high": 2000, "inbound_low": 500}, cuts=False)
-def messages_are_held_back_and_none_is_lost(talk: Talk) -> None:
+def messages_are_held_back_and_none_is_lost(talk: Conversation) -> None:
     """Reading pauses over the high mark and goes on at the low one; order stays."""
     ws = talk.connect().websocket("/receive-later")
     helper = talk.helper()
@@ -309,7 +310,7 @@ def messages_are_held_back_and_none_is_lost(talk: Talk) -> None:
 
 
 @case(CHAPTER, timeouts={"write_stall": 0.3}, cuts=False)
-def send_waits_for_a_slow_client_and_not_for_ever(talk: Talk) -> None:
+def send_waits_for_a_slow_client_and_not_for_ever(talk: Conversation) -> None:
     """`send` waits when nothing is read; after the write-stall deadline the client is gone."""
     ws = talk.connect(receive_buffer=65536).websocket("/flood")
     ws.peer.hold()
@@ -320,7 +321,7 @@ def send_waits_for_a_slow_client_and_not_for_ever(talk: Talk) -> None:
 
 
 @case(CHAPTER, cuts=False)
-def subprotocol_is_the_clients_first_choice(talk: Talk) -> None:
+def subprotocol_is_the_clients_first_choice(talk: Conversation) -> None:
     """Among those that the route speaks; none is no obstacle (RFC 6455 §4.2.2)."""
     offer = "Sec-WebSocket-Protocol: "
     for lines, chosen in (
@@ -336,7 +337,7 @@ def subprotocol_is_the_clients_first_choice(talk: Talk) -> None:
 
 
 @case(CHAPTER, cuts=False)
-def other_origins_are_turned_away(talk: Talk) -> None:
+def other_origins_are_turned_away(talk: Conversation) -> None:
     """A page of another site gets 403, before the handler has run (RFC 6455 §10.2)."""
     for origin, status in (
         ("https://good.example", 101),

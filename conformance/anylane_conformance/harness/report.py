@@ -6,7 +6,7 @@ import json
 import pathlib
 from dataclasses import dataclass, field
 
-from anylane_conformance.cases import in_order
+from anylane_conformance.harness.case import in_order
 
 
 @dataclass

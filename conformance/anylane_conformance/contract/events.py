@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from anylane import App, Context, Disconnected
-from anylane_conformance import natives
+from anylane_conformance.contract import event_loops
 
 if TYPE_CHECKING:
-    from anylane_conformance.contract import Stage
+    from anylane_conformance.contract.stage import Stage
+
 
 LARGE = 1024 * 1024
 """Characters of a large event."""
@@ -73,7 +74,7 @@ def _fields(app: App) -> None:
 
 
 def _waiting(app: App, stage: Stage) -> None:
-    async def until_told(ctx: Context, wait: natives.Func, kind: str) -> None:
+    async def until_told(ctx: Context, wait: event_loops.Func, kind: str) -> None:
         try:
             async with ctx.event_stream(heartbeat=_heartbeat(ctx)) as events:
                 await events.send(kind)
@@ -95,9 +96,9 @@ def _waiting(app: App, stage: Stage) -> None:
             await ctx.sleep(3600)
 
         async def foreign() -> None:
-            await natives.needed().gate().wait()
+            await event_loops.needed().gate().wait()
 
-        kinds: dict[str, natives.Func] = {"sleep": sleep, "item": item, "foreign": foreign}
+        kinds: dict[str, event_loops.Func] = {"sleep": sleep, "item": item, "foreign": foreign}
         kind = ctx.params["kind"]
         await until_told(ctx, kinds[kind], kind)
 
@@ -108,7 +109,7 @@ def _waiting(app: App, stage: Stage) -> None:
             try:
                 await ctx.sleep(3600)
             finally:
-                gate = stage.gates["native"] = natives.needed().gate()
+                gate = stage.gates["native"] = event_loops.needed().gate()
                 stage.note("cleaning")
                 await gate.wait()
                 stage.note("cleaned")
@@ -180,5 +181,5 @@ def _volume(app: App, stage: Stage) -> None:
                     await events.send("y" * LARGE)
                     sent += 1
 
-            await natives.cancellable(ctx, talk, stage.cancels)
+            await event_loops.cancellable(ctx, talk, stage.cancels)
             await events.send(f"cancelled after {sent}")

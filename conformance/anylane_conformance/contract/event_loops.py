@@ -16,10 +16,17 @@ from anylane import HTTPError
 if TYPE_CHECKING:
     from anylane import Context
 
+
 Cancel = Callable[[], Awaitable[None]]
 """Awaited in another task of the loop: cancels what was registered with it."""
+
+
 Register = Callable[[Cancel], None]
+
+
 Func = Callable[[], Awaitable[None]]
+
+
 Spawn = Callable[[Func], Awaitable[None]]
 
 

@@ -7,12 +7,15 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from anylane import STOP, App, Context, HTTPError, Response, Router
-from anylane_conformance import natives
+from anylane_conformance.contract import event_loops
 
 if TYPE_CHECKING:
-    from anylane_conformance.contract import Stage
+    from anylane_conformance.contract.stage import Stage
+
 
 connected: ContextVar[str] = ContextVar("connected", default="unset")
+
+
 started: ContextVar[str] = ContextVar("started", default="unset")
 
 
@@ -166,7 +169,7 @@ def lifespan(app: App, stage: Stage) -> None:
     @app.lifespan
     async def nursery() -> AsyncGenerator[None]:
         """The loop's own group of tasks stays open while the server runs."""
-        native = natives.current()
+        native = event_loops.current()
         started.set("by the lifespan")
         stage.life.append("enter")
         if native is None:

@@ -11,22 +11,51 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 LINHART = "Linhart, Klein, Heled, Orrin: HTTP Request Smuggling (2005)"
+
+
 KETTLE_2019 = "Kettle: HTTP Desync Attacks (2019)"
+
+
 KLEIN = "Klein: HTTP Request Smuggling in 2020"
+
+
 GRENFELDT = "Grenfeldt: gunicorn 20.1.0, request smuggling (2021)"
+
+
 KETTLE_2022 = "Kettle: Browser-Powered Desync Attacks (2022)"
+
+
 TE_0 = "Arnolfo, Kirk, Montorsi: TE.0 Request Smuggling (2024)"
+
+
 KETTLE_2025 = "Kettle: HTTP/1.1 Must Die (2025)"
+
+
 FUNKY = "Weikop: Funky Chunks (2025)"
+
+
 KESTREL = "CVE-2025-55315 (Kestrel)"
+
+
 SMUGGLER = "PortSwigger http-request-smuggler"
+
+
 GARDEN = "HTTP Garden (Kallus et al.)"
+
+
 PROBE = "Http11Probe"
+
+
 RFC = "RFC 9112"
+
 
 HIDDEN = b"GET /users/666 HTTP/1.1\r\nHost: a\r\n\r\n"
 """What an attacker hides where a careless parser finds it. It is never answered."""
+
+
 FOLLOWER = b"GET /users/7 HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
 FOLLOWED = b'{"id":7}'
 
 
@@ -68,12 +97,25 @@ def _lines(*fields: bytes) -> bytes:
 
 
 END = b"0\r\n\r\n"
+
+
 HELLO = b"hello"
+
+
 FIVE = b'{"length":5}'
+
+
 NONE = b'{"length":0}'
+
+
 HOME = b'{"message":"Hello, World!"}'
+
+
 _SIZE_OF_HIDDEN = b"%d" % len(HIDDEN)
+
+
 _CHUNKED_HIDDEN = b"%x\r\n%s\r\n" % (len(HIDDEN), HIDDEN) + END
+
 
 LENGTHS = (
     Kind("CL.TE", LINHART, _post(b"Content-Length: 6", b"Transfer-Encoding: chunked",
@@ -156,6 +198,7 @@ LENGTHS = (
          b"POST /length HTTP/1.1\r\n\tContent-Length: 5\r\nHost: a\r\n\r\nhello"),
 )  # fmt: skip
 
+
 CODINGS = (
     Kind("identity", f"{PROBE} TE-IDENTITY", _post(b"Transfer-Encoding: identity"), 501),
     Kind("unknown", KETTLE_2019, _post(b"Transfer-Encoding: xchunked", body=END), 501),
@@ -228,6 +271,7 @@ CODINGS = (
          + END),
 )  # fmt: skip
 
+
 LINES = (
     Kind("bare LF", f"{RFC} §2.2", b"GET / HTTP/1.1\nHost: a\n\n"),
     Kind("bare LF in one line", f"{GARDEN}, OpenLiteSpeed 14", _lines(b"X: y\nZ: z")),
@@ -274,6 +318,7 @@ LINES = (
     Kind("HTTP/0.9 with a head", "CVE-2019-16869 and kin", b"GET /\r\nHost: a\r\n\r\n"),
 )  # fmt: skip
 
+
 TARGETS = (
     Kind("no Host", f"{RFC} §3.2", _get(b"GET / HTTP/1.1")),
     Kind("two equal Hosts", f"{RFC} §3.2", _get(b"GET / HTTP/1.1", b"Host: a", b"Host: a")),
@@ -313,6 +358,7 @@ TARGETS = (
     Kind("raw UTF-8", f"{RFC} §3.2", _get("GET /é HTTP/1.1".encode(), b"Host: a")),
 )  # fmt: skip
 
+
 VERSIONS = (
     Kind("HTTP/1.2", f"{RFC} §2.3", _get(b"GET / HTTP/1.2", b"Host: a"), 505),
     Kind("HTTP/2.0", f"{RFC} §2.3", _get(b"GET / HTTP/2.0", b"Host: a"), 505),
@@ -333,7 +379,9 @@ VERSIONS = (
     Kind("Arabic digits", f"{RFC} §2.3", _get("GET / HTTP/١.١".encode(), b"Host: a")),
 )  # fmt: skip
 
+
 _GO_ON = b"\r\n0\r\n\r\n" + HIDDEN
+
 
 CHUNKS = (
     Kind("space before the size", f"{PROBE} CHUNK-LEADING-SP", _chunks(b" 5\r\nhello\r\n" + END)),
@@ -418,6 +466,7 @@ CHUNKS = (
     Kind("a request line for a trailer", TE_0, _chunks(b"0\r\n" + HIDDEN)),
 )  # fmt: skip
 
+
 EXPECTATIONS = (
     Kind("unknown expectation", "RFC 9110 §10.1.1", _post(b"Expect: teapot", body=b""), 417),
     Kind("a word before", f"{KETTLE_2025}, Expect: y 100-continue",
@@ -439,6 +488,7 @@ EXPECTATIONS = (
     Kind("HTTP/1.0", "RFC 9110 §10.1.1",
          b"POST /length HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhello", FIVE),
 )  # fmt: skip
+
 
 SAFE = (
     Kind("CL.0: a body for GET", f"{KETTLE_2022}, CL.0",
@@ -541,6 +591,7 @@ SAFE = (
     Kind("X-Forwarded-Host is not Host", KETTLE_2019, _lines(b"X-Forwarded-Host: b"), HOME,
          keeps=True),
 )  # fmt: skip
+
 
 CATALOGUE: dict[str, tuple[Kind, ...]] = {
     "Content-Length": LENGTHS,

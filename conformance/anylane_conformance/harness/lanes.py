@@ -1,8 +1,7 @@
-"""Lanes: where a case can run. Each gives it a `Talk`: connections, a stage, a log."""
+"""Lanes: where a case can run. Each gives it a `Conversation`: connections, a stage, a log."""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
@@ -18,99 +17,19 @@ from anylane.testing.world import DATE
 from anylane_backends.hosting.loading import BackendError, load_backend
 from anylane_backends.hosting.server import Server
 from anylane_backends.tls.connection import wrap
-from anylane_conformance import contract
-from anylane_conformance.cases import Case
-from anylane_conformance.peer import Cutter, LockstepPeer, Peer, SocketPeer, TlsPeer
-from anylane_conformance.rules import Transcript
+from anylane_conformance.contract import app as contract
+from anylane_conformance.contract.stage import Stage
+from anylane_conformance.harness.case import Case
+from anylane_conformance.harness.conversation import Conversation
+from anylane_conformance.harness.peer import Peer
+from anylane_conformance.harness.wires import Cutter, LockstepPeer, SocketPeer
 
 LAZY = "-lazy-h11"
 """Of the lanes whose config has `eager=False` and `express=False`."""
 
+
 PATIENCE = 15.0
 """Seconds a case waits for bytes on a real lane; a loaded machine needs some."""
-
-
-class Talk:
-    """What a case talks through. tls: whether `connect` and `helper` speak it."""
-
-    def __init__(self, stage: contract.Stage, *, tls: bool) -> None:
-        self.stage = stage
-        self.tls = tls
-        self.peers: list[Peer] = []
-        self.figures: dict[str, float] = {}
-
-    def connect(
-        self,
-        receive_buffer: int | None = None,
-        *,
-        certificate: bool = False,
-        alpn: tuple[str, ...] = (),
-    ) -> Peer:
-        """One more connection; its transcript is compared.
-
-        certificate, alpn: what the client shows and offers, where TLS is spoken.
-        """
-        peer = self._speak(self._connect(receive_buffer), certificate, alpn)
-        self.peers.append(peer)
-        return peer
-
-    def helper(self) -> Peer:
-        """One more connection, whose transcript is not compared."""
-        return self._speak(self._connect(None))
-
-    def bare(self) -> Peer:
-        """One more connection, without TLS whatever the server speaks, and not compared."""
-        return self._connect(None)
-
-    def _speak(self, wire: Peer, certificate: bool = False, alpn: tuple[str, ...] = ()) -> Peer:
-        if not self.tls:
-            return wire
-        from anylane_conformance import certificates
-
-        return TlsPeer(wire, certificates.client(certificate, alpn))
-
-    def in_thread(self, func: Callable[[], Any]) -> None:
-        """Run it in another thread, to its end."""
-        thread = threading.Thread(target=func)
-        thread.start()
-        thread.join()
-
-    def measure(self, name: str, value: float) -> None:
-        """A figure for the report."""
-        self.figures[name] = value
-
-    @property
-    def log(self) -> list[tuple[str, str]]:
-        """(level, message) of all that an operator would have seen."""
-        raise NotImplementedError
-
-    @property
-    def transcripts(self) -> list[Transcript]:
-        return [peer.transcript for peer in self.peers]
-
-    def _connect(self, receive_buffer: int | None) -> Peer:
-        raise NotImplementedError
-
-    def pause(self, seconds: float) -> None:
-        """Let that time pass: virtual in memory."""
-        raise NotImplementedError
-
-    def steady(self, value: Callable[[], int]) -> int:
-        """The value once it has stopped changing."""
-        raise NotImplementedError
-
-    @property
-    def connections(self) -> int:
-        """How many the server holds; one whose handler has not ended is held."""
-        raise NotImplementedError
-
-    def drain(self) -> None:
-        """Ask the server to shut down. Connections can be read to their end."""
-        raise NotImplementedError
-
-    def stop(self) -> None:
-        """Shut the server down, to its end. There is no more talk after that."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -120,7 +39,9 @@ class Lane:
     name: str
     capabilities: frozenset[str] = field(default_factory=frozenset)
 
-    def talk(self, case: Case, *, patience: float = PATIENCE) -> AbstractContextManager[Talk]:
+    def talk(
+        self, case: Case, *, patience: float = PATIENCE
+    ) -> AbstractContextManager[Conversation]:
         """patience: seconds to wait for bytes."""
         raise NotImplementedError
 
@@ -131,7 +52,7 @@ class Scene:
 
     def __init__(self, case: Case, *, tls: bool, express: bool) -> None:
         self.config = replace(config_of(case, tls), express=express)
-        self.stage = contract.Stage()
+        self.stage = Stage()
         self.app = contract.build(self.stage, case.extra)
         self._wrap = wrap(self.config)
 
@@ -141,7 +62,7 @@ class Scene:
         return World(self.app, self.config, wrap=self._wrap)
 
 
-class LockstepTalk(Talk):
+class LockstepConversation(Conversation):
     def __init__(self, scene: Scene, cutter: Cutter) -> None:
         super().__init__(scene.stage, tls=scene.config.ssl_certfile is not None)
         self._world = scene.world()
@@ -194,23 +115,23 @@ class LockstepLane(Lane):
         patience: float = PATIENCE,  # noqa: ARG002  # in virtual time nobody waits
         cutter: Cutter | None = None,
         scene: Scene | None = None,
-    ) -> Generator[Talk]:
+    ) -> Generator[Conversation]:
         """scene: of this case, to be played again."""
-        yield LockstepTalk(scene or self.scene(case), cutter or Cutter())
+        yield LockstepConversation(scene or self.scene(case), cutter or Cutter())
 
     def scene(self, case: Case) -> Scene:
         """For `talk`."""
         return Scene(case, tls=self.tls, express=self.express)
 
 
-class ServerTalk(Talk):
+class ServerTalk(Conversation):
     def __init__(
         self, case: Case, backend: Backend, *, tls: bool, lazy: bool, patience: float
     ) -> None:
         config = config_of(case, tls)
         if lazy:
             config = replace(config, eager=False, express=False)
-        super().__init__(contract.Stage(), tls=config.ssl_certfile is not None)
+        super().__init__(Stage(), tls=config.ssl_certfile is not None)
         self._log: list[tuple[str, str]] = []
         self.server = Server(
             contract.build(self.stage, case.extra),
@@ -273,7 +194,7 @@ class ServerLane(Lane):
     lazy: bool = False
 
     @contextmanager
-    def talk(self, case: Case, *, patience: float = PATIENCE) -> Generator[Talk]:
+    def talk(self, case: Case, *, patience: float = PATIENCE) -> Generator[Conversation]:
         talk = ServerTalk(
             case, load_backend(self.backend), tls=self.tls, lazy=self.lazy, patience=patience
         )
@@ -288,7 +209,7 @@ def config_of(case: Case, tls: bool) -> ServerConfig:
     """The case's settings on top of a port of its own. tls: also where the case is not about it."""
     secure: dict[str, Any] = {}
     if tls or case.tls is not None:
-        from anylane_conformance import certificates
+        from anylane_conformance.harness import certificates
 
         secure = certificates.server(case.tls or "none")
     return ServerConfig(

@@ -1,0 +1,76 @@
+"""Handlers of chapter 2: streams."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
+
+from anylane import App, Context, UsageError
+from anylane_conformance.contract import event_loops
+from anylane_conformance.contract.stage import BLOB, CHUNK
+
+if TYPE_CHECKING:
+    from anylane_conformance.contract.stage import Stage
+
+
+def build(app: App, stage: Stage) -> None:
+    @app.get("/count/{n:int}")
+    async def count(ctx: Context) -> None:
+        async with ctx.stream() as out:
+            for number in range(ctx.params["n"]):
+                await out.write(f"{number}\n")
+
+    @app.get("/iterate")
+    async def iterate(ctx: Context) -> AsyncIterator[str]:
+        async def numbers() -> AsyncIterator[str]:
+            for number in range(3):
+                await ctx.sleep(0.01)
+                yield f"{number}\n"
+
+        return numbers()
+
+    @app.get("/large")
+    async def large(ctx: Context) -> None:
+        async with ctx.stream(length=BLOB) as out:
+            for start in range(0, BLOB, len(CHUNK)):
+                piece = CHUNK[: min(len(CHUNK), BLOB - start)]
+                await out.write(piece)
+                stage.produced += len(piece)
+
+    @app.get("/keep")
+    async def keep(ctx: Context) -> None:
+        async with ctx.stream() as out:
+            stage.kept = (ctx, out)
+            await out.write("mine")
+
+    @app.get("/misuse")
+    async def misuse(ctx: Context) -> None:
+        kept, theirs = stage.kept
+        async with ctx.stream() as out:
+            uses: list[event_loops.Func] = [
+                lambda: theirs.write("not yours"),
+                lambda: kept.early_hints(["x"]),
+            ]
+            for use in uses:
+                try:
+                    await use()
+                except UsageError:
+                    await out.write("refused ")
+
+    @app.get("/slow-iterator")
+    def slow_iterator(ctx: Context) -> Iterator[str]:
+        def items() -> Iterator[str]:
+            try:
+                time.sleep(1.2)
+                yield "late"
+            finally:
+                stage.note(f"closed in the loop's thread: {event_loops.current() is not None}")
+
+        return items()
+
+    @app.get("/half")
+    async def half(ctx: Context) -> None:
+        async with ctx.stream() as out:
+            await out.write("first")
+            raise ValueError("fails in the middle of a response")

@@ -1,0 +1,1 @@
+"""The harness: what plays a case against a lane and compares what came back."""
