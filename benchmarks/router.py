@@ -4,8 +4,8 @@
 
 Everything is timed in turn, round after round, in CPU time of one process. Every figure is a ratio
 within its round: the median over the rounds and, behind it, the middle half of them. No figure is a
-time: machines differ, and so do their moods. tests/test_router_cost.py guards the same tables by
-counting steps.
+time: machines differ, and so do their moods. tests/routing/test_router_cost.py guards the same
+tables by counting steps.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def shown_names() -> set[str]:
     """Every test, every row of the limits, every case of the conformance suite."""
     from anylane_conformance.cases import load
 
-    files = [*ROOT.glob("tests/test_*.py"), *ROOT.glob("docs/examples/test_*.py")]
+    files = [*ROOT.glob("tests/**/test_*.py"), *ROOT.glob("docs/examples/test_*.py")]
     defined = {
         name for file in files for name in re.findall(r"def (\w+)\(", file.read_text("utf-8"))
     }

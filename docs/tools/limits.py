@@ -1,4 +1,4 @@
-"""Draw docs/limits.md from the settings, their reasons, and the rows of tests/test_limits.py.
+"""Draw docs/limits.md from the settings, their reasons, and the rows of tests/whole/test_limits.py.
 
 What the page says happens at a limit is what the row of the tests has seen happen.
 """
@@ -19,7 +19,7 @@ from drawn import ROOT, draw
 from anylane import Limits, ServerConfig, Timeouts
 from anylane_backends.hosting.cli.flags import reasons
 
-TESTS = ROOT / "tests" / "test_limits.py"
+TESTS = ROOT / "tests" / "whole" / "test_limits.py"
 
 
 def rows() -> dict[str, list[Any]]:

@@ -1,4 +1,4 @@
-"""Limits and deadlines on the wire. To the byte and the moment they are in tests/test_limits.py."""
+"""Limits and deadlines on the wire; tests/whole/test_limits.py has them to the byte."""
 
 from __future__ import annotations
 

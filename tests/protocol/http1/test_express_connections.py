@@ -14,7 +14,7 @@ from anylane_conformance.cases.smuggling_inputs import CATALOGUE, FOLLOWER, HIDD
 from tests import heads
 from tests.conversations import CONFIG, Step, conversations, cut, scripts
 from tests.damage import damaged
-from tests.test_websocket_model import CUTS, STEPS, encoded, frame, pieces
+from tests.protocol.websocket.test_model import CUTS, STEPS, encoded, frame, pieces
 from tests.twins import Twins, settings
 
 TWINS = Twins()

@@ -19,7 +19,7 @@ from anylane.lane.server_core import ServerCore
 from anylane.realtime.websocket import WebSocket
 from anylane.testing import Lockstep
 from anylane_backends.asyncio.lane import Lane
-from tests.test_asyncio_resume import LOOPS, TURNS, UPGRADE, Wire, masked
+from tests.backends.asyncio.test_resume import LOOPS, TURNS, UPGRADE, Wire, masked
 
 Item = tuple[str, int, int]
 """What it asks for, of which receiver, and something for that: a number."""

@@ -106,7 +106,7 @@ def test_every_limit_has_a_row() -> None:
         "request_timeout",
     }
     shown = {each.setting for each in ROWS}
-    assert settings - shown == set(), "write a row for it in tests/test_limits.py"
+    assert settings - shown == set(), "write a row for it in tests/whole/test_limits.py"
     assert {each for each in shown - settings if not each.startswith("anylane")} == set()
 
 

@@ -23,7 +23,7 @@ def run(code: str) -> tuple[int, str]:
         capture_output=True,
         text=True,
         check=False,
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
     )
     return done.returncode, done.stderr.strip()
 
@@ -36,7 +36,7 @@ def run(code: str) -> tuple[int, str]:
         ("__main__", "nobody:Class", "'nobody:Class' needs nobody: install it, or check the name"),
         (
             "__main__",
-            "tests.test_conformance_command:Undeclared",
+            "tests.conformance.test_command:Undeclared",
             "does not say whether it has concurrent_input; write `concurrent_input = True` or ",
         ),
         ("autobahn", "trioo", "there is no backend 'trioo'; did you mean trio? installed are "),
