@@ -14,7 +14,7 @@ import anyio
 import anyio.lowlevel
 
 from anylane.lane.server_core import ServerCore
-from anylane_backends.asyncio.link import is_stray
+from anylane_backends.asyncio.link import is_foreign_cancellation
 from anylane_backends.readiness.lane import Lane
 from anylane_backends.readiness.link import Event
 
@@ -111,9 +111,9 @@ class AnyioLane(Lane):
     def scope(self) -> AnyioScope:
         return AnyioScope(self)
 
-    def is_stray(self, exc: BaseException) -> bool:
+    def is_foreign_cancellation(self, exc: BaseException) -> bool:
         # asyncio's CancelledError only: trio's Cancelled always has a scope that asked for it.
-        return is_stray(exc)
+        return is_foreign_cancellation(exc)
 
     async def to_the_end(self, func: Callable[[], Awaitable[Any]]) -> None:
         with anyio.CancelScope(shield=True):
@@ -142,7 +142,7 @@ class TrioRunner:
         self.worn = True
         self._scope.cancel()
 
-    def took(self, exc: BaseException) -> bool:
+    def is_own_cancellation(self, exc: BaseException) -> bool:
         if isinstance(exc, BaseExceptionGroup):
             return exc.split(self._lane.trio.Cancelled)[1] is None
         return isinstance(exc, self._lane.trio.Cancelled)

@@ -137,7 +137,7 @@ class CurioRunner:
         self._interruption = Interruption(self._lane, self._task)
         self._interruption.deliver()
 
-    def took(self, exc: BaseException) -> bool:
+    def is_own_cancellation(self, exc: BaseException) -> bool:
         return self._interruption is not None and exc is self._interruption.error
 
     def __enter__(self) -> Self:

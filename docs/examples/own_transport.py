@@ -61,7 +61,7 @@ class PipeDriver(Driver):
     def run(self) -> None:
         """Step whoever can go on; then wait for input or the deadline."""
         while not self.lost:
-            ready = [link for link in self._links if isinstance(link, PipeLink) and link.latched]
+            ready = [link for link in self.links if isinstance(link, PipeLink) and link.latched]
             for link in ready:
                 if not step(link.coroutine, "pipe"):
                     self.finished(link)

@@ -60,7 +60,7 @@ class AsyncioDriver(Driver, asyncio.Protocol):
         # As `receive`, but whoever waits for it goes on before the pump, which then writes all of
         # their answers at once. Pumping: they are to leave the writing to it.
         self.connection.receive_data(data, self.now())
-        links = self._links
+        links = self.links
         if links and not self.pumping:
             self.pumping = True
             try:
@@ -103,7 +103,7 @@ class AsyncioDriver(Driver, asyncio.Protocol):
 
     def start(self, exchange: Exchange) -> None:
         link = AsyncioLink(self, exchange)
-        self._links.append(link)  # As `started`, without the call.
+        self.links.append(link)  # As `started`, without the call.
         lane = self.lane
         coroutine = self.server.run_exchange(exchange, link)
         # A copy of the lane's context, not of the one that happens to run: that may be another
@@ -115,7 +115,7 @@ class AsyncioDriver(Driver, asyncio.Protocol):
                 if exchange.errand is None and exchange.finished and not self.lost:
                     # As `finished`, without the call, for a handler that never waited.
                     self.connection.forget(exchange)
-                    self._links.remove(link)
+                    self.links.remove(link)
                 else:
                     self.finished(link)
                 return

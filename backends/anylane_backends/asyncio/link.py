@@ -84,7 +84,7 @@ def current_task() -> asyncio.Task[Any]:
     return task
 
 
-def is_stray(exc: BaseException) -> bool:
+def is_foreign_cancellation(exc: BaseException) -> bool:
     """A CancelledError although nobody has cancelled this task."""
     if not isinstance(exc, asyncio.CancelledError):
         return False
@@ -230,13 +230,13 @@ class AsyncioLink(BaseLink):
             self._cancelled = True
             self._task.cancel()
 
-    def took(self, exc: BaseException) -> bool:
+    def is_own_cancellation(self, exc: BaseException) -> bool:
         if not self._cancelled or self._task is None:
             return False
         return not self._task.uncancel() and isinstance(exc, asyncio.CancelledError)
 
-    def is_stray(self, exc: BaseException) -> bool:
-        return is_stray(exc)
+    def is_foreign_cancellation(self, exc: BaseException) -> bool:
+        return is_foreign_cancellation(exc)
 
     def submit(self, func: Callable[[], Any]) -> Handle:
         return self.lane.pool.submit(func, self.wake)

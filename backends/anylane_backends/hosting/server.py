@@ -87,7 +87,7 @@ class Server:
         self._unlink = listeners is None
         self.core.listeners = bind(self.config) if listeners is None else listeners
         self.core.ready = self._on_ready
-        self.core.deaf = lambda: close(self.core.listeners, unlink=self._unlink)
+        self.core.on_listeners_idle = lambda: close(self.core.listeners, unlink=self._unlink)
         self.was_ready = False
         self._when_ready = ready
         self._ready = threading.Event()

@@ -86,8 +86,8 @@ class Lane(ABC):
         """Of the current task; None where a task cannot change its context variables."""
         return nullcontext()
 
-    def is_stray(self, exc: BaseException) -> bool:  # noqa: ARG002  # by loop
-        """See `BaseLink.is_stray`."""
+    def is_foreign_cancellation(self, exc: BaseException) -> bool:  # noqa: ARG002  # by loop
+        """See `BaseLink.is_foreign_cancellation`."""
         return False
 
     async def to_the_end(self, func: Callable[[], Awaitable[Any]]) -> None:
@@ -119,7 +119,7 @@ class Lane(ABC):
                 await self._changed.wait()
             for listener in server.listeners:
                 self.release(listener)
-            server.deaf()
+            server.on_listeners_idle()
             while not server.over:
                 await self._changed.wait()
         finally:

@@ -36,7 +36,7 @@ class Runner(Protocol):
     def cancel(self) -> None:
         """End natively what the exchange awaits, now or at its next chance."""
 
-    def took(self, exc: BaseException) -> bool:
+    def is_own_cancellation(self, exc: BaseException) -> bool:
         """Whether `exc` is nothing but what `cancel` caused."""
         ...
 
@@ -70,8 +70,8 @@ class ReadinessLink(BaseLink):
     def scope(self) -> Scope:
         return self.lane.scope()
 
-    def is_stray(self, exc: BaseException) -> bool:
-        return self.lane.is_stray(exc)
+    def is_foreign_cancellation(self, exc: BaseException) -> bool:
+        return self.lane.is_foreign_cancellation(exc)
 
     def submit(self, func: Callable[[], Any]) -> Handle:
         return self.lane.pool.submit(func, self.wake)
@@ -105,5 +105,5 @@ class RunnerLink(ReadinessLink):
             self._cancelled = True
             self.runner.cancel()
 
-    def took(self, exc: BaseException) -> bool:
-        return self._cancelled and self.runner.took(exc)
+    def is_own_cancellation(self, exc: BaseException) -> bool:
+        return self._cancelled and self.runner.is_own_cancellation(exc)

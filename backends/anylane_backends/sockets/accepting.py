@@ -51,7 +51,7 @@ class Accepting:
                 else:
                     self._lane.unwatch(listener)
         if self._server.draining:
-            self._server.deaf()
+            self._server.on_listeners_idle()
 
     def _accept(self, door: Door) -> None:
         for _ in range(_TURN):

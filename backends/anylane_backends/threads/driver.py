@@ -107,7 +107,7 @@ class ThreadsDriver(Driver):
         while self._mail:
             self._do(self._mail.pop(0))
 
-    def look(self) -> None:
+    def take_input(self) -> None:
         """By the owner, in the middle of a handler: what came, what is late; watch for more."""
         if self._mail:
             self.take_mail()
@@ -156,7 +156,7 @@ class ThreadsDriver(Driver):
                 return
 
     def _due(self) -> ThreadsLink | None:
-        for link in self._links:
+        for link in self.links:
             if isinstance(link, ThreadsLink) and (link.latched or not link.begun):
                 return link
         return None

@@ -57,14 +57,14 @@ class ThreadsLink(SteppedLink):
                 self._variables = _NOTHING  # They know us: without a cycle both go at once.
                 self.driver.finished(self)
 
-    def look(self) -> None:
+    def take_input(self) -> None:
         # Not from a thread that the handler made: it does not own the connection.
         if self._thread == get_ident():
-            self.transport.look()
+            self.transport.take_input()
 
-    def kick(self) -> None:
-        self.look()
-        super().kick()
+    def pump(self) -> None:
+        self.take_input()
+        super().pump()
 
     def drive(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         if self._thread != get_ident():

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from anylane.callables import Call, is_coroutine_function, place, run_call
-from anylane.lane.errand import grown, sow
+from anylane.lane.errand import apply_variables, changed_variables
 from anylane.lane.link import current_link
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ async def _work(ctx: Context, jobs: list[Job], link: BaseLink) -> None:
     ctx.exchange, ctx.link = link.exchange, link
     try:
         for job in jobs:
-            seed = grown(copy_context(), job.variables)
-            sow(tuple(each for each in seed if each[0] is not current_link))
+            seed = changed_variables(copy_context(), job.variables)
+            apply_variables(tuple(each for each in seed if each[0] is not current_link))
             await _do(ctx, job)
     finally:
         ctx.release()

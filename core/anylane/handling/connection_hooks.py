@@ -9,7 +9,7 @@ from anylane.callables import run_call
 from anylane.errors import HTTPError
 from anylane.handling.background import attempt
 from anylane.handling.context import Context
-from anylane.lane.errand import grown, sow
+from anylane.lane.errand import apply_variables, changed_variables
 
 if TYPE_CHECKING:
     from anylane.lane.link import BaseLink
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # -- the errands there are --------------------------------------------------------------------
 
 
-async def greet(link: BaseLink) -> None:
+async def run_connect_hooks(link: BaseLink) -> None:
     """`on_connect`: the first exchange of a connection waits for it."""
     driver, server = link.driver, link.driver.server
     ctx = Context(link.exchange, link, server.frozen.app)
@@ -27,7 +27,7 @@ async def greet(link: BaseLink) -> None:
     try:
         for call in server.frozen.connect:
             await run_call(call, ctx)
-        driver.seed = grown(before, copy_context())
+        driver.seed = changed_variables(before, copy_context())
         welcome = True
     except HTTPError as exc:
         server.log("info", f"a connection was turned away: {exc}", None)
@@ -38,10 +38,10 @@ async def greet(link: BaseLink) -> None:
         driver.greeted(welcome=welcome)
 
 
-async def part(link: BaseLink) -> None:
+async def run_disconnect_hooks(link: BaseLink) -> None:
     """`on_disconnect`: after the connection and its last exchange."""
     driver, server = link.driver, link.driver.server
-    sow(driver.seed)
+    apply_variables(driver.seed)
     ctx = Context(link.exchange, link, server.frozen.app)
     for call in server.frozen.disconnect:
         await attempt(server, "an on_disconnect hook", call, ctx)

@@ -97,13 +97,13 @@ class Context:
     @property
     def half_closed(self) -> bool:
         """The client sends no more; it may still read."""
-        self.link.look()
+        self.link.take_input()
         return self.exchange.half_closed
 
     @property
     def disconnected(self) -> bool:
         """The client is gone: nobody will read what is sent."""
-        self.link.look()
+        self.link.take_input()
         return self.exchange.gone is not None
 
     def path_for(self, name: str, /, **params: object) -> str:
@@ -112,7 +112,7 @@ class Context:
 
     def check(self) -> None:
         """Raise Disconnected if the client is gone or this handler outlived its deadline."""
-        self.link.look()
+        self.link.take_input()
         self.exchange.check()
 
     # -- answering -----------------------------------------------------------------------------
@@ -125,7 +125,7 @@ class Context:
             await response.items.send(self)
         else:
             self.respond(response)
-            self.link.kick()
+            self.link.pump()
 
     def respond(self, response: Response) -> None:
         """Queue it whole. To a client that is gone it says nothing."""
@@ -164,7 +164,7 @@ class Context:
         for name, value in headers:
             check_header(name, value)
         self.exchange.send_informational(103, headers)
-        self.link.kick()
+        self.link.pump()
 
     async def accept(
         self, subprotocol: str | None = None, headers: Iterable[tuple[str, str]] = ()
@@ -187,7 +187,7 @@ class Context:
         except Refused as refused:
             raise HTTPError(refused.status, refused.reason, headers=refused.headers) from refused
         self.response.freeze()
-        self.link.kick()
+        self.link.pump()
         return WebSocket(self.exchange, self.link, protocol)
 
     async def take_over(self) -> RawStream:
@@ -202,12 +202,15 @@ class Context:
         except Refused as refused:
             raise HTTPError(refused.status, refused.reason, headers=refused.headers) from refused
         self.response.freeze()
-        self.link.kick()
+        self.link.pump()
         return RawStream(self.exchange, self.link)
 
     def _negotiate(self, spoken: tuple[str, ...]) -> str | None:
         offered = ",".join(self.request.headers.get_all("sec-websocket-protocol"))
-        return next((name for part in offered.split(",") if (name := part.strip()) in spoken), None)
+        return next(
+            (name for part in offered.split(",") if (name := part.strip()) in spoken),
+            None,
+        )
 
     # -- waiting ---------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from anylane.handling.context import Context
 from anylane.handling.error_responses import log_failure, problem
 from anylane.handling.return_values import put_routed
 from anylane.http.response import Response
-from anylane.lane.errand import sow
+from anylane.lane.errand import apply_variables
 from anylane.lane.link import current_link
 from anylane.protocol.exchange import Interrupt
 
@@ -31,7 +31,7 @@ async def run_exchange(  # noqa: PLR0912  # calls cost time
     current_link.set(link)
     driver = link.driver
     if driver.seed:
-        sow(driver.seed)
+        apply_variables(driver.seed)
     ctx = Context(exchange, link, server.frozen.app)
     try:
         try:
@@ -41,9 +41,9 @@ async def run_exchange(  # noqa: PLR0912  # calls cost time
             else:
                 await link.guard(_answer(ctx, server))
         except BaseException as exc:
-            if link.took(exc):
+            if link.is_own_cancellation(exc):
                 pass
-            elif link.is_stray(exc):
+            elif link.is_foreign_cancellation(exc):
                 # Nobody cancelled this exchange: it awaited something that had been cancelled.
                 _fail(ctx, exc)
             else:

@@ -32,7 +32,7 @@ class Stream:
             status = 200
         ctx.exchange.send_head(status, headers, self._length)
         ctx.response.freeze()
-        ctx.link.kick()
+        ctx.link.pump()
         return self
 
     async def write(self, data: bytes | str) -> None:
@@ -47,7 +47,7 @@ class Stream:
         await ctx.link.flush()
         ctx.check()
         ctx.exchange.send_data(data.encode("utf-8") if isinstance(data, str) else bytes(data))
-        ctx.link.kick()
+        ctx.link.pump()
 
     async def __aexit__(
         self,
@@ -57,4 +57,4 @@ class Stream:
     ) -> None:
         if exc is None:
             self._ctx.exchange.send_end(self._ctx.response.trailers)
-            self._ctx.link.kick()
+            self._ctx.link.pump()

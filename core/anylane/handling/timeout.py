@@ -27,7 +27,7 @@ class Timeout:
         # Nothing behind it may raise: a native scope that is entered has to be left.
         await self._scope.__aenter__()
         self._alarm = ctx.exchange.alarms.set(deadline, self._scope.cancel)
-        ctx.link.kick()
+        ctx.link.pump()
         return self
 
     async def __aexit__(

@@ -11,8 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from anylane.errors import Disconnected
-from anylane.handling.connection_hooks import greet, part
-from anylane.lane.errand import Errand, ErrandExchange, Seed
+from anylane.handling.connection_hooks import run_connect_hooks, run_disconnect_hooks
+from anylane.lane.errand import Errand, ErrandExchange, VariableChanges
 from anylane.protocol.exchange import Interrupt
 from anylane.protocol.interfaces import Closing
 from anylane.protocol.timers import NEVER
@@ -35,10 +35,32 @@ class Driver(ABC):
     """Bytes that may stay before `unsent` is asked, while any deadline is set: it asks too. For a
     transport that sends only in the next turn of its loop, and would always say that some stay."""
 
-    __slots__ = ("_again", "_armed", "_closing", "_cut_at", "_deferred", "_errand_due", "_errands",
-                 "_greeting", "_holds", "_links", "_news", "_parting", "_read_size", "_reading",
-                 "_tolerance", "_turns", "apart", "connection", "lost", "pumping", "seed", "server",
-                 "wakes", "written")  # fmt: skip
+    __slots__ = (
+        "_again",
+        "_armed",
+        "_closing",
+        "_cut_at",
+        "_deferred",
+        "_errand_due",
+        "_errands",
+        "_greeting",
+        "_holds",
+        "_news",
+        "_parting",
+        "_read_size",
+        "_reading",
+        "_tolerance",
+        "_turns",
+        "apart",
+        "connection",
+        "links",
+        "lost",
+        "pumping",
+        "seed",
+        "server",
+        "wakes",
+        "written",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -60,7 +82,7 @@ class Driver(ABC):
         )
         self.lost = False
         self.written = 0
-        self._links: list[BaseLink] = []
+        self.links: list[BaseLink] = []
         self._armed = NEVER
         self._closing = Closing.NO
         self._reading = True
@@ -72,13 +94,13 @@ class Driver(ABC):
         # elsewhere, once so many bytes were sent.
         self._greeting = errand is None and bool(server.frozen.connect)
         self._parting = errand is None and bool(server.frozen.disconnect) and not self._greeting
-        self._errand_due: Errand | None = greet if self._greeting else errand
+        self._errand_due: Errand | None = run_connect_hooks if self._greeting else errand
         self._holds = self._errand_due is not None
         # Mostly there are none, and an empty list for each quiet connection is memory, too.
         self._errands: tuple[Exchange, ...] = ()
         self._deferred: tuple[tuple[int, Errand], ...] = ()
         self._cut_at = NEVER
-        self.seed: Seed = ()
+        self.seed: VariableChanges = ()
         self.apart = errand
         if errand is not None:
             self.lost = True
@@ -142,7 +164,7 @@ class Driver(ABC):
     def receive(self, data: bytes) -> None:
         """Bytes came."""
         self.connection.receive_data(data, self.now())
-        if self._links:
+        if self.links:
             self._news = True
         self.pump()
 
@@ -183,7 +205,7 @@ class Driver(ABC):
             self.connection.connection_lost(exc)
             for exchange in self._errands:
                 exchange.lose(Disconnected(None, "connection lost"))
-            if self._links or self.connection.waiting or self._holds or self._deferred:
+            if self.links or self.connection.waiting or self._holds or self._deferred:
                 self._news = True
                 self.pump()
             self._forget_when_over()
@@ -203,7 +225,7 @@ class Driver(ABC):
 
     def started(self, link: BaseLink) -> None:
         """An exchange of this connection runs with `link`."""
-        self._links.append(link)
+        self.links.append(link)
 
     def finished(self, link: BaseLink) -> None:
         """Its coroutine has ended, or never began. The transport calls it however it ended."""
@@ -214,7 +236,7 @@ class Driver(ABC):
             self.connection.forget(exchange)
         elif exchange in self._errands:
             self._errands = tuple(each for each in self._errands if each is not exchange)
-        links = self._links
+        links = self.links
         if link in links:
             links.remove(link)
         if self.pumping:
@@ -264,7 +286,7 @@ class Driver(ABC):
             return None
         errand, self._errand_due = self._errand_due, None
         self._holds = self._greeting
-        if errand is greet and self.lost:
+        if errand is run_connect_hooks and self.lost:
             return None
         exchange = ErrandExchange(errand)
         self._errands += (exchange,)
@@ -315,7 +337,7 @@ class Driver(ABC):
             self._arm()
         if self._news:
             self._news = False
-            for link in tuple(self._links):
+            for link in tuple(self.links):
                 link.notify()
 
     def _arm(self) -> None:
@@ -341,11 +363,11 @@ class Driver(ABC):
 
     def is_over(self) -> bool:
         """Nothing is left of it. Before that the on_disconnect hooks have their turn."""
-        if not self.lost or self._links:
+        if not self.lost or self.links:
             return False
         if self._parting and self.connection.ready:
             self._parting = False
-            self._errand_due = part
+            self._errand_due = run_disconnect_hooks
             self._holds = True
             self.pump()
             return False
@@ -359,7 +381,7 @@ class Driver(ABC):
 
     def _interrupt(self) -> None:
         self._cut_at = NEVER
-        for link in tuple(self._links):
+        for link in tuple(self.links):
             link.exchange.interrupted(Interrupt.SHUTDOWN)
 
     # -- errands -----------------------------------------------------------------------------

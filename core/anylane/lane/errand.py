@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 Errand = Callable[["BaseLink"], Coroutine[Any, Any, None]]
 
 
-Seed = tuple[tuple[ContextVar[Any], Any], ...]
+VariableChanges = tuple[tuple[ContextVar[Any], Any], ...]
 """Context variables and their values, to be set in another context."""
 
 
-class Nowhere:
+class NoStream:
     """The stream of an exchange without a client."""
 
     __slots__ = ()
@@ -45,7 +45,7 @@ class Nowhere:
         """Nothing was begun."""
 
 
-_NOWHERE = Nowhere()
+_NO_STREAM = NoStream()
 
 
 class ErrandExchange(Exchange):
@@ -54,7 +54,7 @@ class ErrandExchange(Exchange):
     __slots__ = ("errand",)
 
     def __init__(self, errand: Errand) -> None:
-        super().__init__(_NOWHERE, None)
+        super().__init__(_NO_STREAM, None)
         self.errand = errand
 
 
@@ -65,12 +65,12 @@ async def run_errand(exchange: Exchange, link: BaseLink) -> None:
     exchange.finish(link.now())
 
 
-def sow(seed: Seed) -> None:
+def apply_variables(seed: VariableChanges) -> None:
     for variable, value in seed:
         variable.set(value)
 
 
-def grown(before: Variables, now: Variables) -> Seed:
+def changed_variables(before: Variables, now: Variables) -> VariableChanges:
     """What was set between the two."""
     missing = object()
     return tuple(

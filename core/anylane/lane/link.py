@@ -76,7 +76,7 @@ class Link(Protocol):
         """Returns when outbound is under its mark: at once, or after the writer had its turns.
         Called before something is queued; what is queued behind it is for `push`."""
 
-    def kick(self) -> None:
+    def pump(self) -> None:
         """Let the lane look at the connection's outputs; never suspends."""
 
     def wake(self) -> None:
@@ -113,7 +113,8 @@ class BaseLink(ABC):
 
     inline = False
     native = False
-    """It cancels its task by itself, without a scope: `begin` and `took` instead of `guard`."""
+    """It cancels its task by itself, without a scope: `begin` and `is_own_cancellation` take the
+    place of `guard`."""
 
     def __init__(self, driver: Driver, exchange: Exchange) -> None:
         self.driver = driver
@@ -155,12 +156,12 @@ class BaseLink(ABC):
     def now(self) -> float:
         return self.driver.now()
 
-    def kick(self) -> None:
+    def pump(self) -> None:
         self.driver.pump()
 
     def push(self) -> None:
-        """As `kick`, when nothing has happened but that something was queued to be written."""
-        self.look()
+        """As `pump`, when nothing has happened but that something was queued to be written."""
+        self.take_input()
         self.driver.push()
 
     def push_soon(self) -> None:
@@ -168,10 +169,10 @@ class BaseLink(ABC):
         suspends or ends, whatever it awaits, and write all of it together."""
         self.push()
 
-    def look(self) -> None:  # noqa: B027  # most lanes have nothing to do here
+    def take_input(self) -> None:  # noqa: B027  # most lanes have nothing to do here
         """Take in what came meanwhile, on lanes where input waits for the handler."""
 
-    def is_stray(self, exc: BaseException) -> bool:  # noqa: ARG002  # by lane
+    def is_foreign_cancellation(self, exc: BaseException) -> bool:  # noqa: ARG002  # by lane
         """Whether this looks like a native cancellation, but nobody cancelled the exchange."""
         return False
 
@@ -210,7 +211,7 @@ class BaseLink(ABC):
     def begin(self) -> None:  # noqa: B027  # by lane
         """Where `native`: the exchange runs in the current task, and can be interrupted."""
 
-    def took(self, exc: BaseException) -> bool:  # noqa: ARG002  # by lane
+    def is_own_cancellation(self, exc: BaseException) -> bool:  # noqa: ARG002  # by lane
         """Whether that is our own interruption of this exchange, and nobody else's."""
         return False
 

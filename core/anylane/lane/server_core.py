@@ -71,8 +71,8 @@ class ServerCore:
     """One app, one configuration, and the connections that are open.
 
     listeners: bound and listening, opaque to the core. ready: the backend calls it when it accepts.
-    deaf: the backend calls it once it drains and has stopped watching the listeners, which are
-    closed then: who comes now is refused, and not left waiting for nobody.
+    on_listeners_idle: the backend calls it once it drains and has stopped watching the listeners,
+    which are closed then: new clients are refused, and not left waiting in the backlog.
     date: the value of the Date header, made once a second. token: n random bytes.
     log: takes what an operator should see. lane: the backend's name, for messages.
     spool: opens a temporary file for a large upload; in memory unless it is given.
@@ -104,7 +104,7 @@ class ServerCore:
         self.draining = False
         self.wakes = WakeQueue(_nobody)
         self.ready: Callable[[], None] = _nobody
-        self.deaf: Callable[[], None] = _nobody
+        self.on_listeners_idle: Callable[[], None] = _nobody
         self.access: Callable[[Access], None] | None = None
         self.proxies: Proxies | None = None
         if config.proxy_headers:

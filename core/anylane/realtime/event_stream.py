@@ -103,7 +103,7 @@ class EventStream:
     def _behind(self) -> bool:
         """Whether `flush` would do anything. Raises Disconnected, or UsageError too late."""
         exchange, link = self._ctx.exchange, self._ctx.link
-        link.look()
+        link.take_input()
         exchange.check()
         if not self._open:
             raise UsageError("the event stream is not open: send inside of its `with` block")
@@ -149,7 +149,7 @@ class EventStream:
             retry=self._retry, heartbeat=self._heartbeat, now=ctx.link.now()
         )
         self._open = True
-        ctx.link.kick()
+        ctx.link.pump()
         return self
 
     def _leave(self, exc: BaseException | None) -> None:
@@ -159,7 +159,7 @@ class EventStream:
             exchange.send_end(self._ctx.response.trailers)
         else:
             self._protocol.end()
-        self._ctx.link.kick()
+        self._ctx.link.pump()
 
     async def __aenter__(self) -> Self:
         link = self._ctx.link

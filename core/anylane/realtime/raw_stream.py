@@ -25,7 +25,7 @@ class RawStream:
             self._exchange.check()
             data = self._exchange.read(self._link.now())
             if data is not None:
-                self._link.kick()
+                self._link.pump()
                 return data
             await self._link.wait()
 
@@ -35,7 +35,7 @@ class RawStream:
         await self._link.flush()
         self._exchange.check()
         self._exchange.send_data(data)
-        self._link.kick()
+        self._link.pump()
 
     async def close(self) -> None:
         """Send no more, and close the connection when the peer has read what was sent."""
@@ -43,7 +43,7 @@ class RawStream:
             self._closed = True
             self._exchange.send_end()
             self._exchange.finish(self._link.now())
-            self._link.kick()
+            self._link.pump()
 
     def __aiter__(self) -> Self:
         return self

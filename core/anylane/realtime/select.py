@@ -44,7 +44,7 @@ class Select:
         link, exchange = self._ctx.link, self._ctx.exchange
         try:
             while (found := self._poll(link)) is None:
-                link.look()
+                link.take_input()
                 exchange.check()
                 await link.wait()
         except BaseException:

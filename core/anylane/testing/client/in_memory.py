@@ -86,13 +86,13 @@ def hopeful(driver: LockstepDriver) -> bool:
         return connection.next_deadline() is not None
     timers = connection.timers
     return any(timers.is_set(timer) for timer in Timer if timer not in _RECURRING) or any(
-        link.exchange.next_alarm() != NEVER for link in driver._links
+        link.exchange.next_alarm() != NEVER for link in driver.links
     )
 
 
 def waiting(driver: LockstepDriver) -> Iterator[str]:
     """What the handlers of this connection wait for."""
-    for link in driver._links:
+    for link in driver.links:
         assert isinstance(link, LockstepLink)
         head = link.exchange.head
         request = "a request" if head is None else f"{head.method.decode()} {head.target.decode()}"
