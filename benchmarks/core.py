@@ -257,8 +257,9 @@ def reference(count: int = 1) -> int:
 async def lane(app: App | None = None) -> Any:
     """A lane without a listener, the clock of the Date header standing still."""
     server = ServerCore(
-        app or application(),
+        (app or application()).freeze(),
         ServerConfig(),
+        time=lambda: 0.0,
         date=lambda: b"Mon, 23 Nov 2026 00:00:00 GMT",
         token=bytes,
         log=lambda *_: None,

@@ -149,17 +149,6 @@ HOMES: dict[str, str] = {}
 
 VIOLATIONS: frozenset[str] = frozenset(
     {
-        "anylane.handling.context -> anylane.app",
-        "anylane.handling.dispatch -> anylane.app",
-        "anylane.http.response -> anylane.handling.return_values",
-        "anylane.lane.driver -> anylane.handling.connection_hooks",
-        "anylane.lane.server_core -> anylane.app",
-        "anylane.lane.server_core -> anylane.handling.run_exchange",
-        "anylane.lane.server_core -> anylane.http.forms",
-        "anylane.lane.server_core -> anylane.http.forwarded",
-        "anylane.realtime.event_log -> anylane.handling.context",
-        "anylane.realtime.event_stream -> anylane.handling.context",
-        "anylane.realtime.select -> anylane.handling.context",
         "anylane_backends.hosting.cli.commands -> anylane",
         "anylane_backends.hosting.messages -> anylane",
     }
@@ -199,6 +188,24 @@ def test_imports_are_found_wherever_they_stand() -> None:
     )
     known = ("anylane", "anylane.json", "anylane.app", "anylane.cache")
     assert list(imported(source, known)) == ["anylane.json", "anylane.app", "anylane.cache"]
+
+
+IN_CIRCLES = frozenset(
+    {
+        "anylane_backends.asyncio",
+        "anylane_backends.readiness",
+        "anylane_backends.threads",
+        "anylane_conformance.harness",
+    }
+)
+"""Packages that still hold a circle. This list may only become shorter."""
+
+
+def test_no_two_modules_need_each_other() -> None:
+    found = circles(arrows())
+    packages = {circle[0].rpartition(".")[0] for circle in found}
+    assert [circle for circle in found if circle[0].rpartition(".")[0] not in IN_CIRCLES] == []
+    assert packages == IN_CIRCLES, "repaired: take it off the list"
 
 
 def test_circles_are_found() -> None:

@@ -13,8 +13,8 @@ from unittest import mock
 
 from anylane import App, Context, Disconnected, ServerConfig
 from anylane.protocol import Closing, Connection
+from anylane.protocol.any_connection import AnyConnection
 from anylane.protocol.http1 import machine as http1
-from anylane.protocol.interfaces import AnyConnection
 from anylane.protocol.timers import NEVER, Timer
 from anylane.testing import Lockstep, World
 from tests.conversations import Step, make_app, perform

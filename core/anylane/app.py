@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from anylane.callables import place
 from anylane.config.server_config import ServerConfig
 from anylane.errors import RegistrationError, UsageError
-from anylane.handling.dispatch import FrozenApp
+from anylane.handling.application import FrozenApp
 from anylane.lane.lifespan import Phase, Step
 from anylane.routing.hooks import check_hook
 from anylane.routing.route import Route
@@ -92,10 +92,6 @@ class App(Router):
 
         return register
 
-    def path_for(self, name: str, /, **params: object) -> str:
-        """The percent-encoded path of the route of that name."""
-        return self._table.path_for(name, **params)
-
     def _register(self, route: Route) -> None:
         self._check_open(route.where)
         super()._register(route)
@@ -115,12 +111,18 @@ class App(Router):
     def freeze(self) -> FrozenApp:
         """Compose the pipelines; what is registered later is not seen."""
         if self._frozen is None:
-            self._frozen = FrozenApp(self)
+            self._frozen = FrozenApp(
+                self,
+                life=self.life,
+                connect_hooks=self.connect_hooks,
+                disconnect_hooks=self.disconnect_hooks,
+                exception_handlers=self.exception_handlers,
+                request_error_hooks=self.request_error_hooks,
+            )
         return self._frozen
 
     def run(self, backend: str = "asyncio", **config: Any) -> None:
         """Serve until a signal; blocks. config: the fields of ServerConfig."""
-        from anylane.config.server_config import ServerConfig
         from anylane.serving import run
 
         run(self, ServerConfig(**config), backend)

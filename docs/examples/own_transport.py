@@ -77,8 +77,9 @@ class PipeDriver(Driver):
 
 def serve(app: App) -> None:
     server = ServerCore(
-        app,
+        app.freeze(),
         ServerConfig(),
+        time=time.time,
         date=lambda: time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime()).encode(),
         token=os.urandom,
         log=lambda level, message, error: print(level, message, file=sys.stderr),

@@ -294,7 +294,13 @@ def _texts(data: bytes) -> list[str]:
 
 async def on_a_loop(play: Play, program: list[tuple[Any, ...]], config: ServerConfig) -> None:
     server = ServerCore(
-        play.app, config, date=lambda: b"", token=bytes, log=lambda *_: None, lane="asyncio"
+        play.app.freeze(),
+        config,
+        time=lambda: 0.0,
+        date=lambda: b"",
+        token=bytes,
+        log=lambda *_: None,
+        lane="asyncio",
     )
     lane = Lane(server)
     loop = asyncio.get_running_loop()

@@ -281,7 +281,9 @@ def test_a_room_keeps_nothing_of_a_handler_that_has_ended(leave: Any, held: bool
 
     async def handler(ctx: Context) -> None:
         ws = await ctx.accept()
-        alive.append(ref(ctx.link.driver.server))
+        server = ctx.link.host
+        assert isinstance(server, ServerCore)
+        alive.append(ref(server))
         subscription = room.subscribe()
         if held:
             kept.append(subscription)

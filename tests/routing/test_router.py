@@ -66,7 +66,7 @@ def test_a_route_keeps_what_was_said_about_it() -> None:
     (route,) = router.routes
     assert (route.name, route.middleware, route.when) == ("n", (around,), guard)
     assert (route.inline, route.cancel_on_disconnect, route.is_async) == (True, True, False)
-    assert (route.host, route.routers, route.websocket) == ("api.example.com", (router,), False)
+    assert (route.host, route.hooks, route.websocket) == ("api.example.com", (router.hooks,), False)
 
 
 async def around(ctx: Any, call_next: Any) -> None: ...
@@ -221,8 +221,8 @@ def test_prefixes_add_up_from_the_outside_in() -> None:
         "/a/b/x/{c}/",
         "/a/b/x/{c}",
     ]
-    assert outer.routes[0].routers == (outer, middle, inner)
-    assert middle.routes[0].routers == (middle, inner)
+    assert outer.routes[0].hooks == (outer.hooks, middle.hooks, inner.hooks)
+    assert middle.routes[0].hooks == (middle.hooks, inner.hooks)
 
 
 def test_a_route_registered_after_include_is_included_too() -> None:
@@ -284,9 +284,9 @@ async def each(*args: Any) -> None: ...
 @pytest.mark.parametrize(
     ("decorator", "hooks"),
     [
-        ("request_middleware", "request_hooks"),
-        ("response_middleware", "response_hooks"),
-        ("middleware", "around_hooks"),
+        ("request_middleware", "request"),
+        ("response_middleware", "response"),
+        ("middleware", "around"),
     ],
 )
 def test_hooks_sort_by_order_and_then_by_registration_over_all_routers(
@@ -298,7 +298,7 @@ def test_hooks_sort_by_order_and_then_by_registration_over_all_routers(
     assert getattr(two, decorator)(order=-1)(first) is first
     assert getattr(two, decorator)()(third) is third
     assert getattr(one, decorator)(0)(fourth) is fourth
-    merged = sorted([*getattr(one, hooks), *getattr(two, hooks)])
+    merged = sorted([*getattr(one.hooks, hooks), *getattr(two.hooks, hooks)])
     assert [hook.func for hook in merged] == [first, second, third, fourth]
     assert [hook.order for hook in merged] == [-1, 0, 0, 0]
 

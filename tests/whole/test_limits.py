@@ -451,7 +451,13 @@ def requests_started_in_one_turn(limit: int, count: int) -> str:
 
 def core(config: ServerConfig) -> ServerCore:
     server = ServerCore(
-        make_app(), config, date=lambda: b"", token=bytes, log=lambda *_: None, lane="none"
+        make_app().freeze(),
+        config,
+        time=lambda: 0.0,
+        date=lambda: b"",
+        token=bytes,
+        log=lambda *_: None,
+        lane="none",
     )
     server.attach(WakeQueue(lambda: None), lambda: None)
     return server

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from anylane.lane.driver import Driver
-from anylane.lane.errand import Errand
+from anylane.lane.link import Errand
 from anylane.protocol import Closing, Exchange
 from anylane_backends.asyncio.link import AsyncioLink
 from anylane_backends.sockets.sockets import reset_on_close, wait_for_more
@@ -57,19 +57,19 @@ class AsyncioDriver(Driver, asyncio.Protocol):
             self._settle()
 
     def data_received(self, data: bytes) -> None:
-        # As `receive`, but whoever waits for it goes on before the pump, which then writes all of
-        # their answers at once. Pumping: they are to leave the writing to it.
+        # As `receive`, but the handlers that wait for it go on before the pump, which then writes
+        # all of their answers at once. Pumping: they are to leave the writing to it.
         self.connection.receive_data(data, self.now())
         links = self.links
         if links and not self.pumping:
             self.pumping = True
             try:
-                for link in links if len(links) == 1 else tuple(links):
-                    link.resume()
+                for link in tuple(links):
+                    if link.exchange.news:
+                        link.exchange.news = False
+                        link.resume()
             finally:
                 self.pumping = False
-        elif links:
-            self._news = True
         self.pump()
 
     def eof_received(self) -> bool:

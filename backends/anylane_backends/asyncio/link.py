@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from anylane.lane.link import BaseLink, Handle
+from anylane.lane.link import Handle, Link
 from anylane.protocol import Exchange
 from anylane_backends.asyncio.waiter import Waiter, raise_
 
@@ -92,16 +92,16 @@ def is_foreign_cancellation(exc: BaseException) -> bool:
     return task is not None and not task.cancelling()
 
 
-class AsyncioLink(BaseLink):
+class AsyncioLink(Link):
     """A Waiter for the task of the handler; a future for each other that waits beside it."""
 
     __slots__ = ("_beside", "_cancelled", "_latched", "_task", "_waiter", "lane", "transport")
 
     def __init__(self, driver: AsyncioDriver, exchange: Exchange) -> None:
-        # As BaseLink's own, without the call: this is made for every request.
+        # As Link's own, without the call: this is made for every request.
         self.driver = driver
         self.exchange = exchange
-        self.parked = self.burst = 0
+        self.parked = self.flushing = self.burst = 0
         self.transport = driver
         self.lane = driver.lane
         self._latched = False
@@ -121,7 +121,7 @@ class AsyncioLink(BaseLink):
 
     @types.coroutine
     def wait(self) -> Generator[Any, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        # One generator, not two coroutines as BaseLink's: it runs for every message waited for.
+        # One generator, not two coroutines as Link's: it runs for every message waited for.
         driver = self.driver
         if not driver.pumping:  # Else it writes as soon as we are suspended.
             driver.pump()

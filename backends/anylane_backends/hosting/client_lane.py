@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from anylane.app import App
 from anylane.config.server_config import ServerConfig
-from anylane.lane.server_core import Log
+from anylane.lane.host import Log
 from anylane.testing.client.errors import Silence
 from anylane_backends.hosting.server import Server
 from anylane_backends.sockets.sockets import READ_SIZE, reset

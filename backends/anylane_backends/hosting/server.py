@@ -17,7 +17,8 @@ from anylane.app import App, check_served
 from anylane.config.server_config import ServerConfig
 from anylane.errors import UsageError
 from anylane.lane.backend import Backend
-from anylane.lane.server_core import Access, Log, ServerCore
+from anylane.lane.host import Log
+from anylane.lane.server_core import Access, ServerCore
 from anylane_backends.hosting.loading import _checked, load_backend
 from anylane_backends.hosting.messages import log, url_of
 from anylane_backends.hosting.unapplied import unapplied
@@ -74,8 +75,9 @@ class Server:
         )
         self._tls = _tls(self.config)
         self.core = ServerCore(
-            app,
+            app.freeze(),
             self.config,
+            time=time.time,
             date=date or http_dates(),
             token=os.urandom,
             log=log,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from anylane.lane.deadlines import Deadline
 from anylane.lane.driver import Driver
-from anylane.lane.errand import Errand
+from anylane.lane.link import Errand
 from anylane.protocol import Closing, Exchange
 from anylane_backends.readiness.link import ReadinessLink, RunnerLink
 from anylane_backends.sockets.sockets import NO_SOCKET, Outbox, half_close, read, reset

@@ -87,7 +87,7 @@ class Lane(ABC):
         return nullcontext()
 
     def is_foreign_cancellation(self, exc: BaseException) -> bool:  # noqa: ARG002  # by loop
-        """See `BaseLink.is_foreign_cancellation`."""
+        """See `Link.is_foreign_cancellation`."""
         return False
 
     async def to_the_end(self, func: Callable[[], Awaitable[Any]]) -> None:

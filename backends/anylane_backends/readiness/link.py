@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from anylane.lane.link import BaseLink, Handle, Scope
+from anylane.lane.link import Handle, Link, Scope
 from anylane.protocol import Exchange
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Runner(Protocol):
         ...
 
 
-class ReadinessLink(BaseLink):
+class ReadinessLink(Link):
     """One event for all waiters; the latch outlives waiters that were cancelled."""
 
     __slots__ = ("_latched", "_news", "lane")
@@ -86,10 +86,10 @@ class RunnerLink(ReadinessLink):
     runner: Runner
 
     def __init__(self, driver: ReadinessDriver, exchange: Exchange) -> None:
-        # As BaseLink's own, without the calls: this is made for every request.
+        # As Link's own, without the calls: this is made for every request.
         self.driver = driver
         self.exchange = exchange
-        self.parked = self.burst = 0
+        self.parked = self.flushing = self.burst = 0
         self.lane = driver.lane
         self._latched = self._cancelled = False
         self._news = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from anylane.lane.deadlines import Deadline
 from anylane.lane.driver import Driver
-from anylane.lane.errand import Errand
+from anylane.lane.link import Errand
 from anylane.protocol import Closing, Exchange
 from anylane_backends.sockets.sockets import NO_SOCKET, Outbox, half_close, read, reset
 from anylane_backends.threads.link import ThreadsLink
@@ -191,10 +191,10 @@ class ThreadsDriver(Driver):
     def _tend(self) -> None:
         """Owning: bring socket, selector and deadline to where the connection wants them."""
         self._dirty = False
-        if not self.lost and (self._closing is Closing.ABORT or not self._outbox.size):
-            if self._closing >= Closing.CLOSE:
+        if not self.lost and (self.closing is Closing.ABORT or not self._outbox.size):
+            if self.closing >= Closing.CLOSE:
                 self.lose(None)
-            elif self._closing is Closing.SEND_EOF and not self._eof_sent:
+            elif self.closing is Closing.SEND_EOF and not self._eof_sent:
                 self._eof_sent = True
                 half_close(self._sock)
         self._watch()
@@ -214,7 +214,7 @@ class ThreadsDriver(Driver):
         """Close the socket."""
         with self._lock:
             self._outbox.clear()
-            if self._closing is Closing.ABORT:
+            if self.closing is Closing.ABORT:
                 reset(self._sock)
             else:
                 self._sock.close()
@@ -238,7 +238,7 @@ class ThreadsDriver(Driver):
     def _interest(self) -> int:
         if self.lost:
             return 0
-        return (READ if self._reading else 0) | (WRITE if self._outbox.size else 0)
+        return (READ if self.reading else 0) | (WRITE if self._outbox.size else 0)
 
     def _cancel_deadline(self) -> None:
         if self._deadline is not None:
@@ -255,7 +255,7 @@ class ThreadsDriver(Driver):
     # -- by the owner --------------------------------------------------------------------------
 
     def _input(self) -> None:
-        if self.lost or not self._reading:
+        if self.lost or not self.reading:
             return
         try:
             data = read(self._sock, self.connection.read_size)
@@ -268,7 +268,7 @@ class ThreadsDriver(Driver):
             self.receive_eof()
 
     def _sent(self) -> None:
-        self._dirty = self._dirty or self._closing is not Closing.NO
+        self._dirty = self._dirty or self.closing is not Closing.NO
         if not self.lost:
             self.writable()
 

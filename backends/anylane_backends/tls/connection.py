@@ -12,7 +12,7 @@ from enum import Enum, auto
 from typing import Any
 
 from anylane.config.server_config import ServerConfig
-from anylane.lane.server_core import Log
+from anylane.lane.host import Log
 from anylane.protocol import Closing, Connection, Exchange, Timer, TlsInfo
 from anylane.protocol.http1.encoding import encode_head
 from anylane.protocol.peer import Address

@@ -5,6 +5,7 @@ from __future__ import annotations
 import wsproto.events as ws_events
 
 from anylane import App, Context
+from anylane.lane.server_core import ServerCore
 from anylane_conformance.cases import case
 from anylane_conformance.contract.stage import Stage
 from anylane_conformance.harness.conversation import Conversation
@@ -191,7 +192,9 @@ def close_that_nobody_answers(talk: Conversation) -> None:
 def stoppable(app: App, _stage: Stage) -> None:
     @app.get("/shut-down")
     async def shut_down(ctx: Context) -> str:
-        ctx.link.driver.server.request_shutdown()
+        server = ctx.link.host
+        assert isinstance(server, ServerCore)
+        server.request_shutdown()
         return "draining"
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Self
 from anylane.config.addresses import Address, Inherited, Tcp, Unix, parse_address
 from anylane.config.checks import check
 from anylane.config.limits import Deflate, Limits, Timeouts
-from anylane.config.networks import Networks
 from anylane.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -182,6 +181,8 @@ def _check_proxies(config: ServerConfig) -> None:
             f"ServerConfig.forwarded_allow_ips is {allowed!r}; expected a tuple of addresses and "
             'networks, such as ("127.0.0.1", "10.0.0.0/8")'
         )
+    from anylane.config.networks import Networks
+
     try:
         Networks(allowed)
     except ValueError as exc:

@@ -7,15 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from anylane.callables import Call, is_coroutine_function, place, run_call
-from anylane.lane.errand import apply_variables, changed_variables
 from anylane.lane.link import current_link
+from anylane.lane.variables import apply_variables, changed_variables
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context
     from anylane.handling.job import Job
-    from anylane.lane.errand import Errand
-    from anylane.lane.link import BaseLink
-    from anylane.lane.server_core import ServerCore
+    from anylane.lane.host import Host
+    from anylane.lane.link import Errand, Link
 
 
 def background(ctx: Context, jobs: list[Job]) -> Errand:
@@ -23,7 +22,7 @@ def background(ctx: Context, jobs: list[Job]) -> Errand:
     return partial(_work, ctx, jobs)
 
 
-async def _work(ctx: Context, jobs: list[Job], link: BaseLink) -> None:
+async def _work(ctx: Context, jobs: list[Job], link: Link) -> None:
     # Its own exchange is over; what it waits for is from now on this one's. The request, which is
     # made of the exchange when somebody first looks at it, stays.
     _ = ctx.request
@@ -48,23 +47,23 @@ async def _run(job: Job, ctx: Context) -> None:
 
 
 async def _do(ctx: Context, job: Job) -> None:
-    server = ctx.link.driver.server
+    host = ctx.link.host
     what = f"{place(job.func)}, after {ctx.request.method} {ctx.request.target},"
     ended = False
     try:
-        await attempt(server, what, (partial(_run, job), True), ctx)
+        await attempt(host, what, (partial(_run, job), True), ctx)
         ended = True
     finally:
         if not ended:
-            server.log("warning", f"{what} was cut off", None)
+            host.log("warning", f"{what} was cut off", None)
 
 
-async def attempt(server: ServerCore, what: str, call: Call, ctx: Context) -> None:
+async def attempt(host: Host, what: str, call: Call, ctx: Context) -> None:
     """A failure is logged, and nothing else."""
     try:
         await run_call(call, ctx)
     except Exception as exc:  # noqa: BLE001  # the hook's
         if ctx.exchange.interrupt is not None:
-            server.log("warning", f"{what} was cut off", None)
+            host.log("warning", f"{what} was cut off", None)
         else:
-            server.log("error", f"{what} failed: {exc!r}", exc)
+            host.log("error", f"{what} failed: {exc!r}", exc)

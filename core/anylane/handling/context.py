@@ -19,6 +19,7 @@ from anylane.http.headers import TOO_LATE
 from anylane.http.request import Request
 from anylane.http.response import Response
 from anylane.protocol.fields import check_header
+from anylane.protocol.sse import last_event_id
 from anylane.protocol.timers import deadline_after
 from anylane.realtime.event_stream import EventStream
 from anylane.realtime.raw_stream import RawStream
@@ -27,11 +28,11 @@ from anylane.realtime.source import Source
 from anylane.realtime.websocket import WebSocket
 
 if TYPE_CHECKING:
-    from anylane.app import App
-    from anylane.handling.return_values import Items
-    from anylane.lane.link import BaseLink
+    from anylane.http.response import Items
+    from anylane.lane.link import Link
     from anylane.protocol.exchange import Exchange
     from anylane.routing.route import Route
+    from anylane.routing.router import Router
 
 
 _HANDSHAKE = frozenset(("connection", "upgrade", "content-length", "transfer-encoding"))
@@ -43,15 +44,17 @@ class Context:
     params: of the route, converted. state: attributes of your own, for this request.
     error: what went wrong, for error and response hooks. app: the App that serves this.
 
-    For the framework: `allow` (of a 405), `failed` (nobody has dealt with `error`), `responded`
-    (the response hooks had their turn), `items` (a returned iterator), `jobs` (background), `asked`
-    and `answer` (`request` and `response`, once somebody has looked at them).
+    For the framework: route, allow (methods, of a 405), items (a returned iterator), jobs (of
+    `background`), exchange and link. Private to `handling`: _request and _response (None until they
+    are first looked at), _failed (`error` has not been dealt with), _responded (the response hooks
+    have had their turn).
     """
 
-    __slots__ = ("_calls", "_state", "allow", "answer", "app", "asked", "error", "exchange",
-                 "failed", "items", "jobs", "link", "params", "responded", "route")  # fmt: skip
+    __slots__ = ("_calls", "_failed", "_request", "_responded", "_response", "_state", "allow",
+                 "app", "error", "exchange", "items", "jobs", "link", "params",
+                 "route")  # fmt: skip
 
-    def __init__(self, exchange: Exchange, link: BaseLink, app: App) -> None:
+    def __init__(self, exchange: Exchange, link: Link, app: Router) -> None:
         self.exchange = exchange
         self.link = link
         self.app = app
@@ -59,12 +62,12 @@ class Context:
         self.route: Route | None = None
         self.error: BaseException | None = None
         self.allow: tuple[str, ...] = ()
-        self.failed = False
-        self.responded = False
+        self._failed = False
+        self._responded = False
         self.items: Items | None = None
         self.jobs: list[Job] | None = None
-        self.asked: Request | None = None
-        self.answer: Response | None = None
+        self._request: Request | None = None
+        self._response: Response | None = None
         self._state: SimpleNamespace | None = None
         self._calls: Calls | None = None
 
@@ -72,21 +75,21 @@ class Context:
 
     @property
     def request(self) -> Request:
-        if self.asked is None:
-            self.asked = Request(self.exchange, self.link)
-        return self.asked
+        if self._request is None:
+            self._request = Request(self.exchange, self.link)
+        return self._request
 
     @property
     def response(self) -> Response:
-        if self.answer is None:
-            self.answer = Response()
-        return self.answer
+        if self._response is None:
+            self._response = Response()
+        return self._response
 
     @response.setter
     def response(self, response: Response) -> None:
-        if self.answer is not None and self.answer.sent:
+        if self._response is not None and self._response.sent:
             raise UsageError(TOO_LATE)
-        self.answer = response
+        self._response = response
 
     @property
     def state(self) -> SimpleNamespace:
@@ -112,8 +115,7 @@ class Context:
 
     def check(self) -> None:
         """Raise Disconnected if the client is gone or this handler outlived its deadline."""
-        self.link.take_input()
-        self.exchange.check()
+        self.link.check()
 
     # -- answering -----------------------------------------------------------------------------
 
@@ -134,7 +136,7 @@ class Context:
 
     def stream(self, *, length: int | None = None) -> Stream:
         """Send the body piece by piece. length: in bytes, if you know it."""
-        return Stream(self, length)
+        return Stream(self.exchange, self.link, self.response, length)
 
     def event_stream(self, retry: int | None = None, heartbeat: float | None = None) -> EventStream:
         """Server-sent events: `async with ctx.event_stream() as events: await events.send(data)`.
@@ -143,7 +145,14 @@ class Context:
         5 seconds if None. heartbeat: seconds of silence after which a comment is sent, also while
         the handler awaits something else; under the 60 seconds after which most proxies give up.
         """
-        return EventStream(self, retry, heartbeat)
+        return EventStream(
+            self.exchange,
+            self.link,
+            self.response,
+            retry=retry,
+            heartbeat=heartbeat,
+            call=self.call,
+        )
 
     @property
     def last_event_id(self) -> str | None:
@@ -151,9 +160,7 @@ class Context:
 
         What it says is the client's: look it up, do not trust it. Last-Event-ID, HTML §9.2.4.
         """
-        head = self.exchange.head
-        value = head.get(b"last-event-id") if head is not None else None
-        return value.decode("utf-8", "replace") if value else None
+        return last_event_id(self.exchange.head)
 
     async def early_hints(self, links: Iterable[str]) -> None:
         """103 with Link headers, before the answer is ready (RFC 8297)."""
@@ -198,12 +205,12 @@ class Context:
         """
         self.check()
         try:
-            self.exchange.take_over(self.response.headers.items(), self.link.now())
+            session = self.exchange.take_over(self.response.headers.items(), self.link.now())
         except Refused as refused:
             raise HTTPError(refused.status, refused.reason, headers=refused.headers) from refused
         self.response.freeze()
         self.link.pump()
-        return RawStream(self.exchange, self.link)
+        return RawStream(self.exchange, self.link, session)
 
     def _negotiate(self, spoken: tuple[str, ...]) -> str | None:
         offered = ",".join(self.request.headers.get_all("sec-websocket-protocol"))
@@ -213,6 +220,15 @@ class Context:
         )
 
     # -- waiting ---------------------------------------------------------------------------------
+
+    def now(self) -> float:
+        """Return the core's clock, in seconds: monotonic, virtual in tests, and of no use outside
+        of this process."""
+        return self.link.now()
+
+    def time(self) -> float:
+        """Return the wall time, in seconds since 1970: virtual in tests."""
+        return self.link.host.time()
 
     async def sleep(self, seconds: float) -> None:
         """Wait, on the core's clock: virtual in tests. Raises Disconnected if the client leaves.
@@ -231,7 +247,7 @@ class Context:
 
     def timeout(self, seconds: float) -> Timeout:
         """`async with ctx.timeout(5): ...` raises TimeoutError when it takes longer."""
-        return Timeout(self, seconds)
+        return Timeout(self.exchange, self.link, seconds)
 
     def select(self, *sources: Source) -> Select:
         """`async for source, item in ctx.select(ws, subscription)`: ready sources in turn.
@@ -242,7 +258,7 @@ class Context:
         """
         if not sources:
             raise UsageError("ctx.select() needs a source: a WebSocket, a Subscription ...")
-        return Select(self, sources)
+        return Select(self.exchange, self.link, sources)
 
     async def run_sync(self, func: Callable[..., Any], *args: Any) -> Any:
         """Run a blocking function in the pool."""
@@ -275,8 +291,8 @@ class Context:
 
     def release(self) -> None:
         """The exchange is over, and so is its background work."""
-        if self.asked is not None and self.asked.uploads is not None:
-            self.asked.uploads.close()
+        if self._request is not None and self._request.uploads is not None:
+            self._request.uploads.close()
 
     async def run_handler(self, func: Callable[[Context], Any]) -> Any:
         """Run a `def` handler in the pool, with `call` working inside."""

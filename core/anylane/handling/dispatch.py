@@ -7,9 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from anylane.cache import Memory
-from anylane.callables import calls_of
 from anylane.errors import HTTPError
-from anylane.handling.error_responses import Failures
+from anylane.handling.error_responses import ErrorHandlers
 from anylane.handling.pipeline import Endpoint, compose, pipeline
 from anylane.protocol.websocket.handshake import is_websocket
 from anylane.routing.route import Route
@@ -23,43 +22,44 @@ from anylane.routing.route_table import (
 )
 
 if TYPE_CHECKING:
-    from anylane.app import App
     from anylane.handling.context import Context
     from anylane.protocol.request_head import RequestHead
+    from anylane.routing.router import Router
 
 
 Known = tuple[Route, Endpoint, dict[str, Any]]
 
 
-_MOST_KNOWN = 1024
+_MAX_KNOWN = 1024
 
 
 _MEMORABLE = 256
-"""Bytes of a target that is remembered. With `_MOST_KNOWN`: at most some 500 KiB, whatever is asked
+"""Bytes of a target that is remembered. With `_MAX_KNOWN`: at most some 500 KiB, whatever is asked
 for; a hit takes 0.2 us, a route with a parameter 2."""
 
 
-class FrozenApp:
-    """What a server needs of an App: one call for each request, nothing to look up twice."""
+class Dispatcher:
+    """Finds the pipeline of a request's route. Made once, when an app is frozen, so that nothing is
+    looked up twice for a request.
 
-    __slots__ = ("_by_host", "_endpoints", "_fallbacks", "_guarded", "_known", "app", "connect",
-                 "disconnect", "failures", "life", "table")  # fmt: skip
+    app: the router of everything, which `ctx.app` is. error_handlers: deal with what goes wrong.
+    """
 
-    def __init__(self, app: App) -> None:
+    __slots__ = ("_by_host", "_endpoints", "_fallbacks", "_guarded", "_known", "_table", "app",
+                 "error_handlers")  # fmt: skip
+
+    def __init__(self, app: Router, error_handlers: ErrorHandlers) -> None:
         self.app = app
-        self.life = tuple(app.life)
-        self.connect = calls_of(app.connect_hooks)
-        self.disconnect = calls_of(reversed(app.disconnect_hooks))
-        self.failures = Failures(app.exception_handlers, app.request_error_hooks)
-        self.table = RouteTable(app.routes)
-        self._by_host = self.table.by_host
+        self.error_handlers = error_handlers
+        self._table = RouteTable(app.routes)
+        self._by_host = self._table.by_host
         self._guarded = any(route.when is not None for route in app.routes)
-        self._known: Memory[tuple[bytes, bytes], Known] = Memory(_MOST_KNOWN)
+        self._known: Memory[tuple[bytes, bytes], Known] = Memory(_MAX_KNOWN)
         self._endpoints: dict[Route, Endpoint] = {
-            route: pipeline(route, self.failures.deal) for route in app.routes
+            route: pipeline(route, error_handlers.handle) for route in app.routes
         }
         self._fallbacks: dict[type, Endpoint] = {
-            kind: compose(endpoint, (app,), self.failures.deal)
+            kind: compose(endpoint, (app.hooks,), error_handlers.handle)
             for kind, endpoint in _FALLBACKS.items()
         }
 
@@ -84,9 +84,9 @@ class FrozenApp:
         guard = partial(_admits, ctx) if self._guarded else None
         resolution: Resolution = None
         if b"upgrade" in head.connection and is_websocket(head):
-            resolution = self.table.resolve_websocket(path, host, guard=guard)
+            resolution = self._table.resolve_websocket(path, host, guard=guard)
         if resolution is None:
-            resolution = self.table.resolve(method, path, host, guard=guard)
+            resolution = self._table.resolve(method, path, host, guard=guard)
         if type(resolution) is Found:
             ctx.route, ctx.params = route, params = resolution
             ctx.exchange.cancel_on_disconnect = route.cancel_on_disconnect
@@ -94,7 +94,7 @@ class FrozenApp:
             self._learn(head, route, endpoint, params)
             return endpoint(ctx)
         if resolution is None and path == "*":
-            resolution = Options(self.table.allow())
+            resolution = Options(self._table.allow())
         if isinstance(resolution, NotAllowed | Options):
             ctx.allow = resolution.allow
         return self._fallbacks[type(resolution)](ctx)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ExceptionHandler = Callable[..., Any]
 
 
-class Failures:
+class ErrorHandlers:
     """The exception handlers of an app, by class, and its hooks for malformed requests."""
 
     __slots__ = ("_handlers", "_refusals")
@@ -42,23 +42,23 @@ class Failures:
             self._handlers[kind] = (call_of(handler), place(handler))
         self._refusals = tuple((call_of(hook), taking(hook, 2), place(hook)) for hook in refusals)
 
-    async def deal(self, ctx: Context, exc: Exception) -> None:
+    async def handle(self, ctx: Context, exc: Exception) -> None:
         """Make an exception the response, or raise it again: where that is too late, where there
         is no handler for it, and where one has failed before."""
         if (
-            ctx.failed
+            ctx._failed
             or ctx.exchange.started
             or (ctx.exchange.over and without_disconnects(exc) is None)
         ):
             raise exc
         ctx.error = exc
-        ctx.failed = True
+        ctx._failed = True
         kind, handler = self._find(type(exc))
         if handler is not None:
             if kind is Exception:
                 log_failure(ctx, exc)
             call, where = handler
-            ctx.response = blank(exc)
+            ctx.response = initial_error_response(exc)
             await apply_result(ctx, await run_call(call, ctx, exc), where)
         elif isinstance(exc, HTTPError):
             ctx.response = problem(ctx, exc)
@@ -66,13 +66,13 @@ class Failures:
             ctx.response = problem(ctx, HTTPError(exc.status, exc.reason, headers=exc.headers))
         else:
             raise exc
-        ctx.failed = False
+        ctx._failed = False
 
     async def refuse(self, ctx: Context, refused: Refused) -> None:
         """The response to a request that could not be parsed. Only the request-error hooks run."""
         ctx.error = refused
-        ctx.failed = True
-        ctx.response = blank(refused)
+        ctx._failed = True
+        ctx.response = initial_error_response(refused)
         for call, arguments, where in self._refusals:
             result = await run_call(call, *(ctx, refused)[:arguments])
             await apply_result(ctx, result, where)
@@ -91,7 +91,7 @@ class Failures:
         return None, None
 
 
-def blank(exc: Exception) -> Response:
+def initial_error_response(exc: Exception) -> Response:
     """What an exception handler begins with: nothing of the response that failed, and the status
     of the exception."""
     if isinstance(exc, HTTPError | Refused):
@@ -101,12 +101,12 @@ def blank(exc: Exception) -> Response:
 
 def log_failure(ctx: Context, exc: BaseException) -> None:
     """Tell the operator what failed, where, and on which request."""
-    server = ctx.link.driver.server
+    host = ctx.link.host
     where = ctx.route.where if ctx.route is not None else "the server"
-    why = explain(exc, server.lane) if ctx.link.inline else None
+    why = explain(exc, host.lane) if ctx.link.inline else None
     request = f"{ctx.request.method} {ctx.request.target}"
     reason = repr(exc) if why is None else f"{why} ({exc!r})"
-    server.log("error", f"{where} failed on {request}: {reason}", exc)
+    host.log("error", f"{where} failed on {request}: {reason}", exc)
 
 
 def problem(ctx: Context, error: HTTPError) -> Response:

@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Any
 from anylane.callables import Call, calls_of, is_coroutine_function, place
 from anylane.errors import UsageError
 from anylane.handling.return_values import apply_result, put_routed
-from anylane.routing.hooks import STOP, Hook
+from anylane.routing.hooks import STOP, Hook, Hooks
 from anylane.routing.origins import Origins, check_origin
 from anylane.routing.route import Middleware, Route
-from anylane.routing.router import Router
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context
@@ -35,15 +34,15 @@ OnError = Callable[["Context", Exception], Awaitable[None]]
 
 def pipeline(route: Route, on_error: OnError) -> Endpoint:
     """All that runs for a route. A handler with nothing around it is its own pipeline."""
-    return compose(_handler_endpoint(route), route.routers, on_error)
+    return compose(_handler_endpoint(route), route.hooks, on_error)
 
 
-def compose(endpoint: Endpoint, routers: Iterable[Router], on_error: OnError) -> Endpoint:
-    """Put the hooks of `routers`, outermost first, around `endpoint`."""
-    owners = tuple(dict.fromkeys(routers))
-    request_hooks = calls_of(_sorted(hook for router in owners for hook in router.request_hooks))
-    response_hooks = calls_of(_sorted(hook for router in owners for hook in router.response_hooks))
-    around = _sorted(hook for router in owners for hook in router.around_hooks)
+def compose(endpoint: Endpoint, hooks: Iterable[Hooks], on_error: OnError) -> Endpoint:
+    """Return what runs `endpoint` inside the hooks of its routers, which come outermost first."""
+    owners = tuple(dict.fromkeys(hooks))
+    request_hooks = calls_of(_sorted(hook for each in owners for hook in each.request))
+    response_hooks = calls_of(_sorted(hook for each in owners for hook in each.response))
+    around = _sorted(hook for each in owners for hook in each.around)
     if not (request_hooks or response_hooks or around):
         return endpoint
     if request_hooks or response_hooks:
@@ -163,8 +162,8 @@ def _with_response_hooks(
 
 async def _respond(response_hooks: tuple[Call, ...], ctx: Context) -> None:
     """The response hooks, once for each response; another protocol's session is none."""
-    if response_hooks and not ctx.responded and not ctx.exchange.switched:
-        ctx.responded = True
+    if response_hooks and not ctx._responded and not ctx.exchange.switched:
+        ctx._responded = True
         await run_until_stop(response_hooks, ctx)
 
 

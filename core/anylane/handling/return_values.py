@@ -35,10 +35,10 @@ def put_routed(ctx: Context, value: Any) -> Awaitable[None] | None:
         body, content_type = (
             (value.encode("utf-8"), TEXT) if kind is str else (json.dumps(value), JSON)
         )
-        if ctx.answer is None:
-            ctx.answer = Response.whole(body, content_type)
+        if ctx._response is None:
+            ctx._response = Response.whole(body, content_type)
         else:
-            ctx.answer.set_body(body, content_type)
+            ctx._response.set_body(body, content_type)
         return None
     assert ctx.route is not None, "what answers without a route gives nothing"
     return put_result(ctx, value, ctx.route.where)

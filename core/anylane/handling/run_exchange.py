@@ -10,18 +10,18 @@ from anylane.handling.context import Context
 from anylane.handling.error_responses import log_failure, problem
 from anylane.handling.return_values import put_routed
 from anylane.http.response import Response
-from anylane.lane.errand import apply_variables
 from anylane.lane.link import current_link
+from anylane.lane.variables import apply_variables
 from anylane.protocol.exchange import Interrupt
 
 if TYPE_CHECKING:
-    from anylane.lane.link import BaseLink
-    from anylane.lane.server_core import ServerCore
+    from anylane.handling.dispatch import Dispatcher
+    from anylane.lane.link import Link
     from anylane.protocol.exchange import Exchange
 
 
 async def run_exchange(  # noqa: PLR0912  # calls cost time
-    exchange: Exchange, server: ServerCore, link: BaseLink
+    dispatcher: Dispatcher, exchange: Exchange, link: Link
 ) -> None:
     """Run the handler of one exchange and answer it, whatever happens.
 
@@ -30,16 +30,16 @@ async def run_exchange(  # noqa: PLR0912  # calls cost time
     """
     current_link.set(link)
     driver = link.driver
-    if driver.seed:
-        apply_variables(driver.seed)
-    ctx = Context(exchange, link, server.frozen.app)
+    if driver.variables:
+        apply_variables(driver.variables)
+    ctx = Context(exchange, link, dispatcher.app)
     try:
         try:
             if link.native:
                 link.begin()
-                await _answer(ctx, server)
+                await _answer(ctx, dispatcher)
             else:
-                await link.guard(_answer(ctx, server))
+                await link.guard(_answer(ctx, dispatcher))
         except BaseException as exc:
             if link.is_own_cancellation(exc):
                 pass
@@ -51,7 +51,7 @@ async def run_exchange(  # noqa: PLR0912  # calls cost time
                     exchange.websocket.close(1011, "", link.now())
                 raise
         if exchange.interrupt is not None:
-            _answer_interrupt(ctx, server)
+            _answer_interrupt(ctx)
     finally:
         if not exchange.finished:
             exchange.finish(driver.now())
@@ -59,7 +59,7 @@ async def run_exchange(  # noqa: PLR0912  # calls cost time
             # What was raised knows the handler's variables, and an exchange may outlive them: so
             # does a room that expects to wake it.
             exchange.gone.__traceback__ = None
-        asked = ctx.asked
+        asked = ctx._request
         if asked is not None and asked.uploads is not None and not ctx.jobs:
             ctx.release()
         if ctx.jobs:
@@ -68,22 +68,22 @@ async def run_exchange(  # noqa: PLR0912  # calls cost time
             driver.push()
 
 
-async def _answer(ctx: Context, server: ServerCore) -> None:  # noqa: PLR0912  # calls cost time
-    exchange, failures = ctx.exchange, server.frozen.failures
+async def _answer(ctx: Context, dispatcher: Dispatcher) -> None:  # noqa: PLR0912  # calls cost time
+    exchange, error_handlers = ctx.exchange, dispatcher.error_handlers
     try:
         try:
             if exchange.refused is None:
                 try:
-                    value = await server.frozen.answer(ctx)
+                    value = await dispatcher.answer(ctx)
                     if value is not None and (begun := put_routed(ctx, value)) is not None:
                         await begun
-                except Exception as exc:  # noqa: BLE001  # the handler's; `deal` decides
-                    await failures.deal(ctx, exc)
+                except Exception as exc:  # noqa: BLE001  # the handler's; `handle` decides
+                    await error_handlers.handle(ctx, exc)
             else:
-                server.log("info", f"refused: {exchange.refused}", None)
-                await failures.refuse(ctx, exchange.refused)
+                ctx.link.host.log("info", f"refused: {exchange.refused}", None)
+                await error_handlers.refuse(ctx, exchange.refused)
             if not exchange.started and exchange.interrupt is None:
-                response = ctx.answer or ctx.response
+                response = ctx._response or ctx.response
                 if response.items is None:
                     status, headers, body = response.wire()
                     if status == 204:
@@ -131,13 +131,13 @@ def _fail(ctx: Context, exc: BaseException) -> None:
         _respond(ctx, problem(ctx, HTTPError(500)))
 
 
-def _answer_interrupt(ctx: Context, server: ServerCore) -> None:
+def _answer_interrupt(ctx: Context) -> None:
     """The handler was ended by us; its client still gets an answer where one is possible."""
     exchange = ctx.exchange
     if exchange.interrupt is Interrupt.DEADLINE:
         where = ctx.route.where if ctx.route is not None else "the handler"
         seconds = ctx.link.driver.connection.config.request_timeout
-        server.log("warning", f"{where} took longer than {seconds:g} seconds: 503", None)
+        ctx.link.host.log("warning", f"{where} took longer than {seconds:g} seconds: 503", None)
     if not exchange.started:
         message = "the server took too long" if exchange.interrupt is Interrupt.DEADLINE else None
         response = problem(ctx, HTTPError(503, message))

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Self
 from anylane.errors import UsageError
 
 if TYPE_CHECKING:
-    from anylane.handling.context import Context
+    from anylane.http.response import Response
+    from anylane.lane.link import Link
+    from anylane.protocol.exchange import Exchange
 
 
 class Stream:
@@ -16,38 +18,44 @@ class Stream:
 
     The head goes out on entering, the end on leaving. Left by an exception, the body stays
     incomplete and the connection closes, so that no client takes it for whole.
+
+    length: of the body in bytes, None if it is not known.
     """
 
-    __slots__ = ("_ctx", "_length")
+    __slots__ = ("_exchange", "_length", "_link", "_response")
 
-    def __init__(self, ctx: Context, length: int | None) -> None:
-        self._ctx = ctx
+    def __init__(
+        self, exchange: Exchange, link: Link, response: Response, length: int | None
+    ) -> None:
+        self._exchange = exchange
+        self._link = link
+        self._response = response
         self._length = length
 
     async def __aenter__(self) -> Self:
-        ctx = self._ctx
-        ctx.check()
-        status, headers = ctx.response.head()
-        if ctx.response.status is None:
+        self._link.check()
+        status, headers = self._response.head()
+        if self._response.status is None:
             status = 200
-        ctx.exchange.send_head(status, headers, self._length)
-        ctx.response.freeze()
-        ctx.link.pump()
+        self._exchange.send_head(status, headers, self._length)
+        self._response.freeze()
+        self._link.pump()
         return self
 
     async def write(self, data: bytes | str) -> None:
-        """Queue one piece; waits first while the client is behind. Raises Disconnected.
+        """Queue one piece; wait first while the client is behind. Raise Disconnected when it is
+        gone, UsageError for what is neither bytes nor str.
 
         Cancelled means not sent: after the last wait nothing can interrupt it.
         """
         if not isinstance(data, bytes | str | bytearray | memoryview):
             raise UsageError(f"a stream takes bytes or str, not {type(data).__name__}")
-        ctx = self._ctx
-        ctx.check()
-        await ctx.link.flush()
-        ctx.check()
-        ctx.exchange.send_data(data.encode("utf-8") if isinstance(data, str) else bytes(data))
-        ctx.link.pump()
+        link = self._link
+        link.check()
+        await link.flush()
+        link.check()
+        self._exchange.send_data(data.encode("utf-8") if isinstance(data, str) else bytes(data))
+        link.pump()
 
     async def __aexit__(
         self,
@@ -56,5 +64,5 @@ class Stream:
         traceback: TracebackType | None,
     ) -> None:
         if exc is None:
-            self._ctx.exchange.send_end(self._ctx.response.trailers)
-            self._ctx.link.pump()
+            self._exchange.send_end(self._response.trailers)
+            self._link.pump()

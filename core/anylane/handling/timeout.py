@@ -8,26 +8,28 @@ from typing import TYPE_CHECKING, Self
 from anylane.protocol.timers import deadline_after
 
 if TYPE_CHECKING:
-    from anylane.handling.context import Context
+    from anylane.lane.link import Link
+    from anylane.protocol.exchange import Exchange
 
 
 class Timeout:
-    """A time-out on the core's clock, cancelling natively what runs inside."""
+    """Cancels natively what runs inside, once it has taken so many seconds, and raises TimeoutError
+    then."""
 
-    __slots__ = ("_alarm", "_ctx", "_scope", "_seconds")
+    __slots__ = ("_alarm", "_exchange", "_link", "_scope", "_seconds")
 
-    def __init__(self, ctx: Context, seconds: float) -> None:
-        self._ctx = ctx
+    def __init__(self, exchange: Exchange, link: Link, seconds: float) -> None:
+        self._exchange = exchange
+        self._link = link
         self._seconds = seconds
-        self._scope = ctx.link.scope()
+        self._scope = link.scope()
 
     async def __aenter__(self) -> Self:
-        ctx = self._ctx
-        deadline = deadline_after(ctx.link.now(), self._seconds)
+        deadline = deadline_after(self._link.now(), self._seconds)
         # Nothing behind it may raise: a native scope that is entered has to be left.
         await self._scope.__aenter__()
-        self._alarm = ctx.exchange.alarms.set(deadline, self._scope.cancel)
-        ctx.link.pump()
+        self._alarm = self._exchange.alarms.set(deadline, self._scope.cancel)
+        self._link.pump()
         return self
 
     async def __aexit__(
@@ -36,7 +38,7 @@ class Timeout:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        self._ctx.exchange.alarms.cancel(self._alarm)
+        self._exchange.alarms.cancel(self._alarm)
         swallowed = await self._scope.__aexit__(kind, exc, traceback)
         if self._scope.caught:
             raise TimeoutError(f"took longer than {self._seconds:g} seconds")

@@ -7,19 +7,16 @@ none.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from importlib import import_module
 from io import BytesIO
-from typing import IO, Any, TypeAlias
+from typing import IO, Any
 from urllib.parse import parse_qsl
 
 from anylane.errors import HTTPError, UsageError
 from anylane.http.headers import Headers
 from anylane.http.multidict import MOST_FIELDS, MultiDict
-
-Spool: TypeAlias = Callable[[], IO[bytes]]
-"""Opens a temporary file."""
-
+from anylane.lane.host import Spool
 
 MEMORY = 256 * 1024
 """Bytes of an upload that are held in memory; what is larger goes to the spool. As most

@@ -15,7 +15,7 @@ from anylane.http.multidict import Query
 from anylane.protocol.request_head import Fields, RequestHead, Text
 
 if TYPE_CHECKING:
-    from anylane.lane.link import BaseLink
+    from anylane.lane.link import Link
     from anylane.protocol.exchange import Exchange
     from anylane.protocol.peer import Address, TlsInfo
 
@@ -37,7 +37,7 @@ class Request:
     __slots__ = ("_body", "_cookies", "_exchange", "_headers", "_link", "_path", "_query",
                  "_reading", "uploads")  # fmt: skip
 
-    def __init__(self, exchange: Exchange, link: BaseLink) -> None:
+    def __init__(self, exchange: Exchange, link: Link) -> None:
         self._exchange = exchange
         self._link = link
         self._path: str | None = None
@@ -80,9 +80,9 @@ class Request:
         With `ServerConfig.proxy_headers` and a proxy that is believed: (host, port) of the client
         that it asks for; port 0 where it names none.
         """
-        driver = self._link.driver
-        peer, proxies = driver.connection.peer, driver.server.proxies
-        return peer if proxies is None else proxies.client(peer, self._exchange.head)
+        link = self._link
+        peer, forwarded = link.driver.connection.peer, link.host.forwarded
+        return peer if forwarded is None else forwarded.client(peer, self._exchange.head)
 
     @property
     def server(self) -> Address:
@@ -98,10 +98,10 @@ class Request:
     @property
     def scheme(self) -> str:
         """ "https" with TLS, else "http"; with `proxy_headers`, what a believed proxy says."""
-        driver = self._link.driver
-        connection, proxies = driver.connection, driver.server.proxies
-        if proxies is not None:
-            said = proxies.scheme(connection.peer, self._exchange.head)
+        link = self._link
+        connection, forwarded = link.driver.connection, link.host.forwarded
+        if forwarded is not None:
+            said = forwarded.scheme(connection.peer, self._exchange.head)
             if said is not None:
                 return said
         return "http" if connection.tls is None else "https"
@@ -197,7 +197,7 @@ class Request:
             if kind == "application/x-www-form-urlencoded":
                 self.uploads = parse_urlencoded(await self.text())
             elif kind == "multipart/form-data":
-                spool = self._link.driver.server.spool
+                spool = self._link.host.spool
                 self.uploads = await parse_multipart(content_type, self.stream(), spool)
             else:
                 raise HTTPError(415, f"expected a form, not {kind or 'a body without a type'}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Protocol, Unpack
 
 from anylane import json
 from anylane.errors import UsageError
@@ -11,8 +11,15 @@ from anylane.http.cookies import CookieKey, CookieOptions, CookieScope, cookie_l
 from anylane.http.headers import TOO_LATE, Headers, Initial
 from anylane.protocol.fields import Header, check_header, check_status
 
-if TYPE_CHECKING:
-    from anylane.handling.return_values import Items
+
+class Items(Protocol):
+    """A body that is sent piece by piece, where a handler returned an iterator."""
+
+    async def send(self, ctx: Any, /) -> None:
+        """Send the whole response: its head, and each item."""
+
+    async def close(self) -> None:
+        """Close the iterator, whether it was sent or not."""
 
 
 TEXT, _HTML = "text/plain; charset=utf-8", "text/html; charset=utf-8"

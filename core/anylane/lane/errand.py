@@ -7,28 +7,21 @@ cancelled and be drained as any other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from contextvars import Context as Variables
-from contextvars import ContextVar
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from anylane.errors import UsageError
-from anylane.lane.link import current_link
+from anylane.errors import Disconnected, UsageError
+from anylane.lane.link import Errand, Link, current_link
 from anylane.protocol.exchange import Exchange
+from anylane.protocol.interfaces import Closing
+from anylane.protocol.timers import NEVER, Timers
 
 if TYPE_CHECKING:
-    from anylane.lane.link import BaseLink
-
-
-Errand = Callable[["BaseLink"], Coroutine[Any, Any, None]]
-
-
-VariableChanges = tuple[tuple[ContextVar[Any], Any], ...]
-"""Context variables and their values, to be set in another context."""
+    from anylane.config.server_config import ServerConfig
 
 
 class NoStream:
-    """The stream of an exchange without a client."""
+    """The stream of an exchange without a client: nothing to read, and nothing to answer."""
 
     __slots__ = ()
 
@@ -39,13 +32,52 @@ class NoStream:
     begin_events = accept = take_over = _refuse
 
     def body_wanted(self, now: float) -> None:
-        """There is no body."""
+        """Do nothing: there is no body."""
 
     def finish(self, now: float) -> None:
-        """Nothing was begun."""
+        """Do nothing: no response was begun."""
 
 
 _NO_STREAM = NoStream()
+
+
+class NoConnection:
+    """What a driver drives that has no transport: a connection that is over, and a carrier that is
+    never congested."""
+
+    __slots__ = ("backlog", "closing", "config", "high", "out", "queued", "timers", "waiting")
+
+    peer = local = tls = read_size = None
+    ready = caught_up = True
+    wants_read = idle = congested = False
+    unsent = 0
+    deadline_bound = NEVER
+
+    def __init__(self, config: ServerConfig) -> None:
+        self.config = config
+        self.timers = Timers()
+        self.closing = Closing.ABORT
+        self.waiting: list[Exchange] = []
+        self.out: list[bytes] = []
+        self.queued = self.backlog = self.high = 0
+
+    def _ignore(self, *_: Any) -> None:
+        """Nothing happens to what is over."""
+
+    receive_data = receive_eof = connection_lost = handle_timeout = data_unsent = _ignore
+    shutdown = abort = forget = release = send = close = linger = _ignore
+
+    def data_to_send(self) -> list[bytes]:
+        return []
+
+    def next_exchange(self) -> None:
+        return None
+
+    def next_deadline(self) -> None:
+        return None
+
+    def token(self, _size: int) -> NoReturn:
+        raise UsageError("there is no connection here, so there is nothing to draw a token for")
 
 
 class ErrandExchange(Exchange):
@@ -53,28 +85,62 @@ class ErrandExchange(Exchange):
 
     __slots__ = ("errand",)
 
-    def __init__(self, errand: Errand) -> None:
-        super().__init__(_NO_STREAM, None)
+    def __init__(self, errand: Errand, config: ServerConfig) -> None:
+        super().__init__(_NO_STREAM, NoConnection(config), None)
         self.errand = errand
 
 
-async def run_errand(exchange: Exchange, link: BaseLink) -> None:
-    """What `run_exchange` is to a request. Errands log their failures themselves."""
+async def run_errand(exchange: Exchange, link: Link) -> None:
+    """Run an errand, as `Application.run` does a request. Errands log their failures themselves."""
     current_link.set(link)
     await link.guard(exchange.errand(link))
     exchange.finish(link.now())
 
 
-def apply_variables(seed: VariableChanges) -> None:
-    for variable, value in seed:
-        variable.set(value)
+class Errands:
+    """The errands of one driver; most drivers have none, and no object of this.
 
+    due: what is to be run before the next exchange. running: what was started, and has not ended.
+    deferred: what is to be run elsewhere, once so many bytes of this connection have been sent.
+    """
 
-def changed_variables(before: Variables, now: Variables) -> VariableChanges:
-    """What was set between the two."""
-    missing = object()
-    return tuple(
-        (variable, value)
-        for variable, value in now.items()
-        if before.get(variable, missing) is not value
-    )
+    __slots__ = ("deferred", "due", "running")
+
+    def __init__(self, due: Errand | None = None) -> None:
+        self.due = due
+        self.running: tuple[Exchange, ...] = ()
+        self.deferred: tuple[tuple[int, Errand], ...] = ()
+
+    def begin(self, config: ServerConfig) -> Exchange | None:
+        """Return the exchange of what is due, and note that it runs; None if nothing is due."""
+        if self.due is None:
+            return None
+        exchange = ErrandExchange(self.due, config)
+        self.due = None
+        self.running += (exchange,)
+        return exchange
+
+    def end(self, exchange: Exchange) -> None:
+        """Forget an exchange that has ended."""
+        self.running = tuple(each for each in self.running if each is not exchange)
+
+    def lose(self) -> None:
+        """Tell what runs that the connection is lost."""
+        for exchange in self.running:
+            exchange.lose(Disconnected(None, "connection lost"))
+
+    def next_alarm(self) -> float:
+        """Return the earliest deadline of what runs, or NEVER."""
+        return min((each.next_alarm() for each in self.running), default=NEVER)
+
+    def fire_alarms(self, now: float) -> None:
+        """Fire the deadlines of what runs."""
+        for exchange in self.running:
+            exchange.fire_alarms(now)
+
+    def take_deferred(self, sent: float) -> Iterator[Errand]:
+        """Give what has waited for no more bytes than were sent, in order."""
+        while self.deferred and self.deferred[0][0] <= sent:
+            (_, errand), *later = self.deferred
+            self.deferred = tuple(later)
+            yield errand

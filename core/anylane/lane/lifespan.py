@@ -12,17 +12,16 @@ from contextlib import asynccontextmanager, contextmanager
 from enum import Enum, auto
 from functools import partial
 from types import TracebackType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from anylane.callables import Call, call_of, place, run_call, taking
 from anylane.errors import UsageError
 
+if TYPE_CHECKING:
+    from anylane.lane.host import Log
+
 ToTheEnd = Callable[[Callable[[], Awaitable[Any]]], Awaitable[None]]
 """Awaits a function even if the lane was cancelled."""
-
-
-class Log(Protocol):
-    def __call__(self, level: str, message: str, error: BaseException | None, /) -> None: ...
 
 
 class Phase(Enum):

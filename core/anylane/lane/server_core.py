@@ -8,30 +8,23 @@ from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Protocol
 
-from anylane.app import App, check_served
-from anylane.config.server_config import ServerConfig
-from anylane.handling.run_exchange import run_exchange
-from anylane.http.forms import Spool
+from anylane.errors import UsageError
 from anylane.lane.errand import run_errand
-from anylane.lane.lifespan import Lifespan, ToTheEnd
 from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol.connection import Connection
 from anylane.protocol.dates import Dates
 from anylane.protocol.http1.express import Heads
-from anylane.protocol.interfaces import AnyConnection
 from anylane.protocol.peer import Address
 
 if TYPE_CHECKING:
-    from anylane.http.forwarded import Proxies
-    from anylane.lane.driver import Driver
-    from anylane.lane.errand import Errand
-    from anylane.lane.link import BaseLink
+    from anylane.config.server_config import ServerConfig
+    from anylane.lane.application import Application
+    from anylane.lane.host import Log, Spool
+    from anylane.lane.lifespan import Lifespan, ToTheEnd
+    from anylane.lane.link import Errand, Link
+    from anylane.protocol.any_connection import AnyConnection
     from anylane.protocol.exchange import Exchange
     from anylane.protocol.request_head import RequestHead
-
-
-Log = Callable[[str, str, BaseException | None], None]
-"""level ("info", "warning", "error"), message, the exception if there is one."""
 
 
 class Wrap(Protocol):
@@ -56,9 +49,12 @@ class Wrap(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One exchange, after its end, for a log. `peer` is what `ctx.request.client` says; `head` is
-    None when it could not be parsed; `status` is 0 when nothing was answered; `sent` is the size of
-    the body, or of the frames of a WebSocket's messages; `seconds` the handler's time."""
+    """One exchange, after its end, for a log.
+
+    peer: what `ctx.request.client` says. head: None when it could not be parsed. status: 0 when
+    nothing was answered. sent: bytes of the body, or of the frames of a WebSocket's messages.
+    seconds: how long the handler took.
+    """
 
     peer: Address
     head: RequestHead | None
@@ -67,25 +63,39 @@ class Access:
     seconds: float
 
 
+class OpenDriver(Protocol):
+    """What a server asks of each `Driver` that belongs to it."""
+
+    errand: Errand | None
+
+    def shutdown(self) -> None: ...
+    def abort(self) -> None: ...
+
+
 class ServerCore:
-    """One app, one configuration, and the connections that are open.
+    """One application, one configuration, and the connections that are open.
+
+    application: what answers, such as `app.freeze()`.
+    time: gives the wall time, in seconds since 1970. date: gives the value of the Date header.
+    token: gives n random bytes. log: takes what an operator should see.
+    lane: the name of the backend, for messages.
+    spool: opens a temporary file for a large upload; in memory unless it is given.
+    wrap: makes the layer around each connection, where there is one (TLS).
+
+    Set by the hosting code afterwards:
 
     listeners: bound and listening, opaque to the core. ready: the backend calls it when it accepts.
     on_listeners_idle: the backend calls it once it drains and has stopped watching the listeners,
-    which are closed then: new clients are refused, and not left waiting in the backlog.
-    date: the value of the Date header, made once a second. token: n random bytes.
-    log: takes what an operator should see. lane: the backend's name, for messages.
-    spool: opens a temporary file for a large upload; in memory unless it is given.
-    wrap: the layer around each connection, where there is one.
+        which are closed then: new clients are refused, and not left waiting in the backlog.
     access: takes a line's worth for each exchange; None, the default, costs nothing.
-    proxies: whose X-Forwarded-For and X-Forwarded-Proto are believed; None: nobody's.
     """
 
     def __init__(
         self,
-        app: App,
+        application: Application,
         config: ServerConfig,
         *,
+        time: Callable[[], float],
         date: Callable[[], bytes],
         token: Callable[[int], bytes],
         log: Log,
@@ -93,38 +103,38 @@ class ServerCore:
         spool: Spool = BytesIO,
         wrap: Wrap | None = None,
     ) -> None:
-        check_served(app, config)
-        self.frozen = app.freeze()
+        if not hasattr(application, "run") or hasattr(application, "freeze"):
+            raise UsageError(
+                f"ServerCore got {application!r:.80}; expected what answers exchanges: app.freeze()"
+            )
+        self.application = application
         self.config = config
-        self.lane = lane
+        self.time = time
+        self.token = token
         self.log = log
+        self.lane = lane
         self.spool = spool
+        self.forwarded = application.forwarded(config)
         self.listeners: list[Any] = []
-        self.drivers: set[Driver] = set()
+        self.drivers: set[OpenDriver] = set()
         self.draining = False
-        self.wakes = WakeQueue(_nobody)
-        self.ready: Callable[[], None] = _nobody
-        self.on_listeners_idle: Callable[[], None] = _nobody
+        self.wakes = WakeQueue(_not_attached)
+        self.ready: Callable[[], None] = _not_attached
+        self.on_listeners_idle: Callable[[], None] = _not_attached
         self.access: Callable[[Access], None] | None = None
-        self.proxies: Proxies | None = None
-        if config.proxy_headers:
-            from anylane.http.forwarded import Proxies
-
-            self.proxies = Proxies(config.forwarded_allow_ips)
-        self._changed: Callable[[], None] = _nobody
-        self._told = (True, False, False)
-        self._stop_requested = False
         self.errands: set[Errand] = set()
         self.aborted = False
-        self._apart = 0
-        self._lifespan = Lifespan(app, self.frozen.life, log)
+        self._changed: Callable[[], None] = _not_attached
+        self._told = (True, False, False)
+        self._stop_requested = False
+        self._without_connection = 0
+        self._lifespan = application.lifespan(log)
         self._dates = Dates(date)
-        self.token = token
         self._wrap = wrap
         self._heads = Heads(config.limits)
 
     def attach(self, wakes: WakeQueue, changed: Callable[[], None]) -> None:
-        """A backend takes the server over.
+        """Give the server to a backend.
 
         wakes: runs functions on the lane's thread. changed: called there whenever `accepting`,
         `draining` or `over` may have changed.
@@ -136,28 +146,24 @@ class ServerCore:
 
     @property
     def accepting(self) -> bool:
-        """Whether one more connection may be accepted; False pauses, it drops nobody."""
-        open_now = len(self.drivers) - self._apart
+        """Whether one more connection may be accepted. While it is False new ones wait in the
+        backlog, and no open one is dropped."""
+        open_now = len(self.drivers) - self._without_connection
         return not self.draining and open_now < self.config.max_connections
 
     @property
     def over(self) -> bool:
-        """Drained: the backend is to return."""
+        """Whether the server has drained, so that the backend is to return."""
         return self.draining and not self.drivers and not self.errands
 
     def new_connection(
-        self,
-        *,
-        now: float,
-        peer: Address = None,
-        local: Address = None,
-        tls: Any = None,
-        bare: bool = False,
+        self, *, now: float, peer: Address = None, local: Address = None, tls: Any = None
     ) -> AnyConnection:
-        """tls: from a transport that speaks TLS by itself; then no layer is put around it. bare:
-        there is no transport."""
+        """Return the machine of a new connection.
 
-        if self._wrap is None or tls is not None or bare:
+        tls: from a transport that speaks TLS by itself; then no layer is put around it.
+        """
+        if self._wrap is None or tls is not None:
             return self._make_connection(peer, local, now, tls)
         return self._wrap(
             partial(self._make_connection, peer, local),
@@ -181,24 +187,24 @@ class ServerCore:
             heads=self._heads,
         )
 
-    def run_exchange(self, exchange: Exchange, link: BaseLink) -> Coroutine[Any, Any, None]:
-        """Run one exchange's handler (see `anylane.handling.run_exchange`)."""
+    def run_exchange(self, exchange: Exchange, link: Link) -> Coroutine[Any, Any, None]:
+        """Return the coroutine of one exchange, for a lane to run natively."""
         if exchange.errand is not None:
             return run_errand(exchange, link)
         if self.access is None:
-            return run_exchange(exchange, self, link)
+            return self.application.run(exchange, link)
         return self._run_logged(exchange, link, self.access)
 
     async def _run_logged(
-        self, exchange: Exchange, link: BaseLink, access: Callable[[Access], None]
+        self, exchange: Exchange, link: Link, access: Callable[[Access], None]
     ) -> None:
         began = link.now()
         try:
-            await run_exchange(exchange, self, link)
+            await self.application.run(exchange, link)
         finally:
             peer, seconds = link.driver.connection.peer, link.now() - began
-            if self.proxies is not None:
-                peer = self.proxies.client(peer, exchange.head)
+            if self.forwarded is not None:
+                peer = self.forwarded.client(peer, exchange.head)
             access(Access(peer, exchange.head, exchange.status, exchange.sent, seconds))
 
     def lifespan(self, to_the_end: ToTheEnd | None = None) -> Lifespan:
@@ -209,11 +215,11 @@ class ServerCore:
         return self._lifespan if to_the_end is None else self._lifespan.through(to_the_end)
 
     async def startup(self) -> None:
-        """What entering `lifespan()` does, for those who cannot use a block."""
+        """Do what entering `lifespan()` does, where a block cannot be used."""
         await self._lifespan.start()
 
     async def cleanup(self) -> None:
-        """What leaving it does."""
+        """Do what leaving `lifespan()` does."""
         await self._lifespan.stop()
 
     def shutdown(self) -> None:
@@ -224,7 +230,7 @@ class ServerCore:
         self._tell()
 
     def request_shutdown(self) -> None:
-        """`shutdown`, from any thread, at any time."""
+        """Have `shutdown` called on the lane; from any thread, at any time."""
         self._stop_requested = True
         self.wakes.put(self.shutdown)
 
@@ -235,25 +241,26 @@ class ServerCore:
             driver.abort()
         self._tell()
 
-    def add(self, driver: Driver) -> None:
+    def add(self, driver: OpenDriver) -> None:
+        """Count a new driver."""
         self.drivers.add(driver)
-        if driver.apart is not None:  # Background work: no connection to count.
-            self._apart += 1
+        if driver.errand is not None:  # Background work: no connection to count.
+            self._without_connection += 1
         if self.draining or len(self.drivers) >= self.config.max_connections:
             self._tell()  # Below its limit, a server that does not drain has nothing to tell.
 
-    def forget(self, driver: Driver) -> None:
-        """Its connection is over, and so is the last of its exchanges."""
+    def forget(self, driver: OpenDriver) -> None:
+        """Take note that its connection is over, and so is the last of its exchanges."""
         if driver in self.drivers:
             self.drivers.discard(driver)
-            if driver.apart is not None:
-                self._apart -= 1
-                self.errands.discard(driver.apart)
+            if driver.errand is not None:
+                self._without_connection -= 1
+                self.errands.discard(driver.errand)
         if self.draining or len(self.drivers) + 1 >= self.config.max_connections:
             self._tell()
 
     def forget_errand(self, errand: Errand) -> None:
-        """It will not be run."""
+        """Take note that it will not be run."""
         self.errands.discard(errand)
         self._tell()
 
@@ -264,5 +271,5 @@ class ServerCore:
             self._changed()
 
 
-def _nobody() -> None:
-    """No backend has attached yet."""
+def _not_attached() -> None:
+    """Do nothing: no backend has attached yet."""

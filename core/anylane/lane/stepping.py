@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from anylane.errors import Cancelled, UsageError
-from anylane.lane.link import BaseLink
+from anylane.lane.link import Link
 
 _LOOPS = ("asyncio", "trio", "curio", "anyio", "uvloop", "sniffio")
 
@@ -152,7 +152,7 @@ class Done:
         return self._value
 
 
-class SteppedLink(BaseLink):
+class SteppedLink(Link):
     """The Link of lanes that step. They supply `notify` and `block`."""
 
     __slots__ = ("latched", "scopes")
@@ -189,7 +189,7 @@ class SteppedLink(BaseLink):
             result.append(await coroutine)
 
         runner = collect()
-        while step(runner, self.driver.server.lane):
+        while step(runner, self.host.lane):
             self.block()
         return result[0]
 

@@ -3,9 +3,10 @@
 Nothing below here may be `async`, read a clock, draw a random number, or do I/O.
 """
 
+from anylane.protocol.any_connection import AnyConnection
 from anylane.protocol.connection import Connection
 from anylane.protocol.exchange import Exchange, Interrupt
-from anylane.protocol.interfaces import AnyConnection, Closing
+from anylane.protocol.interfaces import Closing
 from anylane.protocol.peer import TlsInfo
 from anylane.protocol.request_head import RequestHead
 from anylane.protocol.timers import Alarm, Timer

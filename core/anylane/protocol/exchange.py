@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from anylane.errors import Disconnected, Refused, UsageError
 from anylane.protocol.fields import Header
+from anylane.protocol.interfaces import (
+    Carrier,
+    EventSession,
+    RawSession,
+    Stream,
+    WebSocketSession,
+)
 from anylane.protocol.request_head import RawHeaders, RequestHead
 from anylane.protocol.timers import NEVER, Alarms
-from anylane.protocol.websocket.session import Phase
-
-if TYPE_CHECKING:
-    from anylane.protocol.sse import EventStreamProtocol
-    from anylane.protocol.websocket.session import WebSocketProtocol
 
 
 class Interrupt(Enum):
@@ -45,54 +47,44 @@ _STARTED = "the response has already started"
 _NO_TRAILERS: RawHeaders = []
 
 
-class Stream(Protocol):
-    """What an Exchange needs of the protocol that carries it (HTTP/1.1 today)."""
-
-    def body_wanted(self, now: float) -> None: ...
-    def send_informational(self, status: int, headers: Iterable[Header]) -> None: ...
-    def send_head(self, status: int, headers: Iterable[Header], length: int | None) -> None: ...
-    def send_data(self, data: bytes) -> None: ...
-    def send_end(self, trailers: Iterable[Header]) -> None: ...
-    def conclude(self, status: int, headers: Sequence[Header], body: bytes, now: float) -> bool: ...
-    def begin_events(
-        self, *, retry: int | None, heartbeat: float | None, now: float
-    ) -> EventStreamProtocol: ...
-    def accept(
-        self, headers: Iterable[Header], subprotocol: str | None, now: float
-    ) -> WebSocketProtocol: ...
-    def take_over(self, headers: Iterable[Header], now: float) -> Stream: ...
-    def finish(self, now: float) -> None: ...
-
-
 class Exchange:
     """One request and what becomes of it.
 
+    carrier: what its output and its timers belong to.
     head: None when the request was refused before it could be parsed.
-    refused: the peer broke a rule; answer this and nothing else.
+    refused: the rule that the peer broke; answer this and nothing else.
     started: the response head is out.
-    finished: the handler has ended. forgotten: so has all that it left behind, its alarms too.
-    gone: set when nobody will read what is sent; `on_gone` was called then. told: the handler
-    has heard of it. half_closed: the client sends no more.
+    finished: the handler has ended. forgotten: so has everything that it left behind, and its
+        alarms are not looked at any more.
+    gone: set when the client will not read what is sent; `on_gone` was called then. told: the
+        handler has heard of it. half_closed: the client sends no more.
     interrupt: set when the handler is to end; `on_interrupt` was called then.
+    news: something happened to this exchange that its handler may wait for. A driver clears it when
+        it notifies the handler.
     status: of the response, 0 before it started. sent: bytes of its body, or of the frames of a
-    WebSocket's messages.
-    switched: the connection speaks another protocol now, for this exchange.
-    errand: what to run instead of a handler, where there is no request (tier 1's; its own class).
+        WebSocket's messages.
+    websocket, raw: the session that this exchange has become, None while it is a request.
+    errand: what to run instead of a handler, where there is no request (set by tier 1's own class).
     own_alarms: `alarms`, once there were any.
     """
 
     errand: Any = None
 
     __slots__ = ("_chunks", "_stream", "body_complete", "body_refused", "buffered",
-                 "cancel_on_disconnect", "finished", "forgotten", "gone",
-                 "half_closed", "head", "interrupt", "on_gone", "on_interrupt", "own_alarms",
-                 "refused", "sent", "started", "status", "switched", "told", "trailers",
+                 "cancel_on_disconnect", "carrier", "finished", "forgotten", "gone", "half_closed",
+                 "head", "interrupt", "news", "on_gone", "on_interrupt", "own_alarms", "raw",
+                 "refused", "sent", "started", "status", "told", "trailers",
                  "websocket")  # fmt: skip
 
     def __init__(
-        self, stream: Stream, head: RequestHead | None, refused: Refused | None = None
+        self,
+        stream: Stream,
+        carrier: Carrier,
+        head: RequestHead | None,
+        refused: Refused | None = None,
     ) -> None:
         self._stream = stream
+        self.carrier = carrier
         self.head = head
         self.refused = refused
         self.own_alarms: Alarms | None = None
@@ -107,14 +99,20 @@ class Exchange:
         self.half_closed = False
         self.interrupt: Interrupt | None = None
         self.on_interrupt: Callable[[], None] | None = None
+        self.news = False
         self.cancel_on_disconnect = False
-        self.switched = False
-        self.websocket: WebSocketProtocol | None = None
+        self.websocket: WebSocketSession | None = None
+        self.raw: RawSession | None = None
         self._chunks: deque[bytes] | None = None
         self.buffered = 0
         self.body_complete = head is None or not head.has_body
         self.body_refused: Refused | None = None
         self.trailers: RawHeaders = _NO_TRAILERS
+
+    @property
+    def switched(self) -> bool:
+        """The exchange is a session of another protocol now, without a response."""
+        return self.websocket is not None or self.raw is not None
 
     @property
     def alarms(self) -> Alarms:
@@ -128,9 +126,9 @@ class Exchange:
         return NEVER if self.own_alarms is None else self.own_alarms.next()
 
     def fire_alarms(self, now: float) -> None:
-        """Those that are due."""
-        if self.own_alarms is not None:
-            self.own_alarms.fire(now)
+        """Fire those that are due."""
+        if self.own_alarms is not None and self.own_alarms.fire(now):
+            self.news = True
 
     # -- called by the driver of handlers ------------------------------------------------
 
@@ -146,7 +144,7 @@ class Exchange:
         return (
             self.gone is not None
             or self.interrupt is not None
-            or (self.websocket is not None and self.websocket.phase is not Phase.OPEN)
+            or (self.websocket is not None and not self.websocket.is_open)
         )
 
     def check(self) -> None:
@@ -226,7 +224,7 @@ class Exchange:
 
     def begin_events(
         self, *, retry: int | None, heartbeat: float | None, now: float
-    ) -> EventStreamProtocol:
+    ) -> EventSession:
         """The body whose head was sent is an event stream.
 
         retry: milliseconds, sent first. heartbeat: seconds of silence before a comment.
@@ -261,23 +259,22 @@ class Exchange:
 
     def accept(
         self, headers: Iterable[Header], subprotocol: str | None, now: float
-    ) -> WebSocketProtocol:
-        """Accept the WebSocket handshake; raises Refused if it is not a valid one."""
+    ) -> WebSocketSession:
+        """Accept the WebSocket handshake. Raise Refused if it is not a valid one."""
         self._must_be_mine()
         self.websocket = self._stream.accept(headers, subprotocol, now)
         self.status = 101
-        self.switched = True
         return self.websocket
 
-    def take_over(self, headers: Iterable[Header], now: float) -> None:
-        """From here on `read`, `send_data` and `send_end` are the connection's bytes themselves.
+    def take_over(self, headers: Iterable[Header], now: float) -> RawSession:
+        """Leave HTTP: what comes and goes are the connection's bytes themselves from here on.
 
-        Answers CONNECT with 200 and an upgrade with 101; raises Refused if it is neither.
+        Answers CONNECT with 200 and an upgrade with 101. Raise Refused if it is neither.
         """
         self._must_be_mine()
-        self._stream = self._stream.take_over(headers, now)
-        self.switched = True
+        self.raw = self._stream.take_over(headers, now)
         self.status = 200 if self.head is not None and self.head.method == b"CONNECT" else 101
+        return self.raw
 
     def finish(self, now: float) -> None:
         """The handler has ended. An incomplete response closes the connection; idempotent."""
@@ -289,6 +286,8 @@ class Exchange:
                 self.buffered = 0
             if self.websocket is not None:
                 self.websocket.finish(now)
+            elif self.raw is not None:
+                self.raw.finish(now)
             else:
                 self._stream.finish(now)
 
@@ -300,6 +299,21 @@ class Exchange:
             self._chunks = deque()
         self._chunks.extend(chunks)
         self.buffered += sum(map(len, chunks))
+        self.news = True
+
+    def end_body(self, trailers: RawHeaders) -> None:
+        """Take note that the body is complete."""
+        self.trailers = trailers
+        self.body_complete = self.news = True
+
+    def refuse_body(self, refused: Refused) -> None:
+        """Take note that the rest of the body will not come, or must not be believed."""
+        self.body_refused = refused
+        self.news = True
+
+    def half_close(self) -> None:
+        """Take note that the client sends no more."""
+        self.half_closed = self.news = True
 
     def complete(self, body: bytes) -> None:
         """The whole body came at once."""
@@ -311,14 +325,16 @@ class Exchange:
         """Nobody will read what is sent any more."""
         if self.gone is None:
             self.gone = reason
+            self.news = True
             if self.on_gone is not None:
                 self.on_gone()
             if self.cancel_on_disconnect:
                 self.interrupted(Interrupt.DISCONNECT)
 
     def interrupted(self, why: Interrupt) -> None:
-        """The handler is to end now; the first reason stays."""
+        """Ask the handler to end now; the first reason stays."""
         if self.interrupt is None and not self.finished:
             self.interrupt = why
+            self.news = True
             if self.on_interrupt is not None:
                 self.on_interrupt()

@@ -1,129 +1,94 @@
-"""Raw: bytes of no protocol of ours, after a 101 or a CONNECT (RFC 9110 §7.8, §9.3.6).
-
-Input is what the exchange's `read` gives, output is what its `send_data` takes.
-"""
+"""Raw: bytes of no protocol of ours, after a 101 or a CONNECT (RFC 9110 §7.8, §9.3.6)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from collections import deque
+from typing import TYPE_CHECKING, ClassVar
 
-from anylane.errors import Disconnected, UsageError
-from anylane.protocol.exchange import Exchange
-from anylane.protocol.fields import Header
-from anylane.protocol.interfaces import Closing
-from anylane.protocol.sse import EventStreamProtocol
-from anylane.protocol.timers import Timer
-from anylane.protocol.websocket.session import WebSocketProtocol
+from anylane.protocol.interfaces import Carrier, Closing
 
 if TYPE_CHECKING:
-    from anylane.protocol.connection import Connection
+    from anylane.errors import Disconnected
+    from anylane.protocol.exchange import Exchange
+    from anylane.protocol.timers import Timer
 
 
-class Raw:
-    """Both sides of it: what the connection speaks, and the stream of its exchange."""
+class RawProtocol:
+    """Both sides of it: what the connection speaks, and the session of its exchange."""
 
-    __slots__ = ("_conn", "_discarded", "_exchange", "_over", "_paused")
+    __slots__ = ("_carrier", "_chunks", "_discarded", "_ended", "_exchange", "_finished", "_held",
+                 "_over", "_paused")  # fmt: skip
 
-    def __init__(self, connection: Connection, exchange: Exchange) -> None:
-        self._conn = connection
+    def __init__(self, carrier: Carrier, exchange: Exchange) -> None:
+        self._carrier = carrier
         self._exchange = exchange
+        self._chunks: deque[bytes] = deque()
+        self._held = 0
+        self._ended = False
         self._paused = False
         self._over = False
+        self._finished = False
         self._discarded = 0
-        exchange.body_complete = False
 
     # -- what the connection hears -----------------------------------------------------------
+
+    counts_output: ClassVar[bool] = False
 
     @property
     def wants_read(self) -> bool:
         return self._over or not self._paused
 
-    counts_output: ClassVar[bool] = False
-
     def receive_data(self, data: bytes, now: float) -> None:  # noqa: ARG002  # as InnerProtocol
+        limits = self._carrier.config.limits
         if self._over:
             self._discarded += len(data)
-            if self._discarded > self._conn.config.limits.linger:
-                self._conn.close(Closing.ABORT)
+            if self._discarded > limits.linger:
+                self._carrier.close(Closing.ABORT)
             return
-        self._exchange.push([data])
-        self._paused = self._exchange.buffered > self._conn.config.limits.inbound_high
+        self._chunks.append(data)
+        self._held += len(data)
+        self._exchange.news = True
+        self._paused = self._held > limits.inbound_high
 
     def receive_eof(self, now: float) -> None:  # noqa: ARG002  # as InnerProtocol
-        self._exchange.body_complete = self._exchange.half_closed = True
+        self._ended = True
+        self._exchange.half_close()
         if self._over:
-            self._conn.close(Closing.CLOSE)
+            self._carrier.close(Closing.CLOSE)
 
     def connection_lost(self, reason: Disconnected) -> None:
         self._exchange.lose(reason)
 
     def timeout(self, timer: Timer, now: float) -> None:
-        """It has no deadlines of its own."""
+        """Do nothing: it has no deadlines of its own."""
 
     def sent(self, now: float) -> None:
-        """Nothing waits for that here."""
+        """Do nothing: nothing waits for that here."""
 
     def shutdown(self, now: float) -> None:
-        """There is nothing to say in a protocol that we do not know; the DRAIN deadline comes."""
+        """Say nothing in a protocol that we do not know; the DRAIN deadline comes."""
 
-    # -- what the exchange asks ----------------------------------------------------------------
+    # -- what the handler asks -----------------------------------------------------------------
 
-    def body_wanted(self, now: float) -> None:  # noqa: ARG002  # as Stream
-        if self._exchange.buffered <= self._conn.config.limits.inbound_low:
+    def read(self, now: float) -> bytes | None:  # noqa: ARG002  # as RawSession
+        """Return what has come, b"" at the end, None when there is nothing yet."""
+        if not self._chunks:
+            return b"" if self._ended else None
+        chunk = self._chunks.popleft()
+        self._held -= len(chunk)
+        if self._held <= self._carrier.config.limits.inbound_low:
             self._paused = False
+        return chunk
 
-    def send_data(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
+        """Queue bytes; they are dropped once our side has ended."""
         if not self._over:
-            self._conn.send(data)
-
-    def send_end(self, trailers: Iterable[Header]) -> None:  # noqa: ARG002  # as Stream
-        """We send no more; what the peer still sends is thrown away, up to a bound."""
-        self._over = True
+            self._carrier.send(data)
+            self._exchange.sent += len(data)
 
     def finish(self, now: float) -> None:
-        self._over = True
-        self._conn.linger(now)
-
-    def _refuse(self) -> NoReturn:
-        raise UsageError("the connection was taken over: there is no response any more")
-
-    def send_informational(self, status: int, headers: Iterable[Header]) -> None:  # noqa: ARG002
-        self._refuse()
-
-    def send_head(
-        self,
-        status: int,  # noqa: ARG002
-        headers: Iterable[Header],  # noqa: ARG002
-        length: int | None,  # noqa: ARG002
-    ) -> None:
-        self._refuse()
-
-    def conclude(
-        self,
-        status: int,  # noqa: ARG002
-        headers: Sequence[Header],  # noqa: ARG002
-        body: bytes,  # noqa: ARG002
-        now: float,  # noqa: ARG002
-    ) -> bool:
-        self._refuse()
-
-    def begin_events(
-        self,
-        *,
-        retry: int | None,  # noqa: ARG002
-        heartbeat: float | None,  # noqa: ARG002
-        now: float,  # noqa: ARG002
-    ) -> EventStreamProtocol:
-        self._refuse()
-
-    def accept(
-        self,
-        headers: Iterable[Header],  # noqa: ARG002
-        subprotocol: str | None,  # noqa: ARG002
-        now: float,  # noqa: ARG002
-    ) -> WebSocketProtocol:
-        self._refuse()
-
-    def take_over(self, headers: Iterable[Header], now: float) -> Raw:  # noqa: ARG002
-        self._refuse()
+        """End our side. What the peer still sends is thrown away, up to `Limits.linger`."""
+        if not self._finished:
+            self._finished = self._over = True
+            self._chunks.clear()
+            self._carrier.linger(now)

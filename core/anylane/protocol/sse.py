@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anylane.errors import Disconnected, UsageError
+from anylane.protocol.interfaces import Carrier
 from anylane.protocol.timers import Timer
 
 if TYPE_CHECKING:
-    from anylane.protocol.connection import Connection
     from anylane.protocol.exchange import Exchange
+    from anylane.protocol.request_head import RequestHead
 
 
 _CR, _LF = b"\r\n"
@@ -114,18 +115,18 @@ class EventStreamProtocol:
     which a comment is sent, None for never.
     """
 
-    __slots__ = ("_conn", "_exchange", "_heartbeat", "_retry")
+    __slots__ = ("_carrier", "_exchange", "_heartbeat", "_retry")
 
     def __init__(
         self,
-        connection: Connection,
+        carrier: Carrier,
         exchange: Exchange,
         *,
         retry: int | None,
         heartbeat: float | None,
         now: float,
     ) -> None:
-        self._conn = connection
+        self._carrier = carrier
         self._exchange = exchange
         self._heartbeat = heartbeat
         self._retry = retry
@@ -147,7 +148,7 @@ class EventStreamProtocol:
             return
         # A client that does not keep up has something to read already; comments on top of it
         # would be a queue that grows while it reads nothing.
-        if not self._conn.congested:
+        if not self._carrier.congested:
             self._exchange.send_data(HEARTBEAT)
         self._rest(now)
 
@@ -160,8 +161,17 @@ class EventStreamProtocol:
 
     def end(self) -> None:
         """The body is complete, or nobody reads it any more."""
-        self._conn.timers.clear(Timer.HEARTBEAT)
+        self._carrier.timers.clear(Timer.HEARTBEAT)
 
     def _rest(self, now: float) -> None:
         if self._heartbeat is not None:
-            self._conn.timers.set(Timer.HEARTBEAT, now + self._heartbeat)
+            self._carrier.timers.set(Timer.HEARTBEAT, now + self._heartbeat)
+
+
+def last_event_id(head: RequestHead | None) -> str | None:
+    """Return the id of the last event that this client saw before it came again; None if it is new.
+
+    Last-Event-ID, HTML standard §9.2.4. It is the client's word: look it up, do not trust it.
+    """
+    value = head.get(b"last-event-id") if head is not None else None
+    return value.decode("utf-8", "replace") if value else None

@@ -135,12 +135,14 @@ class Alarms:
             return NEVER
         return min(alarm.deadline for alarm in self._pending)
 
-    def fire(self, now: float) -> None:
+    def fire(self, now: float) -> bool:
+        """Fire those that are due; return whether there were any."""
         due = [alarm for alarm in self._pending if alarm.deadline <= now]
         if not due:
-            return
+            return False
         self._pending = [alarm for alarm in self._pending if alarm.deadline > now]
         for alarm in sorted(due, key=lambda alarm: alarm.deadline):
             alarm.fired = True
             if alarm.on_fire is not None:
                 alarm.on_fire()
+        return True

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane import json
 from anylane.errors import UsageError
@@ -21,7 +21,6 @@ from anylane.realtime.broadcast import Broadcast, Subscription
 from anylane.realtime.source import PENDING
 
 if TYPE_CHECKING:
-    from anylane.handling.context import Context
     from anylane.lane.link import Link
 
 
@@ -48,6 +47,16 @@ class _Entry:
     data: Any
     event: str | None
     block: bytes
+
+
+class Follower(Protocol):
+    """What a log asks of a client that follows it; `ctx` is one."""
+
+    @property
+    def link(self) -> Link: ...
+
+    @property
+    def last_event_id(self) -> str | None: ...
 
 
 class EventLog:
@@ -120,7 +129,7 @@ class EventLog:
         return self._news.send(None)
 
     @contextmanager
-    def subscribe(self, ctx: Context, *, history: int = 0) -> Generator[LogReader]:
+    def subscribe(self, ctx: Follower, *, history: int = 0) -> Generator[LogReader]:
         """What this client missed, and then what is sent from now on.
 
         history: how many of the kept events a client gets that comes for the first time.
@@ -132,7 +141,7 @@ class EventLog:
             with self._lock:
                 if self._epoch is None:
                     # Of the server's randomness: the core has none of its own.
-                    self._epoch = ctx.link.driver.server.token(6).hex()
+                    self._epoch = ctx.link.host.token(6).hex()
                 reader = LogReader(self, news, *self._position(ctx.last_event_id, history))
             yield reader
 

@@ -10,13 +10,22 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from anylane.errors import UsageError
 from anylane.lane.link import BURST
-from anylane.protocol.sse import check_retry, encode_comment, encode_event, encode_fields
+from anylane.protocol.sse import (
+    check_retry,
+    encode_comment,
+    encode_event,
+    encode_fields,
+    last_event_id,
+)
 from anylane.realtime.event_log import EventLog, LoggedEvent, text_of
 
 if TYPE_CHECKING:
-    from anylane.handling.context import Context
-    from anylane.lane.link import Scope
-    from anylane.protocol.sse import EventStreamProtocol
+    from collections.abc import Callable
+
+    from anylane.http.response import Response
+    from anylane.lane.link import Link, Scope
+    from anylane.protocol.exchange import Exchange
+    from anylane.protocol.interfaces import EventSession
 
 
 _CONTENT_TYPE = "text/event-stream"
@@ -41,19 +50,38 @@ class EventStream:
     the block awaits something of the event loop's own library instead, it is cancelled natively.
     """
 
-    __slots__ = ("_ctx", "_heartbeat", "_open", "_protocol", "_retry", "_scope")
+    __slots__ = ("_call", "_exchange", "_heartbeat", "_open", "_response", "_retry", "_scope",
+                 "_session", "link")  # fmt: skip
 
-    def __init__(self, ctx: Context, retry: int | None, heartbeat: float | None) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        link: Link,
+        response: Response,
+        *,
+        retry: int | None,
+        heartbeat: float | None,
+        call: Callable[..., Any],
+    ) -> None:
+        """call: `ctx.call`, for the `with` block of a `def` handler."""
         if retry is not None:
             check_retry(retry)
         if heartbeat is not None and not (_is_number(heartbeat) and heartbeat > 0):
             raise UsageError(f"heartbeat is {heartbeat!r}; expected seconds over 0, or None")
-        self._ctx = ctx
+        self._exchange = exchange
+        self.link = link
+        self._response = response
+        self._call = call
         self._retry = retry
         self._heartbeat = heartbeat
         self._open = False
         self._scope: Scope | None = None
-        self._protocol: EventStreamProtocol
+        self._session: EventSession
+
+    @property
+    def last_event_id(self) -> str | None:
+        """The id of the last event that this client saw before it came again; None if it is new."""
+        return last_event_id(self._exchange.head)
 
     async def send(
         self,
@@ -86,8 +114,8 @@ class EventStream:
         history: how many of the kept events a client gets that comes for the first time. Never
         returns: raises Disconnected. See `EventLog` for what a client gets that was away too long.
         """
-        with log.subscribe(self._ctx, history=history) as reader:
-            if self._ctx.last_event_id is None:
+        with log.subscribe(self, history=history) as reader:
+            if self.last_event_id is None:
                 # An id alone fires no event, but the client remembers it (§9.2.6): so it misses
                 # nothing, even if it loses the connection before the first event.
                 await self._write(encode_fields(id=reader.position) + b"\n")
@@ -102,22 +130,22 @@ class EventStream:
 
     def _behind(self) -> bool:
         """Whether `flush` would do anything. Raises Disconnected, or UsageError too late."""
-        exchange, link = self._ctx.exchange, self._ctx.link
+        exchange, link = self._exchange, self.link
         link.take_input()
         exchange.check()
         if not self._open:
             raise UsageError("the event stream is not open: send inside of its `with` block")
         driver = link.driver
-        return driver.connection.congested or driver.written - link.burst > BURST
+        return exchange.carrier.congested or driver.written - link.burst > BURST
 
     async def _catch_up(self) -> None:
-        await self._ctx.link.flush()
+        await self.link.flush()
         self._behind()  # It may be over by now.
 
     def _put(self, block: bytes, retry: int | None = None) -> None:
-        link = self._ctx.link
+        link = self.link
         driver = link.driver
-        self._protocol.send(block, driver.now(), retry=retry)
+        self._session.send(block, driver.now(), retry=retry)
         if not driver.pumping:  # Else it is written as soon as the handler suspends or ends.
             link.push()
 
@@ -129,9 +157,8 @@ class EventStream:
     # -- the block -----------------------------------------------------------------------------
 
     async def _enter(self) -> Self:
-        ctx = self._ctx
-        ctx.check()
-        response = ctx.response
+        exchange, response = self._exchange, self._response
+        self.link.check()
         if response.status not in (None, 200):
             raise UsageError(
                 f"an event stream has status {response.status}; clients take 200 only (HTML "
@@ -143,30 +170,30 @@ class EventStream:
         for name, value in _HEADERS:
             if name not in response.headers:
                 response.set_header(name, value)
-        ctx.exchange.send_head(200, response.head()[1], None)
+        exchange.send_head(200, response.head()[1], None)
         response.freeze()
-        self._protocol = ctx.exchange.begin_events(
-            retry=self._retry, heartbeat=self._heartbeat, now=ctx.link.now()
+        self._session = exchange.begin_events(
+            retry=self._retry, heartbeat=self._heartbeat, now=self.link.now()
         )
         self._open = True
-        ctx.link.pump()
+        self.link.pump()
         return self
 
     def _leave(self, exc: BaseException | None) -> None:
         self._open = False
-        exchange = self._ctx.exchange
+        exchange = self._exchange
         if exc is None and exchange.gone is None:
-            exchange.send_end(self._ctx.response.trailers)
+            exchange.send_end(self._response.trailers)
         else:
-            self._protocol.end()
-        self._ctx.link.pump()
+            self._session.end()
+        self.link.pump()
 
     async def __aenter__(self) -> Self:
-        link = self._ctx.link
+        link = self.link
         if not link.inline:
             self._scope = link.scope()
             await self._scope.__aenter__()
-            self._ctx.exchange.on_gone = self._on_gone
+            self._exchange.on_gone = self._on_gone
         try:
             return await self._enter()
         except BaseException as exc:
@@ -180,7 +207,7 @@ class EventStream:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        exchange = self._ctx.exchange
+        exchange = self._exchange
         exchange.on_gone = None
         self._leave(exc)
         if self._scope is None:
@@ -192,7 +219,7 @@ class EventStream:
 
     def __enter__(self) -> Self:
         """For `def` handlers; inside, `ctx.call(events.send, data)`."""
-        entered: Self = self._ctx.call(self._enter)
+        entered: Self = self._call(self._enter)
         return entered
 
     def __exit__(
@@ -204,16 +231,16 @@ class EventStream:
         async def leave() -> None:
             self._leave(exc)
 
-        self._ctx.call(leave)
+        self._call(leave)
 
     def _on_gone(self) -> None:
         # In a turn of its own: whoever runs now gets as far as its next await first.
-        self._ctx.link.driver.wakes.put(self._cancel_if_foreign)
+        self.link.driver.wakes.put(self._cancel_if_foreign)
 
     def _cancel_if_foreign(self) -> None:
         """Who waits for ctx hears it there, and who has heard it cleans up in peace. What is left
         waits for something that may never come: for that client, nobody would ever look again."""
-        if self._open and not self._ctx.exchange.told and not self._ctx.link.parked:
+        if self._open and not self._exchange.told and not self.link.parked:
             assert self._scope is not None
             self._scope.cancel()
 

@@ -1,49 +1,68 @@
-"""RawStream: the bytes of a connection after `ctx.take_over()`."""
+"""RawStream: the bytes of a connection after `ctx.take_over()`.
+
+Only `RawProtocol` (tier 0) decides about them; here a handler waits for them.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from anylane.errors import UsageError
+
 if TYPE_CHECKING:
     from anylane.lane.link import Link
     from anylane.protocol.exchange import Exchange
+    from anylane.protocol.interfaces import RawSession
 
 
 class RawStream:
     """Read and write a connection that speaks HTTP no longer. `async for` gives what comes."""
 
-    __slots__ = ("_closed", "_exchange", "_link")
+    __slots__ = ("_closed", "_exchange", "_link", "_session")
 
-    def __init__(self, exchange: Exchange, link: Link) -> None:
+    def __init__(self, exchange: Exchange, link: Link, session: RawSession) -> None:
         self._exchange = exchange
         self._link = link
+        self._session = session
         self._closed = False
 
     async def read(self) -> bytes:
-        """What has come, b"" at the end; waits for it. Raises Disconnected."""
+        """Wait for bytes and return what has come; b"" at the end of the peer's side.
+
+        Raise Disconnected when the peer is gone, UsageError after `close`.
+        """
         while True:
-            self._exchange.check()
-            data = self._exchange.read(self._link.now())
+            self._check()
+            data = self._session.read(self._link.now())
             if data is not None:
                 self._link.pump()
                 return data
             await self._link.wait()
 
     async def write(self, data: bytes) -> None:
-        """Queue all of it; waits first while the peer is behind. Raises Disconnected."""
-        self._exchange.check()
+        """Queue all of it; wait first while the peer is behind.
+
+        Raise Disconnected when the peer is gone, UsageError after `close`. Cancelled means not
+        sent.
+        """
+        self._check()
         await self._link.flush()
-        self._exchange.check()
-        self._exchange.send_data(data)
+        self._check()
+        self._session.send(data)
         self._link.pump()
 
     async def close(self) -> None:
-        """Send no more, and close the connection when the peer has read what was sent."""
+        """End our side, and close the connection when the peer has read what was sent. Harmless
+        when it was closed before."""
         if not self._closed:
             self._closed = True
-            self._exchange.send_end()
-            self._exchange.finish(self._link.now())
+            self._session.finish(self._link.now())
             self._link.pump()
+
+    def _check(self) -> None:
+        self._exchange.check()
+        if self._closed:
+            raise UsageError("the raw stream was closed: it can be neither read nor written now")
 
     def __aiter__(self) -> Self:
         return self

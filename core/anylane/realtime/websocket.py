@@ -11,9 +11,9 @@ from anylane.protocol.timers import deadline_after
 from anylane.realtime.source import ENDED, PENDING
 
 if TYPE_CHECKING:
-    from anylane.lane.link import BaseLink, Link
+    from anylane.lane.link import Link
     from anylane.protocol.exchange import Exchange
-    from anylane.protocol.websocket.session import WebSocketProtocol
+    from anylane.protocol.interfaces import WebSocketSession
 
 
 class WebSocket:
@@ -24,7 +24,7 @@ class WebSocket:
 
     __slots__ = ("_exchange", "_link", "_protocol", "_receiving")
 
-    def __init__(self, exchange: Exchange, link: BaseLink, protocol: WebSocketProtocol) -> None:
+    def __init__(self, exchange: Exchange, link: Link, protocol: WebSocketSession) -> None:
         self._exchange = exchange
         self._link = link
         self._protocol = protocol
@@ -100,9 +100,9 @@ class WebSocket:
         if not isinstance(message, str):
             message = _as_bytes(message)
         link, protocol = self._link, self._protocol
-        driver, conn = link.driver, protocol.connection
+        driver, carrier = link.driver, protocol.carrier
         # Where `flush` would return at once it is not called: this runs for every message.
-        if conn.backlog + conn.queued > conn.high or driver.written - link.burst > BURST:
+        if carrier.backlog + carrier.queued > carrier.high or driver.written - link.burst > BURST:
             await link.flush()
         protocol.send(message)
         if driver.pumping:

@@ -20,6 +20,17 @@ class Stop(Enum):
 STOP = Stop.STOP
 
 
+class Hooks:
+    """The hooks of one router. They may grow until the app is frozen."""
+
+    __slots__ = ("around", "request", "response")
+
+    def __init__(self) -> None:
+        self.request: list[Hook] = []
+        self.response: list[Hook] = []
+        self.around: list[Hook] = []
+
+
 def check_hook(func: object, decorator: str, *forms: str) -> None:
     """Raises UsageError for what nobody could call: the decorator got something else, or a function
     with other parameters. forms: those that it may have, such as "(ctx)"."""

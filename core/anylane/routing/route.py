@@ -10,16 +10,13 @@ import inspect
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from anylane.callables import called, is_coroutine_function, misfit, name_of, place
 from anylane.errors import RouteError
+from anylane.routing.hooks import Hooks
 from anylane.routing.origins import Origins
 from anylane.routing.pattern import Pattern
-
-if TYPE_CHECKING:
-    from anylane.routing.router import Router
-
 
 Handler: TypeAlias = Callable[..., Any]
 """Takes the Context, or whatever typed extraction can supply by type and name."""
@@ -57,8 +54,8 @@ class Route:
     """Of the pages that may open this WebSocket; `None`: any."""
     host: str | None = None
     """'api.example.com', '*.example.com', or `None`: any."""
-    routers: tuple[Router, ...] = ()
-    """The routers whose hooks apply, outermost first."""
+    hooks: tuple[Hooks, ...] = ()
+    """Of the routers that it is a part of, outermost first."""
     where: str = field(init=False)
     """'module.function (file:line)'."""
     is_async: bool = field(init=False)
@@ -94,18 +91,18 @@ class Route:
         if self.when is not None:
             _check_guard(self.when, self.where)
 
-    def mounted(self, router: Router, prefix: str) -> Route:
-        """The same route as a part of *router*, below *prefix*."""
-        if self.host is not None and router.host not in (None, self.host):
+    def mounted(self, prefix: str, host: str | None, hooks: Hooks) -> Route:
+        """Return the same route as a part of a router for that *host*, below *prefix*."""
+        if self.host is not None and host not in (None, self.host):
             raise RouteError(
                 f"{self.where} answers for the host {self.host!r}, but is included in a router "
-                f"for {router.host!r}; leave out one of the two"
+                f"for {host!r}; leave out one of the two"
             )
         return replace(
             self,
             pattern=Pattern.parse(prefix + self.pattern.text),
-            host=self.host if self.host is not None else router.host,
-            routers=(router, *self.routers),
+            host=self.host if self.host is not None else host,
+            hooks=(hooks, *self.hooks),
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypedDict, TypeVar, Unpack, overload
 
 from anylane.callables import place
 from anylane.errors import RouteError, UsageError
-from anylane.routing.hooks import Hook, check_hook
+from anylane.routing.hooks import Hook, Hooks, check_hook
 from anylane.routing.origins import parse_origins
 from anylane.routing.pattern import Pattern
 from anylane.routing.route import (
@@ -59,9 +59,7 @@ class Router:
     def __init__(self, prefix: str = "", host: str | None = None) -> None:
         self.prefix = _checked_prefix(prefix)
         self.host = None if host is None else parse_host(host)
-        self.request_hooks: list[Hook] = []
-        self.response_hooks: list[Hook] = []
-        self.around_hooks: list[Hook] = []
+        self.hooks = Hooks()
         self._routes: list[Route] = []
         self._mounts: list[tuple[Router, str]] = []
         """The routers that this one is included in, with the prefix there."""
@@ -71,6 +69,11 @@ class Router:
     def routes(self) -> list[Route]:
         """All routes, those of included routers too, in order of registration."""
         return list(self._routes)
+
+    def path_for(self, name: str, /, **params: object) -> str:
+        """Return the percent-encoded path of the route of that name. Raise RouteError where there
+        is none, and for parameters that it does not take."""
+        return self._table.path_for(name, **params)
 
     def get(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """Register a handler for GET, and so for HEAD."""
@@ -179,7 +182,7 @@ class Router:
             raise RouteError("a router cannot include itself, directly or through another")
         prefix = self.prefix + _checked_prefix(prefix)
         for route in router.routes:
-            self._register(route.mounted(self, prefix))
+            self._register(route.mounted(prefix, self.host, self.hooks))
         router._mounts.append((self, prefix))
 
     @overload
@@ -188,7 +191,7 @@ class Router:
     def request_middleware(self, order: int = 0) -> Callable[[F], F]: ...
     def request_middleware(self, order: F | int = 0) -> F | Callable[[F], F]:
         """Register a hook that runs before the handler; lower orders first."""
-        return self._hook(self.request_hooks, order, "request_middleware")
+        return self._hook(self.hooks.request, order, "request_middleware")
 
     @overload
     def response_middleware(self, order: F, /) -> F: ...
@@ -196,7 +199,7 @@ class Router:
     def response_middleware(self, order: int = 0) -> Callable[[F], F]: ...
     def response_middleware(self, order: F | int = 0) -> F | Callable[[F], F]:
         """Register a hook that runs after the handler; lower orders first."""
-        return self._hook(self.response_hooks, order, "response_middleware")
+        return self._hook(self.hooks.response, order, "response_middleware")
 
     @overload
     def middleware(self, order: F, /) -> F: ...
@@ -204,13 +207,13 @@ class Router:
     def middleware(self, order: int = 0) -> Callable[[F], F]: ...
     def middleware(self, order: F | int = 0) -> F | Callable[[F], F]:
         """Register a hook `(ctx, call_next)` that runs around the rest; lower orders outermost."""
-        return self._hook(self.around_hooks, order, "middleware")
+        return self._hook(self.hooks.around, order, "middleware")
 
     def _decorator(self, make: Callable[..., Route]) -> Callable[[H], H]:
         """make: gives the route, once it is told the handler and where it is."""
 
         def register(handler: H) -> H:
-            self._register(make(handler=handler, host=self.host, routers=(self,)))
+            self._register(make(handler=handler, host=self.host, hooks=(self.hooks,)))
             return handler
 
         return register
@@ -224,13 +227,13 @@ class Router:
 
     def _register(self, route: Route) -> None:
         for router, prefix in self._mounts:
-            router._register(route.mounted(router, prefix))
+            router._register(route.mounted(prefix, router.host, router.hooks))
         self._table.add(route)
         self._routes.append(route)
 
     def _hook(self, hooks: list[Hook], order: F | int, decorator: str) -> F | Callable[[F], F]:
         def register(func: F, order: int = 0) -> F:
-            around = hooks is self.around_hooks
+            around = hooks is self.hooks.around
             check_hook(func, decorator, "(ctx, call_next)" if around else "(ctx)")
             if around and (problem := not_async(func)):
                 raise UsageError(f"the hook {place(func)} of @app.{decorator} {problem}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from anylane.testing.client.client import TestClient
-from anylane.testing.client.errors import IncompleteResponse, Rejected, Silence, StatusError
+from anylane.testing.client.errors import IncompleteResponse, Silence
 from anylane.testing.client.event_parser import ServerSentEvent
 from anylane.testing.client.events import ClientEvents
-from anylane.testing.client.response import ClientResponse
+from anylane.testing.client.response import ClientResponse, Rejected, StatusError
 from anylane.testing.client.websocket import ClientWebSocket
 from anylane.testing.lockstep import Lockstep
 from anylane.testing.world import LogRecord, World

@@ -8,12 +8,12 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
-from anylane.app import App
+from anylane.app import App, check_served
 from anylane.config.server_config import ServerConfig
 from anylane.errors import UsageError
 from anylane.lane.deadlines import Deadline, Deadlines
 from anylane.lane.driver import Driver
-from anylane.lane.errand import Errand
+from anylane.lane.link import Errand
 from anylane.lane.server_core import ServerCore, Wrap
 from anylane.lane.stepping import SteppedLink, step
 from anylane.lane.wake_queue import WakeQueue
@@ -49,9 +49,12 @@ class World:
         self.stirred: dict[LockstepDriver, None] = {}
         self._tokens = 0
         self._running = False
+        config = config or ServerConfig()
+        check_served(app, config)
         self.server = ServerCore(
-            app,
-            config or ServerConfig(),
+            app.freeze(),
+            config,
+            time=lambda: self.now,
             date=lambda: DATE,
             token=self._token,
             log=lambda level, message, error: self.log.append(LogRecord(level, message, error)),
@@ -154,25 +157,25 @@ class LockstepDriver(Driver):
     def deliver(self) -> bool:
         """Move what the test and the core left for the transport."""
         busy = False
-        if self.inbox and not self.lost and (self._reading or self.inbox[0] is not None):
+        if self.inbox and not self.lost and (self.reading or self.inbox[0] is not None):
             item = self.inbox[0]
             if isinstance(item, BaseException):
                 self.inbox.popleft()
                 self.lose(item)
                 return True
-            if self._reading:
+            if self.reading:
                 self.inbox.popleft()
                 if item is None:
                     self.receive_eof()
                 else:
                     self.receive(item)
                 busy = True
-        if self._closing and not self.unsent_data and not self.lost:
+        if self.closing and not self.unsent_data and not self.lost:
             busy = self._finish_closing() or busy
         return busy
 
     def _finish_closing(self) -> bool:
-        if self._closing >= Closing.CLOSE:
+        if self.closing >= Closing.CLOSE:
             self.closed = True
             self.lose(None)
             return True
@@ -248,7 +251,7 @@ class LockstepLink(SteppedLink):
         """Step the handler once."""
         parked = False
         try:
-            parked = self._variables.run(step, self._coroutine, self.driver.server.lane)
+            parked = self._variables.run(step, self._coroutine, self.host.lane)
         finally:
             if not parked:
                 self._variables = _NOTHING  # They know us: without a cycle both go at once.

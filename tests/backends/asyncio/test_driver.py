@@ -53,8 +53,9 @@ variable: ContextVar[str] = ContextVar("variable", default="unset")
 
 def core(app: App, config: ServerConfig | None = None) -> ServerCore:
     return ServerCore(
-        app,
+        app.freeze(),
         config or ServerConfig(),
+        time=lambda: 0.0,
         date=lambda: b"Mon, 23 Nov 2026 00:00:00 GMT",
         token=bytes,
         log=lambda *_: None,
@@ -196,7 +197,7 @@ def test_who_connects_and_says_nothing_is_greeted_and_has_a_deadline(eager: bool
         for _ in range(4):
             await asyncio.sleep(0)
         assert greeted == ["hello"]
-        assert not driver._errands
+        assert driver._errands is not None and not driver._errands.running
         assert driver._timer is not None
         assert driver._timer.when() == driver.connection.next_deadline()
         silent = AsyncioDriver(Lane(core(App())), None, None)

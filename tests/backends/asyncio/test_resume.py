@@ -127,8 +127,9 @@ async def wires(
         await handler(await ctx.accept())
 
     server = ServerCore(
-        app,
+        app.freeze(),
         config or ServerConfig(),
+        time=lambda: 0.0,
         date=lambda: b"Mon, 23 Nov 2026 00:00:00 GMT",
         token=bytes,
         log=lambda *_: None,

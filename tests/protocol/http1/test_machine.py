@@ -314,7 +314,7 @@ def test_pipelined_input_over_its_bound_stays_in_the_kernel():
 def test_a_reader_that_was_parked_by_a_pipeline_goes_on_behind_it():
     wire = open_wire()
     wire.receive(get("/slow") + get("/") * 10)
-    assert not wire._driver._reading
+    assert not wire._driver.reading
     wire.advance(10)
     assert statuses(wire.take()) == [200] * 11
     wire.receive(get("/"))
@@ -435,10 +435,10 @@ def test_the_reader_is_parked_on_a_connection_that_was_idle_too():
     wire.receive(get("/"))
     assert wire._driver.connection.idle
     wire.receive(post("/late-read", "content-length: 90", body=b"x" * 60))
-    assert not wire._driver._reading
+    assert not wire._driver.reading
     wire.receive(b"x" * 30)
     wire.advance(10)
-    assert wire._driver._reading
+    assert wire._driver.reading
     assert wire.take().endswith(b"x" * 90)
 
 

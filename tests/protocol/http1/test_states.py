@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from anylane import App, Limits, ServerConfig, Timeouts
-from anylane.protocol.http1 import machine as http1
+from anylane.protocol.http1 import machine, reader
 from anylane.protocol.http1.states import READING, WRITING, ReadEvent, Reading, WriteEvent, Writing
 from anylane.protocol.websocket import session as websocket
 from anylane.protocol.websocket.session import PHASES, Phase, PhaseEvent
@@ -135,8 +135,10 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
     def recording(table: Mapping[Any, Mapping[Any, Any]]) -> dict[Any, Row]:
         return {state: Row(state, row) for state, row in table.items()}
 
-    monkeypatch.setattr(http1, "READING", recording(READING))
-    monkeypatch.setattr(http1, "WRITING", recording(WRITING))
+    readings = recording(READING)
+    monkeypatch.setattr(reader, "READING", readings)
+    monkeypatch.setattr(machine, "READING", readings)
+    monkeypatch.setattr(machine, "WRITING", recording(WRITING))
     monkeypatch.setattr(websocket, "PHASES", recording(PHASES))
     return transitions
 

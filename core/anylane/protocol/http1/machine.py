@@ -1,25 +1,25 @@
 """HTTP/1.1 on one connection: heads and bodies in, one response at a time out.
 
-What may happen when is in the tables of `http_states`; this file says what is done then.
-h11 parses (through `head` and `body`), the writer is ours.
+What may happen when is in the tables of `states`; this file says what is done then. The peer's half
+is in `reader`, the bytes of a response are `writer`'s and `encoding`'s; this is our half, and what
+leads from one to the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from anylane.errors import Disconnected, Refused, UsageError
 from anylane.protocol.exchange import Exchange, Interrupt
 from anylane.protocol.fields import Header
 from anylane.protocol.http1.body import Body, LengthBody
 from anylane.protocol.http1.encoding import JOINED, encode_head, encode_plain
-from anylane.protocol.http1.express import Express
-from anylane.protocol.http1.grammar import check_incomplete, parse_head
+from anylane.protocol.http1.reader import ConnectionCarrier, Reader
 from anylane.protocol.http1.states import READING, WRITING, ReadEvent, Reading, WriteEvent, Writing
 from anylane.protocol.http1.writer import Framing, ResponseWriter
 from anylane.protocol.interfaces import Closing
-from anylane.protocol.raw import Raw
+from anylane.protocol.raw import RawProtocol
 from anylane.protocol.request_head import RequestHead
 from anylane.protocol.sse import EventStreamProtocol
 from anylane.protocol.timers import NEVER, Timer
@@ -27,78 +27,35 @@ from anylane.protocol.websocket.deflate import negotiate
 from anylane.protocol.websocket.handshake import accept_headers, read_handshake
 from anylane.protocol.websocket.session import WebSocketProtocol
 
-if TYPE_CHECKING:
-    from anylane.protocol.connection import Connection
-
-
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
 _FIRST_REQUEST = 1.0
 """Seconds that a connection which has asked nothing yet is given when the server drains: the time
 of a few round trips."""
 
-
 # What every request asks for: a member of an enum takes twice the time of a global to look up.
-_IDLE, _DONE = Reading.IDLE, Reading.DONE
-
-
+_DONE = Reading.DONE
 _PENDING, _BODY = Writing.PENDING, Writing.BODY
-
-
 _NO, _CLOSE = Closing.NO, Closing.CLOSE
-
-
 _KEEP_ALIVE, _HANDLER = Timer.KEEP_ALIVE, Timer.HANDLER
-
 
 # What happens to every plain request at once, one step after the other, looked up once.
 _ASKED_WHOLE = READING[READING[Reading.IDLE][ReadEvent.FIRST_BYTE]][ReadEvent.HEAD_WITHOUT_BODY]
-
-
 assert WRITING[Writing.IDLE][WriteEvent.REQUEST] is _PENDING
-
-
 _NEXT_READING = READING[Reading.DONE][ReadEvent.NEXT_REQUEST]
-
-
 _ANSWERED = WRITING[WRITING[Writing.PENDING][WriteEvent.HEAD]][WriteEvent.END]
-
-
 _CLOSED = WRITING[_ANSWERED][WriteEvent.CLOSE]
-
-
 _NEXT_WRITING = WRITING[_ANSWERED][WriteEvent.NEXT_REQUEST]
 
 
-class Http1:
+class Http1(Reader):
     """The protocol a connection starts with."""
 
     counts_output: ClassVar[bool] = False
 
-    __slots__ = ("_body", "_conn", "_continue_due", "_discarded", "_events", "_exchange",
-                 "_express", "_fresh", "_handler_timeout", "_held", "_keep_alive",
-                 "_keep_alive_timeout", "_limits", "_paused", "_scanned", "_skipped_crlf",
-                 "_timeouts", "_writer", "reading", "writing")  # fmt: skip
+    __slots__ = ("_events", "_fresh", "_handler_timeout", "_keep_alive_timeout",
+                 "_writer")  # fmt: skip
 
-    def __init__(self, connection: Connection, now: float) -> None:
-        self._conn = connection
-        self._limits = connection.config.limits
-        self._timeouts = connection.config.timeouts
-        self.reading = Reading.IDLE
-        self.writing = Writing.IDLE
-        self._held = bytearray()
-        self._scanned = 0
-        self._skipped_crlf = False
-        self._exchange: Exchange | None = None
-        self._express: Express | None = None
-        if connection.config.express:
-            self._express = Express(self._limits, connection.heads)
-        self._body: Body | LengthBody | None = None
-        self._continue_due = False
-        self._paused = False
-        self._discarded = 0
-        self._keep_alive = True
+    def __init__(self, connection: ConnectionCarrier, now: float) -> None:
+        super().__init__(connection)
         self._fresh = True
         self._handler_timeout = connection.config.request_timeout
         self._keep_alive_timeout = self._timeouts.keep_alive
@@ -106,85 +63,10 @@ class Http1:
         self._events: EventStreamProtocol | None = None
         connection.timers.set(Timer.KEEP_ALIVE, now + self._timeouts.keep_alive)
 
-    def _read(self, event: ReadEvent) -> None:
-        self.reading = READING[self.reading][event]
-
     def _write(self, event: WriteEvent) -> None:
         self.writing = WRITING[self.writing][event]
 
     # -- what the connection hears -----------------------------------------------------------
-
-    @property
-    def wants_read(self) -> bool:
-        if self.reading is _IDLE and not self._held:
-            return True
-        match self.reading:
-            case Reading.DONE | Reading.IDLE | Reading.HEAD:
-                return len(self._held) < self._limits.pipeline or self._exchange is None
-            case Reading.BODY:
-                return not self._paused
-            case Reading.DISCARD:
-                # Until our answer is out there is no reason to hurry a client that goes on
-                # sending; then what it sends is thrown away (`Limits.linger`).
-                closing = self._conn.closing is not Closing.NO
-                return closing or self._discarded <= self._limits.linger
-            case _:
-                return True
-
-    def receive_data(self, data: bytes, now: float) -> None:
-        if self.reading is _IDLE and not self._held and self._express is not None:
-            express = self._express
-            # The whole of `express.read` for most requests, without the call.
-            found = express.found if data == express.block else express.read(data)
-            if found is not None:
-                head, size = found
-                body = b""
-                if size < len(data):
-                    end = size + (head.content_length or 0)
-                    if size < end <= len(data):
-                        body, size = data[size:end], end
-                    if size < len(data):
-                        self._held += data[size:]
-                self._request(head, now, _KEEP_ALIVE, body)
-                return
-        match self.reading:
-            case Reading.IDLE | Reading.HEAD:
-                self._held += data
-                self._parse(now)
-            case Reading.DONE:
-                self._held += data
-            case Reading.BODY | Reading.DROP:
-                self._receive_body(data, now)
-            case Reading.DISCARD:
-                self._discarded += len(data)
-                lingering = self._conn.closing is Closing.SEND_EOF
-                if lingering and self._discarded > self._limits.linger:
-                    self._conn.close(Closing.ABORT)
-            case Reading.SWITCHED | Reading.CLOSED:
-                pass
-
-    def receive_eof(self, now: float) -> None:
-        exchange = self._exchange
-        match self.reading:
-            case Reading.HEAD:
-                self._refuse(Refused(400, "the request head is cut short", bytes(self._held)), now)
-            case Reading.BODY:
-                self._conn.timers.clear(Timer.BODY)
-                self._keep_alive = False
-                if exchange is not None:
-                    exchange.body_refused = Refused(400, "the request body is cut short")
-            case Reading.DROP:
-                self._conn.close(Closing.CLOSE)
-            case _:
-                pass
-        if not (self.reading is Reading.DONE and self._held):
-            self._read(ReadEvent.END_OF_INPUT)
-        if self._conn.closing is Closing.SEND_EOF or self.writing is Writing.IDLE:
-            self._conn.close(Closing.CLOSE)
-        if exchange is not None:
-            exchange.half_closed = True
-            if self.writing is Writing.BODY:
-                exchange.lose(Disconnected(None, "the client closed during the response"))
 
     def connection_lost(self, reason: Disconnected) -> None:
         self._keep_alive = False
@@ -236,44 +118,10 @@ class Http1:
 
     # -- requests ------------------------------------------------------------------------------
 
-    def _parse(self, now: float) -> None:
-        held = self._held
-        timers = self._conn.timers
-        if self.reading is Reading.IDLE:
-            found = self._express.read(held) if self._express is not None else None
-            if found is not None:
-                head, size = found
-                del held[:size]
-                self._request(head, now, _KEEP_ALIVE)
-                return
-            # RFC 9112 §2.2: ignore at least one empty line before a request line.
-            if not self._skipped_crlf and held[:2] == b"\r\n":
-                del held[:2]
-                self._skipped_crlf = True
-            if not held or (held == b"\r" and not self._skipped_crlf):
-                return
-            self._read(ReadEvent.FIRST_BYTE)
-            self._scanned = 0
-            timers.clear(Timer.KEEP_ALIVE)
-            timers.set(Timer.HEAD, now + self._timeouts.head)
-        end = held.find(b"\r\n\r\n", max(0, self._scanned - 3))
-        try:
-            if end < 0:
-                check_incomplete(held, self._scanned, self._limits)
-                self._scanned = len(held)
-                return
-            block = bytes(held[: end + 4])
-            del held[: end + 4]
-            head = parse_head(block, self._limits)
-        except Refused as refused:
-            self._refuse(refused, now)
-            return
-        self._request(head, now, Timer.HEAD)
-
     def _request(self, head: RequestHead, now: float, before: Timer, body: bytes = b"") -> None:
         """A request begins. before: the timer that ran until here. body: if it came whole."""
         conn = self._conn
-        exchange = self._exchange = Exchange(self, head)
+        exchange = self._exchange = Exchange(self, conn, head)
         self._fresh = self._skipped_crlf = False
         if not head.keep_alive or conn.draining:
             self._keep_alive = False
@@ -305,77 +153,13 @@ class Http1:
         elif not self._continue_due:
             self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
 
-    def _receive_body(self, data: bytes, now: float) -> None:
-        body, exchange = self._body, self._exchange
-        assert body is not None
-        assert exchange is not None
-        self._continue_due = False
-        try:
-            chunks, rest = body.feed(data)
-        except Refused as refused:
-            self._refuse(refused, now)
-            return
-        if self.reading is Reading.BODY:
-            exchange.push(chunks)
-        else:
-            self._discarded += len(data) - len(rest)
-        if body.complete:
-            self._body_end(exchange, body, rest, now)
-        elif self._discarded > self._limits.drain_body:
-            self._close(now)
-        else:
-            self._paused = exchange.buffered > self._limits.inbound_high
-            if self._paused:
-                self._conn.timers.clear(Timer.BODY)
-            else:
-                self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
-
-    def _body_end(
-        self, exchange: Exchange, body: Body | LengthBody, rest: bytes, now: float
-    ) -> None:
-        dropped = self.reading is Reading.DROP
-        exchange.trailers = body.trailers
-        exchange.body_complete = True
-        self._conn.timers.clear(Timer.BODY)
-        self._read(ReadEvent.BODY_END)
-        self._body = None
-        self._held += rest
-        if dropped:
-            self._next(now)
-
-    def _refuse(self, refused: Refused, now: float) -> None:
-        """Framing is lost, or the peer is too slow: answer once, then linger and close."""
-        self._keep_alive = False
-        self._conn.timers.clear(Timer.HEAD)
-        self._conn.timers.clear(Timer.BODY)
-        dropped = self.reading is Reading.DROP
-        self._held.clear()
-        self._discarded = 0
-        self._read(ReadEvent.REFUSE)
-        if self._exchange is None:
-            exchange = self._exchange = Exchange(self, None, refused)
-            self._write(WriteEvent.REQUEST)
-            self._conn.timers.set(Timer.HANDLER, now + self._conn.config.request_timeout)
-            self._conn.waiting.append(exchange)
-        elif dropped:
-            self._close(now)
-        else:
-            self._exchange.body_refused = refused
+    def _reject(self, refused: Refused, now: float) -> None:
+        exchange = self._exchange = Exchange(self, self._conn, None, refused)
+        self._write(WriteEvent.REQUEST)
+        self._conn.timers.set(Timer.HANDLER, now + self._handler_timeout)
+        self._conn.waiting.append(exchange)
 
     # -- what the exchange asks ------------------------------------------------------------
-
-    def body_wanted(self, now: float) -> None:
-        exchange = self._exchange
-        if exchange is None or self.reading is not Reading.BODY:
-            return
-        if self._continue_due:
-            self._continue_due = False
-            if self.writing is Writing.PENDING:
-                self._conn.send(_CONTINUE)
-            self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
-        if self._paused and exchange.buffered <= self._limits.inbound_low:
-            self._paused = False
-            self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
 
     def send_informational(self, status: int, headers: Iterable[Header]) -> None:
         head = self._exchange.head if self._exchange is not None else None
@@ -438,12 +222,6 @@ class Http1:
         else:
             conn.idle = conn.closing is _NO
         return True
-
-    def _body_will_end(self) -> bool:
-        """False: the rest of the request is too much to read, or may never come."""
-        if self.reading is not Reading.BODY or self._body is None:
-            return True
-        return not self._continue_due and (self._body.remaining or 0) <= self._limits.drain_body
 
     def send_data(self, data: bytes) -> None:
         if self.writing is _BODY and self._writer is not None:
@@ -512,7 +290,7 @@ class Http1:
             websocket.shutdown(now)
         return websocket
 
-    def take_over(self, headers: Iterable[Header], now: float) -> Raw:
+    def take_over(self, headers: Iterable[Header], now: float) -> RawProtocol:
         exchange = self._exchange
         if exchange is None or exchange.head is None or self.writing is not Writing.PENDING:
             raise UsageError("too late to take the connection over: it was answered already")
@@ -525,7 +303,7 @@ class Http1:
         conn = self._conn
         conn.timers.clear(Timer.HANDLER)
         conn.send(head)
-        raw = Raw(conn, exchange)
+        raw = RawProtocol(conn, exchange)
         conn.switch(raw)
         early = bytes(self._held)
         self._held.clear()
@@ -586,13 +364,6 @@ class Http1:
             self._parse(now)
         if self._conn.eof:
             self.receive_eof(now)
-
-    def _asked_once(self) -> bool:
-        """RFC 9112 §9.6: a client that said `close` sends nothing behind this request, so there is
-        nothing to read, and no reset that could destroy the answer. nginx does the same."""
-        head = self._exchange.head if self._exchange is not None else None
-        said = head is not None and b"close" in head.connection
-        return said and self.reading is _DONE and not self._held
 
     def _close(self, now: float) -> None:
         """Our side is done; the peer's may not be."""

@@ -12,7 +12,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, ClassVar
 
 from anylane.errors import Disconnected
-from anylane.protocol.interfaces import Closing
+from anylane.protocol.interfaces import Carrier, Closing, Ping
 from anylane.protocol.timers import Timer
 from anylane.protocol.websocket.close_codes import check_close
 from anylane.protocol.websocket.deflate import Agreed, Deflater, Inflater
@@ -28,7 +28,6 @@ from anylane.protocol.websocket.frame_reader import (
 from anylane.protocol.websocket.frame_writer import FrameWriter
 
 if TYPE_CHECKING:
-    from anylane.protocol.connection import Connection
     from anylane.protocol.exchange import Exchange
 
 
@@ -82,16 +81,6 @@ _MESSAGE_COST = 64
 """Bytes of memory a held message is counted for besides its own: a flood of empty ones is one."""
 
 
-class Ping:
-    """One of our pings. latency: seconds until its pong came, None before."""
-
-    __slots__ = ("latency", "sent_at")
-
-    def __init__(self, sent_at: float) -> None:
-        self.sent_at = sent_at
-        self.latency: float | None = None
-
-
 class WebSocketProtocol:
     """The session between the 101 and the end of the connection.
 
@@ -101,27 +90,27 @@ class WebSocketProtocol:
     """
 
     __slots__ = ("_buffered", "_close_frame", "_discarded", "_exchange", "_limits", "_messages",
-                 "_owed_pong", "_owing", "_pings", "_reader", "_timeouts", "_writer", "close_code",
-                 "close_reason", "connection", "latency", "phase", "subprotocol",
+                 "_owed_pong", "_owing", "_pings", "_reader", "_timeouts", "_writer", "carrier",
+                 "close_code", "close_reason", "latency", "phase", "subprotocol",
                  "wants_read")  # fmt: skip
 
     def __init__(
         self,
-        connection: Connection,
+        carrier: Carrier,
         exchange: Exchange,
         subprotocol: str | None,
         now: float,
         agreed: Agreed | None = None,
     ) -> None:
-        settings = connection.config.deflate
-        self.connection = connection
+        settings = carrier.config.deflate
+        self.carrier = carrier
         self._exchange = exchange
-        self._limits = connection.config.limits
-        self._timeouts = connection.config.timeouts
+        self._limits = carrier.config.limits
+        self._timeouts = carrier.config.timeouts
         self._reader = FrameReader(
             self._limits.message,
             Inflater(agreed) if agreed else None,
-            express=connection.config.express,
+            express=carrier.config.express,
         )
         self._writer = FrameWriter(
             Deflater(agreed, settings) if agreed else None, settings.threshold
@@ -139,7 +128,7 @@ class WebSocketProtocol:
         self.close_code: int | None = None
         self.close_reason = ""
         self.latency: float | None = None
-        connection.timers.set(Timer.PING, now + self._timeouts.ping)
+        carrier.timers.set(Timer.PING, now + self._timeouts.ping)
 
     def _move(self, event: PhaseEvent) -> None:
         self.phase = PHASES[self.phase][event]
@@ -178,13 +167,13 @@ class WebSocketProtocol:
     def _discard(self, data: bytes) -> None:
         self._discarded += len(data)
         if self._discarded > self._limits.linger:
-            self.connection.close(Closing.ABORT)
+            self.carrier.close(Closing.ABORT)
 
     def receive_eof(self, now: float) -> None:  # noqa: ARG002  # as InnerProtocol
         if self.phase is Phase.ENDING:
             return  # It has said goodbye; what it asked before that is still answered.
         self.connection_lost(Disconnected(1006, "the connection ended without a close frame"))
-        self.connection.close(Closing.CLOSE)
+        self.carrier.close(Closing.CLOSE)
 
     def connection_lost(self, reason: Disconnected) -> None:
         if self.close_code is None:
@@ -201,12 +190,12 @@ class WebSocketProtocol:
                 self._answer_close(now)
             case Timer.CLOSE:
                 self.connection_lost(Disconnected(1006, "no close frame came in time"))
-                self.connection.close(Closing.CLOSE)
+                self.carrier.close(Closing.CLOSE)
             case _:
                 pass
 
     def sent(self, now: float) -> None:  # noqa: ARG002  # as InnerProtocol
-        if self._owed_pong is not None and not self.connection.congested:
+        if self._owed_pong is not None and not self.carrier.congested:
             payload, self._owed_pong = self._owed_pong, None
             self._pong(payload)
 
@@ -214,6 +203,11 @@ class WebSocketProtocol:
         self.close(1001, "the server is shutting down", now)
 
     # -- what the handler asks -----------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Neither side has begun to end it."""
+        return self.phase is _OPEN
 
     @property
     def has_messages(self) -> bool:
@@ -247,7 +241,7 @@ class WebSocketProtocol:
                 if held <= self._limits.inbound_low:
                     self.wants_read = True
                     if self._pings:
-                        self.connection.timers.set(Timer.PONG, now + self._timeouts.pong)
+                        self.carrier.timers.set(Timer.PONG, now + self._timeouts.pong)
             return message
         self._owing = False
         if self.phase is Phase.ENDING:
@@ -260,7 +254,7 @@ class WebSocketProtocol:
         """One message in one frame. Raises Disconnected when it can no longer be sent."""
         if self.phase is not _OPEN and self.phase is not Phase.ENDING:
             raise Disconnected(self.close_code, self.close_reason or "the WebSocket is closing")
-        conn = self.connection
+        conn = self.carrier
         if conn.closing is _NO:  # As `Connection.send`, without the call.
             size = self._writer.write(message, conn.out)
             conn.queued += size
@@ -270,12 +264,12 @@ class WebSocketProtocol:
         """Send a ping; the peer owes a pong (RFC 6455 §5.5.2)."""
         ping = Ping(now)
         if self.phase is Phase.OPEN:
-            payload = self.connection.token(4)
+            payload = self.carrier.token(4)
             self._pings[payload] = ping
-            self.connection.send(self._writer.ping(payload))
-            self.connection.timers.clear(Timer.PING)
-            if self.wants_read and not self.connection.timers.is_set(Timer.PONG):
-                self.connection.timers.set(Timer.PONG, now + self._timeouts.pong)
+            self.carrier.send(self._writer.ping(payload))
+            self.carrier.timers.clear(Timer.PING)
+            if self.wants_read and not self.carrier.timers.is_set(Timer.PONG):
+                self.carrier.timers.set(Timer.PONG, now + self._timeouts.pong)
         return ping
 
     def close(self, code: int, reason: str, now: float) -> None:
@@ -289,7 +283,7 @@ class WebSocketProtocol:
             self._stop_pings()
             self._reader.skip_messages()
             self.wants_read = True  # Its close frame may be behind what made us pause.
-            self.connection.timers.set(Timer.CLOSE, now + self._timeouts.close)
+            self.carrier.timers.set(Timer.CLOSE, now + self._timeouts.close)
 
     def finish(self, now: float) -> None:
         """The handler has ended: nobody will receive any more."""
@@ -315,32 +309,34 @@ class WebSocketProtocol:
                 self._peer_ends(received.code, received.reason, now, violation=False)
 
     def _hold(self, size: int) -> None:
-        """Messages of that size were appended."""
+        """Take note that messages of that size were appended."""
+        self._exchange.news = True
         self._buffered += size
         held = self._buffered + _MESSAGE_COST * len(self._messages)
         if held > self._limits.inbound_high and self.wants_read:
             self.wants_read = False
             # While we do not read, a pong that came in time would wait in the kernel.
-            self.connection.timers.clear(Timer.PONG)
+            self.carrier.timers.clear(Timer.PONG)
 
     def _pong(self, payload: bytes) -> None:
         # RFC 6455 §5.5.3: only the latest ping needs an answer, so a peer that sends pings and
         # reads nothing costs one payload, not a queue.
-        if self.connection.congested:
+        if self.carrier.congested:
             self._owed_pong = payload
         else:
-            self.connection.send(self._writer.pong(payload))
+            self.carrier.send(self._writer.pong(payload))
 
     def _receive_pong(self, payload: bytes, now: float) -> None:
         if payload not in self._pings:
             return  # RFC 6455 §5.5.3: unsolicited, a heartbeat of the peer's own.
+        self._exchange.news = True
         # A pong answers all pings up to its own.
         for key in list(self._pings):
             ping = self._pings.pop(key)
             ping.latency = self.latency = now - ping.sent_at
             if key == payload:
                 break
-        timers = self.connection.timers
+        timers = self.carrier.timers
         timers.clear(Timer.PONG)
         oldest = next(iter(self._pings.values()), None)
         if oldest is None:
@@ -354,14 +350,15 @@ class WebSocketProtocol:
         """A close frame, which is echoed, or a violation, which is named."""
         self.close_code, self.close_reason = code, reason
         self._close_frame = (code, reason if violation else "")
+        self._exchange.news = True
         self._stop_pings()
         self._move(PhaseEvent.PEER_ENDS)
         if self.phase is Phase.CLOSED:
             self._closed()
-            self.connection.linger(now)
+            self.carrier.linger(now)
         elif self._messages or self._owing:
             # Whoever sent a question and then a close still gets its answer; not for ever.
-            self.connection.timers.set(Timer.CLOSE, now + self._timeouts.close)
+            self.carrier.timers.set(Timer.CLOSE, now + self._timeouts.close)
         else:
             self._answer_close(now)
 
@@ -370,26 +367,26 @@ class WebSocketProtocol:
         self._move(PhaseEvent.WE_CLOSE)
         self._send_close(code, reason)
         self._closed()
-        self.connection.linger(now)
+        self.carrier.linger(now)
 
     def _fail(self, code: int, reason: str, now: float) -> None:
         """The peer cannot be reached any more: say so, and do not wait for an answer."""
         self._send_close(code, reason)
         self.close_code, self.close_reason = code, reason
         self._closed()
-        self.connection.linger(now)
+        self.carrier.linger(now)
 
     def _send_close(self, code: int, reason: str) -> None:
-        self.connection.send(self._writer.close(code, reason))
+        self.carrier.send(self._writer.close(code, reason))
 
     def _closed(self) -> None:
         self._move(PhaseEvent.LOST)
         self._stop_pings()
-        self.connection.timers.clear(Timer.CLOSE)
+        self.carrier.timers.clear(Timer.CLOSE)
         self.wants_read = True
         self._exchange.lose(Disconnected(self.close_code, self.close_reason))
 
     def _stop_pings(self) -> None:
         self._pings.clear()
-        self.connection.timers.clear(Timer.PING)
-        self.connection.timers.clear(Timer.PONG)
+        self.carrier.timers.clear(Timer.PING)
+        self.carrier.timers.clear(Timer.PONG)

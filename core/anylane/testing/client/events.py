@@ -4,19 +4,38 @@ from __future__ import annotations
 
 import codecs
 from collections import deque
+from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Protocol, Self
 
 from anylane.errors import UsageError
+from anylane.http.headers import Headers
 from anylane.testing.client.errors import Silence
 from anylane.testing.client.event_parser import EventParser, ServerSentEvent
-
-if TYPE_CHECKING:
-    from anylane.testing.client.response import ClientResponse
-
+from anylane.testing.client.request import ClientRequest
 
 _MOST_COMMENTS = 1000
 """Heartbeats without an event, before whoever waits for one is told that none will come."""
+
+
+class StreamedResponse(Protocol):
+    """What the events of a response ask of it. `ClientResponse` is one."""
+
+    request: ClientRequest
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> Headers: ...
+    def arrived(self) -> bytes: ...
+    def iter_bytes(self) -> Iterator[bytes]: ...
+    def close(self) -> None: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
 
 
 class ClientEvents:
@@ -26,7 +45,7 @@ class ClientEvents:
     `last_event_id`.
     """
 
-    def __init__(self, response: ClientResponse, last_event_id: str = "") -> None:
+    def __init__(self, response: StreamedResponse, last_event_id: str = "") -> None:
         self.response = response
         self._parser = EventParser(last_event_id)
         # Always UTF-8, whatever the header says: HTML standard §9.2.6.

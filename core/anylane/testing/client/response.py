@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from anylane import json
+from anylane.errors import AnylaneError
 from anylane.http.headers import Headers
 from anylane.testing.client.connection import ClientConnection, Head
-from anylane.testing.client.errors import StatusError
 from anylane.testing.client.event_parser import LineSplitter, ServerSentEvent
 from anylane.testing.client.events import ClientEvents
 from anylane.testing.client.request import ClientRequest
@@ -227,3 +227,19 @@ class ClientResponse:
             return codecs.lookup(found[1]).name if found else "utf-8"
         except LookupError:
             return "utf-8"
+
+
+class StatusError(AnylaneError):
+    """The answer is a 4xx or 5xx (`raise_for_status`). response: the answer."""
+
+    def __init__(self, response: ClientResponse) -> None:
+        request = response.request
+        super().__init__(
+            f"{request.method} {request.target} was answered with {response.status} "
+            f"{response.reason}: {response.text[:200]}"
+        )
+        self.response = response
+
+
+class Rejected(StatusError):
+    """The server answered a WebSocket handshake with something else than 101."""

@@ -15,8 +15,7 @@ from anylane import json
 from anylane.errors import Disconnected, UsageError
 from anylane.http.headers import Headers
 from anylane.testing.client.connection import ClientConnection
-from anylane.testing.client.errors import Rejected
-from anylane.testing.client.response import ClientResponse
+from anylane.testing.client.response import ClientResponse, Rejected
 from anylane.testing.client.wire import Lane
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="

@@ -1,0 +1,71 @@
+"""FrozenApp: an App as lanes serve it. Put together once, before the first request."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from anylane.callables import calls_of
+from anylane.handling.connection_hooks import run_connect_hooks, run_disconnect_hooks
+from anylane.handling.dispatch import Dispatcher
+from anylane.handling.error_responses import ErrorHandlers
+from anylane.handling.run_exchange import run_exchange
+from anylane.lane.lifespan import Lifespan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from anylane.config.server_config import ServerConfig
+    from anylane.lane.host import Forwarded, Log
+    from anylane.lane.lifespan import Step
+    from anylane.lane.link import Errand, Link
+    from anylane.protocol.exchange import Exchange
+    from anylane.routing.router import Router
+
+
+class FrozenApp:
+    """An `Application` made of routes, hooks and error handlers. Any number of servers may serve
+    it at once.
+
+    app: what `ctx.app` is, and what lifespan functions are given.
+    """
+
+    __slots__ = ("_life", "app", "on_connect", "on_disconnect", "run")
+
+    def __init__(
+        self,
+        app: Router,
+        *,
+        life: Iterable[Step],
+        connect_hooks: Iterable[Callable[..., Any]],
+        disconnect_hooks: Iterable[Callable[..., Any]],
+        exception_handlers: Mapping[type[Exception], Callable[..., Any]],
+        request_error_hooks: Iterable[Callable[..., Any]],
+    ) -> None:
+        self.app = app
+        self._life = tuple(life)
+        dispatcher = Dispatcher(app, ErrorHandlers(exception_handlers, request_error_hooks))
+        # No method: that would be one call more for each request.
+        self.run: Callable[[Exchange, Link], Coroutine[Any, Any, None]] = partial(
+            run_exchange, dispatcher
+        )
+        connect, disconnect = calls_of(connect_hooks), calls_of(disconnect_hooks)
+        self.on_connect: Errand | None = None
+        self.on_disconnect: Errand | None = None
+        if connect:
+            self.on_connect = partial(run_connect_hooks, app, connect)
+        if disconnect:
+            self.on_disconnect = partial(run_disconnect_hooks, app, disconnect[::-1])
+
+    def lifespan(self, log: Log) -> Lifespan:
+        """Return the startup hooks, shutdown hooks and context managers for one server."""
+        return Lifespan(self.app, self._life, log)
+
+    def forwarded(self, config: ServerConfig) -> Forwarded | None:
+        """Return the proxies whose word about a client is taken, None without `proxy_headers`."""
+        if not config.proxy_headers:
+            return None
+        from anylane.http.forwarded import Proxies
+
+        return Proxies(config.forwarded_allow_ips)

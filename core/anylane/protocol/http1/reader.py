@@ -1,0 +1,301 @@
+"""The peer's half of an HTTP/1.1 connection: where a request head ends, and where its body does.
+
+h11 decides (through `grammar` and `body`); in front of it stands the express lane. What may happen
+when is in the READING table of `states`. Our half is `machine`'s: this file never writes, but for a
+100 (Continue) that a client waits for.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Protocol
+
+from anylane.errors import Disconnected, Refused
+from anylane.protocol.dates import Dates
+from anylane.protocol.exchange import Exchange
+from anylane.protocol.http1.body import Body, LengthBody
+from anylane.protocol.http1.express import Express, Heads
+from anylane.protocol.http1.grammar import check_incomplete, parse_head
+from anylane.protocol.http1.states import READING, ReadEvent, Reading, Writing
+from anylane.protocol.interfaces import Carrier, Closing, InnerProtocol
+from anylane.protocol.request_head import RequestHead
+from anylane.protocol.timers import Timer
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+# What every request asks for: a member of an enum takes twice the time of a global to look up.
+_IDLE, _DONE = Reading.IDLE, Reading.DONE
+_KEEP_ALIVE = Timer.KEEP_ALIVE
+
+
+class ConnectionCarrier(Carrier, Protocol):
+    """A carrier that is a whole connection: what HTTP/1.1 asks of it besides.
+
+    eof: the peer sends no more. draining: the server shuts down. idle: between two requests, with
+    nothing changed that a driver looks at. waiting: exchanges whose handler has not been started;
+    HTTP/1.1 appends to it. read_size: bytes that one read of the socket should give, None where it
+    does not matter. heads: what is remembered of other connections' requests.
+    """
+
+    dates: Dates
+    heads: Heads | None
+    eof: bool
+    draining: bool
+    idle: bool
+    read_size: int | None
+    waiting: list[Exchange]
+
+    @property
+    def unsent(self) -> int:
+        """Bytes of output that the kernel has not taken yet."""
+        ...
+
+    def switch(self, protocol: InnerProtocol) -> None:
+        """Give the peer's bytes to `protocol` from here on (RFC 9110 §7.8)."""
+
+
+class Reader(ABC):
+    """Half of `Http1`: what comes from the peer."""
+
+    __slots__ = ("_body", "_conn", "_continue_due", "_discarded", "_exchange", "_express", "_held",
+                 "_keep_alive", "_limits", "_paused", "_scanned", "_skipped_crlf", "_timeouts",
+                 "reading", "writing")  # fmt: skip
+
+    def __init__(self, connection: ConnectionCarrier) -> None:
+        self._conn = connection
+        self._limits = connection.config.limits
+        self._timeouts = connection.config.timeouts
+        self.reading = Reading.IDLE
+        self.writing = Writing.IDLE
+        self._held = bytearray()
+        self._scanned = 0
+        self._skipped_crlf = False
+        self._exchange: Exchange | None = None
+        self._express: Express | None = None
+        if connection.config.express:
+            self._express = Express(self._limits, connection.heads)
+        self._body: Body | LengthBody | None = None
+        self._continue_due = False
+        self._paused = False
+        self._discarded = 0
+        self._keep_alive = True
+
+    # -- our half ------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _request(self, head: RequestHead, now: float, before: Timer, body: bytes = b"") -> None:
+        """Begin the exchange of a request. before: the timer that ran until here. body: the whole
+        of it, if it came with the head."""
+
+    @abstractmethod
+    def _reject(self, refused: Refused, now: float) -> None:
+        """Begin an exchange that answers what could not be parsed."""
+
+    @abstractmethod
+    def _next(self, now: float) -> None:
+        """Go on with the next request, or close."""
+
+    @abstractmethod
+    def _close(self, now: float) -> None:
+        """Close: our side is done, the peer's may not be."""
+
+    def _read(self, event: ReadEvent) -> None:
+        self.reading = READING[self.reading][event]
+
+    # -- what the connection hears -----------------------------------------------------------
+
+    @property
+    def wants_read(self) -> bool:
+        """See `InnerProtocol`."""
+        if self.reading is _IDLE and not self._held:
+            return True
+        match self.reading:
+            case Reading.DONE | Reading.IDLE | Reading.HEAD:
+                return len(self._held) < self._limits.pipeline or self._exchange is None
+            case Reading.BODY:
+                return not self._paused
+            case Reading.DISCARD:
+                # Until our answer is out there is no reason to hurry a client that goes on
+                # sending; then what it sends is thrown away (`Limits.linger`).
+                closing = self._conn.closing is not Closing.NO
+                return closing or self._discarded <= self._limits.linger
+            case _:
+                return True
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        """See `InnerProtocol`."""
+        if self.reading is _IDLE and not self._held and self._express is not None:
+            express = self._express
+            # The whole of `express.read` for most requests, without the call.
+            found = express.found if data == express.block else express.read(data)
+            if found is not None:
+                head, size = found
+                body = b""
+                if size < len(data):
+                    end = size + (head.content_length or 0)
+                    if size < end <= len(data):
+                        body, size = data[size:end], end
+                    if size < len(data):
+                        self._held += data[size:]
+                self._request(head, now, _KEEP_ALIVE, body)
+                return
+        match self.reading:
+            case Reading.IDLE | Reading.HEAD:
+                self._held += data
+                self._parse(now)
+            case Reading.DONE:
+                self._held += data
+            case Reading.BODY | Reading.DROP:
+                self._receive_body(data, now)
+            case Reading.DISCARD:
+                self._discarded += len(data)
+                lingering = self._conn.closing is Closing.SEND_EOF
+                if lingering and self._discarded > self._limits.linger:
+                    self._conn.close(Closing.ABORT)
+            case Reading.SWITCHED | Reading.CLOSED:
+                pass
+
+    def receive_eof(self, now: float) -> None:
+        """See `InnerProtocol`."""
+        exchange = self._exchange
+        match self.reading:
+            case Reading.HEAD:
+                self._refuse(Refused(400, "the request head is cut short", bytes(self._held)), now)
+            case Reading.BODY:
+                self._conn.timers.clear(Timer.BODY)
+                self._keep_alive = False
+                if exchange is not None:
+                    exchange.refuse_body(Refused(400, "the request body is cut short"))
+            case Reading.DROP:
+                self._conn.close(Closing.CLOSE)
+            case _:
+                pass
+        if not (self.reading is Reading.DONE and self._held):
+            self._read(ReadEvent.END_OF_INPUT)
+        if self._conn.closing is Closing.SEND_EOF or self.writing is Writing.IDLE:
+            self._conn.close(Closing.CLOSE)
+        if exchange is not None:
+            exchange.half_close()
+            if self.writing is Writing.BODY:
+                exchange.lose(Disconnected(None, "the client closed during the response"))
+
+    # -- requests ------------------------------------------------------------------------------
+
+    def _parse(self, now: float) -> None:
+        held = self._held
+        timers = self._conn.timers
+        if self.reading is Reading.IDLE:
+            found = self._express.read(held) if self._express is not None else None
+            if found is not None:
+                head, size = found
+                del held[:size]
+                self._request(head, now, _KEEP_ALIVE)
+                return
+            # RFC 9112 §2.2: ignore at least one empty line before a request line.
+            if not self._skipped_crlf and held[:2] == b"\r\n":
+                del held[:2]
+                self._skipped_crlf = True
+            if not held or (held == b"\r" and not self._skipped_crlf):
+                return
+            self._read(ReadEvent.FIRST_BYTE)
+            self._scanned = 0
+            timers.clear(Timer.KEEP_ALIVE)
+            timers.set(Timer.HEAD, now + self._timeouts.head)
+        end = held.find(b"\r\n\r\n", max(0, self._scanned - 3))
+        try:
+            if end < 0:
+                check_incomplete(held, self._scanned, self._limits)
+                self._scanned = len(held)
+                return
+            block = bytes(held[: end + 4])
+            del held[: end + 4]
+            head = parse_head(block, self._limits)
+        except Refused as refused:
+            self._refuse(refused, now)
+            return
+        self._request(head, now, Timer.HEAD)
+
+    def _receive_body(self, data: bytes, now: float) -> None:
+        body, exchange = self._body, self._exchange
+        assert body is not None
+        assert exchange is not None
+        self._continue_due = False
+        try:
+            chunks, rest = body.feed(data)
+        except Refused as refused:
+            self._refuse(refused, now)
+            return
+        if self.reading is Reading.BODY:
+            exchange.push(chunks)
+        else:
+            self._discarded += len(data) - len(rest)
+        if body.complete:
+            self._body_end(exchange, body, rest, now)
+        elif self._discarded > self._limits.drain_body:
+            self._close(now)
+        else:
+            self._paused = exchange.buffered > self._limits.inbound_high
+            if self._paused:
+                self._conn.timers.clear(Timer.BODY)
+            else:
+                self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
+
+    def _body_end(
+        self, exchange: Exchange, body: Body | LengthBody, rest: bytes, now: float
+    ) -> None:
+        dropped = self.reading is Reading.DROP
+        exchange.end_body(body.trailers)
+        self._conn.timers.clear(Timer.BODY)
+        self._read(ReadEvent.BODY_END)
+        self._body = None
+        self._held += rest
+        if dropped:
+            self._next(now)
+
+    def _refuse(self, refused: Refused, now: float) -> None:
+        """Answer once, then linger and close: framing is lost, or the peer is too slow."""
+        self._keep_alive = False
+        self._conn.timers.clear(Timer.HEAD)
+        self._conn.timers.clear(Timer.BODY)
+        dropped = self.reading is Reading.DROP
+        self._held.clear()
+        self._discarded = 0
+        self._read(ReadEvent.REFUSE)
+        if self._exchange is None:
+            self._reject(refused, now)
+        elif dropped:
+            self._close(now)
+        else:
+            self._exchange.refuse_body(refused)
+
+    # -- what the exchange and our half ask ----------------------------------------------------
+
+    def body_wanted(self, now: float) -> None:
+        """See `Stream`."""
+        exchange = self._exchange
+        if exchange is None or self.reading is not Reading.BODY:
+            return
+        if self._continue_due:
+            self._continue_due = False
+            if self.writing is Writing.PENDING:
+                self._conn.send(_CONTINUE)
+            self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
+        if self._paused and exchange.buffered <= self._limits.inbound_low:
+            self._paused = False
+            self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
+
+    def _body_will_end(self) -> bool:
+        """Return whether the rest of the request is little enough to be read, and sure to come."""
+        if self.reading is not Reading.BODY or self._body is None:
+            return True
+        return not self._continue_due and (self._body.remaining or 0) <= self._limits.drain_body
+
+    def _asked_once(self) -> bool:
+        """Return whether this request is the connection's last by the client's own word.
+
+        A client that said `close` sends nothing behind this request (RFC 9112 §9.6), so there is
+        nothing to read, and no reset that could destroy the answer. nginx does the same.
+        """
+        head = self._exchange.head if self._exchange is not None else None
+        said = head is not None and b"close" in head.connection
+        return said and self.reading is _DONE and not self._held
