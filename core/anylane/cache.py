@@ -6,8 +6,6 @@ from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
-
-
 V = TypeVar("V")
 
 

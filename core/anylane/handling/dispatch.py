@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 
 Known = tuple[Route, Endpoint, dict[str, Any]]
 
-
 _MAX_KNOWN = 1024
-
 
 _MEMORABLE = 256
 """Bytes of a target that is remembered. With `_MAX_KNOWN`: at most some 500 KiB, whatever is asked

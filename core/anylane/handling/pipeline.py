@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 Endpoint = Callable[["Context"], Awaitable[Any]]
 """What it gives, if it is not None, is still to be made the response."""
-
-
 OnError = Callable[["Context", Exception], Awaitable[None]]
 
 

@@ -15,7 +15,6 @@ from anylane.lane.link import Link
 
 _LOOPS = ("asyncio", "trio", "curio", "anyio", "uvloop", "sniffio")
 
-
 _SYMPTOMS = ("no running event loop", "async context", "'NoneType' object has no attribute")
 """How the libraries say that none of their loops is running here."""
 

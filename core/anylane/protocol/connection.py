@@ -41,8 +41,6 @@ class _Nothing:
 
 
 _NOTHING = _Nothing()
-
-
 _KEPT = (Timer.WRITE_STALL, Timer.DRAIN)
 
 

@@ -41,7 +41,6 @@ _TOO_LATE = (
     "returned. Whatever uses them must end before the handler does"
 )
 
-
 _STARTED = "the response has already started"
 
 _NO_TRAILERS: RawHeaders = []

@@ -9,13 +9,9 @@ from anylane.errors import UsageError
 
 Header = tuple[str, str]
 
-
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-
-
 # RFC 9110 §5.5: visible characters, SP, HTAB and obs-text.
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-
 
 PHRASES: dict[int, str] = {
     **{status.value: status.phrase for status in HTTPStatus},
@@ -35,8 +31,6 @@ def check_status(status: int) -> int:
 
 
 _good_names: set[str] = set()
-
-
 _MOST_NAMES = 256
 
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 
 _CR, _LF = b"\r\n"
-
-
 HEARTBEAT = b":\n\n"
 """A comment: clients ignore it, proxies and kernels see that somebody is there (§9.2.7)."""
 

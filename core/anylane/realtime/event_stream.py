@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 _CONTENT_TYPE = "text/event-stream"
 
-
 _HEADERS = (
     # RFC 9111 §5.2.2: nobody answers from a copy, and nobody on the way compresses it, which
     # would hold events back until a block is full.

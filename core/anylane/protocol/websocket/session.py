@@ -69,13 +69,10 @@ PHASES: dict[Phase, dict[PhaseEvent, Phase]] = {
     },
 }
 
-
 Message = str | bytes
-
 
 # For each message: a member of an enum takes twice the time of a global to look up.
 _OPEN, _NO = Phase.OPEN, Closing.NO
-
 
 _MESSAGE_COST = 64
 """Bytes of memory a held message is counted for besides its own: a flood of empty ones is one."""
