@@ -18,8 +18,8 @@ def count() -> str:
     text = EXAMPLE.read_text(encoding="utf-8")
     classes = re.findall(r"^class .*?(?=^\S)", text, re.MULTILINE | re.DOTALL)
     return (
-        f"All of it is {lines_of_code(text)} lines of code; the transport itself, `PipeLink` and "
-        f"`PipeDriver`, is {sum(map(lines_of_code, classes))}:"
+        f"The file has {lines_of_code(text)} lines of code. The transport itself, `PipeLink`, "
+        f"`PipeDriver` and `PipeLane`, has {sum(map(lines_of_code, classes))}:"
     )
 
 
