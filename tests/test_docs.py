@@ -6,6 +6,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -91,6 +92,7 @@ def test_the_reference_has_an_example_of_every_public_name(module: ModuleType) -
         assert any(re.search(rf"\b{name}\b", code) for code in codes), f"no example of {name}"
 
 
+@cache
 def shown_names() -> set[str]:
     """Every test, every row of the limits, every case of the conformance suite."""
     from anylane_conformance.cases import load
@@ -100,6 +102,32 @@ def shown_names() -> set[str]:
         name for file in files for name in re.findall(r"def (\w+)\(", file.read_text("utf-8"))
     }
     return defined | load().keys()
+
+
+DECISIONS = sorted(set(ROOT.glob("docs/decisions/*.md")) - {ROOT / "docs/decisions/index.md"})
+
+
+@pytest.mark.parametrize("page", DECISIONS, ids=lambda page: page.stem)
+def test_each_decision_has_a_date_a_reason_and_something_that_holds_it(page: Path) -> None:
+    shown = shown_names()
+    _, *entries = page.read_text(encoding="utf-8").split("\n## ")
+    assert entries
+    for entry in entries:
+        title, _, text = entry.partition("\n")
+        assert re.search(r"^\*\*Decided\*\* \(\d{4}-\d\d-\d\d[^)]*\): ", text, re.MULTILINE), title
+        assert re.search(r"^\*\*Why:\*\* ", text, re.MULTILINE), title
+        held = text.partition("**Held by:** ")[2].partition("\n\n")[0]
+        names = re.findall(r"`([^`]+)`", held)
+        assert names, f"{title}: nothing holds it"
+        for name in names:
+            assert name in shown or (ROOT / name).exists(), f"{title}: there is no {name}"
+
+
+def test_the_index_of_decisions_has_every_page() -> None:
+    index = (ROOT / "docs/decisions/index.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^\| \[.*?\]\((.*?)\)", index, re.MULTILINE)) == [
+        page.name for page in DECISIONS
+    ]
 
 
 def test_what_the_page_on_hyperlane_points_to_exists() -> None:
