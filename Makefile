@@ -136,7 +136,7 @@ tox: $(VENV)/.tox ## every Python found x every lane, from wheels (CONTRIBUTING.
 	$(BIN)/tox run
 
 lines: $(VENV)/.test ## bring what the docs draw from the code up to date
-	for tool in lines diagrams configuration examples limits hooks capabilities smuggling transport transcripts; do \
+	for tool in lines diagrams configuration examples limits hooks capabilities smuggling transport module_map transcripts; do \
 		$(BIN)/python docs/tools/$$tool.py || exit; \
 	done
 

@@ -65,7 +65,7 @@ def test_relative_links_lead_to_a_file(page: Path) -> None:
 
 
 TOOLS = ["lines", "diagrams", "configuration", "examples", "limits", "hooks", "smuggling",
-         "transport"]  # fmt: skip
+         "transport", "module_map"]  # fmt: skip
 
 
 @pytest.mark.parametrize("tool", TOOLS)
@@ -90,6 +90,33 @@ def test_the_reference_has_an_example_of_every_public_name(module: ModuleType) -
     for name, text in entries.items():
         codes = [code for _, code in FENCE.findall(text)]
         assert any(re.search(rf"\b{name}\b", code) for code in codes), f"no example of {name}"
+
+
+def section(page: str, heading: str) -> str:
+    """Return what stands under a heading of docs/`page`, up to the next one of its level."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    _, found, rest = text.partition(f"\n## {heading}\n")
+    assert found, f"docs/{page} has no heading {heading!r}"
+    return rest.partition("\n## ")[0]
+
+
+def test_the_files_that_ten_changes_need_exist() -> None:
+    rows = section("architecture.md", "Ten changes and the file that each needs").splitlines()
+    changes = [row.strip("|").split(" | ") for row in rows if row.startswith("| ")][1:]
+    assert len(changes) == 10
+    for change, *cells in changes:
+        for cell in cells:
+            for path in re.findall(r"`([^`]*[/.][^`]*)`", cell):
+                later = cell.startswith("later: ")
+                assert (ROOT / path).exists() is not later, f"{change}: {path}"
+
+
+def test_the_module_map_has_a_sentence_for_every_module() -> None:
+    rows = re.findall(
+        r"^\|.* `(\w+\.py)` \|(.*)\|$", section("architecture.md", "The module map"), re.MULTILINE
+    )
+    assert len(rows) > 200
+    assert [name for name, purpose in rows if not purpose.strip()] == []
 
 
 @cache

@@ -6,9 +6,11 @@ python docs/tools/TOOL.py --check    exit 1 when it is not current
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,6 +30,17 @@ def draw(page: str, parts: Mapping[str, Callable[[], str]]) -> None:
         sys.exit(f"docs/{page} is not current: run `make lines`")
     path.write_text(current, encoding="utf-8")
     print(f"wrote docs/{page}")
+
+
+def load(path: Path) -> ModuleType:
+    """Return the module at `path`, which is in no package: a test whose tables a page shows."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their own module up
+    spec.loader.exec_module(module)
+    return module
 
 
 def _replaced(text: str, name: str, part: str, page: str) -> str:

@@ -5,16 +5,13 @@ What the page says happens at a limit is what the row of the tests has seen happ
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import fields
-from types import ModuleType
 from typing import Any
 
 from configuration import shown
-from drawn import ROOT, draw
+from drawn import ROOT, draw, load
 
 from anylane import Limits, ServerConfig, Timeouts
 from anylane_backends.hosting.cli.flags import reasons
@@ -25,19 +22,9 @@ TESTS = ROOT / "tests" / "whole" / "test_limits.py"
 def rows() -> dict[str, list[Any]]:
     """Setting -> the rows that show it, in the order of the tests."""
     found: dict[str, list[Any]] = defaultdict(list)
-    for row in _module().ROWS:
+    for row in load(TESTS).ROWS:
         found[row.setting].append(row)
     return found
-
-
-def _module() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("test_limits", TESTS)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their own module up
-    spec.loader.exec_module(module)
-    return module
 
 
 HEAD = (
