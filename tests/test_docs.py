@@ -131,6 +131,49 @@ def shown_names() -> set[str]:
     return defined | load().keys()
 
 
+def first_cells(text: str, cells: int = 1) -> set[str]:
+    """Return the names in backticks in the first cells of the rows of a table."""
+    rows = [
+        row.replace("\\|", "").strip("|").split("|") for row in text.splitlines() if row[:1] == "|"
+    ]
+    return {
+        name
+        for row in rows[2:]
+        for cell in row[:cells]
+        for name in re.findall(r"`(?:await )?(\w+)[^`]*`", cell)
+    }
+
+
+def test_what_the_pages_say_that_a_lane_finds_is_there() -> None:
+    from anylane.lane.driver import Driver
+    from anylane.lane.link import BaseLink
+    from anylane.protocol import Connection
+    from anylane.testing import World
+
+    link = "Link (the port between tier 1 and a lane)"
+    for found, page, heading, cells in (
+        (World(App()).server, "writing-a-backend.md", "The server", 1),
+        (BaseLink, "architecture.md", link, 1),
+        (Driver, "architecture.md", "Driver (the pump)", 2),
+        (Connection, "architecture.md", "Connection (tier 0)", 2),
+    ):
+        text = section(page, heading).partition("\n### ")[0]
+        names = first_cells(text, cells)
+        assert len(names) > 10
+        missing = {name for name in names if not hasattr(found, name)}
+        assert not missing - {"False", "NO", "SEND_EOF", "CLOSE", "ABORT"}, heading
+
+
+def test_the_settings_that_are_the_lanes_exist() -> None:
+    config = anylane.ServerConfig()
+    names = re.findall(r"^\| (`.*?) \|", section("writing-a-backend.md", "Settings"), re.MULTILINE)
+    settings = [name for cell in names for name in re.findall(r"`([\w.]+)`", cell)]
+    assert "nodelay" in settings
+    for name in settings:
+        table, _, leaf = name.rpartition(".")
+        assert hasattr(getattr(config, table) if table else config, leaf), name
+
+
 DECISIONS = sorted(set(ROOT.glob("docs/decisions/*.md")) - {ROOT / "docs/decisions/index.md"})
 
 
