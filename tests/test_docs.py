@@ -23,6 +23,8 @@ FENCE = re.compile(r"^( *)```python\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 OPENING = re.compile(r"^ *(?:```|~~~)([^`\n]+)$", re.MULTILINE)
 LANGUAGES = {"python", "console", "html", "ini", "javascript", "mermaid", "text", "toml"}
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+FRAGMENT = re.compile(r"\]\((?!https?:)([^)#]*)#([^)]+)\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
 def snippets(page: Path) -> list[str]:
@@ -62,6 +64,21 @@ def test_no_python_hides_behind_another_name(page: Path) -> None:
 def test_relative_links_lead_to_a_file(page: Path) -> None:
     for target in LINK.findall(page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what a link may name behind `#`: the headings, as GitHub writes them."""
+    return {
+        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        for heading in HEADING.findall(page.read_text(encoding="utf-8"))
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_into_a_page_lead_to_a_heading(page: Path) -> None:
+    for target, anchor in FRAGMENT.findall(page.read_text(encoding="utf-8")):
+        found = page.parent / target if target else page
+        assert anchor in anchors(found), f"{page.name} links to {target}#{anchor}"
 
 
 TOOLS = ["lines", "diagrams", "configuration", "examples", "limits", "hooks", "smuggling",
