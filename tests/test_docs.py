@@ -28,7 +28,7 @@ HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
 def snippets(page: Path) -> list[str]:
-    """The Python blocks of a page, in order, without their indentation.
+    """Return the Python blocks of a page, in order, without their indentation.
 
     Each begins with as many empty lines as stand above it, so that tracebacks show the page.
     """
@@ -138,7 +138,7 @@ def test_the_module_map_has_a_sentence_for_every_module() -> None:
 
 @cache
 def shown_names() -> set[str]:
-    """Every test, every row of the limits, every case of the conformance suite."""
+    """Return the names of every test, every row of the limits and every case of the suite."""
     from anylane_conformance.cases import load
 
     files = [*ROOT.glob("tests/**/test_*.py"), *ROOT.glob("docs/examples/test_*.py")]

@@ -8,7 +8,7 @@ from lines import lanes as registered
 from anylane_conformance.harness.capabilities import ROWS
 from anylane_conformance.harness.lanes import LockstepLane, server_lane
 
-# What concerns users; the other rows tell the suite where a case can be held.
+# These rows concern users; the others tell the suite where a case can be run.
 SHOWN = (
     "native_cancel",
     "concurrent_input",
@@ -19,6 +19,7 @@ SHOWN = (
 
 
 def table() -> str:
+    """Return one row a capability, one column a lane."""
     names = [name for group in registered().values() for name in group]
     lanes = {name: server_lane(name).capabilities for name in names}
     lanes["in memory"] = LockstepLane().capabilities

@@ -14,7 +14,7 @@ from anylane_backends.hosting.cli.options import DEFAULTS, HELP
 
 
 def shown(value: Any, name: str = "") -> str:
-    """As it is written in a TOML file; nothing for what a file does not say."""
+    """Return a value as a TOML file has it, "" for None and for an empty tuple."""
     if value is None or value == ():
         return ""
     if isinstance(value, bool):
@@ -29,7 +29,7 @@ def shown(value: Any, name: str = "") -> str:
 
 
 def settings(kind: type, table: str = "") -> str:
-    """One class: setting, default, what the presets make of it, reason."""
+    """Return the table of one class: setting, default, what the presets make of it, reason."""
     default = kind()
     # A preset may leave a whole table as it is.
     strict, relaxed = (preset.get(table) if table else preset for preset in (STRICT, RELAXED))
@@ -53,7 +53,7 @@ def _of(preset: Any, name: str) -> Any:
 
 
 def command() -> str:
-    """What the command alone looks at."""
+    """Return the table of the settings that only the command reads."""
     lines = ["| setting | default | |", "|---|---:|---|"]
     for name, value in DEFAULTS.items():
         text = HELP.get(name, "MODULE:APP, when it is not named on the command line.")

@@ -15,7 +15,7 @@ Table = Mapping[Any, Mapping[Any, Enum]]
 
 
 def diagram(table: Table) -> str:
-    """A Mermaid state diagram: one arrow a table entry, entries that stay put left out."""
+    """Return a Mermaid state diagram: an arrow for each entry that leads to another state."""
     lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {next(iter(table)).name}"]
     for state, row in table.items():
         lines += [

@@ -1,4 +1,4 @@
-"""What the pages of docs/ show of the code stands between markers, and is drawn by a tool.
+"""Write what the pages of docs/ show of the code between its markers, or check that it is there.
 
 python docs/tools/TOOL.py            write the page
 python docs/tools/TOOL.py --check    exit 1 when it is not current
@@ -16,7 +16,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def draw(page: str, parts: Mapping[str, Callable[[], str]]) -> None:
-    """Bring docs/`page` up to date, or check that it is: `parts` by the name of their marker."""
+    """Bring docs/`page` up to date, or exit with an error if it is not and `--check` was given.
+
+    parts: for each marker by its name, what returns the text between its ends.
+    """
     if sys.argv[1:] not in ([], ["--check"]):
         sys.exit(__doc__)
     path = ROOT / "docs" / page

@@ -1,4 +1,4 @@
-"""The examples' code in docs/examples.md."""
+"""Draw the code of the examples in docs/examples.md."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ EXAMPLES = ("chat", "live_metrics")
 
 
 def code(name: str) -> str:
+    """Return the source of an example as a block of the page."""
     text = (ROOT / "docs/examples" / f"{name}.py").read_text(encoding="utf-8")
     return f"```python\n{text}```"
 

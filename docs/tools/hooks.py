@@ -34,6 +34,7 @@ SITUATIONS: dict[str, bytes] = {
 
 
 def app_with_everything(ran: list[str]) -> App:
+    """Return an app with every hook there is; each appends its name to `ran`."""
     app = App()
 
     @app.middleware(order=0)
@@ -98,7 +99,7 @@ def app_with_everything(ran: list[str]) -> App:
 
 
 def what_ran(sent: bytes) -> list[str]:
-    """In one connection with one request."""
+    """Return what ran in one connection with one request, without the connection's own hooks."""
     ran: list[str] = []
     wire = Lockstep(app_with_everything(ran))
     wire.receive(sent)
@@ -108,6 +109,7 @@ def what_ran(sent: bytes) -> list[str]:
 
 
 def table() -> str:
+    """Return one row a situation, with what runs in it."""
     lines = ["| when | these run, in this order |", "|---|---|"]
     lines += [f"| {when} | {' → '.join(what_ran(sent))} |" for when, sent in SITUATIONS.items()]
     return "\n".join(lines)

@@ -20,7 +20,7 @@ TESTS = ROOT / "tests" / "whole" / "test_limits.py"
 
 
 def rows() -> dict[str, list[Any]]:
-    """Setting -> the rows that show it, in the order of the tests."""
+    """Return for each setting the rows that show it, in the order of the tests."""
     found: dict[str, list[Any]] = defaultdict(list)
     for row in load(TESTS).ROWS:
         found[row.setting].append(row)
@@ -34,7 +34,10 @@ HEAD = (
 
 
 def table(settings: Iterable[tuple[str, Any, str]]) -> str:
-    """settings: name, default, reason."""
+    """Return the table of these settings.
+
+    settings: name, default and reason of each.
+    """
     found = rows()
     lines = [*HEAD]
     for name, default, reason in settings:
@@ -53,6 +56,7 @@ def table(settings: Iterable[tuple[str, Any, str]]) -> str:
 
 
 def of(kind: type, table_name: str = "") -> list[tuple[str, Any, str]]:
+    """Return name, default and reason of each field of a class that has a row."""
     default, why = kind(), reasons(kind)
     prefix = f"{table_name}." if table_name else ""
     return [
@@ -63,7 +67,7 @@ def of(kind: type, table_name: str = "") -> list[tuple[str, Any, str]]:
 
 
 def fixed() -> list[tuple[str, Any, str]]:
-    """Bounds that are no settings: the rows whose limit is a module's constant."""
+    """Return the bounds that are no settings: the rows whose limit is a constant of a module."""
     return [
         (name, found[0].limit, "") for name, found in rows().items() if name.startswith("anylane")
     ]

@@ -32,7 +32,7 @@ LAYOUT = frozenset(
 
 
 def lines_of_code(source: str) -> int:
-    """How many lines of `source` hold code."""
+    """Return how many lines of `source` hold code."""
     code: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in LAYOUT:
@@ -48,11 +48,12 @@ def lines_of_code(source: str) -> int:
 
 
 def total(files: Iterable[Path]) -> int:
+    """Return how many lines of these files hold code."""
     return sum(lines_of_code(file.read_text(encoding="utf-8")) for file in files)
 
 
 def sources(place: Path) -> list[Path]:
-    """The Python files of a module or package, or none when it does not exist."""
+    """Return the Python files of a module or package, none if it does not exist."""
     if place.is_dir():
         return sorted(place.rglob("*.py"))
     file = place.with_suffix(".py")
@@ -60,7 +61,7 @@ def sources(place: Path) -> list[Path]:
 
 
 def lanes() -> dict[str, list[str]]:
-    """Backend module -> the names users type for it, as pyproject.toml registers them."""
+    """Return for each backend's module the names that users type, as pyproject.toml has them."""
     with (ROOT / "pyproject.toml").open("rb") as file:
         registered = tomllib.load(file)["project"]["entry-points"]["anylane.backends"]
     found: dict[str, list[str]] = {}
@@ -75,7 +76,7 @@ SHARED = ("readiness", "sockets", "thread_pool", "tls")
 
 
 def rows() -> Iterator[tuple[str, str, int]]:
-    """(what, where, lines) for each row of the table."""
+    """Yield what, where and how many lines, for each row of the table."""
     names = lanes()
     for module in LANES:
         label = ", ".join(names[module])
@@ -93,6 +94,7 @@ def rows() -> Iterator[tuple[str, str, int]]:
 
 
 def table() -> str:
+    """Return one row a lane, a shared package or a tier."""
     lines = ["| lane or tier | module | lines of code |", "|---|---|---:|"]
     lines += [f"| {what} | {where} | {count:,} |" for what, where, count in rows()]
     return "\n".join(lines)

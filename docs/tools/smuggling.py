@@ -8,7 +8,7 @@ from anylane_conformance.cases.smuggling_inputs import CATALOGUE
 
 
 def table() -> str:
-    """One row a kind, one heading a group."""
+    """Return one row a kind, one heading a group."""
     lines: list[str] = []
     for group, kinds in CATALOGUE.items():
         lines += ["", f"### {group[0].upper()}{group[1:]}", "", "| kind | answer | source |"]

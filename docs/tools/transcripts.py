@@ -1,6 +1,6 @@
 """Draw docs/curl.md: have curl talk to the page's own app, and write down what curl shows.
 
-The tests have the same conversations on every backend (docs/examples/test_clients.py).
+The tests repeat the same conversations on every backend (docs/examples/test_clients.py).
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ TRANSCRIPTS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Place:
-    """Two servers of one app, and a folder with what the commands name."""
+    """Two servers of one app, and a folder with the files that the commands name."""
 
     folder: Path
     port: int
-    """Plain HTTP, as on the unix socket app.sock."""
+    """Where plain HTTP is spoken, as on the unix socket app.sock."""
     tls_port: int
 
     @property
@@ -69,7 +69,7 @@ class Place:
 
 
 def page_app() -> App:
-    """The app that the page shows."""
+    """Return the app that the page shows."""
     text = PAGE.read_text(encoding="utf-8")
     (code,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     names: dict[str, App] = {}
@@ -79,7 +79,7 @@ def page_app() -> App:
 
 @contextmanager
 def servers(backend: str, app: App) -> Generator[Place]:
-    """The app on that backend: plain, on a unix socket, and over TLS."""
+    """Serve the app on that backend: plain, on a unix socket, and over TLS."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         _fill(folder)
@@ -96,9 +96,9 @@ def servers(backend: str, app: App) -> Generator[Place]:
 
 
 def curl(place: Place, command: str) -> str:
-    """Run a command in the place's folder; what it showed, both outputs in their order."""
+    """Run a command in the place's folder; return what it showed, both outputs in their order."""
     done = subprocess.run(
-        # -q: nobody's ~/.curlrc has a say. --stderr -: one stream, so that the order is kept.
+        # -q: no ~/.curlrc is read. --stderr -: one stream, so that the order is kept.
         ["sh", "-c", command.replace("curl ", "curl -q -sS --max-time 20 --stderr - ", 1)],
         cwd=place.folder,
         capture_output=True,
@@ -108,13 +108,14 @@ def curl(place: Place, command: str) -> str:
 
 
 def transcript(place: Place, name: str) -> str:
-    """One conversation, as the page shows it."""
+    """Return one conversation, as the page shows it."""
     plain_to_tls = f"http://localhost:{place.tls_port}"
     command = TRANSCRIPTS[name].format(url=place.url, tls=place.tls, plain_to_tls=plain_to_tls)
     return _fixed(f"$ {command}\n{curl(place, command)}", place)
 
 
 def block(place: Place, name: str) -> str:
+    """Return one conversation as a block of the page."""
     return f"```console\n{transcript(place, name)}\n```"
 
 
@@ -151,7 +152,7 @@ _FIXED = [
 
 
 def _fixed(text: str, place: Place) -> str:
-    """What differs from run to run, replaced; what only curl has to say, left out."""
+    """Replace what differs from run to run, and leave out curl's own remarks."""
     text = text.replace("\r\n", "\n").replace("\r", "")
     text = text.replace(f":{place.port}", ":8000").replace(f":{place.tls_port}", ":8443")
     for pattern, replacement in _FIXED:

@@ -11,10 +11,12 @@ EXAMPLE = ROOT / "docs" / "examples" / "own_transport.py"
 
 
 def code() -> str:
+    """Return the example as a block of the page."""
     return f"```python\n{EXAMPLE.read_text(encoding='utf-8')}```"
 
 
 def count() -> str:
+    """Return the sentence that says how long the example is."""
     text = EXAMPLE.read_text(encoding="utf-8")
     classes = re.findall(r"^class .*?(?=^\S)", text, re.MULTILINE | re.DOTALL)
     return (
