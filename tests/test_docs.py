@@ -163,14 +163,14 @@ def first_cells(text: str, cells: int = 1) -> set[str]:
 
 def test_what_the_pages_say_that_a_lane_finds_is_there() -> None:
     from anylane.lane.driver import Driver
-    from anylane.lane.link import BaseLink
+    from anylane.lane.link import Link
     from anylane.protocol import Connection
     from anylane.testing import World
 
     link = "Link (the port between tier 1 and a lane)"
     for found, page, heading, cells in (
         (World(App()).server, "writing-a-backend.md", "The server", 1),
-        (BaseLink, "architecture.md", link, 1),
+        (Link, "architecture.md", link, 1),
         (Driver, "architecture.md", "Driver (the pump)", 2),
         (Connection, "architecture.md", "Connection (tier 0)", 2),
     ):

@@ -14,7 +14,7 @@ from contextvars import copy_context
 from anylane import App, Context, ServerConfig
 from anylane.lane.deadlines import Deadline, Deadlines
 from anylane.lane.driver import Driver
-from anylane.lane.errand import Errand
+from anylane.lane.link import Errand
 from anylane.lane.server_core import ServerCore
 from anylane.lane.stepping import SteppedLink, step
 from anylane.lane.wake_queue import WakeQueue
@@ -57,9 +57,8 @@ class PipeLink(SteppedLink):
 class PipeDriver(Driver):
     """Joins the connection to two file descriptors. A transport has to supply these verbs."""
 
-    def __init__(self, lane: "PipeLane", peer: str, errand: Errand | None = None) -> None:
+    def __init__(self, lane: "PipeLane", peer: object, errand: Errand | None = None) -> None:
         self.lane = lane
-        self.reading = True
         self.deadline: Deadline | None = None
         super().__init__(lane.server, peer=peer, local="stdout", errand=errand)
         self.pump()
@@ -88,14 +87,14 @@ class PipeDriver(Driver):
         self.deadline = self.lane.deadlines.arm(deadline, self.timeout)
 
     def set_reading(self, on: bool) -> None:
-        self.reading = on
+        """Do nothing: `turn` looks at `reading` each time."""
 
     def close(self, how: Closing) -> None:
         if how >= Closing.CLOSE:  # A pipe needs no half-close: the client ends its own side.
             self.lose(None)
 
     def detach(self, errand: Errand) -> None:
-        PipeDriver(self.lane, "nobody", errand)
+        PipeDriver(self.lane, None, errand)
 
     def over(self) -> None:
         if self.deadline is not None:
