@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,19 +18,18 @@ if TYPE_CHECKING:
     from anylane.config.server_config import ServerConfig
     from anylane.lane.host import Forwarded, Log
     from anylane.lane.lifespan import Step
-    from anylane.lane.link import Errand, Link
-    from anylane.protocol.exchange import Exchange
+    from anylane.lane.link import Errand
     from anylane.routing.router import Router
 
 
-class FrozenApp:
+class FrozenApp(Dispatcher):
     """An `Application` made of routes, hooks and error handlers. Any number of servers may serve
     it at once.
 
     app: what `ctx.app` is, and what lifespan functions are given.
     """
 
-    __slots__ = ("_life", "app", "on_connect", "on_disconnect", "run")
+    __slots__ = ("_life", "on_connect", "on_disconnect")
 
     def __init__(
         self,
@@ -43,13 +41,8 @@ class FrozenApp:
         exception_handlers: Mapping[type[Exception], Callable[..., Any]],
         request_error_hooks: Iterable[Callable[..., Any]],
     ) -> None:
-        self.app = app
+        super().__init__(app, ErrorHandlers(exception_handlers, request_error_hooks))
         self._life = tuple(life)
-        dispatcher = Dispatcher(app, ErrorHandlers(exception_handlers, request_error_hooks))
-        # No method: that would be one call more for each request.
-        self.run: Callable[[Exchange, Link], Coroutine[Any, Any, None]] = partial(
-            run_exchange, dispatcher
-        )
         connect, disconnect = calls_of(connect_hooks), calls_of(disconnect_hooks)
         self.on_connect: Errand | None = None
         self.on_disconnect: Errand | None = None
@@ -57,6 +50,9 @@ class FrozenApp:
             self.on_connect = partial(run_connect_hooks, app, connect)
         if disconnect:
             self.on_disconnect = partial(run_disconnect_hooks, app, disconnect[::-1])
+
+    # The function itself, and no method around it: that would be one call more for each request.
+    run = run_exchange
 
     def lifespan(self, log: Log) -> Lifespan:
         """Return the startup hooks, shutdown hooks and context managers for one server."""

@@ -5,7 +5,7 @@ An `App` is one (`app.freeze()`); nothing below `handling` knows more of it than
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -30,10 +30,8 @@ class Application(Protocol):
         """What runs after a connection that was welcome, and after its last exchange; or None."""
         ...
 
-    @property
-    def run(self) -> Callable[[Exchange, Link], Coroutine[Any, Any, None]]:
-        """Called with an exchange and its link. Returns the coroutine that answers the
-        exchange, to be run natively by the lane.
+    def run(self, exchange: Exchange, link: Link) -> Coroutine[Any, Any, None]:
+        """Return the coroutine that answers the exchange, to be run natively by the lane.
 
         It ends the exchange whatever happens. Nothing of a handler's or the peer's comes out of it;
         a native cancellation from outside passes through.

@@ -61,7 +61,7 @@ class NoConnection:
         self.out: list[bytes] = []
         self.queued = self.backlog = self.high = 0
 
-    def _ignore(self, *_: Any) -> None:
+    def _ignore(self, *_: Any, **__: Any) -> None:
         """Nothing happens to what is over."""
 
     receive_data = receive_eof = connection_lost = handle_timeout = data_unsent = _ignore
@@ -76,7 +76,7 @@ class NoConnection:
     def next_deadline(self) -> None:
         return None
 
-    def token(self, _size: int) -> NoReturn:
+    def token(self, size: int) -> bytes:  # noqa: ARG002  # as Carrier
         raise UsageError("there is no connection here, so there is nothing to draw a token for")
 
 

@@ -61,9 +61,9 @@ class Connection:
         and is not being closed. False says nothing.
     """
 
-    __slots__ = ("_exchanges", "_protocol", "_stalled", "backlog", "closing", "config", "dates",
-                 "draining", "eof", "heads", "high", "idle", "local", "out", "peer", "queued",
-                 "read_size", "timers", "tls", "token", "waiting")  # fmt: skip
+    __slots__ = ("_exchanges", "_protocol", "_stalled", "_token", "backlog", "closing", "config",
+                 "dates", "draining", "eof", "heads", "high", "idle", "local", "out", "peer",
+                 "queued", "read_size", "timers", "tls", "waiting")  # fmt: skip
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Connection:
         self.local = local
         self.tls = tls
         self.dates = date if isinstance(date, Dates) else Dates(date)
-        self.token = token
+        self._token = token
         self.heads = heads
         self.timers = Timers()
         self.closing = _NO
@@ -237,6 +237,10 @@ class Connection:
         return self.unsent <= self.config.limits.outbound_low
 
     # -- for the protocol inside -----------------------------------------------------------
+
+    def token(self, size: int) -> bytes:
+        """Return that many random bytes."""
+        return self._token(size)
 
     def send(self, data: bytes) -> None:
         """Queue bytes for the transport; dropped once the connection is being closed."""

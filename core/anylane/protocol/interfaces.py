@@ -65,7 +65,7 @@ class Carrier(Protocol):
         """Output is at or under its low mark."""
         ...
 
-    def token(self, size: int, /) -> bytes:
+    def token(self, size: int) -> bytes:
         """Return that many random bytes."""
         ...
 
