@@ -110,6 +110,22 @@ def test_each_piece_of_a_body_runs_the_handler_that_waits_for_it_once(
     assert wire.sent.endswith(b"abc")
 
 
+def test_what_came_with_the_head_is_no_news_for_a_handler_that_has_read_it(
+    connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[bool] = []
+    park = LockstepLink.park
+
+    async def counted(link: LockstepLink) -> None:
+        waits.append(link.latched)
+        await park(link)
+
+    monkeypatch.setattr(LockstepLink, "park", counted)
+    wire = connect(express=False)
+    wire.receive(b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na")
+    assert waits == [False]
+
+
 def test_a_body_that_came_with_its_head_runs_the_handler_once(
     steps: list[str], connect: Any
 ) -> None:

@@ -188,6 +188,7 @@ class Connection:
         if not self.waiting:
             return None
         exchange = self.waiting.pop(0)
+        exchange.news = False  # What came before it is started is there when its handler looks.
         self._exchanges.append(exchange)
         return exchange
 
