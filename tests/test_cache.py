@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from anylane.cache import Memory
+from anylane.cache import RepeatCache
 
 
 def test_what_was_offered_twice_is_kept_and_what_came_once_is_not() -> None:
-    memory: Memory[str, int] = Memory(3)
+    memory: RepeatCache[str, int] = RepeatCache(3)
     memory.offer("a", 1)
     assert memory.get("a") is None
     memory.offer("a", 2)
@@ -16,7 +16,7 @@ def test_what_was_offered_twice_is_kept_and_what_came_once_is_not() -> None:
 
 
 def test_what_never_comes_again_takes_nobodys_place() -> None:
-    memory: Memory[int, str] = Memory(3)
+    memory: RepeatCache[int, str] = RepeatCache(3)
     for _ in range(2):
         memory.offer(0, "often")
     for once in range(1, 1000):
@@ -27,7 +27,7 @@ def test_what_never_comes_again_takes_nobodys_place() -> None:
 
 
 def test_a_full_memory_begins_anew() -> None:
-    memory: Memory[int, int] = Memory(3)
+    memory: RepeatCache[int, int] = RepeatCache(3)
     for key in range(4):
         for _ in range(2):
             memory.offer(key, key)
@@ -40,7 +40,7 @@ def test_a_full_memory_begins_anew() -> None:
 
 
 def test_what_is_kept_is_replaced_when_it_is_offered_again() -> None:
-    memory: Memory[str, int] = Memory(2)
+    memory: RepeatCache[str, int] = RepeatCache(2)
     for value in range(5):
         memory.offer("a", value)
         memory.offer("b", -value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from anylane.callables import place
+from anylane.callables import location
 from anylane.config.server_config import ServerConfig
 from anylane.errors import RegistrationError, UsageError
 from anylane.handling.application import FrozenApp
@@ -98,7 +98,7 @@ class App(Router):
 
     def _check(self, func: Callable[..., Any], decorator: str, *forms: str) -> None:
         check_hook(func, decorator, *forms)
-        self._check_open(place(func))
+        self._check_open(location(func))
 
     def _check_open(self, what: str) -> None:
         if self._frozen is not None:

@@ -9,7 +9,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Memory(Generic[K, V]):
+class RepeatCache(Generic[K, V]):
     """Up to `most` values, by keys that were offered more than once lately.
 
     What comes only once would take the place of what comes often, and the time to be forgotten

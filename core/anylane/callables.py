@@ -29,7 +29,7 @@ async def run_call(call: Call, *args: Any) -> Any:
     return result
 
 
-def taking(func: Callable[..., Any], most: int) -> int:
+def accepted_positionals(func: Callable[..., Any], most: int) -> int:
     """How many positional arguments it can be given, at most `most`."""
     try:
         parameters = inspect.signature(func).parameters.values()
@@ -41,7 +41,7 @@ def taking(func: Callable[..., Any], most: int) -> int:
     return min(most, sum(each.kind in positional for each in parameters))
 
 
-def misfit(func: Callable[..., Any], *forms: str) -> str:
+def signature_problem(func: Callable[..., Any], *forms: str) -> str:
     """What is wrong with a function's parameters, for a message; empty if it can be called in one
     of the *forms*, such as "(ctx, exc)"."""
     try:
@@ -58,7 +58,7 @@ def misfit(func: Callable[..., Any], *forms: str) -> str:
     return f"takes {signature}; write {' or '.join(forms)}"
 
 
-def place(function: Callable[..., Any]) -> str:
+def location(function: Callable[..., Any]) -> str:
     """'module.function (file:line)', for messages."""
     found = _function(function)
     name = f"{getattr(found, '__module__', '?')}.{getattr(found, '__qualname__', repr(found))}"

@@ -18,7 +18,7 @@ import pytest
 from wsproto.frame_protocol import FrameProtocol, Opcode
 
 from anylane import App, Limits, ServerConfig, Timeouts
-from anylane.http.multidict import MOST_FIELDS
+from anylane.http.multidict import MAX_FIELDS
 from anylane.lane.driver import Driver
 from anylane.lane.server_core import ServerCore
 from anylane.lane.wake_queue import WakeQueue
@@ -269,7 +269,7 @@ def so_many_header_lines(limit: int, count: int) -> str:
     return seen(wire)
 
 
-@at_the_limit("anylane.http.multidict.MOST_FIELDS", MOST_FIELDS, within="200", beyond="400")
+@at_the_limit("anylane.http.multidict.MAX_FIELDS", MAX_FIELDS, within="200", beyond="400")
 def so_many_query_fields(_limit: int, count: int) -> str:
     wire = serve()
     wire.receive(get("/query?" + "&".join(["a=b"] * count)))

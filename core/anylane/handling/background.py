@@ -6,7 +6,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING
 
-from anylane.callables import Call, is_coroutine_function, place, run_call
+from anylane.callables import Call, is_coroutine_function, location, run_call
 from anylane.lane.link import current_link
 from anylane.lane.variables import apply_variables, changed_variables
 
@@ -48,7 +48,7 @@ async def _run(job: Job, ctx: Context) -> None:
 
 async def _do(ctx: Context, job: Job) -> None:
     host = ctx.link.host
-    what = f"{place(job.func)}, after {ctx.request.method} {ctx.request.target},"
+    what = f"{location(job.func)}, after {ctx.request.method} {ctx.request.target},"
     ended = False
     try:
         await attempt(host, what, (partial(_run, job), True), ctx)

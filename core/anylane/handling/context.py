@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from anylane.callables import is_coroutine_function, place
+from anylane.callables import is_coroutine_function, location
 from anylane.errors import HTTPError, Refused, UsageError
 from anylane.handling.blocking import Calls, run_blocking
 from anylane.handling.job import Job
@@ -264,7 +264,7 @@ class Context:
         """Run a blocking function in the pool."""
         if is_coroutine_function(func):
             raise UsageError(
-                f"ctx.run_sync() got {place(func)}, an `async def`; it takes a function that "
+                f"ctx.run_sync() got {location(func)}, an `async def`; it takes a function that "
                 "blocks. Await that one as it is"
             )
         return await run_blocking(self.link, lambda: func(*args))

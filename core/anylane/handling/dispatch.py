@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from anylane.cache import Memory
+from anylane.cache import RepeatCache
 from anylane.errors import HTTPError
 from anylane.handling.error_responses import ErrorHandlers
 from anylane.handling.pipeline import Endpoint, compose, pipeline
@@ -52,7 +52,7 @@ class Dispatcher:
         self._table = RouteTable(app.routes)
         self._by_host = self._table.by_host
         self._guarded = any(route.when is not None for route in app.routes)
-        self._known: Memory[tuple[bytes, bytes], Known] = Memory(_MAX_KNOWN)
+        self._known: RepeatCache[tuple[bytes, bytes], Known] = RepeatCache(_MAX_KNOWN)
         self._endpoints: dict[Route, Endpoint] = {
             route: pipeline(route, error_handlers.handle) for route in app.routes
         }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from anylane.callables import Call, call_of, place, run_call, taking
+from anylane.callables import Call, accepted_positionals, call_of, location, run_call
 from anylane.errors import HTTPError, Refused, without_disconnects
 from anylane.handling.return_values import apply_result
 from anylane.http.response import Response
@@ -39,8 +39,10 @@ class ErrorHandlers:
             Refused: None,
         }
         for kind, handler in handlers.items():
-            self._handlers[kind] = (call_of(handler), place(handler))
-        self._refusals = tuple((call_of(hook), taking(hook, 2), place(hook)) for hook in refusals)
+            self._handlers[kind] = (call_of(handler), location(handler))
+        self._refusals = tuple(
+            (call_of(hook), accepted_positionals(hook, 2), location(hook)) for hook in refusals
+        )
 
     async def handle(self, ctx: Context, exc: Exception) -> None:
         """Make an exception the response, or raise it again: where that is too late, where there

@@ -14,7 +14,7 @@ from functools import partial
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from anylane.callables import Call, calls_of, is_coroutine_function, place
+from anylane.callables import Call, calls_of, is_coroutine_function, location
 from anylane.errors import UsageError
 from anylane.handling.return_values import apply_result, put_routed
 from anylane.routing.hooks import STOP, Hook, Hooks
@@ -183,7 +183,7 @@ def _checked(middleware: Middleware) -> Callable[..., Awaitable[None]]:
     """The middleware itself if it can only return None; else what makes a value the response."""
     if returns_none(middleware):
         return middleware
-    where = place(middleware)
+    where = location(middleware)
 
     async def run(ctx: Context, call_next: Callable[[], Awaitable[None]]) -> None:
         result = await middleware(ctx, call_next)
@@ -226,7 +226,7 @@ async def run_until_stop(calls: tuple[Call, ...], ctx: Context) -> bool:
             return True
         if result is not None:
             raise UsageError(
-                f"the hook {place(func)} returned {result!r:.80}; expected None or STOP. To "
+                f"the hook {location(func)} returned {result!r:.80}; expected None or STOP. To "
                 "answer, set ctx.response and return STOP"
             )
     return False

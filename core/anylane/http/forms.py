@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 
 from anylane.errors import HTTPError, UsageError
 from anylane.http.headers import Headers
-from anylane.http.multidict import MOST_FIELDS, MultiDict
+from anylane.http.multidict import MAX_FIELDS, MultiDict
 from anylane.lane.host import Spool
 
 MEMORY = 256 * 1024
@@ -89,9 +89,9 @@ class Form(MultiDict["str | Upload"]):
 def parse_urlencoded(text: str) -> Form:
     """Raises HTTPError 413 for more fields than there may be."""
     try:
-        return Form(parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS))
+        return Form(parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS))
     except ValueError:
-        raise HTTPError(413, f"the form has more than {MOST_FIELDS} fields") from None
+        raise HTTPError(413, f"the form has more than {MAX_FIELDS} fields") from None
 
 
 async def parse_multipart(content_type: str, chunks: AsyncIterator[bytes], spool: Spool) -> Form:
@@ -104,7 +104,7 @@ async def parse_multipart(content_type: str, chunks: AsyncIterator[bytes], spool
     try:
         # Not strict: that would refuse what may follow the last boundary (RFC 2046 §5.1.1), and
         # only where the network happens to cut there.
-        parser = library.PushMultipartParser(found[1] or found[2], max_segment_count=MOST_FIELDS)
+        parser = library.PushMultipartParser(found[1] or found[2], max_segment_count=MAX_FIELDS)
         async for chunk in chunks:
             if not parser.closed:
                 for event in parser.parse(chunk):

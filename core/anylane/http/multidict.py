@@ -53,7 +53,7 @@ class MultiDict(Generic[V]):
         return f"{type(self).__name__}({self._items!r})"
 
 
-MOST_FIELDS = 1000
+MAX_FIELDS = 1000
 """Of a query or a form -> 400 and 413. Bounds the work; other limits bound the size."""
 
 
@@ -69,7 +69,7 @@ class Query(MultiDict[str]):
         self.raw = raw
         try:
             super().__init__(
-                parse_qsl(raw, keep_blank_values=True, max_num_fields=MOST_FIELDS) if raw else ()
+                parse_qsl(raw, keep_blank_values=True, max_num_fields=MAX_FIELDS) if raw else ()
             )
         except ValueError:
-            raise HTTPError(400, f"the query has more than {MOST_FIELDS} fields") from None
+            raise HTTPError(400, f"the query has more than {MAX_FIELDS} fields") from None

@@ -14,7 +14,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from anylane.callables import Call, call_of, place, run_call, taking
+from anylane.callables import Call, accepted_positionals, call_of, location, run_call
 from anylane.errors import UsageError
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class Span:
     __slots__ = ("_manager",)
 
     def __init__(self, func: Callable[..., Any], app: object) -> None:
-        arguments = (app,)[: taking(func, 1)]
+        arguments = (app,)[: accepted_positionals(func, 1)]
         if inspect.isasyncgenfunction(func):
             func = asynccontextmanager(func)
         elif inspect.isgeneratorfunction(func):
@@ -126,7 +126,7 @@ class Span:
             if inspect.iscoroutine(self._manager):
                 self._manager.close()
             raise UsageError(
-                f"@app.lifespan {place(func)} gave {self._manager!r:.80}, no context manager; "
+                f"@app.lifespan {location(func)} gave {self._manager!r:.80}, no context manager; "
                 "write `yield` between what is set up and what is torn down"
             )
 

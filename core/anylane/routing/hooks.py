@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
-from anylane.callables import misfit, place
+from anylane.callables import location, signature_problem
 from anylane.errors import UsageError
 
 
@@ -39,8 +39,8 @@ def check_hook(func: object, decorator: str, *forms: str) -> None:
             f"@app.{decorator} got {func!r:.80}; expected a function: write @app.{decorator} "
             "in the line above it"
         )
-    if problem := misfit(func, *forms):
-        raise UsageError(f"the hook {place(func)} of @app.{decorator} {problem}")
+    if problem := signature_problem(func, *forms):
+        raise UsageError(f"the hook {location(func)} of @app.{decorator} {problem}")
 
 
 @dataclass(frozen=True, slots=True, order=True)

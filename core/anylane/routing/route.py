@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from anylane.callables import called, is_coroutine_function, misfit, name_of, place
+from anylane.callables import called, is_coroutine_function, location, name_of, signature_problem
 from anylane.errors import RouteError
 from anylane.routing.hooks import Hooks
 from anylane.routing.origins import Origins
@@ -67,10 +67,10 @@ class Route:
             raise RouteError(
                 f"the handler of {self.pattern.text!r} is {self.handler!r}, no function"
             )
-        if problem := misfit(self.handler, "(ctx)"):
-            raise RouteError(f"the handler {place(self.handler)} {problem}")
+        if problem := signature_problem(self.handler, "(ctx)"):
+            raise RouteError(f"the handler {location(self.handler)} {problem}")
         coroutine = is_coroutine_function(self.handler)
-        object.__setattr__(self, "where", place(self.handler))
+        object.__setattr__(self, "where", location(self.handler))
         object.__setattr__(
             self, "is_async", coroutine or inspect.isasyncgenfunction(called(self.handler))
         )
@@ -123,16 +123,16 @@ def middleware_chain(middleware: Iterable[Middleware], pattern: Pattern) -> tupl
     """*middleware* of one route, outermost first; raises `RouteError` for what is no list of it."""
     if callable(middleware):
         raise RouteError(
-            f"middleware of {pattern.text!r} is {place(middleware)}; expected a list: write "
+            f"middleware of {pattern.text!r} is {location(middleware)}; expected a list: write "
             "middleware=[...]"
         )
     chain = tuple(middleware)
     for each in chain:
         if not callable(each):
             raise RouteError(f"middleware of {pattern.text!r} has {each!r:.80}, no function")
-        problem = not_async(each) or misfit(each, "(ctx, call_next)")
+        problem = not_async(each) or signature_problem(each, "(ctx, call_next)")
         if problem:
-            raise RouteError(f"the middleware {place(each)} of {pattern.text!r} {problem}")
+            raise RouteError(f"the middleware {location(each)} of {pattern.text!r} {problem}")
     return chain
 
 
@@ -153,8 +153,8 @@ def _check_guard(guard: object, where: str) -> None:
         )
     if is_coroutine_function(guard):
         raise RouteError(
-            f"the guard {place(guard)} of {where} is an `async def`, which would always count as "
-            "true; write `def`"
+            f"the guard {location(guard)} of {where} is an `async def`, which would always count "
+            "as true; write `def`"
         )
-    if problem := misfit(guard, "(ctx)"):
-        raise RouteError(f"the guard {place(guard)} of {where} {problem}")
+    if problem := signature_problem(guard, "(ctx)"):
+        raise RouteError(f"the guard {location(guard)} of {where} {problem}")

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import count
 from typing import Any, TypedDict, TypeVar, Unpack, overload
 
-from anylane.callables import place
+from anylane.callables import location
 from anylane.errors import RouteError, UsageError
 from anylane.routing.hooks import Hook, Hooks, check_hook
 from anylane.routing.origins import parse_origins
@@ -236,8 +236,8 @@ class Router:
             around = hooks is self.hooks.around
             check_hook(func, decorator, "(ctx, call_next)" if around else "(ctx)")
             if around and (problem := not_async(func)):
-                raise UsageError(f"the hook {place(func)} of @app.{decorator} {problem}")
-            self._check_open(place(func))
+                raise UsageError(f"the hook {location(func)} of @app.{decorator} {problem}")
+            self._check_open(location(func))
             hooks.append(Hook(order, next(_registrations), func))
             return func
 

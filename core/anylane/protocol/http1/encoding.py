@@ -52,7 +52,7 @@ _ENDS = [b"%d\r\n\r\n" % size for size in range(_SMALL)]
 _beginnings: dict[tuple[Any, ...], bytes | None] = {}
 
 
-_MOST_BEGINNINGS = 128
+_MAX_BEGINNINGS = 128
 
 
 def encode_plain(  # noqa: PLR0917  # for each response; keywords cost time
@@ -76,7 +76,7 @@ def encode_plain(  # noqa: PLR0917  # for each response; keywords cost time
         beginning = _beginnings[key]
     except KeyError:
         beginning = _begin(date, status, headers)
-        if len(_beginnings) >= _MOST_BEGINNINGS:
+        if len(_beginnings) >= _MAX_BEGINNINGS:
             _beginnings.clear()
         _beginnings[key] = beginning
     if beginning is None:

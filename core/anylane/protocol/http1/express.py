@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from anylane.cache import Memory
+from anylane.cache import RepeatCache
 from anylane.config.limits import Limits
 from anylane.protocol.http1.grammar import CLOSE, HOST, KEEP_ALIVE
 from anylane.protocol.request_head import Fields, RequestHead
@@ -38,7 +38,7 @@ _REMEMBERED = 4096
 2,000."""
 
 
-_MOST = 128
+_MAX_KEPT = 128
 """Heads that a server remembers, and header sections: half a MiB of each if all are as large as
 they may be, and as much again for what is made of them."""
 
@@ -69,8 +69,8 @@ class Heads:
         self._limits = limits
         # A section that is no longer than one line may be needs no line counted.
         self._shortest = min(limits.header_section, limits.header_field)
-        self._heads: Memory[bytes, _Found] = Memory(_MOST)
-        self._sections: Memory[bytes, _Section] = Memory(_MOST)
+        self._heads: RepeatCache[bytes, _Found] = RepeatCache(_MAX_KEPT)
+        self._sections: RepeatCache[bytes, _Section] = RepeatCache(_MAX_KEPT)
 
     def find(self, block: bytes) -> _Found | None:
         """The head in `block`, which ends with a blank line; None if it is not plain."""

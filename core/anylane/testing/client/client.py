@@ -32,7 +32,7 @@ from anylane.testing.client.websocket import ClientWebSocket, add_handshake
 from anylane.testing.client.wire import Lane
 from anylane.testing.world import LogRecord, World
 
-_MOST_REDIRECTS = 20
+_MAX_REDIRECTS = 20
 """As browsers."""
 
 
@@ -128,7 +128,7 @@ class TestClient:
         follows = self._follows if follow_redirects is None else follow_redirects
         history: list[ClientResponse] = []
         while follows and (following := self._redirected(response)) is not None:
-            if len(history) == _MOST_REDIRECTS:
+            if len(history) == _MAX_REDIRECTS:
                 raise UsageError(f"{method} {url} was redirected more than {len(history)} times")
             history.append(response)
             response = self._read(following)

@@ -10,7 +10,7 @@ from anylane.testing.client.errors import IncompleteResponse
 from anylane.testing.client.request import ClientRequest
 from anylane.testing.client.wire import Wire
 
-_MOST_HEAD = 16 * 1024 * 1024
+_MAX_HEAD = 16 * 1024 * 1024
 """Bytes of a response head. The app under test is trusted; h11's default of 16 KiB is not meant."""
 
 
@@ -22,7 +22,7 @@ class ClientConnection:
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
-        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MOST_HEAD)
+        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
         self._what = ""
         self._early: h11.Response | None = None
         self.informational: list[tuple[int, Headers]] = []

@@ -14,7 +14,7 @@ from anylane.testing.client.errors import Silence
 from anylane.testing.client.event_parser import EventParser, ServerSentEvent
 from anylane.testing.client.request import ClientRequest
 
-_MOST_COMMENTS = 1000
+_MAX_COMMENTS = 1000
 """Heartbeats without an event, before whoever waits for one is told that none will come."""
 
 
@@ -98,7 +98,7 @@ class ClientEvents:
             if data is None:
                 raise StopIteration
             self._feed(data)
-            if not self._events and self.comments - before > _MOST_COMMENTS:
+            if not self._events and self.comments - before > _MAX_COMMENTS:
                 request = self.response.request
                 raise Silence(
                     f"{request.method} {request.target} sent {self.comments - before} comments "

@@ -28,7 +28,7 @@ _READ = 64 * 1024
 """Bytes that arrive at once, as from one read of a socket."""
 
 
-_MOST_JUMPS = 100_000
+_MAX_JUMPS = 100_000
 """Deadlines without a byte for who waits. A ping every 20 seconds for three weeks."""
 
 
@@ -172,7 +172,7 @@ class LockstepLane:
         """`Wire.receive`."""
         world = self.world
         end = None if timeout is None else world.now + timeout
-        for _ in range(_MOST_JUMPS):
+        for _ in range(_MAX_JUMPS):
             self._settle(but=wire)
             data = wire.poll()
             if data is not None:
