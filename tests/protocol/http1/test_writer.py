@@ -185,6 +185,18 @@ def test_a_header_that_is_not_text_is_refused_by_its_name(name, value):
         check_header(name, value)
 
 
+def test_every_character_of_a_value_is_judged_by_rfc_9110():
+    # §5.5: HTAB, SP, visible characters and obs-text; alone and beside plain text.
+    allowed = {0x09, *range(0x20, 0x7F), *range(0x80, 0x100)}
+    for code in range(0x180):
+        for value in (chr(code), f"plain {chr(code)} text"):
+            if code in allowed:
+                check_header("x", value)
+            else:
+                with pytest.raises(UsageError):
+                    check_header("x", value)
+
+
 def test_values_may_hold_tabs_spaces_and_latin_1():
     check_header("x", "a\t b é")
 
