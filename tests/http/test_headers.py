@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import copy
 import pickle
+from datetime import UTC, datetime, timedelta, timezone
+from email.utils import formatdate
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from anylane import Headers, UsageError
-from anylane.http.headers import RequestHeaders
+from anylane.http.headers import RequestHeaders, http_date
 from anylane.protocol.request_head import Fields, split_section
 from tests.heads import plain_sections
 
@@ -250,3 +252,15 @@ def test_few_reads_decode_nothing_and_many_decode_once():
     lines = headers.lines
     assert headers.get("host") == "a"
     assert headers.lines is lines
+
+
+@given(st.integers(-2_000_000_000, 200_000_000_000))
+def test_a_date_is_what_the_standard_library_makes_of_it(seconds):
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    assert http_date(moment) == formatdate(seconds, usegmt=True)
+    assert http_date(moment.replace(tzinfo=None)) == http_date(moment)
+
+
+def test_a_date_is_in_gmt_whatever_the_zone_of_the_moment():
+    moment = datetime(2026, 11, 1, 1, 0, 0, tzinfo=timezone(timedelta(hours=2)))
+    assert http_date(moment) == "Sat, 31 Oct 2026 23:00:00 GMT"

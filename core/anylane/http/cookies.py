@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from http.cookies import CookieError, SimpleCookie
 from typing import TypedDict
 
 from anylane.errors import UsageError
+from anylane.http.headers import http_date
 
 CookieKey = tuple[str, str | None, str | None]
 """Name, domain and path: what makes a client take one cookie for the successor of another."""
@@ -50,12 +51,6 @@ _ATTRIBUTE = re.compile(r"[\x20-\x3a\x3c-\x7e]*")
 
 
 _SAME_SITE = ("strict", "lax", "none")
-
-
-_DAYS = "Mon Tue Wed Thu Fri Sat Sun".split()
-
-
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 
 def parse_cookies(lines: Iterable[str]) -> dict[str, str]:
@@ -124,14 +119,3 @@ def cookie_line(
     line = morsel.OutputString()
     # http.cookies knows the attribute from Python 3.14 on.
     return f"{line}; Partitioned" if partitioned else line
-
-
-def http_date(moment: datetime) -> str:
-    """IMF-fixdate (RFC 9110 §5.6.7); a time without a zone is taken for UTC."""
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(UTC)
-    # Not strftime: its names follow the locale.
-    return (
-        f"{_DAYS[moment.weekday()]}, {moment.day:02} {_MONTHS[moment.month - 1]} "
-        f"{moment.year:04} {moment:%H:%M:%S} GMT"
-    )

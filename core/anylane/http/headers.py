@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import NoReturn, cast, overload
 
 from anylane.errors import UsageError
@@ -236,3 +237,23 @@ class RequestHeaders(Headers):
 
     def _touch(self) -> NoReturn:
         raise UsageError(FROM_THE_WIRE)
+
+
+_DAYS = "Mon Tue Wed Thu Fri Sat Sun".split()
+
+
+_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+
+
+def http_date(moment: datetime) -> str:
+    """Return *moment* as header fields write it: an IMF-fixdate (RFC 9110 §5.6.7).
+
+    A moment without a time zone is taken for UTC.
+    """
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(UTC)
+    # `strftime` would take the names from the locale.
+    return (
+        f"{_DAYS[moment.weekday()]}, {moment.day:02} {_MONTHS[moment.month - 1]} "
+        f"{moment.year:04} {moment.hour:02}:{moment.minute:02}:{moment.second:02} GMT"
+    )

@@ -1,18 +1,26 @@
-"""Dates: the Date header of many responses, asked for once in a while."""
+"""Dates: the one cache of the Date header.
+
+This file never reads a clock. What makes a value is handed in, and so is `now`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-_AGE = 0.1
-"""Seconds that a value serves: what RFC 9110 §6.6.1 asks for is an approximation in whole seconds.
-Nobody is asked for the time for each of 100,000 responses a second: 0.08 us of some 12."""
+_MAX_AGE = 0.1
+"""Seconds for which a value serves. RFC 9110 §6.6.1 asks for an approximation in whole seconds, and
+a value that is a tenth of a second old is one. Making a new one takes 1.8 us, and a whole response
+some 12 (CPython 3.13)."""
 
 
 class Dates:
-    """What `date` gives, on the clock of the caller's `now`. Connections of a server share it.
+    """The value of the Date header, made at most ten times a second for whole responses.
 
-    date: gives the value now. value: what it gave last; good while `now` is before `until`.
+    The connections of a server share one. No value is older than a tenth of a second on the
+    clock of the caller's `now`.
+
+    date: returns the value for this moment. value: what it returned last. until: the time, in
+        seconds, before which `value` still serves; a hot path compares it instead of calling `at`.
     """
 
     __slots__ = ("date", "until", "value")
@@ -23,13 +31,16 @@ class Dates:
         self.value = b""
 
     def latest(self) -> bytes:
-        """Asked for now, where nobody knows the time; the others do not go back behind it."""
+        """Return a fresh value. For callers that have no `now`.
+
+        `value` becomes the same, so that no later response seems to be an earlier one.
+        """
         self.value = self.date()
         return self.value
 
     def at(self, now: float) -> bytes:
-        """The value, a tenth of a second old at most."""
+        """Return `value`, made anew if it has served its time at `now`, in seconds."""
         if now >= self.until:
             self.latest()
-            self.until = now + _AGE
+            self.until = now + _MAX_AGE
         return self.value
