@@ -1,13 +1,16 @@
 """The folders are the architecture: imports never run upward, and no two modules need each other.
 
 Every import counts: at module level, in functions and under TYPE_CHECKING alike. So a reader of
-any file knows that all of it rests on lower floors.
+any file knows that all of it rests on lower floors. And a folder can be read: it holds few files,
+none of them long, and no two whose names are taken for each other.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -211,3 +214,180 @@ def test_no_two_modules_need_each_other() -> None:
 def test_circles_are_found() -> None:
     assert circles([("a", "b"), ("b", "c"), ("c", "a"), ("c", "d")]) == [["a", "b", "c"]]
     assert circles([("a", "b"), ("a", "c"), ("b", "c")]) == []
+
+
+# --- size -------------------------------------------------------------------------------------
+
+MAX_FILES = 16
+"""Modules of a folder: more, and there is a folder in it that wants out."""
+
+MAX_LINES = 450
+"""Of a file. Most modules of the field's best tools have fewer than 250."""
+
+MAX_CLASS_LINES = 350
+"""Of a class: more, and it holds a second noun."""
+
+MAY_BE_LARGE: Mapping[str, str] = {
+    "anylane_conformance/cases": "one file for each chapter of the suite, and chapters are added",
+    "anylane_conformance/cases/smuggling_inputs.py": "a table of inputs, each with its source",
+}
+"""Folder, file, or file:class -> why it may be larger than the rest."""
+
+NOT_DIVIDED_YET: frozenset[str] = frozenset(
+    {
+        "anylane_backends/tls/connection.py",
+        "anylane_backends/tls/connection.py:TlsConnection",
+    }
+)
+"""What is still to be divided. This list only becomes shorter."""
+
+
+def too_large(name: str, source: str) -> Iterator[str]:
+    """The file and its classes, as "file" and "file:class", that are over their bound."""
+    if len(source.splitlines()) > MAX_LINES:
+        yield name
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ClassDef):
+            first = min((node.lineno, *(each.lineno for each in node.decorator_list)))
+            if (node.end_lineno or first) - first >= MAX_CLASS_LINES:
+                yield f"{name}:{node.name}"
+
+
+def test_no_folder_file_or_class_is_too_large() -> None:
+    files = {
+        file.relative_to(root).as_posix(): file
+        for package, root in PACKAGES.items()
+        for file in (root / package).rglob("*.py")
+    }
+    folders = Counter(name.rpartition("/")[0] for name in files)
+    large = {name for name, count in folders.items() if count > MAX_FILES}
+    for name, file in files.items():
+        large |= {*too_large(name, file.read_text(encoding="utf-8"))}
+    listed = NOT_DIVIDED_YET | MAY_BE_LARGE.keys()
+    assert sorted(large - listed) == []
+    assert sorted(listed - large) == [], "small enough: take it off the list"
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("x = 1\n" * MAX_LINES, []),
+        ("x = 1\n" * (MAX_LINES + 1), ["a.py"]),
+        ("class C:\n" + "    x = 1\n" * (MAX_CLASS_LINES - 1), []),
+        ("class C:\n" + "    x = 1\n" * MAX_CLASS_LINES, ["a.py:C"]),
+        ("@f\nclass C:\n" + "    x = 1\n" * (MAX_CLASS_LINES - 1), ["a.py:C"]),
+        ("def f():\n    class C:\n" + "        x = 1\n" * MAX_CLASS_LINES, ["a.py:C"]),
+    ],
+)
+def test_files_and_classes_over_their_bound_are_found(source: str, found: list[str]) -> None:
+    assert [*too_large("a.py", source)] == found
+
+
+# --- names ------------------------------------------------------------------------------------
+
+SAME_NAME: Mapping[str, Mapping[str, str]] = {
+    "application": {
+        "anylane.handling": "the application that an App makes",
+        "anylane.lane": "what a lane asks of any application",
+    },
+    "client": {
+        "anylane.testing": "a folder: the client and its parts",
+        "anylane.testing.client": "the client itself",
+    },
+    "connection": {
+        "anylane.protocol": "the server's end of a connection, as bytes and time",
+        "anylane.testing.client": "the client's end of one",
+    },
+    "errors": {
+        "anylane": "what the framework raises",
+        "anylane.testing.client": "what a test's client raises",
+    },
+    "request": {
+        "anylane.http": "what a handler sees",
+        "anylane.testing.client": "what a test sends",
+    },
+    "response": {
+        "anylane.http": "what a handler makes",
+        "anylane.testing.client": "what a test gets",
+    },
+    "websocket": {
+        "anylane.protocol": "a folder: handshake, frames and the state of a session",
+        "anylane.realtime": "what a handler sees of a session",
+        "anylane.testing.client": "what a test sees of one",
+    },
+}
+"""Short names that the core has several times -> folder -> what it means there."""
+
+LOOK_ALIKE: Mapping[tuple[str, str], str] = {
+    ("anylane.protocol.any_connection", "anylane.protocol.connection"): (
+        "what a driver asks of a connection, and the connection"
+    ),
+    ("anylane.routing.pattern", "anylane.routing.pattern_syntax"): (
+        "a pattern, and how its text is taken apart; `pattern` is the one to import"
+    ),
+    ("anylane.routing.route", "anylane.routing.route_table"): (
+        "one route, and all of them; the field's two words"
+    ),
+    ("anylane_conformance.cases.smuggling", "anylane_conformance.cases.smuggling_inputs"): (
+        "the cases, and the table that they go through"
+    ),
+    ("anylane_conformance.harness.peer", "anylane_conformance.harness.websocket_peer"): (
+        "a client of the suite, and what it adds to speak frames"
+    ),
+}
+"""Two modules of one folder whose names could be taken for each other -> why they may stay."""
+
+
+def by_folder(names: Iterable[str]) -> dict[str, list[str]]:
+    """Folder -> the short names of its modules and folders; the packages themselves left out."""
+    found: dict[str, set[str]] = {}
+    for name in names:
+        folder, _, short = name.rpartition(".")
+        if folder:
+            found.setdefault(folder, set()).add(short)
+    return {folder: sorted(shorts) for folder, shorts in found.items()}
+
+
+def are_alike(one: str, other: str) -> bool:
+    """Whether two short names differ in a plural only, or in words put before or behind."""
+    a, b = sorted((one.split("_"), other.split("_")), key=len)
+    if len(a) == len(b):
+        return [word.rstrip("s") for word in a] == [word.rstrip("s") for word in b]
+    return b[: len(a)] == a or b[-len(a) :] == a
+
+
+def test_equal_short_names_in_the_core_are_told_apart_by_their_folders() -> None:
+    found: dict[str, set[str]] = {}
+    for folder, shorts in by_folder(modules()).items():
+        if folder.partition(".")[0] == "anylane":
+            for short in shorts:
+                found.setdefault(short, set()).add(folder)
+    several = {short: folders for short, folders in found.items() if len(folders) > 1}
+    assert several == {short: {*folders} for short, folders in SAME_NAME.items()}
+
+
+def test_no_two_names_of_a_folder_are_taken_for_each_other() -> None:
+    alike = {
+        (f"{folder}.{one}", f"{folder}.{other}")
+        for folder, shorts in by_folder(modules()).items()
+        for one, other in combinations(shorts, 2)
+        if are_alike(one, other)
+    }
+    assert sorted(alike) == sorted(LOOK_ALIKE)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ("source", "sources", True),
+        ("headers", "request_headers", True),
+        ("route", "route_table", True),
+        ("event_log", "event_logs", True),
+        ("frame_reader", "frame_writer", False),
+        ("events", "event_parser", False),
+        ("router", "route", False),
+        ("event_log", "event_stream", False),
+    ],
+)
+def test_what_names_are_taken_for_each_other(one: str, other: str, alike: bool) -> None:
+    assert are_alike(one, other) is are_alike(other, one) is alike
