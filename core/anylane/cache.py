@@ -1,4 +1,8 @@
-"""Memory: what comes again and again, kept for the next time, bounded."""
+"""RepeatCache: a bounded cache that admits a key the second time it is offered.
+
+docs/performance.md says what each use of it is worth. It must never change an answer, only the time
+that an answer takes.
+"""
 
 from __future__ import annotations
 
@@ -10,34 +14,37 @@ V = TypeVar("V")
 
 
 class RepeatCache(Generic[K, V]):
-    """Up to `most` values, by keys that were offered more than once lately.
+    """A cache of at most *limit* values, for keys that come more than once.
 
-    What comes only once would take the place of what comes often, and the time to be forgotten
-    again. So a key that is new leaves its hash, and is kept when it comes again before `most`
-    others did. A full memory begins anew: what comes often is back at once.
+    A key that comes only once would push out one that comes often, and would cost the time to store
+    and to drop it. So the first offer of a key leaves its hash only. The key is admitted when it is
+    offered again before *limit* other keys were. A full cache is cleared: what comes often is back
+    at once, and no use has to be recorded.
 
-    Any thread may ask: what two offer at once is kept once. get: as of a dict.
+    Any thread may read and offer. Two threads that offer the same key at once store one value.
+
+    get: `dict.get` of the cached values.
     """
 
-    __slots__ = ("_kept", "_most", "_seen", "get")
+    __slots__ = ("_cached", "_limit", "_seen", "get")
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._kept: dict[K, V] = {}
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._cached: dict[K, V] = {}
         self._seen: set[int] = set()
-        self.get = self._kept.get
+        self.get = self._cached.get
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._cached)
 
     def offer(self, key: K, value: V) -> None:
-        """Keep it, if the key comes again."""
+        """Store *value*, if *key* was offered before."""
         seen, trace = self._seen, hash(key)
         if trace in seen:
-            if len(self._kept) >= self._most and key not in self._kept:
-                self._kept.clear()
-            self._kept[key] = value
+            if len(self._cached) >= self._limit and key not in self._cached:
+                self._cached.clear()
+            self._cached[key] = value
         else:
-            if len(seen) >= self._most:
+            if len(seen) >= self._limit:
                 seen.clear()
             seen.add(trace)

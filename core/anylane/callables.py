@@ -1,4 +1,7 @@
-"""Callables that users register: what they are called in messages, and how they are called."""
+"""Callables that users register: how they are called, and how messages name them.
+
+This file knows neither routes nor hooks, and nothing here calls a function when it is registered.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,24 @@ from functools import partial
 from typing import Any
 
 Call = tuple[Callable[..., Any], bool]
-"""A function, and whether what it returns is to be awaited."""
+"""A function, and whether what it returns has to be awaited."""
 
 
 def call_of(func: Callable[..., Any]) -> Call:
+    """Return *func* as a `Call`."""
     return func, is_coroutine_function(func)
 
 
 def calls_of(funcs: Iterable[Callable[..., Any]]) -> tuple[Call, ...]:
+    """Return each of *funcs* as a `Call`, in order."""
     return tuple(call_of(func) for func in funcs)
 
 
 async def run_call(call: Call, *args: Any) -> Any:
-    """Call it, and await what it returns where that is needed. A `def` is called right here, so
-    it must not block."""
+    """Call a function and return its result, awaited where that is needed.
+
+    A `def` is called on this very thread, so it must not block.
+    """
     func, is_async = call
     result = func(*args)
     if is_async or (result is not None and hasattr(result, "__await__")):
@@ -29,25 +36,30 @@ async def run_call(call: Call, *args: Any) -> Any:
     return result
 
 
-def accepted_positionals(func: Callable[..., Any], most: int) -> int:
-    """How many positional arguments it can be given, at most `most`."""
+def accepted_positionals(func: Callable[..., Any], limit: int) -> int:
+    """Return how many positional arguments *func* accepts, but not more than *limit*.
+
+    A function without a signature, such as some builtins, is taken to accept them all.
+    """
     try:
         parameters = inspect.signature(func).parameters.values()
     except (TypeError, ValueError):  # A builtin without a signature.
-        return most
+        return limit
     if any(each.kind is each.VAR_POSITIONAL for each in parameters):
-        return most
+        return limit
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return min(most, sum(each.kind in positional for each in parameters))
+    return min(limit, sum(each.kind in positional for each in parameters))
 
 
 def signature_problem(func: Callable[..., Any], *forms: str) -> str:
-    """What is wrong with a function's parameters, for a message; empty if it can be called in one
-    of the *forms*, such as "(ctx, exc)"."""
+    """Return what is wrong with the parameters of *func*, as the end of a sentence.
+
+    The result is empty if *func* can be called in one of the *forms*, such as "(ctx, exc)".
+    """
     try:
-        # Of what is called: a decorator may have more to give to what it wraps.
+        # The signature of what is called: a decorator may hand more to the function it wraps.
         signature = inspect.signature(func, follow_wrapped=False)
-    except (TypeError, ValueError):  # A builtin without one.
+    except (TypeError, ValueError):  # A builtin without a signature.
         return ""
     for form in forms:
         try:
@@ -59,7 +71,7 @@ def signature_problem(func: Callable[..., Any], *forms: str) -> str:
 
 
 def location(function: Callable[..., Any]) -> str:
-    """'module.function (file:line)', for messages."""
+    """Return "module.function (file:line)" of a function, for messages."""
     found = _function(function)
     name = f"{getattr(found, '__module__', '?')}.{getattr(found, '__qualname__', repr(found))}"
     code = getattr(found, "__code__", None)
@@ -67,7 +79,7 @@ def location(function: Callable[..., Any]) -> str:
 
 
 def called(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What runs when *function* is called: `__call__` for an object."""
+    """Return what runs when *function* is called: for an object its `__call__`."""
     while isinstance(function, partial):
         function = function.func
     if inspect.isroutine(function) or inspect.isclass(function):
@@ -77,12 +89,13 @@ def called(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _function(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What the user wrote, below partials and decorators."""
+    """Return the function that the user wrote, without partials and decorators around it."""
     found: Callable[..., Any] = inspect.unwrap(called(inspect.unwrap(function)))
     return found
 
 
 def name_of(function: Callable[..., Any]) -> str:
+    """Return the short name of a function, or of the class of a callable object."""
     name: str = getattr(_function(function), "__name__", "__call__")
     if name != "__call__":
         return name
@@ -90,5 +103,8 @@ def name_of(function: Callable[..., Any]) -> str:
 
 
 def is_coroutine_function(function: Callable[..., Any]) -> bool:
-    """Also for partials, and for objects with `async def __call__`."""
+    """Return whether calling *function* gives a coroutine.
+
+    It sees through partials, and through objects with an `async def __call__`.
+    """
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called(function))

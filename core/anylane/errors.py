@@ -1,9 +1,11 @@
-"""What can go wrong, by whose fault it is.
+"""The exceptions of anylane, sorted by whose fault they are.
 
-The peer's faults become a 4xx or a close code and carry the status to answer with
-(`Refused`, inside the core) or tell the handler that nobody listens any more
-(`Disconnected`). Ours are raised at the guilty call (`UsageError`). `HTTPError` is the
-handler's own way to answer.
+A fault of the peer is a `Refused` inside the core, which carries the status to answer with, or a
+`Disconnected`, which tells a handler that its client is gone. A fault of the application is a
+`UsageError`, raised by the call that is wrong. `HTTPError` is how a handler answers with an error.
+
+This file imports nothing of the project, and each message says what was seen, what was expected and
+what to do.
 """
 
 from __future__ import annotations
@@ -13,26 +15,26 @@ from typing import Any, cast
 
 
 class AnylaneError(Exception):
-    """Base of all errors that anylane raises."""
+    """The base of all errors that anylane raises."""
 
 
 class UsageError(AnylaneError):
-    """The application used the framework wrongly; the message says what to do instead."""
+    """The application used the framework wrongly. The message says what to do instead."""
 
 
 class RegistrationError(UsageError):
-    """Something was registered on an App that already serves."""
+    """A route or a hook was registered on an App that serves already."""
 
 
 class Disconnected(AnylaneError):
-    """The client is gone; raised at the next use of `ctx`.
+    """The client is gone: the next use of `ctx` raises this.
 
-    code: the WebSocket close code (RFC 6455 §7.4), 1006 where there was no close frame;
-        None for plain HTTP.
-    reason: the peer's close reason, or what the transport reported.
+    A handler may let it pass: the framework then ends the handler quietly, and nothing is logged. A
+    handler that catches it gets it again at its next use of `ctx`.
 
-    The framework ends the handler quietly when it lets this pass; swallowed once, it is
-    raised again at the next use.
+    code: the close code of a WebSocket (RFC 6455 §7.4). 1006 says that no close frame came. None
+        says that the exchange is plain HTTP.
+    reason: the reason in the peer's close frame, or what the transport reported.
     """
 
     def __init__(self, code: int | None = None, reason: str = "") -> None:
@@ -46,9 +48,10 @@ class Disconnected(AnylaneError):
 
 
 def without_disconnects(exc: BaseException) -> BaseException | None:
-    """What is left of an exception when every Disconnected is taken out of its groups.
+    """Return what is left of *exc* without any Disconnected, or None if nothing is.
 
-    A task group of the event loop's library wraps what its children raise.
+    A task group of an event loop's library wraps what its children raise in an exception group, so
+    a Disconnected may lie at any depth.
     """
     if isinstance(exc, Disconnected):
         return None
@@ -58,13 +61,16 @@ def without_disconnects(exc: BaseException) -> BaseException | None:
 
 
 class HTTPError(AnylaneError):
-    """Answer this request with `status`, from anywhere in a handler or middleware.
+    """Raise it anywhere in a handler or hook to answer the request with *status*.
 
-    status: 400 to 599.
-    message: one short sentence for the client; the status' standard phrase if None.
-    headers: added to the response.
-    detail: any JSON value, the member `errors` of problem+json; its `detail` is *message*, for it
-        has to be text (RFC 9457 §3.1.4).
+    The answer is problem+json (RFC 9457) or plain text. What was set on `ctx.response` before is
+    dropped. Raises UsageError if *status* is not an int from 400 to 599.
+
+    status: an int from 400 to 599.
+    message: one short sentence for the client. None stands for the standard phrase of the status.
+    headers: a mapping or pairs of str, added to the answer.
+    detail: any JSON value. It becomes the member `errors` of problem+json, whose own member
+        `detail` is *message* because it has to be text (RFC 9457 §3.1.4).
     """
 
     def __init__(
@@ -93,10 +99,12 @@ class HTTPError(AnylaneError):
 
 
 class Refused(AnylaneError):
-    """The peer broke a rule: the status to answer with, why, and what was seen.
+    """The peer broke a rule. This never leaves the core.
 
-    status: 4xx or 5xx. reason: names the rule. excerpt: at most 64 bytes of the input.
-    headers: that the answer must carry (`Sec-WebSocket-Version` with 426).
+    status: the status to answer with, 4xx or 5xx.
+    reason: the name of the rule.
+    excerpt: at most 64 bytes of the input.
+    headers: header fields that the answer must carry, such as `Sec-WebSocket-Version` with 426.
     """
 
     def __init__(
@@ -118,16 +126,17 @@ class Refused(AnylaneError):
 
 
 class Cancelled(BaseException):
-    """A scope of ours was cancelled on a lane without native cancellation.
+    """The framework interrupts the handler: its time is over, or the server shuts down.
 
-    Raised by `link.wait()` there; never swallowed but by the scope that asked for it. A
-    BaseException, so that `except Exception` in a handler does not catch it.
+    It is raised at the next use of `ctx` where the lane cannot cancel natively, and in every `def`
+    handler. It is a BaseException, so `except Exception` does not catch it. A handler may clean up
+    in `finally`; only the scope that asked for the cancellation swallows it.
     """
 
 
 class ConfigError(AnylaneError, ValueError):
-    """A setting is out of its bounds; the message names field, value and bound."""
+    """A setting is out of its bounds. The message names the field, the value and the bound."""
 
 
 class RouteError(AnylaneError, ValueError):
-    """A route that cannot be registered, or a path that cannot be built from one."""
+    """A route cannot be registered, or no path can be built from it."""

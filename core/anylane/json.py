@@ -1,4 +1,7 @@
-"""JSON through orjson where it can be imported, else through the standard library."""
+"""JSON: by orjson if it can be imported, else by the standard library.
+
+Nothing else in the core may encode or decode JSON, so that both give the same errors.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +19,23 @@ else:
 
 
 def _plain(value: Any) -> Any:
-    """What the standard library cannot encode by itself and orjson can."""
+    """Return a plain value for what orjson encodes by itself and the standard library does not."""
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     raise TypeError(f"{type(value).__name__} is not JSON serialisable")
 
 
 def dumps(value: object) -> bytes:
-    """Compact UTF-8. Raises TypeError for what JSON has no form for."""
+    """Return *value* as compact JSON in UTF-8.
+
+    Raises TypeError for a value that JSON has no form for.
+    """
     if _orjson is not None:
         data: bytes
         try:
             data = _orjson.dumps(value)
-        except TypeError:  # Keys that are no str, mostly; asking for them takes half as long again.
+        except TypeError:
+            # Keys that are not str, mostly. To allow them always takes half as long again.
             data = _orjson.dumps(value, None, _options)
         return data
     return json.dumps(
@@ -37,7 +44,10 @@ def dumps(value: object) -> bytes:
 
 
 def loads(data: bytes | str) -> Any:
-    """Raises ValueError for what is not JSON, or is nested too deeply to be read."""
+    """Return the value of a JSON text.
+
+    Raises ValueError if *data* is not JSON or is nested too deeply.
+    """
     if _orjson is not None:
         return _orjson.loads(data)
     try:
