@@ -1,4 +1,7 @@
-"""What a server listens on, as it is written and as it is meant. Opens nothing."""
+"""The addresses that a server listens on, as they are written and as they are meant.
+
+This file opens no socket and looks no name up.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Tcp:
-    """A host, name or number, and a port; 0 takes any free one."""
+    """A host, by name or number, and a port. Port 0 stands for any free one."""
 
     host: str
     port: int
@@ -28,7 +31,7 @@ class Unix:
 
 @dataclass(frozen=True, slots=True)
 class Inherited:
-    """A descriptor that somebody else has bound, and passed on."""
+    """A descriptor that was bound outside and passed on to this process."""
 
     fd: int
 
@@ -37,10 +40,14 @@ class Inherited:
 
 
 Address = Tcp | Unix | Inherited
+"""One thing to listen on."""
 
 
 def parse_address(text: str) -> Address:
-    """ "host:port", "[v6]:port", "unix:/path" or "fd://3"; ValueError says what is wrong."""
+    """Return the address that *text* names: "host:port", "[v6]:port", "unix:/path" or "fd://3".
+
+    Raises ValueError, which says what was expected, for any other text.
+    """
     if text.startswith("unix:"):
         path = text.removeprefix("unix:")
         if path:
@@ -53,7 +60,7 @@ def parse_address(text: str) -> Address:
         host, colon, port = text.rpartition(":")
         bracketed = host.startswith("[") and host.endswith("]")
         valid = bool(colon) and port.isdecimal() and port.isascii() and int(port) <= 65_535
-        # Without brackets nobody knows where a v6 address ends (RFC 3986 §3.2.2).
+        # Without brackets the end of a v6 address is not to be told (RFC 3986 §3.2.2).
         if valid and (bracketed or ":" not in host):
             return Tcp(host[1:-1] if bracketed else host, int(port))
     raise ValueError(f'{text!r}; expected "host:port", "[v6]:port", "unix:/path" or "fd://3"')

@@ -1,4 +1,4 @@
-"""Checks of one setting: the message names the field, the value and the bound."""
+"""Checks of one setting. The message of each error names the field, the value and the bound."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from anylane.errors import ConfigError
 
 
 def check_each(config: Any, low: float, high: float, kind: type | tuple[type, ...]) -> None:
+    """Check every field of *config* as `check` does."""
     for each in fields(config):
         check(config, each.name, kind, low, high)
 
@@ -21,6 +22,10 @@ def check(
     low: float | None = None,
     high: float | None = None,
 ) -> None:
+    """Raise ConfigError unless a field is of *kind*, and from *low* to *high* where they are given.
+
+    kind: the types it may have. None passes the bounds where `type(None)` is one of them.
+    """
     value: Any = getattr(config, name)
     where = f"{type(config).__name__}.{name}"
     # bool is an int to isinstance, but `port=True` is a mistake.
@@ -36,7 +41,7 @@ def check(
 
 
 def _figure(bound: float) -> str:
-    """In all its digits: 1e+06 is hard to compare with what was written."""
+    """Return a bound with all its digits: 1e+06 is hard to compare with what was written."""
     return str(int(bound)) if bound == int(bound) else f"{bound:g}"
 
 

@@ -1,6 +1,7 @@
 """The bounds of every buffer and the deadlines of every state, each default with its reason.
 
-Sizes are bytes, times are seconds.
+Sizes are bytes, times are seconds. Nothing here enforces a bound: the part that owns the buffer or
+the state does.
 """
 
 from __future__ import annotations
@@ -13,37 +14,43 @@ from anylane.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """The bound of every buffer the core has, and what happens over it."""
+    """The bounds of every buffer of the core, in bytes or as a number.
+
+    A ConfigError that names the field, the value and the bound is raised for a value that is no int
+    from 1 to 2**40, and for a low mark above its high one. docs/limits.md shows what happens at
+    each bound.
+    """
 
     target: int = 8 * 1024
-    """Request target -> 414. RFC 9112 §3 asks for at least 8000."""
+    """A longer request target gets 414. RFC 9112 §3 asks for at least 8000 bytes."""
     header_field: int = 8 * 1024
-    """One header line -> 431. As Apache's LimitRequestFieldSize."""
+    """A longer header line gets 431. As Apache's LimitRequestFieldSize."""
     header_section: int = 64 * 1024
-    """All header lines together -> 431. Tomcat and Node allow 8 to 16 KiB; cookies grow."""
+    """More header lines together get 431. Tomcat and Node allow 8 to 16 KiB; cookies grow."""
     header_count: int = 100
-    """Number of header lines -> 431. As Apache's LimitRequestFields."""
+    """More header lines get 431. As Apache's LimitRequestFields."""
     body: int = 2 * 1024 * 1024
-    """Request body -> 413. nginx allows 1 MiB; uploads of a photo fit."""
+    """A larger request body gets 413. nginx allows 1 MiB; uploads of a photo fit."""
     pipeline: int = 64 * 1024
-    """Input held while a handler runs, then reading pauses. One large request's head."""
+    """Reading pauses over so much input behind a running handler. One large request's head."""
     drain_body: int = 64 * 1024
-    """Unread request body read and dropped to keep a connection; more closes it."""
+    """So much of an unread request body is dropped to keep a connection; more closes it."""
     linger: int = 16 * 1024 * 1024
-    """Input discarded after an early answer before the connection is closed hard. What the kernels
-    of both sides may hold in flight (4 MiB and more): less, and the reset destroys the answer."""
+    """So much input is discarded after an early answer before the connection is closed hard. The
+    kernels of both sides may hold 4 MiB and more in flight; with less, their reset destroys the
+    answer."""
     inbound_high: int = 256 * 1024
-    """Body or messages held unread, then reading pauses. A few socket reads."""
+    """Reading pauses when more of a body or of messages is held unread. A few socket reads."""
     inbound_low: int = 64 * 1024
-    """Reading resumes at or under this."""
+    """Reading resumes when no more than this is held."""
     outbound_high: int = 64 * 1024
-    """Unsent output at which writes begin to wait. asyncio's own default."""
+    """Writes begin to wait when more output is unsent. asyncio's own default."""
     outbound_low: int = 16 * 1024
-    """Waiting writes go on at or under this."""
+    """Waiting writes go on when no more than this is unsent."""
     message: int = 1024 * 1024
-    """One WebSocket message, inflated -> 1009. As the `websockets` library."""
+    """A larger WebSocket message, inflated, is closed with 1009. As the `websockets` library."""
     exchanges_per_turn: int = 16
-    """Pipelined requests started in one go before other connections get their turn."""
+    """So many pipelined requests are started in one go before other connections get their turn."""
 
     def __post_init__(self) -> None:
         check_each(self, 1, 1 << 40, int)
@@ -57,26 +64,31 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Timeouts:
-    """The deadline of every state a connection can be in."""
+    """The deadline of every state of a connection, in seconds.
+
+    A ConfigError that names the field, the value and the bound is raised for a value that is no
+    number from 0.001 to a year. docs/limits.md shows what happens when each has passed.
+    """
 
     tls_handshake: float = 10.0
-    """From accepting to the end of the TLS handshake."""
+    """Accepting to the end of the TLS handshake; a slower one is reset."""
     head: float = 10.0
-    """First byte to last byte of a request head -> 408. Cuts off drips (Hyperlane: 6)."""
+    """First to last byte of a request head; a slower one gets 408. Cuts off drips (Hyperlane:
+    6)."""
     body: float = 30.0
-    """Between two pieces of a request body -> 408."""
+    """Between two pieces of a request body; a longer pause gets 408."""
     keep_alive: float = 15.0
     """Idle, before a first request or between two. Longer than a page's think time is waste."""
     write_stall: float = 30.0
-    """Unsent output that does not shrink -> abort. A slow reader lives, a stalled one does not."""
+    """Unsent output that does not shrink is aborted. A slow reader lives, a stalled one not."""
     ping: float = 20.0
-    """Between two WebSocket pings of ours; under most proxies' 60 seconds of idleness."""
+    """Between two WebSocket pings of ours. Under most proxies' 60 seconds of idleness."""
     pong: float = 20.0
-    """Answer to our ping, else 1011 and the end, without waiting for theirs."""
+    """A later pong closes with 1011, and the peer's close frame is not waited for."""
     close: float = 5.0
-    """Peer's half of the WebSocket close handshake."""
+    """The peer's half of the WebSocket close handshake."""
     linger: float = 5.0
-    """Discarding input after an early answer (RFC 9112 §9.6)."""
+    """Input is discarded for so long after an early answer (RFC 9112 §9.6)."""
     drain: float = 30.0
     """From shutdown to the abort of what is still running."""
 
@@ -88,27 +100,28 @@ class Timeouts:
 class Deflate:
     """WebSocket compression: permessage-deflate (RFC 7692), for clients that offer it.
 
-    The windows are powers of two, in bits. With the defaults a session costs 32 KiB to compress
-    and 12 KiB to read, each from the first compressed message on; with 15 bits and a memory
-    level of 8 it would be 256 and 44.
+    The windows are powers of two, in bits. With the defaults a session costs 32 KiB to compress and
+    12 KiB to read, each from its first compressed message on. With 15 bits and a memory level of 8
+    it would cost 256 and 44. A ConfigError that names the field, the value and the bound is raised
+    for a value out of its bounds.
     """
 
     enabled: bool = True
-    """Accept it. Every browser offers it."""
+    """Accept compression. Every browser offers it."""
     server_no_context_takeover: bool = False
     """Compress each message by itself: no memory between two, and larger messages."""
     client_no_context_takeover: bool = False
-    """Ask the client to do so."""
+    """Ask the client to compress each message by itself."""
     server_max_window_bits: int = 12
-    """How far back our messages refer; what the client asks for is the most. As `websockets`."""
+    """How far back our messages may refer, unless the client asks for less. As `websockets`."""
     client_max_window_bits: int = 12
-    """What is asked of a client that can limit its window; any other is read with 15."""
+    """What is asked of a client that can limit its window. Any other is read with 15."""
     level: int = 3
-    """zlib's, 1 to 9. Above 4 it takes much more time for little."""
+    """The level of zlib, 1 to 9. Above 4 it takes much more time for little."""
     memory_level: int = 5
-    """zlib's, 1 to 9: 2 ** (level + 9) bytes while compressing. As `websockets`."""
+    """Memory level of zlib, 1 to 9: 2 ** (level + 9) bytes to compress. As `websockets`."""
     threshold: int = 128
-    """Bytes from which a message is compressed; a smaller one gains nothing."""
+    """Smaller messages are not compressed, since they gain nothing."""
 
     def __post_init__(self) -> None:
         for name in ("enabled", "server_no_context_takeover", "client_no_context_takeover"):

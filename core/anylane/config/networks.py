@@ -1,4 +1,7 @@
-"""Networks: the peers that a setting allows, by address, by network, or all of a unix socket."""
+"""Networks: the peers that a setting allows, by address, by network, or all of a unix socket.
+
+It looks no name up and opens nothing.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,17 @@ class Networks:
     """A set of peers.
 
     allowed: addresses and networks in CIDR notation; "unix" for every peer of a unix socket; "*"
-        for every peer. Raises ValueError, naming what is none of these.
+        for every peer. Raises ValueError for any other text; the message names it.
     """
 
-    __slots__ = ("_anybody", "_networks", "_unix")
+    __slots__ = ("_every_peer", "_networks", "_unix")
 
     def __init__(self, allowed: Iterable[str]) -> None:
-        self._anybody = self._unix = False
+        self._every_peer = self._unix = False
         self._networks: list[IPv4Network | IPv6Network] = []
         for text in allowed:
             if text == "*":
-                self._anybody = True
+                self._every_peer = True
             elif text == "unix":
                 self._unix = True
             else:
@@ -32,7 +35,7 @@ class Networks:
 
         peer: as the socket module gives it: (host, port, ...) or the path of a unix socket.
         """
-        if self._anybody:
+        if self._every_peer:
             return True
         if isinstance(peer, str | bytes):
             return self._unix
@@ -42,11 +45,12 @@ class Networks:
             return False  # A foreign transport may have peers of its own kind.
 
     def __contains__(self, address: IPv4Address | IPv6Address) -> bool:
-        """Return whether a listed network holds the address; "*" lists none."""
+        """Return whether a listed network holds the address. "*" lists none."""
         return any(address in network for network in self._networks)
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:
+    """Return the network that *text* names. Raise ValueError if it names none."""
     try:
         return ip_network(text)
     except ValueError as exc:
@@ -56,6 +60,8 @@ def _network(text: str) -> IPv4Network | IPv6Network:
 
 
 def unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """Return the v4 address in a mapped one: a socket that speaks both families shows v4 peers as
-    `::ffff:192.0.2.1` (RFC 4291 §2.5.5.2)."""
+    """Return the v4 address in a mapped one, and any other address as it is.
+
+    A socket that speaks both families shows v4 peers as `::ffff:192.0.2.1` (RFC 4291 §2.5.5.2).
+    """
     return getattr(address, "ipv4_mapped", None) or address

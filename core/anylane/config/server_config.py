@@ -1,6 +1,7 @@
-"""The settings of a server: frozen, keyword-only, checked when built.
+"""The settings of a server: frozen, keyword-only, checked when they are built.
 
-Each default has its reason beside it. Sizes are bytes, times are seconds.
+Each default has its reason beside it; the command, its help and docs/configuration.md show the same
+text. Sizes are bytes, times are seconds. Nothing here opens a file or a socket.
 """
 
 from __future__ import annotations
@@ -20,12 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServerConfig:
-    """How to serve. Raises ConfigError, naming field, value and bound."""
+    """Every setting of one server.
+
+    Building one raises ConfigError for a setting that is out of its bounds; the message names the
+    field, the value and the bound. The settings of TLS are checked as far as that needs no file; a
+    certificate that cannot be read is an error at startup.
+    """
 
     host: str = "127.0.0.1"
-    """Address to bind; only this machine unless you say otherwise."""
+    """Address to bind. Only this machine unless you say otherwise."""
     port: int = 8000
-    """0 takes any free port."""
+    """Port to bind. 0 takes any free port."""
     uds: str | None = None
     """Path of a unix socket, instead of host and port."""
     uds_mode: int = 0o660
@@ -37,47 +43,50 @@ class ServerConfig:
     backlog: int = 2048
     """Pending connections the kernel holds. As uvicorn."""
     nodelay: bool = True
-    """TCP_NODELAY: responses are written whole, waiting for more only adds latency."""
+    """TCP_NODELAY: responses are written whole, so waiting for more only adds latency."""
     ttl: int | None = None
-    """IP time to live (v6: hop limit) of what is sent; None leaves it to the system."""
+    """IP time to live (v6: hop limit) of what is sent. None leaves it to the system."""
     linger: int | None = None
     """SO_LINGER: None lets the kernel send the rest; 0 resets instead and drops it."""
     http_buffer_size: int | None = None
-    """Bytes of one read from a socket that speaks HTTP; None leaves it to the backend."""
+    """Bytes of one read from a socket that speaks HTTP. None leaves it to the backend."""
     ws_buffer_size: int | None = None
-    """The same once it speaks WebSocket."""
+    """Bytes of one read from a socket that speaks WebSocket. None leaves it to the backend."""
     max_connections: int = 10_000
-    """Open connections at which accepting pauses; nobody is dropped."""
+    """Open connections at which accepting pauses. None of them is dropped."""
     max_threads: int = 16
     """Threads for `def` handlers, and the workers of the threads lane."""
     request_timeout: float = 30.0
-    """Handler deadline until its response starts -> 503, cancelled natively."""
+    """A handler without a response after so long is cancelled natively, and 503 is sent."""
     eager: bool = True
     """Run handlers at once where the loop can (asyncio; starting them: Python 3.12 and later)."""
     express: bool = True
-    """Read plain requests and frames directly; False leaves every byte to h11 and wsproto."""
+    """Read plain requests and frames directly. False leaves every byte to h11 and wsproto."""
     proxy_headers: bool = False
     """Take client and scheme from X-Forwarded-For and X-Forwarded-Proto of a proxy in front."""
     forwarded_allow_ips: tuple[str, ...] = ("127.0.0.1", "::1")
     """The proxies that are believed: addresses, networks, "unix" for all of a unix socket, or "*"
-    for whoever connects; what anybody else writes there is not looked at."""
+    for every peer. What any other peer writes there is ignored."""
     ssl_certfile: str | None = None
-    """PEM file with the certificate and its chain: with it the server speaks TLS, and only TLS."""
+    """PEM file with the certificate and its chain. With it the server speaks TLS, and only TLS."""
     ssl_keyfile: str | None = None
-    """PEM file with the private key; without it the key is in `ssl_certfile`."""
+    """PEM file with the private key. Without it the key is in `ssl_certfile`."""
     ssl_keyfile_password: str | None = field(default=None, repr=False)
-    """Of an encrypted key. Nobody is asked for it at a terminal: servers start without one."""
+    """Password of an encrypted key. No terminal is asked for it: servers start without one."""
     ssl_ca_certs: str | None = None
     """PEM file with the authorities whose client certificates are accepted."""
     ssl_cert_reqs: str = "none"
-    """Client certificates: "none" are asked for, "optional" or "required" (mTLS)."""
+    """Client certificates (mTLS): "none" asks for none, "optional" and "required" do."""
     ssl_ciphers: str | None = None
-    """OpenSSL's cipher list for TLS 1.2; Python's own default is a good one."""
+    """OpenSSL's cipher list for TLS 1.2. Python's own default is a good one."""
     ssl_min_version: str = "TLSv1.2"
-    """Or "TLSv1.3". RFC 8996 forbids what is older."""
+    """Oldest TLS version accepted, "TLSv1.2" or "TLSv1.3". RFC 8996 forbids what is older."""
     limits: Limits = field(default_factory=Limits)
+    """The bound of every buffer."""
     timeouts: Timeouts = field(default_factory=Timeouts)
+    """The deadline of every state."""
     deflate: Deflate = field(default_factory=Deflate)
+    """The compression of WebSocket messages."""
 
     def __post_init__(self) -> None:
         check(self, "host", str)
@@ -112,7 +121,10 @@ class ServerConfig:
 
     @property
     def addresses(self) -> tuple[Address, ...]:
-        """What to listen on: `uds`, `fd` and `bind` together; host and port when there is none."""
+        """The addresses to listen on: those of `uds`, `fd` and `bind` together.
+
+        Without any of the three it is host and port.
+        """
         found = [parse_address(each) for each in self.bind]
         if self.uds is not None:
             found.append(Unix(self.uds))
@@ -122,21 +134,29 @@ class ServerConfig:
 
     @classmethod
     def strict(cls, **overrides: Any) -> Self:
-        """For the open internet and small requests; `overrides` as for ServerConfig."""
+        """Return the settings for the open internet and small requests.
+
+        overrides: settings by keyword, as ServerConfig takes them. Raises ConfigError as it does.
+        """
         return cls(**{**STRICT, **overrides})
 
     @classmethod
     def relaxed(cls, **overrides: Any) -> Self:
-        """For known clients with large or slow requests; `overrides` as for ServerConfig."""
+        """Return the settings for known clients with large or slow requests.
+
+        overrides: settings by keyword, as ServerConfig takes them. Raises ConfigError as it does.
+        """
         return cls(**{**RELAXED, **overrides})
 
     @classmethod
     def from_file(cls, path: str | PathLike[str]) -> Self:
-        """The settings of a TOML or JSON file; `limits`, `timeouts` and `deflate` are tables in
-        it.
+        """Return the settings of a TOML or JSON file.
 
-        A `run` table is the `anylane` command's and not looked at. Raises ConfigError, also for a
-        file that cannot be read and for a key that does not exist.
+        `limits`, `timeouts` and `deflate` are tables in it. A `run` table belongs to the `anylane`
+        command and is ignored. Raises ConfigError if the file cannot be read, if a key does not
+        exist, and if a value is out of its bounds.
+
+        path: ends in .toml or .json.
         """
         from anylane.config.loading import build, read_file
 
@@ -145,10 +165,14 @@ class ServerConfig:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, prefix: str = "ANYLANE_") -> Self:
-        """The settings of environment variables: ANYLANE_PORT, ANYLANE_LIMITS_BODY.
+        """Return the settings of environment variables such as ANYLANE_PORT, ANYLANE_LIMITS_BODY.
 
-        environ: `os.environ` by default. The `anylane` command's own variables, such as
-        ANYLANE_BACKEND, are not looked at; any other unknown one is a ConfigError.
+        The `anylane` command's own variables, such as ANYLANE_BACKEND, are ignored. Raises
+        ConfigError for any other variable with the prefix that names no setting, and for a value
+        out of its bounds.
+
+        environ: the variables. None stands for `os.environ`.
+        prefix: how their names begin.
         """
         from anylane.config.loading import build, read_environment
 
@@ -190,7 +214,7 @@ def _check_proxies(config: ServerConfig) -> None:
 
 
 def _check_tls(config: ServerConfig) -> None:
-    """What can be seen without reading the files; the rest is a startup error."""
+    """Check what can be checked without reading the files. The rest is an error at startup."""
     for name in ("certfile", "keyfile", "keyfile_password", "ca_certs", "ciphers"):
         value = getattr(config, f"ssl_{name}")
         if value is not None and not (isinstance(value, str) and value):
@@ -241,7 +265,8 @@ STRICT: Mapping[str, Any] = {
         drain=10.0,
     ),
 }
-"""Little memory and little patience for each client: what a page or an API's JSON needs."""
+"""What `ServerConfig.strict` sets: little memory and patience, enough for a page or an API's
+JSON."""
 
 
 RELAXED: Mapping[str, Any] = {
@@ -259,4 +284,5 @@ RELAXED: Mapping[str, Any] = {
         head=60.0, body=120.0, keep_alive=75.0, write_stall=120.0, pong=60.0, drain=60.0
     ),
 }
-"""Uploads, reports that take minutes, clients over slow links. nginx keeps idle ones for 75 s."""
+"""What `ServerConfig.relaxed` sets: for uploads, reports that take minutes, and slow links. nginx
+keeps idle connections for 75 seconds too."""
