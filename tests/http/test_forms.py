@@ -146,10 +146,10 @@ class TestMultipart:
 
         wire = Lockstep(app)
         wire.world.server.spool = partial(spool, files)
-        small = part('name="small"; filename="s"', b"s" * form_module.MEMORY)
-        large = part('name="file"; filename="l"', b"l" * form_module.MEMORY + b"z")
+        small = part('name="small"; filename="s"', b"s" * form_module.MAX_IN_MEMORY)
+        large = part('name="file"; filename="l"', b"l" * form_module.MAX_IN_MEMORY + b"z")
         wire.receive(post(small + large + END, MULTIPART))
-        assert seen == [(form_module.MEMORY + 1, b"z", False)]
+        assert seen == [(form_module.MAX_IN_MEMORY + 1, b"z", False)]
         (file,) = files
         assert file.closed
 
@@ -163,7 +163,7 @@ class TestMultipart:
 
         wire = Lockstep(app)
         wire.world.server.spool = partial(spool, files)
-        body = part('name="file"; filename="l"', b"l" * (form_module.MEMORY + 1))
+        body = part('name="file"; filename="l"', b"l" * (form_module.MAX_IN_MEMORY + 1))
         wire.receive(post(body, MULTIPART))
         assert wire.sent.startswith(b"HTTP/1.1 400 ")
         assert [file.closed for file in files] == [True]

@@ -1,4 +1,7 @@
-"""Cookies: read leniently, written strictly (RFC 6265 §5 and §4)."""
+"""Cookies: read leniently (RFC 6265 §5), written strictly (§4).
+
+What a client sent is never an error here; what the application sets wrongly is a UsageError.
+"""
 
 from __future__ import annotations
 
@@ -12,38 +15,41 @@ from anylane.errors import UsageError
 from anylane.http.headers import http_date
 
 CookieKey = tuple[str, str | None, str | None]
-"""Name, domain and path: what makes a client take one cookie for the successor of another."""
+"""Name, domain and path: with all three equal, a client replaces one cookie by another."""
 
 
 class CookieScope(TypedDict, total=False):
-    """Where a client sends a cookie, and who may read it."""
+    """Where a client sends a cookie, and what may read it."""
 
     path: str | None
-    """'/' if not given; None is the directory of the request's path (RFC 6265 §5.1.4)."""
+    """Paths that get it: '/' if not given. None stands for the directory of the request's path (RFC
+    6265 §5.1.4)."""
     domain: str | None
-    """Of the hosts that get it; None is this host alone."""
+    """The domain whose hosts get it. None stands for this host alone."""
     secure: bool
-    """Over TLS only."""
+    """Send it over TLS only."""
     httponly: bool
-    """Out of reach for scripts."""
+    """Keep it out of reach of scripts."""
     samesite: str | None
     """'strict', 'lax' (if not given) or 'none', which needs `secure`."""
     partitioned: bool
-    """Kept apart for each site that embeds this one; needs `secure`."""
+    """Keep it apart for each site that embeds this one. Needs `secure`."""
 
 
 class CookieOptions(CookieScope, total=False):
-    """What `set_cookie` takes by keyword. Without max_age and expires the cookie lasts as long as
-    the browser's session."""
+    """What `set_cookie` takes by keyword.
+
+    Without `max_age` and `expires` the cookie lasts as long as the browser's session.
+    """
 
     max_age: int | None
-    """In seconds."""
+    """Seconds until it is forgotten."""
     expires: datetime | str | None
-    """A datetime is UTC if it has no zone."""
+    """When it is forgotten. A datetime without a time zone is taken for UTC."""
 
 
-# RFC 2109's quoted-string as http.cookies has it, which takes the square of the length before
-# Python 3.11.10 and 3.12.6 (CVE-2024-7592).
+# The quoted-string of RFC 2109, as http.cookies reads it. That module's own way takes the square of
+# the length before Python 3.11.10 and 3.12.6 (CVE-2024-7592).
 _ESCAPED = re.compile(r"\\(?:([0-3][0-7]{2})|(.))")
 
 
@@ -54,11 +60,11 @@ _SAME_SITE = ("strict", "lax", "none")
 
 
 def parse_cookies(lines: Iterable[str]) -> dict[str, str]:
-    """The cookies of all Cookie headers.
+    """Return the cookies of all Cookie headers, by name.
 
-    A part that is no `name=value` is skipped and the others are kept: a browser sends whatever
-    any application of the site has ever set, so one bad pair must not log its user out. Of
-    several with one name the first counts: clients put the longer path first (§5.4).
+    A part that is no `name=value` is skipped and the others are kept: a browser sends what any
+    application of the site has ever set, so one bad pair must not log its user out. Of several with
+    one name the first counts, because clients put the longer path first (§5.4).
     """
     found: dict[str, str] = {}
     for line in lines:
@@ -71,7 +77,7 @@ def parse_cookies(lines: Iterable[str]) -> dict[str, str]:
 
 
 def unquoted(value: str) -> str:
-    """What `set_cookie` was given, of what is on the wire."""
+    """Return the value that `set_cookie` was given, from the one on the wire."""
     if len(value) < 2 or value[0] != '"' or value[-1] != '"':
         return value
     return _ESCAPED.sub(lambda each: chr(int(each[1], 8)) if each[1] else each[2], value[1:-1])
@@ -90,7 +96,10 @@ def cookie_line(
     samesite: str | None = "lax",
     partitioned: bool = False,
 ) -> str:
-    """The value of a Set-Cookie header. Raises UsageError for what browsers would drop."""
+    """Return the value of a Set-Cookie header (RFC 6265 §4.1.1).
+
+    Raises UsageError for a name, value or attribute with which a browser would drop the cookie.
+    """
     crumbs: SimpleCookie = SimpleCookie()
     try:
         crumbs[name] = value
@@ -105,7 +114,9 @@ def cookie_line(
         if samesite.lower() not in _SAME_SITE:
             raise UsageError(f"samesite is {samesite!r}; expected 'strict', 'lax' or 'none'")
         if samesite.lower() == "none" and not secure:
-            raise UsageError("samesite='none' needs secure=True: browsers drop the cookie else")
+            raise UsageError(
+                "samesite='none' needs secure=True: without it browsers drop the cookie"
+            )
         morsel["samesite"] = samesite.capitalize()
     for key, text in (("path", path), ("domain", domain), ("expires", morsel["expires"])):
         if text is not None and _ATTRIBUTE.fullmatch(text) is None:
@@ -115,7 +126,7 @@ def cookie_line(
     morsel["secure"] = secure
     morsel["httponly"] = httponly
     if partitioned and not secure:
-        raise UsageError("partitioned=True needs secure=True: browsers drop the cookie else")
+        raise UsageError("partitioned=True needs secure=True: without it browsers drop the cookie")
     line = morsel.OutputString()
-    # http.cookies knows the attribute from Python 3.14 on.
+    # http.cookies knows this attribute from Python 3.14 on only.
     return f"{line}; Partitioned" if partitioned else line

@@ -1,7 +1,7 @@
 """Forms: urlencoded by the standard library, multipart by the `multipart` package.
 
-Uploads are held in memory up to a bound, then in a file that the server supplies: the core opens
-none.
+An upload is held in memory up to a bound, and then in a temporary file that the server supplies.
+The core itself opens no file.
 """
 
 from __future__ import annotations
@@ -18,29 +18,32 @@ from anylane.http.headers import Headers
 from anylane.http.multidict import MAX_FIELDS, MultiDict
 from anylane.lane.host import Spool
 
-MEMORY = 256 * 1024
-"""Bytes of an upload that are held in memory; what is larger goes to the spool. As most
-frameworks: a form's usual file fits."""
+MAX_IN_MEMORY = 256 * 1024
+"""Bytes of an upload that are held in memory. A larger one goes to the spool. As in most
+frameworks, the usual file of a form fits."""
 
 
-FIELD = 1024 * 1024
-"""Bytes of a field that is no file -> 413."""
+MAX_FIELD_SIZE = 1024 * 1024
+"""Bytes of a field that is no file. A larger one gets 413."""
 
 
 _CHARSETS = frozenset(("utf-8", "us-ascii", "iso-8859-1", "iso-8859-15", "windows-1252"))
-"""Of fields that are no files; others -> 400. Not whatever Python has a codec for: punycode takes
-the square of its length, a minute for a megabyte, and each unknown name is remembered for ever.
-RFC 7578 §5.1.2: clients should send UTF-8, and browsers do."""
+"""Encodings of fields that are no files; any other gets 400. Not every codec that Python has:
+punycode takes the square of its length, a minute for a megabyte, and each unknown name stays in
+memory for ever. RFC 7578 §5.1.2 asks clients to send UTF-8, and browsers do."""
 
 
 _BOUNDARY = re.compile(r""";\s*boundary=(?:"([^"\r\n]{1,200})"|([^\s;,"]{1,200}))""", re.IGNORECASE)
 
 
 class Upload:
-    """One file of a form. It is closed when its request, and its background work, are over.
+    """One file of a form. It is closed when its request and the background work of it have ended.
 
-    filename: as the client calls it; never a path to be trusted. content_type: as the client says.
-    size: in bytes. file: open, binary, at its beginning. headers: of this part.
+    filename: as the client calls it; never to be used as a path.
+    content_type: as the client says.
+    size: bytes.
+    file: a binary file, open, at its beginning.
+    headers: the headers of this part.
     """
 
     __slots__ = ("_spool", "content_type", "file", "filename", "headers", "size")
@@ -54,8 +57,9 @@ class Upload:
         self._spool: Spool | None = spool
 
     def write(self, data: bytes) -> None:
+        """Append *data*. Over `MAX_IN_MEMORY` bytes the upload moves to a temporary file."""
         self.size += len(data)
-        if self._spool is not None and self.size > MEMORY:
+        if self._spool is not None and self.size > MAX_IN_MEMORY:
             memory, self.file = self.file, self._spool()
             self._spool = None
             memory.seek(0)
@@ -63,11 +67,12 @@ class Upload:
         self.file.write(data)
 
     def read(self) -> bytes:
-        """All of it."""
+        """Return all of it as bytes, from its beginning. Raises ValueError once it is closed."""
         self.file.seek(0)
         return self.file.read()
 
     def close(self) -> None:
+        """Close the file, and delete it if it is a temporary one. Closing twice is harmless."""
         self.file.close()
 
     def __repr__(self) -> str:
@@ -75,19 +80,25 @@ class Upload:
 
 
 class Form(MultiDict["str | Upload"]):
-    """The fields of a form in order: text, or an Upload."""
+    """The fields of a form, in order. A value is a str, or an `Upload` for a file.
+
+    `form[name]` and `form.get(name)` return the first value of a name, `get_all` every one.
+    """
 
     __slots__ = ()
 
     def close(self) -> None:
-        """Close the uploads."""
+        """Close every upload."""
         for _, value in self._items:
             if isinstance(value, Upload):
                 value.close()
 
 
 def parse_urlencoded(text: str) -> Form:
-    """Raises HTTPError 413 for more fields than there may be."""
+    """Return the fields of an urlencoded form.
+
+    Raises HTTPError 413 for more than `MAX_FIELDS` fields.
+    """
     try:
         return Form(parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS))
     except ValueError:
@@ -95,15 +106,19 @@ def parse_urlencoded(text: str) -> Form:
 
 
 async def parse_multipart(content_type: str, chunks: AsyncIterator[bytes], spool: Spool) -> Form:
-    """Raises HTTPError 400 or 413; UsageError where the parser is not installed."""
+    """Return the fields of a multipart form (RFC 7578), read from *chunks*.
+
+    Raises HTTPError 400 for a malformed form, 413 for a form over a bound, and UsageError if the
+    parser is not installed. Every upload that was begun is closed then.
+    """
     library = _library()
     found = _BOUNDARY.search(content_type)
     if found is None:
         raise HTTPError(400, "multipart/form-data without a boundary")
     parts = _Parts(library, spool)
     try:
-        # Not strict: that would refuse what may follow the last boundary (RFC 2046 §5.1.1), and
-        # only where the network happens to cut there.
+        # Not strict: that would refuse what may follow the last boundary (RFC 2046 §5.1.1), but
+        # only when the network happens to cut there.
         parser = library.PushMultipartParser(found[1] or found[2], max_segment_count=MAX_FIELDS)
         async for chunk in chunks:
             if not parser.closed:
@@ -123,7 +138,7 @@ async def parse_multipart(content_type: str, chunks: AsyncIterator[bytes], spool
 
 
 class _Parts:
-    """Puts the parser's events together: a segment, its pieces, None at its end."""
+    """Makes the fields of a form from a parser's events: a segment, its pieces, None at its end."""
 
     def __init__(self, library: Any, spool: Spool) -> None:
         self._library = library
@@ -135,6 +150,7 @@ class _Parts:
         self._upload: Upload | None = None
 
     def take(self, event: Any) -> None:
+        """Take the parser's next event. Raises HTTPError 400 or 413."""
         if event is None:
             self._end()
         elif isinstance(event, self._library.MultipartSegment):
@@ -143,10 +159,11 @@ class _Parts:
             self._upload.write(event)
         elif self._text is not None:
             self._text.extend(event)
-            if len(self._text) > FIELD:
-                raise HTTPError(413, f"the field {self._name!r} is over {FIELD} bytes")
+            if len(self._text) > MAX_FIELD_SIZE:
+                raise HTTPError(413, f"the field {self._name!r} is over {MAX_FIELD_SIZE} bytes")
 
     def form(self) -> Form:
+        """Return the fields that are complete, and every upload that was begun."""
         return Form(self._items)
 
     def _begin(self, segment: Any) -> None:
@@ -158,7 +175,7 @@ class _Parts:
                 for name, value in segment.headerlist
             )
             self._upload = Upload(segment.filename, kind, headers, self._spool)
-            # At once, so that it is closed however this ends.
+            # Listed before it is complete, so that it is closed however this ends.
             self._items.append((self._name, self._upload))
         else:
             self._text = bytearray()
@@ -182,12 +199,13 @@ class _Parts:
 
 
 def _library() -> Any:
+    """Return the `multipart` package. Raise UsageError if it is not installed."""
     library: Any = None
     try:
         library = import_module("multipart")
     except ImportError:
         pass
-    # python-multipart once had the same import name.
+    # python-multipart once had the same import name, and other contents.
     if not hasattr(library, "PushMultipartParser"):
         raise UsageError(
             "request.form() needs the multipart package, 2.0 or later, for multipart/form-data: "

@@ -1,10 +1,11 @@
-"""Proxies: who is believed when it says for whom it asks.
+"""Proxies: the real client of a request, as proxies in front say.
 
-Only X-Forwarded-For and X-Forwarded-Proto are looked at. Not Forwarded (RFC 7239) as well: a proxy
-that writes one of them passes the other one on as the client sent it, so to look at both is to
-believe the client. Not X-Forwarded-Host: a proxy can pass Host on as it is.
+Only X-Forwarded-For and X-Forwarded-Proto are read. Forwarded (RFC 7239) is not: a proxy that
+writes one of them passes the other one on as the client sent it, so reading both would mean
+believing the client. X-Forwarded-Host is not either: a proxy can pass Host on as it is.
 
-Whatever cannot be read is ignored; nothing here raises because of what was sent.
+What cannot be read is ignored. Nothing here raises because of what was sent, and nothing is
+believed that comes from a peer that is not listed.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ if TYPE_CHECKING:
     from anylane.protocol.request_head import RequestHead
 
 
-# For a WebSocket some proxies write its own names.
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
+"""What X-Forwarded-Proto may say. For a WebSocket some proxies write its own names."""
 
 
 class Proxies:
-    """The peers that are believed.
+    """The peers whose X-Forwarded fields are believed.
 
-    allowed: addresses and networks in CIDR notation; "unix", who comes through a unix socket; "*",
-    whoever connects. Raises ValueError, naming what is none of these.
+    allowed: addresses and networks in CIDR notation; "unix" for every peer of a unix socket; "*"
+        for every peer. Raises ValueError for any other text; the message names it.
     """
 
     __slots__ = ("_believed",)
@@ -37,18 +38,19 @@ class Proxies:
         self._believed = Networks(allowed)
 
     def client(self, peer: Address, head: RequestHead | None) -> Address:
-        """(host, port) of the client, port 0 if it is not known; `peer` if there is nobody else.
+        """Return (host, port) of the client, or *peer* if no believed proxy names another.
 
-        Each proxy appends whom it was asked by. So the addresses are read from the right, and the
-        first one that is no proxy of ours is the last one that anybody vouches for. "*" believes
-        who connects, not everybody who is named.
+        The port is 0 where the proxy names none. Each proxy appends the peer that asked it, so the
+        addresses are read from the right. The first one that is not a believed proxy is the last
+        one that a believed proxy vouches for, and the answer. "*" believes the peer of this
+        connection, not the addresses that it lists.
         """
         found = peer
         if head is not None and self._believed.allow(peer):
             for text in reversed(_listed(head, b"x-forwarded-for")):
                 named = _parse(text)
                 if named is None:
-                    break  # Nobody vouches for what is left of it.
+                    break  # No believed proxy vouches for what stands to the left of it.
                 address, port = named
                 found = (str(address), port)
                 if address not in self._believed:
@@ -56,23 +58,29 @@ class Proxies:
         return found
 
     def scheme(self, peer: Address, head: RequestHead | None) -> str | None:
-        """ "http" or "https"; None where no believed proxy says."""
+        """Return "http" or "https", or None if no believed proxy says which."""
         if head is None or not self._believed.allow(peer):
             return None
-        # The right-most is the nearest proxy's, and so the one that a client cannot have written.
+        # The nearest proxy wrote the right-most element. The client may have written the others.
         said = _listed(head, b"x-forwarded-proto")[-1:]
         return _SCHEMES.get(said[0].lower()) if said else None
 
 
 def _listed(head: RequestHead, name: bytes) -> list[str]:
-    """The elements of all headers of that name (RFC 9110 §5.3), without empty ones (§5.6.1)."""
+    """Return the elements of all headers of that name, in order (RFC 9110 §5.3).
+
+    Empty elements are left out (§5.6.1).
+    """
     joined = b",".join(value for key, value in head.headers if key == name)
     stripped = (each.strip(" \t") for each in joined.decode("latin-1").split(","))
     return [each for each in stripped if each]
 
 
 def _parse(text: str) -> tuple[IPv4Address | IPv6Address, int] | None:
-    """An address as proxies write it: with a port or without, v6 in brackets or without."""
+    """Return the address and port in *text*, or None if it holds none.
+
+    Proxies write addresses with a port and without one, and v6 in brackets and without them.
+    """
     host, port = text, "0"
     if text.startswith("["):
         host, bracket, behind = text[1:].partition("]")
@@ -82,7 +90,7 @@ def _parse(text: str) -> tuple[IPv4Address | IPv6Address, int] | None:
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
     known = port.isascii() and port.isdecimal() and len(port) <= 5 and int(port) <= 65_535
-    # A zone is of the machine that wrote it, and may hold any character (RFC 4007 §11).
+    # A zone has a meaning on the machine that wrote it only, and any character (RFC 4007 §11).
     if not known or "%" in host:
         return None
     try:

@@ -1,4 +1,8 @@
-"""Headers: case-insensitive, multi-value, in order; refuses what could split a response."""
+"""Headers: case-insensitive, multi-value, in order; and the form of dates in them.
+
+A header that could split a response in two is refused where it is set. Those of a request are read
+only.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from anylane.protocol.fields import Header, check_header
 from anylane.protocol.request_head import Fields
 
 Initial = Mapping[str, str] | Iterable[Header]
+"""What a Headers can be made from: a mapping or pairs."""
 
 
 TOO_LATE = (
@@ -20,16 +25,21 @@ TOO_LATE = (
 
 
 _MANY = 8
+"""Lines from which on a set of names is kept, so that setting one more need not look at all of
+them."""
 
 
 class Headers:
-    """An ordered list of (name, value) with case-insensitive names.
+    """An ordered list of (name, value) with case-insensitive names (RFC 9110 §5).
 
-    Setting raises UsageError for a name that is no token and for a value with CR, LF, NUL or
-    another control character (RFC 9110 §5.5).
+    `[name]` returns the first value and raises KeyError if there is none. Iteration gives each name
+    once, `len()` the number of lines. Setting and adding raise UsageError for a name that is no
+    token, for a value with CR, LF, NUL or another control character (§5.5), and once the headers
+    are frozen.
 
-    frozen: they are on the wire, or came from there; changing them now is a UsageError.
-    lines: for the framework, to look at; `items()` is a copy.
+    initial: a mapping or pairs of str. Raises UsageError for anything else.
+    frozen: whether they are on the wire, so that a change would come too late.
+    lines: for the framework, which does not change it; `items()` returns a copy.
     """
 
     __slots__ = ("_names", "frozen", "lines")
@@ -37,8 +47,7 @@ class Headers:
     def __init__(self, initial: Initial = ()) -> None:
         self.lines: list[Header] = []
         self.frozen = False
-        # In lower case, once there are many: setting one more must not cost a look at all of them.
-        # It may name some that were removed.
+        # The names in lower case, once there are many lines. It may name some that were removed.
         self._names: set[str] | None = None
         if initial:
             # pyright takes a list of pairs for a possible Mapping of pairs.
@@ -54,7 +63,7 @@ class Headers:
 
     @classmethod
     def from_wire(cls, raw: Iterable[tuple[bytes, bytes]]) -> Headers:
-        """Headers that a parser has checked already."""
+        """Return headers that a parser has checked already, decoded as Latin-1."""
         headers = cls()
         headers.lines = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]
         return headers
@@ -64,7 +73,7 @@ class Headers:
     @overload
     def get(self, name: str, default: str) -> str: ...
     def get(self, name: str, default: str | None = None) -> str | None:
-        """The first value of that name."""
+        """Return the first value of that name, or *default* if there is none."""
         wanted = name.lower()
         for key, value in self.lines:
             if key.lower() == wanted:
@@ -72,12 +81,16 @@ class Headers:
         return default
 
     def get_all(self, name: str) -> list[str]:
-        """Every value of that name, in order."""
+        """Return every value of that name as a list, in order."""
         wanted = name.lower()
         return [value for key, value in self.lines if key.lower() == wanted]
 
     def set(self, name: str, value: str) -> None:
-        """Replace all values of that name by one, in the place of the first."""
+        """Replace all values of that name by one, in the place of the first.
+
+        Raises UsageError for a name or value that must not go on the wire, and once they are
+        frozen.
+        """
         check_header(name, value)
         if self.frozen:
             self._touch()
@@ -91,7 +104,7 @@ class Headers:
         lines.append((name, value))
 
     def _adds(self, wanted: str) -> bool:
-        """Whether no line has that (lower-case) name; and that one will have it now."""
+        """Return whether no line has that (lower-case) name, and note that one will."""
         if self._names is None:
             self._names = {key.lower() for key, _ in self.lines}
         if wanted in self._names:
@@ -100,14 +113,21 @@ class Headers:
         return True
 
     def add(self, name: str, value: str) -> None:
-        """Append a value; those that are there stay."""
+        """Append a value; those that are there stay.
+
+        Raises UsageError for a name or value that must not go on the wire, and once they are
+        frozen.
+        """
         check_header(name, value)
         self._touch()
         self._names = None
         self.lines.append((name, value))
 
     def default(self, name: str, value: str) -> None:
-        """Set it unless there is one. name: in lower case; both are known to be good."""
+        """Set a value unless there is one. For the framework: nothing is checked.
+
+        name: in lower case.
+        """
         items = self.lines
         for key, _ in items:
             if key.lower() == name:
@@ -116,23 +136,30 @@ class Headers:
         items.append((name, value))
 
     def remove(self, name: str) -> None:
-        """Remove every value of that name; harmless if there is none."""
+        """Remove every value of that name; harmless if there is none.
+
+        Raises UsageError once the headers are frozen.
+        """
         self._touch()
         wanted = name.lower()
         self.lines = [item for item in self.lines if item[0].lower() != wanted]
 
     def discard(self, name: str, value: str) -> None:
-        """Remove this one value; harmless if it is not there."""
+        """Remove this one value; harmless if it is not there.
+
+        Raises UsageError once the headers are frozen.
+        """
         self._touch()
         wanted = (name.lower(), value)
         self.lines = [item for item in self.lines if (item[0].lower(), item[1]) != wanted]
 
     def _touch(self) -> None:
+        """Raise UsageError if no change is possible."""
         if self.frozen:
             raise UsageError(TOO_LATE)
 
     def items(self) -> list[Header]:
-        """Every (name, value), in order."""
+        """Return every (name, value) as a list, in order."""
         return list(self.lines)
 
     def __getitem__(self, name: str) -> str:
@@ -166,27 +193,32 @@ FROM_THE_WIRE = (
 
 
 _SEARCHES = 8
-"""So many times a section is searched for one name before it is decoded whole: that takes as long,
-6.5 us for a browser's, where a search takes 0.6 (CPython 3.13). Most handlers read one or two."""
+"""A section is searched for so many single names before it is decoded whole, which takes as long:
+6.5 us for a browser's, where a search takes 0.6 (CPython 3.13). Most handlers read one or two.
+Searching makes a request with new headers 1.4 times as fast (docs/performance.md)."""
 
 
 class RequestHeaders(Headers):
-    """Headers of a request: names in lower case, read only. Requests that repeat them share one."""
+    """The headers of a request: names in lower case, read only.
+
+    Every change raises UsageError. Requests that repeat the same header lines share one object; a
+    copy (`copy`, `pickle`) is a plain `Headers` that may be changed.
+    """
 
     __slots__ = ("_decoded", "_fields", "_searches")
 
     def __init__(self, fields: Fields) -> None:
-        # Not the base's: all it would set is `lines`, which are decoded when somebody reads them.
+        # Without the base's `__init__`: it would only set `lines`, which are decoded on first use.
         self.frozen = True
         self._fields = fields
         self._decoded: tuple[Header, ...] | None = None
-        # What a parser has taken apart already needs no search.
+        # Headers that a parser has taken apart already need no search.
         self._searches = _SEARCHES if fields.section else 0
 
     @property
     def lines(self) -> tuple[Header, ...]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
-        # A tuple: requests of other connections may share it, and not even by mistake is it
-        # changed.
+        """Every (name, value), in order, decoded on first use."""
+        # A tuple, because requests of other connections share it and none may change it.
         if self._decoded is None:
             self._decoded = tuple(
                 (name.decode("latin-1"), value.decode("latin-1"))
@@ -199,7 +231,7 @@ class RequestHeaders(Headers):
     @overload
     def get(self, name: str, default: str) -> str: ...
     def get(self, name: str, default: str | None = None) -> str | None:
-        """The first value of that name."""
+        """Return the first value of that name, or *default* if there is none."""
         if self._decoded is None and self._searches:
             found = self._search(name.lower())
             return found[0] if found else default
@@ -210,15 +242,15 @@ class RequestHeaders(Headers):
         return default
 
     def get_all(self, name: str) -> list[str]:
-        """Every value of that name, in order."""
+        """Return every value of that name as a list, in order."""
         if self._decoded is None and self._searches:
             return self._search(name.lower())
         return super().get_all(name)
 
     def _search(self, wanted: str) -> list[str]:
-        """The values of that (lower-case) name, and nothing else decoded."""
+        """Return the values of that (lower-case) name, without decoding anything else."""
         self._searches -= 1
-        if not wanted.isascii() or ":" in wanted:  # Else it could reach into the next line.
+        if not wanted.isascii() or ":" in wanted:  # It could reach into the value otherwise.
             return []
         section = self._fields.section
         lines, start = b"\r\n" + section.lower(), b"\r\n%b:" % wanted.encode("ascii")
@@ -232,7 +264,7 @@ class RequestHeaders(Headers):
         return values
 
     def __reduce__(self) -> tuple[type[Headers], tuple[list[Header]]]:
-        # A copy shares nothing, and may be changed.
+        # A copy shares nothing and may be changed.
         return Headers, (self.items(),)
 
     def _touch(self) -> NoReturn:

@@ -1,4 +1,7 @@
-"""MultiDict: names and values in order; values of one name stay apart."""
+"""MultiDict: names and values in order; the values of one name stay apart. And the query of a URL.
+
+Nothing here changes what it holds.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,11 @@ V = TypeVar("V")
 
 
 class MultiDict(Generic[V]):
-    """Read-only. `[name]` and `get` give the first value of a name, `get_all` every one."""
+    """A read-only mapping in which a name may have several values.
+
+    `[name]` returns the first value and raises KeyError if there is none; `get` returns a default
+    then, and `get_all` every value. Iteration gives each name once, `len()` the number of pairs.
+    """
 
     __slots__ = ("_items",)
 
@@ -24,14 +31,15 @@ class MultiDict(Generic[V]):
     @overload
     def get(self, name: str, default: V) -> V: ...
     def get(self, name: str, default: V | None = None) -> V | None:
-        """The first value of that name."""
+        """Return the first value of that name, or *default* if there is none."""
         return next((value for key, value in self._items if key == name), default)
 
     def get_all(self, name: str) -> list[V]:
+        """Return every value of that name as a list, in order."""
         return [value for key, value in self._items if key == name]
 
     def items(self) -> list[tuple[str, V]]:
-        """Every (name, value), in order."""
+        """Return every (name, value) as a list, in order."""
         return list(self._items)
 
     def __getitem__(self, name: str) -> V:
@@ -54,13 +62,16 @@ class MultiDict(Generic[V]):
 
 
 MAX_FIELDS = 1000
-"""Of a query or a form -> 400 and 413. Bounds the work; other limits bound the size."""
+"""Fields of a query (more get 400) or a form (more get 413). It bounds the work; other limits bound
+the size."""
 
 
 class Query(MultiDict[str]):
-    """Names and values in order; values of one name stay apart (`get_all`).
+    """The names and values of a query string, percent-decoded, in order.
 
-    Raises HTTPError 400 when built, for more fields than there may be.
+    Building one raises HTTPError 400 for more than `MAX_FIELDS` fields.
+
+    raw: the text that it was made from, without the `?`.
     """
 
     __slots__ = ("raw",)

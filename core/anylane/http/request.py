@@ -1,4 +1,7 @@
-"""Request: what the client asked, decoded when it is read."""
+"""Request: what the client asked, decoded when it is first read.
+
+It never changes what was sent, and never answers: a body that cannot be read raises HTTPError.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +32,9 @@ _NO_FIELDS = Fields(b"", [])
 class Request:
     """One request, as the client sent it.
 
-    uploads: its form, once it was read; to be closed.
-
     A request that was refused before it could be parsed has the method "" and the target "".
+
+    uploads: its form once it was read, which the framework closes; None before.
     """
 
     __slots__ = ("_body", "_cookies", "_exchange", "_headers", "_link", "_path", "_query",
@@ -50,11 +53,12 @@ class Request:
 
     @property
     def method(self) -> str:
+        """The method as a str, such as "GET"; "" for a request that could not be parsed."""
         return _text(self._exchange.head).method
 
     @property
     def target(self) -> str:
-        """As it was sent, percent-encoded."""
+        """The request target as it was sent, percent-encoded (RFC 9112 §3.2)."""
         return _text(self._exchange.head).target
 
     @property
@@ -64,21 +68,21 @@ class Request:
 
     @property
     def query_string(self) -> str:
-        """Behind the first `?` of the target, percent-encoded."""
+        """The part of the target behind the first `?`, percent-encoded, or ""."""
         return _text(self._exchange.head).query
 
     @property
     def version(self) -> str:
-        """ "1.1" or "1.0"."""
+        """The version of HTTP: "1.1" or "1.0"."""
         head = self._exchange.head
         return "" if head is None else head.version.decode("ascii")
 
     @property
     def client(self) -> Address:
-        """The other end of the connection, as the socket module gives it.
+        """The address of the client, as the socket module gives it.
 
-        With `ServerConfig.proxy_headers` and a proxy that is believed: (host, port) of the client
-        that it asks for; port 0 where it names none.
+        With `ServerConfig.proxy_headers` and a proxy that is believed, it is (host, port) of the
+        client that the proxy names, with port 0 where it names none.
         """
         link = self._link
         peer, forwarded = link.driver.connection.peer, link.host.forwarded
@@ -86,18 +90,21 @@ class Request:
 
     @property
     def server(self) -> Address:
-        """Our end of it."""
+        """The address of our end of the connection, as the socket module gives it."""
         return self._link.driver.connection.local
 
     @property
     def tls(self) -> TlsInfo | None:
-        """Of this connection; None without TLS, whatever a proxy in front speaks."""
+        """A `TlsInfo` about this connection. None without TLS, whatever a proxy in front speaks."""
         found: TlsInfo | None = self._link.driver.connection.tls
         return found
 
     @property
     def scheme(self) -> str:
-        """ "https" with TLS, else "http"; with `proxy_headers`, what a believed proxy says."""
+        """The scheme: "https" with TLS, else "http".
+
+        With `ServerConfig.proxy_headers` it is what a believed proxy says.
+        """
         link = self._link
         connection, forwarded = link.driver.connection, link.host.forwarded
         if forwarded is not None:
@@ -108,14 +115,14 @@ class Request:
 
     @property
     def path(self) -> str:
-        """Percent-decoded; use `raw_path` where `%2F` must stay apart from `/`."""
+        """The path, percent-decoded. Use `raw_path` where `%2F` must stay apart from `/`."""
         if self._path is None:
             self._path = unquote(self.raw_path)
         return self._path
 
     @property
     def headers(self) -> Headers:
-        """To be read only. Requests that repeat them share one object."""
+        """The headers, read only. Requests that repeat the same header lines share one object."""
         headers = self._headers
         if headers is None:
             head = self._exchange.head
@@ -128,26 +135,38 @@ class Request:
 
     @property
     def query(self) -> Query:
+        """The names and values of the query string, as a `Query`.
+
+        Raises HTTPError 400 for more than 1,000 fields.
+        """
         if self._query is None:
             self._query = Query(self.query_string)
         return self._query
 
     @property
     def host(self) -> str | None:
-        """The Host header: name and port as the client wrote them; never X-Forwarded-Host."""
+        """The Host header as the client wrote it, name and port. It is never X-Forwarded-Host.
+
+        None for an HTTP/1.0 request without one (RFC 9112 §3.2).
+        """
         head = self._exchange.head
         host = head.get(b"host") if head is not None else None
         return None if host is None else host.decode("latin-1")
 
     @property
     def cookies(self) -> dict[str, str]:
-        """Read leniently: what is malformed is skipped."""
+        """The cookies by name. Malformed ones are skipped (RFC 6265 §5)."""
         if self._cookies is None:
             self._cookies = parse_cookies(self.headers.get_all("cookie"))
         return self._cookies
 
     async def body(self) -> bytes:
-        """The whole body; the same bytes each time. Raises HTTPError 400, 408 or 413."""
+        """Return the whole body as bytes; each call returns the same ones.
+
+        Raises HTTPError 400 for a malformed body, 408 for one that comes too slowly and 413 for one
+        over `Limits.body`; UsageError if the body was read by `stream()`; Disconnected if the
+        client is gone. A call that was cancelled may be repeated, and nothing is lost.
+        """
         if isinstance(self._body, bytes):
             return self._body
         if self._reading:
@@ -161,7 +180,7 @@ class Request:
             if whole is not None:
                 self._body = whole
                 return whole
-        # Collected on the request, so that a read that was cancelled half-way can be repeated.
+        # The pieces are kept on the request, so that a read that was cancelled can be repeated.
         while (chunk := self._read()) is None or chunk:
             if chunk is None:
                 await self._link.wait()
@@ -171,14 +190,20 @@ class Request:
         return self._body
 
     async def text(self) -> str:
-        """The body as UTF-8; HTTPError 400 if it is not."""
+        """Return the body as a str.
+
+        Raises HTTPError 400 if it is not UTF-8, and what `body` raises.
+        """
         try:
             return (await self.body()).decode("utf-8")
         except UnicodeDecodeError as exc:
             raise HTTPError(400, f"the body is not UTF-8: {exc.reason} at {exc.start}") from None
 
     async def json(self) -> Any:
-        """The body as JSON; HTTPError 400 if it is not."""
+        """Return the value of a JSON body.
+
+        Raises HTTPError 400 if it is not JSON, and what `body` raises.
+        """
         data = await self.body()
         try:
             return json.loads(data)
@@ -186,10 +211,11 @@ class Request:
             raise HTTPError(400, f"the body is not JSON: {exc}") from None
 
     async def form(self) -> Form:
-        """The fields of an urlencoded or multipart form; the same object each time.
+        """Return the fields of an urlencoded or multipart form; each call returns the same object.
 
-        Raises HTTPError 400 or 413 for a bad one and 415 where the body is no form; UsageError
-        for multipart without the `forms` extra.
+        Raises HTTPError 400 for a malformed form, 413 for one over a bound, and 415 if the body is
+        no form; UsageError for multipart without the `forms` extra; and what `body` raises. The
+        framework closes the uploads when the request has ended.
         """
         if self.uploads is None:
             content_type = self.headers.get("content-type") or ""
@@ -204,8 +230,11 @@ class Request:
         return self.uploads
 
     async def stream(self) -> AsyncIterator[bytes]:
-        """The body piece by piece, as it comes, with backpressure. Once: a second stream is a
-        UsageError, but for a body that was read whole before."""
+        """Yield the body piece by piece as bytes, as it comes, with backpressure.
+
+        A body can be streamed once. A second stream raises UsageError, unless the body was read
+        whole before. Raises the HTTPErrors of `body`, and Disconnected if the client is gone.
+        """
         if isinstance(self._body, bytes):
             if self._body:
                 yield self._body
@@ -216,18 +245,21 @@ class Request:
                 "iterator to go on, or read it whole with body(), as often as you like"
             )
         self._reading = True
-        while self._body:  # Of a body() that was cancelled.
+        while self._body:  # Pieces of a body() that was cancelled.
             yield self._body.pop(0)
         while chunk := await self._next():
             yield chunk
 
     @property
     def trailers(self) -> Headers:
-        """Behind a chunked body; empty until it was read to its end (RFC 9110 §6.5)."""
+        """The fields behind a chunked body (RFC 9110 §6.5), as `Headers`.
+
+        They are empty until the body was read to its end.
+        """
         return Headers.from_wire(self._exchange.trailers)
 
     def _read(self) -> bytes | None:
-        """The next piece, b"" behind the last one, None if none is here yet."""
+        """Return the next piece, b"" behind the last one, or None if none is here yet."""
         self._exchange.check()
         try:
             return self._exchange.read(self._link.now())
@@ -235,6 +267,7 @@ class Request:
             raise HTTPError(refused.status, refused.reason) from refused
 
     async def _next(self) -> bytes:
+        """Wait for the next piece, and return it; b"" behind the last one."""
         while (chunk := self._read()) is None:
             await self._link.wait()
         return chunk

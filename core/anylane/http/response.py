@@ -1,4 +1,7 @@
-"""Response: what will be answered. A plain value; nothing here sends."""
+"""Response: what will be answered, as a plain value.
+
+Nothing here sends. A change that comes too late is a UsageError.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +32,20 @@ JSON, _BYTES = "application/json", "application/octet-stream"
 
 
 _TYPES = {kind: (("content-type", kind),) for kind in (TEXT, _HTML, JSON, _BYTES)}
-"""What is known to be good, and the only header of most responses."""
+"""The headers of a body by its content type. They are known to be good, and the only header of most
+responses."""
 
 
 class Response:
-    """Status, headers and body; the setters return it, so that they can be chained.
+    """Status, headers and body of an answer. The setters return it, so that they can be chained.
 
-    status: 200 to 999, None until it is set; then 200, or 204 without a body.
-    sent: its head is on the wire; every change but a trailer is a UsageError now.
+    Every change but a trailer raises UsageError once the head is on the wire.
+
+    body: a str is sent as text/plain, bytes as application/octet-stream.
+    status: 200 to 999. None stands for 200 with a body and 204 without one.
+    headers: a mapping or pairs of str.
+    content_type: replaces the one of the body.
+    sent: whether the head is on the wire.
     """
 
     __slots__ = ("_body", "_cookies", "_headers", "_kind", "_status", "_trailers", "closes",
@@ -50,7 +59,7 @@ class Response:
         content_type: str | None = None,
     ) -> None:
         self._status = None if status is None else check_status(status)
-        # Most responses have no header but the one of their body, and need no Headers for it.
+        # Most responses have only the header of their body, and need no Headers for it.
         self._headers = Headers(headers) if headers else None
         self._kind: str | None = None
         self._body: bytes | None = None
@@ -68,7 +77,10 @@ class Response:
 
     @classmethod
     def whole(cls, body: bytes, content_type: str) -> Response:
-        """As `Response(body, content_type=...)`, without asking what it is given."""
+        """Return `Response(body, content_type=...)`, made without any check.
+
+        For what the framework has encoded itself; a hot path.
+        """
         new = cls.__new__(cls)
         new._status = new._headers = new._cookies = new._trailers = new.items = None
         new._kind = content_type
@@ -78,6 +90,7 @@ class Response:
 
     @property
     def headers(self) -> Headers:
+        """The headers, as a `Headers` that may be changed until the response is sent."""
         if self._headers is None:
             self._headers = headers = Headers()
             if self._kind is not None:
@@ -87,42 +100,56 @@ class Response:
 
     @property
     def trailers(self) -> list[Header]:
-        """What `set_trailer` has set."""
+        """The (name, value) pairs that `set_trailer` was given, in order."""
         if self._trailers is None:
             self._trailers = []
         return self._trailers
 
     @property
     def status(self) -> int | None:
+        """The status as an int, or None while it is not set."""
         return self._status
 
     @property
     def body(self) -> bytes | None:
-        """None while there is none, and where it is streamed."""
+        """The body as bytes. None while there is none, and where it is streamed."""
         return self._body
 
     def set_status(self, status: int) -> Response:
+        """Set the status. Raises UsageError unless it is an int from 200 to 999."""
         self._touch()
         self._status = check_status(status)
         return self
 
     def set_header(self, name: str, value: str) -> Response:
-        """Replace every value of that name."""
+        """Set a header, replacing every value of that name.
+
+        Raises UsageError for a name or value that must not go on the wire (RFC 9110 §5.5).
+        """
         self.headers.set(name, value)
         return self
 
     def add_header(self, name: str, value: str) -> Response:
+        """Add a header; other values of that name stay.
+
+        Raises UsageError for a name or value that must not go on the wire (RFC 9110 §5.5).
+        """
         self.headers.add(name, value)
         return self
 
     def remove_header(self, name: str) -> Response:
+        """Remove every value of that header; harmless if there is none."""
         self.headers.remove(name)
         return self
 
     def set_cookie(self, name: str, value: str, **options: Unpack[CookieOptions]) -> Response:
-        """Add a Set-Cookie header; one of the same name, domain and path is replaced.
+        """Add a Set-Cookie header (RFC 6265 §4.1).
 
-        Raises UsageError for what browsers would drop.
+        A cookie of the same name, domain and path that was set before is replaced. Raises
+        UsageError for a name, value or attribute with which a browser would drop the cookie.
+
+        options: `max_age` in seconds, `expires`, `path`, `domain`, `secure`, `httponly`, `samesite`
+            and `partitioned` (see `CookieOptions`).
         """
         self._touch()
         line = cookie_line(name, value, **options)
@@ -137,14 +164,21 @@ class Response:
         return self
 
     def delete_cookie(self, name: str, **scope: Unpack[CookieScope]) -> Response:
-        """Have the client forget a cookie; path and domain as it was set with."""
+        """Have the client forget a cookie.
+
+        Path and domain must be those that it was set with. Raises UsageError as `set_cookie` does.
+        """
         expired = "Thu, 01 Jan 1970 00:00:00 GMT"
         return self.set_cookie(name, "", max_age=0, expires=expired, **scope)
 
     def set_body(
         self, body: bytes | bytearray | memoryview, content_type: str = _BYTES
     ) -> Response:
-        """The content type is set only if there is none."""
+        """Set the body. *content_type* becomes its type only if no type is set.
+
+        Raises UsageError for a body that is not bytes, bytearray or memoryview. A body that was to
+        be streamed is dropped.
+        """
         if self.sent:
             raise UsageError(TOO_LATE)
         self._body = body if isinstance(body, bytes) else _bytes_of(body)
@@ -158,25 +192,34 @@ class Response:
         return self
 
     def set_text(self, text: str) -> Response:
+        """Set a body of plain text in UTF-8. Raises UsageError if *text* is no str."""
         return self.set_body(_encoded(text), TEXT)
 
     def set_html(self, html: str) -> Response:
+        """Set a body of HTML in UTF-8. Raises UsageError if *html* is no str."""
         return self.set_body(_encoded(html), _HTML)
 
     def set_json(self, value: Any) -> Response:
-        """Raises TypeError for what JSON has no form for."""
+        """Set a JSON body. Raises TypeError for a value that JSON has no form for."""
         return self.set_body(json.dumps(value), JSON)
 
     def redirect(self, location: str, status: int = 307) -> Response:
-        """307 keeps method and body (RFC 9110 §15.4.8). status: 300 to 399."""
+        """Set Location and the status of a redirect (RFC 9110 §15.4).
+
+        The default, 307, keeps method and body. Raises UsageError for a status that is not from 300
+        to 399, and for a location that must not go on the wire.
+        """
         if check_status(status) // 100 != 3:
             raise UsageError(f"a redirect's status is {status}; expected 300 to 399, such as 303")
         self.set_header("location", location)
         return self.set_status(status)
 
     def set_trailer(self, name: str, value: str) -> Response:
-        """Sent behind a streamed body to HTTP/1.1 clients (RFC 9110 §6.5); also while it is
-        being streamed."""
+        """Add a field that is sent behind a streamed body (RFC 9110 §6.5).
+
+        Only HTTP/1.1 clients get it. It may be set while the body is being streamed. Raises
+        UsageError for a name or value that must not go on the wire.
+        """
         check_header(name, value)
         self.trailers.append((name, value))
         return self
@@ -188,12 +231,12 @@ class Response:
         return self
 
     def head(self) -> tuple[int, Sequence[Header]]:
-        """What goes on the wire before the body; not to be changed."""
+        """Return status and headers for the wire. The caller must not change them."""
         status, headers, _ = self.wire()
         return status, headers
 
     def wire(self) -> tuple[int, Sequence[Header], bytes]:
-        """Status, headers and body for the wire; not to be changed."""
+        """Return status, headers and body for the wire. The caller must not change them."""
         headers: Sequence[Header]
         if self._headers is None:
             kind = self._kind
@@ -208,13 +251,13 @@ class Response:
         return status or 200, headers, body
 
     def freeze(self) -> None:
-        """Its head is out."""
+        """Refuse every further change but a trailer: the head is on the wire."""
         self.sent = True
         if self._headers is not None:
             self._headers.frozen = True
 
     def succeed(self, other: Response) -> Response:
-        """A copy that may be sent, with the cookies of `other` before its own.
+        """Return a copy that may be sent, with the cookies of *other* before its own.
 
         A copy, because a handler may return the same Response again and again.
         """
@@ -236,6 +279,7 @@ class Response:
         return new
 
     def _touch(self) -> None:
+        """Raise UsageError if the head is on the wire."""
         if self.sent:
             raise UsageError(TOO_LATE)
 
@@ -247,7 +291,7 @@ def _encoded(text: str) -> bytes:
 
 
 def _bytes_of(body: object) -> bytes:
-    # Not just `bytes(body)`: that makes five zeros of 5.
+    # Not just `bytes(body)`, which makes five zeros of 5.
     if isinstance(body, bytearray | memoryview):
         return bytes(body)
     raise UsageError(
