@@ -1,4 +1,7 @@
-"""Converters: `{id:int}` and the like, from the text of a segment to a value."""
+"""Converters: `{id:int}` and the like, from the text of a segment to a value.
+
+None of them raises because of what a client sent: a text that does not belong to a class is None.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,15 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 Values: TypeAlias = tuple[Any, ...]
+"""The values of the parameters of a path, in order."""
 
 
 Reader: TypeAlias = Callable[[str], Any]
-"""Text of a decoded segment -> the value, or `None` if the text does not belong to the class."""
+"""Takes the text of a decoded segment and returns its value, or None if it is not of the class."""
 
 
 class Kind(enum.IntEnum):
-    """The classes of segments; at one position the lower number is tried first."""
+    """The classes of segments. At one position the lower number is tried first."""
 
     STATIC = 0
     UUID = 1
@@ -33,16 +37,19 @@ class Converter:
     """What stands behind the colon of a parameter."""
 
     kind: Kind
+    """Its class."""
     expected: str
-    """For messages: what a value must look like."""
+    """What a value must look like, for messages."""
     source: str
-    """A regular expression for the same texts; may be wider than `read`, never narrower."""
+    """A regular expression for the same texts. It may be wider than `read`, never narrower."""
     read: Reader = field(repr=False, compare=False)
+    """Reads a value."""
 
 
-# sys.int_info.str_digits_check_threshold: no setting of Python's guard against slow conversions
-# (4300 digits by default) refuses a number of this length or takes long over it.
 MAX_DIGITS = 640
+"""Digits of a number. As sys.int_info.str_digits_check_threshold: Python's guard against slow
+conversions (4300 digits by default) can be set no lower, and no number of this length takes
+long."""
 
 
 _INT = re.compile(rf"[0-9]{{1,{MAX_DIGITS}}}")
@@ -51,7 +58,7 @@ _INT = re.compile(rf"[0-9]{{1,{MAX_DIGITS}}}")
 _FLOAT = re.compile(rf"[0-9]{{1,{MAX_DIGITS}}}(?:\.[0-9]{{1,{MAX_DIGITS}}})?")
 
 
-# RFC 9562 section 4, the form with hyphens only; both cases are to be accepted on input.
+# RFC 9562 §4, the form with hyphens only. Both cases are accepted on input.
 _UUID = re.compile("[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 
 
@@ -69,7 +76,7 @@ def _read_float(text: str) -> float | None:
 def _read_uuid(text: str) -> Any:
     if not _UUID.fullmatch(text):
         return None
-    # Imported late: few apps need it, and it reaches for the clock (UUIDs of versions 1, 6, 7).
+    # Imported late: few apps need it, and it uses the clock (UUIDs of versions 1, 6, 7).
     from uuid import UUID
 
     return UUID(text)
@@ -99,3 +106,4 @@ CONVERTERS = {
     "uuid": Converter(Kind.UUID, "a UUID with hyphens (8-4-4-4-12)", _UUID.pattern, _read_uuid),
     "path": _TAIL,
 }
+"""The converters by name."""

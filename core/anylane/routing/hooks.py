@@ -1,4 +1,7 @@
-"""Calling hooks: `def` or `async def`, told apart once, when the app is frozen."""
+"""Hooks as they are registered: an order and a function.
+
+Nothing here calls one.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,13 @@ from anylane.errors import UsageError
 
 
 class Stop(Enum):
-    """Returned by a request or response hook: the pipeline ends here."""
+    """The type of STOP."""
 
     STOP = auto()
 
 
 STOP = Stop.STOP
+"""A request or response hook returns it to end the pipeline: the response goes out as it stands."""
 
 
 class Hooks:
@@ -32,8 +36,11 @@ class Hooks:
 
 
 def check_hook(func: object, decorator: str, *forms: str) -> None:
-    """Raises UsageError for what nobody could call: the decorator got something else, or a function
-    with other parameters. forms: those that it may have, such as "(ctx)"."""
+    """Raise UsageError if *func* is no function, or cannot be called with any of *forms*.
+
+    decorator: the name of the decorator, for the message.
+    forms: the parameters that it may have, such as "(ctx)".
+    """
     if not callable(func):
         raise UsageError(
             f"@app.{decorator} got {func!r:.80}; expected a function: write @app.{decorator} "
@@ -48,6 +55,8 @@ class Hook:
     """A registered hook. Hooks sort in the order in which they run."""
 
     order: int
+    """The order that it was registered with. Lower ones run first, or outermost."""
     index: int
-    """The number of the registration, over all routers."""
+    """The number of its registration, over all routers: equal orders run in this one."""
     func: Callable[..., Any] = field(compare=False)
+    """The function."""

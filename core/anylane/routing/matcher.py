@@ -1,14 +1,14 @@
 """Which of many patterns a path belongs to: a tree of segments, and a dict of the static ones.
 
-1. The order of registration never matters; the order is that of `Kind`, segment by segment.
-2. This file knows neither methods nor hosts nor handlers: an endpoint is anything with `where`.
+1. The order of registration never matters. The order is that of `Kind`, segment by segment.
+2. This file knows neither methods nor hosts nor handlers. An endpoint is anything with `where`.
 3. A pattern that could never be told from an earlier one is refused when it is added.
 
-Cost. A static pattern is one dict lookup, however many there are. The others are found by a walk
-down the tree that backtracks; a node is reached in one way only and lies at one depth, so a walk
-visits each node at most once: never more than the tree has nodes, whatever the path. (The road
-not taken, one large regular expression, tries its alternatives one after the other, in the order
-of registration.)
+Cost: a static pattern is one dict lookup, however many there are. The others are found by a walk
+down the tree that backtracks. A node is reached in one way only and lies at one depth, so a walk
+visits each node at most once, and never more nodes than the tree has, whatever the path is. The
+road not taken, one large regular expression, tries its alternatives one after the other, in the
+order of registration.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from anylane.routing.pattern_syntax import Segment, decode_segment
 class _Located(Protocol):
     @property
     def where(self) -> str:
-        """'module.function (file:line)', for messages."""
+        """Where the handler is, for messages: "module.function (file:line)"."""
         ...
 
 
@@ -34,7 +34,7 @@ T = TypeVar("T", bound=_Located)
 
 
 class _Leaf(Generic[T]):
-    """The end of a pattern. Names belong here: `/x/{a}/1` and `/x/{b}/2` share their nodes."""
+    """The end of a pattern. The names belong here: `/x/{a}/1` and `/x/{b}/2` share their nodes."""
 
     __slots__ = ("endpoint", "pattern")
 
@@ -60,6 +60,8 @@ class _Edge(Generic[T]):
 
 
 class _Node(Generic[T]):
+    """A position in a path, and what may follow it."""
+
     __slots__ = ("edges", "leaf", "static")
 
     def __init__(self) -> None:
@@ -69,6 +71,7 @@ class _Node(Generic[T]):
         self.leaf: _Leaf[T] | None = None
 
     def child(self, segment: Segment) -> _Node[T] | None:
+        """Return the node behind *segment*, or None if there is none yet."""
         if segment.kind is Kind.STATIC:
             return self.static.get(segment.text)
         for edge in self.edges:
@@ -77,6 +80,7 @@ class _Node(Generic[T]):
         return None
 
     def grow(self, segment: Segment, origin: _Leaf[T]) -> _Node[T]:
+        """Add a node behind *segment*, and return it."""
         if segment.kind is Kind.STATIC:
             return self.static.setdefault(segment.text, _Node())
         edge = _Edge(segment, origin)
@@ -85,7 +89,7 @@ class _Node(Generic[T]):
 
 
 class Matcher(Generic[T]):
-    """`add` patterns, then `find` the endpoint of a path."""
+    """Patterns with an endpoint each. `add` them, then `find` the endpoint of a path."""
 
     __slots__ = ("_root", "static")
 
@@ -96,11 +100,12 @@ class Matcher(Generic[T]):
         self._root: _Node[T] = _Node()
 
     def add(self, pattern: Pattern, endpoint: T) -> T:
-        """Store *endpoint*. Returns the endpoint that is stored now: this one, or the one that
-        came earlier with the same pattern, for the caller to merge this one into.
+        """Store *endpoint* under *pattern*, and return the endpoint that is stored there now.
 
-        Raises `RouteError`, and changes nothing, if the pattern differs from an earlier one in
-        the names of its parameters only, or has another regular expression at the same place.
+        That is this one, or the one that came earlier with the same pattern; the caller then merges
+        this one into it. Raises RouteError, and changes nothing, if the pattern differs from an
+        earlier one in the names of its parameters only, or has another regular expression at the
+        same place.
         """
         if pattern.is_static:
             return self.static.setdefault(
@@ -116,10 +121,11 @@ class Matcher(Generic[T]):
         return node.leaf.endpoint
 
     def find(self, path: str) -> tuple[T, dict[str, Any]] | None:
-        """The endpoint of the most specific pattern that matches, with its parameters.
+        """Return the endpoint of the most specific pattern that matches, with its parameters.
 
-        *path* is the raw, percent-encoded path of the request. A path that does not start with
-        '/', or has a segment that is not percent-encoded UTF-8, matches nothing.
+        None if no pattern matches. *path* is the raw, percent-encoded path of the request. A path
+        that does not start with '/', or has a segment that is not percent-encoded UTF-8, matches
+        nothing.
         """
         endpoint = self.static.get(path)
         if endpoint is not None:
@@ -127,10 +133,10 @@ class Matcher(Generic[T]):
         return next(self.find_all(path), None)
 
     def find_only(self, path: str) -> tuple[T, dict[str, Any]] | None:
-        """The endpoint of the one pattern that can match, where every segment of the path leaves
-        no choice; None where it does, or where nothing matches. `find_all` knows.
+        """Return the endpoint of the one pattern that can match, with its parameters.
 
-        Hot path: most routes of most apps are found here, in half the time.
+        None if some segment of the path leaves a choice, or if nothing matches: ask `find_all`
+        then. Hot path: most routes of most apps are found here, in half the time.
         """
         if not path.startswith("/") or "%" in path:
             return None
@@ -156,7 +162,7 @@ class Matcher(Generic[T]):
         return leaf.endpoint, dict(zip(leaf.pattern.names, values, strict=True))
 
     def find_all(self, path: str) -> Iterator[tuple[T, dict[str, Any]]]:
-        """All endpoints whose pattern matches, the most specific first."""
+        """Yield all endpoints whose pattern matches with their parameters, most specific first."""
         if not path.startswith("/"):
             return
         segments = path[1:].split("/")
@@ -191,6 +197,7 @@ class Matcher(Generic[T]):
                 pending.append((child, depth + 1, values))
 
     def _check(self, pattern: Pattern, endpoint: T) -> None:
+        """Raise RouteError if the pattern could not be told from an earlier one."""
         node: _Node[T] | None = self._root
         for segment in pattern.segments:
             if node is None:
@@ -208,6 +215,7 @@ class Matcher(Generic[T]):
 
 
 def _check_regex(segment: Segment, edges: list[_Edge[T]], pattern: Pattern, where: str) -> None:
+    """Raise RouteError if an edge has another regular expression at the same place."""
     for edge in edges:
         if edge.segment.kind is Kind.REGEX and edge.segment.text != segment.text:
             rival = edge.origin
@@ -223,9 +231,10 @@ def _placed(pattern: Pattern, where: str) -> str:
 
 
 def _rank(segment: Segment) -> tuple[Kind, bool]:
+    """Return what orders the edges of a node."""
     return segment.kind, segment.takes_rest
 
 
 def _static_key(segments: Iterable[str]) -> str:
-    """The path of these decoded segments, with nothing encoded but what would make it ambiguous."""
+    """Return the path of decoded segments, with nothing encoded but what would be ambiguous."""
     return "".join("/" + text.replace("%", "%25").replace("/", "%2F") for text in segments)

@@ -1,7 +1,7 @@
-"""From which pages a WebSocket may be opened (RFC 6454, RFC 6455 §10.2).
+"""The pages from which a WebSocket may be opened (RFC 6454, RFC 6455 §10.2).
 
 Browsers let any page open a WebSocket anywhere, cookies included, and say in Origin which page it
-was: a server that trusts cookies has to look.
+was. So a server that trusts cookies has to look. Nothing else is judged here.
 """
 
 from __future__ import annotations
@@ -17,17 +17,21 @@ if TYPE_CHECKING:
 
 
 SAME_ORIGIN = "same-origin"
-"""The page came from the host that the request names."""
+"""Stands for pages that came from the host that the request names."""
 
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+")
 
 
 Origins = frozenset[str | None]
+"""Origins in lower case, SAME_ORIGIN, and None for a client that sends none."""
 
 
 def parse_origins(origins: Iterable[str | None], where: str) -> Origins:
-    """In lower case; raises RouteError for what no browser sends."""
+    """Return *origins* in lower case. Raises RouteError for one that no browser sends.
+
+    where: the pattern of the route, for the message.
+    """
     if isinstance(origins, str):
         raise RouteError(f"origins of {where!r} is {origins!r}; write [{origins!r}]")
     found = frozenset(each.lower() if each is not None else None for each in origins)
@@ -39,13 +43,13 @@ def parse_origins(origins: Iterable[str | None], where: str) -> Origins:
             )
     if not found:
         raise RouteError(
-            f"origins of {where!r} is empty, so nobody could connect; leave it out to let all"
+            f"origins of {where!r} is empty, so no client could connect; leave it out to admit all"
         )
     return found
 
 
 def check_origin(origins: Origins, request: Request) -> None:
-    """Raise HTTPError 403 for a page that may not."""
+    """Raise HTTPError 403 unless the request comes from one of *origins*."""
     values = request.headers.get_all("origin")
     origin = values[0].lower() if values else None
     if len(values) <= 1 and origin in origins - {SAME_ORIGIN}:

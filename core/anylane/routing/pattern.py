@@ -1,7 +1,7 @@
-"""A route pattern such as `/users/{id:int}`, as data: read once, checked when it is registered.
+"""A route pattern such as `/users/{id:int}`, as data, checked when it is registered.
 
-1. Whatever is wrong with a pattern is said here, at registration, never during a request.
-2. This file knows one pattern at a time. Which of two wins is the business of matcher.py.
+1. What is wrong with a pattern is said here, at registration, never during a request.
+2. This file knows one pattern at a time. Which of two wins is decided in matcher.py.
 3. A path is split at '/' first and percent-decoded afterwards, so that %2F never splits.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from anylane.routing.pattern_syntax import Segment
 
 
-# RFC 3986 section 3.3: pchar without the unreserved characters, which quote() never touches.
+# RFC 3986 §3.3: pchar without the unreserved characters, which quote() never touches.
 _PCHAR = "!$&'()*+,;=:@"
 
 
@@ -27,28 +27,38 @@ _PCHAR = "!$&'()*+,;=:@"
 class Pattern:
     """A parsed pattern. Build it with `Pattern.parse`.
 
-    `{id}` takes one segment that is not empty; `{id:int}`, `{x:float}` and `{k:uuid}` take one
-    that looks like it; `{name:regex}` takes one that the regular expression matches as a whole,
-    and in last place all that is left of the path, if the expression matches that, slashes
-    included; `{rest:path}` takes what is left, be it empty (`/files/{rest:path}` matches
-    `/files/`, not `/files`). Text and parameters can be mixed in one segment, which is then of
-    the regex class: `{name}.{suffix}`; a plain parameter ends where the text after it begins.
+    * `{id}` takes one segment that is not empty.
+    * `{id:int}`, `{x:float}` and `{k:uuid}` take one that looks like such a value.
+    * `{name:regex}` takes one that the regular expression matches as a whole. In last place it
+      takes all that is left of the path, slashes included, if the expression matches that.
+    * `{rest:path}` takes what is left, which may be empty: `/files/{rest:path}` matches `/files/`,
+      but not `/files`.
+
+    Text and parameters can be mixed in one segment, which is then of the regex class, as in
+    `{name}.{suffix}`. A plain parameter ends where the text after it begins.
     """
 
     text: str
+    """The pattern as it was written."""
     segments: tuple[Segment, ...]
+    """What stands between its slashes."""
     names: tuple[str, ...]
+    """The names of its parameters, in order."""
 
     def __str__(self) -> str:
         return self.text
 
     @property
     def is_static(self) -> bool:
+        """Whether it has no parameter."""
         return all(segment.kind is Kind.STATIC for segment in self.segments)
 
     @classmethod
     def parse(cls, text: str) -> Pattern:
-        """Raises `RouteError` that says what is wrong with *text* and how to write it."""
+        """Return the pattern that *text* writes.
+
+        Raises RouteError, which says what is wrong and how to write it.
+        """
         if not isinstance(text, str):
             raise RouteError(f"a pattern is a str, got {text!r}; write the path: @app.get('/path')")
         if not text:
@@ -71,13 +81,12 @@ class Pattern:
         return cls(text, segments, names)
 
     def format(self, /, **params: object) -> str:
-        """The percent-encoded path for these parameters; matched against this pattern alone, it
-        gives them back.
+        """Return the percent-encoded path for these parameters. Matching it gives them back.
 
-        Values may be str, int, float or UUID. Raises `RouteError` for a missing or surplus
-        parameter, for a value that its converter would not read, and for what no client would
-        send as written: the segments '.' and '..' (removed, RFC 3986 section 5.2.4) and a path
-        that begins with '//' (read as a host, section 4.2).
+        Values may be str, int, float or UUID. Raises RouteError for a missing or surplus parameter,
+        for a value that its converter would not read, and for what no client would send as written:
+        the segments '.' and '..', which clients remove (RFC 3986 §5.2.4), and a path that begins
+        with '//', which they read as a host (§4.2).
         """
         missing = [name for name in self.names if name not in params]
         surplus = [name for name in params if name not in self.names]
@@ -125,7 +134,7 @@ class Pattern:
 
 
 def _written(value: object) -> str | None:
-    """How *value* is written in a path; `None` for types that are most likely a mistake."""
+    """Return how *value* is written in a path, or None for a type that is most likely a mistake."""
     match value:
         case str():
             return str.__str__(value)
@@ -145,6 +154,7 @@ def _written(value: object) -> str | None:
 
 
 def _shown(value: object) -> str:
+    """Return a value for a message."""
     try:
         return repr(value)
     except ValueError:  # more digits than Python writes
@@ -152,6 +162,7 @@ def _shown(value: object) -> str:
 
 
 def _float_text(value: float) -> str:
+    """Return a float without an exponent, which the converter would not read."""
     text = float.__repr__(value)
     if "e" not in text:
         return text

@@ -1,4 +1,8 @@
-"""The syntax of patterns: from text to segments, with errors that say how to write it."""
+"""The syntax of patterns: from text to segments.
+
+Every error is a RouteError that says how to write the pattern, and is raised at registration. Of
+this file only `decode_segment` and the `read` of a segment run during a request.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +33,13 @@ class Segment:
 
     kind: Kind
     text: str
-    """Static: the decoded text. Regex: its source, without names. Empty otherwise."""
+    """Static: the decoded text. Regex: its source, without names. Empty for any other kind."""
     parts: tuple[str | Parameter, ...]
     """More than one if text and parameters are mixed, as in `{name}.{suffix}`."""
     takes_rest: bool
-    """It is matched with all that is left of the path, slashes included."""
+    """Whether it is matched with all that is left of the path, slashes included."""
     read: Callable[[str], Values | None] = field(repr=False, compare=False)
-    """Decoded text -> the values of its parameters, or `None`: no match."""
+    """Takes decoded text and returns the values of its parameters, or None if it does not match."""
 
 
 _LITERAL = re.compile("[^/{}]+")
@@ -45,8 +49,11 @@ _BAD_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 def decode_segment(text: str) -> str | None:
-    """Percent-decode one segment; `None` if a '%' is not followed by two hexadecimal digits or
-    the bytes are not UTF-8. Characters outside ASCII stand for themselves."""
+    """Return a percent-decoded segment, or None if it is malformed.
+
+    It is malformed if a '%' is not followed by two hexadecimal digits, or if the bytes are not
+    UTF-8. Characters outside ASCII stand for themselves.
+    """
     if "%" not in text:
         return text
     if _BAD_PERCENT.search(text):
@@ -58,6 +65,7 @@ def decode_segment(text: str) -> str | None:
 
 
 def split_text(text: str) -> list[list[str | Parameter]]:
+    """Return the parts of each segment of a pattern. Raises RouteError for a stray brace."""
     segments: list[list[str | Parameter]] = [[]]
     index = 1
     while index < len(text):
@@ -80,8 +88,11 @@ def split_text(text: str) -> list[list[str | Parameter]]:
 
 
 def _closing_brace(text: str, start: int) -> int:
-    """Where the parameter opened at *start* ends. A regular expression may contain braces: they
-    must be balanced, escaped, or in a character class."""
+    """Return the index of the brace that ends the parameter opened at *start*.
+
+    A regular expression may contain braces if they are balanced, escaped, or in a character class.
+    Raises RouteError if the parameter is not closed.
+    """
     depth = 0
     index = start
     while index < len(text):
@@ -109,6 +120,7 @@ _CLASS = re.compile(r"\[\^?\]?(?:[^\]\\]|\\.)*\]", re.DOTALL)
 
 
 def _end_of_class(text: str, start: int, brace: int) -> int:
+    """Return the index of the bracket that ends a character class. Raise RouteError without one."""
     found = _CLASS.match(text, start)
     if found is None:
         raise RouteError(
@@ -119,6 +131,7 @@ def _end_of_class(text: str, start: int, brace: int) -> int:
 
 
 def _literal(literal: str, text: str) -> str:
+    """Return literal text, decoded. Raise RouteError if it cannot be part of a path."""
     for char in "?#":
         if char in literal:
             raise RouteError(
@@ -135,6 +148,7 @@ def _literal(literal: str, text: str) -> str:
 
 
 def _parameter(inner: str, text: str) -> Parameter:
+    """Return the parameter between two braces. Raise RouteError if it is malformed."""
     name, colon, spec = inner.partition(":")
     if not name.isidentifier():
         raise RouteError(
@@ -170,6 +184,10 @@ def _parameter(inner: str, text: str) -> Parameter:
 
 
 def parse_segment(parts: tuple[str | Parameter, ...], text: str, *, last: bool) -> Segment:
+    """Return the segment that these parts make.
+
+    Raises RouteError for a parameter that must stand alone or last and does not.
+    """
     if len(parts) > 1:
         return _mixed(parts, text)
     part = parts[0] if parts else ""
@@ -194,10 +212,10 @@ def parse_segment(parts: tuple[str | Parameter, ...], text: str, *, last: bool) 
 
 
 def _mixed(parts: Sequence[str | Parameter], text: str) -> Segment:
-    """A segment such as `v{major:int}.{minor:int}`, as one regular expression.
+    """Return a segment such as `v{major:int}.{minor:int}`, as one regular expression.
 
-    No part but a user's own expression ever backtracks by more than one step, so that the time
-    for a hostile segment stays linear in its length.
+    No part but a user's own expression ever backtracks by more than one step, so the time for a
+    hostile segment stays linear in its length.
     """
     source = ""
     readers: list[Reader] = []
@@ -230,6 +248,7 @@ def _mixed(parts: Sequence[str | Parameter], text: str) -> Segment:
 
 
 def _fragment(part: Parameter, following: str, text: str) -> str:
+    """Return the regular expression for one parameter of a mixed segment."""
     match part.converter.kind:
         case Kind.PLAIN:
             return f"(?s:(?:(?!{re.escape(following)}).)++)" if following else "(?s:.+)"

@@ -1,7 +1,7 @@
 """One route: a pattern, a handler, and what was said about them at registration.
 
-A Route decides nothing and calls nothing; it is checked when it is built, so that whoever reads
-it later need not check again.
+A Route decides nothing and calls nothing. It is checked when it is built, so that no later reader
+has to check it again.
 """
 
 from __future__ import annotations
@@ -19,48 +19,59 @@ from anylane.routing.origins import Origins
 from anylane.routing.pattern import Pattern
 
 Handler: TypeAlias = Callable[..., Any]
-"""Takes the Context, or whatever typed extraction can supply by type and name."""
+"""Takes the Context."""
 
 
 Middleware: TypeAlias = Callable[..., Any]
+"""An `async def` that takes the Context and `call_next`."""
 
 
 Predicate: TypeAlias = Callable[[Any], object]
-"""A guard: takes the Context; what it returns is taken as true or false, at once (no `async`)."""
+"""A guard: takes the Context and returns at once, without `async`, something true or false."""
 
 
-# RFC 9110 section 5.6.2
+# A token (RFC 9110 §5.6.2).
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Route:
-    """Raises `RouteError` when built, if the parts do not fit together."""
+    """A handler and the requests that it answers.
+
+    Building one raises RouteError if its parts do not fit together.
+    """
 
     pattern: Pattern
+    """The paths that it answers."""
     handler: Handler
+    """The function that answers."""
     methods: frozenset[str] = frozenset()
-    """Upper case, without the HEAD and OPTIONS that come by themselves. Empty for a WebSocket."""
+    """Upper case, without the HEAD and OPTIONS that are automatic. Empty for a WebSocket."""
     websocket: bool = False
+    """Whether it answers WebSocket handshakes."""
     name: str = ""
-    """For `path_for`; the handler's own name unless given."""
+    """The name for `path_for`: the handler's own unless another is given."""
     middleware: tuple[Middleware, ...] = ()
+    """The middleware of this route alone, outermost first."""
     inline: bool = False
-    """A plain `def` that does not block: called directly instead of in a thread."""
+    """Whether a plain `def` is called directly instead of in a thread: it does not block."""
     cancel_on_disconnect: bool = False
+    """Whether the handler is cancelled once the client is gone."""
     when: Predicate | None = None
+    """The guard. A request that it refuses does not see this route."""
     subprotocols: tuple[str, ...] = ()
+    """Those that the WebSocket speaks."""
     origins: Origins | None = None
-    """Of the pages that may open this WebSocket; `None`: any."""
+    """The pages that may open this WebSocket. None stands for any."""
     host: str | None = None
-    """'api.example.com', '*.example.com', or `None`: any."""
+    """'api.example.com', '*.example.com', or None for any."""
     hooks: tuple[Hooks, ...] = ()
-    """Of the routers that it is a part of, outermost first."""
+    """The hooks of the routers that it is a part of, outermost first."""
     where: str = field(init=False)
-    """'module.function (file:line)'."""
+    """Where the handler is: "module.function (file:line)"."""
     is_async: bool = field(init=False)
-    """A coroutine function, or an async generator function: to be called where awaiting is
-    possible, and its result awaited or iterated."""
+    """Whether the handler is a coroutine function or an async generator function. Such a one is
+    called where awaiting is possible, and its result is awaited or iterated."""
 
     def __post_init__(self) -> None:
         if not callable(self.handler):
@@ -92,7 +103,10 @@ class Route:
             _check_guard(self.when, self.where)
 
     def mounted(self, prefix: str, host: str | None, hooks: Hooks) -> Route:
-        """Return the same route as a part of a router for that *host*, below *prefix*."""
+        """Return the same route as a part of a router for that *host*, below *prefix*.
+
+        Raises RouteError if its own host is another one.
+        """
         if self.host is not None and host not in (None, self.host):
             raise RouteError(
                 f"{self.where} answers for the host {self.host!r}, but is included in a router "
@@ -107,7 +121,7 @@ class Route:
 
 
 def method_set(methods: Iterable[str], pattern: Pattern) -> frozenset[str]:
-    """*methods* in upper case; raises `RouteError` if there is none, or one that is no token."""
+    """Return *methods* in upper case. Raises RouteError for none, and for one that is no token."""
     if isinstance(methods, str):
         raise RouteError(f"methods of {pattern.text!r} is {methods!r}; write [{methods!r}]")
     found = frozenset(method.upper() for method in methods)
@@ -120,7 +134,10 @@ def method_set(methods: Iterable[str], pattern: Pattern) -> frozenset[str]:
 
 
 def middleware_chain(middleware: Iterable[Middleware], pattern: Pattern) -> tuple[Middleware, ...]:
-    """*middleware* of one route, outermost first; raises `RouteError` for what is no list of it."""
+    """Return the middleware of one route as a tuple, outermost first.
+
+    Raises RouteError for what is no list of middleware.
+    """
     if callable(middleware):
         raise RouteError(
             f"middleware of {pattern.text!r} is {location(middleware)}; expected a list: write "
@@ -137,7 +154,7 @@ def middleware_chain(middleware: Iterable[Middleware], pattern: Pattern) -> tupl
 
 
 def not_async(func: Middleware) -> str:
-    """What is wrong with middleware that is a plain function, for a message; else empty."""
+    """Return what is wrong with middleware that is a plain function, for a message; else ""."""
     if is_coroutine_function(func):
         return ""
     return (
@@ -147,6 +164,7 @@ def not_async(func: Middleware) -> str:
 
 
 def _check_guard(guard: object, where: str) -> None:
+    """Raise RouteError unless *guard* is a plain function that takes the Context."""
     if not callable(guard):
         raise RouteError(
             f"the guard of {where} is {guard!r:.80}, no function: when=lambda ctx: ..."

@@ -1,8 +1,9 @@
-"""What a request is answered with: the route, or the reason why there is none.
+"""What a request is answered with: its route, or the reason why it has none.
 
 1. The path decides first, the method afterwards: `POST /u/me` is 405 if there is a `GET /u/me`,
    whatever else would match the path.
-2. A route whose guard says no is not there, for that request: neither found nor listed in Allow.
+2. A route whose guard says no is not there for that request. It is not found, and Allow does not
+   list its methods.
 3. This file only reads routes. It knows no request, no response, and writes no status.
 """
 
@@ -20,10 +21,12 @@ from anylane.routing.route import Route
 
 
 class Found(NamedTuple):
-    """Call this route. (A tuple, because it is made for every request.)"""
+    """A route to call. A tuple, because one is made for every request."""
 
     route: Route
+    """The route."""
     params: dict[str, Any]
+    """The parameters of its pattern, by name."""
 
 
 _found = tuple.__new__
@@ -31,35 +34,39 @@ _found = tuple.__new__
 
 
 Guard: TypeAlias = Callable[[Found], object]
-"""Asked for routes with `when` only; without one, such routes are not there."""
+"""Decides on routes with `when`. Without a guard such routes are not there."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotAllowed:
-    """The path is right, the method is not: 405 with `Allow`."""
+    """The path is right and the method is not: 405 with `Allow` (RFC 9110 §15.5.6)."""
 
     allow: tuple[str, ...]
+    """The methods of the path, sorted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """OPTIONS, and no handler for it: 204 with `Allow`."""
+    """The request is OPTIONS and has no handler: 204 with `Allow` (RFC 9110 §9.3.7)."""
 
     allow: tuple[str, ...]
+    """The methods of the path, sorted."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpgradeRequired:
-    """GET or HEAD, and the path has a WebSocket instead: 426 with `Upgrade: websocket`
-    (RFC 9110 section 15.5.22)."""
+    """The path has a WebSocket and no GET: 426 with `Upgrade: websocket`.
+
+    RFC 9110 §15.5.22.
+    """
 
 
 Resolution: TypeAlias = Found | NotAllowed | Options | UpgradeRequired | None
-"""`None`: there is no such path, 404."""
+"""What a request is answered with. None says that there is no such path: 404."""
 
 
 class _Endpoint:
-    """All routes with one pattern (and one host)."""
+    """All routes with one pattern, and one host."""
 
     __slots__ = ("guarded", "plain", "routes", "serving", "where")
 
@@ -73,6 +80,7 @@ class _Endpoint:
         self.guarded = False
 
     def add(self, route: Route) -> None:
+        """Add a route. Raises RouteError if another one answers the same requests."""
         self._check(route)
         self.routes.append(route)
         self.routes.sort(key=lambda each: each.when is None)
@@ -82,10 +90,11 @@ class _Endpoint:
         self.plain = {method: routes[0] for method, routes in self.serving.items() if routes}
 
     def websockets(self) -> Iterator[Route]:
+        """Return the routes of WebSockets."""
         return (route for route in self.routes if route.websocket)
 
     def answer(self, method: str, params: dict[str, Any], guard: Guard | None) -> Resolution:
-        """`None` if guards leave nothing of this endpoint."""
+        """Return what the request is answered with, None if guards leave nothing of this."""
         candidates = self.serving.get(method, ())
         for route in candidates:
             found = Found(route, params)
@@ -99,10 +108,12 @@ class _Endpoint:
         return _refusal(method, left) if left else None
 
     def _serving(self, method: str) -> tuple[Route, ...]:
+        """Return the routes for a method, in the order in which they are tried."""
         found = tuple(route for route in self.routes if method in route.methods)
         return found + self._serving("GET") if method == "HEAD" else found
 
     def _check(self, route: Route) -> None:
+        """Raise RouteError if another route without a guard answers the same requests."""
         if route.when is not None:
             return
         for other in self.routes:
@@ -119,8 +130,11 @@ class _Endpoint:
 
 
 class RouteTable:
-    """The routes of an app, to be looked up. Build it from a list, or `add` them; a table that
-    requests are looked up in must not be changed any more."""
+    """The routes of an app, for requests to be looked up in.
+
+    Build it from a list, or `add` them one by one. A table in which requests are looked up must not
+    be changed any more.
+    """
 
     def __init__(self, routes: Iterable[Route] = ()) -> None:
         self._routes: list[Route] = []
@@ -133,19 +147,23 @@ class RouteTable:
 
     @property
     def routes(self) -> list[Route]:
+        """All routes, in order of registration."""
         return list(self._routes)
 
     @property
     def by_host(self) -> bool:
-        """Whether the host decides anything: only then has it to be looked up."""
+        """Whether the host decides anything. If not, it need not be read from the request."""
         return bool(self._hosts)
 
     def allow(self) -> tuple[str, ...]:
-        """The methods that any route has, for `OPTIONS *` (RFC 9110 section 9.3.7)."""
+        """Return the methods that any route has, for `OPTIONS *` (RFC 9110 §9.3.7)."""
         return _allow(self._routes)
 
     def add(self, route: Route) -> None:
-        """Raises `RouteError` that names both places, if *route* cannot be told from another."""
+        """Add a route.
+
+        Raises RouteError, which names both places, if *route* cannot be told from another one.
+        """
         matcher = self._anywhere
         if route.host is not None:
             matcher = self._hosts.setdefault(route.host.removeprefix("*"), Matcher())
@@ -156,8 +174,12 @@ class RouteTable:
     def resolve(
         self, method: str, path: str, host: str | None = None, *, guard: Guard | None = None
     ) -> Resolution:
-        """What to do with a request. *path* is the raw, percent-encoded path, *host* the value of
-        the Host header; *guard* is asked for each route with `when` that comes into question."""
+        """Return what a request is answered with.
+
+        path: the raw, percent-encoded path.
+        host: the value of the Host header.
+        guard: asked for each route with `when` that comes into question.
+        """
         # Hot path: one dict lookup by path and one by method, nothing allocated but the result.
         if not self._hosts:
             endpoint = self._anywhere.static.get(path)
@@ -184,8 +206,11 @@ class RouteTable:
     def resolve_websocket(
         self, path: str, host: str | None = None, *, guard: Guard | None = None
     ) -> Found | None:
-        """The WebSocket route for a handshake. `None`: treat it as the plain GET that it is too
-        (RFC 9110 section 7.8 allows to ignore Upgrade), with `resolve`."""
+        """Return the WebSocket route for a handshake.
+
+        None says: answer it as the plain GET that it also is, by `resolve`. RFC 9110 §7.8 allows a
+        server to ignore Upgrade.
+        """
         for endpoint, params in self._endpoints(path, host):
             for route in endpoint.websockets():
                 found = Found(route, params)
@@ -199,8 +224,11 @@ class RouteTable:
         return None
 
     def path_for(self, name: str, /, **params: object) -> str:
-        """The percent-encoded path of the route called *name* that has just these parameters.
-        Raises `RouteError` if there is none, or more than one, or a value does not fit."""
+        """Return the percent-encoded path of the route called *name* with just these parameters.
+
+        Raises RouteError if there is no such route or more than one, and for a value that does not
+        fit.
+        """
         named = {str(route.pattern): route for route in self._named.get(name, ())}
         if not named:
             raise RouteError(f"there is no route called {name!r}")
@@ -221,6 +249,7 @@ class RouteTable:
         return route.pattern.format(**params)
 
     def _endpoints(self, path: str, host: str | None) -> Iterator[tuple[_Endpoint, dict[str, Any]]]:
+        """Yield the endpoints whose pattern and host match, most specific first."""
         if not self._hosts or host is None:
             return self._anywhere.find_all(path)
         matchers = (self._hosts[key] for key in _host_keys(host) if key in self._hosts)
@@ -230,6 +259,7 @@ class RouteTable:
 
 
 def _allow(routes: Iterable[Route]) -> tuple[str, ...]:
+    """Return the methods of *routes* for an Allow header, sorted (RFC 9110 §10.2.1)."""
     methods = {"OPTIONS"}
     for route in routes:
         methods |= {"GET"} if route.websocket else route.methods
@@ -239,6 +269,7 @@ def _allow(routes: Iterable[Route]) -> tuple[str, ...]:
 
 
 def _refusal(method: str, routes: Iterable[Route]) -> NotAllowed | Options | UpgradeRequired:
+    """Return why none of *routes*, which all have the path, answers the method."""
     if method == "OPTIONS":
         return Options(_allow(routes))
     if method in ("GET", "HEAD") and any(route.websocket for route in routes):
@@ -247,6 +278,7 @@ def _refusal(method: str, routes: Iterable[Route]) -> NotAllowed | Options | Upg
 
 
 def _admits(guard: Guard | None, found: Found) -> object:
+    """Return whether the route has no guard, or one that says yes."""
     return found.route.when is None or (guard is not None and guard(found))
 
 
@@ -254,8 +286,11 @@ _HOST = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
 
 
 def parse_host(text: str) -> str:
-    """A host pattern in lower case: 'api.example.com', '*.example.com' (any number of labels, not
-    'example.com' itself) or '[::1]'. Raises `RouteError`."""
+    """Return a host pattern in lower case.
+
+    It is 'api.example.com', '[::1]', or '*.example.com', which stands for any number of labels but
+    not for 'example.com' itself. Raises RouteError for anything else.
+    """
     host = text.lower().removesuffix(".")
     if not _HOST.fullmatch(host):
         raise RouteError(
@@ -266,13 +301,13 @@ def parse_host(text: str) -> str:
 
 
 def _host_keys(host: str) -> Iterator[str]:
-    """The keys under which *host* can be registered, the most specific first."""
+    """Yield the keys under which *host* can be registered, the most specific first."""
     name = host.lower()
     if not name.endswith("]"):
         start, colon, port = name.rpartition(":")
         name = start if colon and (port.isdigit() or not port) else name
     name = name.removesuffix(".")
-    # RFC 1035 section 2.3.4; also bounds the loop.
+    # RFC 1035 §2.3.4 allows 255 bytes. This also bounds the loop.
     if len(name) > 255:
         return
     yield name

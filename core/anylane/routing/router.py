@@ -1,6 +1,6 @@
-"""Where routes and hooks are registered: the decorators.
+"""Router: the decorators that register routes and hooks.
 
-A Router only collects. It refuses what cannot work at once, in the line that is wrong; it never
+A Router only collects. It refuses what cannot work at once, in the line that is wrong, and never
 looks at a request.
 """
 
@@ -33,7 +33,7 @@ H = TypeVar("H", bound=Handler)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-# One for all routers: hooks of equal order run in the order of their registration, wherever.
+# One for all routers, so that hooks of equal order run in the order of their registration.
 _registrations = count()
 
 
@@ -41,19 +41,26 @@ class RouteOptions(TypedDict, total=False):
     """What every HTTP decorator takes by keyword."""
 
     name: str | None
+    """The name for `path_for`; the handler's own by default."""
     middleware: Iterable[Middleware]
+    """Middleware for this route alone, outermost first."""
     inline: bool
+    """Call a plain `def` directly instead of in a thread, because it does not block."""
     cancel_on_disconnect: bool
+    """Cancel the handler once the client is gone."""
     when: Predicate | None
+    """A guard. A request that it refuses does not see this route."""
 
 
 class Router:
-    """Routes below one *prefix*, for one *host* if given.
+    """Routes below one *prefix*, for one *host* if one is given.
 
-    *prefix* is empty or a pattern such as '/api' or '/{tenant}'; *host* is 'api.example.com' or
-    '*.example.com', without a port. Register with the decorators, which return the handler
-    unchanged and can be stacked, then `include` the router in another one or in the App.
-    Whatever cannot work raises `RouteError` in the line that registers it.
+    Register with the decorators, which return the handler unchanged and can be stacked. Then
+    `include` the router in another one or in the App. Everything that cannot work raises RouteError
+    in the line that registers it; registering on an App that serves raises RegistrationError.
+
+    prefix: empty, or a pattern such as '/api' or '/{tenant}', without a slash at its end.
+    host: 'api.example.com' or '*.example.com', without a port; None for any.
     """
 
     def __init__(self, prefix: str = "", host: str | None = None) -> None:
@@ -76,31 +83,31 @@ class Router:
         return self._table.path_for(name, **params)
 
     def get(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
-        """Register a handler for GET, and so for HEAD."""
+        """Return a decorator that registers a handler for GET, and so for HEAD."""
         return self.route(path, ["GET"], **options)
 
     def post(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
-        """Register a handler for POST."""
+        """Return a decorator that registers a handler for POST."""
         return self.route(path, ["POST"], **options)
 
     def put(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
-        """Register a handler for PUT."""
+        """Return a decorator that registers a handler for PUT."""
         return self.route(path, ["PUT"], **options)
 
     def patch(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
-        """Register a handler for PATCH."""
+        """Return a decorator that registers a handler for PATCH."""
         return self.route(path, ["PATCH"], **options)
 
     def delete(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
-        """Register a handler for DELETE."""
+        """Return a decorator that registers a handler for DELETE."""
         return self.route(path, ["DELETE"], **options)
 
     def head(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
-        """Register a handler for HEAD, instead of the one for GET."""
+        """Return a decorator that registers a handler for HEAD, instead of the one for GET."""
         return self.route(path, ["HEAD"], **options)
 
     def options(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
-        """Register a handler for OPTIONS, instead of the automatic answer."""
+        """Return a decorator that registers a handler for OPTIONS, instead of the automatic one."""
         return self.route(path, ["OPTIONS"], **options)
 
     def route(
@@ -114,10 +121,18 @@ class Router:
         cancel_on_disconnect: bool = False,
         when: Predicate | None = None,
     ) -> Callable[[H], H]:
-        """Register a handler for several methods.
+        """Return a decorator that registers a handler for several methods.
 
-        *path* is a pattern (see `Pattern`), added to the prefix; it may be empty if the prefix is
-        not. *when* is a guard: if it says no to a request, the route is not there for it.
+        Raises RouteError for a malformed pattern or option, and if another route answers the same
+        requests.
+
+        path: a pattern (see `Pattern`), added to the prefix. It may be empty if the prefix is not.
+        methods: such as ["GET", "POST"].
+        name: the name for `path_for`; the handler's own by default.
+        middleware: for this route alone, outermost first.
+        inline: call a plain `def` directly instead of in a thread, because it does not block.
+        cancel_on_disconnect: cancel the handler once the client is gone.
+        when: a guard. A request that it refuses does not see this route.
         """
         pattern = self._pattern(path)
         return self._decorator(
@@ -143,13 +158,18 @@ class Router:
         middleware: Iterable[Middleware] = (),
         when: Predicate | None = None,
     ) -> Callable[[H], H]:
-        """Register an `async def` handler for WebSockets. A plain `def` is refused: it would block
-        a thread of the pool for as long as the socket is open.
+        """Return a decorator that registers an `async def` handler for WebSockets (RFC 6455).
 
-        *subprotocols* that it speaks: the client's first choice among them is accepted.
-        *origins* of the pages that may open it, such as 'https://example.com'; any other is
-        answered with 403. 'same-origin' stands for the host of the request, `None` for clients
-        that send no Origin, which browsers always do. Without *origins* all may.
+        Raises RouteError as `route` does, and for a plain `def`: it would block a thread of the
+        pool for as long as the socket is open.
+
+        subprotocols: those that it speaks. The client's first choice among them is accepted.
+        origins: the pages that may open it, such as 'https://example.com'; any other gets 403
+            (§10.2). 'same-origin' stands for the host of the request, None for clients that send no
+            Origin, which browsers always do. Without *origins* every page may.
+        name: the name for `path_for`; the handler's own by default.
+        middleware: for this route alone, outermost first.
+        when: a guard. A handshake that it refuses does not see this route.
         """
         pattern = self._pattern(path)
         if isinstance(subprotocols, str):
@@ -170,10 +190,11 @@ class Router:
         )
 
     def include(self, router: Router, prefix: str = "") -> None:
-        """Make the routes of *router* routes of this one, below *prefix*; those that it gets
-        later too. Its hooks stay its own: they apply to its routes only.
+        """Make the routes of *router* routes of this one, below *prefix*.
 
-        Raises `RouteError`, if the routes do not fit together; this router is then of no use.
+        That holds for routes that it gets later too. Its hooks stay its own and apply to its routes
+        only. Raises RouteError if the routes do not fit together, and this router is of no use
+        then; raises RegistrationError if the App serves already.
         """
         if not isinstance(router, Router):
             raise RouteError(f"include() got {router!r:.80}; expected a Router")
@@ -190,7 +211,11 @@ class Router:
     @overload
     def request_middleware(self, order: int = 0) -> Callable[[F], F]: ...
     def request_middleware(self, order: F | int = 0) -> F | Callable[[F], F]:
-        """Register a hook that runs before the handler; lower orders first."""
+        """Register a hook `(ctx)` that runs before the handler. Lower orders run first.
+
+        Returning STOP ends the pipeline with the response as it stands. Raises UsageError for what
+        is no such function, and RegistrationError if the App serves already.
+        """
         return self._hook(self.hooks.request, order, "request_middleware")
 
     @overload
@@ -198,7 +223,11 @@ class Router:
     @overload
     def response_middleware(self, order: int = 0) -> Callable[[F], F]: ...
     def response_middleware(self, order: F | int = 0) -> F | Callable[[F], F]:
-        """Register a hook that runs after the handler; lower orders first."""
+        """Register a hook `(ctx)` that runs after the handler. Lower orders run first.
+
+        Returning STOP ends the pipeline with the response as it stands. Raises UsageError for what
+        is no such function, and RegistrationError if the App serves already.
+        """
         return self._hook(self.hooks.response, order, "response_middleware")
 
     @overload
@@ -206,11 +235,18 @@ class Router:
     @overload
     def middleware(self, order: int = 0) -> Callable[[F], F]: ...
     def middleware(self, order: F | int = 0) -> F | Callable[[F], F]:
-        """Register a hook `(ctx, call_next)` that runs around the rest; lower orders outermost."""
+        """Register a hook `(ctx, call_next)` that runs around the rest. Lower orders are outermost.
+
+        It must be an `async def`. Raises UsageError for what is no such function, and
+        RegistrationError if the App serves already.
+        """
         return self._hook(self.hooks.around, order, "middleware")
 
     def _decorator(self, make: Callable[..., Route]) -> Callable[[H], H]:
-        """make: gives the route, once it is told the handler and where it is."""
+        """Return a decorator that registers the route that *make* builds.
+
+        make: takes the handler and where it is registered, by keyword.
+        """
 
         def register(handler: H) -> H:
             self._register(make(handler=handler, host=self.host, hooks=(self.hooks,)))
@@ -219,19 +255,23 @@ class Router:
         return register
 
     def _pattern(self, path: str) -> Pattern:
+        """Return the pattern of *path* below the prefix."""
         if not self.prefix:
             return Pattern.parse(path)
         if path != "":
-            Pattern.parse(path)  # first by itself: a message should show what was written here
+            Pattern.parse(path)  # By itself first: its message shows what was written here.
         return Pattern.parse(self.prefix + path)
 
     def _register(self, route: Route) -> None:
+        """Add a route, here and to each router that this one is included in."""
         for router, prefix in self._mounts:
             router._register(route.mounted(prefix, router.host, router.hooks))
         self._table.add(route)
         self._routes.append(route)
 
     def _hook(self, hooks: list[Hook], order: F | int, decorator: str) -> F | Callable[[F], F]:
+        """Register a hook, or return a decorator that does."""
+
         def register(func: F, order: int = 0) -> F:
             around = hooks is self.hooks.around
             check_hook(func, decorator, "(ctx, call_next)" if around else "(ctx)")
@@ -244,16 +284,18 @@ class Router:
         return partial(register, order=order) if isinstance(order, int) else register(order)
 
     def _check_open(self, what: str) -> None:
-        """Raises RegistrationError, if an app that this is part of serves already."""
+        """Raise RegistrationError if an App that this router is a part of serves already."""
         for router, _ in self._mounts:
             router._check_open(what)
 
     def _above(self) -> list[Router]:
+        """Return every router that this one is included in, at any depth."""
         above = [router for router, _ in self._mounts]
         return above + [higher for router in above for higher in router._above()]
 
 
 def _checked_prefix(prefix: str) -> str:
+    """Return *prefix*. Raise RouteError if it is no pattern or ends with a slash."""
     if prefix:
         Pattern.parse(prefix)
         if prefix.endswith("/"):
