@@ -150,7 +150,7 @@ def test_who_expects_a_wake_up_has_one_and_no_more() -> None:
     waiters.expect(once)
     assert waiters.forget(once)
     assert not waiters.forget(once)
-    waiters.let_go(runtime)
+    waiters.drop_if_idle(runtime)
     waiters.wake()
     assert not waiters._runtimes
     assert runtime.puts == 3

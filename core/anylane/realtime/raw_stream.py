@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 class RawStream:
-    """Read and write a connection that speaks HTTP no longer. `async for` gives what comes."""
+    """The bytes of a connection that speaks HTTP no longer (RFC 9110 §7.8, §9.3.6).
+
+    `async for` yields what comes until the peer ends its side.
+    """
 
     __slots__ = ("_closed", "_exchange", "_link", "_session")
 
@@ -29,7 +32,7 @@ class RawStream:
     async def read(self) -> bytes:
         """Wait for bytes and return what has come; b"" at the end of the peer's side.
 
-        Raise Disconnected when the peer is gone, UsageError after `close`.
+        Raises Disconnected when the peer is gone, UsageError after `close`.
         """
         while True:
             self._check()
@@ -40,10 +43,10 @@ class RawStream:
             await self._link.wait()
 
     async def write(self, data: bytes) -> None:
-        """Queue all of it; wait first while the peer is behind.
+        """Queue all of *data*; wait first while the peer is behind.
 
-        Raise Disconnected when the peer is gone, UsageError after `close`. Cancelled means not
-        sent.
+        Raises Disconnected when the peer is gone, UsageError after `close`. A call that was
+        cancelled has sent nothing.
         """
         self._check()
         await self._link.flush()
@@ -52,14 +55,17 @@ class RawStream:
         self._link.pump()
 
     async def close(self) -> None:
-        """End our side, and close the connection when the peer has read what was sent. Harmless
-        when it was closed before."""
+        """End our side, and close the connection when the peer has read what was sent.
+
+        Harmless when it was closed before.
+        """
         if not self._closed:
             self._closed = True
             self._session.finish(self._link.now())
             self._link.pump()
 
     def _check(self) -> None:
+        """Raise UsageError after `close`, and what the exchange has to raise."""
         self._exchange.check()
         if self._closed:
             raise UsageError("the raw stream was closed: it can be neither read nor written now")

@@ -1,4 +1,7 @@
-"""Rooms: broadcasts by key. A room that nobody is in is nowhere."""
+"""Rooms: broadcasts by key. A room without receivers takes no memory.
+
+It never decides what is sent; a room is an ordinary Broadcast.
+"""
 
 from __future__ import annotations
 
@@ -13,22 +16,25 @@ T = TypeVar("T")
 
 
 class Rooms(Generic[T]):
-    """`rooms["general"]` is a Broadcast, the same for everybody who is in or holds it.
+    """Broadcasts by key: `rooms["general"]` is the same one for everything that asks for it.
 
-    capacity, on_lag: of each room. A room exists as long as somebody subscribes to it or holds
-    it, so nothing piles up. `for key in rooms`, `key in rooms` and `len(rooms)` are about rooms
-    with receivers.
+    A room exists as long as it has a subscription or is held, so nothing piles up. `for key in
+    rooms`, `key in rooms` and `len(rooms)` are about rooms with receivers. Any thread may ask.
+
+    capacity, on_lag: of each room, as for `Broadcast`. Raises UsageError for a value out of its
+        bounds.
     """
 
     def __init__(self, capacity: int = 1024, on_lag: OnLag = "drop_oldest") -> None:
         self._capacity = capacity
         self._on_lag: OnLag = on_lag
-        # Re-entered where a finalizer asks for a room (see Broadcast).
+        # Re-entrant, because a finalizer may ask for a room (see Broadcast).
         self._lock = RLock()
         self._rooms: WeakValueDictionary[Hashable, Broadcast[T]] = WeakValueDictionary()
-        Broadcast(capacity, on_lag)  # A bad option is told here, not to the first who comes.
+        Broadcast(capacity, on_lag)  # A bad option is an error here, not for the first receiver.
 
     def __getitem__(self, key: Hashable) -> Broadcast[T]:
+        """Return the room of that key, any hashable value. It is made if there is none."""
         room = self._rooms.get(key)
         if room is None:
             fresh: Broadcast[T] = Broadcast(self._capacity, self._on_lag)
@@ -37,12 +43,15 @@ class Rooms(Generic[T]):
         return room
 
     def pair(self, one: Hashable, other: Hashable) -> Broadcast[T]:
-        """The room of two; the order does not matter. Its key is `frozenset((one, other))`."""
+        """Return the room of two keys, in whatever order they are named.
+
+        Its own key is `frozenset((one, other))`.
+        """
         return self[frozenset((one, other))]
 
     @property
     def receivers(self) -> int:
-        """How many live subscriptions there are in all rooms together."""
+        """The number of live subscriptions in all rooms together."""
         return sum(room.receivers for _, room in self._snapshot())
 
     def __contains__(self, key: Hashable) -> bool:
@@ -56,5 +65,6 @@ class Rooms(Generic[T]):
         return sum(room.receivers > 0 for _, room in self._snapshot())
 
     def _snapshot(self) -> list[tuple[Hashable, Broadcast[T]]]:
+        """Return the rooms that exist now, as a list."""
         with self._lock:
             return list(self._rooms.items())

@@ -1,4 +1,7 @@
-"""Source: what `ctx.select` can listen to."""
+"""Source: what `ctx.select` can listen to.
+
+A source never waits by itself; it says whether it has something, and wakes the link that asked.
+"""
 
 from __future__ import annotations
 
@@ -17,31 +20,38 @@ class Nothing(Enum):
 
 
 PENDING = Nothing.PENDING
-"""None yet."""
+"""There is no item yet."""
 
 
 ENDED = Nothing.ENDED
-"""None ever again."""
+"""There will be no item ever again."""
 
 
 class Source(Protocol):
-    """A WebSocket, a Subscription, or your own."""
+    """A WebSocket, a Subscription, an EventReader, or one of your own."""
 
     def poll(self) -> Any:
-        """Take one item, or PENDING, or ENDED. Never waits."""
+        """Return an item, PENDING or ENDED. Must not wait.
+
+        What it raises comes out of the loop over `ctx.select`.
+        """
 
     def attach(self, link: Link) -> None:
-        """From now on, call `link.wake()` when `poll` has something new to say."""
+        """Call `link.wake()` from now on, whenever `poll` has something new to say."""
 
     def detach(self, link: Link) -> None:
-        """No longer."""
+        """Stop calling `link.wake()`."""
 
 
 class OwnSource(Source, Protocol):
-    """One of the core's: it is asked once where others are attached, asked again and detached."""
+    """A source of the core: asked once, where another is attached, asked again and
+    detached."""
 
     def poll_or_wait(self, link: Link) -> Any:
-        """As `poll`; after PENDING the link is woken once, when there is something new to say."""
+        """Return an item, PENDING or ENDED. Must not wait.
+
+        After PENDING the link is woken once, when there is something new to say.
+        """
 
     def expect_nothing(self, link: Link) -> None:
-        """Not even that."""
+        """Do not wake the link for this source any more."""

@@ -1,4 +1,7 @@
-"""Waiters: links that wait for the same thing, on any number of runtimes."""
+"""Waiters: links that wait for the same thing, on any number of runtimes.
+
+Only `wake` and `take` may be called without the owner's lock.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,11 @@ if TYPE_CHECKING:
 
 
 class Waiters:
-    """`wake` and `take` from anywhere; all the others under the owner's lock, a re-entrant one."""
+    """The links that one owner wakes.
+
+    `wake` and `take` may be called from any thread. All other methods are called with the owner's
+    lock held, which is re-entrant.
+    """
 
     __slots__ = ("_lock", "_runtimes")
 
@@ -21,54 +28,64 @@ class Waiters:
         self._runtimes: dict[WakeQueue, RuntimeWaiters] = {}
 
     def add(self, link: Link) -> None:
-        """It waits until it is removed; as often as it is added."""
+        """Have a link woken each time, until it is removed as often as it was added."""
         links = self._runtime(link.wakes).links
         links[link] = links.get(link, 0) + 1
 
     def remove(self, link: Link) -> None:
-        """One `add` less."""
+        """Undo one `add`."""
         waiters = self._runtimes[link.wakes]
         left = waiters.links[link] - 1
         if left:
             waiters.links[link] = left
         else:
             del waiters.links[link]
-            self.let_go(link.wakes)
+            self.drop_if_idle(link.wakes)
 
     def expect(self, link: Link) -> None:
-        """It is woken once. Cheaper than both of the others, for whoever asks again anyway."""
+        """Have a link woken once.
+
+        Cheaper than `add` and `remove`, for a link that asks again after it was woken.
+        """
         self._runtime(link.wakes).once[link] = None
 
     def forget(self, link: Link) -> bool:
-        """Not even that; whether it was still expected. Also from a finalizer."""
+        """Undo `expect`, and return whether the link was still expected.
+
+        A finalizer may call this.
+        """
         waiters = self._runtimes.get(link.wakes)
         if waiters is None or link not in waiters.once:
             return False
         del waiters.once[link]
         return True
 
-    def let_go(self, wakes: WakeQueue) -> None:
-        """Of a runtime on which nobody waits: what has ended must not be held by a room that goes
-        on. Not from a finalizer, which may interrupt `add` and `expect`."""
+    def drop_if_idle(self, wakes: WakeQueue) -> None:
+        """Drop a runtime on which no link waits.
+
+        A runtime that has ended must not be held by a room that goes on. A finalizer must not call
+        this: it may interrupt `add` and `expect`.
+        """
         waiters = self._runtimes.get(wakes)
         if waiters is not None and not waiters.links and not waiters.once:
             self._runtimes = {key: each for key, each in self._runtimes.items() if key is not wakes}
 
     def wake(self) -> None:
-        """All that wait now: one entry in each runtime's queue, however many there are."""
-        for waiters in self._runtimes.values():  # Never changed, but exchanged for another.
+        """Wake every link that waits now, by one entry in each runtime's queue."""
+        for waiters in self._runtimes.values():  # This dict is replaced, never changed.
             waiters.wake()
 
     def take(self, waiters: RuntimeWaiters) -> tuple[Link, ...]:
-        """Whom to wake on that runtime now."""
+        """Return the links to wake on that runtime now."""
         with self._lock:
-            # First away from where a finalizer may change it.
+            # Taken away first, because a finalizer may change it.
             once, waiters.once = waiters.once, {}
             links = {**waiters.links, **once} if waiters.links else once
-            self.let_go(waiters.wakes)
+            self.drop_if_idle(waiters.wakes)
         return tuple(links)
 
     def _runtime(self, wakes: WakeQueue) -> RuntimeWaiters:
+        """Return the waiters of a runtime. They are made if there are none."""
         waiters = self._runtimes.get(wakes)
         if waiters is None:
             waiters = RuntimeWaiters(self, wakes)
@@ -77,9 +94,10 @@ class Waiters:
 
 
 class RuntimeWaiters:
-    """Those of one runtime.
+    """The waiting links of one runtime.
 
-    links: who waits, and how often. once: who is woken once, in order.
+    links: those that are woken each time, with how often they were added.
+    once: those that are woken once, in order.
     """
 
     __slots__ = ("_due", "_owner", "links", "once", "wakes")
@@ -92,8 +110,9 @@ class RuntimeWaiters:
         self.once: dict[Link, None] = {}
 
     def wake(self) -> None:
-        # Two threads may both see False: harmless. Who sees True knows that `_notify` has not
-        # looked at the links yet.
+        """Put one entry into the runtime's queue, unless there is one."""
+        # Two threads may both see False, which is harmless. A thread that sees True knows that
+        # `_notify` has not looked at the links yet.
         if not self._due:
             self._due = True
             self.wakes.put(self._notify)
