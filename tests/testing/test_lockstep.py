@@ -8,7 +8,7 @@ from anylane import App, Limits, ServerConfig, UsageError
 from anylane.protocol import Closing
 from anylane.testing import Lockstep, World
 from anylane.testing.client.in_memory import LockstepLane
-from anylane.testing.client.log import Journal
+from anylane.testing.client.log import ClientLog
 from anylane.testing.world import DATE, LockstepDriver
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -86,7 +86,7 @@ def test_the_end_comes_behind_more_than_a_clients_buffers_hold():
         ctx.response.close_connection()
         return b"x" * 1_000_000
 
-    wire = LockstepLane(app_that(large), None, Journal()).connect()
+    wire = LockstepLane(app_that(large), None, ClientLog()).connect()
     wire.send(GET)
     received = b""
     while chunk := wire.receive("the end", timeout=1):

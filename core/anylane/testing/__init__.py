@@ -1,4 +1,7 @@
-"""Testing without sockets, without a loop, in virtual time."""
+"""Testing without sockets, without an event loop, in virtual time.
+
+Nothing here opens a socket or starts a thread, but a TestClient that is given a `backend`.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Made when it is first asked for: its base classes are httpx's.
+    # Made on first use, because its base classes are those of httpx.
     if name == "HttpxTransport":
         from anylane.testing.client.httpx_transport import transport_class
 

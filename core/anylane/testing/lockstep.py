@@ -1,7 +1,7 @@
 """Lockstep: a connection in memory, on a clock that moves only when told to.
 
-It is a lane like any other, and the oracle of the conformance suite. Everything happens inside
-the calls of the test, in an order that is always the same.
+It is a lane like any other, and the oracle of the conformance suite. Everything happens inside the
+calls of the test, in an order that is always the same.
 """
 
 from __future__ import annotations
@@ -21,8 +21,14 @@ if TYPE_CHECKING:
 class Lockstep:
     """One connection to an app, driven by hand.
 
-    peer, local: what `ctx.request.client` and `.server` say. world: to share a server and a clock
-    with other connections (`wire.open()` makes one more).
+    Making one runs the startup hooks, unless *world* is given. Raises UsageError without an app and
+    a world, and what a startup hook raises.
+
+    app: what is served; not needed with *world*.
+    config: its settings.
+    world: a server and a clock to share with other connections (see `open`).
+    peer: what `ctx.request.client` says.
+    local: what `ctx.request.server` says.
     """
 
     def __init__(
@@ -44,36 +50,39 @@ class Lockstep:
         world.run()
 
     def open(self) -> Lockstep:
-        """One more connection to the same server."""
+        """Return one more connection to the same server."""
         return Lockstep(world=self.world)
 
     def receive(self, data: bytes) -> None:
-        """The client sends."""
+        """Let the client send *data*, and run everything that follows from it.
+
+        Raises UsageError if *data* is not bytes.
+        """
         if not isinstance(data, bytes):
             raise UsageError(f"the client sends {data!r:.80}; expected bytes, as on a wire")
         self._driver.put(data)
         self.world.run()
 
     def eof(self) -> None:
-        """The client sends no more (half-close)."""
+        """Let the client end its side (half-close). It can still read."""
         self._driver.put(None)
         self.world.run()
 
     def lose(self, exc: BaseException | None = None) -> None:
-        """The client resets the connection."""
+        """Let the client reset the connection. *exc* is what the transport reports."""
         self._driver.put(exc or ConnectionResetError("connection reset by peer"))
         self.world.run()
 
     def advance(self, seconds: float) -> None:
-        """Let virtual time pass."""
+        """Let virtual time pass, in seconds, stopping at every deadline on the way."""
         self.world.advance(seconds)
 
     def stall(self) -> None:
-        """The client stops reading: what is written stays unsent."""
+        """Let the client stop reading. What is written from now on stays unsent."""
         self._driver.stalled = True
 
     def resume(self, size: int | None = None) -> None:
-        """The client reads `size` bytes and stops again, or all and goes on (None)."""
+        """Let the client read *size* bytes and stop again, or all and go on if it is None."""
         driver = self._driver
         data = b"".join(driver.unsent_data)
         taken = data if size is None else data[:size]
@@ -86,40 +95,40 @@ class Lockstep:
 
     @property
     def sent(self) -> bytes:
-        """Everything the client has received so far."""
+        """All bytes that the client has received so far."""
         self.world.run()
         return b"".join(self._driver.sent)
 
     def take(self) -> bytes:
-        """What the client has received since the last call."""
+        """Return the bytes that the client has received since the last call."""
         sent = self.sent
         taken, self._taken = sent[self._taken :], len(sent)
         return taken
 
     @property
     def closing(self) -> Closing:
-        """What the connection wants of its socket."""
+        """What the connection wants of its socket, a `Closing`."""
         self.world.run()
         return self._driver.connection.closing
 
     @property
     def eof_sent(self) -> bool:
-        """The client has seen the end of our side."""
+        """Whether the client has seen the end of our side."""
         self.world.run()
         return self._driver.eof_sent or self._driver.closed or self._driver.lost
 
     @property
     def reset_sent(self) -> bool:
-        """We ended the connection with a reset."""
+        """Whether we ended the connection with a reset."""
         return self._driver.reset
 
     @property
     def closed(self) -> bool:
-        """The socket is closed, by whomever."""
+        """Whether the socket is closed, by either side."""
         self.world.run()
         return self._driver.lost
 
     @property
     def log(self) -> list[LogRecord]:
-        """What an operator would have seen, of all connections of this world."""
+        """What the server has logged, for all connections of this world."""
         return self.world.log

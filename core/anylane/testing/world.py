@@ -1,4 +1,7 @@
-"""World: one server in memory, in virtual time, and the connections of it."""
+"""World: one server in memory, in virtual time, and its connections.
+
+It never reads a clock and never draws a random number.
+"""
 
 from __future__ import annotations
 
@@ -21,20 +24,32 @@ from anylane.protocol.exchange import Exchange
 from anylane.protocol.interfaces import Closing
 
 DATE = b"Thu, 01 Jan 1970 00:00:00 GMT"
-"""What the Date header says in virtual time."""
+"""The Date header in virtual time. It stands still, so that tests can compare whole responses."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogRecord:
-    """What an operator would have seen."""
+    """One line of the log of a server."""
 
     level: str
+    """How grave it is: "info", "warning" or "error"."""
     message: str
+    """What happened."""
     error: BaseException | None
+    """The exception that is logged, or None."""
 
 
 class World:
-    """One server, one clock, any number of connections (`Lockstep(world=...)`)."""
+    """One server and one clock, for any number of connections (`Lockstep(world=...)`).
+
+    Making one runs the startup hooks. Raises UsageError if one of them waits, and what it raises.
+
+    app: what is served.
+    config: its settings.
+    wrap: puts a layer such as TLS around each connection.
+    now: the virtual time, in seconds.
+    log: what the server has logged.
+    """
 
     def __init__(
         self, app: App, config: ServerConfig | None = None, *, wrap: Wrap | None = None
@@ -45,7 +60,7 @@ class World:
         self.wakes = WakeQueue(lambda: None)
         self.runnable: deque[LockstepLink] = deque()
         self.drivers: list[LockstepDriver] = []
-        # Those that may have something to deliver: a crowd that is quiet costs nothing.
+        # The drivers that may have something to deliver. Quiet connections cost nothing.
         self.stirred: dict[LockstepDriver, None] = {}
         self._tokens = 0
         self._running = False
@@ -68,12 +83,12 @@ class World:
             raise UsageError("a startup hook waits; under Lockstep there is nothing to wait for")
 
     def _token(self, size: int) -> bytes:
-        """Not random: a test must see the same bytes each time."""
+        """Return *size* bytes that are not random: a test must see the same ones each time."""
         self._tokens += 1
         return self._tokens.to_bytes(size, "big")
 
     def run(self) -> None:
-        """Do everything that can be done now. Reentrant calls leave it to the outermost."""
+        """Do everything that can be done now. A call from inside leaves it to the outermost one."""
         if self._running:
             return
         self._running = True
@@ -84,7 +99,7 @@ class World:
             self._running = False
 
     def turn(self) -> bool:
-        """One round; False when there was nothing to do."""
+        """Do one round, and return whether there was anything to do."""
         busy = False
         if self.wakes:
             self.wakes.run()
@@ -104,7 +119,7 @@ class World:
         return busy
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, stopping at every deadline on the way."""
+        """Let virtual time pass, in seconds, stopping at every deadline on the way."""
         end = self.now + seconds
         self.run()
         while (deadline := self.deadlines.next()) is not None and deadline <= end:
@@ -114,7 +129,7 @@ class World:
         self.run()
 
     def jump(self) -> bool:
-        """Go to the next deadline; False if there is none."""
+        """Go to the next deadline, and return whether there is one."""
         deadline = self.deadlines.next()
         if deadline is None:
             return False
@@ -123,7 +138,7 @@ class World:
 
 
 class LockstepDriver(Driver):
-    """The transport: two byte queues and what the test did to them."""
+    """The transport: two queues of bytes, and what the test did to them."""
 
     __slots__ = ("_deadline", "closed", "eof_sent", "inbox", "reset", "sent", "stalled",
                  "unsent_data", "world")  # fmt: skip
@@ -143,11 +158,14 @@ class LockstepDriver(Driver):
         self.pump()
 
     def stir(self) -> None:
-        """Something was left for `deliver`, or is not in its way any more."""
+        """Note that `deliver` has something to do."""
         self.world.stirred[self] = None
 
     def put(self, item: bytes | BaseException | None) -> None:
-        """The client sends, or ends its side (None), or resets, and that overtakes the rest."""
+        """Let the client send bytes, end its side (None), or reset.
+
+        A reset overtakes what was sent before.
+        """
         if isinstance(item, BaseException):
             self.inbox.appendleft(item)
         else:
@@ -155,7 +173,7 @@ class LockstepDriver(Driver):
         self.stir()
 
     def deliver(self) -> bool:
-        """Move what the test and the core left for the transport."""
+        """Move what the test and the core left for the transport; return whether anything was."""
         busy = False
         if self.inbox and not self.lost and (self.reading or self.inbox[0] is not None):
             item = self.inbox[0]
@@ -206,7 +224,7 @@ class LockstepDriver(Driver):
             self._deadline.cancel()
         self._deadline = self.world.deadlines.arm(deadline, self.timeout)
 
-    def set_reading(self, on: bool) -> None:  # noqa: ARG002  # `deliver` asks by itself
+    def set_reading(self, on: bool) -> None:  # noqa: ARG002  # `deliver` looks by itself
         self.stir()
 
     def over(self) -> None:
@@ -225,7 +243,7 @@ _NOTHING = Variables()
 
 
 class LockstepLink(SteppedLink):
-    """The Link: parked until the world resumes it."""
+    """The Link of this lane: parked until the world resumes it."""
 
     __slots__ = ("_coroutine", "_parked", "_variables")
 
@@ -254,7 +272,9 @@ class LockstepLink(SteppedLink):
             parked = self._variables.run(step, self._coroutine, self.host.lane)
         finally:
             if not parked:
-                self._variables = _NOTHING  # They know us: without a cycle both go at once.
+                self._variables = (
+                    _NOTHING  # They refer to this link; without a cycle both are freed at once.
+                )
                 self.driver.finished(self)
         if parked and self.latched:
             self._world.runnable.append(self)
@@ -268,6 +288,6 @@ class LockstepLink(SteppedLink):
             if not self._world.turn() and not self._world.jump():
                 raise UsageError(
                     "ctx.call() waits for something that never comes under Lockstep: there "
-                    "`def` handlers run inline, so nobody can send input meanwhile"
+                    "`def` handlers run inline, so no input can come meanwhile"
                 )
         self.latched = False

@@ -16,7 +16,7 @@ from anylane.http.headers import Headers, Initial
 from anylane.testing.client.cookie_jar import CookieJar
 from anylane.testing.client.events import ClientEvents
 from anylane.testing.client.in_memory import LockstepLane
-from anylane.testing.client.log import Journal
+from anylane.testing.client.log import ClientLog
 from anylane.testing.client.pool import ConnectionPool
 from anylane.testing.client.request import (
     ClientRequest,
@@ -37,22 +37,25 @@ _MAX_REDIRECTS = 20
 
 
 class TestClient:
-    """A client of `app`: requests, streams, WebSockets, cookies, virtual time.
+    """A client of an app: requests, streams, WebSockets, cookies, virtual time.
 
-    backend: None runs the app in memory, in virtual time; a name or `package.module:Class` runs
-        it on that lane, on real sockets.
-    base_url: what relative URLs are relative to; its host is the Host header.
+    `with TestClient(app) as client:` runs the startup hooks on entering and the shutdown hooks on
+    leaving. Without `with`, the first request starts the server and `close()` ends it. What a
+    startup hook raises passes.
+
+    app: the app.
+    config: its settings.
+    backend: None runs the app in memory, in virtual time. A name or `package.module:Class` runs it
+        on that lane, on real sockets.
+    base_url: what relative URLs are relative to. Its host is the Host header.
     headers, cookies: sent with every request.
-    follow_redirects: whether requests do, unless they say otherwise.
-    raise_server_exceptions: raise what a handler raised and nothing dealt with, instead of
+    follow_redirects: whether requests follow redirects, unless they say otherwise.
+    raise_server_exceptions: raise what a handler raised and no exception handler took, instead of
         returning its 500 with the exception in `response.error`.
     patience: seconds to wait for bytes on a real lane.
-
-    `with TestClient(app) as client:` runs the startup hooks on entering, the shutdown hooks on
-    leaving. Without `with`, the first request starts the server and `close()` ends it.
     """
 
-    __test__ = False  # for pytest, which collects classes named Test*
+    __test__ = False  # For pytest, which collects classes named Test*.
 
     def __init__(
         self,
@@ -73,40 +76,46 @@ class TestClient:
         self.cookies = CookieJar((cookies or {}).items())
         self._follows = follow_redirects
 
-        def run(journal: Journal) -> Lane:
+        def run(log: ClientLog) -> Lane:
             if backend is None:
-                return LockstepLane(app, config, journal)
+                return LockstepLane(app, config, log)
             from anylane.serving import SocketLane
 
-            return SocketLane(app, config, backend, journal, patience)
+            return SocketLane(app, config, backend, log, patience)
 
         self._pool = ConnectionPool(run, raises=raise_server_exceptions)
         if backend is not None:
-            # A client that nobody closes must not leave a server behind.
+            # A client that is never closed must not leave a server behind.
             weakref.finalize(self, self._pool.close)
 
     # -- requests ------------------------------------------------------------------------------
 
     def get(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
-        """`request("GET", ...)`; the others likewise."""
+        """Send a GET request; options, result and errors as of `request`."""
         return self.request("GET", url, **options)
 
     def post(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
+        """Send a POST request; options, result and errors as of `request`."""
         return self.request("POST", url, **options)
 
     def put(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
+        """Send a PUT request; options, result and errors as of `request`."""
         return self.request("PUT", url, **options)
 
     def patch(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
+        """Send a PATCH request; options, result and errors as of `request`."""
         return self.request("PATCH", url, **options)
 
     def delete(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
+        """Send a DELETE request; options, result and errors as of `request`."""
         return self.request("DELETE", url, **options)
 
     def head(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
+        """Send a HEAD request; options, result and errors as of `request`."""
         return self.request("HEAD", url, **options)
 
     def options(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
+        """Send an OPTIONS request; options, result and errors as of `request`."""
         return self.request("OPTIONS", url, **options)
 
     def request(
@@ -117,11 +126,13 @@ class TestClient:
         follow_redirects: bool | None = None,
         **parts: Unpack[RequestParts],
     ) -> ClientResponse:
-        """Send a request and wait for the whole answer.
+        """Send a request, wait for the whole answer, and return it as a ClientResponse.
 
-        By keyword: `params`, `headers`, `cookies`, and a body as `json`, `data` with or without
-        `files`, or `content` (see RequestHead and RequestBody). Raises Silence when no answer can
-        come, IncompleteResponse when the server ends the connection instead.
+        By keyword it takes `params`, `headers`, `cookies`, and a body as `json`, `data` with or
+        without `files`, or `content` (see RequestHead and RequestBody).
+
+        Raises Silence if no answer can come, IncompleteResponse if the server ends the connection
+        instead, and UsageError for a request that cannot be sent and for more than 20 redirects.
         """
         request = self._build(method, url, **parts)
         response = self._read(request)
@@ -148,16 +159,18 @@ class TestClient:
     def events(
         self, url: str, last_event_id: str = "", **head: Unpack[RequestHead]
     ) -> ClientEvents:
-        """Server-sent events: `with client.events("/ticks") as events: event = next(events)`.
+        """Return the events of a stream: `with client.events("/ticks") as events: next(events)`.
 
-        last_event_id: of a client that comes again. Raises UsageError on entering if the answer
-        is no event stream. Leaving the block disconnects.
+        The result is a ClientEvents. Entering raises UsageError if the answer is no event stream.
+        Leaving the block disconnects.
+
+        last_event_id: of a client that reconnects (HTML standard §9.2.4).
         """
         request = self._build("GET", url, **head)
         if "accept" not in request.headers:
             request.headers.set("accept", "text/event-stream")
         if last_event_id:
-            # UTF-8 (§9.2.4); the wire of this client is Latin-1.
+            # UTF-8 (HTML standard §9.2.4), while this client writes headers in Latin-1.
             encoded = last_event_id.encode("utf-8").decode("latin-1")
             request.headers.set("last-event-id", encoded)
         return ClientEvents(self._pool.send(request, self._remember), last_event_id)
@@ -165,9 +178,11 @@ class TestClient:
     def websocket(
         self, url: str, subprotocols: Sequence[str] = (), **head: Unpack[RequestHead]
     ) -> ClientWebSocket:
-        """Open a WebSocket: `with client.websocket("/echo") as ws:`.
+        """Open a WebSocket (RFC 6455 §4.1): `with client.websocket("/echo") as ws:`.
 
-        Raises Rejected, which carries the response, when the server answers with anything but 101.
+        Raises Rejected, which carries the response, if the server answers with anything but 101.
+
+        subprotocols: the ones to offer, the preferred one first.
         """
         request = self._build("GET", url, **head)
         add_handshake(request.headers, subprotocols)
@@ -181,35 +196,41 @@ class TestClient:
     # -- the server ----------------------------------------------------------------------------
 
     def advance(self, seconds: float) -> None:
-        """Let time pass: virtual in memory, real on a real lane."""
+        """Let that many seconds pass: virtual ones in memory, real ones on a real lane."""
         self._pool.lane.advance(seconds)
 
     @property
     def now(self) -> float:
-        """The clock of `advance`, in seconds; only differences mean something."""
+        """The clock of `advance`, in seconds. Only differences mean something."""
         return self._pool.lane.now()
 
     @property
     def log(self) -> list[LogRecord]:
-        """What an operator would have seen."""
-        return self._pool.journal.records
+        """What the server has logged, in order."""
+        return self._pool.log.records
 
     @property
     def world(self) -> World:
-        """In memory: the server, its clock and its connections; `Lockstep(world=client.world)`
-        joins them with a connection driven by hand."""
+        """The server in memory, with its clock and its connections.
+
+        `Lockstep(world=client.world)` adds a connection that is driven by hand. Raises UsageError
+        on a real lane.
+        """
         lane = self._pool.lane
         if not isinstance(lane, LockstepLane):
             raise UsageError("a world exists in memory only: leave out backend=")
         return lane.world
 
     def start(self) -> Self:
-        """Run the startup hooks and serve. What they raise passes."""
+        """Run the startup hooks, serve, and return this. What a hook raises passes."""
         _ = self._pool.lane
         return self
 
     def close(self) -> None:
-        """End every connection, drain, run the shutdown hooks. A later request starts anew."""
+        """End every connection, drain, and run the shutdown hooks.
+
+        A later request starts the server anew.
+        """
         self._pool.close()
 
     def __enter__(self) -> Self:
@@ -243,6 +264,7 @@ class TestClient:
         return self._with_cookies(request, cookies or {})
 
     def _with_cookies(self, request: ClientRequest, cookies: Mapping[str, str]) -> ClientRequest:
+        """Add the cookies that belong to the URL."""
         now = self._pool.lane.now()
         remembered = self.cookies.header(request.scheme, request.host, request.path, now)
         pairs = {**remembered, **cookies}
@@ -257,6 +279,7 @@ class TestClient:
         return response
 
     def _remember(self, response: ClientResponse) -> None:
+        """Store the cookies of a response."""
         request = response.request
         self.cookies.store(
             response.headers.get_all("set-cookie"),
@@ -267,7 +290,7 @@ class TestClient:
         )
 
     def _redirected(self, response: ClientResponse) -> ClientRequest | None:
-        """The request that a redirect asks for (RFC 9110 §15.4)."""
+        """Return the request that a redirect asks for (RFC 9110 §15.4), or None."""
         location = response.headers.get("location")
         if location is None or response.status not in (301, 302, 303, 307, 308):
             return None

@@ -11,14 +11,23 @@ from anylane.testing.client.request import ClientRequest
 from anylane.testing.client.wire import Wire
 
 _MAX_HEAD = 16 * 1024 * 1024
-"""Bytes of a response head. The app under test is trusted; h11's default of 16 KiB is not meant."""
+"""Bytes of a response head. The app under test is trusted, so h11's 16 KiB do not apply."""
 
 
 Head = h11.Response | h11.InformationalResponse
+"""The head of a final response, or a 101."""
 
 
 class ClientConnection:
-    """One request at a time: `send`, `head`, `piece` by `piece`, then again if it is `reusable`."""
+    """A connection with one request at a time.
+
+    First `send`, then `head`, then `piece` until it is b"". If it is `reusable` then, another
+    request may follow.
+
+    wire: the bytes below it.
+    informational: status and headers of the 1xx responses of this request, but 100.
+    trailers: the fields behind the body, known at its end.
+    """
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
@@ -30,11 +39,15 @@ class ClientConnection:
 
     @property
     def reusable(self) -> bool:
-        """The exchange is complete, and another may follow."""
+        """Whether the exchange is complete and another may follow."""
         return self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE
 
     def send(self, request: ClientRequest) -> None:
-        """Send it whole. Whoever says `Expect: 100-continue` waits for it before the body."""
+        """Send a whole request.
+
+        With `Expect: 100-continue` the body is sent only if the server asks for it. Raises
+        UsageError for a request that h11 refuses to send.
+        """
         if self.reusable:
             self._h11.start_next_cycle()
         self._what = f"the answer to {request.method} {request.target}"
@@ -60,7 +73,11 @@ class ClientConnection:
             raise UsageError(f"{exc}. Send malformed requests through a Lockstep.") from exc
 
     def head(self) -> Head:
-        """The final response, after any informational ones. 101 counts as one."""
+        """Wait for the final response, after any informational ones. 101 counts as final.
+
+        Raises IncompleteResponse if the server ends the connection instead, and Silence if nothing
+        can come.
+        """
         if self._early is not None:
             response, self._early = self._early, None
             return response
@@ -75,9 +92,9 @@ class ClientConnection:
                     raise AssertionError(f"a response cannot begin with {event}")
 
     def piece(self, *, wait: bool = True) -> bytes | None:
-        """The next of the body, b"" at its end; `trailers` are known then.
+        """Return the next piece of the body, b"" at its end.
 
-        None if it has not come yet, where that is not to be waited for.
+        wait: whether to wait for it. Without waiting the result is None if it has not come.
         """
         event = self._event(wait=wait)
         match event:
@@ -92,10 +109,11 @@ class ClientConnection:
         return b""
 
     def switched(self) -> bytes:
-        """After a 101: what was read too far."""
+        """Return the bytes behind a 101 that were read already."""
         return bytes(self._h11.trailing_data[0])
 
     def _may_continue(self) -> bool:
+        """Wait for 100, and return whether it came instead of a final response."""
         event = self._event()
         if isinstance(event, h11.Response):
             self._early = event
@@ -113,6 +131,7 @@ class ClientConnection:
             self.wire.send(data)
 
     def _event(self, *, wait: bool = True) -> object:
+        """Return h11's next event; NEED_DATA only without waiting."""
         try:
             while (event := self._h11.next_event()) is h11.NEED_DATA:
                 data = self.wire.receive(self._what) if wait else self.wire.poll()
@@ -120,8 +139,8 @@ class ClientConnection:
                     return event
                 self._h11.receive_data(data)
         except h11.RemoteProtocolError as exc:
-            # h11's own words for a connection that ended before the status line are about its
-            # states.
+            # h11's own message for a connection that ended before the status line speaks of its
+            # internal states.
             what = "the server closed the connection" if "ConnectionClosed" in str(exc) else exc
             raise IncompleteResponse(f"{self._what} is not whole: {what}") from exc
         return event

@@ -1,4 +1,7 @@
-"""CookieJar: what a browser would remember (RFC 6265 §5), on the client's own clock."""
+"""CookieJar: the cookies that a browser would remember (RFC 6265 §5).
+
+Time is the client's own clock, which may be virtual.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,11 @@ _DATE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
-    """One cookie. value: as it was sent, quotes included (§5.2). expires: on the client's clock,
-    None for the life of the client."""
+    """One cookie.
+
+    value: as it was sent, quotes included (§5.2).
+    expires: when it is forgotten, on the client's clock; None for the life of the client.
+    """
 
     name: str
     value: str
@@ -31,6 +37,7 @@ class Cookie:
     expires: float | None
 
     def goes_to(self, scheme: str, host: str, path: str) -> bool:
+        """Return whether a request for this host and path gets it (§5.4)."""
         at_home = host == self.domain or (not self.host_only and host.endswith(f".{self.domain}"))
         # Path match, §5.1.4.
         below = path == self.path or path.startswith(self.path.rstrip("/") + "/")
@@ -38,10 +45,10 @@ class Cookie:
 
 
 class CookieJar(MutableMapping[str, str]):
-    """Names and values; those that a server has set go back where they came from.
+    """Cookies by name. Those that a server has set go back to where they came from.
 
-    What is set here by hand goes everywhere. Expiry by `Expires` is reckoned from the response's
-    own Date, so that it holds in virtual time too.
+    Cookies that are set here by hand go everywhere. `Expires` is compared with the Date of the same
+    response, so it works in virtual time.
     """
 
     def __init__(self, initial: Iterable[tuple[str, str]] = ()) -> None:
@@ -49,7 +56,7 @@ class CookieJar(MutableMapping[str, str]):
         self._cookies: dict[tuple[str, str, str], Cookie] = {}
 
     def header(self, scheme: str, host: str, path: str, now: float) -> dict[str, str]:
-        """Names and values for a request, the longest path first (§5.4)."""
+        """Return names and values for a request, the longest path first (§5.4)."""
         alive = [each for each in self._alive(now) if each.goes_to(scheme, host, path)]
         alive.sort(key=lambda cookie: -len(cookie.path))
         found: dict[str, str] = {}
@@ -58,7 +65,7 @@ class CookieJar(MutableMapping[str, str]):
         return {**found, **self._own}
 
     def store(self, lines: Iterable[str], host: str, path: str, now: float, date: str) -> None:
-        """Take in the Set-Cookie lines of a response."""
+        """Take in the Set-Cookie lines of a response. Malformed ones are ignored."""
         for line in lines:
             cookie = _parse(line, host, path, now, date)
             if cookie is None:
@@ -70,6 +77,7 @@ class CookieJar(MutableMapping[str, str]):
                 self._cookies[key] = cookie
 
     def _alive(self, now: float) -> list[Cookie]:
+        """Drop the cookies that have expired, and return the others."""
         self._cookies = {
             key: each
             for key, each in self._cookies.items()
@@ -105,7 +113,7 @@ class CookieJar(MutableMapping[str, str]):
 
 
 def _parse(line: str, host: str, path: str, now: float, date: str) -> Cookie | None:
-    """One Set-Cookie line (§5.2); None for one that is to be ignored."""
+    """Return the cookie of one Set-Cookie line (§5.2), or None if it is to be ignored."""
     pair, *attributes = line.split(";")
     name, equals, value = pair.partition("=")
     if not equals or not name.strip():
@@ -119,7 +127,7 @@ def _parse(line: str, host: str, path: str, now: float, date: str) -> Cookie | N
         return None
     where = given.get("path", "")
     if not where.startswith("/"):
-        where = path[: path.rfind("/")] or "/"  # the default path, §5.1.4
+        where = path[: path.rfind("/")] or "/"  # The default path (§5.1.4).
     return Cookie(
         name.strip(),
         value.strip(),
@@ -132,6 +140,7 @@ def _parse(line: str, host: str, path: str, now: float, date: str) -> Cookie | N
 
 
 def _expires(given: dict[str, str], now: float, date: str) -> float | None:
+    """Return when a cookie is forgotten, on the client's clock."""
     # Max-Age wins over Expires (§5.3).
     age = given.get("max-age", "")
     if re.fullmatch(r"-?\d+", age):
@@ -141,7 +150,7 @@ def _expires(given: dict[str, str], now: float, date: str) -> float | None:
 
 
 def _seconds(text: str) -> float | None:
-    """Of a date in one of the forms that servers use (§5.1.1)."""
+    """Return the Unix time of a date in one of the forms that servers use (§5.1.1)."""
     found = _DATE.search(text)
     if found is None or found[2].lower() not in _MONTHS:
         return None

@@ -6,7 +6,7 @@ from anylane.errors import AnylaneError
 
 
 class Silence(AnylaneError):
-    """The client waits for bytes that do not come. The message says what the handlers wait for."""
+    """The client waits for bytes that never come. The message says what the handlers wait for."""
 
 
 class IncompleteResponse(AnylaneError):

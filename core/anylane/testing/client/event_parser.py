@@ -1,6 +1,6 @@
 """Server-sent events as a browser reads them (HTML standard §9.2.6), and lines.
 
-Text in, events out; a line may end with CR, LF or both, and anywhere between two pieces.
+Text in, events out. A line may end with CR, LF or both, and be cut anywhere between two pieces.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from anylane import json
 
 
 class LineSplitter:
-    """Cuts text into lines. A CR ends its line at once: what follows may never come."""
+    """Cuts text into lines. A CR ends its line at once, because what follows may never come."""
 
     def __init__(self) -> None:
         self._rest = ""
         self._after_cr = False
 
     def feed(self, text: str) -> list[str]:
-        """The lines that are complete now, without their ends."""
+        """Return the lines that are complete now, without their ends."""
         if self._after_cr and text:
             text = text.removeprefix("\n")
             self._after_cr = False
@@ -30,14 +30,20 @@ class LineSplitter:
         return lines
 
     def flush(self) -> list[str]:
-        """The last line, if it had no end."""
+        """Return the last line, if it had no end."""
         rest, self._rest = self._rest, ""
         return [rest] if rest else []
 
 
 @dataclass(frozen=True, slots=True)
 class ServerSentEvent:
-    """One event. id: the last one that was seen. retry: milliseconds, if this event set it."""
+    """One event of a stream (HTML standard §9.2.6).
+
+    data: its data, lines joined by LF.
+    event: its type.
+    id: the last id that was seen up to here.
+    retry: milliseconds, if this event set it.
+    """
 
     data: str
     event: str = "message"
@@ -45,12 +51,17 @@ class ServerSentEvent:
     retry: int | None = None
 
     def json(self) -> Any:
+        """Return the data decoded as JSON. Raises ValueError if it is not JSON."""
         return json.loads(self.data)
 
 
 class EventParser:
-    """last_event_id: of the last block that was complete. retry: milliseconds, as the server said
-    last. comments: how many there were."""
+    """Makes events from text.
+
+    last_event_id: the id of the last block that was complete.
+    retry: milliseconds, as the server said last.
+    comments: how many comments have come.
+    """
 
     def __init__(self, last_event_id: str = "") -> None:
         self._lines = LineSplitter()
@@ -63,7 +74,7 @@ class EventParser:
         self.comments = 0
 
     def feed(self, text: str) -> list[ServerSentEvent]:
-        """The events that are complete now."""
+        """Return the events that are complete now."""
         if not self._begun and text:
             self._begun = True
             text = text.removeprefix("\ufeff")
@@ -97,5 +108,5 @@ class EventParser:
         self._data, self._event, self._retry = [], "", None
         self.last_event_id = self._id
         if not data:
-            return None  # An event without data is none; its id is remembered all the same.
+            return None  # A block without data is no event, but its id counts.
         return ServerSentEvent("\n".join(data), event, self._id, retry)

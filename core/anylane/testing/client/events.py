@@ -15,11 +15,11 @@ from anylane.testing.client.event_parser import EventParser, ServerSentEvent
 from anylane.testing.client.request import ClientRequest
 
 _MAX_COMMENTS = 1000
-"""Heartbeats without an event, before whoever waits for one is told that none will come."""
+"""Heartbeats without an event, after which a waiting test is told that none will come."""
 
 
 class StreamedResponse(Protocol):
-    """What the events of a response ask of it. `ClientResponse` is one."""
+    """What ClientEvents asks of a response. `ClientResponse` is one."""
 
     request: ClientRequest
 
@@ -39,36 +39,43 @@ class StreamedResponse(Protocol):
 
 
 class ClientEvents:
-    """Iterate, or ask `arrived()` what has come by now. response: its status and headers.
+    """An event stream: iterate over it, or ask `arrived()` what has come by now.
 
-    It does not come again by itself when the stream ends: open another one with its
-    `last_event_id`.
+    It does not reconnect when the stream ends: open another one with its `last_event_id`. Iterating
+    waits in virtual or real time; it raises Silence if no event can ever come, and
+    IncompleteResponse if the server ends the connection in the middle.
+
+    response: the answer, with its status and headers.
     """
 
     def __init__(self, response: StreamedResponse, last_event_id: str = "") -> None:
         self.response = response
         self._parser = EventParser(last_event_id)
-        # Always UTF-8, whatever the header says: HTML standard §9.2.6.
+        # Always UTF-8, whatever the header says (HTML standard §9.2.6).
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._events: deque[ServerSentEvent] = deque()
 
     @property
     def last_event_id(self) -> str:
-        """What an EventSource would send when it comes again; "" for nothing."""
+        """What an EventSource would send when it reconnects, or ""."""
         return self._parser.last_event_id
 
     @property
     def retry(self) -> int | None:
-        """Milliseconds until then, as the server said last."""
+        """Milliseconds until it would reconnect, as the server said last, or None."""
         return self._parser.retry
 
     @property
     def comments(self) -> int:
-        """How many comments have come, heartbeats included."""
+        """The number of comments that have come, heartbeats included."""
         return self._parser.comments
 
     def open(self) -> Self:
-        """Raise UsageError for what an EventSource gives up on (§9.2.3); waits for the head."""
+        """Wait for the head, and return this.
+
+        Raises UsageError if the answer is nothing that an EventSource accepts: 200 with
+        text/event-stream (HTML standard §9.2.3).
+        """
         kind = (self.response.headers.get("content-type") or "").partition(";")[0].strip().lower()
         if self.response.status != 200 or kind != "text/event-stream":
             raise UsageError(
@@ -78,14 +85,14 @@ class ClientEvents:
         return self
 
     def arrived(self) -> list[ServerSentEvent]:
-        """The events that have come by now and were not iterated over; waits for none."""
+        """Return the events that have come by now and were not iterated over. Waits for none."""
         self._feed(self.response.arrived())
         events = list(self._events)
         self._events.clear()
         return events
 
     def close(self) -> None:
-        """Leave, as a closed page does."""
+        """Close the connection, as a page that is closed does."""
         self.response.close()
 
     def __iter__(self) -> Self:

@@ -1,6 +1,6 @@
 """HttpxTransport: an app in memory behind a client of httpx or httpx2, sync or async.
 
-Importing this module does not import httpx: that would load sockets into the core.
+Importing this module does not import httpx, which would load sockets into the core.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class _AppTransport:
         raise_server_exceptions: bool = False,
     ) -> None:
         self._pool = ConnectionPool(
-            lambda journal: LockstepLane(app, config, journal), raises=raise_server_exceptions
+            lambda log: LockstepLane(app, config, log), raises=raise_server_exceptions
         )
 
     @property
     def log(self) -> list[LogRecord]:
-        """What an operator would have seen."""
-        return self._pool.journal.records
+        """What the server has logged, in order."""
+        return self._pool.log.records
 
     @property
     def now(self) -> float:
@@ -48,22 +48,24 @@ class _AppTransport:
         return self._pool.lane.now()
 
     def advance(self, seconds: float) -> None:
-        """Let virtual time pass."""
+        """Let virtual time pass, in seconds."""
         self._pool.lane.advance(seconds)
 
     def handle_request(self, request: Any) -> Any:
+        """Answer a request, as the package's BaseTransport says."""
         return self._answer(request, request.stream)
 
     async def handle_async_request(self, request: Any) -> Any:
+        """Answer a request, as the package's AsyncBaseTransport says."""
         # In memory nothing suspends, so the body is fetched first and the answer is there at once.
         return self._answer(request, [chunk async for chunk in request.stream])
 
     def close(self) -> None:
-        """Drain and run the shutdown hooks."""
+        """Drain, and run the shutdown hooks."""
         self._pool.close()
 
     async def aclose(self) -> None:
-        """The same."""
+        """Drain, and run the shutdown hooks."""
         self._pool.close()
 
     def _answer(self, request: Any, body: Iterable[bytes]) -> Any:
@@ -118,11 +120,15 @@ class _Body:
 
 
 def _body_class(package: Any) -> Any:
+    """Return `_Body` as a byte stream of the package."""
     return type("Body", (_Body, package.SyncByteStream, package.AsyncByteStream), {})
 
 
 def transport_class() -> Any:
-    """The class, derived from the base classes of whichever of httpx and httpx2 is installed."""
+    """Return the class, derived from the base classes of each package that is installed.
+
+    Raises ImportError if neither httpx nor httpx2 is.
+    """
     bases: list[Any] = []
     for name in _PACKAGES:
         try:
@@ -142,8 +148,8 @@ _DOC = """An app in memory, for a client of httpx or httpx2.
     httpx.Client(transport=HttpxTransport(app), base_url="http://test")
     httpx.AsyncClient(transport=HttpxTransport(app), base_url="http://test")
 
-raise_server_exceptions: raise what a handler raised and nothing dealt with. httpx's time-outs
-mean nothing here: time is virtual, and jumps.
+raise_server_exceptions: raise what a handler raised and no exception handler took. httpx's
+time-outs have no effect here: time is virtual, and jumps.
 """
 
 

@@ -1,4 +1,4 @@
-"""The test client's lane in memory: a World, and wires on whose far end the client sits.
+"""The test client's lane in memory: a World, and wires on whose far end the client is.
 
 While the client waits and nothing else can happen, virtual time jumps to the next deadline.
 """
@@ -17,11 +17,11 @@ from anylane.lane.stepping import step
 from anylane.protocol.connection import Connection
 from anylane.protocol.timers import NEVER, Timer
 from anylane.testing.client.errors import Silence
-from anylane.testing.client.log import Journal
+from anylane.testing.client.log import ClientLog
 from anylane.testing.world import LockstepDriver, LockstepLink, World
 
 _WINDOW = 256 * 1024
-"""Bytes that are sent to a client that does not read, as the kernel's buffers would hold."""
+"""Bytes that are sent to a client that does not read, as the buffers of a kernel would hold."""
 
 
 _READ = 64 * 1024
@@ -29,18 +29,18 @@ _READ = 64 * 1024
 
 
 _MAX_JUMPS = 100_000
-"""Deadlines without a byte for who waits. A ping every 20 seconds for three weeks."""
+"""Deadlines without a byte for the waiting client. A ping every 20 seconds for three weeks."""
 
 
 _RECURRING = (Timer.PING, Timer.PONG, Timer.HEARTBEAT)
-"""What comes again and again, and brings a handler nothing."""
+"""Timers that come again and again and bring a handler nothing."""
 
 
 _LOCAL = ("192.0.2.2", 80)
 
 
 class ClientDriver(LockstepDriver):
-    """A LockstepDriver whose client has a receive buffer: an endless stream finds its bound."""
+    """A LockstepDriver whose client has a receive buffer. It bounds an endless stream."""
 
     __slots__ = ("_held",)
 
@@ -53,7 +53,7 @@ class ClientDriver(LockstepDriver):
         self._deliver()
 
     def read(self) -> bytes:
-        """Everything that has arrived; makes room for more."""
+        """Return everything that has arrived, and make room for more."""
         data = b"".join(self.sent)
         self.sent.clear()
         self._held = 0
@@ -64,6 +64,7 @@ class ClientDriver(LockstepDriver):
         return data
 
     def _deliver(self) -> None:
+        """Move unsent bytes into the client's buffer, up to its bound."""
         while self.unsent_data and self._held < _WINDOW:
             chunk = self.unsent_data.pop(0)
             room = _WINDOW - self._held
@@ -75,12 +76,12 @@ class ClientDriver(LockstepDriver):
 
     @property
     def ended(self) -> bool:
-        """The client has seen the end of the server's side, once it has read what came before."""
+        """Whether the client sees the end of the server's side behind what came before."""
         return self.eof_sent or self.closed or self.lost
 
 
 def hopeful(driver: LockstepDriver) -> bool:
-    """Some deadline of this connection leads to something new."""
+    """Return whether some deadline of this connection leads to something new."""
     connection = driver.connection
     if not isinstance(connection, Connection):
         return connection.next_deadline() is not None
@@ -91,7 +92,7 @@ def hopeful(driver: LockstepDriver) -> bool:
 
 
 def waiting(driver: LockstepDriver) -> Iterator[str]:
-    """What the handlers of this connection wait for."""
+    """Yield what each handler of this connection waits for."""
     for link in driver.links:
         assert isinstance(link, LockstepLink)
         head = link.exchange.head
@@ -100,7 +101,7 @@ def waiting(driver: LockstepDriver) -> Iterator[str]:
 
 
 class LockstepWire:
-    """The client's end of a connection in memory."""
+    """The client's end of a connection in memory, a `Wire`."""
 
     def __init__(self, lane: LockstepLane, address: Any) -> None:
         self.address = address
@@ -140,12 +141,15 @@ class LockstepWire:
 
 
 class LockstepLane:
-    """One app in memory. world: its server, its clock and its connections."""
+    """One app in memory, a `Lane`.
 
-    def __init__(self, app: App, config: ServerConfig | None, journal: Journal) -> None:
+    world: its server, its clock and its connections.
+    """
+
+    def __init__(self, app: App, config: ServerConfig | None, log: ClientLog) -> None:
         self.world = World(app, config)
-        self.world.log = journal.records
-        self.world.server.log = journal
+        self.world.log = log.records
+        self.world.server.log = log
         self.wires: list[LockstepWire] = []
         self._ports = count(50000)
 
@@ -169,7 +173,7 @@ class LockstepLane:
         self._settle()
 
     def wait(self, wire: LockstepWire, what: str, timeout: float | None) -> bytes:
-        """`Wire.receive`."""
+        """Do what `Wire.receive` says, for one wire."""
         world = self.world
         end = None if timeout is None else world.now + timeout
         for _ in range(_MAX_JUMPS):
@@ -201,7 +205,7 @@ class LockstepLane:
             raise UsageError("a shutdown hook waits; under Lockstep there is nothing to wait for")
 
     def _settle(self, but: LockstepWire | None = None) -> None:
-        """Do all that can be done now, the pongs of open WebSockets included."""
+        """Do everything that can be done now, the pongs of open WebSockets included."""
         busy = True
         while busy:
             self.world.run()
@@ -211,12 +215,13 @@ class LockstepLane:
                     busy = wire.on_data() or busy
 
     def _explanation(self) -> str:
+        """Return what the handlers wait for, for a message."""
         found = [text for driver in self.world.drivers for text in waiting(driver)]
         return "; ".join(found) or "no handler is running, and no deadline is armed"
 
 
 def waits_for(coroutine: Any) -> str:
-    """Such as "chat (app.py, line 12) awaits WebSocket.receive"."""
+    """Return what a handler awaits, such as "chat (app.py, line 12) awaits WebSocket.receive"."""
     frames = list(_frames(coroutine))
     places = [index for index, frame in enumerate(frames) if not _is_ours(frame)]
     if not places:
@@ -227,18 +232,18 @@ def waits_for(coroutine: Any) -> str:
         (
             frame.f_code.co_qualname
             for frame in frames[places[-1] + 1 :]
-            # `async for` awaits __anext__, which says less than what that awaits in turn.
+            # `async for` awaits __anext__. What that awaits in turn says more.
             if not frame.f_code.co_name.startswith("__")
         ),
         "something",
     )
-    # A private method is the common half of public ones, and is called as the one that waits.
+    # A private method is the common half of public ones, so its name is shown without the mark.
     awaited = awaited.replace("._", ".")
     return f"{code.co_qualname} ({code.co_filename}, line {theirs.f_lineno}) awaits {awaited}"
 
 
 def _frames(coroutine: Any) -> Iterator[FrameType]:
-    """Of the chain of awaits, outermost first."""
+    """Yield the frames of a chain of awaits, outermost first."""
     found = coroutine
     while found is not None:
         frame = getattr(found, "cr_frame", None) or getattr(found, "gi_frame", None)
@@ -248,4 +253,5 @@ def _frames(coroutine: Any) -> Iterator[FrameType]:
 
 
 def _is_ours(frame: FrameType) -> bool:
+    """Return whether a frame runs code of anylane."""
     return str(frame.f_globals.get("__name__", "")).partition(".")[0] == "anylane"

@@ -1,4 +1,4 @@
-"""Journal: what an operator would have seen, and to which connection it belongs."""
+"""ClientLog: what the server of a test client has logged, and for which connection."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from anylane.lane.link import current_link
 from anylane.testing.world import LogRecord
 
 
-class Journal:
-    """A `Log` for a ServerCore that remembers. records: everything, in order."""
+class ClientLog:
+    """A log for a ServerCore that keeps what it is told.
+
+    records: every record, in order.
+    """
 
     def __init__(self) -> None:
         self.records: list[LogRecord] = []
@@ -23,9 +26,9 @@ class Journal:
             self._failures.append((link.driver.connection.peer, error))
 
     def mark(self) -> int:
-        """For `failure`: from here on."""
+        """Return a mark for `failure`: only later exceptions count."""
         return len(self._failures)
 
     def failure(self, peer: Any, mark: int) -> BaseException | None:
-        """The first exception that nothing dealt with, of a handler of that connection."""
+        """Return the first exception since *mark* that a handler of that connection raised."""
         return next((error for name, error in self._failures[mark:] if name == peer), None)

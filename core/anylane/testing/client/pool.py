@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from anylane.testing.client.connection import ClientConnection
-from anylane.testing.client.log import Journal
+from anylane.testing.client.log import ClientLog
 from anylane.testing.client.request import ClientRequest
 from anylane.testing.client.response import ClientResponse
 from anylane.testing.client.wire import Lane
 
 
 class ConnectionPool:
-    """Starts the server with the first use. journal: what an operator would have seen.
+    """The connections of a client. The first use starts the server.
 
-    start: makes a running server. raises: whether what handlers raise passes.
+    start: starts a server and returns its lane.
+    raises: whether a response raises what its handler raised.
+    log: what the server has logged.
     """
 
-    def __init__(self, start: Callable[[Journal], Lane], *, raises: bool) -> None:
-        self.journal = Journal()
+    def __init__(self, start: Callable[[ClientLog], Lane], *, raises: bool) -> None:
+        self.log = ClientLog()
         self.raises = raises
         self._start = start
         self._lane: Lane | None = None
@@ -27,18 +29,22 @@ class ConnectionPool:
 
     @property
     def lane(self) -> Lane:
-        """Where the app runs; runs the startup hooks first. What they raise passes."""
+        """The lane that the app runs on. It is started, with its startup hooks, on first use.
+
+        What a startup hook raises passes.
+        """
         if self._lane is None:
-            self._lane = self._start(self.journal)
+            self._lane = self._start(self.log)
         return self._lane
 
     def take(self) -> ClientConnection:
-        """A connection that is kept alive, or a new one."""
+        """Return a connection that was kept alive, or a new one."""
         connection = self._alive() or ClientConnection(self.lane.connect())
         self._busy.append(connection)
         return connection
 
     def _alive(self) -> ClientConnection | None:
+        """Return a kept connection that the server has not closed, or None."""
         while self._idle:
             connection = self._idle.pop()
             if connection.wire.poll() is None:
@@ -47,7 +53,7 @@ class ConnectionPool:
         return None
 
     def give_back(self, connection: ClientConnection) -> None:
-        """Keep it if it can be used again; otherwise the server sees a reset."""
+        """Keep a connection if it can be used again. Otherwise the server sees a reset."""
         if connection not in self._busy:
             return
         self._busy.remove(connection)
@@ -59,13 +65,16 @@ class ConnectionPool:
     def send(
         self, request: ClientRequest, on_head: Callable[[ClientResponse], None]
     ) -> ClientResponse:
-        """Send it; the answer waits for itself."""
+        """Send a request, and return its response without waiting for it.
+
+        on_head: called with the response when its head has come.
+        """
         connection = self.take()
-        journal, mark = self.journal, self.journal.mark()
+        log, mark = self.log, self.log.mark()
         response = ClientResponse(
             request,
             connection,
-            lambda: journal.failure(connection.wire.address, mark),
+            lambda: log.failure(connection.wire.address, mark),
             on_head=on_head,
             on_end=lambda: self.give_back(connection),
             raises=self.raises,
@@ -78,7 +87,7 @@ class ConnectionPool:
         return response
 
     def close(self) -> None:
-        """End every connection, then the server; the next use would start it anew."""
+        """End every connection, then the server. A later use starts another one."""
         for connection in self._busy:
             connection.wire.reset()
         for connection in self._idle:

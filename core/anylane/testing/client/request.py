@@ -1,4 +1,4 @@
-"""What a test client sends: method, target, headers and body, made from what a test says."""
+"""What a test client sends: method, target, headers and body, from what a test says."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from anylane.errors import UsageError
 from anylane.http.headers import Headers, Initial
 
 Params = Mapping[str, Any] | Iterable[tuple[str, Any]]
+"""Names and values. A value may be a list."""
 
 
 Content = bytes | str | Iterable[bytes]
+"""A body as it goes on the wire."""
 
 
 File = bytes | str | tuple[str, bytes | str] | tuple[str, bytes | str, str]
@@ -27,17 +29,18 @@ class RequestHead(TypedDict, total=False):
     params: Params | None
     """Added to the query."""
     headers: Initial
-    """Instead of the client's own of the same name."""
+    """Replace the client's own headers of the same names."""
     cookies: Mapping[str, str] | None
     """For this request, beside the remembered ones."""
 
 
 class RequestBody(TypedDict, total=False):
-    """A request has one: json=, content=, or data= with files=."""
+    """The body of a request, by keyword: json=, content=, or data= with files=."""
 
     json: Any
+    """Any JSON value."""
     data: Params | None
-    """urlencoded; multipart with `files`."""
+    """The fields of a form. urlencoded, or multipart with `files`."""
     files: Mapping[str, File] | None
     """Name -> content, or (file name, content), or (file name, content, content type)."""
     content: Content | None
@@ -45,14 +48,14 @@ class RequestBody(TypedDict, total=False):
 
 
 class RequestParts(RequestHead, RequestBody, total=False):
-    """Head and body."""
+    """What head and body take by keyword."""
 
 
 class RequestOptions(RequestParts, total=False):
-    """Of a request whose whole answer is waited for."""
+    """What a request takes by keyword whose whole answer is waited for."""
 
     follow_redirects: bool | None
-    """None: as the client was told."""
+    """Whether redirects are followed. None: as the client was told."""
 
 
 _BOUNDARY = "anylane-boundary-7MA4YWxkTrZu0gW"
@@ -63,7 +66,13 @@ _SAFE = "/:?#[]@!$&'()*+,;=%~"
 
 @dataclass(frozen=True, slots=True)
 class ClientRequest:
-    """headers: as they go on the wire, Host included. body: its pieces."""
+    """One request, as it goes on the wire.
+
+    url: the absolute URL.
+    target: the request target.
+    headers: all of them, Host included.
+    body: its pieces.
+    """
 
     method: str
     url: str
@@ -73,14 +82,17 @@ class ClientRequest:
 
     @property
     def scheme(self) -> str:
+        """The scheme of the URL."""
         return urlsplit(self.url).scheme
 
     @property
     def host(self) -> str:
+        """The host name of the URL, in lower case, without a port."""
         return (urlsplit(self.url).hostname or "").lower()
 
     @property
     def path(self) -> str:
+        """The path of the URL, percent-encoded."""
         return urlsplit(self.url).path or "/"
 
 
@@ -96,7 +108,11 @@ def build_request(
     files: Mapping[str, File] | None = None,
     content: Content | None = None,
 ) -> ClientRequest:
-    """A request for `url`, relative to `base_url`. One of json, data/files and content at most."""
+    """Return a request for *url*, relative to *base_url*.
+
+    Raises UsageError for more than one of json, content, and data with files, and for a URL without
+    a host.
+    """
     if sum(each is not None for each in (json, content, data if data is not None else files)) > 1:
         raise UsageError("a request has one body: json=, content=, or data= with files=")
     absolute = quote(urljoin(base_url, url), safe=_SAFE)
@@ -126,6 +142,7 @@ def build_request(
 
 
 def _framed(headers: Headers) -> bool:
+    """Return whether the headers say how long the body is."""
     return "content-length" in headers or "transfer-encoding" in headers
 
 
@@ -138,7 +155,7 @@ def _pairs(params: Params) -> list[tuple[str, Any]]:
 def _body(
     json: Any, data: Params | None, files: Mapping[str, File] | None, content: Content | None
 ) -> tuple[str | None, bytes | Iterable[bytes]]:
-    """Content type and body."""
+    """Return content type and body."""
     if json is not None:
         return "application/json", anylane_json.dumps(json)
     if files is not None:
@@ -153,7 +170,7 @@ def _body(
 
 
 def _multipart(fields: list[tuple[str, Any]], files: Mapping[str, File]) -> Iterator[bytes]:
-    """multipart/form-data (RFC 7578), names escaped as browsers do."""
+    """Yield the parts of a multipart form (RFC 7578), with names escaped as browsers do."""
     for name, value in fields:
         for each in value if isinstance(value, list | tuple) else (value,):
             yield _part(f'name="{_escape(name)}"', None, str(each).encode("utf-8"))

@@ -18,9 +18,14 @@ from anylane.testing.client.request import ClientRequest
 
 
 class ClientResponse:
-    """The head is waited for when it is first asked for, the body when it is first read.
+    """The answer to one request.
 
-    request: what it answers. history: the redirects that led here.
+    The head is waited for when it is first asked for, the body when it is first read. Both raise
+    Silence if nothing can ever come, IncompleteResponse if the server ends the connection first,
+    and with `raise_server_exceptions` what the handler raised.
+
+    request: the request that it answers.
+    history: the redirects that led here.
     """
 
     def __init__(
@@ -51,44 +56,48 @@ class ClientResponse:
 
     @property
     def status(self) -> int:
+        """The status, an int."""
         return self._get_head().status_code
 
     @property
     def status_code(self) -> int:
-        """`status`, as httpx and requests call it."""
+        """The status, by the name that httpx and requests give it."""
         return self.status
 
     @property
     def reason(self) -> str:
+        """The reason phrase, such as "OK"; it may be empty."""
         return bytes(self._get_head().reason).decode("latin-1")
 
     @property
     def http_version(self) -> str:
+        """ "HTTP/1.1"."""
         return f"HTTP/{bytes(self._get_head().http_version).decode('ascii')}"
 
     @property
     def headers(self) -> Headers:
-        """Case-insensitive, multi-value."""
+        """The header fields, a `Headers`."""
         self._get_head()
         return self._headers
 
     @property
     def informational(self) -> list[tuple[int, Headers]]:
-        """The 1xx responses before this one (103, Early Hints)."""
+        """Status and headers of the 1xx responses before this one (103, Early Hints)."""
         self._get_head()
         return list(self._connection.informational)
 
     @property
     def url(self) -> str:
+        """The absolute URL of the request."""
         return self.request.url
 
     @property
     def error(self) -> BaseException | None:
-        """What the handler raised and nothing dealt with, so far."""
+        """What the handler raised and no exception handler took, so far; None if nothing."""
         return self._error if self._ended else self._failure()
 
     def raise_for_status(self) -> Self:
-        """Raises StatusError for 4xx and 5xx."""
+        """Return this, or raise StatusError for 4xx and 5xx."""
         if self.status >= 400:
             self.read()
             raise StatusError(self)
@@ -98,31 +107,35 @@ class ClientResponse:
 
     @property
     def content(self) -> bytes:
-        """The whole body; waits for its end."""
+        """The whole body as bytes. Waits for its end."""
         return self.read()
 
     @property
     def text(self) -> str:
+        """The whole body as a str, decoded by the charset of its content type, else UTF-8.
+
+        Waits for its end. Malformed bytes are replaced.
+        """
         return self.content.decode(self._charset(), "replace")
 
     def json(self) -> Any:
-        """ValueError if it is not JSON."""
+        """Return the whole body decoded as JSON. Raises ValueError if it is not JSON."""
         return json.loads(self.content)
 
     @property
     def trailers(self) -> Headers:
-        """What came behind a chunked body; waits for its end."""
+        """The fields behind a chunked body. Waits for its end."""
         self.read()
         return self._trailers
 
     def read(self) -> bytes:
-        """The whole body, or what of it was not iterated over."""
+        """Wait for the end of the body, and return all of it that was not iterated over."""
         if self._content is None:
             self._content = b"".join(self.iter_bytes())
         return self._content
 
     def iter_bytes(self) -> Iterator[bytes]:
-        """The body as it comes. Breaking off loses nothing: iterate again to go on."""
+        """Yield the body as it comes. Breaking off loses nothing: iterate again to go on."""
         if self._content is not None:
             if self._content:
                 yield self._content
@@ -132,7 +145,7 @@ class ClientResponse:
             yield piece
 
     def arrived(self) -> bytes:
-        """What of the body has come by now and was not read; never waits for more."""
+        """Return what of the body has come by now and was not read, without waiting for more."""
         self._get_head()
         pieces: list[bytes] = []
         while piece := self._piece(wait=False):
@@ -140,6 +153,7 @@ class ClientResponse:
         return b"".join(pieces)
 
     def _piece(self, *, wait: bool) -> bytes | None:
+        """Return the next piece of the body, b"" at its end, None if it has not come."""
         if self._ended:
             return b""
         try:
@@ -155,7 +169,7 @@ class ClientResponse:
         return piece
 
     def iter_text(self) -> Iterator[str]:
-        """The same, decoded; a character is never cut."""
+        """Yield the body as text, as it comes. No character is cut."""
         decoder = codecs.getincrementaldecoder(self._charset())("replace")
         for piece in self.iter_bytes():
             if text := decoder.decode(piece):
@@ -164,20 +178,23 @@ class ClientResponse:
             yield text
 
     def iter_lines(self) -> Iterator[str]:
-        """Lines without their ends, as they come."""
+        """Yield the lines of the body without their ends, as they come."""
         splitter = LineSplitter()
         for text in self.iter_text():
             yield from splitter.feed(text)
         yield from splitter.flush()
 
     def iter_events(self) -> Iterator[ServerSentEvent]:
-        """Server-sent events as they come. `TestClient.events` knows more about them."""
+        """Return an iterator over server-sent events, as they come.
+
+        `TestClient.events` also checks that it is an event stream.
+        """
         return ClientEvents(self)
 
     # -- the end -------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Be done with it. What was not read ends the connection, and the handler sees that."""
+        """End the exchange. If the body was not read to its end, the connection is reset."""
         self._end()
 
     def __enter__(self) -> Self:
@@ -198,6 +215,7 @@ class ClientResponse:
         return f"<ClientResponse {state} to {self.request.method} {self.request.url}>"
 
     def _get_head(self) -> Head:
+        """Wait for the head, and return it."""
         if self._head is None:
             try:
                 self._head = self._connection.head()
@@ -210,16 +228,19 @@ class ClientResponse:
         return self._head
 
     def _end(self) -> None:
+        """Give the connection back."""
         if not self._ended:
             self._error = self._failure()
             self._ended = True
             self._on_end()
 
     def _raise_failure(self) -> None:
+        """Raise what the handler raised, if the client was told to."""
         if self._raises and self.error is not None:
             raise self.error
 
     def _charset(self) -> str:
+        """Return the codec for the text of the body."""
         found = re.search(
             r"charset=\"?([\w.:-]+)", self.headers.get("content-type", "") or "", re.IGNORECASE
         )
@@ -230,7 +251,10 @@ class ClientResponse:
 
 
 class StatusError(AnylaneError):
-    """The answer is a 4xx or 5xx (`raise_for_status`). response: the answer."""
+    """The answer is a 4xx or 5xx (`raise_for_status`).
+
+    response: the answer, read to its end.
+    """
 
     def __init__(self, response: ClientResponse) -> None:
         request = response.request
@@ -242,4 +266,4 @@ class StatusError(AnylaneError):
 
 
 class Rejected(StatusError):
-    """The server answered a WebSocket handshake with something else than 101."""
+    """The server answered a WebSocket handshake with `response`, which is no 101."""

@@ -23,7 +23,7 @@ KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 
 
 def add_handshake(headers: Headers, subprotocols: Sequence[str]) -> None:
-    """What asks for a WebSocket (RFC 6455 §4.1)."""
+    """Add the headers that ask for a WebSocket (RFC 6455 §4.1)."""
     headers.set("connection", "Upgrade")
     headers.set("upgrade", "websocket")
     headers.set("sec-websocket-version", "13")
@@ -35,8 +35,13 @@ def add_handshake(headers: Headers, subprotocols: Sequence[str]) -> None:
 class ClientWebSocket:
     """An open WebSocket. Pings are answered by themselves, also while time is let pass.
 
-    response: the answer to the handshake. close_code: of the server's close frame, 1006 if the
-    connection ended without one, None while it is open. close_reason: beside it.
+    Iterating yields messages until the server closes with 1000 or 1001; any other code raises
+    Disconnected. Leaving its block closes it.
+
+    response: the answer to the handshake.
+    close_code: the code of the server's close frame; 1006 if the connection ended without one, None
+        while it is open.
+    close_reason: the reason in that frame.
     """
 
     def __init__(
@@ -67,7 +72,7 @@ class ClientWebSocket:
 
     @staticmethod
     def _check(response: ClientResponse, offered: Sequence[str]) -> None:
-        """What a client must not accept (RFC 6455 §4.1)."""
+        """Raise UsageError for an answer that a client must not accept (RFC 6455 §4.1)."""
         accept = response.headers.get("sec-websocket-accept")
         expected = generate_accept_token(KEY.encode("ascii")).decode("ascii")
         if accept != expected:
@@ -78,18 +83,21 @@ class ClientWebSocket:
 
     @property
     def subprotocol(self) -> str | None:
-        """The one that the server chose."""
+        """The subprotocol that the server chose, or None."""
         return self.response.headers.get("sec-websocket-protocol")
 
     @property
     def error(self) -> BaseException | None:
-        """What the handler raised and nothing dealt with, so far."""
+        """What the handler raised and no exception handler took, so far; None if nothing."""
         return self.response.error
 
     # -- talking -------------------------------------------------------------------------------
 
     def send(self, message: str | bytes) -> None:
-        """One message. Raises Disconnected if the session is over."""
+        """Send one message.
+
+        Raises Disconnected if the session is over, UsageError for what is neither str nor bytes.
+        """
         if isinstance(message, str):
             self._send(events.TextMessage(message))
             return
@@ -98,12 +106,18 @@ class ClientWebSocket:
         self._send(events.BytesMessage(bytes(message)))
 
     def send_json(self, value: Any) -> None:
-        """One text message."""
+        """Send a value as JSON, in one text message.
+
+        Raises Disconnected if the session is over, TypeError for a value that JSON has no form for.
+        """
         self.send(json.dumps(value).decode("utf-8"))
 
     def receive(self, timeout: float | None = None) -> str | bytes:
-        """The next message. Raises Disconnected(code) at the end, TimeoutError after `timeout`
-        seconds, and Silence if none can ever come."""
+        """Wait for the next message, and return it.
+
+        Raises Disconnected(code) at the end of the session, TimeoutError after *timeout* seconds,
+        and Silence if no message can ever come.
+        """
         end = None if timeout is None else self._lane.now() + timeout
         while not self._messages:
             self._check_open()
@@ -116,10 +130,17 @@ class ClientWebSocket:
         return self._messages.popleft()
 
     def receive_json(self, timeout: float | None = None) -> Any:
+        """Wait for the next message, and return its JSON value.
+
+        Raises what `receive` raises, and ValueError if it is not JSON.
+        """
         return json.loads(self.receive(timeout))
 
     def ping(self, payload: bytes | None = None) -> float:
-        """Send a ping and wait for its pong; returns the seconds between."""
+        """Send a ping, wait for its pong (RFC 6455 §5.5.2), and return the seconds between.
+
+        Raises Disconnected if the session is over.
+        """
         if payload is None:
             self._pings += 1
             payload = b"%d" % self._pings
@@ -132,7 +153,10 @@ class ClientWebSocket:
         return self._lane.now() - began
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Say goodbye, wait for the server's, and for the end of the connection."""
+        """Send a close frame, wait for the server's and for the end of the connection.
+
+        Harmless if the session is over (RFC 6455 §7.1.2).
+        """
         if not self._ended and self._frames.state is ConnectionState.OPEN:
             self._wire.send(self._frames.send(events.CloseConnection(code, reason or None)))
         while not self._ended:
@@ -140,7 +164,7 @@ class ClientWebSocket:
         self._raise_failure()
 
     def __iter__(self) -> Iterator[str | bytes]:
-        """Messages, until the server closes with 1000 or 1001; any other code raises."""
+        """Yield messages until the server closes with 1000 or 1001. Any other code raises."""
         while True:
             try:
                 yield self.receive()
@@ -161,7 +185,7 @@ class ClientWebSocket:
         if exc is None:
             self.close()
         else:
-            # Waiting for a goodbye could fail too, and hide why the test did.
+            # Waiting for the close frame could fail too, and hide why the test did.
             self._end()
 
     def __repr__(self) -> str:
@@ -183,10 +207,11 @@ class ClientWebSocket:
         self.response._raise_failure()
 
     def _more(self, what: str, timeout: float | None = None) -> None:
+        """Wait for bytes, and take in their frames."""
         self._feed(self._wire.receive(what, timeout))
 
     def _attend(self) -> bool:
-        """Answer pings while nobody receives."""
+        """Answer pings while nothing receives."""
         data = self._wire.poll()
         if data:
             self._feed(data)
