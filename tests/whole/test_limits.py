@@ -295,7 +295,7 @@ def chunked_body_of_that_size(limit: int, size: int) -> str:
 
 
 @at_the_limit(
-    "anylane.protocol.http1.body._CHUNK_LINE_LIMIT", 256, within="200", beyond="400, closed",
+    "anylane.protocol.http1.body._MAX_CHUNK_LINE", 256, within="200", beyond="400, closed",
     note="longer is an attack, not a size",
 )  # fmt: skip
 def chunk_size_line_of_that_size(_limit: int, size: int) -> str:

@@ -1,4 +1,7 @@
-"""Header fields of responses: which names, values and statuses may go on the wire."""
+"""Header fields of responses: which names, values and statuses may go on the wire.
+
+What passes here cannot split a response in two. Nothing here changes what it is given.
+"""
 
 from __future__ import annotations
 
@@ -8,30 +11,38 @@ from http import HTTPStatus
 from anylane.errors import UsageError
 
 Header = tuple[str, str]
+"""A header field: name and value."""
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-# RFC 9110 §5.5: visible characters, SP, HTAB and obs-text.
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+"""RFC 9110 §5.5: visible characters, SP, HTAB and obs-text."""
 
 PHRASES: dict[int, str] = {
     **{status.value: status.phrase for status in HTTPStatus},
-    # RFC 9110 §15.5; Python 3.12 and before have the names that came before it.
     413: "Content Too Large",
     414: "URI Too Long",
     416: "Range Not Satisfiable",
     422: "Unprocessable Content",
 }
+"""The standard phrases of statuses. RFC 9110 §15.5 renamed some, which Python 3.12 and earlier do
+not know."""
 
 
 def check_status(status: int) -> int:
-    """Raise UsageError unless this can be the status of a final response."""
+    """Return *status*. Raise UsageError unless it can be the status of a final response.
+
+    That is an int from 200 to 999.
+    """
     if not isinstance(status, int) or not 200 <= status <= 999:  # type: ignore[redundant-expr]
         raise UsageError(f"status is {status!r}; expected an int from 200 to 999")
     return int(status)
 
 
 def check_header(name: str, value: str) -> None:
-    """Raise UsageError for a name or value that must not go on the wire."""
+    """Raise UsageError for a name or value that must not go on the wire.
+
+    A name is a token (RFC 9110 §5.1). A value is Latin-1 without control characters (§5.5).
+    """
     if not isinstance(name, str) or not isinstance(value, str):  # type: ignore[redundant-expr]
         raise UsageError(f"header {name!r} is {value!r}; expected a str for each")
     if _NAME.fullmatch(name) is None:

@@ -1,4 +1,4 @@
-"""The other end of a connection: its address, and what TLS says about it."""
+"""The other end of a connection: its address, and what TLS says about it. Plain data."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TlsInfo:
-    """`ctx.request.tls`: how this connection is protected, and who the client is."""
+    """How a connection is protected, and the client that it was made with: `ctx.request.tls`."""
 
     version: str
-    """"TLSv1.2" or "TLSv1.3"."""
+    """The version of TLS: "TLSv1.2" or "TLSv1.3"."""
     cipher: str
     """The cipher suite by its OpenSSL name."""
     alpn: str | None = None
-    """The protocol agreed upon (RFC 7301), None when the client offered none that is spoken."""
+    """The protocol agreed upon (RFC 7301). None if the client offered none that is spoken."""
     server_name: str | None = None
-    """The host the client asked for (SNI, RFC 6066 §3); not verified."""
+    """The host that the client asked for (SNI, RFC 6066 §3). It is not verified."""
     peer_certificate: dict[str, Any] | None = None
-    """The client's certificate as `ssl.SSLSocket.getpeercert` gives it. It was verified: without
-    `ssl_cert_reqs` clients are not asked for one, and this is None."""
+    """The client's verified certificate, as `ssl.SSLSocket.getpeercert` returns it.
+
+    None without `ssl_cert_reqs`, because clients are not asked for one then.
+    """
 
 
 Address = Any

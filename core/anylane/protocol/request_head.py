@@ -1,14 +1,23 @@
-"""RequestHead: one request line and its header fields, as the peer sent them."""
+"""RequestHead: one request line and its header fields, as the peer sent them.
+
+Nothing here judges them, and nothing changes one: requests that are the same, byte by byte, share
+theirs.
+"""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 RawHeaders = list[tuple[bytes, bytes]]
+"""Names in lower case and stripped values, in order."""
 
 
 class Text(NamedTuple):
-    """A request line, decoded. path: still percent-encoded; query: without the `?`."""
+    """A request line, decoded.
+
+    path: still percent-encoded.
+    query: without the `?`.
+    """
 
     method: str
     target: str
@@ -17,11 +26,12 @@ class Text(NamedTuple):
 
 
 class Fields:
-    """The header lines of requests, taken apart when somebody reads them: once for all requests
-    that repeat them.
+    """The header lines of requests, taken apart on first use, once for all that repeat them.
 
-    section: what they are in, with the blank line behind them; empty where `headers` are known.
-    shown: what tier 1 made of them, for whoever repeats them.
+    section: the bytes that they are in, with the blank line behind them; empty if `headers` were
+        given.
+    shown: what tier 1 made of them, so that requests that repeat them need not make it again
+        (docs/performance.md says what that is worth).
     """
 
     __slots__ = ("_headers", "section", "shown")
@@ -33,29 +43,35 @@ class Fields:
 
     @property
     def headers(self) -> RawHeaders:
-        """Names lower-cased, values stripped, in order."""
+        """Names in lower case and stripped values, in order."""
         if self._headers is None:
             self._headers = split_section(self.section)
         return self._headers
 
 
 class RequestHead:
-    """A request line and its headers, as the peer sent them. Nobody changes one: requests that
-    are the same, byte by byte, may share theirs.
+    """A request line and its header fields (RFC 9112 §2.1).
 
-    target: as received, percent-encoded. version: `b"1.1"` or `b"1.0"`. fields: the headers.
-    content_length: None when the request declares none; a chunked body has none either.
+    method: as received.
+    target: as received, percent-encoded.
+    version: b"1.1" or b"1.0".
+    fields: the header fields.
+    content_length: bytes; None when the request declares none, and for a chunked body.
+    chunked: whether the body is chunked.
     expects_continue: the client waits for `100 Continue` before it sends the body (RFC 9110
-        §10.1.1). connection: the options of all Connection headers, lower-cased (§7.6.1).
-    has_body: a body follows. keep_alive: the client would send more. usual: HTTP/1.1, and a
-    response to it may have a body. leads_to: what tier 1 found for it, for whoever repeats it.
+        §10.1.1).
+    connection: the options of all Connection headers, in lower case (§7.6.1).
+    has_body: whether a body follows.
+    keep_alive: whether the client would send more requests (RFC 9112 §9.3).
+    usual: whether it is HTTP/1.1 and a response to it may have a body.
+    leads_to: the route that tier 1 found for it (docs/performance.md says what that is worth).
     """
 
     __slots__ = ("_text", "chunked", "connection", "content_length", "expects_continue", "fields",
                  "has_body", "keep_alive", "leads_to", "method", "target", "usual",
                  "version")  # fmt: skip
 
-    def __init__(  # noqa: PLR0917  # one for most requests; keywords cost as much again
+    def __init__(  # noqa: PLR0917  # Made for most requests, and keywords would cost as much again.
         self,
         method: bytes,
         target: bytes,
@@ -85,12 +101,12 @@ class RequestHead:
 
     @property
     def headers(self) -> RawHeaders:
-        """Names lower-cased, values stripped, in order."""
+        """Names in lower case and stripped values, in order."""
         return self.fields.headers
 
     @property
     def text(self) -> Text:
-        """The request line as text."""
+        """The request line, decoded."""
         if self._text is None:
             target = self.target.decode("ascii")
             path, _, query = target.partition("?")
@@ -100,18 +116,18 @@ class RequestHead:
         return self._text
 
     def get(self, name: bytes) -> bytes | None:
-        """The first value of that (lower-case) name."""
+        """Return the first value of that (lower-case) name, or None."""
         return next((value for key, value in self.headers if key == name), None)
 
 
 def _path_of(absolute: str) -> str:
-    """The path of an absolute-form target (RFC 9112 §3.2.2)."""
+    """Return the path of an absolute-form target (RFC 9112 §3.2.2)."""
     rest = absolute.partition("://")[2]
     slash = rest.find("/")
     return rest[slash:] if slash >= 0 else "/"
 
 
 def split_section(section: bytes) -> RawHeaders:
-    """The headers of a section that was checked: its lines, and the blank one behind them."""
+    """Return the headers of a section that was checked: lines, and a blank one behind them."""
     parts = [line.partition(b":") for line in section[:-4].split(b"\r\n")]
     return [(name.lower(), value.strip(b" \t")) for name, _, value in parts]

@@ -1,6 +1,6 @@
-"""The timer table: every deadline a connection can have, in one place.
+"""The timer table: every deadline that a connection can have, in one place.
 
-It never reads a clock: time comes in as an argument, the earliest deadline goes out.
+It never reads a clock. Time comes in as an argument, the earliest deadline goes out.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from math import isnan, nan
 from anylane.errors import UsageError
 
 NEVER = float("inf")
+"""The deadline of what has none."""
 
 
 class Timer(IntEnum):
-    """What a deadline is for. A connection has at most one of each, SLEEP excepted."""
+    """What a deadline is for. There is at most one of each, SLEEP excepted."""
 
     TLS_HANDSHAKE = 0
     HEAD = 1
@@ -38,8 +39,9 @@ _COUNT = len(Timer)
 class Timers:
     """Absolute deadlines by kind, in seconds on the clock of the caller's `now`.
 
-    bound: never later than `next()`, and free. It goes up only when `next` is asked, or all are
-    cleared: most deadlines are set and cleared long before they come. at: all of them, by `Timer`.
+    at: all of them, by `Timer`.
+    bound: never later than `next()`, and free to read. It rises only when `next` is called or all
+        are cleared, because most deadlines are set and cleared long before they come.
     """
 
     __slots__ = ("at", "bound")
@@ -49,31 +51,34 @@ class Timers:
         self.bound = NEVER
 
     def set(self, timer: Timer, deadline: float) -> None:
+        """Set a deadline. It replaces one of the same kind."""
         self.at[timer] = deadline
         if deadline < self.bound:  # noqa: PLR1730  # min() takes three times as long
             self.bound = deadline
 
     def clear(self, timer: Timer) -> None:
+        """Clear a deadline; harmless if it is not set."""
         self.at[timer] = NEVER
 
     def clear_all(self, *kept: Timer) -> None:
-        """Clear every timer but `kept`."""
+        """Clear every deadline but *kept*."""
         before, self.at, self.bound = self.at, [NEVER] * _COUNT, NEVER
         for timer in kept:
             self.set(timer, before[timer])
 
     def is_set(self, timer: Timer) -> bool:
+        """Return whether a deadline is set."""
         return self.at[timer] != NEVER
 
     def next(self) -> float:
-        """The earliest deadline, or `NEVER`."""
+        """Return the earliest deadline, or NEVER."""
         self.bound = bound = min(self.at)
         return bound
 
     def take_due(self, now: float) -> Timer | None:
-        """The timer whose deadline came first, cleared; None if none has come.
+        """Return the timer whose deadline came first, and clear it; None if none has come.
 
-        One at a time: what it leads to may clear the others.
+        One at a time, because what it leads to may clear the others.
         """
         at, timer = min(zip(self.at, Timer, strict=True))
         if at > now:
@@ -83,10 +88,11 @@ class Timers:
 
 
 class Alarm:
-    """One deadline of a handler (`ctx.sleep`, a time-out): a SLEEP row of its exchange.
+    """One deadline of a handler: of `ctx.sleep`, or a time-out.
 
-    fired: True once the deadline has come.
-    on_fire: called then; must not block and must not call back into the connection.
+    deadline: when it comes, in seconds on the clock of `now`.
+    fired: whether it has come.
+    on_fire: called then. It must not block, and must not call back into the connection.
     """
 
     __slots__ = ("deadline", "fired", "on_fire")
@@ -98,8 +104,11 @@ class Alarm:
 
 
 def deadline_after(now: float, seconds: float) -> float:
-    """That many seconds from now. Raises UsageError for what is no number: NaN, being in no order,
-    would never come and hide the deadlines that do."""
+    """Return the deadline that many seconds from now.
+
+    Raises UsageError for what is no number. NaN has no order: it would never come, and would hide
+    the deadlines that do.
+    """
     try:
         deadline = now + seconds
     except (TypeError, OverflowError):
@@ -110,7 +119,7 @@ def deadline_after(now: float, seconds: float) -> float:
 
 
 class Alarms:
-    """The alarms of one exchange. Few at a time: a list beats a heap below about ten."""
+    """The alarms of one exchange. They are few at a time: a list beats a heap below about ten."""
 
     __slots__ = ("_pending",)
 
@@ -118,25 +127,28 @@ class Alarms:
         self._pending: list[Alarm] = []
 
     def set(self, deadline: float, on_fire: Callable[[], None] | None = None) -> Alarm:
+        """Set an alarm, and return it."""
         alarm = Alarm(deadline, on_fire)
         self._pending.append(alarm)
         return alarm
 
     def cancel(self, alarm: Alarm) -> None:
-        """Forget it; harmless after it fired."""
+        """Drop an alarm; harmless after it fired."""
         if not alarm.fired and alarm in self._pending:
             self._pending.remove(alarm)
 
     def clear(self) -> None:
+        """Drop every alarm."""
         self._pending.clear()
 
     def next(self) -> float:
+        """Return the earliest deadline, or NEVER."""
         if not self._pending:
             return NEVER
         return min(alarm.deadline for alarm in self._pending)
 
     def fire(self, now: float) -> bool:
-        """Fire those that are due; return whether there were any."""
+        """Fire every alarm whose deadline has come, in the order of the deadlines."""
         due = [alarm for alarm in self._pending if alarm.deadline <= now]
         if not due:
             return False

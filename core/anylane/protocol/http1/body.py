@@ -1,7 +1,7 @@
 """Request bodies: how many of the bytes that come in belong to this request.
 
-h11 decodes; the strict chunk rules stand in front of it, and what is behind the body's last
-byte is never fed to it. No I/O, no time.
+h11 decodes; the strict chunk rules stand in front of it. What is behind the last byte of a body is
+never fed to h11.
 """
 
 from __future__ import annotations
@@ -16,19 +16,21 @@ from anylane.errors import Refused
 from anylane.protocol.http1.grammar import check_trailers
 from anylane.protocol.request_head import RawHeaders, RequestHead
 
-# RFC 9112 §7.1.1, without the optional white space that only attackers send.
 _CHUNK_LINE = re.compile(
     rb"([0-9A-Fa-f]{1,15})"
     rb"(?:;[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
     rb'|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"))?)*'
 )
+"""RFC 9112 §7.1.1, without the optional white space that only attackers send."""
 
 
-_CHUNK_LINE_LIMIT = 256
-"""Bytes of one chunk size line; the longest honest one has 17."""
+_MAX_CHUNK_LINE = 256
+"""Bytes of one chunk size line. The longest honest one has 17."""
 
 
 class _Chunk(Enum):
+    """What the next byte of a chunked body is part of."""
+
     SIZE = auto()
     DATA = auto()
     DATA_END = auto()
@@ -39,8 +41,9 @@ class _Chunk(Enum):
 class Body:
     """Feeds one request body to h11, and says where it ends.
 
-    chunks: decoded pieces not yet taken. complete: the last byte was seen.
-    trailers: set when complete (RFC 9110 §6.5).
+    received: the bytes of body that were decoded.
+    complete: whether the last byte was seen.
+    trailers: set when it is complete (RFC 9110 §6.5).
     """
 
     __slots__ = ("_declared", "_held", "_limits", "_parser", "_remaining", "_state", "complete",
@@ -59,11 +62,14 @@ class Body:
 
     @property
     def remaining(self) -> int | None:
-        """Bytes still to come, or None where the client did not say."""
+        """The bytes still to come, or None if the client did not say."""
         return self._remaining if self._declared is not None else None
 
     def feed(self, data: bytes) -> tuple[list[bytes], bytes]:
-        """Take what belongs to the body; return decoded pieces and the rest of the input."""
+        """Take what belongs to the body; return decoded pieces and the rest of the input.
+
+        Raises Refused for malformed framing and for a body that is too large.
+        """
         if self._declared is not None:
             mine, rest = data[: self._remaining], data[self._remaining :]
             self._remaining -= len(mine)
@@ -72,6 +78,7 @@ class Body:
         return self._decode(mine), rest
 
     def _decode(self, data: bytes) -> list[bytes]:
+        """Return what h11 makes of these bytes."""
         pieces: list[bytes] = []
         try:
             self._parser.receive_data(data)
@@ -91,7 +98,10 @@ class Body:
             raise Refused(400, str(exc), data) from None
 
     def _split_chunked(self, data: bytes) -> tuple[bytes, bytes]:
-        """Walk the chunk framing; `_held` is a line that is not complete yet."""
+        """Return the bytes of the body, and those behind it.
+
+        `_held` is a line that is not complete yet.
+        """
         at = 0
         while at < len(data) and self._state is not _Chunk.END:
             if self._state is _Chunk.DATA:
@@ -114,17 +124,20 @@ class Body:
         return data[:at], data[at:]
 
     def _check_size(self, size: int) -> None:
+        """Raise Refused for a body of more bytes than there may be."""
         if size > self._limits.body:
             raise Refused(413, f"body is over {self._limits.body} bytes")
 
     def _check_line_length(self) -> None:
+        """Raise Refused if the incomplete line is too long."""
         if self._state is _Chunk.TRAILERS:
             if len(self._held) > self._limits.header_section:
                 raise Refused(431, f"trailers are over {self._limits.header_section} bytes")
-        elif len(self._held) > _CHUNK_LINE_LIMIT:
+        elif len(self._held) > _MAX_CHUNK_LINE:
             raise Refused(400, "chunk size line is too long", bytes(self._held))
 
     def _line(self) -> None:
+        """Take a complete line: the size of a chunk, or a trailer."""
         line = bytes(self._held)
         if not line.endswith(b"\r\n"):
             raise Refused(400, "bare LF in chunked framing", line)
@@ -133,7 +146,7 @@ class Body:
             if match is None:
                 raise Refused(400, "malformed chunk size line", line)
             self._remaining = int(match[1], 16)
-            # A size that can only end in 413 is not waited for.
+            # A size that can only end in 413 is refused before its bytes come.
             self._check_size(self.received + self._remaining)
             self._state = _Chunk.DATA if self._remaining else _Chunk.TRAILERS
         elif line == b"\r\n" or line.endswith(b"\r\n\r\n"):
@@ -144,6 +157,7 @@ class Body:
         self._held.clear()
 
     def _data_end(self) -> None:
+        """Take the line end behind the data of a chunk."""
         line = bytes(self._held)
         if not b"\r\n".startswith(line):
             raise Refused(400, "chunk data is longer than its size said", line)
@@ -153,7 +167,10 @@ class Body:
 
 
 class LengthBody:
-    """A body with a Content-Length, as `Body` without h11: there is nothing to decode."""
+    """A body with a Content-Length, without h11: there is nothing to decode.
+
+    It has the attributes of `Body`.
+    """
 
     __slots__ = ("complete", "remaining", "trailers")
 
@@ -163,7 +180,7 @@ class LengthBody:
         self.trailers: RawHeaders = []
 
     def feed(self, data: bytes) -> tuple[list[bytes], bytes]:
-        """See `Body.feed`."""
+        """Take what belongs to the body; return its pieces and the rest of the input."""
         mine, rest = data[: self.remaining], data[self.remaining :]
         self.remaining -= len(mine)
         self.complete = not self.remaining
@@ -171,7 +188,7 @@ class LengthBody:
 
 
 def _parser_after(head: RequestHead, limits: Limits) -> h11.Connection:
-    """An h11 connection that has just read `head`."""
+    """Return an h11 connection that has just read *head*."""
     parser = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.header_section + 1024)
     if head.has_body:
         framing = (

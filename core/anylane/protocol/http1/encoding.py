@@ -1,7 +1,7 @@
 """Response heads on the wire: the only place that puts one together.
 
-It refuses CR, LF and NUL wherever they could split a response in two (CWE-113), and it never
-decides about framing: that is `http1`'s.
+It refuses CR, LF and NUL wherever they could split a response in two (CWE-113). It never decides
+about framing; `writer` does.
 """
 
 from __future__ import annotations
@@ -24,13 +24,16 @@ _STATUS_LINES: dict[int, bytes] = {
 
 
 def status_line(status: int) -> bytes:
-    """`HTTP/1.1 200 OK` and its line end; so to HTTP/1.0 clients too (RFC 9110 §6.2)."""
+    """Return `HTTP/1.1 200 OK` and its line end. HTTP/1.0 clients get the same (RFC 9110 §6.2)."""
     line = _STATUS_LINES.get(status)
     return line if line is not None else b"HTTP/1.1 %d \r\n" % status
 
 
 def encode_head(status: int, headers: Iterable[Header]) -> bytes:
-    """A response head, blank line included. Raises UsageError for a header that must not be."""
+    """Return a response head, its blank line included.
+
+    Raises UsageError for a header that must not go on the wire.
+    """
     return b"".join((status_line(status), _encode_lines(headers), b"\r\n"))
 
 
@@ -50,12 +53,14 @@ _ENDS = [b"%d\r\n\r\n" % size for size in range(_SMALL)]
 
 
 _beginnings: dict[tuple[Any, ...], bytes | None] = {}
+"""What the heads of this second's responses have in common. docs/performance.md says what that is
+worth."""
 
 
 _MAX_BEGINNINGS = 128
 
 
-def encode_plain(  # noqa: PLR0917  # for each response; keywords cost time
+def encode_plain(  # noqa: PLR0917  # Called for each response, and keywords cost time.
     request: RequestHead,
     status: int,
     headers: Sequence[Header],
@@ -63,11 +68,10 @@ def encode_plain(  # noqa: PLR0917  # for each response; keywords cost time
     date: bytes,
     keep_alive: bool,
 ) -> bytes | None:
-    """A response whose body is whole; without the body where that is large. None if it is not
-    plain.
+    """Return a response whose body is whole, without the body if that is large; None if not plain.
 
-    The same bytes as ResponseWriter's, which knows all the exceptions. What most responses of one
-    second have in common is put together once: 0.4 us instead of 0.9 (CPython 3.13).
+    The bytes are those of ResponseWriter, which knows all the exceptions. What most responses of
+    one second have in common is put together once: 0.4 us instead of 0.9 (CPython 3.13).
     """
     if not request.usual:
         return None
@@ -89,7 +93,7 @@ def encode_plain(  # noqa: PLR0917  # for each response; keywords cost time
 
 
 def _begin(date: bytes, status: int, headers: Sequence[Header]) -> bytes | None:
-    """All of it up to the number of its Content-Length; None if it is not plain."""
+    """Return all of it up to the number of its Content-Length; None if it is not plain."""
     if status in (204, 304) or any(name.lower() in _FRAMING for name, _ in headers):
         return None
     return b"%bdate: %b\r\n%bcontent-length: " % (
@@ -100,13 +104,14 @@ def _begin(date: bytes, status: int, headers: Sequence[Header]) -> bytes | None:
 
 
 def encode_trailers(trailers: Iterable[Header]) -> bytes:
-    """The end of a chunked body: last chunk, trailers, blank line (RFC 9112 §7.1.2)."""
+    """Return the end of a chunked body: last chunk, trailers, blank line (RFC 9112 §7.1.2)."""
     return b"".join((b"0\r\n", _encode_lines(trailers), b"\r\n"))
 
 
 def _encode_lines(headers: Iterable[Header]) -> bytes:
-    # Headers are checked where they are set. This is the last door before the wire, so it counts
-    # once more: three scans in C cost less than one regular expression.
+    """Return header lines. Raise UsageError for one that must not go on the wire."""
+    # Headers are checked where they are set. This is the last place before the wire, so it checks
+    # once more. Three scans in C cost less than one regular expression.
     lines = [f"{name}: {value}\r\n" for name, value in headers]
     text = "".join(lines)
     if not text.count("\r") == text.count("\n") == len(lines) or "\0" in text:

@@ -1,8 +1,11 @@
-"""The express lane of HTTP/1.1: plain, complete, unambiguous requests, in one pass.
+"""The express lane of HTTP/1.1: plain, complete, unambiguous request heads, in one pass.
 
-It stands in front of `head` and h11, the authorities, and is much quicker than they are. What it
-takes, they take with the same meaning; whatever is odd, it leaves to them, from the first byte of
-that message on. It refuses nothing and has no state but a memory of heads.
+It stands in front of `grammar` and h11, the authorities, and is much quicker. What it takes, they
+take with the same meaning. Everything that is odd is left to them, from the first byte of that head
+on. It refuses nothing, and its only state is the heads that it remembers.
+
+Three of the memories are here: `Express.block`, `Heads._heads` and `Heads._sections`. All of them,
+with what each is worth, are in docs/performance.md, "What is remembered".
 """
 
 from __future__ import annotations
@@ -14,13 +17,10 @@ from anylane.config.limits import Limits
 from anylane.protocol.http1.grammar import CLOSE, HOST, KEEP_ALIVE
 from anylane.protocol.request_head import Fields, RequestHead
 
-# No CONNECT, no absolute or asterisk form, no fragment; only HTTP/1.1.
 _REQUEST_LINE = re.compile(rb"(?!CONNECT )([A-Z]{1,20}) (/[\x21\x22\x24-\x7e]*+) HTTP/1\.1\r\n")
+"""No CONNECT, no absolute or asterisk form, no fragment; only HTTP/1.1."""
 
 
-# One alternative for each kind of line. The names that mean something to framing have their own,
-# which takes only their plainest form, and each only once; that is what the conditions say. Those
-# that would make the request odd have none. Possessive throughout: it never goes back.
 _SECTION = re.compile(
     rb"(?:"
     rb"(?![HhCcTtEeUu])[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n"
@@ -31,10 +31,13 @@ _SECTION = re.compile(
     rb"|(?i:connection):(?(3)(?!))(?(4)(?!))[ \t]*+(?i:(keep-alive)|(close))[ \t]*+\r\n"
     rb")++\r\n"
 )
+"""One alternative for each kind of line. The names that mean something to framing have their own,
+which takes only their plainest form, and each only once, as the conditions say. Names that would
+make the request odd have none. It is possessive throughout: it never goes back."""
 
 
-_REMEMBERED = 4096
-"""Bytes of a head that are worth their memory while a connection idles; a browser's has 500 to
+_MAX_REMEMBERED = 4096
+"""Bytes of a head that are worth their memory while a connection idles. A browser's has 500 to
 2,000."""
 
 
@@ -43,8 +46,8 @@ _MAX_KEPT = 128
 they may be, and as much again for what is made of them."""
 
 
-# Of the Connection header, by which of the groups 3 and 4 was there.
 _OPTIONS: dict[int | None, frozenset[bytes]] = {None: frozenset(), 3: KEEP_ALIVE, 4: CLOSE}
+"""The options of the Connection header, by which of the groups 3 and 4 was there."""
 
 
 _Section = tuple[Fields, int | None, frozenset[bytes]]
@@ -58,9 +61,9 @@ _Found = tuple[bytes, tuple[RequestHead, int]]
 class Heads:
     """The plain heads that the connections of a server have sent lately.
 
-    Any thread may ask: what is found is never changed, and a head that two learn at once is the
-    same head. What clients sent, credentials too, stays in memory until newer heads take its place;
-    nobody is shown it who has not sent the same bytes.
+    Any thread may ask. What is found is never changed, and a head that two threads learn at once is
+    the same head. What clients sent, credentials too, stays in memory until newer heads push it
+    out. A head is found only by all of its bytes.
     """
 
     __slots__ = ("_heads", "_limits", "_sections", "_shortest")
@@ -73,7 +76,7 @@ class Heads:
         self._sections: RepeatCache[bytes, _Section] = RepeatCache(_MAX_KEPT)
 
     def find(self, block: bytes) -> _Found | None:
-        """The head in `block`, which ends with a blank line; None if it is not plain."""
+        """Return the head in *block*, which ends with a blank line; None if it is not plain."""
         found = self._heads.get(block)
         if found is not None:
             return found
@@ -91,8 +94,8 @@ class Heads:
         fields, length, options = said
         head = RequestHead(method, target, b"1.1", fields, length, False, False, options)
         found = block, (head, len(block))
-        if len(block) <= _REMEMBERED:
-            # A head whose header lines are new is new itself.
+        if len(block) <= _MAX_REMEMBERED:
+            # A head with new header lines is new itself.
             if known is None:
                 self._sections.offer(section, said)
             else:
@@ -100,7 +103,7 @@ class Heads:
         return found
 
     def _interpret(self, section: bytes) -> _Section | None:
-        """What is in this header section, if it is plain."""
+        """Return what this header section says, or None if it is not plain."""
         fields = _SECTION.fullmatch(section)
         if fields is None or fields[1] is None:
             return None
@@ -115,27 +118,28 @@ class Heads:
 
 
 class Express:
-    """Reads request heads of one connection.
+    """Reads the request heads of one connection.
 
-    Clients that keep a connection often send the same head again. So the last one is compared
-    before anything is read: 0.1 us instead of 1 (curl) to 6 (browser) on CPython 3.13, and one
-    `RequestHead` for all requests that are the same. `benchmarks/core.py` guards it.
+    Clients that keep a connection often send the same head again, so the last one is compared
+    before anything is read. That takes 0.1 us instead of 1 (curl) to 6 (browser) on CPython 3.13,
+    and requests that are the same share one `RequestHead`. `benchmarks/core.py` guards it.
 
-    block: the last head, to be compared; empty if there is none. found: what `read` gives for it.
+    heads: shared with other connections that have the same limits; None for its own.
+    block: the last head, to be compared; empty if there is none.
+    found: what `read` returns for it.
     """
 
     __slots__ = ("_heads", "block", "found")
 
     def __init__(self, limits: Limits, heads: Heads | None = None) -> None:
-        """heads: shared with other connections that have these limits."""
         self._heads = Heads(limits) if heads is None else heads
         self.block = b""
         self.found: tuple[RequestHead, int] | None = None
 
     def read(self, data: bytes | bytearray) -> tuple[RequestHead, int] | None:
-        """The head at the beginning of `data`, and its size; None if it is not plain.
+        """Return the head at the beginning of *data* and its size; None if it is not plain.
 
-        None also for a head that is not complete: then nobody has looked at it.
+        None also for a head that is not complete. Such a head was not read at all.
         """
         if data.startswith(self.block) and self.found is not None:
             return self.found
@@ -146,6 +150,6 @@ class Express:
         if known is None:
             return None
         block, found = known
-        if end <= _REMEMBERED:
+        if end <= _MAX_REMEMBERED:
             self.block, self.found = block, found
         return found

@@ -1,7 +1,7 @@
 """Request heads: the strict rules that stand in front of h11.
 
-h11 parses; this file only refuses. It must never let through what two parsers could read
-in two ways: that is how requests are smuggled. Each rule names its section.
+h11 parses; this file only refuses. It must never let through what two parsers could read in two
+ways, because that is how requests are smuggled. Each rule names its section.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rb"(%s) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])" % _TOKEN)
 
 
-# RFC 9110 §5.5: VCHAR, obs-text, SP and HTAB; no other control byte. The name must touch the
-# colon (RFC 9112 §5.1), and a line that begins with white space is obs-fold (§5.2).
 _FIELD_LINE = re.compile(rb"%s:[ \t]*[\x21-\x7e\x80-\xff \t]*" % _TOKEN)
+"""RFC 9110 §5.5: VCHAR, obs-text, SP and HTAB, and no other control byte. The name must touch the
+colon (RFC 9112 §5.1), and a line that begins with white space is obs-fold (§5.2)."""
 
 
-# RFC 3986 §3.2.2 host and port, without userinfo and without a comma (a list of two hosts).
 HOST = (
     rb"(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+(?::[0-9]{1,5})?"
     rb"|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?"
 )
+"""RFC 3986 §3.2.2 host and port, without userinfo and without a comma (a list of two hosts)."""
 
 
 _HOST = re.compile(HOST)
@@ -50,17 +50,19 @@ _DIGITS = re.compile(rb"[0-9]{1,18}")
 
 
 KEEP_ALIVE = frozenset((b"keep-alive",))
-"""What most clients have in their Connection header."""
+"""The options in the Connection header of most clients."""
 
 
 CLOSE = frozenset((b"close",))
-"""What those have that ask once."""
+"""The options in the Connection header of a client that sends one request."""
 
 
 def check_incomplete(data: bytearray, scanned: int, limits: Limits) -> None:
-    """Refuse early what no further byte can make right: size, and bare LF.
+    """Raise Refused for an incomplete head that no further byte can make right.
 
-    scanned: how many bytes earlier calls have seen; a drip must not cost its square.
+    That is one that is too large, or has a bare LF.
+
+    scanned: the bytes that earlier calls have seen, so that a drip does not cost its square.
     """
     _check_line_ends(data, scanned)
     line_end = data.find(b"\r\n")
@@ -71,7 +73,7 @@ def check_incomplete(data: bytearray, scanned: int, limits: Limits) -> None:
 
 
 def parse_head(block: bytes, limits: Limits) -> RequestHead:
-    """Parse one complete head, blank line included; raises Refused."""
+    """Return the head in a complete block, its blank line included. Raises Refused."""
     _check_line_ends(block)
     line, *fields = block[:-4].split(b"\r\n")
     if len(line) > limits.target + 128:
@@ -83,7 +85,7 @@ def parse_head(block: bytes, limits: Limits) -> RequestHead:
     if len(target) > limits.target:
         raise Refused(414, f"target is {len(target)} bytes; at most {limits.target}", target)
     if major != b"1" or minor not in (b"0", b"1"):
-        # RFC 9110 §15.6.6
+        # RFC 9110 §15.6.6.
         raise Refused(505, "only HTTP/1.0 and HTTP/1.1 are spoken here", line[-8:])
     _check_fields(fields, limits)
     _check_lengths(fields)
@@ -91,7 +93,7 @@ def parse_head(block: bytes, limits: Limits) -> RequestHead:
 
 
 def _check_line_ends(data: bytes | bytearray, start: int = 0) -> None:
-    # RFC 9112 §2.2 lets a recipient take a bare LF; that is how two parsers come to disagree.
+    # RFC 9112 §2.2 allows a recipient to accept a bare LF. That makes two parsers disagree.
     bare = _BARE_LF.search(data, start)
     if bare is not None:
         start = max(0, bare.start() - 32)
@@ -99,6 +101,7 @@ def _check_line_ends(data: bytes | bytearray, start: int = 0) -> None:
 
 
 def _refuse_long_line(line: bytes) -> None:
+    """Raise Refused for a request line that is too long: 414 if its target is, else 400."""
     method, _, rest = line.partition(b" ")
     if rest and len(method) <= 32:
         raise Refused(414, "request target is too long", rest)
@@ -122,7 +125,7 @@ def _check_fields(lines: list[bytes], limits: Limits) -> None:
 
 
 def _check_lengths(lines: list[bytes]) -> None:
-    # RFC 9112 §6.3 allows equal repetitions, and h11 folds them into one; we have no peer that
+    # RFC 9112 §6.3 allows equal repetitions, and h11 folds them into one. No peer is known that
     # needs them.
     lengths = [line for line in lines if line[:15].lower() == b"content-length:"]
     if len(lengths) > 1 or (lengths and b"," in lengths[0]):
@@ -134,7 +137,10 @@ def _section_too_big(limits: Limits) -> Refused:
 
 
 def _authority(block: bytes) -> h11.Request:
-    """h11 has the last word on everything our rules did not refuse."""
+    """Return what h11 makes of the block. Raise Refused if it refuses.
+
+    h11 has the last word on everything that our rules did not refuse.
+    """
     parser = h11.Connection(h11.SERVER, max_incomplete_event_size=len(block) + 1)
     try:
         parser.receive_data(block)
@@ -200,7 +206,7 @@ def _check_host(hosts: list[bytes], target: bytes, version: bytes) -> None:
         return
     if _HOST.fullmatch(hosts[0]) is None:
         raise Refused(400, "malformed Host header", hosts[0])
-    # RFC 9112 §3.2.2 has the target win. Two names for one request are refused instead: a
+    # By RFC 9112 §3.2.2 the target wins. Two names for one request are refused instead, because a
     # cache in front may have believed the other one.
     if absolute is not None and absolute[1].lower() != hosts[0].lower():
         raise Refused(400, "target and Host name different authorities", absolute[1])
@@ -223,6 +229,7 @@ def _check_target(method: bytes, target: bytes) -> None:
 def _framing(
     codings: list[bytes], lengths: list[bytes], version: bytes, limits: Limits
 ) -> tuple[bool, int | None]:
+    """Return whether the body is chunked, and else its length in bytes or None."""
     if codings:
         # RFC 9112 §6.1: both together "ought to be handled as an error".
         if lengths:
@@ -255,11 +262,14 @@ _FORBIDDEN_TRAILERS = frozenset(
     (b"content-length", b"transfer-encoding", b"host", b"connection", b"trailer", b"te",
      b"content-encoding", b"content-type", b"authorization", b"cookie")
 )  # fmt: skip
-"""RFC 9110 §6.5.1: framing, routing and authentication have no place behind the body."""
+"""RFC 9110 §6.5.1: fields for framing, routing and authentication may not follow the body."""
 
 
 def check_trailers(block: bytes, limits: Limits) -> None:
-    """The trailer section of a chunked body, without its last blank line; raises Refused."""
+    """Raise Refused for a trailer section that must not be (RFC 9110 §6.5.1).
+
+    block: the lines of the section, without its last blank line.
+    """
     lines = block.removesuffix(b"\r\n").split(b"\r\n") if block else []
     _check_fields(lines, limits)
     for line in lines:

@@ -325,7 +325,7 @@ class Http1(Reader):
             case Writing.DONE if not self._keep_alive:
                 self._close(now)
             case Writing.DONE if self.reading is Reading.BODY:
-                self._read(ReadEvent.NOBODY_READS)
+                self._read(ReadEvent.BODY_UNWANTED)
                 self._discarded = 0
                 self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
             case Writing.DONE:

@@ -1,8 +1,8 @@
 """The two state machines of an HTTP/1.1 connection, as tables.
 
-Reading is about the peer's half, writing about ours; neither knows the other. A pair that is
-not in a table is a bug of ours and raises `KeyError` at once. The docs' diagrams are drawn
-from these tables.
+Reading is about the peer's half, writing about ours; neither knows the other. A pair that is not in
+a table is a bug of ours, and raises KeyError at once. The diagrams of the docs are drawn from these
+tables.
 """
 
 from __future__ import annotations
@@ -13,40 +13,39 @@ from enum import Enum, auto
 class Reading(Enum):
     """What the next byte from the peer is."""
 
-    __hash__ = (
-        object.__hash__
-    )  # Enum's own is Python code, and tables are looked up in all the time.
+    # Enum's own hash is Python code, and the tables are looked up in all the time.
+    __hash__ = object.__hash__
 
     IDLE = auto()
     """The first of a request."""
     HEAD = auto()
     """More of a request head."""
     BODY = auto()
-    """More of a request body that somebody may read."""
+    """More of a request body that a handler may read."""
     DROP = auto()
-    """More of a request body that nobody will read: bounded, then the connection closes."""
+    """More of a request body that no handler will read: bounded, then the connection closes."""
     DONE = auto()
     """Pipelined: held until the request before it is answered."""
     SWITCHED = auto()
     """Another protocol's."""
     DISCARD = auto()
-    """Thrown away: we closed our side and linger (RFC 9112 §9.6)."""
+    """Thrown away: our side is closed and the connection lingers (RFC 9112 §9.6)."""
     CLOSED = auto()
-    """Impossible: end of input."""
+    """Impossible: the input has ended."""
 
 
 class ReadEvent(Enum):
     """What happened to the peer's half."""
 
-    __hash__ = (
-        object.__hash__
-    )  # Enum's own is Python code, and tables are looked up in all the time.
+    # Enum's own hash is Python code, and the tables are looked up in all the time.
+    __hash__ = object.__hash__
 
     FIRST_BYTE = auto()
     HEAD_WITHOUT_BODY = auto()
     HEAD_WITH_BODY = auto()
     BODY_END = auto()
-    NOBODY_READS = auto()
+    BODY_UNWANTED = auto()
+    """The response has ended and the rest of the body will not be read."""
     NEXT_REQUEST = auto()
     SWITCH = auto()
     REFUSE = auto()
@@ -65,7 +64,7 @@ READING: dict[Reading, dict[ReadEvent, Reading]] = {
     },
     Reading.BODY: {
         ReadEvent.BODY_END: Reading.DONE,
-        ReadEvent.NOBODY_READS: Reading.DROP,
+        ReadEvent.BODY_UNWANTED: Reading.DROP,
         ReadEvent.REFUSE: Reading.DISCARD,
         ReadEvent.END_OF_INPUT: Reading.CLOSED,
     },
@@ -96,9 +95,8 @@ READING: dict[Reading, dict[ReadEvent, Reading]] = {
 class Writing(Enum):
     """What our side may send next."""
 
-    __hash__ = (
-        object.__hash__
-    )  # Enum's own is Python code, and tables are looked up in all the time.
+    # Enum's own hash is Python code, and the tables are looked up in all the time.
+    __hash__ = object.__hash__
 
     IDLE = auto()
     """Nothing: there is no request."""
@@ -115,11 +113,10 @@ class Writing(Enum):
 
 
 class WriteEvent(Enum):
-    """What we did."""
+    """What our side did."""
 
-    __hash__ = (
-        object.__hash__
-    )  # Enum's own is Python code, and tables are looked up in all the time.
+    # Enum's own hash is Python code, and the tables are looked up in all the time.
+    __hash__ = object.__hash__
 
     REQUEST = auto()
     HEAD = auto()

@@ -1,6 +1,6 @@
-"""ResponseWriter: one response's bytes, framed for the request it answers.
+"""ResponseWriter: one response's bytes, framed for the request that it answers (RFC 9112 §6).
 
-Pure: it returns what to send and remembers how much of the body is owed. RFC 9112 §6.
+Pure: it returns what to send, and remembers how much of the body is owed.
 """
 
 from __future__ import annotations
@@ -19,15 +19,18 @@ class Framing(Enum):
     NONE = auto()
     """There is no body on the wire: HEAD, 204, 304. What is written is dropped."""
     LENGTH = auto()
+    """By Content-Length."""
     CHUNKED = auto()
+    """By the last chunk."""
     UNTIL_CLOSE = auto()
-    """HTTP/1.0 without a length."""
+    """By the end of the connection: HTTP/1.0 without a length."""
 
 
 class ResponseWriter:
     """The response to one request.
 
-    keep_alive: whether the connection outlives it; may be set to False until `head()`.
+    framing: how the body ends, known after `head`.
+    keep_alive: whether the connection outlives it. It may be set to False until `head()`.
     """
 
     __slots__ = ("_head_request", "_old", "_owed", "framing", "keep_alive")
@@ -42,7 +45,10 @@ class ResponseWriter:
     def head(
         self, status: int, headers: Iterable[Header], length: int | None, date: bytes
     ) -> bytes:
-        """The head. length: of the body, None if not known. Raises UsageError for bad framing."""
+        """Return the head. Raises UsageError for headers that contradict the framing.
+
+        length: of the body in bytes, None if it is not known.
+        """
         # RFC 9110 §6.4.1: none of these has a body; HEAD and 304 may tell GET's length (§8.6).
         bodyless = self._head_request or status in (204, 304)
         lines: list[Header] = [("date", date.decode("ascii"))]
@@ -77,6 +83,7 @@ class ResponseWriter:
         return encode_head(status, lines)
 
     def _framing(self, bodyless: bool, length: int | None) -> Framing:
+        """Return how the client knows where the body ends."""
         if bodyless:
             return Framing.NONE
         if length is not None:
@@ -84,7 +91,10 @@ class ResponseWriter:
         return Framing.UNTIL_CLOSE if self._old else Framing.CHUNKED
 
     def _connection(self, options: list[str]) -> str:
-        """The Connection header; whether it persists is ours, other options are kept."""
+        """Return the value of the Connection header.
+
+        Whether the connection persists is decided here; other options are kept.
+        """
         kept = [option for option in options if option not in ("close", "keep-alive", "")]
         if not self.keep_alive:
             kept.append("close")
@@ -93,7 +103,10 @@ class ResponseWriter:
         return ", ".join(kept)
 
     def data(self, data: bytes) -> tuple[bytes, ...]:
-        """One piece of the body. Raises UsageError over the declared length; nothing is sent."""
+        """Return the chunks for one piece of the body.
+
+        Raises UsageError over the declared length, and nothing is sent then.
+        """
         if not data:
             return ()
         match self.framing:
@@ -115,9 +128,9 @@ class ResponseWriter:
                 return (data,)
 
     def end(self, trailers: Iterable[Header]) -> bytes:
-        """The end of the body. Raises UsageError if the body is shorter than declared.
+        """Return the end of the body.
 
-        Trailers go out where there is a place for them: behind chunks.
+        Trailers go out behind chunks only. Raises UsageError if the body is shorter than declared.
         """
         if self.framing is Framing.CHUNKED:
             return encode_trailers(trailers)
@@ -130,6 +143,7 @@ class ResponseWriter:
 
 
 def _declared(value: str, length: int | None) -> int:
+    """Return the number of a Content-Length. Raise UsageError if it is not the one of the body."""
     if not (value.isascii() and value.isdigit() and len(value) <= 18):
         raise UsageError(f"Content-Length is {value!r}; expected a number of bytes")
     if length is not None and length != int(value):

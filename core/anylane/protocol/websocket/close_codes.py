@@ -5,7 +5,7 @@ from __future__ import annotations
 from anylane.errors import UsageError
 
 NO_STATUS = 1005
-"""What a close frame without a code counts as; never on the wire."""
+"""What a close frame without a code counts as. It is never on the wire."""
 
 
 CLOSE_CODES = {
@@ -22,16 +22,16 @@ CLOSE_CODES = {
     1013: "try again later",
     1014: "bad gateway",
 }
-"""Those that have a meaning for everybody. 1004 is reserved; 1005, 1006 and 1015 stand for
-what was no close frame at all."""
+"""The codes with a meaning of their own. 1004 is reserved. 1005, 1006 and 1015 stand for what was
+no close frame at all."""
 
 
 _OPEN_TO_ALL = range(3000, 5000)
-"""3000 to 3999 for libraries, which register them; from 4000 on for applications."""
+"""3000 to 3999 are for libraries, which register them; from 4000 on they are for applications."""
 
 
 def is_close_code(code: object) -> bool:
-    """Whether a close frame may carry it."""
+    """Return whether a close frame may carry it."""
     return code in CLOSE_CODES or code in _OPEN_TO_ALL
 
 

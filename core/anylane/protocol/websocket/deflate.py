@@ -1,6 +1,6 @@
 """permessage-deflate: what was agreed, and messages through zlib within bounds (RFC 7692).
 
-It never sees a frame: `frames` decides what is compressed, this file how.
+It never sees a frame. `frame_reader` and `frame_writer` decide what is compressed, this file how.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ NAME = "permessage-deflate"
 
 
 _SYNC_TAIL = b"\x00\x00\xff\xff"
-"""The end of every flushed message; it is not sent (RFC 7692 §7.2.1)."""
+"""The end of every flushed message. It is not sent (RFC 7692 §7.2.1)."""
 
 
 _LARGEST_WINDOW = 15
@@ -25,7 +25,7 @@ _SMALLEST_WINDOW = 9
 """zlib makes no raw stream with 8 bits, and reads those of clients that say 8 with 9."""
 
 
-_STREAMS = 16
+_MAX_STREAMS = 16
 """Final blocks in one message. A sender that sets BFINAL does so once, at the end; each costs us a
 new inflater."""
 
@@ -45,8 +45,10 @@ class Agreed:
 
 
 def negotiate(offers: Iterable[Offer], settings: Deflate) -> Agreed | None:
-    """The first of the client's offers that can be met, with what the settings ask for on top;
-    None declines them all (RFC 7692 §5, §7.1)."""
+    """Return what is agreed upon, or None to decline all offers (RFC 7692 §5, §7.1).
+
+    It is the first of the client's offers that can be met, with what the settings ask for on top.
+    """
     if not settings.enabled:
         return None
     for offer in offers:
@@ -62,10 +64,11 @@ _WINDOWS = ("server_max_window_bits", "client_max_window_bits")
 
 
 _BITS = {str(bits): bits for bits in range(8, _LARGEST_WINDOW + 1)}
-"""As they are written: no leading zero (RFC 7692 §7.1.2)."""
+"""Windows as they are written: without a leading zero (RFC 7692 §7.1.2)."""
 
 
 def _accept(offer: Offer, settings: Deflate) -> Agreed | None:
+    """Return what is agreed upon for one offer, or None to decline it."""
     # RFC 7692 §7.1: decline an offer with an unknown or a repeated parameter, or a bad value.
     asked: dict[str, int | None] = {}
     for name, value in offer.parameters:
@@ -73,7 +76,7 @@ def _accept(offer: Offer, settings: Deflate) -> Agreed | None:
             return None
         if name in _FLAGS and value is not None:
             return None
-        # Only the client may say that it has a window to limit, without saying to what.
+        # Only the client may name its window without a value: it can limit it, to what we ask.
         if name in _WINDOWS and value not in _BITS and (value, name) != (None, _WINDOWS[1]):
             return None
         asked[name] = _BITS[value] if value is not None else None
@@ -82,7 +85,7 @@ def _accept(offer: Offer, settings: Deflate) -> Agreed | None:
         return None
     client_bits = _LARGEST_WINDOW
     if _WINDOWS[1] in asked:
-        # §7.1.2.2: a client that has not named it does not know it.
+        # §7.1.2.2: a client that has not named this parameter does not know it.
         client_bits = min(asked[_WINDOWS[1]] or _LARGEST_WINDOW, settings.client_max_window_bits)
     server_fresh = _FLAGS[0] in asked or settings.server_no_context_takeover
     client_fresh = _FLAGS[1] in asked or settings.client_no_context_takeover
@@ -106,7 +109,7 @@ class InflateError(Exception):
 
 
 class Inflater:
-    """The peer's compressed messages, piece by piece."""
+    """Inflates the peer's messages, piece by piece."""
 
     __slots__ = ("_bits", "_fresh", "_started", "_streams", "_zlib")
 
@@ -118,8 +121,11 @@ class Inflater:
         self._streams = 0
 
     def inflate(self, data: bytes, limit: int) -> bytes:
-        """At most `limit` bytes, whatever `data` unfolds to; one more than the caller can take
-        shows that there is too much. Raises InflateError."""
+        """Return at most *limit* bytes, however many *data* unfolds to.
+
+        A limit of one byte more than the caller can take shows that there is too much. Raises
+        InflateError.
+        """
         out = b""
         while data:
             if self._zlib is None:
@@ -132,19 +138,22 @@ class Inflater:
             out = out + piece if out else piece
             if not self._zlib.eof or len(out) >= limit:
                 break
-            # RFC 7692 §7.2.1 allows final blocks (BFINAL), also in the middle. What follows
-            # is a stream of its own here: zlib does not tell the window to carry over.
+            # RFC 7692 §7.2.1 allows final blocks (BFINAL), in the middle too. What follows is
+            # read as a stream of its own, because zlib does not give out its window.
             data = self._zlib.unused_data
             self._zlib = None
             self._started = False
             self._streams += 1
-            if self._streams > _STREAMS:
+            if self._streams > _MAX_STREAMS:
                 raise InflateError
         return out
 
     def end(self, limit: int) -> bytes:
-        """The rest of the message, as `inflate`; what comes next is another message."""
-        # Behind a final block, or of a message without a byte, there is nothing to flush.
+        """Return the rest of the message, at most *limit* bytes.
+
+        What comes next is another message. Raises InflateError.
+        """
+        # Behind a final block, and in a message without a byte, there is nothing to flush.
         out = self.inflate(_SYNC_TAIL, limit) if self._started else b""
         self._started = False
         self._streams = 0
@@ -154,7 +163,7 @@ class Inflater:
 
 
 class Deflater:
-    """Our messages, compressed one after the other."""
+    """Compresses our messages, one after the other."""
 
     __slots__ = ("_agreed", "_level", "_memory_level", "_zlib")
 
@@ -165,7 +174,7 @@ class Deflater:
         self._zlib: zlib._Compress | None = None
 
     def deflate(self, message: bytes) -> bytes:
-        """A whole message, not empty, as the payload of its frame (RFC 7692 §7.2.1)."""
+        """Return a whole message, not empty, as the payload of its frame (RFC 7692 §7.2.1)."""
         compressor = self._zlib
         if compressor is None:
             bits = -self._agreed.server_max_window_bits
@@ -178,7 +187,8 @@ class Deflater:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One extension with its parameters, in the client's order; a value may be missing."""
+    """One extension with its parameters, in the client's order."""
 
     name: str
     parameters: tuple[tuple[str, str | None], ...] = ()
+    """Names and values. A value may be missing."""

@@ -1,9 +1,9 @@
-"""Frames: bytes to whole messages and control frames, and back. It keeps no session.
+"""FrameReader: bytes to whole messages and control frames. It keeps no session.
 
-wsproto's decoder parses and unmasks. Ours on top: the order of fragments, messages joined
-within a limit, permessage-deflate, UTF-8, close codes. What breaks a rule raises Violation, after
-everything that came before it was given out, and however the bytes were cut. Data frames that come
-whole take an express lane in front of wsproto.
+wsproto's decoder parses and unmasks. Our rules stand on top: the order of fragments, messages
+joined within a limit, permessage-deflate, UTF-8, close codes. What breaks a rule raises Violation,
+after everything that came before it was given out, however the bytes were cut. Data frames that
+come whole take an express lane in front of wsproto.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ from anylane.protocol.websocket.masking import ONES, SHORT, key_number, unmask
 
 @dataclass(frozen=True, slots=True)
 class MessageReceived:
-    """A whole message. size: in bytes, inflated."""
+    """A whole message.
+
+    size: bytes, inflated.
+    """
 
     data: str | bytes
     size: int
@@ -39,27 +42,39 @@ class MessageReceived:
 
 @dataclass(frozen=True, slots=True)
 class PingReceived:
+    """A ping (RFC 6455 §5.5.2)."""
+
     payload: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class PongReceived:
+    """A pong (RFC 6455 §5.5.3)."""
+
     payload: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class CloseReceived:
-    """code: 1005 where the frame had none (RFC 6455 §7.1.5)."""
+    """A close frame (RFC 6455 §5.5.1).
+
+    code: 1005 if the frame had none (§7.1.5).
+    """
 
     code: int
     reason: str
 
 
 Received = MessageReceived | PingReceived | PongReceived | CloseReceived
+"""What a reader gives."""
 
 
 class Violation(Exception):
-    """The peer broke a rule; code and reason are those to close with."""
+    """The peer broke a rule.
+
+    code: the code to close with.
+    reason: the reason to close with.
+    """
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(code, reason)
@@ -77,7 +92,12 @@ _utf8_decoder = codecs.getincrementaldecoder("utf-8")
 
 
 class FrameReader:
-    """What a client sends. limit: bytes of one message, inflated."""
+    """Reads what one client sends.
+
+    limit: bytes of one message, inflated.
+    inflater: if permessage-deflate was agreed upon.
+    express: whether plain frames are read directly.
+    """
 
     __slots__ = ("_between", "_compressed", "_decoder", "_express", "_header", "_inflater",
                  "_limit", "_open", "_parts", "_size", "_skip", "_utf8")  # fmt: skip
@@ -99,17 +119,17 @@ class FrameReader:
         self._utf8: codecs.IncrementalDecoder | None = None
 
     def skip_messages(self) -> None:
-        """From here on messages are of no use to anybody: they are neither kept nor checked."""
+        """Neither keep nor check messages from here on: they are not needed any more."""
         self._skip = True
         self._parts.clear()
 
     def read_plain(self, data: bytes, messages: deque[tuple[str | bytes, int]]) -> tuple[int, int]:
-        """The express lane: the messages at the beginning of `data` that came whole, each in one
-        plain frame. They are appended to `messages`, with their sizes.
+        """Read the whole, plain messages at the beginning of *data*, each in one frame.
 
-        Returns how far it came, and the sum of the sizes. Raises nothing: what it does not take is
-        for `read_frame` or `read`. 0.7 us for a small message where wsproto takes 9 (CPython
-        3.13); `benchmarks/core.py` guards it.
+        This is the express lane. The messages are appended to *messages*, with their sizes in
+        bytes. Returns how many bytes of *data* were read, and the sum of the sizes. Raises nothing:
+        what it does not take is for `read_frame` or `read`. 0.7 us for a small message, where
+        wsproto takes 9 (CPython 3.13); `benchmarks/core.py` guards it.
         """
         if not self._between or not self._express or self._skip or self._open:
             return 0, 0
@@ -124,8 +144,8 @@ class FrameReader:
                 end = at + 6 + length
                 if end > whole or length > limit:
                     break
-                # The key and what it masks are one number, so that the key, repeated from its own
-                # place on, leaves 0 of itself: a slice less than `unmask`.
+                # The key and what it masks are one number. The key, repeated from its own place
+                # on, then leaves 0 of itself. That is a slice less than in `unmask`.
                 number = key_number(data[at + 2 : end])
                 pad = (number >> 8 * length) * ONES[length]
                 if length & 3:
@@ -149,12 +169,11 @@ class FrameReader:
         return at, total
 
     def read_frame(self, data: bytes, at: int) -> tuple[str | bytes | None, int, int] | None:
-        """The rest of the express lane: one whole data frame at `at`, perhaps of several of a
-        message, or compressed: the message that it completes, or None, its size, and where the
-        frame ends.
+        """Read one whole data frame at *at*, even a compressed one or a fragment.
 
-        None for whatever else may be there; `read` takes it from `at` on. Raises Violation, the
-        same as `read` would.
+        This is the rest of the express lane. Returns the message that it completes or None, the
+        size of that in bytes, and where the frame ends. Returns None for anything else; `read`
+        takes it from *at* on. Raises Violation, the same as `read` would.
         """
         if not self._between or not self._express or self._skip:
             return None
@@ -170,8 +189,10 @@ class FrameReader:
         return (None, 0, end) if whole is None else (whole.data, whole.size, end)
 
     def read(self, data: bytes) -> Iterator[Received]:
-        """What is complete with these bytes, in order. Raises Violation; call it no more then,
-        nor after a close frame."""
+        """Yield what is complete with these bytes, in order.
+
+        Raises Violation. It must not be called again after that, nor after a close frame.
+        """
         decoder = self._decoder
         if decoder is None:
             decoder = self._decoder = FrameDecoder(client=False, extensions=[self._header])
@@ -198,13 +219,16 @@ class FrameReader:
             raise Violation(int(exc.code), self._header.fault or str(exc)) from None
 
     def allowed_rsv(self, opcode: Opcode) -> RsvBits:
-        """RFC 7692 §6: RSV1 is for the first frame of a message, once it was agreed upon."""
+        """Return the reserved bits that a frame may have.
+
+        RSV1 is for the first frame of a message, once it was agreed upon (RFC 7692 §6).
+        """
         if self._inflater is None or opcode is Opcode.CONTINUATION:
             return _NO_RSV
         return _RSV1
 
     def check_header(self, opcode: Opcode, rsv1: bool, length: int) -> Violation | None:
-        """What is wrong with a data frame, before a byte of its payload was read."""
+        """Return what is wrong with a data frame, before a byte of its payload was read."""
         if self._open is not (opcode is Opcode.CONTINUATION):
             expected = "a continuation" if self._open else "the first frame of a message"
             return Violation(_PROTOCOL_ERROR, f"expected {expected}, got {opcode.name}")
@@ -217,7 +241,7 @@ class FrameReader:
         return Violation(_TOO_BIG, f"message is over {self._limit} bytes")
 
     def _add(self, opcode: Opcode, payload: bytes, *, final: bool) -> MessageReceived | None:
-        """A piece of a message, which is not always the whole of a frame."""
+        """Add a piece of a message, not always a whole frame. Return a message that is complete."""
         if not self._open:
             self._compressed = self._header.rsv1
             self._size = 0
@@ -232,7 +256,7 @@ class FrameReader:
         if not final:
             if part:
                 self._parts.append(part)
-                if len(self._parts) == _PARTS:
+                if len(self._parts) == _MAX_PARTS:
                     self._parts = [part[:0].join(self._parts)]
             return None
         if self._parts:
@@ -242,7 +266,7 @@ class FrameReader:
         return MessageReceived(part, self._size)
 
     def _inflate(self, payload: bytes, *, final: bool) -> bytes:
-        """Never allocates more than the message may have left, and one byte."""
+        """Inflate a piece. It never allocates more than the message may have left, and one byte."""
         inflater, left = self._inflater, self._limit - self._size
         assert inflater is not None
         try:
@@ -252,25 +276,29 @@ class FrameReader:
         except InflateError:
             raise Violation(_INVALID_DATA, _BAD_COMPRESSED) from None
         if len(data) > left:
-            # What comes first is answered first, also where both came in one piece.
+            # The fault that comes first is answered first, even if both came in one piece.
             if self._utf8 is not None:
                 self._decode(data[:left], final=False)
             raise self._too_big()
         return data
 
     def _decode(self, data: bytes, *, final: bool) -> str:
+        """Decode a piece of text. Raise Violation if it is not UTF-8."""
         assert self._utf8 is not None
         try:
             return self._utf8.decode(data, final)
         except UnicodeDecodeError:
-            # zlib does not give out what it had before a fault, so the two are told apart by
-            # how the bytes were cut, if at all: one reason for both.
+            # zlib does not give out what it had before a fault, so how the bytes were cut would
+            # decide which of the two faults is seen. Both have one reason instead.
             reason = _BAD_COMPRESSED if self._compressed else "invalid UTF-8"
             raise Violation(_INVALID_DATA, reason) from None
 
 
 def _payload_at(data: bytes, at: int) -> tuple[int, int]:
-    """Where the payload of the masked frame at `at` begins, and its length; 0 for any other."""
+    """Return where the payload of the masked frame at *at* begins, and its length.
+
+    0 stands for a frame that is not masked, or not complete up to its payload.
+    """
     head = data[at : at + 10]
     if len(head) < 6 or head[1] < 0x80:
         return 0, 0
@@ -297,8 +325,8 @@ _DATA = {
 """First bytes of data frames, and what they say (RFC 6455 §5.2, RFC 7692 §6)."""
 
 
-_PARTS = 1024
-"""Fragments that are held apart: each costs 50 bytes of memory besides its own."""
+_MAX_PARTS = 1024
+"""Fragments that are held apart. Each costs 50 bytes of memory besides its own."""
 
 
 _PROTOCOL_ERROR = int(CloseReason.PROTOCOL_ERROR)
@@ -314,10 +342,12 @@ _BAD_COMPRESSED = "invalid compressed data, or invalid UTF-8 in it"
 
 
 class _HeaderRules(Extension):
-    """Where wsproto lets us look at a frame's header. It asks again when the masking key had not
-    come yet, so nothing that lasts is done here.
+    """The place where wsproto lets us look at the header of a frame.
 
-    rsv1: of the latest header. fault: what was wrong with it.
+    wsproto asks again if the masking key had not come yet, so nothing that lasts is done here.
+
+    rsv1: of the latest header.
+    fault: what was wrong with it.
     """
 
     name = ""
@@ -351,7 +381,7 @@ class _HeaderRules(Extension):
 
 
 def _close_received(payload: bytes) -> CloseReceived:
-    """RFC 6455 §5.5.1."""
+    """Return what a close frame says (RFC 6455 §5.5.1). Raise Violation if it is malformed."""
     if not payload:
         return CloseReceived(NO_STATUS, "")
     if len(payload) == 1:

@@ -1,4 +1,7 @@
-"""FrameWriter: messages and control frames as bytes (RFC 6455 §5.2). A server never masks."""
+"""FrameWriter: messages and control frames as bytes (RFC 6455 §5.2).
+
+A server never masks, and this one never fragments.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,11 @@ from anylane.protocol.websocket.deflate import Deflater
 
 
 class FrameWriter:
-    """What we send, unmasked and unfragmented. threshold: smaller messages go as they are."""
+    """Writes what one server sends.
+
+    deflater: if permessage-deflate was agreed upon.
+    threshold: bytes from which a message is compressed.
+    """
 
     __slots__ = ("_deflater", "_threshold")
 
@@ -20,8 +27,10 @@ class FrameWriter:
         self._threshold = threshold
 
     def write(self, message: str | bytes, out: list[bytes]) -> int:
-        """Append the chunks of its frame, and return how many bytes they are: a large payload is
-        not copied behind its header."""
+        """Append the chunks of a message's frame to *out*, and return how many bytes they are.
+
+        A large payload is not copied behind its header.
+        """
         if isinstance(message, str):
             first, payload = _TEXT, message.encode()
         else:
@@ -31,27 +40,33 @@ class FrameWriter:
             first |= _RSV1_BIT
             payload = self._deflater.deflate(payload)
             length = len(payload)
-        if length <= _CONTROL:
+        if length <= _MAX_CONTROL:
             out.append(_HEADERS[first][length] + payload)
             return length + 2
         header = _header(first, length)
-        if length <= _JOINED:
+        if length <= _MAX_JOINED:
             out.append(header + payload)
         else:
             out += (header, payload)
         return len(header) + length
 
     def ping(self, payload: bytes) -> bytes:
+        """Return a ping."""
         return _header(_FIN | Opcode.PING, len(payload)) + payload
 
     def pong(self, payload: bytes) -> bytes:
+        """Return a pong."""
         return _header(_FIN | Opcode.PONG, len(payload)) + payload
 
     def close(self, code: int, reason: str = "") -> bytes:
-        """1005: without a code (RFC 6455 §7.1.5), and so without a reason."""
+        """Return a close frame.
+
+        1005 stands for one without a code (RFC 6455 §7.1.5), and so without a reason. A longer
+        reason than fits is cut.
+        """
         payload = b""
         if code != NO_STATUS:
-            text = reason.encode("utf-8")[: _CONTROL - 2]
+            text = reason.encode("utf-8")[: _MAX_CONTROL - 2]
             # Cut between two characters (RFC 6455 §5.5.1).
             text = text.decode("utf-8", "ignore").encode("utf-8")
             payload = code.to_bytes(2, "big") + text
@@ -61,27 +76,27 @@ class FrameWriter:
 _FIN, _RSV1_BIT = 0x80, 0x40
 
 
-_CONTROL = 125
+_MAX_CONTROL = 125
 """Bytes that a control frame may carry (RFC 6455 §5.5)."""
 
 
-_JOINED = 16 * 1024
-"""Up to here one chunk is cheaper than two."""
+_MAX_JOINED = 16 * 1024
+"""Bytes of a payload up to which one chunk is cheaper than two."""
 
 
 _TEXT, _BINARY = _FIN | int(Opcode.TEXT), _FIN | int(Opcode.BINARY)
 
 
 _HEADERS = {
-    first: tuple(bytes((first, length)) for length in range(_CONTROL + 1))
+    first: tuple(bytes((first, length)) for length in range(_MAX_CONTROL + 1))
     for first in (_TEXT, _BINARY, _TEXT | _RSV1_BIT, _BINARY | _RSV1_BIT)
 }
-"""Of short messages: looking one up takes a fifth of making it."""
+"""The headers of short messages. Looking one up takes a fifth of making it."""
 
 
 def _header(first: int, length: int) -> bytes:
-    """RFC 6455 §5.2: the length in the fewest bytes."""
-    if length <= _CONTROL:
+    """Return the header of a frame, with the length in the fewest bytes (RFC 6455 §5.2)."""
+    if length <= _MAX_CONTROL:
         return bytes((first, length))
     if length <= 0xFFFF:
         return struct.pack("!BBH", first, 126, length)

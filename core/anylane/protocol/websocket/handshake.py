@@ -1,4 +1,7 @@
-"""The WebSocket opening handshake, server side (RFC 6455 §4.2). Pure functions of a head."""
+"""The WebSocket opening handshake, server side (RFC 6455 §4.2).
+
+Pure functions of a request head; nothing here sends.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 _UPGRADE = (("Upgrade", "websocket"), ("Connection", "upgrade"))
-"""RFC 9110 §7.8: who sends Upgrade lists it in Connection."""
+"""A sender of Upgrade lists it in Connection (RFC 9110 §7.8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +28,15 @@ class Handshake:
     """What a client offers."""
 
     key: bytes
+    """The value of Sec-WebSocket-Key."""
     subprotocols: tuple[str, ...]
     """In the client's order of preference."""
     extensions: tuple[Offer, ...] = ()
-    """As `subprotocols`."""
+    """In the client's order of preference."""
 
 
 def is_websocket(head: RequestHead) -> bool:
-    """Whether the client asks for a WebSocket at all."""
+    """Return whether the client asks for a WebSocket at all."""
     if b"upgrade" not in head.connection:
         return False
     upgrade = head.get(b"upgrade")
@@ -42,7 +46,10 @@ def is_websocket(head: RequestHead) -> bool:
 
 
 def read_handshake(head: RequestHead) -> Handshake:
-    """Check it; raises Refused with 400, 405 or 426 and the header that goes with it."""
+    """Return what the client offers (RFC 6455 §4.2.1).
+
+    Raises Refused with 400, 405 or 426, and the header that goes with it.
+    """
     if not is_websocket(head):
         raise Refused(
             426,
@@ -76,11 +83,12 @@ def read_handshake(head: RequestHead) -> Handshake:
 
 
 def _joined(head: RequestHead, name: bytes) -> bytes:
-    """RFC 9110 §5.3: a list may be spread over several lines."""
+    """Return a list that may be spread over several lines, as one (RFC 9110 §5.3)."""
     return b",".join(value for each, value in head.headers if each == name)
 
 
 def _is_key(key: bytes) -> bool:
+    """Return whether it is 16 bytes of base64."""
     try:
         return len(key) == 24 and len(base64.b64decode(key, validate=True)) == 16
     except binascii.Error:
@@ -90,7 +98,10 @@ def _is_key(key: bytes) -> bool:
 def accept_headers(
     handshake: Handshake, subprotocol: str | None, agreed: Agreed | None = None
 ) -> list[Header]:
-    """The headers of the 101 answer. Raises UsageError for a subprotocol nobody offered."""
+    """Return the headers of the 101 answer (RFC 6455 §4.2.2).
+
+    Raises UsageError for a subprotocol that the client did not offer.
+    """
     if subprotocol is not None and subprotocol not in handshake.subprotocols:
         raise UsageError(
             f"subprotocol {subprotocol!r} was accepted, but the client offered "
@@ -112,8 +123,8 @@ def accept_headers(
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 
 
-# RFC 6455 §9.1: a value in quotes must be a token once the quotes are gone.
 _PARAMETER = rf"[ \t]*;[ \t]*({_WORD})(?:[ \t]*=[ \t]*(?:({_WORD})|\"({_WORD})\"))?"
+"""RFC 6455 §9.1: a value in quotes must be a token once the quotes are gone."""
 
 
 _NEXT_PARAMETER = re.compile(_PARAMETER)
@@ -126,8 +137,11 @@ _EMPTY = re.compile(r"[ \t]*(?:,|$)")
 
 
 def parse_extensions(value: bytes) -> tuple[Offer, ...]:
-    """The offers in a header, the client's preference first. Raises Refused with 400 for what
-    breaks the grammar: the connection must then be failed (RFC 6455 §9.1)."""
+    """Return the offers in a header, in the client's order of preference.
+
+    Raises Refused with 400 for what breaks the grammar: the connection must be failed then (RFC
+    6455 §9.1).
+    """
     text = value.decode("latin-1")
     offers: list[Offer] = []
     at = 0
