@@ -268,7 +268,6 @@ STRICT: Mapping[str, Any] = {
 """What `ServerConfig.strict` sets: little memory and patience, enough for a page or an API's
 JSON."""
 
-
 RELAXED: Mapping[str, Any] = {
     "max_connections": 100_000,
     "request_timeout": 300.0,

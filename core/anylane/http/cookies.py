@@ -52,10 +52,7 @@ class CookieOptions(CookieScope, total=False):
 # the length before Python 3.11.10 and 3.12.6 (CVE-2024-7592).
 _ESCAPED = re.compile(r"\\(?:([0-3][0-7]{2})|(.))")
 
-
 _ATTRIBUTE = re.compile(r"[\x20-\x3a\x3c-\x7e]*")
-
-
 _SAME_SITE = ("strict", "lax", "none")
 
 

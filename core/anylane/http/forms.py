@@ -22,16 +22,13 @@ MAX_IN_MEMORY = 256 * 1024
 """Bytes of an upload that are held in memory. A larger one goes to the spool. As in most
 frameworks, the usual file of a form fits."""
 
-
 MAX_FIELD_SIZE = 1024 * 1024
 """Bytes of a field that is no file. A larger one gets 413."""
-
 
 _CHARSETS = frozenset(("utf-8", "us-ascii", "iso-8859-1", "iso-8859-15", "windows-1252"))
 """Encodings of fields that are no files; any other gets 400. Not every codec that Python has:
 punycode takes the square of its length, a minute for a megabyte, and each unknown name stays in
 memory for ever. RFC 7578 §5.1.2 asks clients to send UTF-8, and browsers do."""
-
 
 _BOUNDARY = re.compile(r""";\s*boundary=(?:"([^"\r\n]{1,200})"|([^\s;,"]{1,200}))""", re.IGNORECASE)
 

@@ -17,12 +17,10 @@ from anylane.protocol.request_head import Fields
 Initial = Mapping[str, str] | Iterable[Header]
 """What a Headers can be made from: a mapping or pairs."""
 
-
 TOO_LATE = (
     "the response can no longer be changed: its head was sent. Set status, headers and cookies "
     "before ctx.send(), ctx.stream() or ctx.accept()"
 )
-
 
 _MANY = 8
 """Lines from which on a set of names is kept, so that setting one more need not look at all of
@@ -191,7 +189,6 @@ FROM_THE_WIRE = (
     "or take a copy: Headers(headers.items())"
 )
 
-
 _SEARCHES = 8
 """A section is searched for so many single names before it is decoded whole, which takes as long:
 6.5 us for a browser's, where a search takes 0.6 (CPython 3.13). Most handlers read one or two.
@@ -272,8 +269,6 @@ class RequestHeaders(Headers):
 
 
 _DAYS = "Mon Tue Wed Thu Fri Sat Sun".split()
-
-
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 

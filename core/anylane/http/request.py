@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 
 _NO_TEXT = Text("", "", "", "")
-
-
 _NO_FIELDS = Fields(b"", [])
 
 

@@ -26,10 +26,7 @@ class Items(Protocol):
 
 
 TEXT, _HTML = "text/plain; charset=utf-8", "text/html; charset=utf-8"
-
-
 JSON, _BYTES = "application/json", "application/octet-stream"
-
 
 _TYPES = {kind: (("content-type", kind),) for kind in (TEXT, _HTML, JSON, _BYTES)}
 """The headers of a body by its content type. They are known to be good, and the only header of most

@@ -24,10 +24,8 @@ from anylane.realtime.waiters import Waiters
 
 T = TypeVar("T")
 
-
 OnLag = Literal["drop_oldest", "close", "error"]
 """What happens to a receiver that lags."""
-
 
 Gone = list[Any]
 """Items on their way out. They are kept until the lock is released, because an item's `__del__` may

@@ -22,7 +22,6 @@ class Nothing(Enum):
 PENDING = Nothing.PENDING
 """There is no item yet."""
 
-
 ENDED = Nothing.ENDED
 """There will be no item ever again."""
 

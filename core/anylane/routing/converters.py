@@ -15,7 +15,6 @@ from typing import Any, TypeAlias
 Values: TypeAlias = tuple[Any, ...]
 """The values of the parameters of a path, in order."""
 
-
 Reader: TypeAlias = Callable[[str], Any]
 """Takes the text of a decoded segment and returns its value, or None if it is not of the class."""
 
@@ -51,12 +50,8 @@ MAX_DIGITS = 640
 conversions (4300 digits by default) can be set no lower, and no number of this length takes
 long."""
 
-
 _INT = re.compile(rf"[0-9]{{1,{MAX_DIGITS}}}")
-
-
 _FLOAT = re.compile(rf"[0-9]{{1,{MAX_DIGITS}}}(?:\.[0-9]{{1,{MAX_DIGITS}}})?")
-
 
 # RFC 9562 §4, the form with hyphens only. Both cases are accepted on input.
 _UUID = re.compile("[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
@@ -91,10 +86,7 @@ def _read_tail(text: str) -> str | None:
 
 
 PLAIN = Converter(Kind.PLAIN, "text that is not empty", "(?s:.+)", _read_plain)
-
-
 _TAIL = Converter(Kind.TAIL, "any text", "(?s:.*)", _read_tail)
-
 
 CONVERTERS = {
     "int": Converter(

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 SAME_ORIGIN = "same-origin"
 """Stands for pages that came from the host that the request names."""
 
-
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+")
-
 
 Origins = frozenset[str | None]
 """Origins in lower case, SAME_ORIGIN, and None for a client that sends none."""

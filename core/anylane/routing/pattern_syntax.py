@@ -43,8 +43,6 @@ class Segment:
 
 
 _LITERAL = re.compile("[^/{}]+")
-
-
 _BAD_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 
 

@@ -21,14 +21,11 @@ from anylane.routing.pattern import Pattern
 Handler: TypeAlias = Callable[..., Any]
 """Takes the Context."""
 
-
 Middleware: TypeAlias = Callable[..., Any]
 """An `async def` that takes the Context and `call_next`."""
 
-
 Predicate: TypeAlias = Callable[[Any], object]
 """A guard: takes the Context and returns at once, without `async`, something true or false."""
-
 
 # A token (RFC 9110 §5.6.2).
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

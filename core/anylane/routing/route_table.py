@@ -32,7 +32,6 @@ class Found(NamedTuple):
 _found = tuple.__new__
 """What a NamedTuple's own `__new__` calls, which is Python code."""
 
-
 Guard: TypeAlias = Callable[[Found], object]
 """Decides on routes with `when`. Without a guard such routes are not there."""
 

@@ -28,10 +28,7 @@ from anylane.routing.route import (
 from anylane.routing.route_table import RouteTable, parse_host
 
 H = TypeVar("H", bound=Handler)
-
-
 F = TypeVar("F", bound=Callable[..., Any])
-
 
 # One for all routers, so that hooks of equal order run in the order of their registration.
 _registrations = count()

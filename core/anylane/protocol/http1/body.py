@@ -23,7 +23,6 @@ _CHUNK_LINE = re.compile(
 )
 """RFC 9112 §7.1.1, without the optional white space that only attackers send."""
 
-
 _MAX_CHUNK_LINE = 256
 """Bytes of one chunk size line. The longest honest one has 17."""
 

@@ -39,23 +39,18 @@ def encode_head(status: int, headers: Iterable[Header]) -> bytes:
 
 _FRAMING = frozenset(("content-length", "transfer-encoding", "connection", "date"))
 
-
 JOINED = 16 * 1024
 """Bytes of a body up to which it is sent in one piece with its head: copying them costs less than
 one more piece does."""
 
-
 _SMALL = 1024
-
 
 _ENDS = [b"%d\r\n\r\n" % size for size in range(_SMALL)]
 """What is between a beginning and a small body, where the connection is kept."""
 
-
 _beginnings: dict[tuple[Any, ...], bytes | None] = {}
 """What the heads of this second's responses have in common. docs/performance.md says what that is
 worth."""
-
 
 _MAX_BEGINNINGS = 128
 

@@ -20,7 +20,6 @@ from anylane.protocol.request_head import Fields, RequestHead
 _REQUEST_LINE = re.compile(rb"(?!CONNECT )([A-Z]{1,20}) (/[\x21\x22\x24-\x7e]*+) HTTP/1\.1\r\n")
 """No CONNECT, no absolute or asterisk form, no fragment; only HTTP/1.1."""
 
-
 _SECTION = re.compile(
     rb"(?:"
     rb"(?![HhCcTtEeUu])[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n"
@@ -35,24 +34,19 @@ _SECTION = re.compile(
 which takes only their plainest form, and each only once, as the conditions say. Names that would
 make the request odd have none. It is possessive throughout: it never goes back."""
 
-
 _MAX_REMEMBERED = 4096
 """Bytes of a head that are worth their memory while a connection idles. A browser's has 500 to
 2,000."""
-
 
 _MAX_KEPT = 128
 """Heads that a server remembers, and header sections: half a MiB of each if all are as large as
 they may be, and as much again for what is made of them."""
 
-
 _OPTIONS: dict[int | None, frozenset[bytes]] = {None: frozenset(), 3: KEEP_ALIVE, 4: CLOSE}
 """The options of the Connection header, by which of the groups 3 and 4 was there."""
 
-
 _Section = tuple[Fields, int | None, frozenset[bytes]]
 """What header lines say: themselves, the length of the body, the options of the connection."""
-
 
 _Found = tuple[bytes, tuple[RequestHead, int]]
 """The bytes of a head, itself, and its size. Connections keep these, not copies of their own."""

@@ -20,15 +20,11 @@ if TYPE_CHECKING:
 
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-
-
 _REQUEST_LINE = re.compile(rb"(%s) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])" % _TOKEN)
-
 
 _FIELD_LINE = re.compile(rb"%s:[ \t]*[\x21-\x7e\x80-\xff \t]*" % _TOKEN)
 """RFC 9110 §5.5: VCHAR, obs-text, SP and HTAB, and no other control byte. The name must touch the
 colon (RFC 9112 §5.1), and a line that begins with white space is obs-fold (§5.2)."""
-
 
 HOST = (
     rb"(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+(?::[0-9]{1,5})?"
@@ -36,22 +32,13 @@ HOST = (
 )
 """RFC 3986 §3.2.2 host and port, without userinfo and without a comma (a list of two hosts)."""
 
-
 _HOST = re.compile(HOST)
-
-
 _BARE_LF = re.compile(rb"(?<!\r)\n")
-
-
 _ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+\-.]*://([^/?]*)")
-
-
 _DIGITS = re.compile(rb"[0-9]{1,18}")
-
 
 KEEP_ALIVE = frozenset((b"keep-alive",))
 """The options in the Connection header of most clients."""
-
 
 CLOSE = frozenset((b"close",))
 """The options in the Connection header of a client that sends one request."""

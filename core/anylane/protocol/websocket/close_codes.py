@@ -7,7 +7,6 @@ from anylane.errors import UsageError
 NO_STATUS = 1005
 """What a close frame without a code counts as. It is never on the wire."""
 
-
 CLOSE_CODES = {
     1000: "normal closure",
     1001: "going away",
@@ -24,7 +23,6 @@ CLOSE_CODES = {
 }
 """The codes with a meaning of their own. 1004 is reserved. 1005, 1006 and 1015 stand for what was
 no close frame at all."""
-
 
 _OPEN_TO_ALL = range(3000, 5000)
 """3000 to 3999 are for libraries, which register them; from 4000 on they are for applications."""

@@ -13,17 +13,13 @@ from anylane.config.limits import Deflate
 
 NAME = "permessage-deflate"
 
-
 _SYNC_TAIL = b"\x00\x00\xff\xff"
 """The end of every flushed message. It is not sent (RFC 7692 §7.2.1)."""
 
-
 _LARGEST_WINDOW = 15
-
 
 _SMALLEST_WINDOW = 9
 """zlib makes no raw stream with 8 bits, and reads those of clients that say 8 with 9."""
-
 
 _MAX_STREAMS = 16
 """Final blocks in one message. A sender that sets BFINAL does so once, at the end; each costs us a
@@ -58,10 +54,7 @@ def negotiate(offers: Iterable[Offer], settings: Deflate) -> Agreed | None:
 
 
 _FLAGS = ("server_no_context_takeover", "client_no_context_takeover")
-
-
 _WINDOWS = ("server_max_window_bits", "client_max_window_bits")
-
 
 _BITS = {str(bits): bits for bits in range(8, _LARGEST_WINDOW + 1)}
 """Windows as they are written: without a leading zero (RFC 7692 §7.1.2)."""

@@ -83,11 +83,7 @@ class Violation(Exception):
 
 
 _RSV1 = RsvBits(rsv1=True, rsv2=False, rsv3=False)
-
-
 _NO_RSV = RsvBits(rsv1=False, rsv2=False, rsv3=False)
-
-
 _utf8_decoder = codecs.getincrementaldecoder("utf-8")
 
 
@@ -314,7 +310,6 @@ def _payload_at(data: bytes, at: int) -> tuple[int, int]:
 
 _PLAIN_TEXT, _PLAIN_BINARY = 0x81, 0x82
 
-
 _DATA = {
     opcode | (rsv1 and 0x40) | (final and 0x80): (opcode, rsv1, final)
     for opcode in (Opcode.CONTINUATION, Opcode.TEXT, Opcode.BINARY)
@@ -324,20 +319,12 @@ _DATA = {
 }
 """First bytes of data frames, and what they say (RFC 6455 §5.2, RFC 7692 §6)."""
 
-
 _MAX_PARTS = 1024
 """Fragments that are held apart. Each costs 50 bytes of memory besides its own."""
 
-
 _PROTOCOL_ERROR = int(CloseReason.PROTOCOL_ERROR)
-
-
 _INVALID_DATA = int(CloseReason.INVALID_FRAME_PAYLOAD_DATA)
-
-
 _TOO_BIG = int(CloseReason.MESSAGE_TOO_BIG)
-
-
 _BAD_COMPRESSED = "invalid compressed data, or invalid UTF-8 in it"
 
 

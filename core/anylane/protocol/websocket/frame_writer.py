@@ -75,17 +75,13 @@ class FrameWriter:
 
 _FIN, _RSV1_BIT = 0x80, 0x40
 
-
 _MAX_CONTROL = 125
 """Bytes that a control frame may carry (RFC 6455 §5.5)."""
-
 
 _MAX_JOINED = 16 * 1024
 """Bytes of a payload up to which one chunk is cheaper than two."""
 
-
 _TEXT, _BINARY = _FIN | int(Opcode.TEXT), _FIN | int(Opcode.BINARY)
-
 
 _HEADERS = {
     first: tuple(bytes((first, length)) for length in range(_MAX_CONTROL + 1))

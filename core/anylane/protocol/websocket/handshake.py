@@ -18,7 +18,6 @@ from anylane.protocol.websocket.deflate import Agreed, Offer
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
-
 _UPGRADE = (("Upgrade", "websocket"), ("Connection", "upgrade"))
 """A sender of Upgrade lists it in Connection (RFC 9110 §7.8)."""
 
@@ -122,17 +121,11 @@ def accept_headers(
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 
-
 _PARAMETER = rf"[ \t]*;[ \t]*({_WORD})(?:[ \t]*=[ \t]*(?:({_WORD})|\"({_WORD})\"))?"
 """RFC 6455 §9.1: a value in quotes must be a token once the quotes are gone."""
 
-
 _NEXT_PARAMETER = re.compile(_PARAMETER)
-
-
 _EXTENSION = re.compile(rf"[ \t]*({_WORD})((?:{_PARAMETER})*)[ \t]*(?:,|$)")
-
-
 _EMPTY = re.compile(r"[ \t]*(?:,|$)")
 
 

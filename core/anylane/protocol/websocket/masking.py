@@ -33,13 +33,10 @@ _LONG = 700
 """Bytes from which translating every fourth byte is quicker than making one number of all: half the
 time at 64 KiB."""
 
-
 SHORT = 126
 """Lengths below this have a number in `ONES`."""
 
-
 key_number = int.from_bytes
-
 
 ONES = tuple(key_number(b"\0\0\0\1" * (1 - (-length // 4))) for length in range(SHORT))
 """By length: a number that, times a key, is the key repeated as often as covers that length."""

@@ -13,7 +13,6 @@ from anylane.testing.client.wire import Wire
 _MAX_HEAD = 16 * 1024 * 1024
 """Bytes of a response head. The app under test is trusted, so h11's 16 KiB do not apply."""
 
-
 Head = h11.Response | h11.InformationalResponse
 """The head of a final response, or a 101."""
 

@@ -14,7 +14,6 @@ from anylane.http.cookies import unquoted
 
 _MONTHS: tuple[str, ...] = tuple("jan feb mar apr may jun jul aug sep oct nov dec".split())
 
-
 _DATE = re.compile(
     r"(\d{1,2})[ -]([a-z]{3})[a-z]*[ -](\d{2,4}) (\d{1,2}):(\d{2}):(\d{2})", re.IGNORECASE
 )

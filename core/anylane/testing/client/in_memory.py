@@ -23,18 +23,14 @@ from anylane.testing.world import LockstepDriver, LockstepLink, World
 _WINDOW = 256 * 1024
 """Bytes that are sent to a client that does not read, as the buffers of a kernel would hold."""
 
-
 _READ = 64 * 1024
 """Bytes that arrive at once, as from one read of a socket."""
-
 
 _MAX_JUMPS = 100_000
 """Deadlines without a byte for the waiting client. A ping every 20 seconds for three weeks."""
 
-
 _RECURRING = (Timer.PING, Timer.PONG, Timer.HEARTBEAT)
 """Timers that come again and again and bring a handler nothing."""
-
 
 _LOCAL = ("192.0.2.2", 80)
 

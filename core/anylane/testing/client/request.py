@@ -14,10 +14,8 @@ from anylane.http.headers import Headers, Initial
 Params = Mapping[str, Any] | Iterable[tuple[str, Any]]
 """Names and values. A value may be a list."""
 
-
 Content = bytes | str | Iterable[bytes]
 """A body as it goes on the wire."""
-
 
 File = bytes | str | tuple[str, bytes | str] | tuple[str, bytes | str, str]
 """Content; or file name and content; or file name, content and content type."""
@@ -59,8 +57,6 @@ class RequestOptions(RequestParts, total=False):
 
 
 _BOUNDARY = "anylane-boundary-7MA4YWxkTrZu0gW"
-
-
 _SAFE = "/:?#[]@!$&'()*+,;=%~"
 
 
