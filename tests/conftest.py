@@ -1,5 +1,7 @@
-"""How long property tests look (shortly by default, `HYPOTHESIS_PROFILE=deep` for `make deep`), how
-failures of what tests share are shown, and `--without-lanes`, which nobody may notice."""
+"""What all tests share.
+
+How long property tests look: shortly by default, `HYPOTHESIS_PROFILE=deep` for `make deep`. How
+failures in shared helpers are shown. And `--without-lanes`, with which no test may fail."""
 
 from __future__ import annotations
 

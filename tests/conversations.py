@@ -26,7 +26,7 @@ CONFIG = ServerConfig(
         # As small as lets everything wait for room that can.
         pipeline=150, inbound_high=40, inbound_low=10, outbound_high=100, outbound_low=20,
     ),
-    # Deadlines have tests of their own: here nobody is late.
+    # Deadlines have tests of their own: here no client is late.
     timeouts=Timeouts(head=LONG, body=LONG, keep_alive=LONG, write_stall=LONG, linger=5),
 )  # fmt: skip
 
@@ -41,7 +41,7 @@ def make_app(*, panic: bool = False) -> App:  # noqa: C901  # a list of handlers
 
     @app.response_middleware()
     async def sign(ctx: Context) -> None:
-        """So that a client who does not know what was asked can tell where an answer ends."""
+        """Say what was asked, so that a client can tell where an answer ends."""
         if getattr(ctx.state, "signed", False):
             return  # Its head is out.
         ctx.state.signed = True

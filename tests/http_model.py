@@ -136,7 +136,7 @@ def _reply(ask: Ask) -> Reply:
         # RFC 9110 §10.1.1: it may be left out where the body has begun to come.
         continues = (1,) if ask.waits else (0, 1)
     elif expects and stays:
-        # Nobody will ask for the body: the client may send it or not, so framing is at its end.
+        # The body will not be asked for. The client may send it or not, so framing ends here.
         stays = False if ask.waits else None
     trailer = ask.token if route.trailer and framing == "chunked" else None
     return Reply(route.status, framing, body, stays, ask.token, trailer, continues)

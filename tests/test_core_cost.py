@@ -2,7 +2,7 @@
 instructions, these as a ratio to a fixed loop in the same run; never timed.
 
 The cases are those of benchmarks/core.py, which measures what a count cannot see. A number here is
-what it was when somebody last made it smaller, with a little room for the versions of Python; a
+what it was when it was last made smaller, with a little room for the versions of Python; a
 change that needs more says why.
 """
 

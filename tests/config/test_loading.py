@@ -104,7 +104,7 @@ def test_each_setting_has_a_variable_that_says_its_default(setting):
 
 
 def test_permissions_are_octal_or_refused():
-    """As chmod's, 440 would be 0o670 in silence: the group may write."""
+    """If 440 were read as decimal it would be 0o670, and the group could write."""
     with pytest.raises(ConfigError, match=r"ANYLANE_UDS_MODE is '440'; .* behind 0o, such as"):
         ServerConfig.from_env({"ANYLANE_UDS_MODE": "440"})
     with pytest.raises(ConfigError, match="uds_mode is 660; expected 0 to 0o777, in octal as in"):

@@ -49,7 +49,7 @@ END = b"--b--\r\n"
 
 
 def spool(files: list[IO[bytes]]) -> IO[bytes]:
-    files.append(tempfile.TemporaryFile())  # noqa: SIM115  # who closes it is what is tested
+    files.append(tempfile.TemporaryFile())  # noqa: SIM115  # Its closing is what is tested.
     return files[-1]
 
 

@@ -1,4 +1,4 @@
-"""Whom a request is for, when a proxy says so."""
+"""The client of a request, when a proxy names one."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_a_chain_of_the_greatest_length_is_read_to_its_end():
     assert Proxies(CHAIN).client(PROXY, head("192.0.2.9", *values)) == ("192.0.2.9", 0)
 
 
-# --- who is believed -------------------------------------------------------------------------
+# --- which peers are believed ----------------------------------------------------------------
 
 NAMED = ("192.0.2.1", 0)
 

@@ -125,7 +125,7 @@ OPERATIONS = st.lists(
 
 @given(OPERATIONS)
 def test_many_headers_are_kept_as_few_are(operations):
-    """Against a list that is looked through each time."""
+    """Compare with a plain list that is searched each time."""
     headers = Headers()
     model: list[tuple[str, str]] = []
     for operation, name, value in operations:
@@ -209,7 +209,7 @@ def test_what_is_set_while_there_are_few_is_replaced_when_there_are_many_again(s
     "take", [copy.copy, copy.deepcopy, lambda headers: pickle.loads(pickle.dumps(headers))]
 )
 def test_a_requests_headers_can_be_copied_and_given_to_another_process(take):
-    """The copy is one's own."""
+    """The copy is a plain Headers that may be changed."""
     headers = RequestHeaders(Fields(b"Host: a\r\nX: \xe9\r\n\r\n"))
     mine = take(headers)
     assert mine == headers
@@ -223,7 +223,7 @@ NAMES = st.sampled_from(["host", "Host", "x", "X", "accept", "cookie", "", ":", 
 
 @given(plain_sections(), st.lists(NAMES, max_size=12))
 def test_a_search_finds_what_decoding_does(section, names):
-    """All of it, however often it is asked: some are searched for, then it is decoded whole."""
+    """Some names are searched for; after that the section is decoded whole. Both agree."""
     headers = RequestHeaders(Fields(section))
     decoded = Headers.from_wire(split_section(section))
     present = list(decoded)

@@ -23,7 +23,7 @@ def test_it_is_asked_ten_times_a_second_at_most() -> None:
 
 @pytest.mark.lanes
 def test_a_stream_does_not_put_the_others_in_the_past() -> None:
-    """Its date is asked for; who then serves an older one seems to go back."""
+    """A stream asks for a fresh date. An older one in the next response would go back in time."""
     seconds = iter((b"1", b"2", b"3"))
     connection = Connection(ServerConfig(), now=0, date=lambda: next(seconds), token=bytes)
 

@@ -91,7 +91,7 @@ class BroadcastMachine(RuleBasedStateMachine):
 
     @rule(target=receivers, receiver=consumes(receivers))
     def vanish(self, receiver: Receiver) -> object:
-        """Nobody holds it any more, and nobody has closed it."""
+        """Drop a subscription that was never closed."""
         self.all.remove(receiver)
         del receiver.subscription
         return multiple()

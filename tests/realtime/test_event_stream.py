@@ -211,7 +211,7 @@ def test_a_client_that_does_not_keep_up_holds_its_handler_and_is_told_of_by_the_
     before = len(sent)
     wire.lose()
     assert len(told) == 1
-    assert len(sent) == before, "what nobody will read was not sent"
+    assert len(sent) == before, "what no client will read was not sent"
 
 
 def test_a_client_that_keeps_up_leaves_others_their_turns() -> None:

@@ -1,7 +1,8 @@
 """Receivers of a room, in any order of sends, messages, cancellations, closes and ends.
 
-Nothing is missed, nothing comes twice, nobody is woken and does not run, and what each has sent to
-its client has left: however it waits, and whatever others do in the same wake-up.
+Nothing is missed and nothing comes twice. No receiver is woken without running, and what it has
+sent to its client has left. That holds however it waits, and whatever others do in the same
+wake-up.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ Item = tuple[str, int, int]
 class Receiver:
     """One subscription of a handler, and what came of it.
 
-    since, until: positions in what was sent; until is None while it is open. ended: before it had
-    taken all of it.
+    since, until: positions in what was sent; until is None while it is open.
+    ended: whether it ended before it had taken all of it.
     """
 
     def __init__(self, play: Play, number: int) -> None:
@@ -306,7 +307,7 @@ async def on_a_loop(play: Play, program: list[tuple[Any, ...]], config: ServerCo
     loop = asyncio.get_running_loop()
 
     async def rest() -> None:
-        for _ in range(20 * TURNS):  # Chains of items, and who takes one in each turn.
+        for _ in range(20 * TURNS):  # Chains of items, and one receiver of each in each turn.
             await asyncio.sleep(0)
 
     for client in play.clients:

@@ -146,7 +146,7 @@ def test_who_expects_a_wake_up_has_one_and_no_more() -> None:
     waiters.wake()
     runtime.run()
     assert once.notified == 3
-    assert not waiters._runtimes, "nobody is left"
+    assert not waiters._runtimes, "no link is left"
     waiters.expect(once)
     assert waiters.forget(once)
     assert not waiters.forget(once)

@@ -261,7 +261,7 @@ def test_path_for_finds_the_route_by_name_and_parameters() -> None:
 @pytest.mark.parametrize(
     ("name", "params", "says"),
     [
-        ("nobody", {}, "there is no route called 'nobody'"),
+        ("missing", {}, "there is no route called 'missing'"),
         ("one", {}, "needs the parameters 'a', got none"),
         ("two", {"b": 1}, "0 of the routes called 'two' take the parameters ['b'], expected one"),
         ("two", {"a": 1}, "2 of the routes called 'two'"),

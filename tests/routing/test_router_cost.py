@@ -29,7 +29,7 @@ def steps(func: Callable[[], object]) -> int:
         return trace
 
     before = sys.gettrace()
-    gc.disable()  # Who hears of a collection runs lines, too: hypothesis does.
+    gc.disable()  # Callbacks of a collection run lines too: hypothesis has one.
     sys.settrace(trace)
     try:
         func()

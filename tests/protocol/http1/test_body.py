@@ -21,7 +21,7 @@ def body_of(field: bytes = CHUNKED) -> Body:
 
 
 def feed(body: Body, pieces: list[bytes]) -> tuple[bytes, bytes]:
-    """What was decoded, and what is behind the body."""
+    """Return what was decoded, and what is behind the body."""
     decoded, rest = b"", b""
     for piece in pieces:
         if body.complete:

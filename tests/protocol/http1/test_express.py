@@ -40,7 +40,7 @@ FOLLOWING = b"GET /next HTTP/1.1\r\nHost: b\r\nX: y\r\n\r\n"
 
 
 def meaning(head: RequestHead, size: int) -> dict[str, Any]:
-    """All that can be asked of a head, and where the next one begins."""
+    """Return all that can be asked of a head, and where the next one begins."""
     said = {
         name: getattr(head, name)
         for name in ("method", "target", "version", "headers", "content_length", "chunked",
@@ -53,7 +53,7 @@ def meaning(head: RequestHead, size: int) -> dict[str, Any]:
 
 
 def authorities(data: bytes, limits: Limits) -> dict[str, Any] | str:
-    """What they say about the message at the beginning of `data`, or why they refuse it."""
+    """Return what the authorities say about the message at the beginning of *data*."""
     size = data.find(b"\r\n\r\n") + 4
     if size < 4:
         return "not complete"
@@ -64,7 +64,7 @@ def authorities(data: bytes, limits: Limits) -> dict[str, Any] | str:
 
 
 def check(express: Express, data: bytes, limits: Limits) -> bool:
-    """Whether the lane takes it; wherever it lies."""
+    """Assert that the authorities agree; return whether the lane takes the head."""
     found = express.read(data)
     again = express.read(bytearray(data))
     if found is None:
@@ -89,7 +89,7 @@ def test_what_clients_send_all_day_is_taken(head):
 
 @given(METHODS, TARGETS, plain_sections())
 def test_plain_heads_are_taken(method, target, section):
-    """Else nothing that is shown here would have been shown of anything."""
+    """The lane takes plain heads. Without this the other tests here would show nothing."""
     head = method + b" " + target + b" HTTP/1.1\r\n" + section
     odd = method == b"CONNECT" or not (method.isalpha() and method.isupper() and len(method) <= 20)
     odd = odd or not (target[:1] == b"/" and target.isascii() and target.decode().isprintable())
@@ -108,7 +108,7 @@ def test_what_is_taken_means_the_same_to_the_authorities(sent, limits):
 @MORE
 @given(st.data())
 def test_a_remembered_head_is_taken_for_no_other(data):
-    """Two connections that repeat each other's heads, or almost."""
+    """Two connections repeat each other's heads, or almost."""
     limits = data.draw(st.sampled_from([LIMITS, LARGER, FEW, ROOMY]))
     sections = [data.draw(plain_sections())]
     for _ in range(data.draw(st.integers(1, 4))):
@@ -168,7 +168,7 @@ SPECIAL = [(name, value) for name, values in VALUES.items() for value in dict.fr
 
 @pytest.mark.parametrize("spell", [bytes.lower, bytes.upper, bytes.title])
 def test_each_line_that_means_something(spell):
-    """In front of and behind what is plain, with it or instead of it."""
+    """Odd lines stand in front of plain ones, behind them, and instead of them."""
     plain = [b"Host: a", b"Content-Length: 3", b"Connection: keep-alive", b"X: y"]
     taken = 0
     for name, value in SPECIAL:
@@ -187,7 +187,8 @@ BYTES = [byte for byte in range(256) if not chr(byte).isalnum() or chr(byte) in 
 
 @pytest.mark.parametrize("head", [PLAIN[0], PLAIN[2], PLAIN[3]], ids=["wrk", "client", "once"])
 def test_one_byte_away_from_plain(head):
-    """Every byte at every place, instead of what is there and in front of it; and each left out."""
+    """Every byte is put at every place, instead of what is there and in front of it, or left
+    out."""
     variants = [head[:at] + head[at + 1 :] for at in range(len(head))]
     for at in range(len(head)):
         for byte in BYTES:
@@ -208,7 +209,7 @@ def test_one_byte_away_from_plain(head):
 @pytest.mark.parametrize("where", ["target", "header_field", "header_section", "header_count",
                                    "body"])  # fmt: skip
 def test_each_limit_is_met_exactly(where):
-    """One byte or line after the other, over each limit: what is taken, the authorities take."""
+    """Heads grow over each limit byte by byte; what the lane takes, the authorities take."""
     limits = Limits(**{where: 60})
     taken = 0
     for size in range(100):

@@ -86,7 +86,7 @@ AFTERWARDS: list[Step] = [("advance", 5.0), ("advance", 100.0), ("advance", 1_00
 
 @st.composite
 def whole(draw: Any, sent: list[bytes]) -> Any:
-    """Each in a piece of its own, as most clients do, or all at once; with time in between."""
+    """Yield requests each in a piece of its own, as most clients send them, or all at once."""
     pauses = st.sampled_from([0.0, 0.0, 0.5, 2.0, 10.0])
     together = [b"".join(sent)] if draw(st.integers(0, 3)) == 0 else sent
     steps: list[Step] = []
@@ -162,7 +162,7 @@ def test_cut_at_every_byte(sent: bytes) -> None:
 
 @pytest.mark.parametrize("first", [b"\r", b"\r\n", b"\n", b" ", b"G", b"GET / HTTP/1.1\r\n"])
 def test_a_plain_request_behind_something_else(first: bytes) -> None:
-    """In a piece of its own, where nothing but what came before tells that it is not plain."""
+    """Only what came before tells that the request is not plain."""
     steps: list[Step] = [("receive", first), ("receive", GET), ("receive", POST), ("eof", None)]
     TWINS.assert_alike(SETTINGS[4], steps + AFTERWARDS)
 
@@ -170,7 +170,7 @@ def test_a_plain_request_behind_something_else(first: bytes) -> None:
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
 @pytest.mark.parametrize("one", [GET, POST, ODD, GET.replace(b"mirror", b"slow")])
 def test_pipelining_up_to_its_bounds_and_over(one: bytes, count: int) -> None:
-    """Turns of two requests; a pipeline that ends at each place in the last of them."""
+    """Turns of two requests; the pipeline ends at each place in the last of them."""
     for room in range(len(one) * (count - 1) or 1, len(one) * count + 1, 7):
         limits = Limits(pipeline=room, exchanges_per_turn=2)
         steps: list[Step] = [("receive", one * count), ("receive", one), ("advance", 4.0)]
@@ -200,7 +200,7 @@ WEBSOCKETS = [
 
 
 def websocket_steps(data: Any, sent: bytes) -> Any:
-    """The handshake, and those frames behind it, cut; some may come with it."""
+    """Return the handshake and the frames behind it, cut; some may come with it."""
     head = UPGRADE % (data.draw(PATHS), data.draw(st.sampled_from([OFFER, b""])))
     early = data.draw(st.sampled_from([0, 0, 1, 20, len(sent)]))
     steps: list[Step] = [("receive", head + sent[:early])]
@@ -258,7 +258,7 @@ def test_frames_cut_at_every_byte(sent: bytes, offer: bytes) -> None:
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 768, 769, 65_535, 65_536, 65_537])
 @pytest.mark.parametrize("opcode", [1, 2])
 def test_lengths_of_each_form(opcode: int, size: int) -> None:
-    """Also in a longer form than they need (RFC 6455 §5.2)."""
+    """A length may be written in a longer form than it needs (RFC 6455 §5.2)."""
     mask = b"\7\x63\xc8\x0d"
     payload = bytes(byte ^ ord("x") for byte in (mask * (size // 4 + 1))[:size])
     forms = [

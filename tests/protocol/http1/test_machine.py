@@ -706,7 +706,7 @@ def test_stalling_counts_after_the_close_too():
 
 @pytest.mark.parametrize("after", [0, 1])
 def test_the_drain_ends_a_reader_that_is_only_slow(after):
-    """It has its deadline also while all that is left is what the client has not taken."""
+    """The drain has its deadline even if only bytes are left that the client has not taken."""
     wire = stalled_wire(closing=True, after=after)
     wire.world.server.shutdown()
     for _ in range(8):
@@ -820,7 +820,7 @@ def test_what_comes_behind_a_last_request_cannot_destroy_its_answer():
     for unread in (b"", b"half"):
         asked = post("/", "connection: close", "content-length: 9", body=unread)
         assert ended(asked) is Closing.SEND_EOF
-    # Who did not say it may send more at any time.
+    # A client that did not say so may send more at any time.
     assert ended(b"GET / HTTP/1.0\r\n\r\n") is Closing.SEND_EOF
 
 

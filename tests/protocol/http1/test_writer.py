@@ -70,7 +70,7 @@ def test_the_framing_of_each_kind_of_response(request_line, status, length, fram
         (b"1.1", [("Connection", "Close")], True, "close"),
         (b"1.1", [("Connection", "keep-alive")], False, "close"),
         (b"1.1", [("connection", "keep-alive")], True, None),
-        # RFC 9110 §7.8: who sends Upgrade lists it in Connection.
+        # RFC 9110 §7.8: a sender of Upgrade lists it in Connection.
         (b"1.1", [("connection", "upgrade")], True, "upgrade"),
         (b"1.1", [("connection", "upgrade"), ("connection", "close")], True, "upgrade, close"),
         (b"1.0", [], True, "keep-alive"),

@@ -44,7 +44,7 @@ def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0) 
 
 
 def written(writer: FrameWriter, each: str | bytes) -> list[bytes]:
-    """The chunks of one message; what they are counted for is what they are."""
+    """Return the chunks of one message, whose counted size must be their real one."""
     out: list[bytes] = []
     assert writer.write(each, out) == sum(map(len, out))
     return out
@@ -56,7 +56,7 @@ def deflated(message: bytes) -> bytes:
 
 
 def compressed(opcode: int, message: bytes, *cuts: int) -> bytes:
-    """A compressed message, its payload cut into frames."""
+    """Return the frames of a compressed message, cut into fragments."""
     payload = deflated(message)
     parts = [payload[a:b] for a, b in itertools.pairwise([0, *cuts, len(payload)])]
     last = len(parts) - 1
@@ -72,7 +72,7 @@ def reader(limit: int = LIMIT, *, deflate: bool = True) -> FrameReader:
 
 
 def read(data: bytes, *cuts: int, limit: int = LIMIT, deflate: bool = True) -> list[object]:
-    """Everything read, with the violation that ended it as (code, reason)."""
+    """Return everything read, with the violation that ended it as (code, reason)."""
     frames = reader(limit, deflate=deflate)
     found: list[object] = []
     try:

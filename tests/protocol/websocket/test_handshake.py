@@ -1,4 +1,4 @@
-"""Who may open a WebSocket, and what the answer says. RFC 6455 §4."""
+"""Which requests may open a WebSocket, and what the answer says (RFC 6455 §4)."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_refusal_says_what_would_be_accepted():
         read_handshake(head_of(Sec_WebSocket_Version="8"))
     headers = dict(caught.value.headers)
     assert headers["Sec-WebSocket-Version"] == "13"
-    # RFC 9110 §7.8: who sends Upgrade lists it in Connection.
+    # RFC 9110 §7.8: a sender of Upgrade lists it in Connection.
     assert (headers["Upgrade"], headers["Connection"]) == ("websocket", "upgrade")
 
 

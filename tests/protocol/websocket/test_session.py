@@ -296,7 +296,7 @@ def test_a_close_while_the_last_question_is_being_answered_waits_for_the_answer(
         ws = await ctx.accept()
         with pytest.raises(TimeoutError):
             await ws.receive(timeout=1)
-        await ctx.sleep(1)  # Nobody waits for the question when it comes.
+        await ctx.sleep(1)  # The handler does not wait for the question when it comes.
         question = await ws.receive()
         await ctx.sleep(1)
         await ws.send(question)
@@ -606,7 +606,7 @@ def test_whatever_happens_nothing_raises_and_at_most_one_close_is_sent(steps, pa
 
 
 def test_a_close_is_answered_at_once_when_the_handler_has_asked_in_vain_for_more() -> None:
-    """It owes no answer any more, whatever it does next."""
+    """The handler owes no answer any more, whatever it does next."""
     room: Broadcast[str] = Broadcast()
 
     async def handler(ctx: Context) -> None:
