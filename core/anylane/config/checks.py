@@ -1,4 +1,7 @@
-"""Checks of one setting. The message of each error names the field, the value and the bound."""
+"""Checks of one setting. The message of each error names the field, the value and the bound.
+
+Nothing here changes a setting.
+"""
 
 from __future__ import annotations
 

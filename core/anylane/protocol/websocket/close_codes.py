@@ -1,4 +1,7 @@
-"""Close codes: which may be sent and received (RFC 6455 §7.4, and the IANA registry)."""
+"""Close codes: which may be sent and received (RFC 6455 §7.4, and the IANA registry).
+
+A table and its checks. Nothing here closes anything.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Masking: XOR with a key of four bytes (RFC 6455 §5.3), without a loop over the bytes.
 
-The two ways below are the quickest of what was tried; docs/performance.md has the figures.
+Pure functions, which know no frame. The two ways below are the quickest of what was tried, in pure
+Python.
 """
 
 from __future__ import annotations

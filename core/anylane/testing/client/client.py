@@ -1,4 +1,8 @@
-"""TestClient: talk to an app as its clients do, in memory or on a real lane."""
+"""TestClient: talk to an app as its clients do, in memory or on a real lane.
+
+It sees the app from outside only. A `Lane` and its `Wire`s are all that it knows of where the app
+runs.
+"""
 
 from __future__ import annotations
 

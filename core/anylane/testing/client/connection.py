@@ -1,4 +1,7 @@
-"""ClientConnection: HTTP/1.1 from the client's side, by h11, over one Wire."""
+"""ClientConnection: HTTP/1.1 from the client's side, by h11, over one Wire.
+
+It knows neither cookies nor redirects nor the app.
+"""
 
 from __future__ import annotations
 

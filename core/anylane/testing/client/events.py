@@ -1,4 +1,7 @@
-"""ClientEvents: an event stream as a page with an `EventSource` sees it (HTML standard §9.2)."""
+"""ClientEvents: an event stream as a page with an `EventSource` sees it (HTML standard §9.2).
+
+It never reconnects by itself.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""ClientLog: what the server of a test client has logged, and for which connection."""
+"""ClientLog: what the server of a test client has logged, and for which connection.
+
+It keeps what it is told, and prints nothing.
+"""
 
 from __future__ import annotations
 

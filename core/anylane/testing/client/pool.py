@@ -1,4 +1,7 @@
-"""ConnectionPool: one running app, the connections to it, and which of them are free."""
+"""ConnectionPool: one running app, the connections to it, and which of them are free.
+
+It looks into no request and no response.
+"""
 
 from __future__ import annotations
 

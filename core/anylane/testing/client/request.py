@@ -1,4 +1,7 @@
-"""What a test client sends: method, target, headers and body, from what a test says."""
+"""What a test client sends: method, target, headers and body, from what a test says.
+
+Nothing here sends.
+"""
 
 from __future__ import annotations
 

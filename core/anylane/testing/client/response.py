@@ -1,4 +1,7 @@
-"""ClientResponse: the answer to one request of a test client, read at once or piece by piece."""
+"""ClientResponse: the answer to one request of a test client, read at once or piece by piece.
+
+It reads nothing before it is asked to.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""ClientWebSocket: a session from the client's side, its frames by wsproto."""
+"""ClientWebSocket: a session from the client's side, its frames by wsproto.
+
+It does nothing in the background: pings are answered while the client waits or lets time pass.
+"""
 
 from __future__ import annotations
 
