@@ -120,7 +120,7 @@ def test_whenever_a_client_leaves_its_handler_ends_and_nothing_is_left(leave: An
     assert handlers.begun.keys() == {"/plain", "/body", "/sleep", "/stream", "/answered"}
     assert [record for record in world.log if record.level == "error"] == []
     del world, handlers
-    assert kept() == before
+    assert not kept() - before  # Less is no leak: what an earlier test left may go meanwhile.
 
 
 def visit(world: World, sent: bytes, wait: float, leave: Any) -> None:
@@ -148,7 +148,7 @@ def test_a_client_that_leaves_while_we_linger_leaves_nothing(leave: Any):
     assert wire.closed
     assert not world.drivers and world.deadlines.next() is None
     del wire, world
-    assert kept() == before
+    assert not kept() - before  # Less is no leak: what an earlier test left may go meanwhile.
 
 
 def test_a_handler_that_is_lost_hears_of_it_at_its_next_use_of_ctx():
@@ -178,4 +178,4 @@ def test_a_connection_that_stays_keeps_nothing_of_the_requests_behind_it():
     for _ in range(50):
         wire.receive(request)
     assert wire.sent.count(b"hello") == 51
-    assert kept() == before
+    assert not kept() - before  # Less is no leak: what an earlier test left may go meanwhile.
