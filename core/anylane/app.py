@@ -1,4 +1,8 @@
-"""App: routes, hooks and error handlers, put together once before the first request."""
+"""App: where the routes, hooks and error handlers of a web application are registered.
+
+They are composed once, before the first request. Serving is not done here: `run` hands the app to
+the installed backends.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +22,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class App(Router):
-    """A web application. Register with the decorators, then `run()` it, or give it to a Server,
-    a TestClient or a Lockstep. It is frozen by the first of them."""
+    """A web application.
+
+    Register routes and hooks with the decorators. Then call `run()`, or give the app to a Server, a
+    TestClient or a Lockstep. The first of these freezes the app; registering anything afterwards
+    raises RegistrationError, as it does on every Router that the app includes.
+
+    The decorators return the function unchanged. They raise UsageError for what is no function and
+    for a function with other parameters than are asked for; nothing is registered then.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,52 +42,84 @@ class App(Router):
         self._frozen: FrozenApp | None = None
 
     def on_startup(self, func: F) -> F:
-        """Called, and awaited if it is async, before the first connection is accepted."""
+        """Register `hook()`, which is called before the first connection is accepted.
+
+        An `async def` is awaited; a `def` is called directly, so it must not block. If it raises,
+        the server does not start, and the lifespans that were entered before are left in reverse.
+        """
         self._check(func, "on_startup", "()")
         self.life.append((Phase.STARTUP, func))
         return func
 
     def on_shutdown(self, func: F) -> F:
-        """Called, and awaited if it is async, after the last exchange has ended; the last one
-        registered is the first one called."""
+        """Register `hook()`, which is called after the last exchange has ended.
+
+        The last hook registered is called first. An `async def` is awaited; a `def` is called
+        directly. A failure is logged, and the other hooks still run.
+        """
         self._check(func, "on_shutdown", "()")
         self.life.append((Phase.SHUTDOWN, func))
         return func
 
     def lifespan(self, func: F) -> F:
-        """A context manager around everything, async or not: `yield` in the middle of a function,
-        or whatever returns one. It is entered and left in one task, in line with the startup and
-        shutdown hooks; it gets the App if it takes an argument."""
+        """Register a context manager that is open while the server runs, sync or async.
+
+        func: a function, `def` or `async def`, with one `yield` in the middle, or any callable that
+        returns a context manager. It is given the App if it takes an argument. If what it returns
+        is no context manager, the start fails with a UsageError.
+
+        The context manager is entered and left in one task, in line with the startup and shutdown
+        hooks: entered in the order of registration, left in reverse. So a nursery or task group
+        that it opens stays open while the server runs, and what fails in that ends the server.
+        """
         self._check(func, "lifespan", "()", "(app)")
         self.life.append((Phase.AROUND, func))
         return func
 
     def on_connect(self, func: F) -> F:
-        """`hook(ctx)` for each connection, before its first request. Context variables that it
-        sets are seen by all its exchanges. What it raises closes the connection."""
+        """Register `hook(ctx)`, which runs for each connection before its first request.
+
+        Context variables that it sets are seen by all exchanges of the connection. If it raises,
+        the connection is closed unserved: quietly for an HTTPError, with a log line for any other
+        exception.
+        """
         self._check(func, "on_connect", "(ctx)")
         self.connect_hooks.append(func)
         return func
 
     def on_disconnect(self, func: F) -> F:
-        """`hook(ctx)` after a connection and its last exchange are over, if `on_connect` has let
-        it in; the last one registered is the first one called."""
+        """Register `hook(ctx)`, which runs after a connection and its last exchange are over.
+
+        It does not run for a connection that an `on_connect` hook has turned away. The last hook
+        registered is called first. A failure is logged, and the other hooks still run.
+        """
         self._check(func, "on_disconnect", "(ctx)")
         self.disconnect_hooks.append(func)
         return func
 
     def request_error(self, func: F) -> F:
-        """`hook(ctx)` or `hook(ctx, error)` for a request that could not be parsed, instead of all
-        other hooks. The error (`ctx.error` too) has `status`, `reason` and `excerpt`, the first
-        bytes of what was wrong; what is set on ctx.response or returned is sent."""
+        """Register `hook(ctx)` or `hook(ctx, error)` for requests that could not be parsed.
+
+        It runs instead of all other hooks. `error`, which is `ctx.error` too, has `status`,
+        `reason` and `excerpt`, the first bytes of what was wrong. What the hook sets on
+        `ctx.response` or returns is sent, and the connection closes. A hook that fails itself is
+        one logged 500.
+        """
         self._check(func, "request_error", "(ctx)", "(ctx, error)")
         self.request_error_hooks.append(func)
         return func
 
     def exception_handler(self, kind: type[Exception]) -> Callable[[F], F]:
-        """Answer exceptions of that class and its subclasses: `handler(ctx, exc)`.
+        """Register `handler(ctx, exc)`, which answers exceptions of class `kind`.
 
-        For `Exception` it is the panic hook: whatever nothing else has dealt with.
+        It answers subclasses too; the handler of the nearest class wins. It may set `ctx.response`,
+        which begins empty, with the status of an HTTPError or with 500. It may also return what a
+        route's handler may return. A handler that fails itself is one logged 500.
+
+        The handler for `Exception` is the panic hook: it answers what no other handler does, and
+        the exception is logged. It is not asked for an HTTPError, which is an answer and no bug.
+
+        Raise UsageError if `kind` is no class of exceptions.
         """
         # The hint does not keep out what other frameworks take: a status, or nothing at all.
         if not (isinstance(kind, type) and issubclass(kind, Exception)):  # type: ignore[redundant-expr]
@@ -109,7 +152,10 @@ class App(Router):
         super()._check_open(what)
 
     def freeze(self) -> FrozenApp:
-        """Compose the pipelines; what is registered later is not seen."""
+        """Compose the pipelines and return the `Application` that servers serve.
+
+        Every later call returns the same object. Registering afterwards raises RegistrationError.
+        """
         if self._frozen is None:
             self._frozen = FrozenApp(
                 self,
@@ -122,18 +168,28 @@ class App(Router):
         return self._frozen
 
     def run(self, backend: str = "asyncio", **config: Any) -> None:
-        """Serve until a signal; blocks. config: the fields of ServerConfig."""
+        """Serve until a signal ends the process; blocks.
+
+        backend: its name, such as "asyncio" or "threads", or "package.module:Class". config: the
+        fields of ServerConfig.
+
+        The first SIGINT or SIGTERM drains, a second one aborts. Raise ConfigError for a bad value,
+        and UsageError where an event loop is running already. Exit with code 3 and one line on
+        stderr if the server cannot start: the backend is not installed, the port is used, a
+        startup hook fails. Exit with code 1 after an abort, or if handlers still block after the
+        drain deadline.
+        """
         from anylane.serving import run
 
         run(self, ServerConfig(**config), backend)
 
 
 def check_served(app: object, config: object) -> None:
-    """Raises UsageError unless this is an app and its configuration."""
+    """Raise UsageError unless `app` is an App and `config` a ServerConfig."""
     if not isinstance(app, App):
         raise UsageError(f"the app is {app!r:.80}; expected an anylane.App")
     if not isinstance(config, ServerConfig):
         raise UsageError(
-            f"the config is {config!r:.80}; expected a ServerConfig. A backend's name goes behind "
+            f"the config is {config!r:.80}; expected a ServerConfig. Pass a backend's name after "
             "it: backend='threads'"
         )

@@ -57,7 +57,7 @@ FUNCTION: Any = handler
         (lambda: TestClient(TEXT).get("/"), UsageError, "the app is 'main:app'; expected an"),
         (lambda: Server(App(), TEXT), UsageError, "the config is 'main:app'; expected a ServerCo"),
         (lambda: Lockstep(App(), TEXT), UsageError, "the config is 'main:app'; expected a Serve"),
-        (lambda: TestClient(App(), TEXT).get("/"), UsageError, "goes behind it: backend='threads'"),
+        (lambda: TestClient(App(), TEXT).get("/"), UsageError, "after it: backend='threads'"),
         (lambda: Lockstep(App()).receive(TEXT), UsageError, "the client sends 'main:app'; expect"),
         (lambda: Response().set_text(NUMBER), UsageError, "the text is 404; expected a str."),
         (lambda: Response().set_html(NUMBER), UsageError, "the text is 404; expected a str."),
@@ -283,7 +283,9 @@ async def returns_a_coroutine(app: App) -> None: ...
 def test_a_lifespan_that_is_no_context_manager_is_told_so(span: Any) -> None:
     app = App()
     app.lifespan(span)
-    with pytest.raises(UsageError, match=r"@app\.lifespan .*test_mistakes.* gave .*, no context"):
+    with pytest.raises(
+        UsageError, match=r"@app\.lifespan .*test_mistakes.* returned .*, no context"
+    ):
         TestClient(app).get("/")
 
 
