@@ -103,7 +103,7 @@ def test_a_lane_serves_anything_that_answers_exchanges() -> None:
 
 
 def test_an_app_has_to_be_frozen_first() -> None:
-    with pytest.raises(UsageError, match=r"expected what answers exchanges: app\.freeze\(\)"):
+    with pytest.raises(UsageError, match=r"expected an Application: app\.freeze\(\)"):
         core(App())
     with pytest.raises(UsageError, match="ServerCore got 'my app'"):
         core("my app")

@@ -1,6 +1,6 @@
 """Application: what a lane serves. It answers exchanges, whatever it is made of.
 
-An `App` is one (`app.freeze()`); nothing below `handling` knows more of it than this.
+`app.freeze()` gives one. Nothing below `handling` knows more of an app than this.
 """
 
 from __future__ import annotations
@@ -21,28 +21,31 @@ class Application(Protocol):
 
     @property
     def on_connect(self) -> Errand | None:
-        """What runs for each connection before its first request, or None. It calls
-        `link.driver.welcome` or `link.driver.turn_away` at its end."""
+        """Return what runs for each connection before its first request, or None.
+
+        It calls `link.driver.welcome` or `link.driver.turn_away` at its end.
+        """
         ...
 
     @property
     def on_disconnect(self) -> Errand | None:
-        """What runs after a connection that was welcome, and after its last exchange; or None."""
+        """Return what runs after a connection that was welcome and its last exchange; or None."""
         ...
 
     def run(self, exchange: Exchange, link: Link) -> Coroutine[Any, Any, None]:
-        """Return the coroutine that answers the exchange, to be run natively by the lane.
+        """Return the coroutine of an exchange.
 
-        It ends the exchange whatever happens. Nothing of a handler's or the peer's comes out of it;
-        a native cancellation from outside passes through.
+        The lane runs that coroutine natively. It answers the exchange and ends it, whatever
+        happens. Nothing of a handler's or the peer's comes out of it; a native cancellation from
+        outside passes through.
         """
         ...
 
     def lifespan(self, log: Log) -> Lifespan:
-        """Return what is set up before the first connection and torn down after the last exchange
-        of one server."""
+        """Return what one server sets up before its first connection and tears down after its last
+        exchange. log: takes what fails at the end."""
         ...
 
     def forwarded(self, config: ServerConfig) -> Forwarded | None:
-        """Return what tells the clients behind trusted proxies, None where no proxy is trusted."""
+        """Return what tells the clients behind trusted proxies; None where no proxy is trusted."""
         ...

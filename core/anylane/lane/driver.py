@@ -28,13 +28,14 @@ NEVER_LATER = -NEVER
 
 
 class Driver(Transport):
-    """A transport derives from it, calls the inputs, and supplies the verbs of `Transport`.
+    """Joins one Connection to one transport.
 
-    Inputs and `pump` may be called from inside a verb and from inside a handler: the outermost
-    call does the work, the inner ones only write. Verbs never block and may defer.
+    A transport derives from it, calls the inputs, and supplies the verbs of `Transport`. Inputs and
+    `pump` may be called from inside a verb and from inside a handler: the outermost call does the
+    work, the inner ones only write. Verbs never block and may defer.
 
     server: what it belongs to. connection: what it drives. wakes: runs functions on the lane's own
-    thread. links: of the exchanges that run. errand: what it was made for, if that is no
+    thread. links: those of the exchanges that run. errand: what it was made for, where there is no
     connection. variables: context variables that are set at the beginning of each exchange.
     written: bytes that the transport was given. pumping: the outermost call is at work. lost: the
     transport is gone. reading, closing: what the transport was told last.
@@ -91,7 +92,7 @@ class Driver(Transport):
     # -- inputs: what the transport reports ------------------------------------------------
 
     def receive(self, data: bytes) -> None:
-        """Take bytes that came."""
+        """Take bytes that came; at most 256 KiB at once."""
         self.connection.receive_data(data, self.now())
         self.pump()
 
@@ -175,7 +176,8 @@ class Driver(Transport):
     # -- the pump ----------------------------------------------------------------------------
 
     def pump(self) -> None:
-        """Look at all outputs."""
+        """Look at all outputs: write what is queued, start what waits, then arm, park, resume,
+        close and notify as they ask for."""
         if self.pumping:
             # A handler that was started eagerly, and streams: what it wrote must reach the
             # transport now, else it could never see that the client is slow.
@@ -224,12 +226,12 @@ class Driver(Transport):
             self.arm(self.now())
 
     def give_way(self, link: Link) -> None:
-        """Notify the link in a new turn of the loop, so that others get theirs before."""
+        """Have the link notified in a new turn of the loop, so that others get theirs before."""
         self._yielding += (link,)
         self.rouse()
 
     def push(self) -> None:
-        """Write what is there, and nothing else. Bytes that stay have a deadline."""
+        """Write what was queued, and do nothing else. What stays unsent has a deadline."""
         if self.connection.queued:
             self._write()
         if not self.pumping and self.connection.deadline_bound < self._armed:
@@ -300,8 +302,8 @@ class Driver(Transport):
             self.connection.release()
 
     def is_over(self) -> bool:
-        """Return whether nothing is left of it. Before that the on_disconnect hooks have their
-        turn."""
+        """Return whether nothing is left of the connection. Before that, the on_disconnect hooks
+        have their turn."""
         if not self.lost or self.links:
             return False
         if self._parting and self.connection.ready:
@@ -341,7 +343,7 @@ class Driver(Transport):
         self._abort()
 
     def defer(self, errand: Errand) -> None:
-        """Run it apart from this connection, once all that was written so far has been sent."""
+        """Run an errand apart from this connection, once all that was written so far was sent."""
         self.server.errands.add(errand)
         self._write()
         self._own_errands().deferred += ((self.written, errand),)

@@ -42,8 +42,10 @@ _NO_STREAM = NoStream()
 
 
 class NoConnection:
-    """What a driver drives that has no transport: a connection that is over, and a carrier that is
-    never congested."""
+    """What a driver without a transport drives.
+
+    It is a connection that is over, and the carrier of its errands, which is never congested.
+    """
 
     __slots__ = ("backlog", "closing", "config", "high", "out", "queued", "timers", "waiting")
 
@@ -62,26 +64,28 @@ class NoConnection:
         self.queued = self.backlog = self.high = 0
 
     def _ignore(self, *_: Any, **__: Any) -> None:
-        """Nothing happens to what is over."""
+        """Do nothing: this connection is over."""
 
     receive_data = receive_eof = connection_lost = handle_timeout = data_unsent = _ignore
     shutdown = abort = forget = release = send = close = linger = _ignore
 
     def data_to_send(self) -> list[bytes]:
+        """Return nothing to write."""
         return []
 
     def next_exchange(self) -> None:
-        return None
+        """Return None: no client asks for anything here."""
 
     def next_deadline(self) -> None:
-        return None
+        """Return None: nothing is waited for."""
 
     def token(self, size: int) -> bytes:  # noqa: ARG002  # as Carrier
+        """Raise UsageError: no session is possible that would need random bytes."""
         raise UsageError("there is no connection here, so there is nothing to draw a token for")
 
 
 class ErrandExchange(Exchange):
-    """An exchange that runs `errand`."""
+    """An exchange that runs an errand, and has no request."""
 
     __slots__ = ("errand",)
 
@@ -91,17 +95,18 @@ class ErrandExchange(Exchange):
 
 
 async def run_errand(exchange: Exchange, link: Link) -> None:
-    """Run an errand, as `Application.run` does a request. Errands log their failures themselves."""
+    """Run the errand of an exchange, and end the exchange. An errand logs its failures itself."""
     current_link.set(link)
     await link.guard(exchange.errand(link))
     exchange.finish(link.now())
 
 
 class Errands:
-    """The errands of one driver; most drivers have none, and no object of this.
+    """The errands of one driver. Most drivers have none, and no object of this class.
 
     due: what is to be run before the next exchange. running: what was started, and has not ended.
-    deferred: what is to be run elsewhere, once so many bytes of this connection have been sent.
+    deferred: what is to be run elsewhere, each once so many bytes of this connection have been
+    sent.
     """
 
     __slots__ = ("deferred", "due", "running")
@@ -139,7 +144,7 @@ class Errands:
             exchange.fire_alarms(now)
 
     def take_deferred(self, sent: float) -> Iterator[Errand]:
-        """Give what has waited for no more bytes than were sent, in order."""
+        """Remove and yield, in order, what waits for no more than `sent` bytes."""
         while self.deferred and self.deferred[0][0] <= sent:
             (_, errand), *later = self.deferred
             self.deferred = tuple(later)

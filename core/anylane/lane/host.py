@@ -10,21 +10,21 @@ if TYPE_CHECKING:
     from anylane.protocol.request_head import RequestHead
 
 Log = Callable[[str, str, BaseException | None], None]
-"""level ("info", "warning", "error"), message, the exception if there is one."""
+"""Takes a level ("info", "warning" or "error"), a message, and the exception or None."""
 
 Spool = Callable[[], IO[bytes]]
 """Opens a temporary file for a large upload; it is gone when it is closed."""
 
 
 class Forwarded(Protocol):
-    """Who a request is from, where proxies in front of the server may say so."""
+    """What tells the client of a request that trusted proxies have passed on."""
 
     def client(self, peer: Address, head: RequestHead | None) -> Address:
-        """Return (host, port) of the client; `peer` where no trusted proxy names another one."""
+        """Return the client as (host, port); `peer` where no trusted proxy names another one."""
         ...
 
     def scheme(self, peer: Address, head: RequestHead | None) -> str | None:
-        """Return "http" or "https"; None where no trusted proxy says."""
+        """Return what the client speaks, "http" or "https"; None where no trusted proxy says."""
         ...
 
 

@@ -1,7 +1,8 @@
 """Lifespan: what is set up before the first connection and torn down after the last exchange.
 
-Start and stop are awaited in one task of the lane, nested as blocks are: an event loop's nursery
-or task group that a lifespan opens stays open while the server runs, and may fail there.
+`start` and `stop` are awaited in one task of the lane, nested as blocks are. So a nursery or task
+group of the event loop that a context manager opens stays open while the server runs, and may fail
+there.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from anylane.lane.host import Log
 
 ToTheEnd = Callable[[Callable[[], Awaitable[Any]]], Awaitable[None]]
-"""Awaits a function even if the lane was cancelled."""
+"""Awaits a function to its end even if the lane was cancelled."""
 
 
 class Phase(Enum):
@@ -34,10 +35,18 @@ class Phase(Enum):
 
 
 Step = tuple[Phase, Callable[..., Any]]
+"""A registered function and when it is called."""
 
 
 class Lifespan:
-    """The steps of an app in the order of their registration; undone in reverse."""
+    """The startup hooks, shutdown hooks and context managers of one server.
+
+    app: given to context managers that take an argument. steps: in the order of their registration;
+    they are undone in reverse. log: takes what fails at the end.
+
+    `async with` starts it and stops it. It raises what `start` raises; at the end it raises what
+    has replaced the exception of the block, and swallows the exception if a context manager does.
+    """
 
     __slots__ = ("_app", "_log", "_steps", "_to_the_end", "_undo")
 
@@ -49,13 +58,21 @@ class Lifespan:
         self._to_the_end: ToTheEnd = _directly
 
     def through(self, to_the_end: ToTheEnd) -> Lifespan:
-        """Shield the shutdown hooks with it. Context managers are not: they may be scopes of the
-        event loop, and those must not be left inside of another one."""
+        """Shield the shutdown hooks with `to_the_end`, and return this lifespan.
+
+        Context managers are not shielded: they may be scopes of the event loop, and those must not
+        be left inside of another one.
+        """
         self._to_the_end = to_the_end
         return self
 
     async def start(self) -> None:
-        """A failure passes, after what was entered has been left: the server must not start."""
+        """Call the startup hooks and enter the context managers, in the order of registration.
+
+        What one of them raises is raised, after the context managers that were entered have been
+        left with it: the server must not start. Shutdown hooks are not called then. Where leaving
+        replaced the exception (by the group of a nursery, say), that one is raised from it.
+        """
         for phase, func in self._steps:
             try:
                 if phase is Phase.STARTUP:
@@ -74,10 +91,12 @@ class Lifespan:
                 raise
 
     async def stop(self, exc: BaseException | None = None) -> BaseException | None:
-        """Undo it; a failure is logged, the others still run.
+        """Call the shutdown hooks and leave the context managers, the last registered first.
 
-        exc: what the server is ended by. Returns what is left of it: None if a context manager
-        has swallowed it, another one if it was replaced (by the group of a nursery, say).
+        exc: the exception that ends the server, None at a normal end. Return what is left of it:
+        None if a context manager has swallowed it, another exception if leaving one has replaced
+        it (by the group of a nursery, say). Any other Exception is logged, and what is left to undo
+        is still undone; one that is no Exception, such as a cancellation, is returned.
         """
         while self._undo:
             undo = self._undo.pop()
@@ -111,7 +130,11 @@ class Lifespan:
 
 
 class Span:
-    """One context manager, async or not."""
+    """One context manager of a lifespan, sync or async.
+
+    func: a function with one `yield`, or a callable that returns a context manager. It is called
+    here, with `app` if it takes an argument. Raise UsageError if it gives something else.
+    """
 
     __slots__ = ("_manager",)
 
@@ -126,11 +149,12 @@ class Span:
             if inspect.iscoroutine(self._manager):
                 self._manager.close()
             raise UsageError(
-                f"@app.lifespan {location(func)} gave {self._manager!r:.80}, no context manager; "
-                "write `yield` between what is set up and what is torn down"
+                f"@app.lifespan {location(func)} returned {self._manager!r:.80}, no context "
+                "manager; write `yield` between what is set up and what is torn down"
             )
 
     async def enter(self) -> None:
+        """Enter the context manager. What it gives, the value of its `as`, is dropped."""
         manager = self._manager
         if hasattr(manager, "__aenter__"):
             await manager.__aenter__()
@@ -138,7 +162,7 @@ class Span:
             manager.__enter__()
 
     async def leave(self, exc: BaseException | None) -> bool:
-        """Whether it swallowed the exception."""
+        """Leave the context manager with this exception; return whether it has swallowed it."""
         manager = self._manager
         about = (type(exc), exc, exc.__traceback__) if exc is not None else (None, None, None)
         if hasattr(manager, "__aexit__"):

@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from anylane.protocol.exchange import Exchange
 
 BURST = 256 * 1024
-"""Bytes written without a suspension; then the handler gives others their turn. A fast reader
+"""Bytes that a handler writes without a suspension; then it gives others their turn. A fast reader
 never congests: measured on loopback, 150 MiB left in a second while a 50 ms timer did not run."""
 
 
 class Scope(Protocol):
-    """`async with link.scope() as scope`: what runs inside can be cancelled natively.
+    """A block whose content can be cancelled natively: `async with link.scope() as scope`.
 
-    caught: after the block, whether it was this scope's cancellation that ended it. Only its
-        own is swallowed; any other passes through.
+    caught: after the block, whether it was this scope's cancellation that ended it. A scope
+        swallows its own cancellation only; any other passes through.
     """
 
     caught: bool
 
     def cancel(self) -> None:
-        """From any thread; void once the block was left."""
+        """Cancel what runs inside, from any thread. Do nothing once the block was left."""
 
     async def __aenter__(self) -> Self: ...
     async def __aexit__(
@@ -46,38 +46,74 @@ class Scope(Protocol):
 
 
 class Handle(Protocol):
-    """A blocking function in the pool (`concurrent.futures.Future` is one)."""
+    """A blocking function that runs in the pool; a `concurrent.futures.Future` is a Handle."""
 
-    def done(self) -> bool: ...
-    def result(self) -> Any: ...
+    def done(self) -> bool:
+        """Return whether the function has ended."""
+        ...
+
+    def result(self) -> Any:
+        """Return what the function has returned, or raise what it has raised. Call this only once
+        it is done."""
+        ...
 
 
 class LinkDriver(Protocol):
-    """What a link, and the machinery of a handler through it, asks of the driver that started it
-    (`Driver` documents the members)."""
+    """What a link, and the machinery of a handler through it, asks of its `Driver`.
+
+    `Driver` tells more about each member.
+    """
 
     written: int
+    """Bytes that the transport was given so far."""
     pumping: bool
+    """Whether the outermost call is at work: what is queued is written behind it."""
     variables: VariableChanges
+    """Context variables that are set at the beginning of each exchange."""
 
     @property
-    def server(self) -> Host: ...
+    def server(self) -> Host:
+        """Return the server, as far as a handler's machinery knows it."""
+        ...
+
     @property
-    def wakes(self) -> WakeQueue: ...
+    def wakes(self) -> WakeQueue:
+        """Return what runs functions on the lane's own thread."""
+        ...
+
     @property
-    def connection(self) -> AnyConnection: ...
-    def now(self) -> float: ...
-    def pump(self) -> None: ...
-    def push(self) -> None: ...
-    def give_way(self, link: Link) -> None: ...
-    def welcome(self, variables: VariableChanges) -> None: ...
-    def turn_away(self) -> None: ...
-    def defer(self, errand: Errand) -> None: ...
-    def finished(self, link: Link) -> None: ...
+    def connection(self) -> AnyConnection:
+        """Return what the driver drives."""
+        ...
+
+    def now(self) -> float:
+        """Return the lane's clock, in seconds."""
+        ...
+
+    def pump(self) -> None:
+        """Look at all outputs of the connection."""
+
+    def push(self) -> None:
+        """Write what was queued, and do nothing else."""
+
+    def give_way(self, link: Link) -> None:
+        """Notify the link in a new turn of the loop."""
+
+    def welcome(self, variables: VariableChanges) -> None:
+        """Serve the connection: its on_connect hooks are done, and have set these variables."""
+
+    def turn_away(self) -> None:
+        """Abort the connection: its on_connect hooks do not let it in."""
+
+    def defer(self, errand: Errand) -> None:
+        """Run an errand apart from the connection, once what was written has been sent."""
+
+    def finished(self, link: Link) -> None:
+        """Take note that the coroutine of the link's exchange has ended, or never began."""
 
 
 class Link(ABC):
-    """What the machinery of a handler needs of a lane; one for each exchange.
+    """What the machinery of a handler asks of its lane. Each exchange has one link.
 
     A lane derives from it and supplies `park`, `notify`, `scope` and `submit`; it may replace what
     it can do in a cheaper way. Everything but `wake` is called on the lane's own thread.
@@ -90,9 +126,10 @@ class Link(ABC):
     __slots__ = ("burst", "driver", "exchange", "flushing", "parked")
 
     inline = False
-    """`submit` runs the function at once, on the exchange's own stack; `drive` works there."""
+    """Whether `submit` runs the function at once, on the exchange's own stack, so that `drive`
+    works."""
     native = False
-    """The lane cancels the exchange's own task, without a scope around it: `begin` and
+    """Whether the lane cancels the exchange's own task, without a scope around it. Then `begin` and
     `is_own_cancellation` take the place of `guard`."""
 
     def __init__(self, driver: LinkDriver, exchange: Exchange) -> None:
@@ -103,15 +140,16 @@ class Link(ABC):
     # -- a lane's own ----------------------------------------------------------------------------
 
     async def park(self) -> None:
-        """Suspend until `notify`; return at once if it was called since the last return.
+        """Suspend until `notify`. Return at once if that was called since the last return.
 
-        A lane with a `wait` of its own needs none.
+        A lane that replaces `wait` needs no `park`.
         """
         raise NotImplementedError
 
     @abstractmethod
     def notify(self) -> None:
-        """Resume everything that is parked, else latch. Never suspends."""
+        """Resume everything that is parked. If nothing is, the next `park` returns at once. Never
+        suspend."""
 
     def resume(self) -> None:
         """Do what `notify` does, from a driver's own outermost input: a lane may run the handler
@@ -125,30 +163,32 @@ class Link(ABC):
 
     @abstractmethod
     def scope(self) -> Scope:
-        """Return what cancels natively what runs inside."""
+        """Return a new scope, which can cancel natively what runs inside."""
 
     @abstractmethod
     def submit(self, func: Callable[[], Any]) -> Handle:
-        """Run a blocking function in the pool; when it is done, `wake()`."""
+        """Run a blocking function in the pool, and `wake()` when it is done."""
 
     def is_foreign_cancellation(self, exc: BaseException) -> bool:  # noqa: ARG002  # by lane
-        """Return whether this looks like a native cancellation, but this exchange was not
+        """Return whether `exc` looks like a native cancellation although this exchange was not
         cancelled: it awaited something else that was."""
         return False
 
     def begin(self) -> None:  # noqa: B027  # by lane
-        """Where `native`: take note that the exchange runs in the current task, and let it be
-        interrupted."""
+        """Take note that the exchange runs in the current task, and let it be interrupted. Called
+        where `native` is true."""
 
     def is_own_cancellation(self, exc: BaseException) -> bool:  # noqa: ARG002  # by lane
-        """Return whether that is the core's own interruption of this exchange, and no other."""
+        """Return whether `exc` is the core's own interruption of this exchange, and no other."""
         return False
 
     def take_input(self) -> None:  # noqa: B027  # most lanes have nothing to do here
-        """Take in what came meanwhile, on lanes where input waits for the handler."""
+        """Take in what came meanwhile, on lanes where input waits for the handler. It may call
+        inputs of the driver."""
 
     def drive(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Run a coroutine to its end, from a function that `submit` runs inline."""
+        """Run a coroutine to its end, from a function that `submit` runs inline, and return its
+        result. Raise RuntimeError on other lanes."""
         coroutine.close()
         raise RuntimeError("drive() works on lanes whose submit() runs inline")
 
@@ -156,12 +196,12 @@ class Link(ABC):
 
     @property
     def host(self) -> Host:
-        """The server, as far as a handler's machinery knows it."""
+        """Return the server, as far as a handler's machinery knows it."""
         return self.driver.server
 
     @property
     def wakes(self) -> WakeQueue:
-        """What runs functions on the lane's own thread; one for each running server."""
+        """Return what runs functions on the lane's own thread; each running server has one."""
         return self.driver.wakes
 
     def now(self) -> float:
@@ -169,7 +209,7 @@ class Link(ABC):
         return self.driver.now()
 
     def pump(self) -> None:
-        """Let the lane look at the connection's outputs; never suspends, so it works in a
+        """Let the driver look at the connection's outputs. Never suspend, so that it works in a
         cancelled scope too."""
         self.driver.pump()
 
@@ -184,14 +224,16 @@ class Link(ABC):
         self.push()
 
     def check(self) -> None:
-        """Take in what came; raise Disconnected if the client is gone or the handler outlived its
-        deadline, UsageError when the exchange is over for good."""
+        """Take in what came. Then raise Disconnected if the client is gone or the handler was
+        interrupted, and UsageError if the exchange is over for good."""
         self.take_input()
         self.exchange.check()
 
     def wake(self) -> None:
-        """Notify, from any thread. Latches until the next `wait()` returns; harmless after the
-        end."""
+        """Have `notify` called on the lane's own thread. Call this from any thread.
+
+        It latches until the next `wait()` returns, and is harmless after the end of the exchange.
+        """
         self.driver.wakes.put(self.notify)
 
     async def wait(self) -> None:
@@ -205,8 +247,11 @@ class Link(ABC):
             self.parked -= 1
 
     async def flush(self) -> None:
-        """Return when output is under its mark: at once, or after the writer had its turns. Called
-        before something is queued; for what is queued behind it there is `push`."""
+        """Return when output is under its mark: at once, or after the writer had its turns.
+
+        Call this before something is queued, and `push` after that. It also suspends once more than
+        BURST bytes were written since it last did. If the client leaves, it returns.
+        """
         driver, carrier = self.driver, self.exchange.carrier
         if carrier.congested:
             driver.pump()
@@ -232,7 +277,7 @@ class Link(ABC):
 
 
 Errand = Callable[[Link], Coroutine[Any, Any, None]]
-"""What a lane runs that is no request: it gets a link of its own (see `errand`)."""
+"""What a lane runs that is no request. It is given a link of its own (see `errand`)."""
 
 current_link: ContextVar[Link] = ContextVar("anylane_link")
-"""The link of the exchange whose handler runs here; set once per exchange."""
+"""The link of the exchange that runs in this context. It is set once per exchange."""

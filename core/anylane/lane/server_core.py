@@ -1,4 +1,7 @@
-"""ServerCore: everything a backend serves, and nothing it does itself. Pure."""
+"""ServerCore: everything that a backend serves, and nothing that it does itself.
+
+Pure: clock, randomness, log and temporary files are handed in.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +31,10 @@ if TYPE_CHECKING:
 
 
 class Wrap(Protocol):
-    """Puts a layer around each connection (TLS): the hosting code hands it in, so that the core
-    knows none."""
+    """Puts a layer around each connection, such as TLS.
+
+    The hosting code hands it in, so that the core knows no layer.
+    """
 
     def __call__(
         self,
@@ -42,18 +47,21 @@ class Wrap(Protocol):
         log: Log,
         date: Callable[[], bytes],
     ) -> AnyConnection:
-        """make: called once, with the time and with what `ctx.request.tls` will be, when the
-        connection inside can begin."""
+        """Return the layer of a new connection.
+
+        make: makes the connection inside. The layer calls it once, when that can begin, with the
+        time in seconds and with what `ctx.request.tls` will be.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One exchange, after its end, for a log.
+    """One exchange after its end, for an access log.
 
-    peer: what `ctx.request.client` says. head: None when it could not be parsed. status: 0 when
-    nothing was answered. sent: bytes of the body, or of the frames of a WebSocket's messages.
-    seconds: how long the handler took.
+    peer: the client, as in `ctx.request.client`. head: None when the request could not be parsed.
+    status: 0 when nothing was answered. sent: bytes of the body, or of the frames of a WebSocket's
+    messages. seconds: how long the exchange ran, from its start to the end of its handler.
     """
 
     peer: Address
@@ -68,26 +76,38 @@ class OpenDriver(Protocol):
 
     errand: Errand | None
 
-    def shutdown(self) -> None: ...
-    def abort(self) -> None: ...
+    def shutdown(self) -> None:
+        """Drain its connection."""
+
+    def abort(self) -> None:
+        """End its connection now, and its handlers."""
 
 
 class ServerCore:
     """One application, one configuration, and the connections that are open.
 
-    application: what answers, such as `app.freeze()`.
+    application: answers the exchanges, such as `app.freeze()`.
     time: gives the wall time, in seconds since 1970. date: gives the value of the Date header.
-    token: gives n random bytes. log: takes what an operator should see.
+    token: gives that many random bytes. log: takes what an operator should see.
     lane: the name of the backend, for messages.
-    spool: opens a temporary file for a large upload; in memory unless it is given.
+    spool: opens a temporary file for a large upload; it stays in memory unless this is given.
     wrap: makes the layer around each connection, where there is one (TLS).
+
+    Raises UsageError if `application` is none, such as an App that was not frozen.
 
     Set by the hosting code afterwards:
 
-    listeners: bound and listening, opaque to the core. ready: the backend calls it when it accepts.
+    listeners: bound and listening sockets, opaque to the core. ready: the backend calls it when it
+        accepts.
     on_listeners_idle: the backend calls it once it drains and has stopped watching the listeners,
         which are closed then: new clients are refused, and not left waiting in the backlog.
-    access: takes a line's worth for each exchange; None, the default, costs nothing.
+    access: takes an Access for each exchange after its end; None, the default, costs nothing.
+
+    For backends and drivers:
+
+    drivers: those that are open. errands: background work that was deferred and has not ended.
+    draining: no more is accepted. aborted: everything that was open has been ended.
+    wakes: runs functions on the lane's own thread, once a backend has attached.
     """
 
     def __init__(
@@ -105,7 +125,7 @@ class ServerCore:
     ) -> None:
         if not hasattr(application, "run") or hasattr(application, "freeze"):
             raise UsageError(
-                f"ServerCore got {application!r:.80}; expected what answers exchanges: app.freeze()"
+                f"ServerCore got {application!r:.80}; expected an Application: app.freeze()"
             )
         self.application = application
         self.config = config
@@ -134,10 +154,11 @@ class ServerCore:
         self._heads = Heads(config.limits)
 
     def attach(self, wakes: WakeQueue, changed: Callable[[], None]) -> None:
-        """Give the server to a backend.
+        """Give the server to a backend, which calls this before anything else.
 
-        wakes: runs functions on the lane's thread. changed: called there whenever `accepting`,
-        `draining` or `over` may have changed.
+        wakes: runs functions on the lane's own thread. changed: called there whenever `accepting`,
+        `draining` or `over` may have changed. If a shutdown was requested before, it begins with
+        the first `wakes.run()`.
         """
         self.wakes = wakes
         self._changed = changed
@@ -159,9 +180,11 @@ class ServerCore:
     def new_connection(
         self, *, now: float, peer: Address = None, local: Address = None, tls: Any = None
     ) -> AnyConnection:
-        """Return the machine of a new connection.
+        """Return what a driver drives for a new connection: a Connection, or a layer around one.
 
-        tls: from a transport that speaks TLS by itself; then no layer is put around it.
+        now: the lane's clock, in seconds. peer, local: socket addresses. tls: what the handler sees
+        as `ctx.request.tls`, from a transport that speaks TLS by itself; no layer is put around the
+        connection then.
         """
         if self._wrap is None or tls is not None:
             return self._make_connection(peer, local, now, tls)
@@ -188,7 +211,11 @@ class ServerCore:
         )
 
     def run_exchange(self, exchange: Exchange, link: Link) -> Coroutine[Any, Any, None]:
-        """Return the coroutine of one exchange, for a lane to run natively."""
+        """Return the coroutine of one exchange or errand, for a lane to run natively.
+
+        Nothing of a handler's or the peer's comes out of it. A native cancellation from outside
+        passes through, after the exchange was ended.
+        """
         if exchange.errand is not None:
             return run_errand(exchange, link)
         if self.access is None:
@@ -208,49 +235,58 @@ class ServerCore:
             access(Access(peer, exchange.head, exchange.status, exchange.sent, seconds))
 
     def lifespan(self, to_the_end: ToTheEnd | None = None) -> Lifespan:
-        """`async with server.lifespan():` around serving; enter and leave it in one task.
+        """Return the lifespan of this server: `async with server.lifespan():` around serving.
 
-        to_the_end: awaits a shutdown hook even if the lane was cancelled.
+        Enter and leave it in one task. to_the_end: awaits a shutdown hook to its end even if the
+        lane was cancelled. Entering raises what a startup hook raises: do not serve then.
         """
         return self._lifespan if to_the_end is None else self._lifespan.through(to_the_end)
 
     async def startup(self) -> None:
-        """Do what entering `lifespan()` does, where a block cannot be used."""
+        """Do what entering `lifespan()` does, where a block cannot be used. Raise what that
+        raises; then `cleanup` is not needed."""
         await self._lifespan.start()
 
     async def cleanup(self) -> None:
-        """Do what leaving `lifespan()` does."""
+        """Do what leaving `lifespan()` does, at a normal end, in the task that ran `startup`."""
         await self._lifespan.stop()
 
     def shutdown(self) -> None:
-        """Drain: accept no more, end every connection as soon as it can be. On the lane."""
+        """Drain: accept no more, and end every connection as soon as that cuts nothing off.
+
+        Each has `Timeouts.drain` seconds; after that it is aborted. Call this on the lane's own
+        thread; `request_shutdown` works from any. The server is `over` when all have ended.
+        """
         self.draining = True
         for driver in tuple(self.drivers):
             driver.shutdown()
         self._tell()
 
     def request_shutdown(self) -> None:
-        """Have `shutdown` called on the lane; from any thread, at any time."""
+        """Have `shutdown` called on the lane's own thread.
+
+        Call this from any thread, at any time: also before a backend has attached.
+        """
         self._stop_requested = True
         self.wakes.put(self.shutdown)
 
     def abort(self) -> None:
-        """End every connection now, and the background work. On the lane."""
+        """End every connection now, and the background work. Call this on the lane's own thread."""
         self.draining = self.aborted = True
         for driver in tuple(self.drivers):
             driver.abort()
         self._tell()
 
     def add(self, driver: OpenDriver) -> None:
-        """Count a new driver."""
+        """Count a new driver among those that are open."""
         self.drivers.add(driver)
-        if driver.errand is not None:  # Background work: no connection to count.
+        if driver.errand is not None:  # Background work has no connection to count.
             self._without_connection += 1
         if self.draining or len(self.drivers) >= self.config.max_connections:
             self._tell()  # Below its limit, a server that does not drain has nothing to tell.
 
     def forget(self, driver: OpenDriver) -> None:
-        """Take note that its connection is over, and so is the last of its exchanges."""
+        """Take note that the connection of a driver is over, and so is its last exchange."""
         if driver in self.drivers:
             self.drivers.discard(driver)
             if driver.errand is not None:
@@ -260,7 +296,7 @@ class ServerCore:
             self._tell()
 
     def forget_errand(self, errand: Errand) -> None:
-        """Take note that it will not be run."""
+        """Take note that an errand will not be run."""
         self.errands.discard(errand)
         self._tell()
 

@@ -1,7 +1,7 @@
 """Stepping a portable handler by hand, on lanes where no event loop owns it.
 
-A portable handler awaits only `ctx`, so all that it ever yields is PARK. Anything else is
-foreign: the handler gets an error that names what it awaited.
+A portable handler awaits only `ctx`, so PARK is all that it ever yields. Anything else comes from
+an event loop's library and is foreign: the handler gets an error that names what it awaited.
 """
 
 from __future__ import annotations
@@ -16,15 +16,18 @@ from anylane.lane.link import Link
 _LOOPS = ("asyncio", "trio", "curio", "anyio", "uvloop", "sniffio")
 
 _SYMPTOMS = ("no running event loop", "async context", "'NoneType' object has no attribute")
-"""How the libraries say that none of their loops is running here."""
+"""Parts of the messages by which the libraries say that none of their loops is running here."""
 
 
 class ForeignAwaitError(UsageError):
-    """A handler awaited something that needs an event loop, on a lane that has none."""
+    """A handler awaited something that needs an event loop, on a lane that has none.
+
+    It is raised in the handler, at that `await`. The message names what was awaited.
+    """
 
 
 class Park:
-    """What `wait()` yields to whoever steps the handler: resume me when there is news."""
+    """The type of PARK, which `park` yields up to `step`: resume this coroutine after `notify`."""
 
     __slots__ = ()
 
@@ -36,9 +39,10 @@ PARK = Park()
 
 
 def step(coroutine: Coroutine[Any, Any, Any], lane: str) -> bool:
-    """Run until the next PARK; False when the coroutine has ended.
+    """Run a coroutine until its next PARK; return False when it has ended.
 
-    A foreign await is answered inside the handler with ForeignAwaitError, as often as it tries.
+    lane: the name of the backend, for the message. A foreign await is answered inside the coroutine
+    with ForeignAwaitError, as often as it tries. What the coroutine raises passes through.
     """
     send: Callable[[], Any] = lambda: coroutine.send(None)  # noqa: E731
     while True:
@@ -53,9 +57,11 @@ def step(coroutine: Coroutine[Any, Any, Any], lane: str) -> bool:
 
 
 def explain(exc: BaseException, lane: str) -> str | None:
-    """If `exc` came out of an event loop's library on a lane without one, say so; else None.
+    """Return a message if `exc` came out of an event loop's library on a lane without one, else
+    None.
 
-    `asyncio.sleep` does not yield there: it raises RuntimeError("no running event loop").
+    Such a library does not always yield first: `asyncio.sleep` raises RuntimeError("no running
+    event loop").
     """
     if isinstance(exc, ForeignAwaitError):
         return str(exc)
@@ -72,7 +78,7 @@ def explain(exc: BaseException, lane: str) -> str | None:
 
 
 def _awaited(coroutine: Any, yielded: object) -> str:
-    """The innermost thing with a name that the handler awaits."""
+    """Return the name of the innermost thing with a name that the handler awaits."""
     name = repr(yielded)
     found = coroutine
     while found is not None:
@@ -95,7 +101,10 @@ def _message(awaited: str, lane: str) -> str:
 
 
 class SteppedScope:
-    """A scope on a lane without native cancellation: seen at the next `wait()`."""
+    """A scope on a lane without native cancellation (see `Scope`).
+
+    Its cancellation is seen at the next `wait()` inside, which raises `Cancelled`.
+    """
 
     __slots__ = ("_link", "_open", "cancelled", "caught")
 
@@ -106,6 +115,7 @@ class SteppedScope:
         self.caught = False
 
     def cancel(self) -> None:
+        """Cancel what runs inside, from any thread. Do nothing once the block was left."""
         if self._open and not self.cancelled:
             self.cancelled = True
             self._link.wake()
@@ -122,7 +132,7 @@ class SteppedScope:
     ) -> bool:
         self._open = False
         self._link.scopes.remove(self)
-        # The outermost cancelled scope takes it, as in trio.
+        # The outermost cancelled scope takes the cancellation, as in trio.
         self.caught = (
             isinstance(exc, Cancelled) and self.cancelled and not self._link.is_cancelled()
         )
@@ -130,7 +140,7 @@ class SteppedScope:
 
 
 class Done:
-    """The handle of a function that ran inline."""
+    """The handle of a function that ran inline (see `Handle`). Making it runs the function."""
 
     __slots__ = ("_error", "_value")
 
@@ -143,16 +153,22 @@ class Done:
             self._error = exc
 
     def done(self) -> bool:
+        """Return True: the function has ended."""
         return True
 
     def result(self) -> Any:
+        """Return what the function has returned, or raise what it has raised."""
         if self._error is not None:
             raise self._error
         return self._value
 
 
 class SteppedLink(Link):
-    """The Link of lanes that step. They supply `notify` and `block`."""
+    """The Link of lanes that step. A lane supplies `notify` and `block`.
+
+    latched: whether `notify` was called since `park` last returned. scopes: those that are open,
+    outermost first.
+    """
 
     __slots__ = ("latched", "scopes")
 
@@ -164,9 +180,12 @@ class SteppedLink(Link):
         self.scopes: list[SteppedScope] = []
 
     def is_cancelled(self) -> bool:
+        """Return whether a scope that is open was cancelled."""
         return any(scope.cancelled for scope in self.scopes)
 
     async def park(self) -> None:
+        """Suspend until `notify` (see `Link.park`). Raise Cancelled if an open scope was cancelled,
+        before or after suspending."""
         if self.is_cancelled():
             raise Cancelled
         if not self.latched:
@@ -176,12 +195,16 @@ class SteppedLink(Link):
             raise Cancelled
 
     def scope(self) -> SteppedScope:
+        """Return a scope whose cancellation is seen at the next `wait()` inside."""
         return SteppedScope(self)
 
     def submit(self, func: Callable[[], Any]) -> Done:
+        """Run the function now, on this stack. What it raises is kept for `result()`."""
         return Done(func)
 
     def drive(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run a coroutine to its end on this stack, and `block` where it parks. Return its result,
+        or raise what it raises."""
         result: list[Any] = []
 
         async def collect() -> None:
@@ -193,5 +216,5 @@ class SteppedLink(Link):
         return result[0]
 
     def block(self) -> None:
-        """Return when there is news for the exchange; blocks this stack."""
+        """Block this stack until something has happened to the exchange."""
         raise NotImplementedError

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Transport(ABC):
-    """What moves the bytes of one connection, and keeps its one timer."""
+    """The verbs of one connection: what moves its bytes, and keeps its one timer."""
 
     tolerance = 0
     """Bytes that may stay before `unsent` is asked while a deadline is set; when it comes, `unsent`
@@ -33,20 +33,23 @@ class Transport(ABC):
 
     @abstractmethod
     def write(self, chunks: list[bytes]) -> None:
-        """Take all of it; what the kernel does not take now stays with the transport."""
+        """Take all chunks. What the kernel does not take now stays with the transport."""
 
     @abstractmethod
     def unsent(self) -> int:
-        """Return how many bytes stayed."""
+        """Return how many bytes of what was written the kernel has not taken."""
 
     @abstractmethod
     def start(self, exchange: Exchange) -> None:
-        """Run the exchange natively, with a link given to `started`. Each one runs in a copy of its
-        own of the context that the lane had after startup."""
+        """Run the coroutine of an exchange natively, with a link given to `started`.
+
+        Each exchange runs in a copy of its own of the context that the lane had after startup.
+        """
 
     @abstractmethod
     def arm(self, deadline: float) -> None:
-        """Call `timeout()` at that time or before; an earlier call's deadline is void."""
+        """Call `timeout()` at `deadline`, in seconds of `now()`, or before. The deadline of an
+        earlier call is void."""
 
     @abstractmethod
     def set_reading(self, on: bool) -> None:
@@ -54,14 +57,19 @@ class Transport(ABC):
 
     @abstractmethod
     def close(self, how: Closing) -> None:
-        """Close the socket: SEND_EOF its write side, CLOSE all of it, both after what was written;
-        ABORT at once, with a reset, dropping what stayed. CLOSE and ABORT end with `lose`."""
+        """Close the socket as far as `how` says.
+
+        SEND_EOF closes its write side and CLOSE all of it, both after what was written was sent.
+        ABORT closes it at once, with a reset, and drops what stayed. CLOSE and ABORT end with
+        `lose`.
+        """
 
     def detach(self, errand: Errand) -> None:
-        """Make and pump one more driver for this errand, without a transport: it is `lost`, so that
-        of its verbs only `now`, `start` and `arm` are called. On the lane's own thread.
+        """Make and pump one more driver for this errand, without a transport.
 
-        A transport that does not supply it runs no background work.
+        That driver is `lost`, so of its verbs only `now`, `start` and `arm` are called. This is
+        called on the lane's own thread. A transport that does not supply it runs no background
+        work.
         """
         self.server.log(
             "error", f"ctx.background: {type(self).__name__} supplies no detach(); not run", None
@@ -71,12 +79,13 @@ class Transport(ABC):
     def resize_reads(self, size: int | None) -> None:  # noqa: B027
         """Let a read give at most so many bytes from now on; None leaves it to the transport.
 
-        For a transport that reads by itself; others ask `connection.read_size` at each read.
+        A transport that reads by itself supplies it; others ask `connection.read_size` at each
+        read.
         """
 
     def report_progress(self) -> None:  # noqa: B027  # most transports do
         """Call `writable` soon, when what was written so far has been sent."""
 
     def over(self) -> None:  # noqa: B027  # not every transport holds something
-        """Drop what the transport keeps for the connection, such as its timer: it and its last
-        exchange are over."""
+        """Drop what the transport keeps for the connection, such as its timer. Called when the
+        connection and its last exchange are over."""

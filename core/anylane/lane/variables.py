@@ -16,7 +16,7 @@ def apply_variables(changes: VariableChanges) -> None:
 
 
 def changed_variables(before: Context, now: Context) -> VariableChanges:
-    """Return what was set between the two."""
+    """Return the variables, with their values, that `now` has and `before` has not so."""
     missing = object()
     return tuple(
         (variable, value)
