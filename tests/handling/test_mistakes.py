@@ -338,7 +338,7 @@ def test_a_hook_that_stops_a_handshake_has_to_say_something() -> None:
     wire = Lockstep(app)
     wire.receive(HANDSHAKE)
     assert wire.sent.startswith(b"HTTP/1.1 500 ")
-    assert ["nor a hook that said STOP has" in line.message for line in wire.log] == [True]
+    assert ["nor a hook that returned STOP has" in line.message for line in wire.log] == [True]
 
 
 def test_who_ends_because_the_client_left_has_not_forgotten_to_accept() -> None:

@@ -1,4 +1,4 @@
-"""FrozenApp: an App as lanes serve it. Put together once, before the first request."""
+"""FrozenApp: an App as lanes serve it. It is put together once, before the first request."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 class FrozenApp(Dispatcher):
-    """An `Application` made of routes, hooks and error handlers. Any number of servers may serve
-    it at once.
+    """An `Application` made of routes, hooks and error handlers.
 
-    app: what `ctx.app` is, and what lifespan functions are given.
+    Any number of servers may serve it at once. app: what `ctx.app` is, and what lifespan functions
+    are given. on_connect, on_disconnect: as in `Application`.
     """
 
     __slots__ = ("_life", "on_connect", "on_disconnect")
@@ -55,11 +55,12 @@ class FrozenApp(Dispatcher):
     run = run_exchange
 
     def lifespan(self, log: Log) -> Lifespan:
-        """Return the startup hooks, shutdown hooks and context managers for one server."""
+        """Return the startup hooks, shutdown hooks and context managers of the app, for one
+        server. log: takes what fails at its end."""
         return Lifespan(self.app, self._life, log)
 
     def forwarded(self, config: ServerConfig) -> Forwarded | None:
-        """Return the proxies whose word about a client is taken, None without `proxy_headers`."""
+        """Return the proxies that are believed about a client; None without `proxy_headers`."""
         if not config.proxy_headers:
             return None
         from anylane.http.forwarded import Proxies

@@ -1,4 +1,6 @@
-"""Background work: functions that run after a response, each with the context it was given in."""
+"""Background work: functions that run after a response, with the context variables that each was
+given in.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,13 @@ if TYPE_CHECKING:
 
 
 def background(ctx: Context, jobs: list[Job]) -> Errand:
-    """`ctx.background`: after a response."""
+    """Return the errand that runs these jobs of `ctx.background`, one after the other."""
     return partial(_work, ctx, jobs)
 
 
 async def _work(ctx: Context, jobs: list[Job], link: Link) -> None:
-    # Its own exchange is over; what it waits for is from now on this one's. The request, which is
-    # made of the exchange when somebody first looks at it, stays.
+    # The exchange of ctx is over: what ctx waits for belongs to the errand's exchange from now on.
+    # The request stays; it is made of the old exchange at the first look, so that comes first.
     _ = ctx.request
     ctx.exchange, ctx.link = link.exchange, link
     try:
@@ -59,7 +61,10 @@ async def _do(ctx: Context, job: Job) -> None:
 
 
 async def attempt(host: Host, what: str, call: Call, ctx: Context) -> None:
-    """A failure is logged, and nothing else."""
+    """Call a hook or a job. Log an Exception that it raises, and nothing else comes of that.
+
+    what: names it in the log line. A native cancellation passes through.
+    """
     try:
         await run_call(call, ctx)
     except Exception as exc:  # noqa: BLE001  # the hook's

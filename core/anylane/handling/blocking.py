@@ -1,6 +1,6 @@
-"""`def` handlers: run in the pool, with a way back to the exchange for what they must await.
+"""`def` handlers: they run in the pool, with a way back to the exchange for what has to be awaited.
 
-A pool thread posts an awaitable; the exchange's own task awaits it natively and hands the
+A pool thread posts an async function; the exchange's own task awaits it natively and hands the
 result back. `_thread.allocate_lock` is the one thing of threads that the core knows.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Call:
-    """One awaitable that a pool thread waits for."""
+    """One async function that a pool thread waits for."""
 
     __slots__ = ("_args", "_done", "_error", "_func", "_value")
 
@@ -32,7 +32,11 @@ class Call:
         self._done.acquire()
 
     async def serve(self) -> None:
-        """In the exchange's task."""
+        """Await the function in the exchange's task, and hand on what it returns or raises.
+
+        An exception that is no Exception, such as a cancellation, is raised here; the pool thread
+        gets Disconnected for it.
+        """
         try:
             self._value = await self._func(*self._args)
         except Exception as exc:  # noqa: BLE001  # it is the pool thread's
@@ -44,11 +48,13 @@ class Call:
             self._done.release()
 
     def fail(self, error: BaseException) -> None:
+        """Have `wait` raise this error; the function is not called."""
         self._error = error
         self._done.release()
 
     def wait(self) -> Any:
-        """In the pool thread."""
+        """Block this pool thread until the function has ended. Return its result, or raise what it
+        has raised."""
         self._done.acquire()
         if self._error is not None:
             raise self._error
@@ -56,7 +62,10 @@ class Call:
 
 
 class Calls:
-    """The way from a pool thread to the exchange; closed when the exchange stops listening."""
+    """The way from a pool thread to the exchange. It is closed when the exchange stops listening.
+
+    `run` is called in the pool thread, everything else in the exchange's task.
+    """
 
     __slots__ = ("_closed", "_link", "_lock", "_queue")
 
@@ -67,19 +76,24 @@ class Calls:
         self._closed = False
 
     def run(self, func: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        """In the pool thread: have the exchange await `func(*args)`, and wait for it."""
+        """Have the exchange await `func(*args)`, and block this pool thread until it has.
+
+        Return its result, or raise what it raises; raise Disconnected if the exchange has ended.
+        """
         call = Call(func, args)
         with self._lock:
             if self._closed:
-                raise Disconnected(None, "the exchange has ended; nobody awaits for its thread")
+                raise Disconnected(None, "the exchange has ended; its thread can await nothing now")
             self._queue.append(call)
         self._link.wake()
         return call.wait()
 
     def take(self) -> Call | None:
+        """Return the next call to serve, None if there is none."""
         return self._queue.popleft() if self._queue else None
 
     def close(self) -> None:
+        """Take no more calls. Those that wait, and later ones, raise Disconnected."""
         with self._lock:
             self._closed = True
             pending = list(self._queue)
@@ -91,13 +105,14 @@ class Calls:
 class PooledIterator:
     """A sync iterator that is advanced in the pool.
 
-    Closed there too, and only behind a step that still runs: a generator cannot be closed while
-    it executes, and its `finally` may block.
+    It is closed there too, and only behind a step that still runs: a generator cannot be closed
+    while it executes, and its `finally` may block.
     """
 
     __slots__ = ("_items", "_link", "_lock")
 
     END = object()
+    """What `next` returns when there are no more items."""
 
     def __init__(self, link: Link, items: Iterator[Any]) -> None:
         self._link = link
@@ -105,10 +120,11 @@ class PooledIterator:
         self._lock = allocate_lock()
 
     async def next(self) -> Any:
-        """The next item, or END."""
+        """Return the next item, or END. Raise what the iterator raises."""
         return await run_blocking(self._link, self._step)
 
     def close(self) -> None:
+        """Have the iterator closed in the pool, if it can be. Do not wait for it."""
         close = getattr(self._items, "close", None)
         if close is not None:
             self._link.submit(lambda: self._locked(close))
@@ -122,7 +138,11 @@ class PooledIterator:
 
 
 async def run_blocking(link: Link, func: Callable[[], Any], calls: Calls | None = None) -> Any:
-    """Run a blocking function in the pool, in a copy of this context; serve its calls."""
+    """Run a blocking function in the pool, in a copy of this context, and serve its calls.
+
+    Return its result, or raise what it raises. If the exchange is cancelled meanwhile, the function
+    goes on in its thread, and its later calls raise Disconnected.
+    """
     context = copy_context()
     handle = link.submit(lambda: context.run(func))
     try:

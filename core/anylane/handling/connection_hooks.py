@@ -1,4 +1,6 @@
-"""The hooks of a connection: `on_connect` before its first request, `on_disconnect` at its end."""
+"""The hooks of a connection: `on_connect` runs before its first request, `on_disconnect` at its
+end.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
 async def run_connect_hooks(app: Router, hooks: tuple[Call, ...], link: Link) -> None:
     """Run the `on_connect` hooks, which the first exchange of a connection waits for.
 
-    What one raises turns the connection away. The context variables that they set are those of all
-    its exchanges.
+    An exception out of one turns the connection away: an HTTPError with an "info" line, any other
+    with an "error" line. The context variables that they set are those of all its exchanges.
     """
     host, driver = link.host, link.driver
     ctx = Context(link.exchange, link, app)
@@ -43,8 +45,10 @@ async def run_connect_hooks(app: Router, hooks: tuple[Call, ...], link: Link) ->
 
 
 async def run_disconnect_hooks(app: Router, hooks: tuple[Call, ...], link: Link) -> None:
-    """Run the `on_disconnect` hooks, after a connection and its last exchange; a failure is logged,
-    and the others still run."""
+    """Run the `on_disconnect` hooks, after a connection and its last exchange are over.
+
+    A failure is logged, and the others still run.
+    """
     apply_variables(link.driver.variables)
     ctx = Context(link.exchange, link, app)
     for call in hooks:

@@ -1,6 +1,6 @@
 """Context: everything about one request, for its handler.
 
-It talks to the Exchange and to the Link, never to the wire. It decides nothing about bytes.
+It talks to the Exchange and to the Link, never to the wire, and it decides nothing about bytes.
 """
 
 from __future__ import annotations
@@ -39,15 +39,19 @@ _HANDSHAKE = frozenset(("connection", "upgrade", "content-length", "transfer-enc
 
 
 class Context:
-    """One request and its response.
+    """One request and its response. Handlers and hooks are given it.
 
-    params: of the route, converted. state: attributes of your own, for this request.
-    error: what went wrong, for error and response hooks. app: the App that serves this.
+    params: the parameters of the route, converted. error: the exception that the response is for,
+    which error and response hooks may look at; None otherwise. app: the App that serves this.
 
-    For the framework: route, allow (methods, of a 405), items (a returned iterator), jobs (of
-    `background`), exchange and link. Private to `handling`: _request and _response (None until they
-    are first looked at), _failed (`error` has not been dealt with), _responded (the response hooks
-    have had their turn).
+    Whatever sends or waits takes in what the client did meanwhile. It raises Disconnected if the
+    client is gone or the handler was interrupted, again at each use, and UsageError once the
+    handler has returned.
+
+    For the framework: route, allow (the methods of a 405), items (a returned iterator), jobs (those
+    of `background`), exchange and link. Private to `handling`: _request and _response (None until
+    they are first looked at), _failed (`error` has not been dealt with), _responded (the response
+    hooks have had their turn).
     """
 
     __slots__ = ("_calls", "_failed", "_request", "_responded", "_response", "_state", "allow",
@@ -75,12 +79,17 @@ class Context:
 
     @property
     def request(self) -> Request:
+        """Return the request, as the client sent it."""
         if self._request is None:
             self._request = Request(self.exchange, self.link)
         return self._request
 
     @property
     def response(self) -> Response:
+        """Return what will be answered, to be changed until its head is sent.
+
+        Another Response may be assigned. Raise UsageError then if the head was sent.
+        """
         if self._response is None:
             self._response = Response()
         return self._response
@@ -93,34 +102,42 @@ class Context:
 
     @property
     def state(self) -> SimpleNamespace:
+        """Return an object for attributes of your own. It lives as long as this request."""
         if self._state is None:
             self._state = SimpleNamespace()
         return self._state
 
     @property
     def half_closed(self) -> bool:
-        """The client sends no more; it may still read."""
+        """Whether the client sends no more. It may still read."""
         self.link.take_input()
         return self.exchange.half_closed
 
     @property
     def disconnected(self) -> bool:
-        """The client is gone: nobody will read what is sent."""
+        """Whether the client is gone, so that nothing more reaches it."""
         self.link.take_input()
         return self.exchange.gone is not None
 
     def path_for(self, name: str, /, **params: object) -> str:
-        """The percent-encoded path of the route of that name."""
+        """Return the percent-encoded path of the route of that name.
+
+        Raise RouteError if there is none, and for parameters that the route does not take.
+        """
         return self.app.path_for(name, **params)
 
     def check(self) -> None:
-        """Raise Disconnected if the client is gone or this handler outlived its deadline."""
+        """Raise Disconnected if the client is gone or this handler was interrupted."""
         self.link.check()
 
     # -- answering -----------------------------------------------------------------------------
 
     async def send(self) -> None:
-        """Send the response as it stands, now."""
+        """Send the response as it stands, now, while the handler goes on.
+
+        Its head, and so `ctx.response`, cannot be changed any more. Raise UsageError if a response
+        was sent before, or its headers contradict its framing; nothing is sent then.
+        """
         response = self.response
         self.check()
         if response.items is not None:
@@ -130,20 +147,27 @@ class Context:
             self.link.pump()
 
     def respond(self, response: Response) -> None:
-        """Queue it whole. To a client that is gone it says nothing."""
+        """Queue a response whole. Do nothing but freeze it if the client is gone."""
         self.exchange.respond(*response.wire())
         response.freeze()
 
     def stream(self, *, length: int | None = None) -> Stream:
-        """Send the body piece by piece. length: in bytes, if you know it."""
+        """Return a block that sends the body piece by piece: `async with ctx.stream() as out`.
+
+        length: of the body, in bytes, if you know it. See `Stream`.
+        """
         return Stream(self.exchange, self.link, self.response, length)
 
     def event_stream(self, retry: int | None = None, heartbeat: float | None = None) -> EventStream:
-        """Server-sent events: `async with ctx.event_stream() as events: await events.send(data)`.
+        """Return a block that sends server-sent events (HTML standard §9.2).
+
+            async with ctx.event_stream() as events:
+                await events.send(data)
 
         retry: milliseconds until the client comes again after the stream has ended; its own 3 to
         5 seconds if None. heartbeat: seconds of silence after which a comment is sent, also while
-        the handler awaits something else; under the 60 seconds after which most proxies give up.
+        the handler awaits something else; choose less than the 60 seconds after which most proxies
+        give up. Raise UsageError for bad values of the two.
         """
         return EventStream(
             self.exchange,
@@ -156,14 +180,19 @@ class Context:
 
     @property
     def last_event_id(self) -> str | None:
-        """The id of the last event that this client saw before it came again; None if it is new.
+        """Return the id of the last event that this client saw before it came again; None if it is
+        new.
 
-        What it says is the client's: look it up, do not trust it. Last-Event-ID, HTML §9.2.4.
+        Last-Event-ID, HTML standard §9.2.4. It is the client's word: look it up, do not trust it.
         """
         return last_event_id(self.exchange.head)
 
     async def early_hints(self, links: Iterable[str]) -> None:
-        """103 with Link headers, before the answer is ready (RFC 8297)."""
+        """Send a 103 response with Link headers, before the answer is ready (RFC 8297).
+
+        links: the values of the headers. An HTTP/1.0 client gets none. Raise UsageError for what is
+        no list, and for values that no header can have; nothing is sent then.
+        """
         self.check()
         if isinstance(links, str):
             raise UsageError(f"links is {links!r:.80}; expected a list of such values: [link]")
@@ -176,10 +205,15 @@ class Context:
     async def accept(
         self, subprotocol: str | None = None, headers: Iterable[tuple[str, str]] = ()
     ) -> WebSocket:
-        """Accept the WebSocket handshake. A bad one raises HTTPError, which answers it.
+        """Accept the WebSocket handshake and return the session (RFC 6455 §4.2.2).
 
         subprotocol: one that the client offered; without it, the first of the client's that the
-            route speaks.
+        route speaks. headers: more headers of the 101 response.
+
+        Raise HTTPError if the handshake is bad or none; where it passes through, it answers the
+        request (400, 405 or 426). Raise UsageError for a subprotocol that was not offered, for
+        headers that the handshake sets itself, and if the request was answered already. Nothing is
+        sent in any of these cases.
         """
         self.check()
         lines = list(headers)
@@ -198,10 +232,12 @@ class Context:
         return WebSocket(self.exchange, self.link, protocol)
 
     async def take_over(self) -> RawStream:
-        """Answer a CONNECT with 200 or an upgrade with 101, and have the connection for yourself.
+        """Leave HTTP and return the bytes of the connection as a RawStream.
 
-        The headers of ctx.response go with it; `upgrade` names the protocol, the client's first
-        choice if it is not set. Raises HTTPError 426 where the client asked for no upgrade.
+        A CONNECT is answered with 200 (RFC 9110 §9.3.6), an upgrade with 101 (§7.8). The headers of
+        `ctx.response` go with it; `upgrade` names the protocol, the client's first choice if it is
+        not set. Raise HTTPError 426 if the client asked for no upgrade, and UsageError if the body
+        was not read or the request was answered already. Nothing is sent then.
         """
         self.check()
         try:
@@ -222,18 +258,19 @@ class Context:
     # -- waiting ---------------------------------------------------------------------------------
 
     def now(self) -> float:
-        """Return the core's clock, in seconds: monotonic, virtual in tests, and of no use outside
-        of this process."""
+        """Return the core's clock, in seconds. It is monotonic, virtual in tests, and of no use
+        outside of this process."""
         return self.link.now()
 
     def time(self) -> float:
-        """Return the wall time, in seconds since 1970: virtual in tests."""
+        """Return the wall time, in seconds since 1970. It is virtual in tests."""
         return self.link.host.time()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait, on the core's clock: virtual in tests. Raises Disconnected if the client leaves.
+        """Wait so many seconds on the core's clock, which is virtual in tests.
 
-        seconds: 0 or less gives others their turn.
+        seconds: 0 or less gives others their turn. Raise Disconnected as soon as the client leaves,
+        and UsageError if `seconds` is no number.
         """
         link, alarms = self.link, self.exchange.alarms
         self.check()
@@ -246,22 +283,30 @@ class Context:
             alarms.cancel(alarm)
 
     def timeout(self, seconds: float) -> Timeout:
-        """`async with ctx.timeout(5): ...` raises TimeoutError when it takes longer."""
+        """Return a block that raises TimeoutError when it takes longer: `async with
+        ctx.timeout(5):`. seconds: on the core's clock. See `Timeout`."""
         return Timeout(self.exchange, self.link, seconds)
 
     def select(self, *sources: Source) -> Select:
-        """`async for source, item in ctx.select(ws, subscription)`: ready sources in turn.
+        """Return an iterator over the items of several sources, in one handler and without a task:
+        `async for source, item in ctx.select(ws, subscription)`.
 
-        An ended source is dropped without a word (also a subscription that lagged in a Broadcast
-        with on_lag="close"); ends when all have. `break` loses no item. Raises what a source
-        raises, such as Lagged, and Disconnected once the client is gone.
+        Sources that have an item get their turns in order. A source that ends is dropped without a
+        word (also a subscription that lagged in a Broadcast with on_lag="close"); the loop ends
+        when all have. `break` loses no item. The loop raises what a source raises, such as Lagged,
+        and Disconnected once the client is gone. Raise UsageError for no source, and for what is
+        none.
         """
         if not sources:
             raise UsageError("ctx.select() needs a source: a WebSocket, a Subscription ...")
         return Select(self.exchange, self.link, sources)
 
     async def run_sync(self, func: Callable[..., Any], *args: Any) -> Any:
-        """Run a blocking function in the pool."""
+        """Run a blocking function in the pool; return its result, or raise what it raises.
+
+        If the handler is cancelled meanwhile, the function goes on in its thread. Raise UsageError
+        for an `async def`.
+        """
         if is_coroutine_function(func):
             raise UsageError(
                 f"ctx.run_sync() got {location(func)}, an `async def`; it takes a function that "
@@ -270,7 +315,11 @@ class Context:
         return await run_blocking(self.link, lambda: func(*args))
 
     def call(self, func: Callable[..., Any], *args: Any) -> Any:
-        """From a `def` handler: have `func(*args)` awaited, e.g. `ctx.call(ctx.sleep, 1)`."""
+        """Have `func(*args)` awaited for a `def` handler, such as `ctx.call(ctx.sleep, 1)`.
+
+        It blocks the handler's thread. Return the result, or raise what `func` raises. Raise
+        UsageError in an `async def` handler, and Disconnected if the exchange has ended.
+        """
         if self._calls is None:
             raise UsageError("ctx.call() is for `def` handlers; in an `async def` use await")
         if func == self.run_sync:
@@ -281,20 +330,23 @@ class Context:
         return self._calls.run(func, args)
 
     def background(self, func: Callable[..., Any], *args: Any) -> None:
-        """Call `func(*args)` once the last byte of the response was written, whatever became of
-        it. The next request does not wait for it; a drain does, up to its grace. `def` functions
-        run in the pool. A failure is logged. ctx can be used in it to wait, not to answer.
+        """Call `func(*args)` once the last byte of the response was written, whatever became of it.
+
+        func: a `def` runs in the pool, an `async def` is awaited. The functions of one request run
+        one after the other. The next request does not wait for them; a drain does, up to
+        `Timeouts.drain`. A failure is logged. In the function, `ctx` can be used to wait and not to
+        answer. Raise UsageError for what is no function.
         """
         if self.jobs is None:
             self.jobs = []
         self.jobs.append(Job(func, args))
 
     def release(self) -> None:
-        """The exchange is over, and so is its background work."""
+        """Close the uploads: the exchange is over, and so is its background work."""
         if self._request is not None and self._request.uploads is not None:
             self._request.uploads.close()
 
     async def run_handler(self, func: Callable[[Context], Any]) -> Any:
-        """Run a `def` handler in the pool, with `call` working inside."""
+        """Run a `def` handler in the pool, where `call` works, and return its result."""
         self._calls = Calls(self.link)
         return await run_blocking(self.link, lambda: func(self), self._calls)

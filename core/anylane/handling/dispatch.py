@@ -1,4 +1,4 @@
-"""Dispatch: from a request to the pipeline of its route."""
+"""Dispatcher: what finds the pipeline of a request's route."""
 
 from __future__ import annotations
 
@@ -28,19 +28,22 @@ if TYPE_CHECKING:
 
 
 Known = tuple[Route, Endpoint, dict[str, Any]]
+"""What a request line leads to: its route, the pipeline, and the parameters."""
 
 _MAX_KNOWN = 1024
+"""Request lines that are remembered. A hit takes 0.2 us, where finding a route with a parameter
+takes 2."""
 
-_MEMORABLE = 256
-"""Bytes of a target that is remembered. With `_MAX_KNOWN`: at most some 500 KiB, whatever is asked
-for; a hit takes 0.2 us, a route with a parameter 2."""
+_MAX_TARGET = 256
+"""Bytes of a target that is remembered. With `_MAX_KNOWN` that is some 500 KiB at most, whatever is
+asked for."""
 
 
 class Dispatcher:
-    """Finds the pipeline of a request's route. Made once, when an app is frozen, so that nothing is
-    looked up twice for a request.
+    """Finds the pipeline of a request's route.
 
-    app: the router of everything, which `ctx.app` is. error_handlers: deal with what goes wrong.
+    It is made once, when an app is frozen, so that nothing is looked up twice for a request. app:
+    the router of everything, which `ctx.app` is. error_handlers: deal with what goes wrong.
     """
 
     __slots__ = ("_by_host", "_endpoints", "_fallbacks", "_guarded", "_known", "_table", "app",
@@ -62,7 +65,10 @@ class Dispatcher:
         }
 
     def answer(self, ctx: Context) -> Awaitable[Any]:
-        """Route the request; await what it gives to run the pipeline (see `Endpoint`)."""
+        """Find the pipeline of a request, and return what runs it when it is awaited.
+
+        Raise what a guard raises. See `Endpoint` for what awaiting gives.
+        """
         head = ctx.exchange.head
         assert head is not None, "what could not be parsed is not routed"
         known: Known | None = head.leads_to
@@ -100,11 +106,16 @@ class Dispatcher:
     def _learn(
         self, head: RequestHead, route: Route, endpoint: Endpoint, params: dict[str, Any]
     ) -> None:
-        """Remember what this request line leads to, where nothing else has a say in it."""
+        """Remember what this request line leads to, where nothing else has a say in it.
+
+        Without `_known` a request takes 1.19 of the instructions where its line came before under
+        another head, and .98 where the line is new. Without `leads_to` it takes 1.01 where its head
+        is repeated (docs/performance.md, "What is remembered, and what each memory is worth").
+        """
         if self._by_host or self._guarded or route.websocket or route.cancel_on_disconnect:
             return
         head.leads_to = known = route, endpoint, params.copy()
-        if len(head.target) <= _MEMORABLE:
+        if len(head.target) <= _MAX_TARGET:
             self._known.offer((head.method, head.target), known)
 
 

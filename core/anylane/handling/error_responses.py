@@ -1,7 +1,7 @@
 """What becomes of an exception: the response of its handler, a problem response, or a 500.
 
-A failure is dealt with once. What an exception handler raises itself is dealt with by nobody: it
-is logged and answered with 500.
+A failure is dealt with once. What an exception handler raises itself is given to no other handler:
+it is logged and answered with 500.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ErrorHandlers:
         refusals: Iterable[Callable[..., Any]],
     ) -> None:
         self._handlers: dict[type[BaseException], tuple[Call, str] | None] = {
-            # Nobody's bug: the panic hook is not asked for these, unless it is theirs.
+            # These are answers and no bugs: the panic hook is not asked for them.
             HTTPError: None,
             Refused: None,
         }
@@ -45,8 +45,11 @@ class ErrorHandlers:
         )
 
     async def handle(self, ctx: Context, exc: Exception) -> None:
-        """Make an exception the response, or raise it again: where that is too late, where there
-        is no handler for it, and where one has failed before."""
+        """Make an exception the response.
+
+        Raise it again if that is too late, if there is no handler for it, and if one has failed
+        before. A handler's own exception passes through.
+        """
         if (
             ctx._failed
             or ctx.exchange.started
@@ -71,7 +74,10 @@ class ErrorHandlers:
         ctx._failed = False
 
     async def refuse(self, ctx: Context, refused: Refused) -> None:
-        """The response to a request that could not be parsed. Only the request-error hooks run."""
+        """Make the refusal of a request that could not be parsed the response.
+
+        No hooks but those of `request_error` run. What one raises passes through.
+        """
         ctx.error = refused
         ctx._failed = True
         ctx.response = initial_error_response(refused)
@@ -86,7 +92,8 @@ class ErrorHandlers:
     def _find(
         self, kind: type[BaseException]
     ) -> tuple[type[BaseException] | None, tuple[Call, str] | None]:
-        """The handler of the nearest class, and that class."""
+        """Return the nearest class that has an entry, and its handler; None for what there is
+        not."""
         for base in kind.__mro__:
             if base in self._handlers:
                 return base, self._handlers[base]
@@ -94,8 +101,9 @@ class ErrorHandlers:
 
 
 def initial_error_response(exc: Exception) -> Response:
-    """What an exception handler begins with: nothing of the response that failed, and the status
-    of the exception."""
+    """Return what an exception handler begins with: an empty response with the status and the
+    headers of the exception, if it has such, else with 500. Nothing of the response that failed
+    stays."""
     if isinstance(exc, HTTPError | Refused):
         return Response(status=exc.status, headers=exc.headers)
     return Response(status=500)
@@ -112,7 +120,8 @@ def log_failure(ctx: Context, exc: BaseException) -> None:
 
 
 def problem(ctx: Context, error: HTTPError) -> Response:
-    """The response to an HTTPError."""
+    """Return the response to an HTTPError: problem+json (RFC 9457) if the client's Accept asks for
+    JSON, else text."""
     phrase = PHRASES.get(error.status, "Error")
     response = Response(status=error.status, headers=error.headers)
     accept = ctx.request.headers.get("accept") or ""

@@ -1,4 +1,4 @@
-"""Job: one function that is to run after a response, with the context variables it was given in."""
+"""Job: one function that is to run after a response, in the context variables it was given in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from anylane.errors import UsageError
 
 
 class Job:
-    """One function and its arguments. Raises UsageError for what is no function."""
+    """One function of `ctx.background` and its arguments. Raises UsageError for what is no
+    function.
+
+    variables: the context in which it was given.
+    """
 
     __slots__ = ("args", "func", "variables")
 
@@ -24,7 +28,7 @@ class Job:
 
 def _refuse(given: object) -> NoReturn:
     if isinstance(given, Coroutine):
-        given.close()  # Python would warn that it was never awaited, long after.
+        given.close()  # Else Python warns that it was never awaited, but much later.
     raise UsageError(
         f"ctx.background() got {given!r:.80}; expected a function and its arguments: "
         "ctx.background(work, x), not ctx.background(work(x))"

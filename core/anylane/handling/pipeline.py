@@ -3,7 +3,8 @@
     middleware, outermost first by order
       -> request_middleware -> the route's own middleware -> handler -> response_middleware
 
-Nothing here is looked up or inspected while a request runs: closures, made once for each route.
+Nothing here is looked up or inspected while a request runs: the closures are made once for each
+route.
 """
 
 from __future__ import annotations
@@ -26,17 +27,21 @@ if TYPE_CHECKING:
 
 
 Endpoint = Callable[["Context"], Awaitable[Any]]
-"""What it gives, if it is not None, is still to be made the response."""
+"""Runs all or a part of a pipeline. What awaiting it gives is still to be made the response, if it
+is not None."""
 OnError = Callable[["Context", Exception], Awaitable[None]]
 
 
 def pipeline(route: Route, on_error: OnError) -> Endpoint:
-    """All that runs for a route. A handler with nothing around it is its own pipeline."""
+    """Return all that runs for a route. A handler with nothing around it is its own pipeline."""
     return compose(_handler_endpoint(route), route.hooks, on_error)
 
 
 def compose(endpoint: Endpoint, hooks: Iterable[Hooks], on_error: OnError) -> Endpoint:
-    """Return what runs `endpoint` inside the hooks of its routers, which come outermost first."""
+    """Return what runs `endpoint` inside the hooks of its routers, which are given outermost first.
+
+    The hooks of all routers are sorted together: ascending order, ties in order of registration.
+    """
     owners = tuple(dict.fromkeys(hooks))
     request_hooks = calls_of(_sorted(hook for each in owners for hook in each.request))
     response_hooks = calls_of(_sorted(hook for each in owners for hook in each.response))
@@ -55,7 +60,7 @@ def compose(endpoint: Endpoint, hooks: Iterable[Hooks], on_error: OnError) -> En
 
 
 def _handler_endpoint(route: Route) -> Endpoint:
-    """The route's handler inside its own middleware."""
+    """Return what runs the route's handler inside the route's own middleware."""
     run: Endpoint
     if not route.is_async and not route.inline:
         run = _blocking(route)
@@ -110,7 +115,11 @@ def _blocking(route: Route) -> Endpoint:
 
 
 def _dealt_with(inner: Endpoint, on_error: OnError) -> Endpoint:
-    """As with hooks, but there are none: middleware sees the response, not the exception."""
+    """Return what runs `inner` and makes an exception that is dealt with the response.
+
+    This is `_with_hooks` without hooks: the middleware around it sees the response and not the
+    exception.
+    """
 
     async def run(ctx: Context) -> None:
         try:
@@ -129,6 +138,10 @@ def _with_hooks(
     response_hooks: tuple[Call, ...],
     on_error: OnError,
 ) -> Endpoint:
+    """Return what runs the request hooks, `inner` unless one has said STOP, and the response hooks.
+
+    A failure that became a response is a response like any other.
+    """
     inner = _applied(inner)
 
     async def run(ctx: Context) -> None:
@@ -136,7 +149,6 @@ def _with_hooks(
             if not await run_until_stop(request_hooks, ctx):
                 await inner(ctx)
         except Exception as exc:  # noqa: BLE001  # the handler's; on_error decides
-            # A failure that became a response is a response like any other.
             await on_error(ctx, exc)
         await _respond(response_hooks, ctx)
 
@@ -146,7 +158,8 @@ def _with_hooks(
 def _with_response_hooks(
     inner: Endpoint, response_hooks: tuple[Call, ...], on_error: OnError
 ) -> Endpoint:
-    """Middleware that answers by itself has kept the request from all that is inside of it."""
+    """Return what runs `inner`, all middleware included, and the response hooks if they have not
+    run: middleware that answers by itself has kept the request from what is inside of it."""
 
     async def run(ctx: Context) -> None:
         try:
@@ -159,14 +172,14 @@ def _with_response_hooks(
 
 
 async def _respond(response_hooks: tuple[Call, ...], ctx: Context) -> None:
-    """The response hooks, once for each response; another protocol's session is none."""
+    """Run the response hooks, once for each response. A session of another protocol is none."""
     if response_hooks and not ctx._responded and not ctx.exchange.switched:
         ctx._responded = True
         await run_until_stop(response_hooks, ctx)
 
 
 def _around(middleware: Iterable[Middleware], inner: Endpoint) -> Endpoint:
-    """Middleware, outermost first, around an endpoint that gives nothing."""
+    """Return what runs middleware, outermost first, around an endpoint that gives None."""
     first, *rest = (_checked(each) for each in middleware)
     rest.reverse()
 
@@ -180,7 +193,8 @@ def _around(middleware: Iterable[Middleware], inner: Endpoint) -> Endpoint:
 
 
 def _checked(middleware: Middleware) -> Callable[..., Awaitable[None]]:
-    """The middleware itself if it can only return None; else what makes a value the response."""
+    """Return the middleware itself if it can only return None, else a coroutine function around it
+    that makes what it returns the response."""
     if returns_none(middleware):
         return middleware
     where = location(middleware)
@@ -194,8 +208,12 @@ def _checked(middleware: Middleware) -> Callable[..., Awaitable[None]]:
 
 
 def returns_none(func: Callable[..., Any]) -> bool:
-    """Whether a function's code has no way to return anything else. Most middleware has none, and
-    a coroutine around it would be a tenth of its time."""
+    """Return whether a function's code has no way to return anything but None.
+
+    Most middleware has none. A coroutine around each of three would cost a routed request 3.8 % of
+    its instructions on CPython 3.13, 3.3 % on 3.11, and three calls on top of 44 ("route, three
+    middleware" of `benchmarks/core.py --instructions`, with a `_checked` that always wraps).
+    """
     if not isinstance(func, FunctionType):
         return False
     before: Instruction | None = None
@@ -203,7 +221,7 @@ def returns_none(func: Callable[..., Any]) -> bool:
         if each.opname == "RETURN_CONST" and each.argval is not None:
             return False
         if each.opname == "RETURN_VALUE" and (
-            each.is_jump_target  # With another value, maybe: `return found or None`.
+            each.is_jump_target  # It may be reached with another value: `return found or None`.
             or before is None
             or before.opname != "LOAD_CONST"
             or before.argval is not None
@@ -214,7 +232,10 @@ def returns_none(func: Callable[..., Any]) -> bool:
 
 
 async def run_until_stop(calls: tuple[Call, ...], ctx: Context) -> bool:
-    """Call hooks in order; True if one has returned STOP."""
+    """Call hooks in order until one returns STOP; return whether one has.
+
+    Raise UsageError for a hook that returns anything else but None.
+    """
     for call in calls:
         func, is_async = call
         result = await func(ctx) if is_async else func(ctx)

@@ -1,4 +1,4 @@
-"""What a handler returned, put into the response. One rule for each kind of value."""
+"""What a handler returned is put into the response here. Each kind of value has one rule."""
 
 from __future__ import annotations
 
@@ -19,19 +19,22 @@ _JSON = (dict, list, int, float, bool)
 
 
 async def apply_result(ctx: Context, value: Any, where: str) -> None:
-    """Make `value` the response; status, headers and cookies already set stay.
+    """Make `value` the response; status, headers and cookies that are already set stay.
 
-    where: the handler, for the message. Raises UsageError for a value without a rule.
+    where: what returned it, for the message. None changes nothing. Raise UsageError for a value
+    without a rule, and if the response was sent already; raise what a returned iterator raises
+    before its first item.
     """
     if value is not None and (begun := put_result(ctx, value, where)) is not None:
         await begun
 
 
 def put_routed(ctx: Context, value: Any) -> Awaitable[None] | None:
-    """`put_result` of what a route's handler has returned."""
+    """Do what `put_result` does with what a route's handler has returned."""
     kind = type(value)
     if (kind is str or kind is dict) and not ctx.exchange.started:
-        # Most are one of these: without a call or two.
+        # Most values are one of these. They take the short way of "The plan of a fast answer" in
+        # docs/performance.md, which saves the calls of `put_result`.
         body, content_type = (
             (value.encode("utf-8"), TEXT) if kind is str else (json.dumps(value), JSON)
         )
@@ -45,8 +48,11 @@ def put_routed(ctx: Context, value: Any) -> Awaitable[None] | None:
 
 
 def put_result(ctx: Context, value: Any, where: str) -> Awaitable[None] | None:
-    """The same for what is not None, without a coroutine: most values need none. An iterator,
-    which has to give its first item, does: await what is returned."""
+    """Make `value`, which is not None, the response, as `apply_result` does.
+
+    Return None for most values, which need no coroutine. Return an awaitable for an iterator, which
+    has to give its first item: await it.
+    """
     if ctx.exchange.started:
         raise UsageError(f"{where} returned {value!r:.80} after the response was sent")
     response = ctx.response
@@ -63,7 +69,7 @@ def put_result(ctx: Context, value: Any, where: str) -> Awaitable[None] | None:
     elif isinstance(value, Iterator):
         return SyncItems(ctx, value).begin(ctx)
     elif isinstance(value, Coroutine):
-        value.close()  # Python would warn that it was never awaited, long after and elsewhere.
+        value.close()  # Else Python warns that it was never awaited, but much later and elsewhere.
         name = getattr(value, "__qualname__", "a coroutine")
         raise UsageError(f"{where} returned {name}() without awaiting it; write `return await ...`")
     else:
@@ -80,13 +86,17 @@ _END = PooledIterator.END
 
 
 class Items:
-    """An iterator that was returned: its first item is taken while the handler is still
-    answerable for it, the others when the response is sent, after the response hooks."""
+    """The body of a response whose handler returned an iterator.
+
+    The first item is taken at once, so that an exception before it is answered as the handler's.
+    The others are taken when the response is sent, after the response hooks.
+    """
 
     __slots__ = ("_first",)
 
     async def begin(self, ctx: Context) -> None:
-        """Make it the body of the response."""
+        """Take the first item, and make this the body of the response. Set the content type if
+        there is none: text for a str, else bytes. Raise what the iterator raises."""
         ctx.items = self
         self._first = await self.next()
         response = ctx.response
@@ -98,7 +108,11 @@ class Items:
             response.set_header("content-type", kind)
 
     async def send(self, ctx: Context) -> None:
-        """One item, one chunk. To HEAD none: nobody would read what may never end."""
+        """Send the response, each item as one chunk. HEAD takes no item: the iterator may never
+        end, and its client reads no body.
+
+        Raise Disconnected if the client leaves, and what the iterator raises.
+        """
         item = self._first
         async with ctx.stream() as out:
             while item is not _END and ctx.request.method != "HEAD":
@@ -106,31 +120,35 @@ class Items:
                 item = await self.next()
 
     async def next(self) -> Any:
-        """The next item, or _END."""
+        """Return the next item, or _END. Raise what the iterator raises."""
         raise NotImplementedError
 
     async def close(self) -> None:
-        """Its `finally` blocks run, whether it was sent or not."""
+        """Close the iterator, so that its `finally` blocks run, whether it was sent or not."""
         raise NotImplementedError
 
 
 class AsyncItems(Items):
+    """An async iterator, advanced in the exchange's task."""
+
     __slots__ = ("_items",)
 
     def __init__(self, items: AsyncIterator[Any]) -> None:
         self._items = items
 
     async def next(self) -> Any:
+        """Return the next item, or _END."""
         return await anext(self._items, _END)
 
     async def close(self) -> None:
+        """Close the iterator, if it can be closed."""
         close = getattr(self._items, "aclose", None)
         if close is not None:
             await close()
 
 
 class SyncItems(Items):
-    """Advanced in the pool."""
+    """A sync iterator, advanced in the pool."""
 
     __slots__ = ("_pooled",)
 
@@ -138,7 +156,9 @@ class SyncItems(Items):
         self._pooled = PooledIterator(ctx.link, items)
 
     async def next(self) -> Any:
+        """Return the next item, or _END."""
         return await self._pooled.next()
 
     async def close(self) -> None:
+        """Have the iterator closed in the pool. Do not wait for that."""
         self._pooled.close()

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 async def run_exchange(  # noqa: PLR0912  # calls cost time
     dispatcher: Dispatcher, exchange: Exchange, link: Link
 ) -> None:
-    """Run the handler of one exchange and answer it, whatever happens.
+    """Run the handler of one exchange and answer the exchange, whatever happens.
 
-    Raises nothing of the handler's or the peer's. A native cancellation from outside passes
+    Raise nothing of the handler's or the peer's. A native cancellation from outside passes
     through, after the exchange was ended: whole frames, then the end of the connection.
     """
     current_link.set(link)
@@ -44,7 +44,7 @@ async def run_exchange(  # noqa: PLR0912  # calls cost time
             if link.is_own_cancellation(exc):
                 pass
             elif link.is_foreign_cancellation(exc):
-                # Nobody cancelled this exchange: it awaited something that had been cancelled.
+                # This exchange was not cancelled: it awaited something else that was.
                 _fail(ctx, exc)
             else:
                 if exchange.websocket is not None:
@@ -56,8 +56,8 @@ async def run_exchange(  # noqa: PLR0912  # calls cost time
         if not exchange.finished:
             exchange.finish(driver.now())
         if exchange.gone is not None:
-            # What was raised knows the handler's variables, and an exchange may outlive them: so
-            # does a room that expects to wake it.
+            # The traceback holds the handler's variables, and an exchange may outlive them: a room
+            # that expects to wake it still holds it.
             exchange.gone.__traceback__ = None
         asked = ctx._request
         if asked is not None and asked.uploads is not None and not ctx.jobs:
@@ -100,29 +100,30 @@ async def _answer(ctx: Context, dispatcher: Dispatcher) -> None:  # noqa: PLR091
         if not exchange.over:
             _fail(ctx, exc)
         elif left is not None and not isinstance(left, Exception):
-            raise left from None  # A native cancellation among them: for whoever asked for it.
+            raise left from None  # A native cancellation among them is its canceller's.
         elif left is not None:
             _fail(ctx, left)
     except (SystemExit, KeyboardInterrupt) as exc:
-        # A handler does not end the server; who is to, signals it.
+        # A handler does not end the server: only signals do.
         _fail(ctx, exc)
 
 
 def _check_answered(ctx: Context, response: Response) -> None:
-    """A WebSocket handler that said neither yes nor no has mostly forgotten a line."""
+    """Raise UsageError if a WebSocket handler neither accepted nor answered the handshake: most
+    such handlers lack a line."""
     route, exchange = ctx.route, ctx.exchange
     if route is None or not route.websocket or exchange.gone is not None:
         return
     if response.status is None:
         raise UsageError(
-            f"neither {route.where} nor a hook that said STOP has answered the WebSocket "
+            f"neither {route.where} nor a hook that returned STOP has answered the WebSocket "
             "handshake; expected `ws = await ctx.accept()`, or a response or HTTPError that "
             "rejects it"
         )
 
 
 def _fail(ctx: Context, exc: BaseException) -> None:
-    """Nothing has dealt with this exception: log it, and answer 500 if there is still time."""
+    """Log an exception that nothing has dealt with, and answer 500 if that is still possible."""
     exchange = ctx.exchange
     log_failure(ctx, exc)
     if exchange.websocket is not None:
@@ -132,7 +133,7 @@ def _fail(ctx: Context, exc: BaseException) -> None:
 
 
 def _answer_interrupt(ctx: Context) -> None:
-    """The handler was ended by us; its client still gets an answer where one is possible."""
+    """Answer 503 for a handler that the core has interrupted, where that is still possible."""
     exchange = ctx.exchange
     if exchange.interrupt is Interrupt.DEADLINE:
         where = ctx.route.where if ctx.route is not None else "the handler"

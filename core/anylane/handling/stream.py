@@ -1,4 +1,4 @@
-"""A streamed response: `async with ctx.stream() as out: await out.write(chunk)`."""
+"""Stream: a response that is sent piece by piece, `async with ctx.stream() as out`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,16 @@ if TYPE_CHECKING:
 
 
 class Stream:
-    """Writes the body of a response piece by piece; one write is one chunk.
+    """Sends the body of a response piece by piece: `await out.write(chunk)` inside of the block.
 
-    The head goes out on entering, the end on leaving. Left by an exception, the body stays
-    incomplete and the connection closes, so that no client takes it for whole.
+    length: of the body, in bytes; None if it is not known. Then each write is one chunk (RFC 9112
+    §7.1), or the end of the connection ends the body for an HTTP/1.0 client.
 
-    length: of the body in bytes, None if it is not known.
+    Entering sends the head and freezes `ctx.response`. It raises UsageError if the response was
+    started before or its headers contradict the framing, and Disconnected if the client is gone.
+    Leaving sends the end and the trailers; it raises UsageError if the body is shorter than
+    `length`. If the block is left by an exception, the body stays incomplete and the connection
+    closes, so that no client takes it for whole.
     """
 
     __slots__ = ("_exchange", "_length", "_link", "_response")
@@ -43,10 +47,12 @@ class Stream:
         return self
 
     async def write(self, data: bytes | str) -> None:
-        """Queue one piece; wait first while the client is behind. Raise Disconnected when it is
-        gone, UsageError for what is neither bytes nor str.
+        """Wait while the client is behind, then queue one piece whole.
 
-        Cancelled means not sent: after the last wait nothing can interrupt it.
+        data: bytes, or str, which is sent as UTF-8. Raise UsageError for anything else, for a body
+        longer than `length`, and after the exchange has ended; raise Disconnected if the client is
+        gone. Nothing was sent then, nor if the call is cancelled: after the last wait nothing can
+        interrupt it.
         """
         if not isinstance(data, bytes | str | bytearray | memoryview):
             raise UsageError(f"a stream takes bytes or str, not {type(data).__name__}")

@@ -1,4 +1,4 @@
-"""Timeout: a block that is cancelled natively when it takes too long, on the core's clock."""
+"""Timeout: a block that is cancelled when it takes too long, on the core's clock."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 
 
 class Timeout:
-    """Cancels natively what runs inside, once it has taken so many seconds, and raises TimeoutError
-    then."""
+    """Cancels what runs inside once it has taken so many seconds, and raises TimeoutError then.
+
+    seconds: on the core's clock, which is virtual in tests. The cancellation is the lane's own
+    where it has one; on lanes without an event loop it is seen at the next use of `ctx`. Entering
+    raises UsageError if `seconds` is no number. Any other exception passes through the block.
+    """
 
     __slots__ = ("_alarm", "_exchange", "_link", "_scope", "_seconds")
 
@@ -26,7 +30,7 @@ class Timeout:
 
     async def __aenter__(self) -> Self:
         deadline = deadline_after(self._link.now(), self._seconds)
-        # Nothing behind it may raise: a native scope that is entered has to be left.
+        # Nothing after this line may raise: a native scope that is entered has to be left.
         await self._scope.__aenter__()
         self._alarm = self._exchange.alarms.set(deadline, self._scope.cancel)
         self._link.pump()
