@@ -1,4 +1,4 @@
-"""AnyConnection: what a Driver drives: a Connection, or a layer around one (TLS)."""
+"""AnyConnection: what a Driver drives, which is a Connection or a layer around one (TLS)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class AnyConnection(Protocol):
-    """Exactly the inputs and outputs of `Connection`, which documents them.
+    """What has exactly the inputs and outputs of `Connection`, which tells more about each.
 
     A layer may hold input that the connection inside does not want yet. When it does again, no
     byte comes from the socket to say so: then `next_deadline` is in the past, and
@@ -20,52 +20,119 @@ class AnyConnection(Protocol):
     """
 
     @property
-    def config(self) -> ServerConfig: ...
+    def config(self) -> ServerConfig:
+        """Return the server's settings."""
+        ...
+
     @property
-    def peer(self) -> Any: ...
+    def peer(self) -> Any:
+        """Return the socket address of the other end."""
+        ...
+
     @property
-    def local(self) -> Any: ...
+    def local(self) -> Any:
+        """Return the socket address of our end."""
+        ...
+
     @property
-    def tls(self) -> Any: ...
+    def tls(self) -> Any:
+        """Return what the TLS layer knows, None without TLS."""
+        ...
+
     @property
     def ready(self) -> bool:
-        """Requests can come: whatever a layer has to settle first is settled."""
+        """Whether requests can come: what a layer has to settle first is settled."""
         ...
 
     # -- inputs
 
-    def receive_data(self, data: bytes, now: float) -> None: ...
-    def receive_eof(self, now: float) -> None: ...
-    def connection_lost(self, exc: BaseException | None) -> None: ...
-    def handle_timeout(self, now: float) -> None: ...
-    def data_unsent(self, size: int, now: float) -> None: ...
-    def shutdown(self, now: float) -> None: ...
-    def abort(self) -> None: ...
-    def forget(self, exchange: Exchange) -> None: ...
-    def release(self) -> None: ...
+    def receive_data(self, data: bytes, now: float) -> None:
+        """Take bytes that came from the socket."""
+
+    def receive_eof(self, now: float) -> None:
+        """Take note that the peer sends no more."""
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Take note that the transport is gone."""
+
+    def handle_timeout(self, now: float) -> None:
+        """Act on the deadlines that have come."""
+
+    def data_unsent(self, size: int, now: float) -> None:
+        """Take note that the kernel has not taken `size` bytes of what `data_to_send` gave."""
+
+    def shutdown(self, now: float) -> None:
+        """Drain: finish what runs, and close."""
+
+    def abort(self) -> None:
+        """End everything now."""
+
+    def forget(self, exchange: Exchange) -> None:
+        """Take note that the last coroutine of an exchange has returned."""
+
+    def release(self) -> None:
+        """Drop what is inside: nothing more is reported."""
 
     # -- outputs
 
-    def data_to_send(self) -> list[bytes]: ...
-    def next_exchange(self) -> Exchange | None: ...
+    def data_to_send(self) -> list[bytes]:
+        """Remove and return the bytes to write, in order."""
+        ...
+
+    def next_exchange(self) -> Exchange | None:
+        """Remove and return a request whose handler was not started yet, or None."""
+        ...
+
     @property
-    def queued(self) -> int: ...
+    def queued(self) -> int:
+        """Return how many bytes `data_to_send` will give; 0 only if it will give none."""
+        ...
+
     @property
-    def waiting(self) -> list[Exchange]: ...
-    def next_deadline(self) -> float | None: ...
+    def waiting(self) -> list[Exchange]:
+        """Return what `next_exchange` will give."""
+        ...
+
+    def next_deadline(self) -> float | None:
+        """Return when to call `handle_timeout`, in seconds, or None."""
+        ...
+
     @property
-    def deadline_bound(self) -> float: ...
+    def deadline_bound(self) -> float:
+        """Return a time that is never later than `next_deadline`, and cheap to ask for."""
+        ...
+
     @property
-    def wants_read(self) -> bool: ...
+    def wants_read(self) -> bool:
+        """Whether to read from the socket."""
+        ...
+
     @property
-    def idle(self) -> bool: ...
+    def idle(self) -> bool:
+        """Whether nothing has changed of what a driver looks at; False says nothing."""
+        ...
+
     @property
-    def read_size(self) -> int | None: ...
+    def read_size(self) -> int | None:
+        """Return how many bytes one read should give; None where it does not matter."""
+        ...
+
     @property
-    def closing(self) -> Closing: ...
+    def closing(self) -> Closing:
+        """Return what the transport is to do with its socket."""
+        ...
+
     @property
-    def unsent(self) -> int: ...
+    def unsent(self) -> int:
+        """Return how many bytes of output the kernel has not taken yet."""
+        ...
+
     @property
-    def congested(self) -> bool: ...
+    def congested(self) -> bool:
+        """Whether output is over its high mark."""
+        ...
+
     @property
-    def caught_up(self) -> bool: ...
+    def caught_up(self) -> bool:
+        """Whether output is at or under its low mark."""
+        ...

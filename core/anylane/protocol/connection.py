@@ -1,7 +1,7 @@
 """Connection: one client connection as a machine of bytes and time.
 
 After *any* input, look at *all* outputs. Inputs never block, never call a handler and never
-raise because of what the peer sent. One owner at a time; there is no lock.
+raise because of what the peer sent. A connection has one owner at a time and no lock.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NO = Closing.NO  # A member of an enum takes twice the time of a global to look
 
 
 class _Nothing:
-    """What is spoken on a connection that is over."""
+    """The protocol of a connection that is over: nothing that is reported matters any more."""
 
     counts_output: ClassVar[bool] = False
     wants_read = False
@@ -45,20 +45,25 @@ _KEPT = (Timer.WRITE_STALL, Timer.DRAIN)
 
 
 class Connection:
-    """Bytes and time in; exchanges, bytes and one deadline out.
+    """A machine with bytes and time going in, and exchanges, bytes and one deadline coming out.
 
-    config: the server's settings. now: the clock, in seconds, of all later `now`.
+    Every time is in seconds, on the one clock of the lane.
+
+    config: the server's settings. now: the time at which the connection begins.
     peer, local: socket addresses. tls: what the TLS layer knows, None without TLS.
-    date: gives the value of the Date header; or `Dates`, to be shared. token: gives n random bytes.
-    read_size: bytes that one read of the socket should give; None where it does not matter.
+    date: gives the value of the Date header; or `Dates`, to be shared. token: gives that many
+        random bytes.
     heads: a memory shared with other connections that have the same limits, None for its own.
+    read_size: bytes that one read of the socket should give; None where it does not matter.
+    closing: what a transport is to do with its socket; it only grows. draining: `shutdown` was
+        called. eof: the peer sends no more. timers: the deadlines, a row for each kind.
     waiting: what `next_exchange()` will give; the protocol inside appends to it.
     out, queued: what `data_to_send()` will give, and how many bytes that is. The protocol inside
         may append to it by itself, as `send` does.
     backlog: bytes that were given out and not taken by the kernel, as far as is known.
-    high: over so many of both it is `congested`.
-    idle: between two requests, with nothing changed of what a driver looks at: it wants to read,
-        and is not being closed. False says nothing.
+    high: the bytes of both over which it is `congested`.
+    idle: True between two requests, if nothing has changed of what a driver looks at: it wants to
+        read, and is not being closed. False says nothing.
     """
 
     __slots__ = ("_exchanges", "_protocol", "_stalled", "_token", "backlog", "closing", "config",
@@ -103,20 +108,28 @@ class Connection:
     # -- inputs ----------------------------------------------------------------------------
 
     def receive_data(self, data: bytes, now: float) -> None:
-        """Bytes came from the peer. Feed at most 256 KiB at once."""
+        """Take bytes of the peer; at most 256 KiB at once.
+
+        They are dropped after the end of input and once the connection is being closed.
+        """
         if data and not self.eof and (self.closing is _NO or self.closing < Closing.CLOSE):
             self.idle = False
             self._protocol.receive_data(data, now)
 
     def receive_eof(self, now: float) -> None:
-        """The peer sends no more; it may still read (half-close)."""
+        """Take note that the peer sends no more. It may still read: this is a half-close, and no
+        disconnection."""
         if not self.eof and self.closing < Closing.CLOSE:
             self.eof = True
             self.idle = False
             self._protocol.receive_eof(now)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """The transport is gone: a reset, a failed write, or closed as we asked."""
+        """Take note that the transport is gone: it was reset, a write failed, or it was closed as
+        `closing` asked. What was queued is dropped; exchanges that run hear Disconnected.
+
+        exc: what the transport raised, None after a close.
+        """
         self.closing = Closing.ABORT
         self.idle = False
         self.out.clear()
@@ -125,7 +138,8 @@ class Connection:
         self._protocol.connection_lost(Disconnected(None, str(exc) if exc else "connection lost"))
 
     def handle_timeout(self, now: float) -> None:
-        """Call when `next_deadline()` has come; too early or too often is harmless."""
+        """Act on the deadlines that have come. Call this when `next_deadline()` has come; too early
+        or too often is harmless."""
         for exchange in tuple(self._exchanges):
             exchange.fire_alarms(now)
         while (timer := self.timers.take_due(now)) is not None:
@@ -140,7 +154,11 @@ class Connection:
                     self._protocol.timeout(timer, now)
 
     def data_unsent(self, size: int, now: float) -> None:
-        """Of what `data_to_send()` gave, the kernel has not taken `size` bytes yet."""
+        """Take note that the kernel has not taken `size` bytes of what `data_to_send()` gave.
+
+        This carries backpressure and WRITE_STALL, a deadline that is renewed when the figure
+        shrinks. It is the only thing that a transport reports about writing.
+        """
         if self.closing is Closing.ABORT:
             return
         progress = size < self.backlog
@@ -159,7 +177,10 @@ class Connection:
             self.timers.set(Timer.LINGER, now + self.config.timeouts.linger)
 
     def shutdown(self, now: float) -> None:
-        """Drain: finish what runs, tell streams and WebSockets, close when idle."""
+        """Drain: finish what runs, tell event streams and WebSockets to end, close when idle.
+
+        After `Timeouts.drain` seconds the connection is aborted. Do nothing if it drains already.
+        """
         if not self.draining and self.closing is not Closing.ABORT:
             self.draining = True
             self.timers.set(Timer.DRAIN, now + self.config.timeouts.drain)
@@ -167,7 +188,10 @@ class Connection:
                 self._protocol.shutdown(now)
 
     def abort(self) -> None:
-        """End everything now: the drain deadline, or an operator who asked twice."""
+        """End everything now, at the drain deadline or because an operator has asked twice.
+
+        Handlers are interrupted, and `closing` is ABORT.
+        """
         for exchange in (*self._exchanges, *self.waiting):
             exchange.interrupted(Interrupt.SHUTDOWN)
         self._lose("the server shut down")
@@ -175,7 +199,8 @@ class Connection:
     # -- outputs -----------------------------------------------------------------------------
 
     def data_to_send(self) -> list[bytes]:
-        """The bytes to write, in order; the caller owns them now."""
+        """Remove and return the bytes to write, in order. They belong to the caller now, and count
+        as `backlog` until `data_unsent` says otherwise."""
         out = self.out
         if out:
             self.out = []
@@ -184,7 +209,10 @@ class Connection:
         return out
 
     def next_exchange(self) -> Exchange | None:
-        """A request whose handler has not been started."""
+        """Remove and return a request whose handler was not started yet, or None.
+
+        HTTP/1.1 gives one at a time: the next after `Exchange.finish` or `conclude` of the last.
+        """
         if not self.waiting:
             return None
         exchange = self.waiting.pop(0)
@@ -193,7 +221,7 @@ class Connection:
         return exchange
 
     def next_deadline(self) -> float | None:
-        """When to call `handle_timeout`, or None."""
+        """Return when to call `handle_timeout`, or None. It may change with every input."""
         deadline = self.timers.next()
         for exchange in self._exchanges:
             deadline = min(deadline, exchange.next_alarm())
@@ -201,7 +229,8 @@ class Connection:
 
     @property
     def deadline_bound(self) -> float:
-        """Never later than `next_deadline()`, and cheap: no look at that is needed before it."""
+        """Return a time that is never later than `next_deadline()`. It is cheap to ask: until then
+        no look at that is needed."""
         bound = self.timers.bound
         for exchange in self._exchanges:
             if exchange.own_alarms is not None:
@@ -210,12 +239,13 @@ class Connection:
 
     @property
     def ready(self) -> bool:
-        """Requests can come; a layer around a connection may have to shake hands before."""
+        """Whether requests can come. A layer around a connection may have to shake hands before."""
         return True
 
     @property
     def wants_read(self) -> bool:
-        """False: leave the peer's bytes in the kernel; that is the backpressure."""
+        """Whether to read. If not, leave the peer's bytes in the kernel: that is the
+        backpressure."""
         return (
             not self.eof
             and (self.closing is _NO or self.closing < Closing.CLOSE)
@@ -224,17 +254,17 @@ class Connection:
 
     @property
     def unsent(self) -> int:
-        """Bytes of output that the kernel has not taken yet."""
+        """Return how many bytes of output the kernel has not taken yet."""
         return self.backlog + self.queued
 
     @property
     def congested(self) -> bool:
-        """Outbound is over its mark: writers wait until the transport has caught up."""
+        """Whether output is over its high mark: writers wait until it has `caught_up`."""
         return self.backlog + self.queued > self.high
 
     @property
     def caught_up(self) -> bool:
-        """Outbound is at or under its low mark: writers that waited go on."""
+        """Whether output is at or under its low mark: writers that waited go on."""
         return self.unsent <= self.config.limits.outbound_low
 
     # -- for the protocol inside -----------------------------------------------------------
@@ -244,13 +274,14 @@ class Connection:
         return self._token(size)
 
     def send(self, data: bytes) -> None:
-        """Queue bytes for the transport; dropped once the connection is being closed."""
+        """Queue bytes for the transport. They are dropped once the connection is being closed."""
         if self.closing is _NO:
             self.out.append(data)
             self.queued += len(data)
 
     def forget(self, exchange: Exchange) -> None:
-        """Its last coroutine has returned: its alarms are not kept any longer."""
+        """Take note that the last coroutine of an exchange has returned. Its alarms are dropped,
+        and every later use of it raises UsageError."""
         exchange.forgotten = True
         exchanges = self._exchanges
         if exchanges and exchanges[0] is exchange:
@@ -259,13 +290,17 @@ class Connection:
             exchanges.remove(exchange)
 
     def release(self) -> None:
-        """It is lost, and its last coroutine has returned: its owner is done with it. The protocol
-        inside knows the connection, too, so both would else stay until the garbage collector comes,
-        and make it come often where every request has a connection of its own."""
+        """Drop the protocol inside. The owner calls this when the connection is lost, its last
+        coroutine has returned, and nothing more is reported.
+
+        The protocol knows the connection, too. So both would stay until the garbage collector
+        comes, and make it come often where every request has a connection of its own.
+        """
         self._protocol = _NOTHING
 
     def close(self, how: Closing) -> None:
-        """Only ever grows."""
+        """Ask the transport to close its socket as far as `how` says. What is asked only grows:
+        less than before is ignored."""
         if how > self.closing:
             self.closing = how
             self.idle = False
@@ -274,7 +309,12 @@ class Connection:
                 self.timers.clear_all(*_KEPT)
 
     def linger(self, now: float) -> None:
-        """Close our side, and go on reading so that a reset cannot destroy the answer."""
+        """Close our side, and go on reading, so that a reset cannot destroy the answer (RFC 9112
+        §9.6).
+
+        Input is discarded up to a bound or the LINGER deadline. Where the peer sends no more, close
+        at once.
+        """
         if self.eof:
             self.close(Closing.CLOSE)
         else:
@@ -283,7 +323,7 @@ class Connection:
                 self.timers.set(Timer.LINGER, now + self.config.timeouts.linger)
 
     def switch(self, protocol: InnerProtocol) -> None:
-        """From here on the peer's bytes belong to `protocol` (RFC 9110 §7.8)."""
+        """Give the peer's bytes to `protocol` from here on (RFC 9110 §7.8)."""
         self._protocol = protocol
 
     def _lose(self, why: str) -> None:

@@ -1,8 +1,8 @@
 """Exchange: one request with its answer, or one WebSocket session.
 
-It is what tier 0 shows to the driver of handlers. Nothing here waits: `read` says None where
-a caller has to wait for the next input, and every method may be called at any time without
-harm to the stream.
+It is what tier 0 shows to the machinery of handlers. Nothing here waits: `read` returns None where
+a caller has to wait for the next input, and every method may be called at any time without harm to
+the stream.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class Interrupt(Enum):
     DEADLINE = auto()
     """`request_timeout` passed before the response started."""
     DISCONNECT = auto()
-    """The client is gone and the route said `cancel_on_disconnect`."""
+    """The client is gone, and the route says `cancel_on_disconnect`."""
     SHUTDOWN = auto()
-    """The drain deadline passed."""
+    """The drain deadline passed, or the server was aborted."""
 
 
 _TOO_LATE = (
     "this exchange has ended: ctx, its stream or its WebSocket was used after the handler "
-    "returned. Whatever uses them must end before the handler does"
+    "returned. A task or thread that uses them must end before the handler does"
 )
 
 _STARTED = "the response has already started"
@@ -50,21 +50,28 @@ class Exchange:
     """One request and what becomes of it.
 
     carrier: what its output and its timers belong to.
-    head: None when the request was refused before it could be parsed.
-    refused: the rule that the peer broke; answer this and nothing else.
-    started: the response head is out.
-    finished: the handler has ended. forgotten: so has everything that it left behind, and its
-        alarms are not looked at any more.
-    gone: set when the client will not read what is sent; `on_gone` was called then. told: the
-        handler has heard of it. half_closed: the client sends no more.
-    interrupt: set when the handler is to end; `on_interrupt` was called then.
+    head: the request; None when it was refused before it could be parsed.
+    refused: the rule that the peer broke, None for a request. Answer it and nothing else.
+    started: the head of the response is out.
+    finished: the handler has ended. forgotten: its last coroutine has returned, too, and its alarms
+        are not looked at any more.
+    body_complete: the whole body has come. buffered: bytes of it that were not read yet.
+        body_refused: why the rest will not come, or None. trailers: those of a chunked body.
+    gone: why the client will not read what is sent, None while it may. When it is set, `on_gone` is
+        called. told: the handler has heard of it. half_closed: the client sends no more.
+    interrupt: why the handler is to end, or None. When it is set, `on_interrupt` is called.
+        cancel_on_disconnect: also interrupt the handler when the client leaves.
     news: something happened to this exchange that its handler may wait for. A driver clears it when
         it notifies the handler.
-    status: of the response, 0 before it started. sent: bytes of its body, or of the frames of a
-        WebSocket's messages.
+    status: that of the response, 0 before it started. sent: bytes of its body, or of the frames of
+        a WebSocket's messages.
     websocket, raw: the session that this exchange has become, None while it is a request.
     errand: what to run instead of a handler, where there is no request (set by tier 1's own class).
     own_alarms: `alarms`, once there were any.
+
+    Everything that sends raises UsageError after `finish`: the connection belongs to another
+    exchange then, whose client must never see these bytes. To a client that is gone it sends
+    nothing and raises nothing; `check` tells.
     """
 
     errand: Any = None
@@ -110,36 +117,39 @@ class Exchange:
 
     @property
     def switched(self) -> bool:
-        """The exchange is a session of another protocol now, without a response."""
+        """Whether the exchange is a session of another protocol now, and has no response."""
         return self.websocket is not None or self.raw is not None
 
     @property
     def alarms(self) -> Alarms:
-        """Deadlines of the handler's own; few handlers have any."""
+        """Return the handler's own deadlines. They are made when they are first asked for: few
+        handlers have any."""
         if self.own_alarms is None:
             self.own_alarms = Alarms()
         return self.own_alarms
 
     def next_alarm(self) -> float:
-        """The earliest of them, or NEVER."""
+        """Return the earliest deadline of `alarms`, in seconds, or NEVER."""
         return NEVER if self.own_alarms is None else self.own_alarms.next()
 
     def fire_alarms(self, now: float) -> None:
-        """Fire those that are due."""
+        """Fire the alarms that are due."""
         if self.own_alarms is not None and self.own_alarms.fire(now):
             self.news = True
 
     # -- called by the driver of handlers ------------------------------------------------
 
     def begin(self, on_interrupt: Callable[[], None]) -> None:
-        """The handler starts; from now on it can be interrupted."""
+        """Take note that the handler starts. From now on `on_interrupt` is called to interrupt it;
+        at once if that was asked for before."""
         self.on_interrupt = on_interrupt
         if self.interrupt is not None:
             on_interrupt()
 
     @property
     def over(self) -> bool:
-        """Nobody expects anything of the handler any more: what it cannot send is no failure."""
+        """Whether nothing is expected of the handler any more: the client is gone, the handler was
+        interrupted, or its WebSocket is closing. What it cannot send then is no failure."""
         return (
             self.gone is not None
             or self.interrupt is not None
@@ -147,9 +157,9 @@ class Exchange:
         )
 
     def check(self) -> None:
-        """Raise Disconnected if the client is gone, or the handler outlived its deadline.
+        """Raise Disconnected if the client is gone or the handler was interrupted.
 
-        Raises UsageError when the exchange is over for good: its link wakes nobody any more.
+        Raise UsageError if the exchange is over for good: its link wakes no coroutine any more.
         """
         if self.forgotten:
             raise UsageError(_TOO_LATE)
@@ -160,10 +170,11 @@ class Exchange:
             raise Disconnected(None, f"the handler was interrupted: {self.interrupt.name}")
 
     def read(self, now: float) -> bytes | None:
-        """The next piece of the body, b"" at its end, None when there is none yet.
+        """Return the next piece of the body, b"" at its end, None when there is none yet.
 
-        The first call lets a waiting client send (100 Continue, RFC 9110 §10.1.1). Raises
-        Refused for what the peer did wrong.
+        The first call lets a waiting client send (100 Continue, RFC 9110 §10.1.1). Raise Refused
+        for what the peer did wrong, after all that came before it, and UsageError if the handler
+        has ended.
         """
         if self._chunks:
             chunk = self._chunks.popleft()
@@ -171,7 +182,7 @@ class Exchange:
             self._stream.body_wanted(now)
             return chunk
         if self.finished:
-            raise UsageError("the body can no longer be read: the handler has ended")
+            raise UsageError("the body cannot be read any more: the handler has ended")
         if self.body_refused is not None:
             raise self.body_refused
         if self.body_complete:
@@ -180,7 +191,7 @@ class Exchange:
         return None
 
     def read_all(self) -> bytes | None:
-        """The rest of the body if all of it is here, else None: then `read` it."""
+        """Return the rest of the body if all of it is here, else None: then `read` it."""
         if not self.body_complete or not self._chunks or self.body_refused is not None:
             return None
         body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
@@ -189,19 +200,20 @@ class Exchange:
         return body
 
     def _must_be_mine(self) -> None:
-        # Behind it the connection is another exchange's: its client must never see our bytes.
+        # After that the connection is another exchange's: its client must never see our bytes.
         if self.finished:
             raise UsageError(_TOO_LATE)
 
     def send_informational(self, status: int, headers: Iterable[Header]) -> None:
-        """A 1xx response before the final one; HTTP/1.0 clients get none (RFC 9110 §15.2)."""
+        """Send a 1xx response before the final one. HTTP/1.0 clients get none (RFC 9110 §15.2)."""
         self._must_be_mine()
         self._stream.send_informational(status, headers)
 
     def send_head(self, status: int, headers: Iterable[Header], length: int | None) -> None:
-        """Start the response. length: of the body in bytes, None if it is not known yet.
+        """Start the response. length: of the body, in bytes; None if it is not known yet.
 
-        Raises UsageError, before a byte is out, for headers that contradict the framing.
+        Raise UsageError, before a byte is out, if it was started before, and for headers that
+        contradict the framing.
         """
         self._must_be_mine()
         if self.started:
@@ -210,36 +222,42 @@ class Exchange:
         self.status = status
 
     def send_data(self, data: bytes) -> None:
-        """One piece of the body: one chunk where the length is not known."""
+        """Send one piece of the body. Where the length is not known it is one chunk (RFC 9112
+        §7.1). Raise UsageError if the body gets longer than declared; the piece is not sent."""
         if self.finished:
             self._must_be_mine()
         self._stream.send_data(data)
         self.sent += len(data)
 
     def send_end(self, trailers: Iterable[Header] = ()) -> None:
-        """The response is complete. Raises UsageError if it is shorter than declared."""
+        """End the response; trailers are sent where the body is chunked. Raise UsageError if the
+        body is shorter than declared."""
         self._must_be_mine()
         self._stream.send_end(trailers)
 
     def begin_events(
         self, *, retry: int | None, heartbeat: float | None, now: float
     ) -> EventSession:
-        """The body whose head was sent is an event stream.
+        """Make the body whose head was sent an event stream, and return its session.
 
-        retry: milliseconds, sent first. heartbeat: seconds of silence before a comment.
+        retry: milliseconds, sent first; None for no hint. heartbeat: seconds of silence before a
+        comment, None for none. Raise UsageError if no head was sent.
         """
         self._must_be_mine()
         return self._stream.begin_events(retry=retry, heartbeat=heartbeat, now=now)
 
     def respond(self, status: int, headers: Sequence[Header], body: bytes) -> None:
-        """The whole response at once."""
+        """Send the whole response at once. Raise UsageError as `send_head` does."""
         self.send_head(status, headers, len(body))
         if body:
             self.send_data(body)
         self.send_end()
 
     def conclude(self, status: int, headers: Sequence[Header], body: bytes, now: float) -> None:
-        """`respond` and `finish`: the handler has ended, and this is its response."""
+        """Do what `respond` and `finish` do: the handler has ended, and this is its response.
+
+        A plain response takes one step: see "The plan of a fast answer" in docs/performance.md.
+        """
         if self.finished:
             self._must_be_mine()
         if self.started:
@@ -259,16 +277,23 @@ class Exchange:
     def accept(
         self, headers: Iterable[Header], subprotocol: str | None, now: float
     ) -> WebSocketSession:
-        """Accept the WebSocket handshake. Raise Refused if it is not a valid one."""
+        """Accept the WebSocket handshake and return the session (RFC 6455 §4.2.2).
+
+        headers: more of them for the 101. subprotocol: the one chosen, None for none. Raise Refused
+        if the handshake is not valid, UsageError if the client did not offer the subprotocol or the
+        request was answered already. Nothing is sent then.
+        """
         self._must_be_mine()
         self.websocket = self._stream.accept(headers, subprotocol, now)
         self.status = 101
         return self.websocket
 
     def take_over(self, headers: Iterable[Header], now: float) -> RawSession:
-        """Leave HTTP: what comes and goes are the connection's bytes themselves from here on.
+        """Leave HTTP and return the session in which the connection's bytes come and go.
 
-        Answers CONNECT with 200 and an upgrade with 101. Raise Refused if it is neither.
+        CONNECT is answered with 200 (RFC 9110 §9.3.6), an upgrade with 101 (§7.8). Raise Refused if
+        the request is neither, UsageError if it was answered already or its body was not read.
+        Nothing is sent then.
         """
         self._must_be_mine()
         self.raw = self._stream.take_over(headers, now)
@@ -276,7 +301,8 @@ class Exchange:
         return self.raw
 
     def finish(self, now: float) -> None:
-        """The handler has ended. An incomplete response closes the connection; idempotent."""
+        """Take note that the handler has ended. An incomplete response closes the connection.
+        Later calls do nothing."""
         if not self.finished:
             self.finished = True
             self.on_interrupt = self.on_gone = None
@@ -293,7 +319,7 @@ class Exchange:
     # -- called by the protocol ------------------------------------------------------------
 
     def push(self, chunks: list[bytes]) -> None:
-        """Body bytes came."""
+        """Take note that pieces of the body have come."""
         if self._chunks is None:
             self._chunks = deque()
         self._chunks.extend(chunks)
@@ -315,13 +341,17 @@ class Exchange:
         self.half_closed = self.news = True
 
     def complete(self, body: bytes) -> None:
-        """The whole body came at once."""
+        """Take note that the whole body came with the head. This is no news: its handler has not
+        begun."""
         self._chunks = deque((body,))
         self.buffered = len(body)
         self.body_complete = True
 
     def lose(self, reason: Disconnected) -> None:
-        """Nobody will read what is sent any more."""
+        """Take note that the client will not read what is sent any more; the first reason stays.
+
+        `on_gone` is called, and the handler is interrupted if it asked for that.
+        """
         if self.gone is None:
             self.gone = reason
             self.news = True

@@ -1,7 +1,7 @@
 """Server-sent events on the wire: HTML standard §9.2.6, "Interpreting an event stream".
 
-Pure functions from fields to whole blocks of bytes. A block ends with an empty line, so that no
-two can ever run into each other; nothing that a handler passes can start a field of its own.
+Pure functions make whole blocks of bytes from fields. A block ends with an empty line, so that no
+two can ever run into each other. Nothing that a handler passes can start a field of its own.
 """
 
 from __future__ import annotations
@@ -19,20 +19,22 @@ if TYPE_CHECKING:
 
 _CR, _LF = b"\r\n"
 HEARTBEAT = b":\n\n"
-"""A comment: clients ignore it, proxies and kernels see that somebody is there (§9.2.7)."""
+"""A comment: clients ignore it, and proxies on the way see that the connection lives (§9.2.7)."""
 
 
 def encode_event(
     data: str | bytes, *, event: str | None = None, id: str | None = None, retry: int | None = None
 ) -> bytes:
-    """One event. data: text, or text as UTF-8 bytes; every CR, LF or CRLF begins a new line of it.
+    """Return one event as a whole block.
 
-    A client joins the lines with LF and fires the event, also for "" (then with empty data).
-    Raises UsageError for fields that cannot be sent: see `encode_fields`, and text that has no
-    UTF-8 form.
+    data: text, or text as UTF-8 bytes; every CR, LF or CRLF begins a new line of it. A client joins
+    the lines with LF and fires the event, also for "" (then with empty data). event, id, retry: as
+    in `encode_fields`.
+
+    Raise UsageError for data that is no text or has no UTF-8 form, and as `encode_fields` does.
     """
     text = data if isinstance(data, bytes) else encode_text("data", data)
-    # Asked for by number: `b"\r" in text` takes eight times as long (CPython 3.13).
+    # They are asked for by number: `b"\r" in text` takes eight times as long (CPython 3.13).
     if _CR in text:
         text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if _LF in text:
@@ -45,11 +47,11 @@ def encode_event(
 def encode_fields(
     *, event: str | None = None, id: str | None = None, retry: int | None = None
 ) -> bytes:
-    """The lines besides the data. Behind them either data or an empty line has to follow.
+    """Return the lines of an event besides its data. Data or an empty line has to follow them.
 
-    id: what the client sends as Last-Event-ID when it comes again; "" makes it forget.
-    retry: milliseconds until then. Raises UsageError for CR, LF or NUL in event or id, and for a
-    retry that is no whole number.
+    event: its type; clients take "message" if there is none. id: what the client sends as
+    Last-Event-ID when it comes again; "" makes it forget. retry: milliseconds until then. Raise
+    UsageError for CR, LF or NUL in event or id, and for a retry that is no whole number from 0.
     """
     lines = b""
     if event is not None:
@@ -62,13 +64,17 @@ def encode_fields(
 
 
 def encode_comment(text: str) -> bytes:
-    """A comment of one line or more; clients ignore it."""
+    """Return a comment of one line or more, as a whole block; clients ignore it. Raise UsageError
+    for what is no text or has no UTF-8 form."""
     lines = encode_text("comment", text).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return b": %b\n\n" % lines.replace(b"\n", b"\n: ")
 
 
 def encode_text(what: str, text: object) -> bytes:
-    """UTF-8, the only encoding there is (§9.2.6). what: names it in the error."""
+    """Return text in UTF-8, the only encoding of event streams (§9.2.6).
+
+    what: names it in the error. Raise UsageError if it is no str or has no UTF-8 form.
+    """
     if not isinstance(text, str):
         raise UsageError(f"{what} of an event is {text!r:.80}; expected str")
     try:
@@ -81,7 +87,8 @@ def encode_text(what: str, text: object) -> bytes:
 
 
 def check_retry(retry: object) -> int:
-    """Raise UsageError unless a client will take it: ASCII digits (§9.2.6)."""
+    """Return `retry` if clients take it, which is ASCII digits (§9.2.6). Raise UsageError if it is
+    no whole number from 0."""
     # bool is an int to isinstance, but `retry=True` is a mistake.
     if not isinstance(retry, int) or isinstance(retry, bool) or retry < 0:
         raise UsageError(f"retry is {retry!r}; expected whole milliseconds from 0")
@@ -92,8 +99,8 @@ def _one_line(what: str, text: object) -> bytes:
     data = encode_text(what, text)
     for byte, name in ((b"\r", "CR"), (b"\n", "LF"), (b"\0", "NUL")):
         if byte in data:
-            # CR and LF would begin another field. An id with NUL is ignored by clients (§9.2.6),
-            # who would then ask for the wrong one.
+            # CR and LF would begin another field. Clients ignore an id with NUL (§9.2.6), and
+            # would ask for the wrong one when they come again.
             raise UsageError(
                 f"{what} of an event is {text!r:.80}, which has {name} at {data.index(byte)}; "
                 f"expected one line without CR, LF and NUL"
@@ -102,15 +109,15 @@ def _one_line(what: str, text: object) -> bytes:
 
 
 RETRY = 1000
-"""Milliseconds after which a client shall come back to a server that shuts down, where the handler
-did not say. Browsers wait 3 to 5 seconds by themselves; a restart is over sooner."""
+"""Milliseconds after which a client is to come back to a server that shuts down, where the handler
+gave no hint. Browsers wait 3 to 5 seconds by themselves; a restart is over sooner."""
 
 
 class EventStreamProtocol:
-    """One event stream.
+    """One event stream between its head and its end (HTML standard §9.2).
 
-    retry: of the last hint that was sent, in milliseconds. heartbeat: seconds of silence after
-    which a comment is sent, None for never.
+    retry: milliseconds, sent at once as a hint; None for no hint. heartbeat: seconds of silence
+    after which a comment is sent, None for never. now: seconds, on the clock of the connection.
     """
 
     __slots__ = ("_carrier", "_exchange", "_heartbeat", "_retry")
@@ -133,7 +140,10 @@ class EventStreamProtocol:
         self._rest(now)
 
     def send(self, block: bytes, now: float, *, retry: int | None = None) -> None:
-        """One whole block. retry: the hint that is in it."""
+        """Queue one whole block, as the functions of this module make it. Silence begins anew.
+
+        retry: the hint that is in it, in milliseconds. Raise UsageError if the exchange has ended.
+        """
         self._exchange.send_data(block)
         if retry is not None:
             self._retry = retry
@@ -141,7 +151,7 @@ class EventStreamProtocol:
             self._rest(now)
 
     def timeout(self, now: float) -> None:
-        """HEARTBEAT: nothing was sent for so long."""
+        """Send a heartbeat: HEARTBEAT has come, so nothing was sent for so long."""
         if self._exchange.gone is not None:
             return
         # A client that does not keep up has something to read already; comments on top of it
@@ -151,14 +161,15 @@ class EventStreamProtocol:
         self._rest(now)
 
     def shutdown(self) -> None:
-        """Say when to come back and end the body whole; the handler hears that it is over."""
+        """End the stream in a drain: send a hint when to come back, and end the body whole. The
+        handler hears Disconnected."""
         retry = RETRY if self._retry is None else self._retry
         self._exchange.send_data(encode_fields(retry=retry) + b"\n")
         self._exchange.send_end()
         self._exchange.lose(Disconnected(None, "the server is shutting down"))
 
     def end(self) -> None:
-        """The body is complete, or nobody reads it any more."""
+        """Stop the heartbeats: the body is complete, or its client is gone."""
         self._carrier.timers.clear(Timer.HEARTBEAT)
 
     def _rest(self, now: float) -> None:
@@ -169,7 +180,8 @@ class EventStreamProtocol:
 def last_event_id(head: RequestHead | None) -> str | None:
     """Return the id of the last event that this client saw before it came again; None if it is new.
 
-    Last-Event-ID, HTML standard §9.2.4. It is the client's word: look it up, do not trust it.
+    Last-Event-ID, HTML standard §9.2.4. It is the client's word: look it up, do not trust it. head:
+    that of the request, None where it could not be parsed.
     """
     value = head.get(b"last-event-id") if head is not None else None
     return value.decode("utf-8", "replace") if value else None

@@ -1,7 +1,7 @@
-"""HTTP/1.1 on one connection: heads and bodies in, one response at a time out.
+"""HTTP/1.1 on one connection: heads and bodies come in, one response at a time goes out.
 
 What may happen when is in the tables of `states`; this file says what is done then. The peer's half
-is in `reader`, the bytes of a response are `writer`'s and `encoding`'s; this is our half, and what
+is in `reader`, and `writer` and `encoding` make the bytes of a response. This is our half, and what
 leads from one to the other.
 """
 
@@ -28,16 +28,16 @@ from anylane.protocol.websocket.handshake import accept_headers, read_handshake
 from anylane.protocol.websocket.session import WebSocketProtocol
 
 _FIRST_REQUEST = 1.0
-"""Seconds that a connection which has asked nothing yet is given when the server drains: the time
-of a few round trips."""
+"""Seconds that a drain leaves to a connection on which nothing was asked yet: the time of a few
+round trips."""
 
-# What every request asks for: a member of an enum takes twice the time of a global to look up.
+# Every request looks these up, and a member of an enum takes twice the time of a global.
 _DONE = Reading.DONE
 _PENDING, _BODY = Writing.PENDING, Writing.BODY
 _NO, _CLOSE = Closing.NO, Closing.CLOSE
 _KEEP_ALIVE, _HANDLER = Timer.KEEP_ALIVE, Timer.HANDLER
 
-# What happens to every plain request at once, one step after the other, looked up once.
+# Every plain request takes several steps of the tables at once. Where they lead is looked up here.
 _ASKED_WHOLE = READING[READING[Reading.IDLE][ReadEvent.FIRST_BYTE]][ReadEvent.HEAD_WITHOUT_BODY]
 assert WRITING[Writing.IDLE][WriteEvent.REQUEST] is _PENDING
 _NEXT_READING = READING[Reading.DONE][ReadEvent.NEXT_REQUEST]
@@ -47,7 +47,7 @@ _NEXT_WRITING = WRITING[_ANSWERED][WriteEvent.NEXT_REQUEST]
 
 
 class Http1(Reader):
-    """The protocol a connection starts with."""
+    """The protocol that a connection starts with, and the `Stream` of its exchanges."""
 
     counts_output: ClassVar[bool] = False
 
@@ -69,6 +69,7 @@ class Http1(Reader):
     # -- what the connection hears -----------------------------------------------------------
 
     def connection_lost(self, reason: Disconnected) -> None:
+        """Take note that the transport is gone: the exchange that runs has lost its client."""
         self._keep_alive = False
         self._write(WriteEvent.CLOSE)
         exchange = self._exchange
@@ -78,6 +79,7 @@ class Http1(Reader):
                 self._exchange = None  # As in `finish`.
 
     def timeout(self, timer: Timer, now: float) -> None:
+        """Act on a deadline that has come: answer 408 or 503, close, or send a heartbeat."""
         match timer:
             case Timer.HEAD:
                 self._refuse(Refused(408, "the request head took too long"), now)
@@ -95,31 +97,32 @@ class Http1(Reader):
                 pass
 
     def sent(self, now: float) -> None:
-        # Idle is who has the whole answer; a slow reader is not.
+        """Count KEEP_ALIVE from now: a client is idle once it has the whole answer, not before."""
         if self._conn.timers.is_set(Timer.KEEP_ALIVE):
             self._conn.timers.set(Timer.KEEP_ALIVE, now + self._timeouts.keep_alive)
 
     def shutdown(self, now: float) -> None:
+        """Close once the exchange that runs is answered, or at once if there is none."""
         self._keep_alive = False
         if self.reading is Reading.HEAD:
             # The rest of this head must not meet a closed socket: the reset could destroy the
             # answer before it.
             self._close(now)
         elif self._exchange is None and self._fresh and not self._conn.eof:
-            # It was accepted a moment ago, maybe, and its request is on its way. Nobody sends a
-            # request again by itself that was reset, so it is waited for, and answered.
+            # It may have been accepted a moment ago, with its request on the way. Clients do not
+            # repeat a request that was reset, so it is waited for, and answered.
             self._conn.timers.set(Timer.KEEP_ALIVE, now + _FIRST_REQUEST)
         elif self._exchange is None:
             self._conn.close(Closing.CLOSE)
         elif self._events is not None:
-            # It may never end by itself: its client is told when to come back, and let go whole.
+            # It may never end by itself: its client is told when to come back, and gets it whole.
             self._events.shutdown()
             self._close(now)
 
     # -- requests ------------------------------------------------------------------------------
 
     def _request(self, head: RequestHead, now: float, before: Timer, body: bytes = b"") -> None:
-        """A request begins. before: the timer that ran until here. body: if it came whole."""
+        """Begin an exchange. before: the timer that ran until here. body: if it came whole."""
         conn = self._conn
         exchange = self._exchange = Exchange(self, conn, head)
         self._fresh = self._skipped_crlf = False
@@ -127,7 +130,7 @@ class Http1(Reader):
             self._keep_alive = False
         plain = before is _KEEP_ALIVE
         self.writing = _PENDING if plain else WRITING[self.writing][WriteEvent.REQUEST]
-        # The deadline runs from here: waiting for a thread or a turn is the client's time too.
+        # The deadline runs from here: the client also waits for a thread and for its turn.
         timers = conn.timers  # As its `clear` and `set`, without the calls; so in `conclude`.
         timers.at[before] = NEVER
         timers.at[_HANDLER] = deadline = now + self._handler_timeout
@@ -162,11 +165,13 @@ class Http1(Reader):
     # -- what the exchange asks ------------------------------------------------------------
 
     def send_informational(self, status: int, headers: Iterable[Header]) -> None:
+        """Send a 1xx response, unless the client is gone or speaks HTTP/1.0 (RFC 9110 §15.2)."""
         head = self._exchange.head if self._exchange is not None else None
         if self.writing is Writing.PENDING and head is not None and head.version == b"1.1":
             self._conn.send(encode_head(status, headers))
 
     def send_head(self, status: int, headers: Iterable[Header], length: int | None) -> None:
+        """Start the response. Raise UsageError for headers that contradict the framing."""
         exchange = self._exchange
         if exchange is None or self.writing is not Writing.PENDING:
             return  # The client is gone; `Exchange.check` tells the handler.
@@ -182,8 +187,8 @@ class Http1(Reader):
         self._conn.send(data)
 
     def conclude(self, status: int, headers: Sequence[Header], body: bytes, now: float) -> bool:
-        """The handler has ended with a whole response. Whether that was plain, and is done: it
-        went out in one piece, and the next request may come, or the end of the connection."""
+        """Send a plain response whole and end the exchange, in one step; return whether that was
+        done. One piece of "The plan of a fast answer" in docs/performance.md."""
         if self.writing is not _PENDING or self.reading is not _DONE or self._express is None:
             return False
         conn, head = self._conn, self._exchange.head  # type: ignore[union-attr]  # it is PENDING
@@ -204,8 +209,7 @@ class Http1(Reader):
             self.writing = _ANSWERED
             if self._asked_once():
                 self.writing = _CLOSED
-                # As in `finish`; and without a cycle both go at once.
-                self._exchange = None
+                self._exchange = None  # As in `finish`: without a cycle both are freed at once.
                 conn.close(_CLOSE)
             else:
                 self.finish(now)
@@ -224,11 +228,13 @@ class Http1(Reader):
         return True
 
     def send_data(self, data: bytes) -> None:
+        """Send one piece of the body. Raise UsageError over its declared length."""
         if self.writing is _BODY and self._writer is not None:
             for chunk in self._writer.data(data):
                 self._conn.send(chunk)
 
     def send_end(self, trailers: Iterable[Header]) -> None:
+        """End the body. Raise UsageError if it is shorter than declared."""
         if self.writing is Writing.BODY and self._writer is not None:
             end = self._writer.end(trailers)
             self._write(WriteEvent.END)
@@ -239,15 +245,16 @@ class Http1(Reader):
     def begin_events(
         self, *, retry: int | None, heartbeat: float | None, now: float
     ) -> EventStreamProtocol:
+        """Make the body an event stream. Raise UsageError unless its head was sent."""
         exchange = self._exchange
         if exchange is None or self.writing is not Writing.BODY or self._writer is None:
-            raise UsageError("an event stream begins behind the head of its response")
+            raise UsageError("an event stream begins after the head of its response was sent")
         events = EventStreamProtocol(
             self._conn, exchange, retry=retry, heartbeat=heartbeat, now=now
         )
         self._events = events
         if self._writer.framing is Framing.NONE:
-            # HEAD: the client has all it asked for, and the handler may run for ever.
+            # To HEAD the answer is complete, and the handler might run for ever.
             self.send_end(())
             exchange.lose(Disconnected(None, "the request was HEAD: its answer is complete"))
         elif exchange.half_closed:
@@ -264,6 +271,7 @@ class Http1(Reader):
     def accept(
         self, headers: Iterable[Header], subprotocol: str | None, now: float
     ) -> WebSocketProtocol:
+        """Accept a WebSocket handshake. Raise Refused if it is none or a bad one."""
         exchange = self._exchange
         if exchange is None or exchange.head is None or self.writing is not Writing.PENDING:
             raise UsageError("too late to accept a WebSocket: the exchange was answered already")
@@ -291,6 +299,7 @@ class Http1(Reader):
         return websocket
 
     def take_over(self, headers: Iterable[Header], now: float) -> RawProtocol:
+        """Leave HTTP. Raise Refused if the client asked for neither CONNECT nor an upgrade."""
         exchange = self._exchange
         if exchange is None or exchange.head is None or self.writing is not Writing.PENDING:
             raise UsageError("too late to take the connection over: it was answered already")
@@ -314,7 +323,7 @@ class Http1(Reader):
         return raw
 
     def finish(self, now: float) -> None:
-        """The handler has ended; the response may not have."""
+        """End the exchange: its handler has ended, the response maybe not."""
         conn = self._conn
         conn.timers.clear(Timer.HANDLER)
         self._end_events()
@@ -340,9 +349,8 @@ class Http1(Reader):
                 self._close(now)
             case Writing.IDLE | Writing.SWITCHED | Writing.CLOSED:
                 pass
-        if conn.closing is Closing.ABORT:
-            # Nothing comes any more. Without a cycle both go at once.
-            self._exchange = None
+        if conn.closing is Closing.ABORT:  # Nothing more comes.
+            self._exchange = None  # Without a cycle both are freed at once.
 
     def _next(self, now: float) -> None:
         if self._conn.draining:
@@ -359,14 +367,14 @@ class Http1(Reader):
         self._go_on(now)
 
     def _go_on(self, now: float) -> None:
-        """With what came already."""
+        """Go on with what came already."""
         if self._held:
             self._parse(now)
         if self._conn.eof:
             self.receive_eof(now)
 
     def _close(self, now: float) -> None:
-        """Our side is done; the peer's may not be."""
+        """Close: our side is done, the peer's may not be."""
         self._write(WriteEvent.CLOSE)
         self._conn.timers.clear(Timer.HEAD)
         self._conn.timers.clear(Timer.BODY)
@@ -390,7 +398,8 @@ class Http1(Reader):
 
 
 def _switching_head(head: RequestHead, headers: list[Header]) -> bytes:
-    """The answer that ends HTTP on a connection; raises Refused if the client asked for none."""
+    """Return the response that ends HTTP on a connection. Raise Refused, with 426, if the client
+    asked for neither CONNECT nor an upgrade."""
     if head.method == b"CONNECT":
         # RFC 9110 §9.3.6: a 2xx to CONNECT has no Content-Length and no Transfer-Encoding.
         return encode_head(200, headers)

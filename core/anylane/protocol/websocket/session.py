@@ -1,8 +1,8 @@
-"""WebSocket on one connection: messages, control frames, the close handshake, timers.
+"""WebSocket on one connection: messages, control frames, the close handshake, timers (RFC 6455).
 
-`frame_reader` and `frame_writer` turn bytes into messages and control frames, and back. Here: what
-is answered to them, a close that waits until everything received before it was answered,
-backpressure, and a deadline for each state (RFC 6455).
+`frame_reader` and `frame_writer` turn bytes into messages and control frames, and back. This file
+decides what is answered to them. A close waits until everything received before it was answered.
+Backpressure and a deadline for each state are here, too.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Phase(Enum):
 
     OPEN = auto()
     ENDING = auto()
-    """The peer closed or broke a rule; what it sent before that is being answered."""
+    """The peer has closed or broken a rule. What it sent before that is being answered."""
     CLOSING = auto()
-    """Our close frame is out; the peer's is awaited."""
+    """Our close frame is out, and the peer's is awaited."""
     CLOSED = auto()
 
 
@@ -71,19 +71,24 @@ PHASES: dict[Phase, dict[PhaseEvent, Phase]] = {
 
 Message = str | bytes
 
-# For each message: a member of an enum takes twice the time of a global to look up.
+# Every message looks these up, and a member of an enum takes twice the time of a global.
 _OPEN, _NO = Phase.OPEN, Closing.NO
 
 _MESSAGE_COST = 64
-"""Bytes of memory a held message is counted for besides its own: a flood of empty ones is one."""
+"""Bytes that a held message counts besides its own, so that a flood of empty messages is one."""
 
 
 class WebSocketProtocol:
-    """The session between the 101 and the end of the connection.
+    """A WebSocket session between the 101 and the end of the connection (RFC 6455).
 
-    close_code, close_reason: of the peer's close frame, or of the failure; None while open.
-    latency: of the last ping that was answered, in seconds.
-    wants_read: not while more messages are held than their limit allows.
+    It is what the connection speaks then (`InnerProtocol`), and what its handler's side sees
+    (`WebSocketSession`). Every `now` is in seconds, on the clock of the connection.
+
+    phase: where the closing handshake is. subprotocol: the one chosen, or None.
+    close_code, close_reason: those of the peer's close frame, or of the failure; None and "" while
+        open.
+    latency: of the last ping that was answered, in seconds; None before.
+    wants_read: False while more messages are held than their limit allows.
     """
 
     __slots__ = ("_buffered", "_close_frame", "_discarded", "_exchange", "_limits", "_messages",
@@ -135,6 +140,7 @@ class WebSocketProtocol:
     counts_output: ClassVar[bool] = True
 
     def receive_data(self, data: bytes, now: float) -> None:
+        """Take bytes of the peer: hold messages, answer control frames, end at a violation."""
         at, reader = 0, self._reader
         if self.phase is _OPEN:
             at, size = reader.read_plain(data, self._messages)
@@ -167,17 +173,20 @@ class WebSocketProtocol:
             self.carrier.close(Closing.ABORT)
 
     def receive_eof(self, now: float) -> None:  # noqa: ARG002  # as InnerProtocol
+        """End the session with 1006, for no close frame came; then the client is gone."""
         if self.phase is Phase.ENDING:
-            return  # It has said goodbye; what it asked before that is still answered.
+            return  # Its close frame came; what it asked before that is still answered.
         self.connection_lost(Disconnected(1006, "the connection ended without a close frame"))
         self.carrier.close(Closing.CLOSE)
 
     def connection_lost(self, reason: Disconnected) -> None:
+        """End the session; with 1006 if no close frame has come (RFC 6455 §7.1.5)."""
         if self.close_code is None:
             self.close_code, self.close_reason = 1006, reason.reason
         self._closed()
 
     def timeout(self, timer: Timer, now: float) -> None:
+        """Act on PING, PONG or CLOSE, which has come."""
         match timer:
             case Timer.PING:
                 self.ping(now)
@@ -192,27 +201,29 @@ class WebSocketProtocol:
                 pass
 
     def sent(self, now: float) -> None:  # noqa: ARG002  # as InnerProtocol
+        """Send the pong that waited for room in the output."""
         if self._owed_pong is not None and not self.carrier.congested:
             payload, self._owed_pong = self._owed_pong, None
             self._pong(payload)
 
     def shutdown(self, now: float) -> None:
+        """Start the close handshake with 1001 (RFC 6455 §7.4.1)."""
         self.close(1001, "the server is shutting down", now)
 
     # -- what the handler asks -----------------------------------------------------------------
 
     @property
     def is_open(self) -> bool:
-        """Neither side has begun to end it."""
+        """Whether neither side has begun to end the session."""
         return self.phase is _OPEN
 
     @property
     def has_messages(self) -> bool:
-        """The next `poll` gives one."""
+        """Whether the next `poll` gives a message."""
         return bool(self._messages)
 
     def take(self) -> Message | None:
-        """As `poll`, where it does not depend on the time; None where it might."""
+        """Return what `poll` would, if that does not depend on the time, else None."""
         if self.wants_read and self._messages:
             self._owing = True
             message, size = self._messages.popleft()
@@ -221,14 +232,19 @@ class WebSocketProtocol:
         return None
 
     def is_quiet(self) -> bool:
-        """As a `poll` that gives None, where it does not depend on the time."""
+        """Return whether `poll` would give None, whatever the time is; if so, take note as it
+        does that nothing more is owed."""
         if self._messages or self.phase is not _OPEN:
             return False
         self._owing = False
         return True
 
     def poll(self, now: float) -> Message | None:
-        """The next message, None when there is none yet; raises Disconnected at the end."""
+        """Return the next message, None when there is none yet.
+
+        Raise Disconnected, with the close code, when the session is over and all messages that came
+        before were returned. A poll after the last of them answers the peer's close frame.
+        """
         if self._messages:
             self._owing = True
             message, size = self._messages.popleft()
@@ -248,7 +264,7 @@ class WebSocketProtocol:
         return None
 
     def send(self, message: Message) -> None:
-        """One message in one frame. Raises Disconnected when it can no longer be sent."""
+        """Queue one message in one frame. Raise Disconnected if it cannot be sent any more."""
         if self.phase is not _OPEN and self.phase is not Phase.ENDING:
             raise Disconnected(self.close_code, self.close_reason or "the WebSocket is closing")
         conn = self.carrier
@@ -258,7 +274,10 @@ class WebSocketProtocol:
             self._exchange.sent += size
 
     def ping(self, now: float) -> Ping:
-        """Send a ping; the peer owes a pong (RFC 6455 §5.5.2)."""
+        """Send a ping and return it; the peer owes a pong (RFC 6455 §5.5.2).
+
+        A session that is not open sends none: the ping that is returned stays unanswered.
+        """
         ping = Ping(now)
         if self.phase is Phase.OPEN:
             payload = self.carrier.token(4)
@@ -270,7 +289,10 @@ class WebSocketProtocol:
         return ping
 
     def close(self, code: int, reason: str, now: float) -> None:
-        """Start or answer the close handshake; harmless when it has already been."""
+        """Start or answer the close handshake (RFC 6455 §7.1.2). Do nothing if that was done.
+
+        Raise UsageError for a code or a reason that must not be sent (§7.4).
+        """
         check_close(code, reason)
         if self.phase is Phase.ENDING:
             self._answer_close(now)
@@ -283,7 +305,7 @@ class WebSocketProtocol:
             self.carrier.timers.set(Timer.CLOSE, now + self._timeouts.close)
 
     def finish(self, now: float) -> None:
-        """The handler has ended: nobody will receive any more."""
+        """Close with 1000 and drop the messages: the handler has ended and receives no more."""
         self._messages.clear()
         self._buffered = 0
         self.close(1000, "", now)
@@ -293,7 +315,7 @@ class WebSocketProtocol:
     def _receive(self, received: Received, now: float) -> None:
         match received:
             case MessageReceived():
-                # RFC 6455 §5.5.1: after our close frame, data is of no use to anybody.
+                # RFC 6455 §5.5.1: after our close frame, data is of no use any more.
                 if self.phase is Phase.OPEN:
                     self._messages.append((received.data, received.size))
                     self._hold(received.size)
@@ -344,7 +366,7 @@ class WebSocketProtocol:
     # -- the end ---------------------------------------------------------------------------------
 
     def _peer_ends(self, code: int, reason: str, now: float, *, violation: bool) -> None:
-        """A close frame, which is echoed, or a violation, which is named."""
+        """Begin the end for a close frame, which is echoed, or a violation, which is named."""
         self.close_code, self.close_reason = code, reason
         self._close_frame = (code, reason if violation else "")
         self._exchange.news = True
@@ -354,7 +376,7 @@ class WebSocketProtocol:
             self._closed()
             self.carrier.linger(now)
         elif self._messages or self._owing:
-            # Whoever sent a question and then a close still gets its answer; not for ever.
+            # A peer that sent a question and then a close still gets its answer, but not for ever.
             self.carrier.timers.set(Timer.CLOSE, now + self._timeouts.close)
         else:
             self._answer_close(now)
@@ -367,7 +389,7 @@ class WebSocketProtocol:
         self.carrier.linger(now)
 
     def _fail(self, code: int, reason: str, now: float) -> None:
-        """The peer cannot be reached any more: say so, and do not wait for an answer."""
+        """Close without waiting for an answer: the peer cannot be reached any more."""
         self._send_close(code, reason)
         self.close_code, self.close_reason = code, reason
         self._closed()
