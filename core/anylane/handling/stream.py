@@ -55,7 +55,7 @@ class Stream:
         interrupt it.
         """
         if not isinstance(data, bytes | str | bytearray | memoryview):
-            raise UsageError(f"a stream takes bytes or str, not {type(data).__name__}")
+            raise UsageError(f"a chunk is {type(data).__name__}; expected bytes or str")
         link = self._link
         link.check()
         await link.flush()

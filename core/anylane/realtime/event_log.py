@@ -1,8 +1,9 @@
 """EventLog: the latest events, numbered, for clients that come again with a Last-Event-ID.
 
-An append-only log with bounded retention; a reader is a position in it and holds nothing else. So
-there is one copy of each event, however many clients follow, and what a client missed, what is
-sent now and what a slow one has not taken yet are the same thing: no gap, no duplicate.
+It is an append-only log with bounded retention. A reader is a position in it and holds nothing
+else, so there is one copy of each event, however many clients follow. What a client has missed,
+what is sent now and what a slow client has not taken yet are the same thing: there is no gap and no
+duplicate.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ RESYNC = "resync"
 class LoggedEvent:
     """One event of a log, as one client gets it. `events.send(item)` sends it.
 
-    data, event: as they were sent; a resync has event "resync" and its payload. id: of the
-    position behind it. block: the whole of it on the wire.
+    data, event: as they were sent; a resync has the event "resync" and its payload as data. id:
+    names the position after the event. block: the whole event, as it goes on the wire.
     """
 
     data: Any
@@ -50,31 +51,40 @@ class _Entry:
 
 
 class Follower(Protocol):
-    """What a log asks of a client that follows it; `ctx` is one."""
+    """What a log asks of a client that follows it. `ctx` and an EventStream are Followers."""
 
     @property
-    def link(self) -> Link: ...
+    def link(self) -> Link:
+        """Return the link of its exchange."""
+        ...
 
     @property
-    def last_event_id(self) -> str | None: ...
+    def last_event_id(self) -> str | None:
+        """Return the id of the last event that the client saw before it came again, or None."""
+        ...
 
 
 class EventLog:
-    """The last `capacity` events, at most `max_bytes` of them on the wire.
+    """Keeps the latest events, numbered, for clients that come again with a Last-Event-ID (HTML
+    standard §9.2.4).
 
-    capacity: events kept for clients that come again, or lag. max_bytes: of their encoded form;
-    the newest is kept whatever its size. epoch: what tells the ids of this log from those of
-    others, such as the one before a restart; random unless you have a better one.
+    capacity: how many events are kept for clients that come again or lag. max_bytes: bytes that
+    they may take in their encoded form; the newest event is kept whatever its size. epoch: tells
+    the ids of this log from those of others, such as the one before a restart; it is random unless
+    you have a better one. Raises UsageError for a capacity or max_bytes that is no int from 1, and
+    for CR, LF or NUL in the epoch.
 
     An id is EPOCH-NUMBER. A client whose id is not in the log gets, before anything else, one
     event of type "resync" with this JSON:
 
         {"reason": "expired" | "unknown", "after": ID, "missed": NUMBER | null}
 
-    "expired": `missed` events after its id are gone, because it was away or too slow for too long.
-    "unknown": the id is of another epoch (the server was restarted) or of no log at all. Then come
-    all events that are kept, then the live ones. State that is built from events is to be loaded
-    anew then.
+    "expired" says that `missed` events after its id are gone, because the client was away or too
+    slow for too long. "unknown" says that the id is of another epoch (the server was restarted) or
+    of no log at all. All events that are kept follow, and then the live ones. A client that builds
+    state from events has to load it anew then.
+
+    A log may be used from any thread.
     """
 
     def __init__(
@@ -91,30 +101,30 @@ class EventLog:
         self._lock = allocate_lock()
         self._entries: deque[_Entry] = deque()
         self._size = 0
-        # The number of the newest event; ids begin with 1, and 0 is the position before it.
+        # The number of the newest event. Ids begin with 1, and 0 is the position before that.
         self._newest = 0
-        # What wakes the readers. The events themselves are in the log, so one item is enough.
+        # It wakes the readers. The events themselves are in the log, so one item is enough.
         self._news: Broadcast[None] = Broadcast(capacity=1)
 
     def __len__(self) -> int:
-        """How many events are kept."""
+        """Return how many events are kept."""
         return len(self._entries)
 
     @property
     def receivers(self) -> int:
-        """How many clients follow."""
+        """Return how many clients follow."""
         return self._news.receivers
 
     def send(self, data: Any, event: str | None = None) -> int:
-        """Append one event; returns how many clients follow. Never blocks; from any thread,
-        not from a signal handler.
+        """Append one event, and return how many clients follow.
 
-        data, event: as of `events.send`, and encoded once for all. Raises UsageError and
-        TypeError as that does; nothing is appended then.
+        It never blocks. Call it from any thread, but not from a signal handler. data, event: as in
+        `EventStream.send`; they are encoded once for all clients. Raise UsageError and TypeError as
+        that does; nothing is appended then.
         """
         block = encode_event(text_of(data), event=event)
         entry = _Entry(data, event, block)
-        # Kept until the lock is released: an item's `__del__` may send in turn.
+        # They are kept until the lock is released: an item's `__del__` may send in turn.
         dropped: list[_Entry] = []
         with self._lock:
             self._newest += 1
@@ -130,17 +140,19 @@ class EventLog:
 
     @contextmanager
     def subscribe(self, ctx: Follower, *, history: int = 0) -> Generator[LogReader]:
-        """What this client missed, and then what is sent from now on.
+        """Return a block that gives a LogReader: `with log.subscribe(ctx) as reader`.
 
-        history: how many of the kept events a client gets that comes for the first time.
-        A source for `ctx.select`, or `async for`. `events.follow(log)` does all of it.
+        The reader gives what this client has missed, and then what is sent from now on. It is a
+        source of `ctx.select`, and `async for` works, too; `events.follow(log)` does all of it.
+        history: how many of the kept events a client gets that comes for the first time. Entering
+        raises UsageError if it is no int from 0.
         """
         if not isinstance(history, int) or history < 0:  # type: ignore[redundant-expr]
             raise UsageError(f"history is {history!r}; expected a number of events from 0")
         with self._news.subscribe() as news:
             with self._lock:
                 if self._epoch is None:
-                    # Of the server's randomness: the core has none of its own.
+                    # The server's randomness is used: the core has none of its own.
                     self._epoch = ctx.link.host.token(6).hex()
                 reader = LogReader(self, news, *self._position(ctx.last_event_id, history))
             yield reader
@@ -148,7 +160,8 @@ class EventLog:
     # Called with the lock held.
 
     def _position(self, after: str | None, history: int) -> tuple[int, str | None]:
-        """The number of the event that this client has seen last, and an id that is unknown."""
+        """Return the number of the event that this client has seen last, and its id if that is
+        unknown, else None."""
         first = self._newest - len(self._entries)
         if after is None:
             return max(first, self._newest - history), None
@@ -163,7 +176,7 @@ class EventLog:
         return f"{self._epoch}-{number}"
 
     def _after(self, reader: LogReader) -> LoggedEvent | None:
-        """The next event for this reader; None if it has them all."""
+        """Return the next event for this reader, None if it has them all."""
         first = self._newest - len(self._entries)
         if reader._unknown is not None:
             after, reader._unknown = reader._unknown, None
@@ -188,7 +201,11 @@ class EventLog:
 
 
 class LogReader:
-    """One client's place in a log: `async for event in reader`, or a source of `ctx.select`."""
+    """One client's position in a log. Use it in `async for event in reader`, or as a source of
+    `ctx.select`.
+
+    Each item is a LoggedEvent. The reader never ends by itself.
+    """
 
     __slots__ = ("_log", "_news", "_seen", "_unknown")
 
@@ -201,37 +218,37 @@ class LogReader:
         self._unknown = unknown
 
     def __len__(self) -> int:
-        """How many events wait for it, those included that are gone already."""
+        """Return how many events this client has not had, those included that are gone already."""
         return self._log._newest - self._seen
 
     @property
     def position(self) -> str:
-        """The id of what it has had so far."""
+        """Return the id of the last event that this client has had."""
         return self._log._id(self._seen)
 
     def poll(self) -> Any:
-        """For `ctx.select`: a LoggedEvent or PENDING; it never ends by itself."""
-        self._news.poll()  # What the news are is asked next, so that none is lost.
+        """Return the next LoggedEvent, or PENDING (see `Source.poll`)."""
+        self._news.poll()  # The log is asked after this, so that no event is lost.
         with self._log._lock:
             found = self._log._after(self)
         return PENDING if found is None else found
 
     def poll_or_wait(self, link: Link) -> Any:
-        """For `ctx.select`."""
+        """Return the next LoggedEvent, or PENDING; then the link is woken (see `OwnSource`)."""
         while self._news.poll(link) is None:
-            pass  # What the news are is asked next, so that none is lost.
+            pass  # The log is asked after this, so that no event is lost.
         return self.poll()
 
     def expect_nothing(self, link: Link) -> None:
-        """For `ctx.select`."""
+        """Have the link woken no longer by this log (see `OwnSource`)."""
         self._news.expect_nothing(link)
 
     def attach(self, link: Link) -> None:
-        """For `ctx.select`."""
+        """Have the link woken by every event from now on (see `Source`)."""
         self._news.attach(link)
 
     def detach(self, link: Link) -> None:
-        """For `ctx.select`."""
+        """Have the link woken no longer (see `Source`)."""
         self._news.detach(link)
 
     def __aiter__(self) -> LogReader:
@@ -245,9 +262,9 @@ class LogReader:
 
 
 def text_of(data: Any) -> str | bytes:
-    """The text of an event: str as it is, else JSON in UTF-8.
+    """Return the text of an event: a str as it is, any other value as JSON in UTF-8.
 
-    Raises UsageError for bytes, and TypeError for what JSON has no form for.
+    Raise UsageError for bytes, and TypeError for a value that JSON has no form for.
     """
     if isinstance(data, str):
         return data

@@ -1,6 +1,7 @@
-"""Server-sent events: `async with ctx.event_stream() as events: await events.send(data)`.
+"""Server-sent events, as a handler sends them: `async with ctx.event_stream() as events`.
 
-HTML standard §9.2. Framing, heartbeats and the end of a stream in a drain are tier 0's.
+See the HTML standard §9.2. Tier 0 does the framing, the heartbeats, and the end of a stream in a
+drain.
 """
 
 from __future__ import annotations
@@ -31,22 +32,27 @@ if TYPE_CHECKING:
 _CONTENT_TYPE = "text/event-stream"
 
 _HEADERS = (
-    # RFC 9111 §5.2.2: nobody answers from a copy, and nobody on the way compresses it, which
-    # would hold events back until a block is full.
+    # RFC 9111 §5.2.2: no cache answers from a copy, and no proxy compresses the stream, which would
+    # hold events back until a block is full.
     ("cache-control", "no-cache, no-transform"),
-    # nginx, and those that follow it: pass on each piece as it comes.
+    # nginx, and proxies that follow it, pass on each piece as it comes.
     ("x-accel-buffering", "no"),
 )
 
 
 class EventStream:
-    """Events for one client; the head goes out on entering, the end on leaving.
+    """Sends events to one client: `await events.send(data)` inside of the block.
 
-    Any number of tasks may send; each event goes out whole, as one chunk. Left by an exception,
-    the body stays incomplete and the connection closes; browsers come again either way.
+    Any number of tasks may send; each event goes out whole, as one chunk (HTML standard §9.2.6).
 
-    When the client leaves, the next use of ctx raises Disconnected, also one that waits. Where
-    the block awaits something of the event loop's own library instead, it is cancelled natively.
+    Entering sends the head and freezes `ctx.response`. It raises UsageError if the response has
+    another status than 200 or a Content-Length, or was sent already. Leaving sends the end. If the
+    block is left by an exception, the body stays incomplete and the connection closes; browsers
+    come again either way.
+
+    When the client leaves, the next use of `ctx` raises Disconnected, also one that waits already.
+    Where the block awaits something of the event loop's own library instead, it is cancelled
+    natively. A `def` handler uses `with`, and `ctx.call(events.send, data)` inside.
     """
 
     __slots__ = ("_call", "_exchange", "_heartbeat", "_open", "_response", "_retry", "_scope",
@@ -62,7 +68,11 @@ class EventStream:
         heartbeat: float | None,
         call: Callable[..., Any],
     ) -> None:
-        """call: `ctx.call`, for the `with` block of a `def` handler."""
+        """Check the settings; send nothing. See `Context.event_stream` for retry and heartbeat.
+
+        call: `ctx.call`, for the `with` block of a `def` handler. Raise UsageError for a retry that
+        is no whole number of milliseconds, and for a heartbeat that is no number of seconds over 0.
+        """
         if retry is not None:
             check_retry(retry)
         if heartbeat is not None and not (_is_number(heartbeat) and heartbeat > 0):
@@ -79,7 +89,8 @@ class EventStream:
 
     @property
     def last_event_id(self) -> str | None:
-        """The id of the last event that this client saw before it came again; None if it is new."""
+        """Return the id of the last event that this client saw before it came again, None if it is
+        new: Last-Event-ID, HTML standard §9.2.4."""
         return last_event_id(self._exchange.head)
 
     async def send(
@@ -89,13 +100,16 @@ class EventStream:
         id: str | None = None,
         retry: int | None = None,
     ) -> None:
-        """Queue one event whole; waits first while the client is behind. Raises Disconnected.
+        """Wait while the client is behind, then queue one event whole (HTML standard §9.2.6).
 
-        data: str as it is, in as many lines as it has (a client sees LF where CR or CRLF was);
-        anything else as JSON; a LoggedEvent with all its fields. event: its type, "message" for
-        a client if None. id: what the client sends as Last-Event-ID when it comes again. retry:
-        milliseconds until then. Cancelled means not sent. Raises UsageError for CR, LF or NUL in
-        event or id, and TypeError for what JSON has no form for; nothing is sent then.
+        data: a str is sent as it is, in as many lines as it has (a client sees LF where CR or CRLF
+        was), a LoggedEvent with all its fields, anything else as JSON. event: its type; a client
+        takes "message" if it is None. id: what the client sends as Last-Event-ID when it comes
+        again. retry: milliseconds until then.
+
+        Raise UsageError for bytes, for CR, LF or NUL in event or id, for a bad retry, and outside
+        of the block. Raise TypeError for a value that JSON has no form for, and Disconnected if the
+        client is gone. Nothing was sent then, nor if the call is cancelled.
         """
         if isinstance(data, LoggedEvent):
             if event is not None or id is not None:
@@ -108,27 +122,32 @@ class EventStream:
         self._put(block, retry)
 
     async def follow(self, log: EventLog, *, history: int = 0) -> NoReturn:
-        """Send what this client missed of a log, then what comes; until the client leaves.
+        """Send what this client has missed of a log, and then what comes, until the client leaves.
 
-        history: how many of the kept events a client gets that comes for the first time. Never
-        returns: raises Disconnected. See `EventLog` for what a client gets that was away too long.
+        history: how many of the kept events a client gets that comes for the first time. It never
+        returns: it raises Disconnected at the end. See `EventLog` for what a client gets that was
+        away too long.
         """
         with log.subscribe(self, history=history) as reader:
             if self.last_event_id is None:
-                # An id alone fires no event, but the client remembers it (§9.2.6): so it misses
-                # nothing, even if it loses the connection before the first event.
+                # An id alone fires no event, but the client remembers it (§9.2.6). So it misses
+                # nothing even if it loses the connection before the first event.
                 await self._write(encode_fields(id=reader.position) + b"\n")
             while True:
                 await self._write((await anext(reader)).block)
 
     async def comment(self, text: str) -> None:
-        """Queue a comment, which clients ignore."""
+        """Wait while the client is behind, then queue a comment, which clients ignore.
+
+        text: of one line or more. Raise as `send` does.
+        """
         await self._write(encode_comment(text))
 
-    # Two functions around a wait that hardly ever comes: this runs for every event.
+    # Two functions stand around a wait that hardly ever comes, because this runs for every event.
 
     def _behind(self) -> bool:
-        """Whether `flush` would do anything. Raises Disconnected, or UsageError too late."""
+        """Return whether `flush` would do anything. Raise Disconnected if the client is gone, and
+        UsageError outside of the block."""
         exchange, link = self._exchange, self.link
         link.take_input()
         exchange.check()
@@ -139,7 +158,7 @@ class EventStream:
 
     async def _catch_up(self) -> None:
         await self.link.flush()
-        self._behind()  # It may be over by now.
+        self._behind()  # The stream may be over by now.
 
     def _put(self, block: bytes, retry: int | None = None) -> None:
         link = self.link
@@ -217,7 +236,7 @@ class EventStream:
         return swallowed
 
     def __enter__(self) -> Self:
-        """For `def` handlers; inside, `ctx.call(events.send, data)`."""
+        """Enter the block of a `def` handler. Inside, use `ctx.call(events.send, data)`."""
         entered: Self = self._call(self._enter)
         return entered
 
@@ -233,12 +252,15 @@ class EventStream:
         self._call(leave)
 
     def _on_gone(self) -> None:
-        # In a turn of its own: whoever runs now gets as far as its next await first.
+        # In a turn of its own: the task that runs now gets as far as its next await first.
         self.link.driver.wakes.put(self._cancel_if_foreign)
 
     def _cancel_if_foreign(self) -> None:
-        """Who waits for ctx hears it there, and who has heard it cleans up in peace. What is left
-        waits for something that may never come: for that client, nobody would ever look again."""
+        """Cancel a block that awaits something foreign, which may never come.
+
+        A block that waits for `ctx` hears Disconnected there, and one that has heard it cleans up
+        undisturbed. Any other would wait on for a client that is gone.
+        """
         if self._open and not self._exchange.told and not self.link.parked:
             assert self._scope is not None
             self._scope.cancel()

@@ -1,4 +1,4 @@
-"""Select: several sources in one handler, without a task. On every lane."""
+"""Select: what listens to several sources in one handler, without a task, on every lane."""
 
 from __future__ import annotations
 
@@ -14,11 +14,16 @@ if TYPE_CHECKING:
 
 
 class Select:
-    """`async for source, item in ctx.select(...)`. Left by `break`, it holds nothing, though a
-    subscription that stays open may wake its handler once more.
+    """Gives (source, item) pairs: `async for source, item in ctx.select(ws, subscription)`.
 
-    An iterator and no generator: a generator that is left early is finished by the event loop, at
-    another time on each lane, or never.
+    sources: WebSockets, Subscriptions, LogReaders, or any other `Source`. Raises UsageError for
+    what has no `poll`. Sources that have an item get their turns in order. A source that ends is
+    dropped; the loop ends when all have. It raises what a source raises, and Disconnected once the
+    client is gone. After `break` it holds nothing, though a subscription that stays open may wake
+    its handler once more; no item is lost.
+
+    It is an iterator and no generator: a generator that is left early is finished by the event
+    loop, at another time on each lane, or never.
     """
 
     __slots__ = ("_exchange", "_foreign", "_link", "_live")
@@ -49,7 +54,7 @@ class Select:
                 exchange.check()
                 await link.wait()
         except BaseException:
-            # A room must not keep, until the next item comes, what its handler has left behind.
+            # Else a room would keep what the handler has left behind, until its next item comes.
             for source in self._live:
                 source.expect_nothing(link)
             raise
@@ -59,8 +64,11 @@ class Select:
         return found
 
     def _poll(self, link: Link) -> tuple[Any, Any] | None:
-        """Return the next item of the source whose turn it is; each that was asked goes to the end
-        of the line."""
+        """Return the next item and its source, None if no source has one.
+
+        Each source that was asked goes to the end of the line. Raise StopAsyncIteration if all have
+        ended.
+        """
         live, at = self._live, 0
         try:
             while at < len(live):
@@ -84,7 +92,7 @@ class Select:
 
 
 class Attachable:
-    """A user's own source in the form of the core's: it is attached while its handler waits."""
+    """Gives a user's own source the form of the core's: it is attached while its handler waits."""
 
     __slots__ = ("_attached", "source")
 
@@ -93,15 +101,15 @@ class Attachable:
         self._attached = False
 
     def poll(self) -> Any:
-        """Ask the source, without waiting for it."""
+        """Return what the source gives, without waiting for it."""
         return self.source.poll()
 
     def poll_or_wait(self, link: Link) -> Any:
-        """Ask the source; after PENDING it is attached."""
+        """Return what the source gives. If that is PENDING, the source is attached now."""
         item = self.source.poll()
         if item is PENDING and not self._attached:
             self.attach(link)
-            # Asked once more now that it wakes the link: nothing can fall between.
+            # It is asked once more now that it wakes the link, so that nothing can fall between.
             item = self.source.poll()
         return item
 

@@ -27,7 +27,7 @@ ENDED = Nothing.ENDED
 
 
 class Source(Protocol):
-    """A WebSocket, a Subscription, an EventReader, or one of your own."""
+    """A WebSocket, a Subscription, a LogReader, or one of your own."""
 
     def poll(self) -> Any:
         """Return an item, PENDING or ENDED. Must not wait.

@@ -1,4 +1,4 @@
-"""WebSocket, as a handler sees it. Framing and the close handshake are tier 0's."""
+"""WebSocket, as a handler sees it. Tier 0 does the framing and the close handshake."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
 
 class WebSocket:
-    """One accepted WebSocket. `async for` ends quietly on 1000 and 1001.
+    """One accepted WebSocket, which `ctx.accept()` returns (RFC 6455).
 
-    Any number of tasks may send; each message goes out whole. One may receive at a time.
+    Any number of tasks may send; each message goes out whole. One task may receive at a time.
+    `async for` gives the messages. It ends quietly when the peer closes with 1000 or 1001, and
+    raises Disconnected(code) at any other end.
     """
 
     __slots__ = ("_exchange", "_link", "_protocol", "_receiving")
@@ -32,28 +34,33 @@ class WebSocket:
 
     @property
     def close_code(self) -> int | None:
-        """Of the peer's close frame, 1006 without one; None while the session is open."""
+        """Return the code of the peer's close frame (RFC 6455 §7.1.5), 1006 if there was none, and
+        None while the session is open."""
         return self._protocol.close_code
 
     @property
     def subprotocol(self) -> str | None:
+        """Return the subprotocol that was agreed on (RFC 6455 §1.9), or None."""
         return self._protocol.subprotocol
 
     @property
     def latency(self) -> float | None:
-        """Of the last ping that was answered, in seconds."""
+        """Return the seconds that the last answered ping took, None before the first."""
         return self._protocol.latency
 
     async def receive(self, timeout: float | None = None) -> str | bytes:
-        """The next message. Raises Disconnected(code) at the end, TimeoutError when late.
+        """Wait for the next message and return it: str for text, bytes for binary.
 
-        timeout: seconds. A second concurrent call is a UsageError: each message has one reader.
+        timeout: seconds, None for no limit. Raise TimeoutError if no message came in time; a
+        message that comes later is not lost. Raise Disconnected(code) at the end, after the
+        messages that came before it. Raise UsageError while another task receives: each message
+        has one reader.
         """
         message = None if self._receiving else self._protocol.take()
         return await self._receive(timeout, quiet=False) if message is None else message
 
     async def _receive(self, timeout: float | None = None, *, quiet: bool = True) -> str | bytes:
-        """quiet: 1000 and 1001 are an end, and no error."""
+        """Do what `receive` does. quiet: 1000 and 1001 raise StopAsyncIteration."""
         if self._receiving:
             self._check_reader()
         protocol = self._protocol
@@ -89,13 +96,18 @@ class WebSocket:
                 self._exchange.alarms.cancel(alarm)
 
     async def receive_json(self, timeout: float | None = None) -> Any:
-        """The next message as JSON; ValueError if it is not."""
+        """Wait for the next message, decode it as JSON and return the value.
+
+        Raise ValueError if it is no JSON; the message is gone then. Raise also as `receive` does.
+        """
         return json.loads(await self.receive(timeout))
 
     async def send(self, message: str | bytes) -> None:
-        """Queue one message whole; waits first while the peer is behind.
+        """Wait while the peer is behind, then queue one message whole.
 
-        Cancelled means not sent: after the last wait nothing can interrupt it.
+        message: str is sent as text, bytes as binary. Raise Disconnected if the session is closing,
+        and UsageError for anything else than str or bytes. Nothing was sent then, nor if the call
+        is cancelled: after the last wait nothing can interrupt it.
         """
         if not isinstance(message, str):
             message = _as_bytes(message)
@@ -108,16 +120,20 @@ class WebSocket:
         if driver.pumping:
             pass  # It is written as soon as the handler suspends or ends.
         elif protocol.has_messages:
-            link.push_soon()  # Whoever has more to answer is about to send more.
+            link.push_soon()  # A handler with more messages to answer is about to send more.
         else:
             link.push()
 
     async def send_json(self, value: Any) -> None:
-        """One text message."""
+        """Send a value as one text message of JSON. Raise TypeError for a value that JSON has no
+        form for, and as `send` does."""
         await self.send(json.dumps(value).decode("utf-8"))
 
     async def ping(self) -> float:
-        """Send a ping and wait for its pong; returns the seconds between."""
+        """Send a ping, wait for its pong, and return the seconds between (RFC 6455 §5.5.2).
+
+        Raise Disconnected if the client leaves first.
+        """
         ping = self._protocol.ping(self._link.now())
         while ping.latency is None:
             self._exchange.check()
@@ -125,13 +141,19 @@ class WebSocket:
         return ping.latency
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Say goodbye and wait for the peer's close frame, up to `Timeouts.close`."""
+        """Send a close frame and wait for the peer's, `Timeouts.close` seconds at most (RFC 6455
+        §7.1.2). Harmless when the session is closed.
+
+        code: 1000 to 1014 without 1004 to 1006, or 3000 to 4999 (§7.4); UsageError is raised for
+        others. reason: any text with a UTF-8 form; it is cut to 123 bytes (§5.5).
+        """
         self._protocol.close(code, reason, self._link.now())
         while self._exchange.gone is None:
             await self._link.wait()
 
     def poll(self, link: Link | None = None) -> Any:  # noqa: ARG002  # as in `anylane.realtime.source`
-        """For `ctx.select`: a message, PENDING or ENDED. Input wakes the exchange's link anyway."""
+        """Return a message, PENDING or ENDED, for `ctx.select`. Input wakes the exchange's link
+        without being asked to."""
         if self._receiving:
             self._check_reader()
         protocol = self._protocol
@@ -146,7 +168,7 @@ class WebSocket:
     poll_or_wait = poll
 
     def attach(self, link: Link) -> None:
-        pass
+        """Do nothing: input wakes the exchange's link without being asked to."""
 
     detach = expect_nothing = attach
 
@@ -159,13 +181,13 @@ class WebSocket:
     def __aiter__(self) -> WebSocket:
         return self
 
-    # Not a coroutine around another: it runs for every message.
+    # The same function and no coroutine around another: it runs for every message.
     __anext__ = _receive
 
 
 def _as_bytes(message: object) -> bytes:
     if not isinstance(message, _BYTES):
-        raise UsageError(f"a message is str or bytes, not {type(message).__name__}")
+        raise UsageError(f"a message is {type(message).__name__}; expected str or bytes")
     return bytes(message)
 
 
