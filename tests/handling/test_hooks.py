@@ -134,6 +134,154 @@ def test_a_guard_sees_the_parameters_of_its_route() -> None:
     assert ask(app, get("/9"))[0].endswith("small")
 
 
+# -- the order of many ----------------------------------------------------------------------------
+
+REGISTERED = {
+    "around": [("api", 0), ("app", 0), ("nested", -1), ("app", 5), ("nested", 0), ("api", 3)],
+    "request": [("nested", 2), ("app", 2), ("api", -3), ("app", -3), ("api", 2), ("nested", 0)],
+    "response": [("app", 1), ("nested", 1), ("api", 1), ("nested", -2), ("app", 0), ("api", 4)],
+}
+"""Kind of hook -> (where, order), in the order of registration. `nested` is included in `api`, and
+`api` in `app`. Each kind has orders that mix the three, and ties among them."""
+
+# What docs/hooks.md makes of that: ascending order, ties as registered, over all routers.
+INTO = ["in nested -1", "in api 0", "in app 0", "in nested 0", "in api 3", "in app 5"]
+REQUEST = ["request api -3", "request app -3", "request nested 0", "request nested 2",
+           "request app 2", "request api 2"]  # fmt: skip
+OWN_INTO = ["in own 1", "in own 2", "in own 3"]
+OWN_OUT = ["out own 3", "out own 2", "out own 1"]
+RESPONSE = ["response nested -2", "response app 0", "response app 1", "response nested 1",
+            "response api 1", "response api 4"]  # fmt: skip
+OUT = ["out app 5", "out api 3", "out nested 0", "out app 0", "out api 0", "out nested -1"]
+
+
+def passed_by(out: list[str]) -> list[str]:
+    """What the same middleware notes where an exception passes it."""
+    return [name.replace("out", "raised past") for name in out]
+
+
+class Known(Exception):
+    """There is a handler for it."""
+
+
+def many_hooks(seen: list[str], at: str = "", then: Any = None, *, may_answer: bool = True) -> App:
+    """An app whose hooks, handlers and middleware note their names. The one named `at` raises or
+    returns `then`."""
+
+    def note(name: str) -> Any:
+        seen.append(name)
+        if name != at:
+            return None
+        if isinstance(then, Exception):
+            raise then
+        return then
+
+    def around(name: str) -> Any:
+        async def answering(ctx: Context, call_next: Any) -> Any:
+            if (answer := note(f"in {name}")) is not None:
+                return answer
+            try:
+                await call_next()
+            except Exception:
+                note(f"raised past {name}")
+                raise
+            return note(f"out {name}")
+
+        async def silent(ctx: Context, call_next: Any) -> None:
+            note(f"in {name}")
+            await call_next()
+            note(f"out {name}")
+
+        return answering if may_answer else silent
+
+    app, api, nested = App(), Router("/api"), Router("/v1")
+    routers = {"app": app, "api": api, "nested": nested}
+    for where, order in REGISTERED["around"]:
+        routers[where].middleware(order)(around(f"{where} {order}"))
+    for where, order in REGISTERED["request"]:
+        name = f"request {where} {order}"
+        routers[where].request_middleware(order)(lambda ctx, name=name: note(name))
+    for where, order in REGISTERED["response"]:
+        name = f"response {where} {order}"
+        routers[where].response_middleware(order)(lambda ctx, name=name: note(name))
+    nested.get("/x", middleware=[around(f"own {n}") for n in (1, 2, 3)])(
+        lambda ctx: note("handler") or "made"
+    )
+    app.exception_handler(Known)(lambda ctx, exc: note("exception handler") or "known")
+    api.include(nested)
+    app.include(api)
+    return app
+
+
+@pytest.mark.parametrize("may_answer", [True, False], ids=["may answer", "silent"])
+def test_many_hooks_of_all_levels_run_by_order_and_ties_as_registered(may_answer: bool) -> None:
+    seen: list[str] = []
+    answer, _ = ask(many_hooks(seen, may_answer=may_answer), get("/api/v1/x"))
+    assert answer.endswith("made")
+    assert seen == [*INTO, *REQUEST, *OWN_INTO, "handler", *OWN_OUT, *RESPONSE, *OUT]
+
+
+def test_many_hooks_of_the_app_run_by_order_where_there_is_no_route() -> None:
+    seen: list[str] = []
+    answer, _ = ask(many_hooks(seen), get("/api/v1/nowhere"))
+    assert status_of(answer) == 404
+    assert seen == ["in app 0", "in app 5", "request app -3", "request app 2", "response app 0",
+                    "response app 1", "out app 5", "out app 0"]  # fmt: skip
+
+
+TO_THE_ROUTE = [*INTO, *REQUEST]
+TO_THE_HANDLER = [*TO_THE_ROUTE, *OWN_INTO, "handler"]
+OWN_ANSWER = Response("own", 418)
+
+
+@pytest.mark.parametrize(
+    ("at", "then", "status", "order"),
+    [
+        # STOP in the middle of the request hooks, and of the response hooks.
+        ("request nested 0", STOP, 204, [*INTO, *REQUEST[:3], *RESPONSE, *OUT]),
+        ("response app 1", STOP, 200, [*TO_THE_HANDLER, *OWN_OUT, *RESPONSE[:3], *OUT]),
+        # Middleware in the middle answers by itself: nothing inside of it runs.
+        ("in nested 0", OWN_ANSWER, 418, [*INTO[:4], *OUT[3:], *RESPONSE]),
+        ("in own 2", OWN_ANSWER, 418,
+         [*TO_THE_ROUTE, *OWN_INTO[:2], *OWN_OUT[2:], *RESPONSE, *OUT]),
+        # It may also answer anew when what is inside of it has run.
+        ("out nested 0", OWN_ANSWER, 418, [*TO_THE_HANDLER, *OWN_OUT, *RESPONSE, *OUT]),
+        # A failure that has an answer, or a handler, becomes a response where it leaves the hooks.
+        ("request nested 0", HTTPError(409), 409, [*INTO, *REQUEST[:3], *RESPONSE, *OUT]),
+        ("request nested 0", Known(), 500,
+         [*INTO, *REQUEST[:3], "exception handler", *RESPONSE, *OUT]),
+        ("in own 2", Known(), 500,
+         [*TO_THE_ROUTE, *OWN_INTO[:2], *passed_by(OWN_OUT[2:]), "exception handler", *RESPONSE,
+          *OUT]),
+        ("handler", HTTPError(409), 409,
+         [*TO_THE_HANDLER, *passed_by(OWN_OUT), *RESPONSE, *OUT]),
+        # A failure of middleware itself becomes a response outside of all middleware.
+        ("in nested 0", Known(), 500,
+         [*INTO[:4], *passed_by(OUT[3:]), "exception handler", *RESPONSE]),
+        ("out nested 0", Known(), 500,
+         [*TO_THE_HANDLER, *OWN_OUT, *RESPONSE, *OUT[:3], *passed_by(OUT[3:]),
+          "exception handler"]),
+        ("response app 1", HTTPError(409), 409,
+         [*TO_THE_HANDLER, *OWN_OUT, *RESPONSE[:3], *passed_by(OUT)]),
+        # A failure without a handler ends them all.
+        ("request nested 0", KeyError(), 500, [*INTO, *REQUEST[:3], *passed_by(OUT)]),
+        ("in nested 0", KeyError(), 500, [*INTO[:4], *passed_by(OUT[3:])]),
+        ("handler", KeyError(), 500, [*TO_THE_HANDLER, *passed_by(OWN_OUT), *passed_by(OUT)]),
+        ("response app 1", KeyError(), 500,
+         [*TO_THE_HANDLER, *OWN_OUT, *RESPONSE[:3], *passed_by(OUT)]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else getattr(value, "name", None),
+)  # fmt: skip
+def test_what_ends_many_hooks_in_the_middle(
+    at: str, then: Any, status: int, order: list[str]
+) -> None:
+    seen: list[str] = []
+    answer, wire = ask(many_hooks(seen, at, then), get("/api/v1/x"))
+    assert seen == order
+    assert status_of(answer) == status
+    assert len(errors(wire)) == isinstance(then, KeyError)
+
+
 # -- STOP -----------------------------------------------------------------------------------------
 
 
