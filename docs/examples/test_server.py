@@ -18,6 +18,7 @@ import trio
 from websockets.sync.client import connect
 
 import anylane
+import anylane.serving
 from anylane import App, Context, Server, ServerConfig, UsageError
 from anylane.protocol.http1.machine import Http1
 from anylane.protocol.websocket.session import WebSocketProtocol

@@ -149,4 +149,4 @@ except ImportError as exc:
 
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="Nothing"):
-        _ = anylane.testing.Nothing
+        _ = anylane.testing.Nothing  # type: ignore[attr-defined]

@@ -1,11 +1,11 @@
-"""Testing without sockets, without an event loop, in virtual time.
+"""Test an app without sockets, without an event loop, in virtual time.
 
 Nothing here opens a socket or starts a thread, but a TestClient that is given a `backend`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from anylane.testing.client.client import TestClient
 from anylane.testing.client.errors import IncompleteResponse, Silence
@@ -36,11 +36,16 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # Made on first use, because its base classes are those of httpx.
-    if name == "HttpxTransport":
+if not TYPE_CHECKING:  # with a `__getattr__`, type checkers would accept any name
+
+    def __getattr__(name: str) -> object:
+        """Return HttpxTransport, made on first use: its base classes are those of httpx.
+
+        Raises ImportError if httpx is not installed, AttributeError for any other name.
+        """
+        if name != "HttpxTransport":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from anylane.testing.client.httpx_transport import transport_class
 
-        globals()[name] = transport_class()
-        return globals()[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = transport_class()
+        return value
