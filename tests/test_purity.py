@@ -1,26 +1,36 @@
 """The core does no I/O, and this is how we know.
 
 Two proofs that do not trust each other. At run time: what a fresh interpreter has loaded after the
-import. In the source: which imports and which syntax each tier contains, also inside functions,
-where the first proof cannot look.
+import of each module. In the source: which imports and which syntax each tier contains, also inside
+functions, where the first proof cannot look.
 """
 
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+import anylane
+
 ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "core" / "anylane"
+
+
+def within(name: str, modules: Collection[str]) -> bool:
+    """Return whether *name* is one of the modules or inside one."""
+    parts = name.split(".")
+    return any(".".join(parts[:size]) in modules for size in range(1, len(parts) + 1))
+
 
 # --- at run time -----------------------------------------------------------------------------
 
@@ -30,6 +40,7 @@ NEVER_LOADED = (
     "anyio",
     "anylane_backends",
     "asyncio",
+    "click",
     "concurrent.futures",
     "curio",
     "email.utils",
@@ -44,15 +55,57 @@ NEVER_LOADED = (
     "trio",
 )
 
+PROTOCOL, LANE = "anylane.protocol", "anylane.lane"
+
+# What serves apps, and the libraries that only it and the command use.
+HANDLERS_CODE = (
+    "anylane.app",
+    "anylane.handling",
+    "anylane.http",
+    "anylane.json",
+    "anylane.realtime",
+    "anylane.routing",
+    "anylane.testing",
+    "click",
+    "orjson",
+)
+
+# Ready-made parts may use any library; nothing imports them.
+CONTRIB = "anylane.contrib"
+
+
+def modules_of_the_core() -> list[str]:
+    """Return the dotted name of every module of `anylane` but contrib."""
+    names = []
+    for file in sorted(CORE.rglob("*.py")):
+        parts = file.relative_to(CORE.parent).with_suffix("").parts
+        names.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+    return [name for name in names if not within(name, (CONTRIB,))]
+
+
+# Each piece of code runs in a child of an interpreter that has loaded no anylane yet. What most of
+# its modules load of others is loaded before the children begin, and counted as theirs.
 # -I -S: no PYTHONPATH, no user site, and no .pth file of anybody's editable install, each of
 # which may load anything before we look. The folders of the packages are handed in instead.
 PROBE = """
-import sys
+import json, os, sys, traceback
 sys.path[:0] = {folders!r}
 before = set(sys.modules)
-import {module}
-import json
-print(json.dumps([sys.modules[{module!r}].__file__, sorted(set(sys.modules) - before)]))
+import dataclasses, inspect, ipaddress, h11, wsproto
+for code in {codes!r}:
+    reader, writer = os.pipe()
+    if not os.fork():
+        try:
+            exec(code)
+            said = [sys.modules["anylane"].__file__, sorted(set(sys.modules) - before)]
+        except BaseException:
+            said = [traceback.format_exc(), []]
+        os.write(writer, json.dumps(said).encode())
+        os._exit(0)
+    os.close(writer)
+    with open(reader) as answer:
+        print(answer.read())
+    os.wait()
 """
 
 
@@ -62,17 +115,74 @@ def folder_of(package: str) -> str:
     return str(Path(spec.origin).parents[1])
 
 
-@pytest.mark.parametrize("module", ["anylane", "anylane.protocol", "anylane.testing"])
-def test_importing_the_core_loads_no_loop_no_socket_no_thread(module: str) -> None:
-    folders = [folder_of(package) for package in ("anylane", "h11", "wsproto")]
-    probe = PROBE.format(folders=folders, module=module)
+@functools.cache
+def probe(*codes: str) -> Mapping[str, tuple[str, list[str]]]:
+    """Return for each piece of code where `anylane` is, or a traceback, and what was loaded."""
+    folders = [folder_of(package) for package in ("anylane", "anylane_backends", "h11", "click")]
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", probe], capture_output=True, text=True, check=False
+        [sys.executable, "-I", "-S", "-c", PROBE.format(folders=folders, codes=codes)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
-    origin, loaded = json.loads(done.stdout)
-    assert origin.startswith(folders[0])
-    assert [name for name in NEVER_LOADED if name in loaded] == []
+    answers = (json.loads(line) for line in done.stdout.splitlines())
+    return {code: (origin, loaded) for code, (origin, loaded) in zip(codes, answers, strict=True)}
+
+
+def loaded_by(code: str, *others: str) -> list[str]:
+    """Return what *code* loads; others: what is looked at in the same run, to save time."""
+    origin, loaded = probe(*(others or (code,)))[code]
+    assert origin == anylane.__file__, origin
+    return loaded
+
+
+def loaded_by_import_of(module: str) -> list[str]:
+    """Return what the import of one module of the core loads."""
+    return loaded_by(f"import {module}", *(f"import {name}" for name in modules_of_the_core()))
+
+
+@pytest.mark.parametrize("module", modules_of_the_core())
+def test_importing_the_core_loads_no_loop_no_socket_no_thread(module: str) -> None:
+    loaded = loaded_by_import_of(module)
+    assert module in loaded
+    assert [name for name in loaded if within(name, NEVER_LOADED)] == []
+
+
+@pytest.mark.parametrize(
+    "module", [name for name in modules_of_the_core() if within(name, (PROTOCOL, LANE))]
+)
+def test_the_protocol_and_the_lane_load_no_handlers_code(module: str) -> None:
+    loaded = loaded_by_import_of(module)
+    assert [name for name in loaded if within(name, HANDLERS_CODE)] == []
+
+
+@pytest.mark.parametrize("package", [PROTOCOL, LANE])
+def test_no_public_name_of_theirs_loads_any(package: str) -> None:
+    code = f"import {package} as package; [getattr(package, name) for name in package.__all__]"
+    loaded = loaded_by(code)
+    assert package in loaded
+    assert [name for name in loaded if within(name, HANDLERS_CODE)] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("import anylane, socket", "_socket"),
+        ("import anylane, concurrent.futures", "concurrent.futures"),
+        ("import anylane.serving; anylane.serving.main", "click"),
+        ("import anylane; anylane.Server", "threading"),
+        ("import anylane; anylane.App", "anylane.json"),
+    ],
+)
+def test_the_probe_sees(code: str, expected: str) -> None:
+    assert expected in loaded_by(code)
+
+
+@pytest.mark.parametrize("code", ["import anylane.nothing", "import anylane; raise SystemExit(1)"])
+def test_the_probe_says_why_an_import_failed(code: str) -> None:
+    with pytest.raises(AssertionError, match=r"anylane\.nothing|SystemExit"):
+        loaded_by(code)
 
 
 @pytest.mark.parametrize("folder", ["core", "backends", "conformance"])
@@ -98,6 +208,8 @@ class Rules:
     """What one tier must not say.
 
     forbidden: modules that no statement may import, submodules included.
+    of_core: the parts of `anylane` that may be imported; None where tests/test_layers.py alone
+        decides.
     may_be_async: whether `async` and `await` may occur.
     threads: the names of `_thread` that may be used.
     backends: whether functions may import anylane_backends.
@@ -105,6 +217,7 @@ class Rules:
 
     forbidden: frozenset[str]
     may_be_async: bool
+    of_core: frozenset[str] | None = None
     threads: frozenset[str] = field(default=frozenset())
     backends: bool = False
 
@@ -119,7 +232,12 @@ CLOCKS_AND_ENVIRONMENT = frozenset(
     "anylane_backends _thread contextvars datetime os pathlib uuid".split()
 )
 
-TIER_0 = Rules(forbidden=OUTSIDE | CLOCKS_AND_ENVIRONMENT, may_be_async=False)
+# What tier 0 stands on. Not anylane.json: it loads orjson.
+GROUND = frozenset("anylane.cache anylane.config anylane.errors anylane.protocol".split())
+
+TIER_0 = Rules(forbidden=OUTSIDE | CLOCKS_AND_ENVIRONMENT, may_be_async=False, of_core=GROUND)
+# The settings are read from files and the environment, which may be called paths.
+SETTINGS = Rules(forbidden=TIER_0.forbidden - {"os"}, may_be_async=False, of_core=GROUND)
 TIER_1 = Rules(forbidden=OUTSIDE, may_be_async=True)
 
 LOCKS = frozenset({"LockType", "RLock", "allocate_lock", "get_ident"})
@@ -156,11 +274,6 @@ def imports(tree: ast.AST) -> Iterator[tuple[int, ast.AST, str]]:
                 pass
 
 
-def within(name: str, modules: frozenset[str]) -> bool:
-    parts = name.split(".")
-    return any(".".join(parts[:size]) in modules for size in range(1, len(parts) + 1))
-
-
 def wrong_import(name: str, rules: Rules, *, in_function: bool) -> str | None:
     if within(name, rules.forbidden):
         return f"imports {name}"
@@ -168,7 +281,9 @@ def wrong_import(name: str, rules: Rules, *, in_function: bool) -> str | None:
         return None if rules.threads else "imports _thread"
     if name.startswith("_thread."):
         return None if name.removeprefix("_thread.") in rules.threads else f"uses {name}"
-    if within(name, frozenset({"anylane_backends"})):
+    if within(name, ("anylane",)) and rules.of_core is not None and not within(name, rules.of_core):
+        return f"imports {name}"
+    if within(name, ("anylane_backends",)):
         if not rules.backends:
             return f"imports {name}"
         if not in_function:
@@ -207,8 +322,10 @@ def violations(source: str, rules: Rules) -> list[str]:
 
 def rules_for(file: Path) -> Rules:
     name = file.relative_to(CORE).as_posix()
-    if name.startswith("protocol/"):
+    if name.startswith("protocol/") or name in ("cache.py", "errors.py"):
         return TIER_0
+    if name.startswith("config/"):
+        return SETTINGS
     return Rules(
         forbidden=TIER_1.forbidden,
         may_be_async=True,
@@ -245,6 +362,29 @@ NAMING = Rules(forbidden=TIER_1.forbidden, may_be_async=True, backends=True)
         ("def f():\n    import socket", TIER_0, ["line 2: imports socket"]),
         ("__import__('ssl')", TIER_0, ["line 1: imports ssl"]),
         ("import _thread", TIER_0, ["line 1: imports _thread"]),
+        (
+            "from anylane.handling.context import Context",
+            TIER_0,
+            ["line 1: imports anylane.handling.context.Context"],
+        ),
+        (
+            "def f():\n    from anylane.handling.context import Context",
+            TIER_0,
+            ["line 2: imports anylane.handling.context.Context"],
+        ),
+        (
+            "if TYPE_CHECKING:\n    from anylane.lane.link import Link",
+            TIER_0,
+            ["line 2: imports anylane.lane.link.Link"],
+        ),
+        ("from anylane import Context", TIER_0, ["line 1: imports anylane.Context"]),
+        ("from anylane import handling", TIER_0, ["line 1: imports anylane.handling"]),
+        ("import anylane", TIER_0, ["line 1: imports anylane"]),
+        ("import anylane.json", TIER_0, ["line 1: imports anylane.json"]),
+        ("import anylane.protocol, anylane.app", TIER_0, ["line 1: imports anylane.app"]),
+        ("importlib.import_module('anylane.app')", TIER_0, ["line 1: imports anylane.app"]),
+        ("from anylane.handling import job", SETTINGS, ["line 1: imports anylane.handling.job"]),
+        ("import time, uuid", SETTINGS, ["line 1: imports time", "line 1: imports uuid"]),
         ("from http import client", TIER_1, ["line 1: imports http.client"]),
         ("import asyncio", TIER_1, ["line 1: imports asyncio"]),
         ("def f():\n    from email import utils", TIER_1, ["line 2: imports email.utils"]),
@@ -274,6 +414,10 @@ def test_the_checker_sees(source: str, rules: Rules, expected: list[str]) -> Non
     ("source", "rules"),
     [
         ("import h11, wsproto, zlib\nfrom http import HTTPStatus", TIER_0),
+        ("from anylane.errors import Disconnected\nimport anylane.protocol", TIER_0),
+        ("from anylane.config.limits import Limits\nfrom anylane import cache", TIER_0),
+        ("from anylane.handling.context import Context", TIER_1),
+        ("import os", SETTINGS),
         ("def time(): ...\nasyncio = time()  # a word is not an import", TIER_0),
         ("async def f():\n    async with x:\n        await y", TIER_1),
         ("from _thread import allocate_lock\nlock = allocate_lock()", LOCKING),
