@@ -25,13 +25,13 @@ def expected(name: str) -> tuple[list[tuple[object, ...]], int] | None:
     if case.needs - ORACLE.capabilities:
         return None
     cutter = Cutter()
-    with ORACLE.talk(case, cutter=cutter) as talk:
-        case.script(talk)
-    return seen(talk), cutter.sent
+    with ORACLE.conversation(case, cutter=cutter) as conversation:
+        case.script(conversation)
+    return seen(conversation), cutter.sent
 
 
-def seen(talk: Conversation) -> list[tuple[object, ...]]:
-    return [relaxed(transcript) for transcript in talk.transcripts]
+def seen(conversation: Conversation) -> list[tuple[object, ...]]:
+    return [relaxed(transcript) for transcript in conversation.transcripts]
 
 
 def test_case(lane: Lane, case: Case, request: pytest.FixtureRequest) -> None:
@@ -45,15 +45,18 @@ def test_case(lane: Lane, case: Case, request: pytest.FixtureRequest) -> None:
         reason = "; ".join(f"declared: {ROWS[name].reason}" for name in sorted(missing))
         if not all(ROWS[name].fails_fast for name in missing):
             pytest.skip(reason)
-        with pytest.raises((AssertionError, KeyError)), lane.talk(case, patience=1.0) as talk:
-            case.script(talk)
+        with (
+            pytest.raises((AssertionError, KeyError)),
+            lane.conversation(case, patience=1.0) as conversation,
+        ):
+            case.script(conversation)
         pytest.xfail(reason)
     try:
-        with lane.talk(case) as talk:
-            case.script(talk)
+        with lane.conversation(case) as conversation:
+            case.script(conversation)
         oracle = expected(case.name)
         if oracle is not None and case.compare:
-            assert seen(talk) == oracle[0]
+            assert seen(conversation) == oracle[0]
     except Missing as exc:
         capability = str(exc)
         report.declared.setdefault(capability, set()).add(lane.name)
@@ -63,7 +66,7 @@ def test_case(lane: Lane, case: Case, request: pytest.FixtureRequest) -> None:
         report.add(case.chapter, lane.name, "failed")
         raise
     report.add(case.chapter, lane.name, "passed")
-    for name, value in talk.figures.items():
+    for name, value in conversation.figures.items():
         report.figures.setdefault(name, {})[lane.name] = value
 
 
@@ -78,9 +81,9 @@ def test_cut_at_every_byte(case: Case, request: pytest.FixtureRequest) -> None:
     cutters = [Cutter(every_byte=True), *(Cutter(at) for at in range(1, size))]
     try:
         for cutter in cutters:
-            with ORACLE.talk(case, cutter=cutter, scene=scene) as talk:
-                case.script(talk)
-            assert seen(talk) == transcripts, f"cut at {cutter}"
+            with ORACLE.conversation(case, cutter=cutter, scene=scene) as conversation:
+                case.script(conversation)
+            assert seen(conversation) == transcripts, f"cut at {cutter}"
     except BaseException:
         report.add(case.chapter, "lockstep, cut", "failed")
         raise

@@ -9,9 +9,9 @@ CHAPTER = "7 def handlers"
 
 
 @case(CHAPTER)
-def def_handler(talk: Conversation) -> None:
+def def_handler(conversation: Conversation) -> None:
     """A plain function returns JSON like any other, inline too."""
-    peer = talk.connect()
+    peer = conversation.connect()
     assert peer.ask("/def/7").body == b'{"n":7}'
     assert peer.ask("/inline").body == b"inline"
     peer.post("/def", b'{"read": "in advance"}')
@@ -19,16 +19,16 @@ def def_handler(talk: Conversation) -> None:
 
 
 @case(CHAPTER, cuts=False)
-def blocking_for_a_while(talk: Conversation) -> None:
+def blocking_for_a_while(conversation: Conversation) -> None:
     """A function that blocks for 0.3 s is answered when it is done."""
-    peer = talk.connect()
+    peer = conversation.connect()
     assert peer.ask("/nap").body == b"rested"
 
 
 @case(CHAPTER, "parallel_blocking", cuts=False)
-def blocking_disturbs_nobody(talk: Conversation) -> None:
+def blocking_disturbs_nobody(conversation: Conversation) -> None:
     """While one handler blocks its thread, fifty other requests are answered."""
-    blocked, others = talk.connect(), [talk.connect() for _ in range(5)]
+    blocked, others = conversation.connect(), [conversation.connect() for _ in range(5)]
     blocked.get("/block")
     for _ in range(10):
         for peer in others:
@@ -39,19 +39,19 @@ def blocking_disturbs_nobody(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def call_from_a_def_handler(talk: Conversation) -> None:
+def call_from_a_def_handler(conversation: Conversation) -> None:
     """ctx.call awaits for a function, and hands results and exceptions back."""
-    peer = talk.connect()
+    peer = conversation.connect()
     assert peer.ask("/call").body == b"called 42"
     assert peer.ask("/call-fails").body == b"caught 'inside'"
     assert peer.ask("/run-sync").body == b"(3, 2)"
 
 
 @case(CHAPTER, "parallel_blocking", cuts=False)
-def disconnect_is_seen_while_blocking(talk: Conversation) -> None:
+def disconnect_is_seen_while_blocking(conversation: Conversation) -> None:
     """A function that blocks can see `ctx.disconnected` turn true meanwhile."""
-    helper = talk.helper()
-    peer = talk.connect()
+    helper = conversation.helper()
+    peer = conversation.connect()
     peer.get("/watch")
     assert helper.ask("/notes").body == b"watching"
     peer.reset()
@@ -59,11 +59,11 @@ def disconnect_is_seen_while_blocking(talk: Conversation) -> None:
 
 
 @case(CHAPTER, "parallel_blocking", "concurrent_input", cuts=False)
-def ping_is_answered_while_a_function_blocks(talk: Conversation) -> None:
+def ping_is_answered_while_a_function_blocks(conversation: Conversation) -> None:
     """A WebSocket handler waits for a function in the pool; pings are answered meanwhile."""
-    ws = talk.connect().websocket("/blocked")
+    ws = conversation.connect().websocket("/blocked")
     ws.ping(b"during")
     assert ws.pong() == b"during"
-    assert talk.helper().ask("/unblock").status == 200
+    assert conversation.helper().ask("/unblock").status == 200
     assert ws.receive() == "unblocked: True"
     assert ws.closed() == (1000, "")

@@ -16,12 +16,12 @@ CHAPTER = "4 select, broadcast"
 
 
 @case(CHAPTER)
-def select_over_a_websocket_and_a_broadcast(talk: Conversation) -> None:
+def select_over_a_websocket_and_a_broadcast(conversation: Conversation) -> None:
     """One handler, no task, serves its socket and a room."""
-    ws = talk.connect().websocket("/select")
+    ws = conversation.connect().websocket("/select")
     ws.send("one")
     assert ws.receive() == "ws one"
-    assert talk.helper().ask("/send/two").body == b'{"receivers":1}'
+    assert conversation.helper().ask("/send/two").body == b'{"receivers":1}'
     assert ws.receive() == "room two"
     ws.send("three")
     assert ws.receive() == "ws three"
@@ -30,14 +30,16 @@ def select_over_a_websocket_and_a_broadcast(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def broadcast_from_another_thread(talk: Conversation) -> None:
+def broadcast_from_another_thread(conversation: Conversation) -> None:
     """send() may be called from any thread and wakes every subscriber."""
-    sockets = [talk.connect().websocket("/select") for _ in range(3)]
+    sockets = [conversation.connect().websocket("/select") for _ in range(3)]
     for ws in sockets:
         ws.send("ready")
         assert ws.receive() == "ws ready"
     counts: list[int] = []
-    talk.in_thread(lambda: counts.extend(talk.stage.room.send(str(n)) for n in range(50)))
+    conversation.in_thread(
+        lambda: counts.extend(conversation.stage.room.send(str(n)) for n in range(50))
+    )
     assert counts == [3] * 50
     for ws in sockets:
         assert [ws.receive() for _ in range(50)] == [f"room {n}" for n in range(50)]
@@ -47,9 +49,9 @@ def broadcast_from_another_thread(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def select_can_be_left_and_entered_again(talk: Conversation) -> None:
+def select_can_be_left_and_entered_again(conversation: Conversation) -> None:
     """`break` loses no item, and a source can be selected again."""
-    ws = talk.connect().websocket("/select-again")
+    ws = conversation.connect().websocket("/select-again")
     for message in ("one", "two", "three"):
         ws.send(message)
     assert [ws.receive() for _ in range(3)] == ["one", "two", "three"]
@@ -58,54 +60,54 @@ def select_can_be_left_and_entered_again(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def no_subscription_outlives_its_client(talk: Conversation) -> None:
+def no_subscription_outlives_its_client(conversation: Conversation) -> None:
     """A subscriber that vanishes is forgotten."""
-    ws = talk.connect().websocket("/select")
+    ws = conversation.connect().websocket("/select")
     ws.send("ready")
     assert ws.receive() == "ws ready"
     ws.peer.reset()
-    helper = talk.helper()
+    helper = conversation.helper()
     for _ in range(500):
         if helper.ask("/send/x").body == b'{"receivers":0}':
             return
-        talk.pause(0.01)
+        conversation.pause(0.01)
     raise AssertionError("the subscription is still there")
 
 
 @case(CHAPTER)
-def broadcast_from_a_def_handler(talk: Conversation) -> None:
+def broadcast_from_a_def_handler(conversation: Conversation) -> None:
     """send() may be called in the pool."""
-    ws = talk.connect().websocket("/select")
+    ws = conversation.connect().websocket("/select")
     ws.send("ready")
     assert ws.receive() == "ws ready"
-    assert talk.helper().ask("/def-send/one").body == b'{"receivers":1}'
+    assert conversation.helper().ask("/def-send/one").body == b'{"receivers":1}'
     assert ws.receive() == "room one"
     ws.close()
     ws.closed(answer=False)
 
 
 @case(CHAPTER, "parallel_blocking", cuts=False)
-def def_handlers_wait_for_a_room(talk: Conversation) -> None:
+def def_handlers_wait_for_a_room(conversation: Conversation) -> None:
     """ctx.call(anext, subscription) blocks its own thread only."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.get("/def-receive")
-    helper = talk.helper()
+    helper = conversation.helper()
     assert helper.ask("/notes").body == b"listening"
     assert helper.ask("/send/one").body == b'{"receivers":1}'
-    talk.in_thread(lambda: talk.stage.room.send("two"))
+    conversation.in_thread(lambda: conversation.stage.room.send("two"))
     assert peer.answer().body == b"one two"
 
 
 @case(CHAPTER, cuts=False)
-def a_cancelled_select_loses_nothing(talk: Conversation) -> None:
+def a_cancelled_select_loses_nothing(conversation: Conversation) -> None:
     """Time-outs that come at any moment of a select lose neither messages nor items."""
-    ws = talk.connect().websocket("/impatient-select")
-    helper = talk.helper()
+    ws = conversation.connect().websocket("/impatient-select")
+    helper = conversation.helper()
     for n in range(10):
         ws.send(f"message {n}")
         helper.ask(f"/send/item{n}")
         if n % 3 == 0:
-            talk.pause(0.003)
+            conversation.pause(0.003)
     received = [str(ws.receive()) for _ in range(20)]
     for kind in ("message ", "item"):
         texts = [text for text in received if text.startswith(kind)]
@@ -114,15 +116,15 @@ def a_cancelled_select_loses_nothing(talk: Conversation) -> None:
 
 
 @case(CHAPTER, "real_sockets")
-def one_room_for_servers_on_different_backends(talk: Conversation) -> None:
+def one_room_for_servers_on_different_backends(conversation: Conversation) -> None:
     """Servers of one process share a Broadcast, whatever they run on."""
-    ws = talk.connect().websocket("/select")
+    ws = conversation.connect().websocket("/select")
     ws.send("ready")
     assert ws.receive() == "ws ready"
     sockets = [ws]
     with ExitStack() as stack:
         for name in ("asyncio", "threads"):
-            app = contract.build(talk.stage)
+            app = contract.build(conversation.stage)
             server = Server(app, ServerConfig(port=0), load_backend(name))
             server.start().wait_ready()
             stack.callback(server.wait, PATIENCE)
@@ -132,8 +134,8 @@ def one_room_for_servers_on_different_backends(talk: Conversation) -> None:
             sockets.append(peer.websocket("/select"))
             sockets[-1].send("ready")
             assert sockets[-1].receive() == "ws ready"
-        assert talk.helper().ask("/send/one").body == b'{"receivers":3}'
-        talk.in_thread(lambda: talk.stage.room.send("two"))
+        assert conversation.helper().ask("/send/one").body == b'{"receivers":3}'
+        conversation.in_thread(lambda: conversation.stage.room.send("two"))
         for each in sockets:
             assert [each.receive(), each.receive()] == ["room one", "room two"]
     ws.close()

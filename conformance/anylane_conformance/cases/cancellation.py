@@ -10,12 +10,12 @@ CHAPTER = "6 cancellation"
 
 
 @case(CHAPTER, cuts=False)
-def cancelled_send_leaves_whole_frames(talk: Conversation) -> None:
+def cancelled_send_leaves_whole_frames(conversation: Conversation) -> None:
     """A cancel in the middle of 20 MB cuts no frame: it is there whole, and so is what follows."""
-    ws = talk.connect(receive_buffer=65536).websocket("/large-message")
+    ws = conversation.connect(receive_buffer=65536).websocket("/large-message")
     ws.peer.hold()
     ws.send("go")
-    helper = talk.helper()
+    helper = conversation.helper()
     assert helper.ask("/notes").body == b"sending"
     assert helper.ask("/cancel").body == b"cancelled"
     ws.peer.release()
@@ -28,12 +28,12 @@ def cancelled_send_leaves_whole_frames(talk: Conversation) -> None:
 
 
 @case(CHAPTER, cuts=False)
-def cancelled_write_leaves_whole_chunks(talk: Conversation) -> None:
+def cancelled_write_leaves_whole_chunks(conversation: Conversation) -> None:
     """The same for a streamed response: the chunk framing stays right."""
-    peer = talk.connect(receive_buffer=65536)
+    peer = conversation.connect(receive_buffer=65536)
     peer.hold()
     peer.get("/large-cancelled")
-    helper = talk.helper()
+    helper = conversation.helper()
     assert helper.ask("/notes").body == b"sending"
     assert helper.ask("/cancel").body == b"cancelled"
     peer.release()
@@ -44,11 +44,11 @@ def cancelled_write_leaves_whole_chunks(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def cancel_at_every_await(talk: Conversation) -> None:
+def cancel_at_every_await(conversation: Conversation) -> None:
     """Wherever a conversation is cancelled, what comes after is consistent."""
-    helper = talk.helper()
+    helper = conversation.helper()
     for step in ("receiving", "listening", "sleeping"):
-        ws = talk.connect().websocket("/cancellable")
+        ws = conversation.connect().websocket("/cancellable")
         if step != "receiving":
             ws.send("hello")
             assert ws.receive() == "got hello"
@@ -66,10 +66,10 @@ def cancel_at_every_await(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def cancelled_close_is_still_a_close(talk: Conversation) -> None:
+def cancelled_close_is_still_a_close(conversation: Conversation) -> None:
     """A cancel while close() waits for the peer: the frame is out, nothing follows it."""
-    ws = talk.connect().websocket("/cancel-close")
-    helper = talk.helper()
+    ws = conversation.connect().websocket("/cancel-close")
+    helper = conversation.helper()
     # The handler may not have come to its close() yet; then there is nothing to cancel.
     assert any(helper.ask("/cancel").status == 200 for _ in range(500))
     assert helper.ask("/notes").body == b"cancelled: True"
@@ -77,9 +77,9 @@ def cancelled_close_is_still_a_close(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def cancelled_exchange_ends_the_session(talk: Conversation) -> None:
+def cancelled_exchange_ends_the_session(conversation: Conversation) -> None:
     """A handler that fails after its cancellation ends its session, with 1011."""
-    ws = talk.connect().websocket("/cancel-whole")
+    ws = conversation.connect().websocket("/cancel-whole")
     assert ws.receive() == "waiting"
-    assert talk.helper().ask("/cancel").body == b"cancelled"
+    assert conversation.helper().ask("/cancel").body == b"cancelled"
     assert ws.closed() == (1011, "")

@@ -27,9 +27,9 @@ def deflated(message: bytes) -> bytes:
 
 
 @case(CHAPTER)
-def compressed_echo(talk: Conversation) -> None:
+def compressed_echo(conversation: Conversation) -> None:
     """What browsers offer is agreed upon, and messages come back as they are; short ones plain."""
-    ws = talk.connect().websocket("/echo", OFFER)
+    ws = conversation.connect().websocket("/echo", OFFER)
     assert (
         ws.extensions == "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12"
     )
@@ -41,9 +41,9 @@ def compressed_echo(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def compressed_on_the_wire(talk: Conversation) -> None:
+def compressed_on_the_wire(conversation: Conversation) -> None:
     """From the threshold on messages are sent deflated, and refer to what was sent before."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.websocket("/echo", OFFER)
     text = b"the quick brown fox jumps over the lazy dog. " * 3
     sizes = []
@@ -59,9 +59,9 @@ def compressed_on_the_wire(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def compressed_fragments(talk: Conversation) -> None:
+def compressed_fragments(conversation: Conversation) -> None:
     """Only the first frame says that the message is compressed; control frames never are."""
-    ws = talk.connect().websocket("/echo", OFFER)
+    ws = conversation.connect().websocket("/echo", OFFER)
     payload = deflated("hęllo".encode())
     ws.peer.send(raw_frame(TEXT, payload[:1], fin=False, rsv=RSV1))
     ws.ping(b"between")
@@ -79,9 +79,9 @@ FRESH = Deflate(server_no_context_takeover=True, client_no_context_takeover=True
 
 
 @case(CHAPTER, config={"deflate": FRESH})
-def without_context_takeover(talk: Conversation) -> None:
+def without_context_takeover(conversation: Conversation) -> None:
     """Each message by itself, both ways."""
-    ws = talk.connect().websocket("/echo", OFFER)
+    ws = conversation.connect().websocket("/echo", OFFER)
     assert ws.extensions is not None
     assert "server_no_context_takeover; client_no_context_takeover" in ws.extensions
     for _ in range(3):
@@ -92,9 +92,9 @@ def without_context_takeover(talk: Conversation) -> None:
 
 
 @case(CHAPTER, config={"deflate": Deflate(enabled=False)})
-def switched_off(talk: Conversation) -> None:
+def switched_off(conversation: Conversation) -> None:
     """Then it is not agreed upon."""
-    ws = talk.connect().websocket("/echo", OFFER)
+    ws = conversation.connect().websocket("/echo", OFFER)
     assert ws.extensions is None
     ws.send("hello")
     assert ws.receive() == "hello"
@@ -103,7 +103,7 @@ def switched_off(talk: Conversation) -> None:
 
 
 @case(CHAPTER, cuts=False)
-def offers_are_met_or_declined(talk: Conversation) -> None:
+def offers_are_met_or_declined(conversation: Conversation) -> None:
     """The first that can be met; a malformed header fails the handshake (RFC 7692 §5.1)."""
     name = "permessage-deflate"
     for offer, answered in {
@@ -113,15 +113,15 @@ def offers_are_met_or_declined(talk: Conversation) -> None:
         f"{name}; server_no_context_takeover; server_no_context_takeover": None,
         "permessage-bzip2": None,
     }.items():
-        ws = talk.connect().websocket("/echo", f"Sec-WebSocket-Extensions: {offer}")
+        ws = conversation.connect().websocket("/echo", f"Sec-WebSocket-Extensions: {offer}")
         assert ws.extensions == answered, offer
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.handshake("/echo", "Sec-WebSocket-Extensions: permessage-deflate;")
     assert peer.answer().status == 400
 
 
 @case(CHAPTER, limits={"message": 1000}, cuts=False)
-def inflate_bomb(talk: Conversation) -> None:
+def inflate_bomb(conversation: Conversation) -> None:
     """What unfolds to more than the limit is 1009; what came before it is answered."""
     bombs = {
         "in one frame": raw_frame(BINARY, deflated(bytes(60_000)), rsv=RSV1),
@@ -130,15 +130,15 @@ def inflate_bomb(talk: Conversation) -> None:
         + raw_frame(CONT, deflated(bytes(600))),
     }
     for name, bomb in bombs.items():
-        ws = talk.connect().websocket("/answering", OFFER)
+        ws = conversation.connect().websocket("/answering", OFFER)
         ws.peer.send(raw_frame(BINARY, deflated(bytes(1000)), rsv=RSV1) + bomb)
         assert ws.receive() == bytes(1000), name
         assert ws.closed(answer=False) == (1009, "message is over 1000 bytes"), name
-    assert talk.helper().ask("/").status == 200
+    assert conversation.helper().ask("/").status == 200
 
 
 @case(CHAPTER, cuts=False)
-def compressed_violations(talk: Conversation) -> None:
+def compressed_violations(conversation: Conversation) -> None:
     """What cannot be inflated, and bad UTF-8 inside, is 1007; RSV1 in the wrong place 1002."""
     bad = {
         "not deflated": (raw_frame(BINARY, b"\xff\xff\xff", rsv=RSV1), 1007),
@@ -152,18 +152,18 @@ def compressed_violations(talk: Conversation) -> None:
         "RSV2": (raw_frame(TEXT, b"a", rsv=2), 1002),
     }
     for name, (frames, code) in bad.items():
-        ws = talk.connect().websocket("/answering", OFFER)
+        ws = conversation.connect().websocket("/answering", OFFER)
         ws.peer.send(raw_frame(TEXT, b"first") + frames + raw_frame(TEXT, b"never seen"))
         assert ws.receive() == "first", name
         assert ws.closed(answer=False)[0] == code, name
 
 
 @case(CHAPTER)
-def compressed_with_the_handshake(talk: Conversation) -> None:
+def compressed_with_the_handshake(conversation: Conversation) -> None:
     """Compressed frames that came too early are replayed as well."""
     from anylane_conformance.harness.websocket_peer import WebSocketPeer
 
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.handshake("/echo", OFFER)
     peer.send(raw_frame(TEXT, deflated(b"early"), rsv=RSV1))
     ws = WebSocketPeer(peer, peer.answer().headers["sec-websocket-extensions"])

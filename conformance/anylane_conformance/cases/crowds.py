@@ -14,16 +14,16 @@ FANS = 200
 
 
 @case(CHAPTER, cuts=False)
-def quiet_connections_hold_no_thread(talk: Conversation) -> None:
+def quiet_connections_hold_no_thread(conversation: Conversation) -> None:
     """1,000 idle connections and 1,000 quiet WebSockets on 8 worker threads; a send reaches all."""
     _allow_descriptors(4 * CROWD + 500)
     before = set(threading.enumerate())
-    idle = [talk.connect() for _ in range(CROWD)]
+    idle = [conversation.connect() for _ in range(CROWD)]
     for peer in idle:
         assert peer.ask("/").status == 200
-    sockets = [talk.connect().websocket("/select") for _ in range(CROWD)]
+    sockets = [conversation.connect().websocket("/select") for _ in range(CROWD)]
     threads = len(set(threading.enumerate()) - before)
-    talk.measure("threads for 1,000 idle connections and 1,000 WebSockets", threads)
+    conversation.measure("threads for 1,000 idle connections and 1,000 WebSockets", threads)
     assert threads <= 8
     for number, ws in enumerate(sockets):
         ws.send(str(number))
@@ -39,17 +39,17 @@ def quiet_connections_hold_no_thread(talk: Conversation) -> None:
 
 
 @case(CHAPTER, cuts=False)
-def a_slow_subscriber_disturbs_nobody(talk: Conversation) -> None:
+def a_slow_subscriber_disturbs_nobody(conversation: Conversation) -> None:
     """One of 200 subscribers reads nothing: it is closed by the room's policy, behind what it had
     been sent, and the others get everything in order."""
-    quick = [talk.connect().websocket("/strict/1") for _ in range(FANS)]
-    slow = talk.helper().websocket(f"/strict/{1 << 18}")
+    quick = [conversation.connect().websocket("/strict/1") for _ in range(FANS)]
+    slow = conversation.helper().websocket(f"/strict/{1 << 18}")
     for ws in (slow, *quick):
         assert ws.receive() == "ready"
     slow.peer.hold()
     receivers = []
     for start in range(0, 64, 8):
-        receivers += [talk.stage.strict.send(chr(48 + n)) for n in range(start, start + 8)]
+        receivers += [conversation.stage.strict.send(chr(48 + n)) for n in range(start, start + 8)]
         for ws in quick:
             assert [ws.receive() for _ in range(8)] == [chr(48 + start + n) for n in range(8)]
     assert receivers[0] == FANS + 1
@@ -61,7 +61,7 @@ def a_slow_subscriber_disturbs_nobody(talk: Conversation) -> None:
         told.append(message[0])
     assert 0 < len(told) < 60
     assert told == [chr(48 + n) for n in range(len(told))]
-    assert talk.helper().ask("/notes").body == b"ended, lagged 1"
+    assert conversation.helper().ask("/notes").body == b"ended, lagged 1"
     for ws in quick:
         ws.close()
         assert ws.closed(answer=False) == (1000, "")
@@ -77,12 +77,12 @@ def _allow_descriptors(wanted: int) -> None:
 
 
 @case(CHAPTER, "foreign_refused")
-def foreign_await_is_named(talk: Conversation) -> None:
+def foreign_await_is_named(conversation: Conversation) -> None:
     """A handler that awaits asyncio.sleep where no loop runs: 500, and the log names it."""
-    peer = talk.connect()
+    peer = conversation.connect()
     assert peer.ask("/asyncio-sleep").status == 500
     assert peer.ask("/").status == 200
-    errors = [message for level, message in talk.log if level == "error"]
+    errors = [message for level, message in conversation.log if level == "error"]
     assert len(errors) == 1
     assert "asyncio.sleep" in errors[0]
     assert "/asyncio-sleep" in errors[0]

@@ -10,9 +10,9 @@ CHAPTER = "8 disconnects, deadlines"
 
 
 @case(CHAPTER)
-def half_closed_client_gets_its_answer(talk: Conversation) -> None:
+def half_closed_client_gets_its_answer(conversation: Conversation) -> None:
     """End of input is not disconnection (RFC 9112 §9.6 lets a client close its half)."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.get("/late")
     peer.eof()
     assert peer.answer().body == b"half-closed: True"
@@ -20,9 +20,9 @@ def half_closed_client_gets_its_answer(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def half_closed_client_gets_all_answers(talk: Conversation) -> None:
+def half_closed_client_gets_all_answers(conversation: Conversation) -> None:
     """Also the ones to pipelined requests."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.get("/late")
     peer.get("/users/1")
     peer.get("/users/2")
@@ -34,10 +34,10 @@ def half_closed_client_gets_all_answers(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def reset_is_noticed(talk: Conversation) -> None:
+def reset_is_noticed(conversation: Conversation) -> None:
     """A handler that waits hears of a reset at once."""
-    helper = talk.helper()
-    peer = talk.connect()
+    helper = conversation.helper()
+    peer = conversation.connect()
     peer.get("/wait")
     assert helper.ask("/notes").body == b"waiting"
     peer.reset()
@@ -45,17 +45,17 @@ def reset_is_noticed(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def reset_of_a_websocket_is_noticed(talk: Conversation) -> None:
+def reset_of_a_websocket_is_noticed(conversation: Conversation) -> None:
     """A WebSocket that is reset ends with 1006."""
-    ws = talk.connect().websocket("/wait-message")
+    ws = conversation.connect().websocket("/wait-message")
     ws.peer.reset()
-    assert talk.helper().ask("/notes").body == b"disconnected 1006"
+    assert conversation.helper().ask("/notes").body == b"disconnected 1006"
 
 
-def reset_behind_a_half_close(talk: Conversation) -> Peer:
+def reset_behind_a_half_close(conversation: Conversation) -> Peer:
     """Where to ask what the handler says of it."""
-    helper = talk.helper()
-    peer = talk.connect()
+    helper = conversation.helper()
+    peer = conversation.connect()
     peer.get("/half-closed")
     peer.eof()
     assert helper.ask("/notes").body == b"half-closed"
@@ -64,43 +64,43 @@ def reset_behind_a_half_close(talk: Conversation) -> Peer:
 
 
 @case(CHAPTER, "reset_after_eof", compare=False)
-def reset_of_a_half_closed_client_is_noticed(talk: Conversation) -> None:
+def reset_of_a_half_closed_client_is_noticed(conversation: Conversation) -> None:
     """Before anything is written, although its input has ended already."""
-    helper = reset_behind_a_half_close(talk)
+    helper = reset_behind_a_half_close(conversation)
     assert helper.ask("/notes").body == b"disconnected"
 
 
 @case(CHAPTER, compare=False)
-def half_closed_client_that_resets_is_let_go(talk: Conversation) -> None:
+def half_closed_client_that_resets_is_let_go(conversation: Conversation) -> None:
     """At the latest when it is answered: then the kernel tells. Nobody else notices."""
-    helper = reset_behind_a_half_close(talk)
+    helper = reset_behind_a_half_close(conversation)
     assert helper.ask("/notes").body in {b"disconnected", b"slept"}
     assert helper.ask("/").status == 200
-    assert talk.steady(lambda: talk.connections) == 1
-    assert not [message for level, message in talk.log if level == "error"]
+    assert conversation.steady(lambda: conversation.connections) == 1
+    assert not [message for level, message in conversation.log if level == "error"]
 
 
 @case(CHAPTER)
-def end_of_input_ends_a_stream(talk: Conversation) -> None:
+def end_of_input_ends_a_stream(conversation: Conversation) -> None:
     """Once a stream has started, end of input means that the client is gone."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.get("/wait-stream")
     peer.until(b"first\n\r\n")
     peer.eof()
-    assert talk.helper().ask("/notes").body == b"disconnected"
+    assert conversation.helper().ask("/notes").body == b"disconnected"
     peer.closed()
 
 
 @case(CHAPTER, timeouts={"head": 0.3}, cuts=False)
-def header_drip_is_cut_off(talk: Conversation) -> None:
+def header_drip_is_cut_off(conversation: Conversation) -> None:
     """A head that comes byte by byte is cut off at its deadline, however steady it is."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.send(b"GET / HTTP/1.1\r\nHost: a\r\nX-Drip: ")
     for _ in range(200):
         if not peer.nothing_yet():
             break
         peer.send(b"x")
-        talk.pause(0.02)
+        conversation.pause(0.02)
     answer = peer.answer()
     assert answer.status == 408
     assert answer.headers["connection"] == "close"
@@ -108,9 +108,9 @@ def header_drip_is_cut_off(talk: Conversation) -> None:
 
 
 @case(CHAPTER, timeouts={"body": 0.3}, cuts=False)
-def slow_body_is_cut_off(talk: Conversation) -> None:
+def slow_body_is_cut_off(conversation: Conversation) -> None:
     """A body that stops in the middle is not waited for."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.send(b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello")
     answer = peer.answer()
     assert answer.status == 408
@@ -119,26 +119,26 @@ def slow_body_is_cut_off(talk: Conversation) -> None:
 
 
 @case(CHAPTER, timeouts={"body": 0.3}, request_timeout=0.5, cuts=False)
-def body_drip_meets_the_deadline(talk: Conversation) -> None:
+def body_drip_meets_the_deadline(conversation: Conversation) -> None:
     """A body that never stops, and never ends, is cut off with its handler."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.send(b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
     for _ in range(200):
         if not peer.nothing_yet():
             break
         peer.send(b"x")
-        talk.pause(0.02)
+        conversation.pause(0.02)
     assert peer.answer().status == 503
     peer.closed()
 
 
 @case(CHAPTER, timeouts={"write_stall": 0.3}, cuts=False, compare=False)
-def stalled_reader_is_cut_off(talk: Conversation) -> None:
+def stalled_reader_is_cut_off(conversation: Conversation) -> None:
     """A client that reads nothing of a long answer is given up; how much was sent may differ."""
-    neighbour, peer = talk.connect(), talk.connect(receive_buffer=65536)
+    neighbour, peer = conversation.connect(), conversation.connect(receive_buffer=65536)
     peer.hold()
     peer.post("/leave/stream", b"")
-    helper = talk.helper()
+    helper = conversation.helper()
     assert helper.ask("/notes").body == b"in stream"
     assert helper.ask("/notes").body == b"left stream"
     assert neighbour.ask("/").status == 200
@@ -147,10 +147,10 @@ def stalled_reader_is_cut_off(talk: Conversation) -> None:
 
 
 @case(CHAPTER, timeouts={"keep_alive": 1.0}, cuts=False)
-def flood_of_silent_connections_goes_away(talk: Conversation) -> None:
+def flood_of_silent_connections_goes_away(conversation: Conversation) -> None:
     """Who connects and says nothing is let go, and delays nobody meanwhile."""
-    silent = [talk.connect() for _ in range(200)]
-    peer = talk.connect()
+    silent = [conversation.connect() for _ in range(200)]
+    peer = conversation.connect()
     for _ in range(3):
         assert peer.ask("/").status == 200
     for each in silent:
@@ -161,12 +161,12 @@ PHASES = ("body", "sleep", "stream", "answered")
 
 
 @case(CHAPTER, cuts=False, compare=False)
-def reset_at_each_phase_of_a_handler(talk: Conversation) -> None:
+def reset_at_each_phase_of_a_handler(conversation: Conversation) -> None:
     """Waiting for the body, asleep, sending, after its answer: it ends, and cleans up after it."""
-    neighbour, helper = talk.connect(), talk.helper()
+    neighbour, helper = conversation.connect(), conversation.helper()
     neighbour.send(b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello")
     for phase in PHASES:
-        peer = talk.connect(receive_buffer=65536)
+        peer = conversation.connect(receive_buffer=65536)
         peer.hold()
         if phase == "body":
             peer.send(b"POST /leave/body HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhell")
@@ -177,15 +177,15 @@ def reset_at_each_phase_of_a_handler(talk: Conversation) -> None:
         assert helper.ask("/notes").body == f"left {phase}".encode()
     neighbour.send(b"world")
     assert neighbour.answer().body == b'{"length":10}'
-    assert talk.steady(lambda: talk.connections) == 2
-    assert not [message for level, message in talk.log if level == "error"]
+    assert conversation.steady(lambda: conversation.connections) == 2
+    assert not [message for level, message in conversation.log if level == "error"]
 
 
 @case(CHAPTER, cuts=False)
-def end_of_input_at_each_phase_of_a_handler(talk: Conversation) -> None:
+def end_of_input_at_each_phase_of_a_handler(conversation: Conversation) -> None:
     """Half-close: a body cut short is 400, an answer is still read, a stream is over."""
-    helper = talk.helper()
-    peer = talk.connect()
+    helper = conversation.helper()
+    peer = conversation.connect()
     peer.send(b"POST /leave/body HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhell")
     assert helper.ask("/notes").body == b"in body"
     peer.eof()
@@ -193,19 +193,19 @@ def end_of_input_at_each_phase_of_a_handler(talk: Conversation) -> None:
     assert peer.answer().status == 400
     peer.closed()
 
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.get("/late")
     peer.eof()
     assert peer.answer().body == b"half-closed: True"
     peer.closed()
 
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.get("/wait-stream")
     peer.until(b"first\n\r\n")
     peer.eof()
     assert helper.ask("/notes").body == b"disconnected"
     peer.closed()
-    assert talk.steady(lambda: talk.connections) == 1
+    assert conversation.steady(lambda: conversation.connections) == 1
 
 
 REQUESTS = (
@@ -219,53 +219,53 @@ STEPS = (0, 2, 5, 30, 39, 60, 92, 95, 110, 160, 170, len(REQUESTS))
 
 
 @case(CHAPTER, cuts=False, compare=False)
-def reset_at_each_step_of_a_connection(talk: Conversation) -> None:
+def reset_at_each_step_of_a_connection(conversation: Conversation) -> None:
     """Whenever clients vanish, also while we linger, nothing of theirs stays; nobody notices."""
-    neighbour = talk.connect()
+    neighbour = conversation.connect()
     assert neighbour.ask("/").status == 200
     for at in STEPS:
-        peer = talk.connect()
+        peer = conversation.connect()
         peer.send(REQUESTS[:at])
         peer.reset()
         assert neighbour.ask("/").status == 200
-    lingering = talk.connect()
+    lingering = conversation.connect()
     lingering.send(b"nonsense\r\n\r\n")
     assert lingering.answer().status == 400
     lingering.reset()
-    assert talk.steady(lambda: talk.connections) == 1
+    assert conversation.steady(lambda: conversation.connections) == 1
     assert neighbour.ask("/").status == 200
-    assert not [message for level, message in talk.log if level == "error"]
+    assert not [message for level, message in conversation.log if level == "error"]
 
 
 @case(CHAPTER, timeouts={"keep_alive": 0.3}, cuts=False)
-def idle_connection_is_closed(talk: Conversation) -> None:
+def idle_connection_is_closed(conversation: Conversation) -> None:
     """An idle connection is closed, before its first request and after its last."""
-    peer, silent = talk.connect(), talk.connect()
+    peer, silent = conversation.connect(), conversation.connect()
     assert peer.ask("/").status == 200
     peer.closed()
     silent.closed()
 
 
 @case(CHAPTER, "virtual_time", timeouts={"keep_alive": 10.0})
-def keep_alive_expires_exactly_at_its_deadline(talk: Conversation) -> None:
+def keep_alive_expires_exactly_at_its_deadline(conversation: Conversation) -> None:
     """Not a moment before, and from the end of the last answer."""
-    peer = talk.connect()
-    talk.pause(9)
+    peer = conversation.connect()
+    conversation.pause(9)
     assert peer.ask("/").status == 200
-    talk.pause(9.999)
+    conversation.pause(9.999)
     assert peer.nothing_yet()
     assert peer.ask("/sleep").body == b"slept"
-    talk.pause(9.999)
+    conversation.pause(9.999)
     assert peer.nothing_yet()
-    talk.pause(0.001)
+    conversation.pause(0.001)
     assert not peer.nothing_yet()
     peer.closed()
 
 
 @case(CHAPTER, cuts=False)
-def answer_survives_what_a_blind_client_still_sends(talk: Conversation) -> None:
+def answer_survives_what_a_blind_client_still_sends(conversation: Conversation) -> None:
     """A client that sends megabytes before it looks up gets the early answer (RFC 9112 §9.6)."""
-    peer = talk.connect()
+    peer = conversation.connect()
     head = b"POST /json HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\n"
     # More than the kernels of both sides hold, in one go, and read only then.
     peer.send(head + bytes(8_000_000))

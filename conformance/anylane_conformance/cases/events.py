@@ -22,9 +22,9 @@ FIELDS = (
 )
 
 
-def opened(talk: Conversation, target: str) -> Peer:
+def opened(conversation: Conversation, target: str) -> Peer:
     """A new connection, and the head of an event stream read from it."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.get(target)
     head = peer.until(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 "), head
@@ -37,9 +37,9 @@ def chunk(block: bytes) -> bytes:
 
 
 @case(CHAPTER)
-def one_event_is_one_chunk(talk: Conversation) -> None:
+def one_event_is_one_chunk(conversation: Conversation) -> None:
     """Every field, several lines, JSON, comments: each block whole, in a chunk of its own."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.get("/events/fields")
     head = peer.until(b"\r\n\r\n").decode().lower().split("\r\n")
     assert "content-type: text/event-stream" in head
@@ -52,9 +52,9 @@ def one_event_is_one_chunk(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def clients_of_http_1_0_read_until_the_end(talk: Conversation) -> None:
+def clients_of_http_1_0_read_until_the_end(conversation: Conversation) -> None:
     """No chunks for them: the end of the connection is the end of the stream."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.send(b"GET /events/fields HTTP/1.0\r\n\r\n")
     head = peer.until(b"\r\n\r\n")
     assert b"transfer-encoding" not in head.lower()
@@ -62,62 +62,62 @@ def clients_of_http_1_0_read_until_the_end(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def head_asks_for_the_head_only(talk: Conversation) -> None:
+def head_asks_for_the_head_only(conversation: Conversation) -> None:
     """HEAD ends a handler that would stream for ever, and the connection goes on."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.get("/events/wait/sleep", method="HEAD")
     answer = peer.answer(to_head=True)
     assert answer.status == 200
     assert answer.headers["content-type"] == "text/event-stream"
-    assert talk.helper().ask("/notes").body == b"sleep: finally"
+    assert conversation.helper().ask("/notes").body == b"sleep: finally"
     assert peer.ask("/").status == 200
 
 
 @case(CHAPTER)
-def the_head_is_sent_on_entering(talk: Conversation) -> None:
+def the_head_is_sent_on_entering(conversation: Conversation) -> None:
     """A client sees that the stream is open before there is an event."""
-    peer = opened(talk, "/events/room")
+    peer = opened(conversation, "/events/room")
     peer.until(chunk(b": listening\n\n"))
-    talk.in_thread(lambda: talk.stage.room.send("news"))
+    conversation.in_thread(lambda: conversation.stage.room.send("news"))
     assert peer.until(b"\n\n\r\n") == chunk(b"data: news\n\n")
     peer.reset()
 
 
 @case(CHAPTER, cuts=False)
-def def_handlers_stream_events(talk: Conversation) -> None:
+def def_handlers_stream_events(conversation: Conversation) -> None:
     """`with ctx.event_stream()` and `ctx.call(events.send, ...)`."""
-    peer = talk.connect()
+    peer = conversation.connect()
     body = b"".join(b"event: n\nid: %d\ndata: %d\n\n" % (n, n) for n in range(3))
     assert peer.ask("/events/def").body == body
     assert peer.ask("/").status == 200
 
 
 @case(CHAPTER, cuts=False)
-def fields_cannot_be_injected(talk: Conversation) -> None:
+def fields_cannot_be_injected(conversation: Conversation) -> None:
     """CR, LF or NUL in event or id is an error at the guilty call; nothing of it is sent."""
-    peer = talk.connect()
+    peer = conversation.connect()
     assert peer.ask("/events/injection").body == b"data: UsageError\n\n" * 6
 
 
 @case(CHAPTER, cuts=False)
-def only_200_can_be_an_event_stream(talk: Conversation) -> None:
+def only_200_can_be_an_event_stream(conversation: Conversation) -> None:
     """Clients take no other status (§9.2.3): an error before a byte is out."""
-    peer = talk.connect()
+    peer = conversation.connect()
     assert peer.ask("/events/status").status == 500
     assert peer.ask("/").status == 200
 
 
 @case(CHAPTER)
-def failure_inside_an_event_stream(talk: Conversation) -> None:
+def failure_inside_an_event_stream(conversation: Conversation) -> None:
     """The last chunk never comes, and the connection ends: the client comes again."""
-    peer = opened(talk, "/events/fails")
+    peer = opened(conversation, "/events/fails")
     assert peer.rest() == chunk(b"data: first\n\n")
 
 
 @case(CHAPTER)
-def last_event_id(talk: Conversation) -> None:
+def last_event_id(conversation: Conversation) -> None:
     """What the client saw last, as UTF-8 (§9.2.4); None from a new one."""
-    peer = talk.connect()
+    peer = conversation.connect()
     assert peer.ask("/events/last-id").body == b"data: null\n\n"
     header = "Last-Event-ID: ü 7".encode().decode("latin-1")
     peer.send(f"GET /events/last-id HTTP/1.1\r\nHost: a\r\n{header}\r\n\r\n".encode("latin-1"))
@@ -128,10 +128,10 @@ def last_event_id(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def heartbeats_while_the_handler_waits(talk: Conversation) -> None:
+def heartbeats_while_the_handler_waits(conversation: Conversation) -> None:
     """In silence a comment is sent, also while the handler waits for ctx."""
     for kind in ("sleep", "item"):
-        peer = opened(talk, f"/events/wait/{kind}?heartbeat=0.05")
+        peer = opened(conversation, f"/events/wait/{kind}?heartbeat=0.05")
         peer.until(chunk(b"data: %b\n\n" % kind.encode()))
         for _ in range(3):
             assert peer.exactly(8) == chunk(b":\n\n")
@@ -139,9 +139,9 @@ def heartbeats_while_the_handler_waits(talk: Conversation) -> None:
 
 
 @case(CHAPTER, "native_cancel")
-def heartbeats_during_a_foreign_await(talk: Conversation) -> None:
+def heartbeats_during_a_foreign_await(conversation: Conversation) -> None:
     """Also while it awaits something of the event loop's own library."""
-    peer = opened(talk, "/events/wait/foreign?heartbeat=0.05")
+    peer = opened(conversation, "/events/wait/foreign?heartbeat=0.05")
     peer.until(chunk(b"data: foreign\n\n"))
     for _ in range(3):
         assert peer.exactly(8) == chunk(b":\n\n")
@@ -149,46 +149,46 @@ def heartbeats_during_a_foreign_await(talk: Conversation) -> None:
 
 
 @case(CHAPTER, "parallel_blocking", "concurrent_input", cuts=False)
-def heartbeats_while_a_function_blocks(talk: Conversation) -> None:
+def heartbeats_while_a_function_blocks(conversation: Conversation) -> None:
     """Also while it waits for a function in the pool."""
-    peer = opened(talk, "/events/block?heartbeat=0.05")
+    peer = opened(conversation, "/events/block?heartbeat=0.05")
     peer.until(chunk(b"data: blocked\n\n"))
     assert peer.exactly(8) == chunk(b":\n\n")
-    assert talk.helper().ask("/unblock").status == 200
+    assert conversation.helper().ask("/unblock").status == 200
     peer.until(chunk(b"data: unblocked\n\n") + b"0\r\n\r\n")
 
 
 @case(CHAPTER, "virtual_time")
-def heartbeats_come_exactly_in_silence(talk: Conversation) -> None:
+def heartbeats_come_exactly_in_silence(conversation: Conversation) -> None:
     """Not a moment before, and only when nothing was sent for so long."""
-    peer = opened(talk, "/events/ticks/3?heartbeat=10&every=15")
+    peer = opened(conversation, "/events/ticks/3?heartbeat=10&every=15")
     assert peer.until(b"\n\n\r\n") == chunk(b"data: 0\n\n")
-    talk.pause(9.999)
+    conversation.pause(9.999)
     assert peer.nothing_yet()
-    talk.pause(0.001)
+    conversation.pause(0.001)
     assert peer.exactly(8) == chunk(b":\n\n")
-    talk.pause(5)
+    conversation.pause(5)
     assert peer.until(b"\n\n\r\n") == chunk(b"data: 1\n\n")
-    talk.pause(9.999)
+    conversation.pause(9.999)
     assert peer.nothing_yet()
-    talk.pause(0.001)
+    conversation.pause(0.001)
     assert peer.exactly(8) == chunk(b":\n\n")
-    talk.pause(20)
+    conversation.pause(20)
     assert peer.until(b"0\r\n\r\n") == chunk(b"data: 2\n\n") + chunk(b":\n\n") + b"0\r\n\r\n"
-    talk.pause(12)
+    conversation.pause(12)
     assert peer.nothing_yet()
 
 
 @case(CHAPTER, "virtual_time", timeouts={"write_stall": 1000.0}, cuts=False)
-def heartbeats_rest_while_the_client_is_behind(talk: Conversation) -> None:
+def heartbeats_rest_while_the_client_is_behind(conversation: Conversation) -> None:
     """A client that reads nothing is not sent comments on top of what it has not read."""
-    peer = opened(talk, "/events/large/1?heartbeat=10")
+    peer = opened(conversation, "/events/large/1?heartbeat=10")
     first = len(peer.until(b"\n\n\r\n"))
     assert first > LARGE
     peer.until(b"0\r\n\r\n")
     peer.hold()
     peer.get("/events/large/2?heartbeat=10")
-    talk.pause(500)
+    conversation.pause(500)
     peer.release()
     body = peer.answer().body
     assert b":\n\n" not in body
@@ -199,22 +199,22 @@ def heartbeats_rest_while_the_client_is_behind(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def end_of_input_ends_an_event_stream(talk: Conversation) -> None:
+def end_of_input_ends_an_event_stream(conversation: Conversation) -> None:
     """A client that left is noticed at once; who waits for ctx hears it as Disconnected."""
     for kind in ("sleep", "item"):
-        peer, helper = opened(talk, f"/events/wait/{kind}"), talk.helper()
+        peer, helper = opened(conversation, f"/events/wait/{kind}"), conversation.helper()
         peer.until(chunk(b"data: %b\n\n" % kind.encode()))
         peer.eof()
         assert helper.ask("/notes").body == b"%b: disconnected" % kind.encode()
         assert helper.ask("/notes").body == b"%b: finally" % kind.encode()
         peer.closed()
-    assert [message for level, message in talk.log if level == "error"] == []
+    assert [message for level, message in conversation.log if level == "error"] == []
 
 
 @case(CHAPTER, cuts=False)
-def reset_ends_an_event_stream(talk: Conversation) -> None:
+def reset_ends_an_event_stream(conversation: Conversation) -> None:
     """So is one that resets the connection."""
-    peer, helper = opened(talk, "/events/wait/item"), talk.helper()
+    peer, helper = opened(conversation, "/events/wait/item"), conversation.helper()
     peer.until(chunk(b"data: item\n\n"))
     peer.reset()
     assert helper.ask("/notes").body == b"item: disconnected"
@@ -222,12 +222,12 @@ def reset_ends_an_event_stream(talk: Conversation) -> None:
 
 
 @case(CHAPTER, "native_cancel")
-def end_of_input_ends_a_foreign_await(talk: Conversation) -> None:
+def end_of_input_ends_a_foreign_await(conversation: Conversation) -> None:
     """A handler that awaits something foreign for its client is cancelled natively; its `finally`
     runs, and nothing is logged."""
-    helper = talk.helper()
+    helper = conversation.helper()
     for resets in (False, True):
-        peer = opened(talk, "/events/wait/foreign")
+        peer = opened(conversation, "/events/wait/foreign")
         peer.until(chunk(b"data: foreign\n\n"))
         if resets:
             peer.reset()
@@ -235,13 +235,13 @@ def end_of_input_ends_a_foreign_await(talk: Conversation) -> None:
             peer.eof()
         assert helper.ask("/notes").body == b"foreign: finally"
     assert helper.ask("/").status == 200
-    assert [message for level, message in talk.log if level == "error"] == []
+    assert [message for level, message in conversation.log if level == "error"] == []
 
 
 @case(CHAPTER, "native_cancel")
-def cleaning_up_is_not_cancelled(talk: Conversation) -> None:
+def cleaning_up_is_not_cancelled(conversation: Conversation) -> None:
     """Who has heard of it as Disconnected may await something foreign in its `finally`."""
-    peer, helper = opened(talk, "/events/clean"), talk.helper()
+    peer, helper = opened(conversation, "/events/clean"), conversation.helper()
     peer.until(chunk(b"data: first\n\n"))
     peer.eof()
     assert helper.ask("/notes").body == b"cleaning"
@@ -250,23 +250,23 @@ def cleaning_up_is_not_cancelled(talk: Conversation) -> None:
 
 
 @case(CHAPTER, timeouts={"write_stall": 0.3}, cuts=False)
-def client_that_stopped_reading_is_let_go(talk: Conversation) -> None:
+def client_that_stopped_reading_is_let_go(conversation: Conversation) -> None:
     """By the write-stall deadline, and what was produced for it is bounded."""
-    peer = talk.connect(receive_buffer=65536)
+    peer = conversation.connect(receive_buffer=65536)
     peer.hold()
     peer.get("/events/large/1000")
-    assert talk.helper().ask("/notes").body == b"large: disconnected"
-    assert talk.stage.produced <= KERNEL + LARGE
+    assert conversation.helper().ask("/notes").body == b"large: disconnected"
+    assert conversation.stage.produced <= KERNEL + LARGE
 
 
 @case(CHAPTER, cuts=False)
-def slow_client_disturbs_nobody(talk: Conversation) -> None:
+def slow_client_disturbs_nobody(conversation: Conversation) -> None:
     """Events of 1 MiB: one client reads nothing, another gets all of its own meanwhile."""
-    slow = talk.connect(receive_buffer=65536)
+    slow = conversation.connect(receive_buffer=65536)
     slow.hold()
     slow.get("/events/large/20")
-    talk.steady(lambda: talk.stage.produced)
-    body = talk.connect().ask("/events/large/3").body
+    conversation.steady(lambda: conversation.stage.produced)
+    body = conversation.connect().ask("/events/large/3").body
     assert [line[:8] for line in body.split(b"\n\n")] == [
         b"data: 0 ",
         b"data: 1 ",
@@ -284,73 +284,75 @@ def news(number: int) -> bytes:
     return chunk(b"id: e-%d\nevent: news\ndata: %d\n\n" % (number, number))
 
 
-def append(talk: Conversation, *numbers: int, receivers: int) -> None:
+def append(conversation: Conversation, *numbers: int, receivers: int) -> None:
     """send() wakes every client that follows, on whatever lane, from any thread."""
     counts: list[int] = []
-    talk.in_thread(lambda: counts.extend(talk.stage.log.send(each, "news") for each in numbers))
+    conversation.in_thread(
+        lambda: counts.extend(conversation.stage.log.send(each, "news") for each in numbers)
+    )
     assert counts == [receivers] * len(numbers)
 
 
-def again(talk: Conversation, last_id: str) -> Peer:
+def again(conversation: Conversation, last_id: str) -> Peer:
     """A new connection of a client that has seen that event."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.get("/events/log", f"Last-Event-ID: {last_id}")
     peer.until(b"\r\n\r\n")
     return peer
 
 
 @case(CHAPTER)
-def what_was_missed_is_replayed(talk: Conversation) -> None:
+def what_was_missed_is_replayed(conversation: Conversation) -> None:
     """A client that comes again gets what it missed and then what comes: no gap, no duplicate."""
-    peer = opened(talk, "/events/log")
+    peer = opened(conversation, "/events/log")
     assert peer.until(b"\n\n\r\n") == chunk(b"id: e-0\n\n")
-    append(talk, 1, receivers=1)
+    append(conversation, 1, receivers=1)
     assert peer.until(b"\n\n\r\n") == news(1)
     peer.reset()
     for _ in range(500):
-        if not talk.stage.log.receivers:
+        if not conversation.stage.log.receivers:
             break
-        talk.pause(0.01)
-    append(talk, 2, 3, receivers=0)
-    peer = again(talk, "e-1")
+        conversation.pause(0.01)
+    append(conversation, 2, 3, receivers=0)
+    peer = again(conversation, "e-1")
     assert peer.until(b"data: 3\n\n\r\n") == news(2) + news(3)
-    append(talk, 4, receivers=1)
+    append(conversation, 4, receivers=1)
     assert peer.until(b"\n\n\r\n") == news(4)
     peer.reset()
 
 
 @case(CHAPTER, "parallel_blocking", cuts=False)
-def def_handlers_follow_a_log(talk: Conversation) -> None:
+def def_handlers_follow_a_log(conversation: Conversation) -> None:
     """`ctx.call(events.follow, log)` ends when the client leaves."""
-    peer = opened(talk, "/events/def-log")
+    peer = opened(conversation, "/events/def-log")
     assert peer.until(b"\n\n\r\n") == chunk(b"id: e-0\n\n")
-    append(talk, 1, receivers=1)
+    append(conversation, 1, receivers=1)
     assert peer.until(b"\n\n\r\n") == news(1)
     peer.eof()
-    assert talk.helper().ask("/notes").body == b"def-log: finally"
+    assert conversation.helper().ask("/notes").body == b"def-log: finally"
 
 
 @case(CHAPTER)
-def who_was_away_too_long_is_told(talk: Conversation) -> None:
+def who_was_away_too_long_is_told(conversation: Conversation) -> None:
     """A `resync` event comes before what is left: the id is too old, or of another epoch."""
-    append(talk, 1, 2, 3, 4, 5, receivers=0)
+    append(conversation, 1, 2, 3, 4, 5, receivers=0)
     kept = news(3) + news(4) + news(5)
     data = b'data: {"reason":"expired","after":"e-1","missed":1}\n\n'
     resync = chunk(b"event: resync\nid: e-2\n" + data)
-    assert again(talk, "e-1").until(b"data: 5\n\n\r\n") == resync + kept
+    assert again(conversation, "e-1").until(b"data: 5\n\n\r\n") == resync + kept
     data = b'data: {"reason":"unknown","after":"d-4","missed":null}\n\n'
     resync = chunk(b"event: resync\nid: e-2\n" + data)
-    assert again(talk, "d-4").until(b"data: 5\n\n\r\n") == resync + kept
+    assert again(conversation, "d-4").until(b"data: 5\n\n\r\n") == resync + kept
 
 
 @case(CHAPTER)
-def events_are_logged_from_any_thread(talk: Conversation) -> None:
+def events_are_logged_from_any_thread(conversation: Conversation) -> None:
     """Every client that follows is woken, on whatever lane, and gets all of them in order."""
-    talk.stage.log = EventLog(epoch="e")
-    peers = [opened(talk, "/events/log") for _ in range(3)]
+    conversation.stage.log = EventLog(epoch="e")
+    peers = [opened(conversation, "/events/log") for _ in range(3)]
     for peer in peers:
         peer.until(chunk(b"id: e-0\n\n"))
-    append(talk, *range(1, 51), receivers=3)
+    append(conversation, *range(1, 51), receivers=3)
     for peer in peers:
         assert peer.until(b"data: 50\n\n\r\n") == b"".join(map(news, range(1, 51)))
         peer.reset()
@@ -360,20 +362,20 @@ def events_are_logged_from_any_thread(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def drain_ends_event_streams_whole(talk: Conversation) -> None:
+def drain_ends_event_streams_whole(conversation: Conversation) -> None:
     """The client is told when to come again, gets the last chunk, and the handler is told."""
-    default = opened(talk, "/events/wait/sleep?heartbeat=100")
+    default = opened(conversation, "/events/wait/sleep?heartbeat=100")
     default.until(chunk(b"data: sleep\n\n"))
-    own = opened(talk, "/events/fields")
+    own = opened(conversation, "/events/fields")
     own.until(b"0\r\n\r\n")
-    old = talk.connect()
+    old = conversation.connect()
     old.send(b"GET /events/wait/item HTTP/1.0\r\n\r\n")
     old.until(b"data: item\n\n")
-    talk.drain()
+    conversation.drain()
     assert default.rest() == chunk(b"retry: 1000\n\n") + b"0\r\n\r\n"
     assert old.rest() == b"retry: 1000\n\n"
-    talk.stop()
-    assert sorted(talk.stage.said) == [
+    conversation.stop()
+    assert sorted(conversation.stage.said) == [
         "item: disconnected",
         "item: finally",
         "sleep: disconnected",
@@ -381,36 +383,36 @@ def drain_ends_event_streams_whole(talk: Conversation) -> None:
     ]
 
 
-def ends_whole(talk: Conversation, path: str, first: bytes) -> None:
+def ends_whole(conversation: Conversation, path: str, first: bytes) -> None:
     """The stream is whole behind a drain, and its handler has ended."""
-    peer = opened(talk, path)
+    peer = opened(conversation, path)
     peer.until(chunk(first))
-    talk.drain()
+    conversation.drain()
     assert peer.rest() == chunk(b"retry: 1000\n\n") + b"0\r\n\r\n"
-    talk.stop()
+    conversation.stop()
 
 
 @case(CHAPTER, "parallel_blocking", cuts=False)
-def drain_ends_def_handlers(talk: Conversation) -> None:
+def drain_ends_def_handlers(conversation: Conversation) -> None:
     """Also where the handler blocks in `ctx.call`."""
-    ends_whole(talk, "/events/def-log", b"id: e-0\n\n")
-    assert talk.stage.said == ["def-log: finally"]
+    ends_whole(conversation, "/events/def-log", b"id: e-0\n\n")
+    assert conversation.stage.said == ["def-log: finally"]
 
 
 @case(CHAPTER, "native_cancel")
-def drain_ends_a_foreign_await(talk: Conversation) -> None:
+def drain_ends_a_foreign_await(conversation: Conversation) -> None:
     """Also where the handler awaits something foreign."""
-    ends_whole(talk, "/events/wait/foreign", b"data: foreign\n\n")
-    assert talk.stage.said == ["foreign: finally"]
+    ends_whole(conversation, "/events/wait/foreign", b"data: foreign\n\n")
+    assert conversation.stage.said == ["foreign: finally"]
 
 
 @case(CHAPTER, cuts=False, compare=False)
-def cancelled_send_leaves_whole_events(talk: Conversation) -> None:
+def cancelled_send_leaves_whole_events(conversation: Conversation) -> None:
     """Cancelled while it waits for a slow client: every event on the wire is whole."""
-    peer = talk.connect(receive_buffer=65536)
+    peer = conversation.connect(receive_buffer=65536)
     peer.hold()
     peer.get("/events/cancelled")
-    helper = talk.helper()
+    helper = conversation.helper()
     assert helper.ask("/notes").body == b"sending"
     assert helper.ask("/cancel").body == b"cancelled"
     peer.release()

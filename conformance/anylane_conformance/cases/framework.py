@@ -12,9 +12,9 @@ CHAPTER = "12 framework"
 
 
 @case(CHAPTER)
-def hooks_run_in_the_documented_order(talk: Conversation) -> None:
+def hooks_run_in_the_documented_order(conversation: Conversation) -> None:
     """middleware, request_middleware, handler, response_middleware, and out again."""
-    peer = talk.connect()
+    peer = conversation.connect()
     for kind in ("async", "def"):
         answer = peer.ask(f"/hooked/{kind}/7")
         assert answer.body == b"7"
@@ -25,32 +25,32 @@ def hooks_run_in_the_documented_order(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def hooks_run_after_an_exception_that_was_dealt_with(talk: Conversation) -> None:
+def hooks_run_after_an_exception_that_was_dealt_with(conversation: Conversation) -> None:
     """The exception handler's response passes through the response hooks like any other."""
-    peer = talk.connect()
+    peer = conversation.connect()
     answer = peer.ask("/hooked/fail")
     assert (answer.status, answer.body) == (418, b"dealt with coffee")
     assert answer.headers["x-order"] == "in request response:RefusedDrinkError out"
-    assert [message for level, message in talk.log if level == "error"] == []
+    assert [message for level, message in conversation.log if level == "error"] == []
 
 
 @case(CHAPTER)
-def hooks_around_what_was_sent_and_what_is_streamed(talk: Conversation) -> None:
+def hooks_around_what_was_sent_and_what_is_streamed(conversation: Conversation) -> None:
     """A returned iterator is sent after the hooks; what was sent by hand is out already."""
-    peer = talk.connect()
+    peer = conversation.connect()
     assert peer.ask("/hooked/sent").body == b"sent"
     answer = peer.ask("/hooked/items")
     assert answer.body == b"012"
     assert answer.headers["x-order"] == "in request response:NoneType out"
-    ws = talk.connect().websocket("/hooked/ws")
+    ws = conversation.connect().websocket("/hooked/ws")
     assert ws.receive() == "in request"
     assert ws.closed() == (1000, "")
 
 
 @case(CHAPTER)
-def request_error_hook(talk: Conversation) -> None:
+def request_error_hook(conversation: Conversation) -> None:
     """A malformed request runs the request-error hooks only."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.send(b"GET / HTTP/1.1\nHost: a\n\n")
     answer = peer.answer()
     assert answer.status == 400
@@ -59,13 +59,13 @@ def request_error_hook(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def what_cannot_be_returned_is_logged(talk: Conversation) -> None:
+def what_cannot_be_returned_is_logged(conversation: Conversation) -> None:
     """A tuple is a 500, a value after the response a log line; both name handler and value."""
-    peer = talk.connect()
+    peer = conversation.connect()
     assert peer.ask("/tuple").status == 500
     assert peer.ask("/sent-and-returned").body == b"sent"
     assert peer.ask("/").status == 200
-    first, second = [message for level, message in talk.log if level == "error"]
+    first, second = [message for level, message in conversation.log if level == "error"]
     assert "of_a_tuple" in first
     assert "(200, 'no')" in first
     assert "sent_and_returned" in second
@@ -73,20 +73,20 @@ def what_cannot_be_returned_is_logged(talk: Conversation) -> None:
 
 
 @case(CHAPTER, extra=framework.connections)
-def connection_hooks(talk: Conversation) -> None:
+def connection_hooks(conversation: Conversation) -> None:
     """on_connect comes before the first request, its context variables reach every exchange of
     its connection, what it raises ends the connection; on_disconnect comes last."""
-    helper, peer = talk.connect(), talk.connect()
+    helper, peer = conversation.connect(), conversation.connect()
     for _ in range(2):
         assert helper.ask("/connected").body == b"by on_connect, twice"
         assert peer.ask("/connected").body == b"by on_connect, twice"
-    turned_away = talk.helper()
+    turned_away = conversation.helper()
     turned_away.get("/")
     assert turned_away.rest() == b""
     peer.eof()
     peer.closed()
     assert helper.ask("/notes").body == b"disconnected: by on_connect, twice"
-    assert [message for level, message in talk.log if level == "error"] == []
+    assert [message for level, message in conversation.log if level == "error"] == []
 
 
 FOR = "X-Forwarded-For: 198.51.100.1, 203.0.113.7, 10.1.2.3"
@@ -97,15 +97,15 @@ FOR = "X-Forwarded-For: 198.51.100.1, 203.0.113.7, 10.1.2.3"
     extra=framework.proxied,
     config={"proxy_headers": True, "forwarded_allow_ips": ("127.0.0.1", "192.0.2.1", "10.0.0.0/8")},
 )
-def a_proxy_that_is_believed(talk: Conversation) -> None:
+def a_proxy_that_is_believed(conversation: Conversation) -> None:
     """The client is the right-most address that is no proxy's, the scheme what the nearest proxy
     says, the host stays Host; what cannot be read changes nothing."""
-    peer = talk.connect()
+    peer = conversation.connect()
     for scheme in ("http", "https"):
         said = (FOR, f"X-Forwarded-Proto: {scheme}", "X-Forwarded-Host: b")
         whose = f'[["203.0.113.7",0],"{scheme}","conformance"]'
         assert peer.ask("/whose", *said).body == whose.encode()
-        ws = talk.connect().websocket("/whose", *said)
+        ws = conversation.connect().websocket("/whose", *said)
         assert ws.receive() == whose
         assert ws.closed() == (1000, "")
     for unread in ((), ("X-Forwarded-For: unknown", "X-Forwarded-Proto: gopher")):
@@ -117,66 +117,66 @@ def a_proxy_that_is_believed(talk: Conversation) -> None:
     extra=framework.proxied,
     config={"proxy_headers": True, "forwarded_allow_ips": ("198.51.100.0/24", "unix")},
 )
-def anybody_else_is_not_believed(talk: Conversation) -> None:
+def anybody_else_is_not_believed(conversation: Conversation) -> None:
     """X-Forwarded-For and X-Forwarded-Proto of a peer that is no proxy of ours are only headers."""
-    peer = talk.connect()
+    peer = conversation.connect()
     for scheme in ("http", "https"):
         answer = peer.ask("/whose?own", FOR, f"X-Forwarded-Proto: {scheme}")
         assert answer.body == b'["peer","own","conformance"]'
 
 
 @case(CHAPTER, extra=framework.lifespan)
-def lifespan_around_everything(talk: Conversation) -> None:
+def lifespan_around_everything(conversation: Conversation) -> None:
     """Entered in order before the first request and left in reverse after the last; a group of
     tasks in it lives on; context variables that it sets are seen."""
-    peer = talk.connect()
+    peer = conversation.connect()
     assert peer.ask("/started").body == b"by the lifespan"
-    assert [step for step in talk.stage.life if step != "task"] == ["enter", "startup"]
-    talk.stop()
-    assert talk.stage.life[-2:] == ["shutdown", "leave"]
-    assert talk.log == []
+    assert [step for step in conversation.stage.life if step != "task"] == ["enter", "startup"]
+    conversation.stop()
+    assert conversation.stage.life[-2:] == ["shutdown", "leave"]
+    assert conversation.log == []
 
 
 @case(CHAPTER)
-def background_runs_after_the_response(talk: Conversation) -> None:
+def background_runs_after_the_response(conversation: Conversation) -> None:
     """It delays neither the response nor the next request; a failure is logged only."""
-    peer, helper = talk.connect(), talk.helper()
+    peer, helper = conversation.connect(), conversation.helper()
     assert peer.ask("/background/async").body == b"answered"
     assert peer.ask("/").status == 200
     assert helper.ask("/notes").body == b"background async"
     assert peer.ask("/background/fail").body == b"answered"
     assert helper.ask("/notes").body == b"background async"
-    (message,) = [message for level, message in talk.log if level == "error"]
+    (message,) = [message for level, message in conversation.log if level == "error"]
     assert "in the background" in message
 
 
 @case(CHAPTER, "parallel_blocking", cuts=False)
-def background_that_blocks_delays_nobody(talk: Conversation) -> None:
+def background_that_blocks_delays_nobody(conversation: Conversation) -> None:
     """A `def` in the background blocks a thread, not its connection."""
-    peer = talk.connect()
+    peer = conversation.connect()
     assert peer.ask("/background/def").body == b"answered"
     assert peer.ask("/").status == 200
     assert peer.ask("/unblock").status == 200
-    assert talk.helper().ask("/notes").body == b"background def"
+    assert conversation.helper().ask("/notes").body == b"background def"
 
 
 @case(CHAPTER, cuts=False)
-def background_waits_for_the_last_byte(talk: Conversation) -> None:
+def background_waits_for_the_last_byte(conversation: Conversation) -> None:
     """A client that is slow to read is served before what comes afterwards."""
-    peer = talk.connect(receive_buffer=4096)
+    peer = conversation.connect(receive_buffer=4096)
     peer.hold()
     peer.get("/background/large")
-    talk.steady(lambda: len(talk.stage.said))
-    assert talk.stage.said == []
+    conversation.steady(lambda: len(conversation.stage.said))
+    assert conversation.stage.said == []
     peer.release()
     assert len(peer.answer().body) == 5_000_000
-    assert talk.helper().ask("/notes").body == b"background async"
+    assert conversation.helper().ask("/notes").body == b"background async"
 
 
 @case(CHAPTER)
-def request_trailers(talk: Conversation) -> None:
+def request_trailers(conversation: Conversation) -> None:
     """What comes behind a chunked body is in request.trailers (RFC 9110 §6.5)."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.send(
         b"POST /trailers HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
         b"3\r\nabc\r\n0\r\nX-Digest: abc\r\n\r\n"
@@ -185,9 +185,9 @@ def request_trailers(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def cookies(talk: Conversation) -> None:
+def cookies(conversation: Conversation) -> None:
     """Malformed cookies hide no other; a cookie is set with its attributes."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.get("/cookies", 'Cookie: a=1; broken; {"x": 1}; b="two words"', "Cookie: c=3; a=later")
     answer = peer.answer()
     assert answer.body == b'{"a":"1","b":"two words","c":"3"}'
@@ -196,9 +196,9 @@ def cookies(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def early_hints_and_trailers(talk: Conversation) -> None:
+def early_hints_and_trailers(conversation: Conversation) -> None:
     """103 comes before the answer (RFC 8297), trailers behind its chunks (RFC 9112 §7.1.2)."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.get("/hints")
     hints = peer.until(b"\r\n\r\n")
     assert hints.startswith(b"HTTP/1.1 103 ")
@@ -209,9 +209,9 @@ def early_hints_and_trailers(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def sent_before_the_handler_ends(talk: Conversation) -> None:
+def sent_before_the_handler_ends(conversation: Conversation) -> None:
     """`await ctx.send()` answers; the next request waits for the handler to end."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.get("/early")
     peer.get("/")
     assert peer.answer().body == b"early"
@@ -219,19 +219,19 @@ def sent_before_the_handler_ends(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def urlencoded_form(talk: Conversation) -> None:
+def urlencoded_form(conversation: Conversation) -> None:
     """Fields in order, several of one name."""
-    peer = talk.connect()
+    peer = conversation.connect()
     kind = "Content-Type: application/x-www-form-urlencoded"
     peer.post("/form", b"a=1&b=%C3%A4+b&a=2&empty=", kind)
     assert peer.answer().body == '[["a","1"],["b","ä b"],["a","2"],["empty",""]]'.encode()
 
 
 @case(CHAPTER)
-def multipart_form(talk: Conversation) -> None:
+def multipart_form(conversation: Conversation) -> None:
     """Fields and files, wherever the network cuts them."""
     pytest.importorskip("multipart")
-    peer = talk.connect()
+    peer = conversation.connect()
     body = (
         b'--b\r\nContent-Disposition: form-data; name="title"\r\n\r\nHello\r\n'
         b'--b\r\nContent-Disposition: form-data; name="file"; filename="x.bin"\r\n'
@@ -242,9 +242,9 @@ def multipart_form(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def taken_over(talk: Conversation) -> None:
+def taken_over(conversation: Conversation) -> None:
     """After a 101 the connection is the handler's, early bytes included, up to a half-close."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.get("/raw", "Connection: Upgrade", "Upgrade: echo")
     assert peer.answer().headers["upgrade"] == "echo"
     peer.send(b"no HTTP at all\n")

@@ -14,9 +14,9 @@ from anylane_conformance.harness.peer import Answer, Peer
 CHAPTER = "14 limits"
 
 
-def refused(talk: Conversation, data: bytes) -> int:
+def refused(conversation: Conversation, data: bytes) -> int:
     """The status of what is refused; the connection ends then."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.send(data)
     answer = peer.answer()
     assert answer.headers["connection"] == "close"
@@ -24,9 +24,9 @@ def refused(talk: Conversation, data: bytes) -> int:
     return answer.status
 
 
-def accepted(talk: Conversation, data: bytes) -> Answer:
+def accepted(conversation: Conversation, data: bytes) -> Answer:
     """The answer to what is not; the connection goes on."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.send(data)
     answer = peer.answer()
     assert peer.ask("/").status == 200
@@ -42,7 +42,7 @@ def get(target: str = "/", *lines: str) -> bytes:
     cuts=False,
     limits={"target": 100, "header_field": 200, "header_section": 400, "header_count": 6},
 )
-def head_limits(talk: Conversation) -> None:
+def head_limits(conversation: Conversation) -> None:
     """414 for the target; 431 for one header line, all of them, and their number."""
     for fits, over, status in (
         (get("/" + "x" * 99), get("/" + "x" * 100), 414),
@@ -54,12 +54,12 @@ def head_limits(talk: Conversation) -> None:
         ),
         (get("/", *["x: y"] * 5), get("/", *["x: y"] * 6), 431),
     ):
-        assert accepted(talk, fits).status in (200, 404)
-        assert refused(talk, over) == status
+        assert accepted(conversation, fits).status in (200, 404)
+        assert refused(conversation, over) == status
 
 
 @case(CHAPTER, cuts=False, limits={"body": 100})
-def body_limit(talk: Conversation) -> None:
+def body_limit(conversation: Conversation) -> None:
     """413, whether the size was declared or turns out (RFC 9110 §15.5.14)."""
     declared = b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s"
     chunked = (
@@ -67,26 +67,26 @@ def body_limit(talk: Conversation) -> None:
         b"%x\r\n%s\r\n0\r\n\r\n"
     )
     for request in (declared, chunked):
-        assert accepted(talk, request % (100, b"x" * 100)).body == b'{"length":100}'
-        assert refused(talk, request % (101, b"x" * 101)) == 413
+        assert accepted(conversation, request % (100, b"x" * 100)).body == b'{"length":100}'
+        assert refused(conversation, request % (101, b"x" * 101)) == 413
 
 
 @case(CHAPTER, cuts=False, limits={"drain_body": 50})
-def unread_body_limit(talk: Conversation) -> None:
+def unread_body_limit(conversation: Conversation) -> None:
     """An unread body is dropped up to a bound; more of it costs the connection."""
     head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.send(head % 50)
     assert peer.answer().status == 405
     peer.send(b"x" * 50)
     assert peer.ask("/").status == 200
-    assert refused(talk, head % 51) == 405
+    assert refused(conversation, head % 51) == 405
 
 
 @case(CHAPTER, limits={"message": 20})
-def message_limit(talk: Conversation) -> None:
+def message_limit(conversation: Conversation) -> None:
     """A message over the limit is 1009; what came before it was answered (RFC 6455 §7.4.1)."""
-    ws = talk.connect().websocket("/echo")
+    ws = conversation.connect().websocket("/echo")
     ws.send("x" * 20)
     ws.send("y" * 21)
     assert ws.receive() == "x" * 20
@@ -106,8 +106,8 @@ def telling(app: App, stage: Stage) -> None:
         stage.note("gone")
 
 
-def refused_and_staying(talk: Conversation) -> Peer:
-    peer = talk.connect()
+def refused_and_staying(conversation: Conversation) -> Peer:
+    peer = conversation.connect()
     peer.send(b"nonsense\r\n\r\n")
     assert peer.answer().status == 400
     return peer
@@ -117,42 +117,42 @@ def refused_and_staying(talk: Conversation) -> Peer:
     CHAPTER, cuts=False, compare=False, extra=telling, limits={"linger": 5000},
     timeouts={"linger": 100.0},
 )  # fmt: skip
-def lingering_has_a_limit(talk: Conversation) -> None:
+def lingering_has_a_limit(conversation: Conversation) -> None:
     """Who goes on sending after a refusal is read up to a bound, then reset (RFC 9112 §9.6)."""
-    peer = refused_and_staying(talk)
+    peer = refused_and_staying(conversation)
     peer.send(b"x" * 4900)
-    assert not talk.stage.said
+    assert not conversation.stage.said
     peer.send(b"x" * 101)
-    assert talk.helper().ask("/notes").body == b"gone"
+    assert conversation.helper().ask("/notes").body == b"gone"
 
 
 @case(CHAPTER, cuts=False, extra=telling, timeouts={"linger": 0.3})
-def lingering_has_a_deadline(talk: Conversation) -> None:
+def lingering_has_a_deadline(conversation: Conversation) -> None:
     """Who stays after a refusal without a word is left."""
-    peer = refused_and_staying(talk)
-    talk.pause(0.4)
-    assert talk.helper().ask("/notes").body == b"gone"
+    peer = refused_and_staying(conversation)
+    conversation.pause(0.4)
+    assert conversation.helper().ask("/notes").body == b"gone"
     peer.closed()
 
 
 @case(CHAPTER, cuts=False, compare=False, extra=telling, timeouts={"write_stall": 0.3})
-def stalled_reader_is_reset(talk: Conversation) -> None:
+def stalled_reader_is_reset(conversation: Conversation) -> None:
     """A client that reads nothing more is ended; a part of the answer is not taken for it all."""
-    peer = talk.connect(receive_buffer=4096)
+    peer = conversation.connect(receive_buffer=4096)
     peer.hold()
     peer.get("/large")
-    talk.pause(0.4)
-    assert talk.helper().ask("/notes").body == b"gone"
+    conversation.pause(0.4)
+    assert conversation.helper().ask("/notes").body == b"gone"
     peer.release()
     peer.rest()
     assert peer.transcript.end == "reset"
 
 
 @case(CHAPTER, "real_sockets", "plain_wire", config={"linger": 0}, timeouts={"keep_alive": 0.3})
-def linger_of_zero_resets(talk: Conversation) -> None:
+def linger_of_zero_resets(conversation: Conversation) -> None:
     """With SO_LINGER 0 closing is a reset; what has arrived has arrived. Over TLS that is the
     close_notify before it, which ends the client's reading in order."""
-    peer = talk.connect()
+    peer = conversation.connect()
     assert peer.ask("/").status == 200
     peer.closed()
     assert peer.transcript.end == "reset"
@@ -162,10 +162,10 @@ def linger_of_zero_resets(talk: Conversation) -> None:
 
 
 @case(CHAPTER, cuts=False, timeouts={"body": 0.3})
-def body_deadline(talk: Conversation) -> None:
+def body_deadline(conversation: Conversation) -> None:
     """408 for a body that does not go on, also where the handler streams it."""
     for target in ("/json", "/length"):
-        peer = talk.connect()
+        peer = conversation.connect()
         peer.send(b"POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n[" % target.encode())
         answer = peer.answer()
         assert answer.status == 408
@@ -174,18 +174,18 @@ def body_deadline(talk: Conversation) -> None:
 
 
 @case(CHAPTER, cuts=False, compare=False, timeouts={"ping": 0.2, "pong": 0.4})
-def pings_and_their_pongs(talk: Conversation) -> None:
+def pings_and_their_pongs(conversation: Conversation) -> None:
     """We ping who is quiet, and end with 1011 who does not answer."""
-    ws = talk.connect().websocket("/echo")
+    ws = conversation.connect().websocket("/echo")
     for _ in range(2):
         ws.peer.send(ws.frame(ws_events.Pong(ws.pinged())))
     assert ws.closed(answer=False) == (1011, "no pong came in time")
 
 
 @case(CHAPTER, cuts=False, timeouts={"close": 0.3})
-def close_that_nobody_answers(talk: Conversation) -> None:
+def close_that_nobody_answers(conversation: Conversation) -> None:
     """The peer's half of the close handshake has a deadline (RFC 6455 §7.1.1)."""
-    ws = talk.connect().websocket("/goodbye")
+    ws = conversation.connect().websocket("/goodbye")
     ws.closed(answer=False)
 
 
@@ -199,9 +199,9 @@ def stoppable(app: App, _stage: Stage) -> None:
 
 
 @case(CHAPTER, cuts=False, extra=stoppable, timeouts={"drain": 0.3})
-def drain_deadline(talk: Conversation) -> None:
+def drain_deadline(conversation: Conversation) -> None:
     """What still runs when draining has taken too long is aborted."""
-    helper, peer = talk.helper(), talk.connect()
+    helper, peer = conversation.helper(), conversation.connect()
     peer.get("/wait-stream")
     peer.until(b"first\n\r\n")
     assert helper.ask("/shut-down").status == 200

@@ -9,9 +9,9 @@ CHAPTER = "1 requests"
 
 
 @case(CHAPTER)
-def json_over_keep_alive(talk: Conversation) -> None:
+def json_over_keep_alive(conversation: Conversation) -> None:
     """GET and POST with JSON are answered one after the other on one connection."""
-    peer = talk.connect()
+    peer = conversation.connect()
     for _ in range(2):
         answer = peer.ask("/")
         assert answer.status == 200
@@ -22,17 +22,17 @@ def json_over_keep_alive(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def routed_parameter(talk: Conversation) -> None:
+def routed_parameter(conversation: Conversation) -> None:
     """A converted parameter reaches the handler; what does not convert is no match."""
-    peer = talk.connect()
+    peer = conversation.connect()
     assert peer.ask("/users/42").body == b'{"id":42}'
     assert peer.ask("/users/me").status == 404
 
 
 @case(CHAPTER)
-def not_found_and_not_allowed(talk: Conversation) -> None:
+def not_found_and_not_allowed(conversation: Conversation) -> None:
     """404 for a path without a route, 405 with Allow for a method without one."""
-    peer = talk.connect()
+    peer = conversation.connect()
     assert peer.ask("/nowhere").status == 404
     peer.get("/json")
     answer = peer.answer()
@@ -43,9 +43,9 @@ def not_found_and_not_allowed(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def head_is_get_without_a_body(talk: Conversation) -> None:
+def head_is_get_without_a_body(conversation: Conversation) -> None:
     """HEAD has the head of GET and no body (RFC 9110 §9.3.2)."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.get("/", method="HEAD")
     answer = peer.answer(to_head=True)
     assert answer.headers["content-length"] == "27"
@@ -53,9 +53,9 @@ def head_is_get_without_a_body(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def failing_handler_disturbs_nobody(talk: Conversation) -> None:
+def failing_handler_disturbs_nobody(conversation: Conversation) -> None:
     """An exception is a 500; its own connection goes on, and so do the others."""
-    neighbour, peer = talk.connect(), talk.connect()
+    neighbour, peer = conversation.connect(), conversation.connect()
     assert neighbour.ask("/").status == 200
     for path in ("/boom", "/def-boom"):
         answer = peer.ask(path)
@@ -63,16 +63,16 @@ def failing_handler_disturbs_nobody(talk: Conversation) -> None:
         assert b"ValueError" not in answer.body
     assert peer.ask("/").status == 200
     assert neighbour.ask("/").status == 200
-    errors = [message for level, message in talk.log if level == "error"]
+    errors = [message for level, message in conversation.log if level == "error"]
     assert len(errors) == 2
     assert "ValueError" in errors[0]
     assert "/boom" in errors[0]
 
 
 @case(CHAPTER)
-def handler_does_not_end_the_server(talk: Conversation) -> None:
+def handler_does_not_end_the_server(conversation: Conversation) -> None:
     """SystemExit in a handler is a failure of that handler."""
-    neighbour, peer = talk.connect(), talk.connect()
+    neighbour, peer = conversation.connect(), conversation.connect()
     assert neighbour.ask("/").status == 200
     for path in ("/exit", "/def-exit"):
         assert peer.ask(path).status == 500
@@ -80,17 +80,17 @@ def handler_does_not_end_the_server(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def call_is_for_def_handlers(talk: Conversation) -> None:
+def call_is_for_def_handlers(conversation: Conversation) -> None:
     """ctx.call in an `async def` fails on every lane alike."""
-    peer = talk.connect()
+    peer = conversation.connect()
     assert peer.ask("/call-from-async").status == 500
-    assert any("use await" in message for _, message in talk.log)
+    assert any("use await" in message for _, message in conversation.log)
 
 
 @case(CHAPTER)
-def http_error_is_its_status(talk: Conversation) -> None:
+def http_error_is_its_status(conversation: Conversation) -> None:
     """HTTPError becomes a response: text, or problem+json where JSON is accepted (RFC 9457)."""
-    peer = talk.connect()
+    peer = conversation.connect()
     assert peer.ask("/teapot").body == b"418 I'm a Teapot: short and stout\n"
     peer.get("/teapot", "Accept: application/json")
     answer = peer.answer()
@@ -99,9 +99,9 @@ def http_error_is_its_status(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def pipelined_requests_are_answered_in_order(talk: Conversation) -> None:
+def pipelined_requests_are_answered_in_order(conversation: Conversation) -> None:
     """Requests that come together are answered one after the other (RFC 9112 §9.3.2)."""
-    peer = talk.connect()
+    peer = conversation.connect()
     for number in range(18):  # More than start in one turn, and few enough to be cut everywhere.
         peer.get(f"/users/{number}")
     for number in range(18):
@@ -109,9 +109,9 @@ def pipelined_requests_are_answered_in_order(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def chunked_upload(talk: Conversation) -> None:
+def chunked_upload(conversation: Conversation) -> None:
     """A body of unknown length is read to its end; what follows is the next request."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.send(
         b"POST /length HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
         b"5\r\nhello\r\n6;ext=1\r\n world\r\n0\r\nX-Trailer: yes\r\n\r\n"
@@ -122,9 +122,9 @@ def chunked_upload(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def continue_only_when_the_body_is_read(talk: Conversation) -> None:
+def continue_only_when_the_body_is_read(conversation: Conversation) -> None:
     """100 Continue is sent when the handler reads, and not when it does not (RFC 9110 §10.1.1)."""
-    peer = talk.connect()
+    peer = conversation.connect()
     expect = "Expect: 100-continue"
     peer.send(f"POST /json HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n{expect}\r\n\r\n".encode())
     assert peer.until(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -138,9 +138,9 @@ def continue_only_when_the_body_is_read(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def http_1_0_closes_unless_asked(talk: Conversation) -> None:
+def http_1_0_closes_unless_asked(conversation: Conversation) -> None:
     """HTTP/1.0 persists only where the client asks for it (RFC 9112 §9.3)."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.send(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
     assert peer.answer().headers["connection"] == "keep-alive"
     peer.send(b"GET /count/2 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
@@ -150,7 +150,7 @@ def http_1_0_closes_unless_asked(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def malformed_request_is_refused(talk: Conversation) -> None:
+def malformed_request_is_refused(conversation: Conversation) -> None:
     """What two parsers could read in two ways is answered 400, once, and the connection ends."""
     for head in (
         b"GET / HTTP/1.1\nHost: a\n\n",
@@ -158,7 +158,7 @@ def malformed_request_is_refused(talk: Conversation) -> None:
         b"GET / HTTP/1.1\r\nHost: a\r\n folded: yes\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
     ):
-        peer = talk.connect()
+        peer = conversation.connect()
         peer.send(head)
         answer = peer.answer()
         assert answer.status == 400
@@ -167,9 +167,9 @@ def malformed_request_is_refused(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def context_variables_do_not_leak(talk: Conversation) -> None:
+def context_variables_do_not_leak(conversation: Conversation) -> None:
     """Each exchange runs in a context of its own, on one connection too."""
-    peer = talk.connect()
+    peer = conversation.connect()
     for path in ("/variable", "/variable", "/variable?pipelined", "/variable?pipelined"):
         peer.get(path)
         if "pipelined" not in path:
@@ -179,13 +179,13 @@ def context_variables_do_not_leak(talk: Conversation) -> None:
 
 
 @case(CHAPTER, "real_sockets", "plain_wire", config={"max_connections": 2})
-def too_many_connections_wait(talk: Conversation) -> None:
+def too_many_connections_wait(conversation: Conversation) -> None:
     """At max_connections accepting pauses; who comes then waits, and is dropped by nobody."""
-    first, second, third = talk.connect(), talk.connect(), talk.connect()
+    first, second, third = conversation.connect(), conversation.connect(), conversation.connect()
     assert first.ask("/").status == 200
     assert second.ask("/").status == 200
     third.get("/")
-    assert talk.steady(lambda: int(third.nothing_yet())) == 1
+    assert conversation.steady(lambda: int(third.nothing_yet())) == 1
     first.eof()
     first.closed()
     assert third.answer().status == 200

@@ -12,10 +12,10 @@ from anylane_conformance.harness.conversation import Conversation
 CHAPTER = "11 smuggling"
 
 
-def walk(talk: Conversation, kinds: tuple[Kind, ...]) -> None:
+def walk(conversation: Conversation, kinds: tuple[Kind, ...]) -> None:
     """Each on a connection of its own; what is behind it shows where it was seen to end."""
     for kind in kinds:
-        peer = talk.connect()
+        peer = conversation.connect()
         peer.send(kind.sent + FOLLOWER)
         answer = peer.answer(to_head=kind.sent.startswith(b"HEAD "))
         seen = answer.status if isinstance(kind.answer, int) else answer.body
@@ -28,48 +28,48 @@ def walk(talk: Conversation, kinds: tuple[Kind, ...]) -> None:
 
 
 @case(CHAPTER, cuts=False)
-def lengths_are_refused(talk: Conversation) -> None:
+def lengths_are_refused(conversation: Conversation) -> None:
     """Content-Length: two, conflicting, or anything but digits (RFC 9112 §6.3)."""
-    walk(talk, CATALOGUE["Content-Length"])
+    walk(conversation, CATALOGUE["Content-Length"])
 
 
 @case(CHAPTER, cuts=False)
-def codings_are_refused(talk: Conversation) -> None:
+def codings_are_refused(conversation: Conversation) -> None:
     """Transfer-Encoding: anything but one plain `chunked` (RFC 9112 §6.1)."""
-    walk(talk, CATALOGUE["Transfer-Encoding"])
+    walk(conversation, CATALOGUE["Transfer-Encoding"])
 
 
 @case(CHAPTER, cuts=False)
-def lines_are_refused(talk: Conversation) -> None:
+def lines_are_refused(conversation: Conversation) -> None:
     """Line ends, folding, control bytes and white space (RFC 9112 §2.2, §5)."""
-    walk(talk, CATALOGUE["lines"])
+    walk(conversation, CATALOGUE["lines"])
 
 
 @case(CHAPTER, cuts=False)
-def targets_are_refused(talk: Conversation) -> None:
+def targets_are_refused(conversation: Conversation) -> None:
     """Host and target name one authority, in one form (RFC 9112 §3.2)."""
-    walk(talk, CATALOGUE["Host and target"])
+    walk(conversation, CATALOGUE["Host and target"])
 
 
 @case(CHAPTER, cuts=False)
-def versions_are_refused(talk: Conversation) -> None:
+def versions_are_refused(conversation: Conversation) -> None:
     """What is neither HTTP/1.0 nor HTTP/1.1 (RFC 9110 §15.6.6)."""
-    walk(talk, CATALOGUE["versions"])
+    walk(conversation, CATALOGUE["versions"])
 
 
 @case(CHAPTER, cuts=False)
-def chunks_are_refused(talk: Conversation) -> None:
+def chunks_are_refused(conversation: Conversation) -> None:
     """Chunk sizes, extensions, ends and trailers, strictly (RFC 9112 §7.1)."""
-    walk(talk, CATALOGUE["chunks"])
+    walk(conversation, CATALOGUE["chunks"])
 
 
 @case(CHAPTER, cuts=False)
-def expectations_are_refused_or_met(talk: Conversation) -> None:
+def expectations_are_refused_or_met(conversation: Conversation) -> None:
     """Expect: one plain `100-continue`, and the body belongs to its request (RFC 9110 §10.1.1)."""
-    walk(talk, CATALOGUE["expectations"])
+    walk(conversation, CATALOGUE["expectations"])
 
 
 @case(CHAPTER, cuts=False)
-def what_is_allowed_is_read_in_one_way(talk: Conversation) -> None:
+def what_is_allowed_is_read_in_one_way(conversation: Conversation) -> None:
     """The odd but plain: bodies nobody asked for, names that only look like framing, case."""
-    walk(talk, CATALOGUE["read in the one safe way"])
+    walk(conversation, CATALOGUE["read in the one safe way"])

@@ -12,9 +12,9 @@ KERNEL = 8_000_000
 
 
 @case(CHAPTER)
-def unknown_length_is_chunked(talk: Conversation) -> None:
+def unknown_length_is_chunked(conversation: Conversation) -> None:
     """One write is one chunk, never joined or split (RFC 9112 §7.1)."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.get("/count/3")
     head = peer.until(b"\r\n\r\n")
     assert b"\r\ntransfer-encoding: chunked\r\n" in head
@@ -23,30 +23,30 @@ def unknown_length_is_chunked(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def iterators_are_streamed(talk: Conversation) -> None:
+def iterators_are_streamed(conversation: Conversation) -> None:
     """A returned iterator, sync or async, is streamed item by item."""
-    peer = talk.connect()
+    peer = conversation.connect()
     assert peer.ask("/iterate").body == b"0\n1\n2\n"
     assert peer.ask("/sync-iterator").body == b"0\n1\n2\n"
 
 
 @case(CHAPTER)
-def failure_inside_a_stream_is_not_a_whole_response(talk: Conversation) -> None:
+def failure_inside_a_stream_is_not_a_whole_response(conversation: Conversation) -> None:
     """The last chunk never comes: the client must not take the body for whole."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.get("/half")
     peer.until(b"\r\n\r\n")
     assert peer.rest() == b"5\r\nfirst\r\n"
 
 
 @case(CHAPTER, cuts=False)
-def slow_reader_is_waited_for(talk: Conversation) -> None:
+def slow_reader_is_waited_for(conversation: Conversation) -> None:
     """20 MB to a client that does not read yet: the handler waits, memory stays bounded."""
-    peer = talk.connect(receive_buffer=65536)
+    peer = conversation.connect(receive_buffer=65536)
     peer.hold()
     peer.get("/large")
-    ahead = talk.steady(lambda: talk.stage.produced)
-    talk.measure("bytes produced for a client that reads nothing", ahead)
+    ahead = conversation.steady(lambda: conversation.stage.produced)
+    conversation.measure("bytes produced for a client that reads nothing", ahead)
     assert ahead <= KERNEL, f"{ahead} bytes were produced for a client that reads nothing"
     peer.release()
     body = peer.answer().body
@@ -55,20 +55,20 @@ def slow_reader_is_waited_for(talk: Conversation) -> None:
 
 
 @case(CHAPTER, limits={"outbound_high": 64, "outbound_low": 16})
-def small_mark_does_not_hold_up_who_reads(talk: Conversation) -> None:
+def small_mark_does_not_hold_up_who_reads(conversation: Conversation) -> None:
     """Output that the kernel has taken is no output that waits, however small the mark is."""
-    peer = talk.connect()
+    peer = conversation.connect()
     assert peer.ask("/count/20").body == b"".join(b"%d\n" % number for number in range(20))
     assert peer.ask("/").status == 200
 
 
 @case(CHAPTER, cuts=False)
-def slow_reader_who_asked_once_gets_it_all(talk: Conversation) -> None:
+def slow_reader_who_asked_once_gets_it_all(conversation: Conversation) -> None:
     """RFC 9112 §9.6: the end of the connection comes behind all of the answer, however late."""
-    peer = talk.connect(receive_buffer=65536)
+    peer = conversation.connect(receive_buffer=65536)
     peer.hold()
     peer.get("/large", "Connection: close")
-    talk.steady(lambda: talk.stage.produced)
+    conversation.steady(lambda: conversation.stage.produced)
     peer.release()
     answer = peer.answer()
     assert answer.headers["connection"] == "close"
@@ -77,17 +77,17 @@ def slow_reader_who_asked_once_gets_it_all(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def what_has_ended_cannot_write(talk: Conversation) -> None:
+def what_has_ended_cannot_write(conversation: Conversation) -> None:
     """A stream or context used after its handler never reaches another exchange's client."""
-    peer = talk.connect()
+    peer = conversation.connect()
     assert peer.ask("/keep").body == b"mine"
     assert peer.ask("/misuse").body == b"refused refused "
     assert peer.ask("/").status == 200
 
 
 @case(CHAPTER, "parallel_blocking", cuts=False, request_timeout=1.0)
-def slow_iterator_meets_the_deadline(talk: Conversation) -> None:
+def slow_iterator_meets_the_deadline(conversation: Conversation) -> None:
     """A sync iterator that is late gets its 503, and is closed in the pool, not in the loop."""
-    peer = talk.connect()
+    peer = conversation.connect()
     assert peer.ask("/slow-iterator").status == 503
-    assert talk.helper().ask("/notes").body == b"closed in the loop's thread: False"
+    assert conversation.helper().ask("/notes").body == b"closed in the loop's thread: False"

@@ -11,9 +11,9 @@ CHAPTER = "5 time"
 
 
 @case(CHAPTER)
-def portable_time(talk: Conversation) -> None:
+def portable_time(conversation: Conversation) -> None:
     """ctx.sleep and ctx.timeout work on every lane, nested too."""
-    peer = talk.connect()
+    peer = conversation.connect()
     assert peer.ask("/sleep").body == b"slept"
     assert peer.ask("/timeout").body == b"timed out"
     assert peer.ask("/nested-timeouts").body == b"outer"
@@ -21,33 +21,33 @@ def portable_time(talk: Conversation) -> None:
 
 
 @case(CHAPTER, request_timeout=5)
-def time_that_is_no_number(talk: Conversation) -> None:
+def time_that_is_no_number(conversation: Conversation) -> None:
     """Text or NaN for seconds is that handler's 500; its connection and the others go on."""
-    neighbour, peer = talk.connect(), talk.connect()
+    neighbour, peer = conversation.connect(), conversation.connect()
     assert neighbour.ask("/").status == 200
     for how in ("sleep-text", "sleep-nan", "timeout-text", "timeout-nan"):
         assert peer.ask(f"/odd-time/{how}").status == 500
         assert peer.ask("/").status == 200
     assert neighbour.ask("/").status == 200
-    errors = [message for level, message in talk.log if level == "error"]
+    errors = [message for level, message in conversation.log if level == "error"]
     assert len(errors) == 4
     assert all("/odd-time/" in message for message in errors)
 
 
 @case(CHAPTER)
-def timeout_that_is_never_left(talk: Conversation) -> None:
+def timeout_that_is_never_left(conversation: Conversation) -> None:
     """A scope that stays open is that handler's failure at most: the server goes on."""
-    neighbour, peer = talk.connect(), talk.connect()
+    neighbour, peer = conversation.connect(), conversation.connect()
     assert neighbour.ask("/").status == 200
     assert peer.ask("/left-open").status == 200
     assert neighbour.ask("/").status == 200
-    assert talk.helper().ask("/").status == 200
+    assert conversation.helper().ask("/").status == 200
 
 
 @case(CHAPTER)
-def receive_with_a_timeout(talk: Conversation) -> None:
+def receive_with_a_timeout(conversation: Conversation) -> None:
     """receive(timeout=) raises TimeoutError and loses no message."""
-    ws = talk.connect().websocket("/impatient")
+    ws = conversation.connect().websocket("/impatient")
     assert ws.receive() == "nothing came"
     ws.send("something")
     assert ws.receive() == "something"
@@ -55,10 +55,10 @@ def receive_with_a_timeout(talk: Conversation) -> None:
 
 
 @case(CHAPTER, request_timeout=0.2)
-def handler_deadline(talk: Conversation) -> None:
+def handler_deadline(conversation: Conversation) -> None:
     """A handler that takes too long is cancelled and answered for: 503."""
     for path in ("/forever", "/stubborn"):
-        peer = talk.connect()
+        peer = conversation.connect()
         answer = peer.ask(path)
         assert answer.status == 503
         assert answer.headers["connection"] == "close"
@@ -66,36 +66,36 @@ def handler_deadline(talk: Conversation) -> None:
 
 
 @case(CHAPTER, "native_cancel", request_timeout=0.2)
-def handler_deadline_during_a_foreign_await(talk: Conversation) -> None:
+def handler_deadline_during_a_foreign_await(conversation: Conversation) -> None:
     """Also while it awaits something of the event loop's own library."""
-    peer = talk.connect()
+    peer = conversation.connect()
     assert peer.ask("/native/forever").status == 503
     peer.closed()
 
 
 @case(CHAPTER, "native_cancel", request_timeout=0.2)
-def handler_deadline_inside_a_task_group(talk: Conversation) -> None:
+def handler_deadline_inside_a_task_group(conversation: Conversation) -> None:
     """Also while its children wait in a task group of the library."""
-    peer = talk.connect()
+    peer = conversation.connect()
     assert peer.ask("/native/group").status == 503
     peer.closed()
-    assert not [message for level, message in talk.log if level == "error"]
+    assert not [message for level, message in conversation.log if level == "error"]
 
 
 @case(CHAPTER, "native_cancel")
-def disconnect_inside_a_task_group_is_quiet(talk: Conversation) -> None:
+def disconnect_inside_a_task_group_is_quiet(conversation: Conversation) -> None:
     """A client that leaves is no failure, in whatever group its Disconnected arrives."""
-    ws = talk.connect().websocket("/native/group")
+    ws = conversation.connect().websocket("/native/group")
     ws.close()
     assert ws.closed(answer=False) == (1000, "")
-    assert talk.helper().ask("/").status == 200
-    assert not [message for level, message in talk.log if level == "error"]
+    assert conversation.helper().ask("/").status == 200
+    assert not [message for level, message in conversation.log if level == "error"]
 
 
 @case(CHAPTER, "native_cancel")
-def stray_cancellation_is_a_failure(talk: Conversation) -> None:
+def stray_cancellation_is_a_failure(conversation: Conversation) -> None:
     """Awaiting what somebody else has cancelled is a 500, not silence."""
-    peer = talk.connect()
+    peer = conversation.connect()
     answer = peer.ask("/native/stray")
     if answer.body == NOTHING_STRAYS.encode():
         raise Missing("stray_cancel")
@@ -104,41 +104,41 @@ def stray_cancellation_is_a_failure(talk: Conversation) -> None:
 
 
 @case(CHAPTER, "native_cancel")
-def native_timeout_around_sleep(talk: Conversation) -> None:
+def native_timeout_around_sleep(conversation: Conversation) -> None:
     """The library's own time-out works around ctx.sleep, and what comes after it does too."""
-    peer = talk.connect()
+    peer = conversation.connect()
     assert peer.ask("/native/timeout-sleep").body == b"native time-out"
     assert peer.ask("/native/timeout-sleep").body == b"native time-out"
 
 
 @case(CHAPTER, "native_cancel")
-def native_timeout_around_ours(talk: Conversation) -> None:
+def native_timeout_around_ours(conversation: Conversation) -> None:
     """One of ours inside one of the library's: the right one fires."""
-    peer = talk.connect()
+    peer = conversation.connect()
     assert peer.ask("/native/inside").body == b"ours"
     assert peer.ask("/native/inside").body == b"ours"
 
 
 @case(CHAPTER, "native_cancel")
-def native_timeout_around_the_body(talk: Conversation) -> None:
+def native_timeout_around_the_body(conversation: Conversation) -> None:
     """A cancelled body() loses nothing: asked again, it is whole."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.send(b"POST /native/timeout-body HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nfirst")
-    assert talk.helper().ask("/notes").body == b"timed out"
+    assert conversation.helper().ask("/notes").body == b"timed out"
     peer.send(b" half")
     assert peer.answer().body == b"first half"
     peer.send(
         b"POST /native/timeout-body?stream HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nfirst"
     )
-    assert talk.helper().ask("/notes").body == b"timed out"
+    assert conversation.helper().ask("/notes").body == b"timed out"
     peer.send(b" half")
     assert peer.answer().body == b"first half"
 
 
 @case(CHAPTER, "native_cancel")
-def native_timeout_around_receive(talk: Conversation) -> None:
+def native_timeout_around_receive(conversation: Conversation) -> None:
     """A cancelled receive() loses no message."""
-    ws = talk.connect().websocket("/native/timeout-receive")
+    ws = conversation.connect().websocket("/native/timeout-receive")
     assert ws.receive() == "native time-out"
     ws.send("later")
     assert ws.receive() == "later"

@@ -20,9 +20,9 @@ SMALL = {"inbound_high": 20_000, "inbound_low": 4_000}
 
 
 @case(CHAPTER, tls="none")
-def json_over_tls(talk: Conversation) -> None:
+def json_over_tls(conversation: Conversation) -> None:
     """Requests follow each other on one connection, which says that it is https."""
-    peer = talk.connect()
+    peer = conversation.connect()
     for _ in range(2):
         assert peer.ask("/").body == b'{"message":"Hello, World!"}'
         peer.post("/json", b'{"a": [1, 2]}')
@@ -38,16 +38,16 @@ def json_over_tls(talk: Conversation) -> None:
 
 
 @case(CHAPTER, tls="none", cuts=False)
-def alpn_is_agreed_upon(talk: Conversation) -> None:
+def alpn_is_agreed_upon(conversation: Conversation) -> None:
     """Of what the client offers, HTTP/1.1 is taken (RFC 7301); who offers nothing is served too."""
-    assert seen(talk.connect(alpn=("h2", "http/1.1")))["alpn"] == "http/1.1"
-    assert seen(talk.connect())["alpn"] is None
+    assert seen(conversation.connect(alpn=("h2", "http/1.1")))["alpn"] == "http/1.1"
+    assert seen(conversation.connect())["alpn"] is None
 
 
 @case(CHAPTER, tls="none")
-def websocket_over_tls(talk: Conversation) -> None:
+def websocket_over_tls(conversation: Conversation) -> None:
     """wss: messages, pings and the close handshake."""
-    ws = talk.connect().websocket("/echo")
+    ws = conversation.connect().websocket("/echo")
     for message in ("text", b"binary", "x" * 200):
         ws.send(message)
         assert ws.receive() == message
@@ -58,13 +58,13 @@ def websocket_over_tls(talk: Conversation) -> None:
 
 
 @case(CHAPTER, tls="none", cuts=False)
-def slow_reader_over_tls_is_waited_for(talk: Conversation) -> None:
+def slow_reader_over_tls_is_waited_for(conversation: Conversation) -> None:
     """20 MB to a client that does not read yet: ciphertext counts toward the mark."""
-    peer = talk.connect(receive_buffer=65536)
+    peer = conversation.connect(receive_buffer=65536)
     peer.hold()
     peer.get("/large")
-    ahead = talk.steady(lambda: talk.stage.produced)
-    talk.measure("bytes produced over TLS for a client that reads nothing", ahead)
+    ahead = conversation.steady(lambda: conversation.stage.produced)
+    conversation.measure("bytes produced over TLS for a client that reads nothing", ahead)
     assert ahead <= KERNEL, f"{ahead} bytes were produced for a client that reads nothing"
     peer.release()
     assert len(peer.answer().body) == BLOB
@@ -72,56 +72,62 @@ def slow_reader_over_tls_is_waited_for(talk: Conversation) -> None:
 
 
 @case(CHAPTER, tls="none", limits=SMALL, cuts=False)
-def held_upload_goes_on_without_new_input(talk: Conversation) -> None:
+def held_upload_goes_on_without_new_input(conversation: Conversation) -> None:
     """A body that came long before its handler reads: the last of it is decrypted, but held, and
     no further byte comes from the client to bring it forth."""
-    peer = talk.connect()
-    helper = talk.helper()
+    peer = conversation.connect()
+    helper = conversation.helper()
     for _ in range(2):
         peer.post("/upload-later", b"x" * 200_000)
         assert helper.ask("/notes").body == b"waiting"
-        talk.pause(0.1)
+        conversation.pause(0.1)
         assert helper.ask("/send/go").status == 200
         assert peer.answer().body == b'{"length":200000}'
 
 
 @case(CHAPTER, tls="none", limits=SMALL, cuts=False)
-def held_messages_go_on_without_new_input(talk: Conversation) -> None:
+def held_messages_go_on_without_new_input(conversation: Conversation) -> None:
     """The same with messages that came in one go."""
-    ws = talk.connect().websocket("/receive-later")
-    helper = talk.helper()
+    ws = conversation.connect().websocket("/receive-later")
+    helper = conversation.helper()
     assert helper.ask("/notes").body == b"waiting"
     ws.peer.send(b"".join(ws.frame(message_event(text)) for text in ["x" * 4000] * 50 + [""]))
-    talk.pause(0.1)
+    conversation.pause(0.1)
     assert helper.ask("/send/go").status == 200
     assert ws.receive() == "received 200000"
     assert ws.closed() == (1000, "")
 
 
 @case(CHAPTER, tls="required", cuts=False)
-def client_certificate_is_required(talk: Conversation) -> None:
+def client_certificate_is_required(conversation: Conversation) -> None:
     """Who shows one is known to the handler; who does not is turned away with an alert."""
-    assert seen(talk.connect(certificate=True))["client"] == "a client of the conformance suite"
-    stranger = talk.connect()
+    assert (
+        seen(conversation.connect(certificate=True))["client"]
+        == "a client of the conformance suite"
+    )
+    stranger = conversation.connect()
     assert isinstance(stranger, TlsPeer)
     # In TLS 1.3 the client is done before the server has looked at its certificate.
     stranger.get("/tls")
     assert stranger.rest() == b""
     assert stranger.alert == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
-    assert_logged_once(talk, "peer did not return a certificate")
+    assert_logged_once(conversation, "peer did not return a certificate")
 
 
 @case(CHAPTER, tls="optional", cuts=False)
-def client_certificate_is_optional(talk: Conversation) -> None:
+def client_certificate_is_optional(conversation: Conversation) -> None:
     """It is asked for; who has none is served."""
-    assert seen(talk.connect(certificate=True))["client"] == "a client of the conformance suite"
-    assert seen(talk.connect())["client"] is None
+    assert (
+        seen(conversation.connect(certificate=True))["client"]
+        == "a client of the conformance suite"
+    )
+    assert seen(conversation.connect())["client"] is None
 
 
 @case(CHAPTER, tls="none")
-def close_notify_is_a_half_close(talk: Conversation) -> None:
+def close_notify_is_a_half_close(conversation: Conversation) -> None:
     """RFC 8446 §6.1: it ends one direction only, so the answer still comes, and then our own."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.get("/late")
     peer.eof()
     assert peer.answer().body == b"half-closed: True"
@@ -130,10 +136,10 @@ def close_notify_is_a_half_close(talk: Conversation) -> None:
 
 
 @case(CHAPTER, tls="none", cuts=False)
-def truncated_close_is_a_loss(talk: Conversation) -> None:
+def truncated_close_is_a_loss(conversation: Conversation) -> None:
     """The end of TCP without a close_notify may be an attacker's: the client counts as gone."""
-    helper = talk.helper()
-    peer = talk.connect()
+    helper = conversation.helper()
+    peer = conversation.connect()
     assert isinstance(peer, TlsPeer)
     peer.get("/wait")
     assert helper.ask("/notes").body == b"waiting"
@@ -142,9 +148,9 @@ def truncated_close_is_a_loss(talk: Conversation) -> None:
 
 
 @case(CHAPTER, tls="none")
-def refusal_over_tls_reaches_the_client(talk: Conversation) -> None:
+def refusal_over_tls_reaches_the_client(conversation: Conversation) -> None:
     """The answer, then close_notify, then the end, although the client goes on sending."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.send(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n" + b"x" * 100)
     assert peer.answer().status == 400
     peer.closed()
@@ -152,13 +158,13 @@ def refusal_over_tls_reaches_the_client(talk: Conversation) -> None:
 
 
 @case(CHAPTER, tls="none", cuts=False)
-def hostile_handshakes_disturb_nobody(talk: Conversation) -> None:
+def hostile_handshakes_disturb_nobody(conversation: Conversation) -> None:
     """Garbage, cut, damaged and oversized hellos: each is ended and logged in one line at most,
     and others are served."""
     from anylane_conformance.harness import certificates
 
     hello = certificates.hello()
-    neighbour = talk.connect()
+    neighbour = conversation.connect()
     for bad in (
         b"\x00" * 1000,
         b"\x80\x2e\x01\x00\x02" + b"\x00" * 44,  # SSL 2
@@ -170,26 +176,26 @@ def hostile_handshakes_disturb_nobody(talk: Conversation) -> None:
         hello[:200],
         b"\x16",
     ):
-        before = len(talk.log)
-        peer = talk.bare()
+        before = len(conversation.log)
+        peer = conversation.bare()
         peer.send(bad)
         peer.eof()
         peer.rest()
         assert neighbour.ask("/").status == 200
-        assert len(talk.log) <= before + 1, talk.log[before:]
+        assert len(conversation.log) <= before + 1, conversation.log[before:]
     for size in (0, 1, 100, len(hello)):
-        peer = talk.bare()
+        peer = conversation.bare()
         peer.send(hello[:size])
         peer.reset()
-    assert seen(talk.connect())["scheme"] == "https"
-    assert {level for level, _ in talk.log} == {"info"}
+    assert seen(conversation.connect())["scheme"] == "https"
+    assert {level for level, _ in conversation.log} == {"info"}
 
 
 @case(CHAPTER, tls="none", cuts=False)
-def damaged_record_ends_the_session(talk: Conversation) -> None:
+def damaged_record_ends_the_session(conversation: Conversation) -> None:
     """What was not encrypted by the client is never handed on; the handler hears of the loss."""
-    helper = talk.helper()
-    peer = talk.connect()
+    helper = conversation.helper()
+    peer = conversation.connect()
     assert isinstance(peer, TlsPeer)
     peer.get("/wait")
     assert helper.ask("/notes").body == b"waiting"
@@ -201,32 +207,34 @@ def damaged_record_ends_the_session(talk: Conversation) -> None:
 
 
 @case(CHAPTER, tls="none", timeouts={"tls_handshake": 0.3}, cuts=False)
-def handshake_has_a_deadline(talk: Conversation) -> None:
+def handshake_has_a_deadline(conversation: Conversation) -> None:
     """However slowly a client shakes hands, it holds its connection only so long."""
     from anylane_conformance.harness import certificates
 
-    silent, slow = talk.bare(), talk.bare()
+    silent, slow = conversation.bare(), conversation.bare()
     for byte in certificates.hello()[:300]:
         if not slow.nothing_yet():
             break
         slow.send(bytes([byte]))
-        talk.pause(0.02)
+        conversation.pause(0.02)
     assert slow.rest() == b""
     assert silent.rest() == b""
-    assert talk.helper().ask("/").status == 200
-    assert [level for level, message in talk.log if "took too long" in message] == ["info"] * 2
+    assert conversation.helper().ask("/").status == 200
+    assert [level for level, message in conversation.log if "took too long" in message] == [
+        "info"
+    ] * 2
 
 
 @case(CHAPTER, tls="none")
-def plain_http_to_the_tls_port(talk: Conversation) -> None:
+def plain_http_to_the_tls_port(conversation: Conversation) -> None:
     """It is told so in plain HTTP, and the log names it in one line."""
-    peer = talk.bare()
+    peer = conversation.bare()
     peer.get("/")
     answer = peer.answer()
     assert answer.status == 400
     assert b"https" in answer.body
     peer.closed()
-    assert_logged_once(talk, "not TLS but plain text")
+    assert_logged_once(conversation, "not TLS but plain text")
 
 
 def seen(peer: Peer) -> dict[str, Any]:
@@ -235,5 +243,5 @@ def seen(peer: Peer) -> dict[str, Any]:
     return found
 
 
-def assert_logged_once(talk: Conversation, text: str) -> None:
-    assert [text in message for _, message in talk.log] == [True], talk.log
+def assert_logged_once(conversation: Conversation, text: str) -> None:
+    assert [text in message for _, message in conversation.log] == [True], conversation.log

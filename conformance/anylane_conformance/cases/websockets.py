@@ -13,9 +13,9 @@ CHAPTER = "3 WebSocket"
 
 
 @case(CHAPTER)
-def echo(talk: Conversation) -> None:
+def echo(conversation: Conversation) -> None:
     """Text and binary messages come back as they are."""
-    ws = talk.connect().websocket("/echo")
+    ws = conversation.connect().websocket("/echo")
     for message in ("hello", "", "żółw 🐢", b"\x00\xff", b""):
         ws.send(message)
         assert ws.receive() == message
@@ -24,9 +24,9 @@ def echo(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def fragments_are_joined(talk: Conversation) -> None:
+def fragments_are_joined(conversation: Conversation) -> None:
     """A message in fragments is one message, with control frames between them (RFC 6455 §5.4)."""
-    ws = talk.connect().websocket("/echo")
+    ws = conversation.connect().websocket("/echo")
     ws.peer.send(ws.frame(ws_events.TextMessage("hel", message_finished=False)))
     ws.ping(b"between")
     ws.peer.send(ws.frame(ws_events.TextMessage("lo", message_finished=True)))
@@ -37,11 +37,11 @@ def fragments_are_joined(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def frames_with_the_handshake_are_not_lost(talk: Conversation) -> None:
+def frames_with_the_handshake_are_not_lost(conversation: Conversation) -> None:
     """A client may send before it has seen the 101 (RFC 6455 §4.1 forbids it, networks do it)."""
     from anylane_conformance.harness.websocket_peer import WebSocketPeer
 
-    peer = talk.connect()
+    peer = conversation.connect()
     ws = WebSocketPeer(peer)
     early = ws.frame(message_event("early")) + ws.frame(message_event("bird"))
     peer.handshake("/echo")
@@ -54,72 +54,72 @@ def frames_with_the_handshake_are_not_lost(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def ping_is_answered_while_the_handler_waits(talk: Conversation) -> None:
+def ping_is_answered_while_the_handler_waits(conversation: Conversation) -> None:
     """A pong does not wait for the handler (RFC 6455 §5.5.2)."""
-    ws = talk.connect().websocket("/waiting")
+    ws = conversation.connect().websocket("/waiting")
     ws.ping(b"are you there")
     assert ws.pong() == b"are you there"
-    assert talk.helper().ask("/send/now").body == b'{"receivers":1}'
+    assert conversation.helper().ask("/send/now").body == b'{"receivers":1}'
     assert ws.receive() == "now"
     assert ws.closed() == (1000, "")
 
 
 @case(CHAPTER, "native_cancel")
-def ping_is_answered_during_a_foreign_await(talk: Conversation) -> None:
+def ping_is_answered_during_a_foreign_await(conversation: Conversation) -> None:
     """Also while the handler awaits something of the event loop's own library."""
-    ws = talk.connect().websocket("/native/gate")
+    ws = conversation.connect().websocket("/native/gate")
     ws.send("after the gate")
     ws.ping(b"during")
     assert ws.pong() == b"during"
-    assert talk.helper().ask("/native/open").body == b"open"
+    assert conversation.helper().ask("/native/open").body == b"open"
     assert ws.receive() == "after the gate"
     ws.close()
     ws.closed(answer=False)
 
 
 @case(CHAPTER)
-def close_from_the_client(talk: Conversation) -> None:
+def close_from_the_client(conversation: Conversation) -> None:
     """A close frame is answered once, with its code; the handler's loop ends quietly."""
-    ws = talk.connect().websocket("/echo")
+    ws = conversation.connect().websocket("/echo")
     ws.send("last")
     ws.close(1001, "leaving")
     assert ws.receive() == "last"
     assert ws.closed(answer=False) == (1001, "")
-    assert talk.helper().ask("/notes").body == b"closed 1001"
+    assert conversation.helper().ask("/notes").body == b"closed 1001"
 
 
 @case(CHAPTER)
-def close_from_the_server(talk: Conversation) -> None:
+def close_from_the_server(conversation: Conversation) -> None:
     """The handler says goodbye, and the peer's close frame ends the connection."""
-    ws = talk.connect().websocket("/goodbye")
+    ws = conversation.connect().websocket("/goodbye")
     assert ws.receive() == "goodbye"
     assert ws.closed() == (4000, "enough")
 
 
 @case(CHAPTER)
-def close_that_cannot_be_said(talk: Conversation) -> None:
+def close_that_cannot_be_said(conversation: Conversation) -> None:
     """What no close frame can carry is refused before anything has changed: the handler has failed,
     and the session ends as it does then."""
     for how in ("number", "surrogate", "float"):
-        ws = talk.connect().websocket(f"/ws-odd-close/{how}")
+        ws = conversation.connect().websocket(f"/ws-odd-close/{how}")
         assert ws.closed() == (1011, "")
-    errors = [message for level, message in talk.log if level == "error"]
+    errors = [message for level, message in conversation.log if level == "error"]
     assert len(errors) == 3
     assert all("UsageError" in message for message in errors)
 
 
 @case(CHAPTER)
-def failing_handler_closes_with_1011(talk: Conversation) -> None:
+def failing_handler_closes_with_1011(conversation: Conversation) -> None:
     """A handler that fails is an internal error (RFC 6455 §7.4.1)."""
-    ws = talk.connect().websocket("/crash")
+    ws = conversation.connect().websocket("/crash")
     ws.send("now")
     assert ws.closed() == (1011, "")
 
 
 @case(CHAPTER)
-def rejection_is_an_ordinary_response(talk: Conversation) -> None:
+def rejection_is_an_ordinary_response(conversation: Conversation) -> None:
     """A handler that does not accept answers the handshake; the connection goes on."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.handshake("/reject")
     answer = peer.answer()
     assert answer.status == 403
@@ -128,19 +128,19 @@ def rejection_is_an_ordinary_response(talk: Conversation) -> None:
 
 
 @case(CHAPTER)
-def neither_accepted_nor_rejected_is_an_error(talk: Conversation) -> None:
+def neither_accepted_nor_rejected_is_an_error(conversation: Conversation) -> None:
     """A handler that does neither has forgotten it: no client waits, and the log says so."""
-    peer = talk.connect()
+    peer = conversation.connect()
     peer.handshake("/silent")
     assert peer.answer().status == 500
-    assert any("has answered the WebSocket handshake" in message for _, message in talk.log)
+    assert any("has answered the WebSocket handshake" in message for _, message in conversation.log)
     assert peer.ask("/").status == 200
 
 
 @case(CHAPTER)
-def bad_handshakes_are_refused(talk: Conversation) -> None:
+def bad_handshakes_are_refused(conversation: Conversation) -> None:
     """A plain GET, another version and a bad key get 426 or 400 (RFC 6455 §4.2)."""
-    peer = talk.connect()
+    peer = conversation.connect()
     answer = peer.ask("/echo")
     assert answer.status == 426
     assert answer.headers["upgrade"] == "websocket"
@@ -154,9 +154,9 @@ def bad_handshakes_are_refused(talk: Conversation) -> None:
 
 
 @case(CHAPTER, limits={"message": 1000})
-def messages_before_a_violation_are_answered(talk: Conversation) -> None:
+def messages_before_a_violation_are_answered(conversation: Conversation) -> None:
     """What was received before a message that is too big is delivered and answered first."""
-    ws = talk.connect().websocket("/echo")
+    ws = conversation.connect().websocket("/echo")
     ws.peer.send(ws.frame(message_event("x" * 1000)) + ws.frame(message_event("x" * 1001)))
     assert ws.receive() == "x" * 1000
     code, _ = ws.closed()
@@ -187,21 +187,21 @@ VIOLATIONS = {
 
 
 @case(CHAPTER, cuts=False)
-def what_came_before_a_violation_is_answered(talk: Conversation) -> None:
+def what_came_before_a_violation_is_answered(conversation: Conversation) -> None:
     """A rule that is broken ends the session, after all that came before has been answered."""
     for name, (bad, code) in VIOLATIONS.items():
-        ws = talk.connect().websocket("/answering")
+        ws = conversation.connect().websocket("/answering")
         ws.peer.send(raw_frame(TEXT, b"first") + bad + raw_frame(TEXT, b"never seen"))
         assert ws.receive() == "first", name
         assert ws.closed(answer=False)[0] == code, name
         assert ws.transcript.messages == ["first"], name
-        assert talk.helper().ask("/notes").body == f"closed {code}".encode(), name
+        assert conversation.helper().ask("/notes").body == f"closed {code}".encode(), name
 
 
 @case(CHAPTER)
-def bad_utf8_is_refused_at_its_first_byte(talk: Conversation) -> None:
+def bad_utf8_is_refused_at_its_first_byte(conversation: Conversation) -> None:
     """Neither the end of the frame nor that of the message is waited for (RFC 6455 §8.1)."""
-    ws = talk.connect().websocket("/answering")
+    ws = conversation.connect().websocket("/answering")
     ws.peer.send(raw_frame(TEXT, b"a\xf0", fin=False) + raw_frame(PING))
     assert ws.pong() == b""
     ws.peer.send(raw_frame(CONT, b"\x80 and more")[:7])
@@ -209,13 +209,13 @@ def bad_utf8_is_refused_at_its_first_byte(talk: Conversation) -> None:
 
 
 @case(CHAPTER, limits={"message": 20})
-def too_big_is_refused_at_the_header(talk: Conversation) -> None:
+def too_big_is_refused_at_the_header(conversation: Conversation) -> None:
     """A frame that announces more than the limit is not read (1009); fragments add up."""
     for frames in (
         [raw_frame(BINARY, bytes(21))[:6]],
         [raw_frame(BINARY, bytes(20), fin=False), raw_frame(CONT, b"x")[:6]],
     ):
-        ws = talk.connect().websocket("/answering")
+        ws = conversation.connect().websocket("/answering")
         ws.peer.send(raw_frame(BINARY, bytes(10), fin=False) + raw_frame(CONT, bytes(10)))
         ws.peer.send(b"".join(frames))
         assert ws.receive() == bytes(20)
@@ -223,54 +223,54 @@ def too_big_is_refused_at_the_header(talk: Conversation) -> None:
 
 
 @case(CHAPTER, cuts=False)
-def each_close_code_is_valid_or_refused(talk: Conversation) -> None:
+def each_close_code_is_valid_or_refused(conversation: Conversation) -> None:
     """What may be on the wire is echoed, anything else is a protocol error (RFC 6455 §7.4)."""
     # 1014 is valid too, but wsproto, which reads for this client, does not know it.
     valid = [1000, 1001, 1002, 1003, *range(1007, 1014), 3000, 3999, 4000, 4999]
     refused = [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535]
     for code in (*valid, *refused):
-        ws = talk.connect().websocket("/answering")
+        ws = conversation.connect().websocket("/answering")
         ws.peer.send(raw_frame(CLOSE, code.to_bytes(2, "big") + b"why"))
         found, _ = ws.closed(answer=False)
         assert found == (code if code in valid else 1002), code
 
 
 @case(CHAPTER)
-def close_without_a_code(talk: Conversation) -> None:
+def close_without_a_code(conversation: Conversation) -> None:
     """It is answered without one, and the handler sees 1005 (RFC 6455 §7.1.5)."""
-    ws = talk.connect().websocket("/answering")
+    ws = conversation.connect().websocket("/answering")
     ws.peer.send(raw_frame(CLOSE))
     assert ws.closed(answer=False)[0] == 1005
-    assert talk.helper().ask("/notes").body == b"closed 1005"
+    assert conversation.helper().ask("/notes").body == b"closed 1005"
 
 
 @case(CHAPTER)
-def closes_that_cross(talk: Conversation) -> None:
+def closes_that_cross(conversation: Conversation) -> None:
     """Each is the other's answer: no second close frame is sent, data between is dropped."""
-    ws = talk.connect().websocket("/bye")
+    ws = conversation.connect().websocket("/bye")
     while ws.transcript.close is None:
         ws._more("a close frame")
     ws.peer.send(raw_frame(TEXT, b"\xff") + raw_frame(PING) + raw_frame(CLOSE, b"\x03\xe9"))
     assert ws.closed(answer=False) == (4000, "enough")
     assert ws.transcript.controls == []
-    assert talk.helper().ask("/notes").body == b"closed 1001"
+    assert conversation.helper().ask("/notes").body == b"closed 1001"
 
 
 @case(CHAPTER, timeouts={"close": 0.2})
-def close_without_an_answer(talk: Conversation) -> None:
+def close_without_an_answer(conversation: Conversation) -> None:
     """The server waits for the peer's close frame up to its deadline, then hangs up."""
-    ws = talk.connect().websocket("/bye")
+    ws = conversation.connect().websocket("/bye")
     assert ws.closed(answer=False) == (4000, "enough")
-    assert talk.helper().ask("/notes").body == b"closed 1006"
+    assert conversation.helper().ask("/notes").body == b"closed 1006"
 
 
 @case(CHAPTER, timeouts={"ping": 0.1, "pong": 10.0}, compare=False)
-def pings_measure_the_latency(talk: Conversation) -> None:
+def pings_measure_the_latency(conversation: Conversation) -> None:
     """A quiet client is pinged, and what its pong took is `ws.latency`.
 
     Not compared: how many pings there are depends on how fast the machine is.
     """
-    ws = talk.connect().websocket("/latency")
+    ws = conversation.connect().websocket("/latency")
     assert ws.receive() == "None"
     ws.answer_ping()
     assert ws.receive() == "measured: True"
@@ -279,49 +279,49 @@ def pings_measure_the_latency(talk: Conversation) -> None:
 
 
 @case(CHAPTER, timeouts={"ping": 0.1, "pong": 0.2}, compare=False)
-def ping_that_nobody_answers(talk: Conversation) -> None:
+def ping_that_nobody_answers(conversation: Conversation) -> None:
     """A client that is silent for longer than the pong deadline is gone: 1011."""
-    ws = talk.connect().websocket("/answering")
+    ws = conversation.connect().websocket("/answering")
     assert ws.closed(answer=False) == (1011, "no pong came in time")
-    assert talk.helper().ask("/notes").body == b"closed 1011"
+    assert conversation.helper().ask("/notes").body == b"closed 1011"
 
 
 @case(CHAPTER)
-def drain_closes_with_1001(talk: Conversation) -> None:
+def drain_closes_with_1001(conversation: Conversation) -> None:
     """A server that shuts down says "going away"; what was asked before is answered."""
-    ws = talk.connect().websocket("/answering")
+    ws = conversation.connect().websocket("/answering")
     ws.send("hello")
     assert ws.receive() == "hello"
-    talk.drain()
+    conversation.drain()
     assert ws.closed() == (1001, "the server is shutting down")
 
 
 @case(CHAPTER, limits={"inbound_high": 2000, "inbound_low": 500}, cuts=False)
-def messages_are_held_back_and_none_is_lost(talk: Conversation) -> None:
+def messages_are_held_back_and_none_is_lost(conversation: Conversation) -> None:
     """Reading pauses over the high mark and goes on at the low one; order stays."""
-    ws = talk.connect().websocket("/receive-later")
-    helper = talk.helper()
+    ws = conversation.connect().websocket("/receive-later")
+    helper = conversation.helper()
     assert helper.ask("/notes").body == b"waiting"
     ws.peer.send(b"".join(ws.frame(message_event(text)) for text in ["x" * 100] * 500 + [""]))
-    talk.pause(0.05)
+    conversation.pause(0.05)
     assert helper.ask("/send/go").status == 200
     assert ws.receive() == "received 50000"
     assert ws.closed() == (1000, "")
 
 
 @case(CHAPTER, timeouts={"write_stall": 0.3}, cuts=False)
-def send_waits_for_a_slow_client_and_not_for_ever(talk: Conversation) -> None:
+def send_waits_for_a_slow_client_and_not_for_ever(conversation: Conversation) -> None:
     """`send` waits when nothing is read; after the write-stall deadline the client is gone."""
-    ws = talk.connect(receive_buffer=65536).websocket("/flood")
+    ws = conversation.connect(receive_buffer=65536).websocket("/flood")
     ws.peer.hold()
     ws.send("go")
-    assert talk.helper().ask("/notes").body == b"disconnected"
+    assert conversation.helper().ask("/notes").body == b"disconnected"
     # What the kernel's buffers of both sides took, and the mark.
-    assert talk.stage.produced * 65536 < 20_000_000
+    assert conversation.stage.produced * 65536 < 20_000_000
 
 
 @case(CHAPTER, cuts=False)
-def subprotocol_is_the_clients_first_choice(talk: Conversation) -> None:
+def subprotocol_is_the_clients_first_choice(conversation: Conversation) -> None:
     """Among those that the route speaks; none is no obstacle (RFC 6455 §4.2.2)."""
     offer = "Sec-WebSocket-Protocol: "
     for lines, chosen in (
@@ -329,7 +329,7 @@ def subprotocol_is_the_clients_first_choice(talk: Conversation) -> None:
         ([offer + "other"], None),
         ([], None),
     ):
-        peer = talk.connect()
+        peer = conversation.connect()
         peer.handshake("/protocols", *lines)
         answer = peer.answer()
         assert answer.status == 101
@@ -337,7 +337,7 @@ def subprotocol_is_the_clients_first_choice(talk: Conversation) -> None:
 
 
 @case(CHAPTER, cuts=False)
-def other_origins_are_turned_away(talk: Conversation) -> None:
+def other_origins_are_turned_away(conversation: Conversation) -> None:
     """A page of another site gets 403, before the handler has run (RFC 6455 §10.2)."""
     for origin, status in (
         ("https://good.example", 101),
@@ -345,8 +345,8 @@ def other_origins_are_turned_away(talk: Conversation) -> None:
         ("https://evil.example", 403),
         ("null", 403),
     ):
-        assert _status(talk.connect(), "/members", f"Origin: {origin}") == status
-    assert _status(talk.connect(), "/members") == 403
+        assert _status(conversation.connect(), "/members", f"Origin: {origin}") == status
+    assert _status(conversation.connect(), "/members") == 403
 
 
 def _status(peer: Peer, path: str, *headers: str) -> int:

@@ -91,5 +91,5 @@ class Conversation:
         raise NotImplementedError
 
     def stop(self) -> None:
-        """Shut the server down, to its end. There is no more talk after that."""
+        """Shut the server down, to its end. No more connections can be made after that."""
         raise NotImplementedError

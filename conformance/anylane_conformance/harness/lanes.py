@@ -39,7 +39,7 @@ class Lane:
     name: str
     capabilities: frozenset[str] = field(default_factory=frozenset)
 
-    def talk(
+    def conversation(
         self, case: Case, *, patience: float = PATIENCE
     ) -> AbstractContextManager[Conversation]:
         """patience: seconds to wait for bytes."""
@@ -108,7 +108,7 @@ class LockstepLane(Lane):
     )
 
     @contextmanager
-    def talk(
+    def conversation(
         self,
         case: Case,
         *,
@@ -120,11 +120,11 @@ class LockstepLane(Lane):
         yield LockstepConversation(scene or self.scene(case), cutter or Cutter())
 
     def scene(self, case: Case) -> Scene:
-        """For `talk`."""
+        """For `conversation`."""
         return Scene(case, tls=self.tls, express=self.express)
 
 
-class ServerTalk(Conversation):
+class ServerConversation(Conversation):
     def __init__(
         self, case: Case, backend: Backend, *, tls: bool, lazy: bool, patience: float
     ) -> None:
@@ -194,15 +194,15 @@ class ServerLane(Lane):
     lazy: bool = False
 
     @contextmanager
-    def talk(self, case: Case, *, patience: float = PATIENCE) -> Generator[Conversation]:
-        talk = ServerTalk(
+    def conversation(self, case: Case, *, patience: float = PATIENCE) -> Generator[Conversation]:
+        conversation = ServerConversation(
             case, load_backend(self.backend), tls=self.tls, lazy=self.lazy, patience=patience
         )
-        talk.server.start().wait_ready()
+        conversation.server.start().wait_ready()
         try:
-            yield talk
+            yield conversation
         finally:
-            talk.finish()
+            conversation.finish()
 
 
 def config_of(case: Case, tls: bool) -> ServerConfig:
