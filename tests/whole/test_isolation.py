@@ -14,6 +14,7 @@ from wsproto.events import TextMessage
 
 from anylane import App, Context
 from anylane.testing import Lockstep, World
+from anylane_conformance.harness.websocket_peer import WebSocketPeer
 from anylane_conformance.harness.wires import Cutter, LockstepPeer
 from tests.conversations import (
     CONFIG,
@@ -174,7 +175,7 @@ def test_websockets_in_step_get_each_their_own_messages(size: int) -> None:
     world = World(app)
     peers = {name: LockstepPeer(Lockstep(world=world), Cutter()) for name in NAMES[:3]}
     offer = "Sec-WebSocket-Extensions: permessage-deflate"
-    sockets = {name: peer.websocket("/echo", offer) for name, peer in peers.items()}
+    sockets = {name: WebSocketPeer.open(peer, "/echo", offer) for name, peer in peers.items()}
     messages = {name: [f"{name} {n}" * 3 for n in range(3)] for name in peers}
     frames = {
         name: b"".join(

@@ -61,7 +61,7 @@ def disconnect_is_seen_while_blocking(conversation: Conversation) -> None:
 @case(CHAPTER, "parallel_blocking", "concurrent_input", cuts=False)
 def ping_is_answered_while_a_function_blocks(conversation: Conversation) -> None:
     """A WebSocket handler waits for a function in the pool; pings are answered meanwhile."""
-    ws = conversation.connect().websocket("/blocked")
+    ws = conversation.websocket("/blocked")
     ws.ping(b"during")
     assert ws.pong() == b"during"
     assert conversation.helper().ask("/unblock").status == 200

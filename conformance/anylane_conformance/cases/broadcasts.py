@@ -8,8 +8,8 @@ from anylane import Server, ServerConfig
 from anylane_backends.hosting.loading import load_backend
 from anylane_conformance.cases import case
 from anylane_conformance.contract import app as contract
-from anylane_conformance.harness.conversation import Conversation
-from anylane_conformance.harness.lanes import PATIENCE
+from anylane_conformance.harness.conversation import PATIENCE, Conversation
+from anylane_conformance.harness.websocket_peer import WebSocketPeer
 from anylane_conformance.harness.wires import SocketPeer
 
 CHAPTER = "4 select, broadcast"
@@ -18,7 +18,7 @@ CHAPTER = "4 select, broadcast"
 @case(CHAPTER)
 def select_over_a_websocket_and_a_broadcast(conversation: Conversation) -> None:
     """One handler, no task, serves its socket and a room."""
-    ws = conversation.connect().websocket("/select")
+    ws = conversation.websocket("/select")
     ws.send("one")
     assert ws.receive() == "ws one"
     assert conversation.helper().ask("/send/two").body == b'{"receivers":1}'
@@ -32,7 +32,7 @@ def select_over_a_websocket_and_a_broadcast(conversation: Conversation) -> None:
 @case(CHAPTER)
 def broadcast_from_another_thread(conversation: Conversation) -> None:
     """send() may be called from any thread and wakes every subscriber."""
-    sockets = [conversation.connect().websocket("/select") for _ in range(3)]
+    sockets = [conversation.websocket("/select") for _ in range(3)]
     for ws in sockets:
         ws.send("ready")
         assert ws.receive() == "ws ready"
@@ -51,7 +51,7 @@ def broadcast_from_another_thread(conversation: Conversation) -> None:
 @case(CHAPTER)
 def select_can_be_left_and_entered_again(conversation: Conversation) -> None:
     """`break` loses no item, and a source can be selected again."""
-    ws = conversation.connect().websocket("/select-again")
+    ws = conversation.websocket("/select-again")
     for message in ("one", "two", "three"):
         ws.send(message)
     assert [ws.receive() for _ in range(3)] == ["one", "two", "three"]
@@ -62,7 +62,7 @@ def select_can_be_left_and_entered_again(conversation: Conversation) -> None:
 @case(CHAPTER)
 def no_subscription_outlives_its_client(conversation: Conversation) -> None:
     """A subscriber that vanishes is forgotten."""
-    ws = conversation.connect().websocket("/select")
+    ws = conversation.websocket("/select")
     ws.send("ready")
     assert ws.receive() == "ws ready"
     ws.peer.reset()
@@ -77,7 +77,7 @@ def no_subscription_outlives_its_client(conversation: Conversation) -> None:
 @case(CHAPTER)
 def broadcast_from_a_def_handler(conversation: Conversation) -> None:
     """send() may be called in the pool."""
-    ws = conversation.connect().websocket("/select")
+    ws = conversation.websocket("/select")
     ws.send("ready")
     assert ws.receive() == "ws ready"
     assert conversation.helper().ask("/def-send/one").body == b'{"receivers":1}'
@@ -101,7 +101,7 @@ def def_handlers_wait_for_a_room(conversation: Conversation) -> None:
 @case(CHAPTER, cuts=False)
 def a_cancelled_select_loses_nothing(conversation: Conversation) -> None:
     """Time-outs that come at any moment of a select lose neither messages nor items."""
-    ws = conversation.connect().websocket("/impatient-select")
+    ws = conversation.websocket("/impatient-select")
     helper = conversation.helper()
     for n in range(10):
         ws.send(f"message {n}")
@@ -118,7 +118,7 @@ def a_cancelled_select_loses_nothing(conversation: Conversation) -> None:
 @case(CHAPTER, "real_sockets")
 def one_room_for_servers_on_different_backends(conversation: Conversation) -> None:
     """Servers of one process share a Broadcast, whatever they run on."""
-    ws = conversation.connect().websocket("/select")
+    ws = conversation.websocket("/select")
     ws.send("ready")
     assert ws.receive() == "ws ready"
     sockets = [ws]
@@ -131,7 +131,7 @@ def one_room_for_servers_on_different_backends(conversation: Conversation) -> No
             stack.callback(server.shutdown, grace=1)
             peer = SocketPeer(server.addresses[0], PATIENCE, None)
             stack.callback(peer.finish)
-            sockets.append(peer.websocket("/select"))
+            sockets.append(WebSocketPeer.open(peer, "/select"))
             sockets[-1].send("ready")
             assert sockets[-1].receive() == "ws ready"
         assert conversation.helper().ask("/send/one").body == b'{"receivers":3}'

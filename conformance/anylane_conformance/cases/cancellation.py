@@ -12,7 +12,7 @@ CHAPTER = "6 cancellation"
 @case(CHAPTER, cuts=False)
 def cancelled_send_leaves_whole_frames(conversation: Conversation) -> None:
     """A cancel in the middle of 20 MB cuts no frame: it is there whole, and so is what follows."""
-    ws = conversation.connect(receive_buffer=65536).websocket("/large-message")
+    ws = conversation.websocket("/large-message", receive_buffer=65536)
     ws.peer.hold()
     ws.send("go")
     helper = conversation.helper()
@@ -48,7 +48,7 @@ def cancel_at_every_await(conversation: Conversation) -> None:
     """Wherever a conversation is cancelled, what comes after is consistent."""
     helper = conversation.helper()
     for step in ("receiving", "listening", "sleeping"):
-        ws = conversation.connect().websocket("/cancellable")
+        ws = conversation.websocket("/cancellable")
         if step != "receiving":
             ws.send("hello")
             assert ws.receive() == "got hello"
@@ -68,7 +68,7 @@ def cancel_at_every_await(conversation: Conversation) -> None:
 @case(CHAPTER)
 def cancelled_close_is_still_a_close(conversation: Conversation) -> None:
     """A cancel while close() waits for the peer: the frame is out, nothing follows it."""
-    ws = conversation.connect().websocket("/cancel-close")
+    ws = conversation.websocket("/cancel-close")
     helper = conversation.helper()
     # The handler may not have come to its close() yet; then there is nothing to cancel.
     assert any(helper.ask("/cancel").status == 200 for _ in range(500))
@@ -79,7 +79,7 @@ def cancelled_close_is_still_a_close(conversation: Conversation) -> None:
 @case(CHAPTER)
 def cancelled_exchange_ends_the_session(conversation: Conversation) -> None:
     """A handler that fails after its cancellation ends its session, with 1011."""
-    ws = conversation.connect().websocket("/cancel-whole")
+    ws = conversation.websocket("/cancel-whole")
     assert ws.receive() == "waiting"
     assert conversation.helper().ask("/cancel").body == b"cancelled"
     assert ws.closed() == (1011, "")

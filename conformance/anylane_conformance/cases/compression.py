@@ -9,7 +9,7 @@ import wsproto.events as ws_events
 from anylane import Deflate
 from anylane_conformance.cases import case
 from anylane_conformance.harness.conversation import Conversation
-from anylane_conformance.harness.websocket_peer import message_event, raw_frame
+from anylane_conformance.harness.websocket_peer import WebSocketPeer, message_event, raw_frame
 
 CHAPTER = "3 WebSocket compression"
 
@@ -29,7 +29,7 @@ def deflated(message: bytes) -> bytes:
 @case(CHAPTER)
 def compressed_echo(conversation: Conversation) -> None:
     """What browsers offer is agreed upon, and messages come back as they are; short ones plain."""
-    ws = conversation.connect().websocket("/echo", OFFER)
+    ws = conversation.websocket("/echo", OFFER)
     assert (
         ws.extensions == "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12"
     )
@@ -44,7 +44,7 @@ def compressed_echo(conversation: Conversation) -> None:
 def compressed_on_the_wire(conversation: Conversation) -> None:
     """From the threshold on messages are sent deflated, and refer to what was sent before."""
     peer = conversation.connect()
-    peer.websocket("/echo", OFFER)
+    WebSocketPeer.open(peer, "/echo", OFFER)
     text = b"the quick brown fox jumps over the lazy dog. " * 3
     sizes = []
     for message in (text, text, text[:127]):
@@ -61,7 +61,7 @@ def compressed_on_the_wire(conversation: Conversation) -> None:
 @case(CHAPTER)
 def compressed_fragments(conversation: Conversation) -> None:
     """Only the first frame says that the message is compressed; control frames never are."""
-    ws = conversation.connect().websocket("/echo", OFFER)
+    ws = conversation.websocket("/echo", OFFER)
     payload = deflated("hęllo".encode())
     ws.peer.send(raw_frame(TEXT, payload[:1], fin=False, rsv=RSV1))
     ws.ping(b"between")
@@ -81,7 +81,7 @@ FRESH = Deflate(server_no_context_takeover=True, client_no_context_takeover=True
 @case(CHAPTER, config={"deflate": FRESH})
 def without_context_takeover(conversation: Conversation) -> None:
     """Each message by itself, both ways."""
-    ws = conversation.connect().websocket("/echo", OFFER)
+    ws = conversation.websocket("/echo", OFFER)
     assert ws.extensions is not None
     assert "server_no_context_takeover; client_no_context_takeover" in ws.extensions
     for _ in range(3):
@@ -94,7 +94,7 @@ def without_context_takeover(conversation: Conversation) -> None:
 @case(CHAPTER, config={"deflate": Deflate(enabled=False)})
 def switched_off(conversation: Conversation) -> None:
     """Then it is not agreed upon."""
-    ws = conversation.connect().websocket("/echo", OFFER)
+    ws = conversation.websocket("/echo", OFFER)
     assert ws.extensions is None
     ws.send("hello")
     assert ws.receive() == "hello"
@@ -113,7 +113,7 @@ def offers_are_met_or_declined(conversation: Conversation) -> None:
         f"{name}; server_no_context_takeover; server_no_context_takeover": None,
         "permessage-bzip2": None,
     }.items():
-        ws = conversation.connect().websocket("/echo", f"Sec-WebSocket-Extensions: {offer}")
+        ws = conversation.websocket("/echo", f"Sec-WebSocket-Extensions: {offer}")
         assert ws.extensions == answered, offer
     peer = conversation.connect()
     peer.handshake("/echo", "Sec-WebSocket-Extensions: permessage-deflate;")
@@ -130,7 +130,7 @@ def inflate_bomb(conversation: Conversation) -> None:
         + raw_frame(CONT, deflated(bytes(600))),
     }
     for name, bomb in bombs.items():
-        ws = conversation.connect().websocket("/answering", OFFER)
+        ws = conversation.websocket("/answering", OFFER)
         ws.peer.send(raw_frame(BINARY, deflated(bytes(1000)), rsv=RSV1) + bomb)
         assert ws.receive() == bytes(1000), name
         assert ws.closed(answer=False) == (1009, "message is over 1000 bytes"), name
@@ -152,7 +152,7 @@ def compressed_violations(conversation: Conversation) -> None:
         "RSV2": (raw_frame(TEXT, b"a", rsv=2), 1002),
     }
     for name, (frames, code) in bad.items():
-        ws = conversation.connect().websocket("/answering", OFFER)
+        ws = conversation.websocket("/answering", OFFER)
         ws.peer.send(raw_frame(TEXT, b"first") + frames + raw_frame(TEXT, b"never seen"))
         assert ws.receive() == "first", name
         assert ws.closed(answer=False)[0] == code, name
@@ -161,8 +161,6 @@ def compressed_violations(conversation: Conversation) -> None:
 @case(CHAPTER)
 def compressed_with_the_handshake(conversation: Conversation) -> None:
     """Compressed frames that came too early are replayed as well."""
-    from anylane_conformance.harness.websocket_peer import WebSocketPeer
-
     peer = conversation.connect()
     peer.handshake("/echo", OFFER)
     peer.send(raw_frame(TEXT, deflated(b"early"), rsv=RSV1))

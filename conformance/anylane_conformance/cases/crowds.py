@@ -7,6 +7,7 @@ import threading
 
 from anylane_conformance.cases import case
 from anylane_conformance.harness.conversation import Conversation
+from anylane_conformance.harness.websocket_peer import WebSocketPeer
 
 CHAPTER = "9 crowds"
 CROWD = 1000
@@ -21,7 +22,7 @@ def quiet_connections_hold_no_thread(conversation: Conversation) -> None:
     idle = [conversation.connect() for _ in range(CROWD)]
     for peer in idle:
         assert peer.ask("/").status == 200
-    sockets = [conversation.connect().websocket("/select") for _ in range(CROWD)]
+    sockets = [conversation.websocket("/select") for _ in range(CROWD)]
     threads = len(set(threading.enumerate()) - before)
     conversation.measure("threads for 1,000 idle connections and 1,000 WebSockets", threads)
     assert threads <= 8
@@ -42,8 +43,8 @@ def quiet_connections_hold_no_thread(conversation: Conversation) -> None:
 def a_slow_subscriber_disturbs_nobody(conversation: Conversation) -> None:
     """One of 200 subscribers reads nothing: it is closed by the room's policy, behind what it had
     been sent, and the others get everything in order."""
-    quick = [conversation.connect().websocket("/strict/1") for _ in range(FANS)]
-    slow = conversation.helper().websocket(f"/strict/{1 << 18}")
+    quick = [conversation.websocket("/strict/1") for _ in range(FANS)]
+    slow = WebSocketPeer.open(conversation.helper(), f"/strict/{1 << 18}")
     for ws in (slow, *quick):
         assert ws.receive() == "ready"
     slow.peer.hold()

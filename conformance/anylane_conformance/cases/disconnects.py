@@ -47,7 +47,7 @@ def reset_is_noticed(conversation: Conversation) -> None:
 @case(CHAPTER)
 def reset_of_a_websocket_is_noticed(conversation: Conversation) -> None:
     """A WebSocket that is reset ends with 1006."""
-    ws = conversation.connect().websocket("/wait-message")
+    ws = conversation.websocket("/wait-message")
     ws.peer.reset()
     assert conversation.helper().ask("/notes").body == b"disconnected 1006"
 

@@ -42,7 +42,7 @@ def hooks_around_what_was_sent_and_what_is_streamed(conversation: Conversation) 
     answer = peer.ask("/hooked/items")
     assert answer.body == b"012"
     assert answer.headers["x-order"] == "in request response:NoneType out"
-    ws = conversation.connect().websocket("/hooked/ws")
+    ws = conversation.websocket("/hooked/ws")
     assert ws.receive() == "in request"
     assert ws.closed() == (1000, "")
 
@@ -105,7 +105,7 @@ def a_proxy_that_is_believed(conversation: Conversation) -> None:
         said = (FOR, f"X-Forwarded-Proto: {scheme}", "X-Forwarded-Host: b")
         whose = f'[["203.0.113.7",0],"{scheme}","conformance"]'
         assert peer.ask("/whose", *said).body == whose.encode()
-        ws = conversation.connect().websocket("/whose", *said)
+        ws = conversation.websocket("/whose", *said)
         assert ws.receive() == whose
         assert ws.closed() == (1000, "")
     for unread in ((), ("X-Forwarded-For: unknown", "X-Forwarded-Proto: gopher")):

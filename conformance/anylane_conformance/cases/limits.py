@@ -86,7 +86,7 @@ def unread_body_limit(conversation: Conversation) -> None:
 @case(CHAPTER, limits={"message": 20})
 def message_limit(conversation: Conversation) -> None:
     """A message over the limit is 1009; what came before it was answered (RFC 6455 §7.4.1)."""
-    ws = conversation.connect().websocket("/echo")
+    ws = conversation.websocket("/echo")
     ws.send("x" * 20)
     ws.send("y" * 21)
     assert ws.receive() == "x" * 20
@@ -176,7 +176,7 @@ def body_deadline(conversation: Conversation) -> None:
 @case(CHAPTER, cuts=False, compare=False, timeouts={"ping": 0.2, "pong": 0.4})
 def pings_and_their_pongs(conversation: Conversation) -> None:
     """We ping who is quiet, and end with 1011 who does not answer."""
-    ws = conversation.connect().websocket("/echo")
+    ws = conversation.websocket("/echo")
     for _ in range(2):
         ws.peer.send(ws.frame(ws_events.Pong(ws.pinged())))
     assert ws.closed(answer=False) == (1011, "no pong came in time")
@@ -185,7 +185,7 @@ def pings_and_their_pongs(conversation: Conversation) -> None:
 @case(CHAPTER, cuts=False, timeouts={"close": 0.3})
 def close_that_nobody_answers(conversation: Conversation) -> None:
     """The peer's half of the close handshake has a deadline (RFC 6455 §7.1.1)."""
-    ws = conversation.connect().websocket("/goodbye")
+    ws = conversation.websocket("/goodbye")
     ws.closed(answer=False)
 
 

@@ -47,7 +47,7 @@ def timeout_that_is_never_left(conversation: Conversation) -> None:
 @case(CHAPTER)
 def receive_with_a_timeout(conversation: Conversation) -> None:
     """receive(timeout=) raises TimeoutError and loses no message."""
-    ws = conversation.connect().websocket("/impatient")
+    ws = conversation.websocket("/impatient")
     assert ws.receive() == "nothing came"
     ws.send("something")
     assert ws.receive() == "something"
@@ -85,7 +85,7 @@ def handler_deadline_inside_a_task_group(conversation: Conversation) -> None:
 @case(CHAPTER, "native_cancel")
 def disconnect_inside_a_task_group_is_quiet(conversation: Conversation) -> None:
     """A client that leaves is no failure, in whatever group its Disconnected arrives."""
-    ws = conversation.connect().websocket("/native/group")
+    ws = conversation.websocket("/native/group")
     ws.close()
     assert ws.closed(answer=False) == (1000, "")
     assert conversation.helper().ask("/").status == 200
@@ -138,7 +138,7 @@ def native_timeout_around_the_body(conversation: Conversation) -> None:
 @case(CHAPTER, "native_cancel")
 def native_timeout_around_receive(conversation: Conversation) -> None:
     """A cancelled receive() loses no message."""
-    ws = conversation.connect().websocket("/native/timeout-receive")
+    ws = conversation.websocket("/native/timeout-receive")
     assert ws.receive() == "native time-out"
     ws.send("later")
     assert ws.receive() == "later"

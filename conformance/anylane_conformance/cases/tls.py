@@ -47,7 +47,7 @@ def alpn_is_agreed_upon(conversation: Conversation) -> None:
 @case(CHAPTER, tls="none")
 def websocket_over_tls(conversation: Conversation) -> None:
     """wss: messages, pings and the close handshake."""
-    ws = conversation.connect().websocket("/echo")
+    ws = conversation.websocket("/echo")
     for message in ("text", b"binary", "x" * 200):
         ws.send(message)
         assert ws.receive() == message
@@ -88,7 +88,7 @@ def held_upload_goes_on_without_new_input(conversation: Conversation) -> None:
 @case(CHAPTER, tls="none", limits=SMALL, cuts=False)
 def held_messages_go_on_without_new_input(conversation: Conversation) -> None:
     """The same with messages that came in one go."""
-    ws = conversation.connect().websocket("/receive-later")
+    ws = conversation.websocket("/receive-later")
     helper = conversation.helper()
     assert helper.ask("/notes").body == b"waiting"
     ws.peer.send(b"".join(ws.frame(message_event(text)) for text in ["x" * 4000] * 50 + [""]))

@@ -7,7 +7,7 @@ import wsproto.events as ws_events
 from anylane_conformance.cases import case
 from anylane_conformance.harness.conversation import Conversation
 from anylane_conformance.harness.peer import Peer
-from anylane_conformance.harness.websocket_peer import message_event, raw_frame
+from anylane_conformance.harness.websocket_peer import WebSocketPeer, message_event, raw_frame
 
 CHAPTER = "3 WebSocket"
 
@@ -15,7 +15,7 @@ CHAPTER = "3 WebSocket"
 @case(CHAPTER)
 def echo(conversation: Conversation) -> None:
     """Text and binary messages come back as they are."""
-    ws = conversation.connect().websocket("/echo")
+    ws = conversation.websocket("/echo")
     for message in ("hello", "", "żółw 🐢", b"\x00\xff", b""):
         ws.send(message)
         assert ws.receive() == message
@@ -26,7 +26,7 @@ def echo(conversation: Conversation) -> None:
 @case(CHAPTER)
 def fragments_are_joined(conversation: Conversation) -> None:
     """A message in fragments is one message, with control frames between them (RFC 6455 §5.4)."""
-    ws = conversation.connect().websocket("/echo")
+    ws = conversation.websocket("/echo")
     ws.peer.send(ws.frame(ws_events.TextMessage("hel", message_finished=False)))
     ws.ping(b"between")
     ws.peer.send(ws.frame(ws_events.TextMessage("lo", message_finished=True)))
@@ -39,8 +39,6 @@ def fragments_are_joined(conversation: Conversation) -> None:
 @case(CHAPTER)
 def frames_with_the_handshake_are_not_lost(conversation: Conversation) -> None:
     """A client may send before it has seen the 101 (RFC 6455 §4.1 forbids it, networks do it)."""
-    from anylane_conformance.harness.websocket_peer import WebSocketPeer
-
     peer = conversation.connect()
     ws = WebSocketPeer(peer)
     early = ws.frame(message_event("early")) + ws.frame(message_event("bird"))
@@ -56,7 +54,7 @@ def frames_with_the_handshake_are_not_lost(conversation: Conversation) -> None:
 @case(CHAPTER)
 def ping_is_answered_while_the_handler_waits(conversation: Conversation) -> None:
     """A pong does not wait for the handler (RFC 6455 §5.5.2)."""
-    ws = conversation.connect().websocket("/waiting")
+    ws = conversation.websocket("/waiting")
     ws.ping(b"are you there")
     assert ws.pong() == b"are you there"
     assert conversation.helper().ask("/send/now").body == b'{"receivers":1}'
@@ -67,7 +65,7 @@ def ping_is_answered_while_the_handler_waits(conversation: Conversation) -> None
 @case(CHAPTER, "native_cancel")
 def ping_is_answered_during_a_foreign_await(conversation: Conversation) -> None:
     """Also while the handler awaits something of the event loop's own library."""
-    ws = conversation.connect().websocket("/native/gate")
+    ws = conversation.websocket("/native/gate")
     ws.send("after the gate")
     ws.ping(b"during")
     assert ws.pong() == b"during"
@@ -80,7 +78,7 @@ def ping_is_answered_during_a_foreign_await(conversation: Conversation) -> None:
 @case(CHAPTER)
 def close_from_the_client(conversation: Conversation) -> None:
     """A close frame is answered once, with its code; the handler's loop ends quietly."""
-    ws = conversation.connect().websocket("/echo")
+    ws = conversation.websocket("/echo")
     ws.send("last")
     ws.close(1001, "leaving")
     assert ws.receive() == "last"
@@ -91,7 +89,7 @@ def close_from_the_client(conversation: Conversation) -> None:
 @case(CHAPTER)
 def close_from_the_server(conversation: Conversation) -> None:
     """The handler says goodbye, and the peer's close frame ends the connection."""
-    ws = conversation.connect().websocket("/goodbye")
+    ws = conversation.websocket("/goodbye")
     assert ws.receive() == "goodbye"
     assert ws.closed() == (4000, "enough")
 
@@ -101,7 +99,7 @@ def close_that_cannot_be_said(conversation: Conversation) -> None:
     """What no close frame can carry is refused before anything has changed: the handler has failed,
     and the session ends as it does then."""
     for how in ("number", "surrogate", "float"):
-        ws = conversation.connect().websocket(f"/ws-odd-close/{how}")
+        ws = conversation.websocket(f"/ws-odd-close/{how}")
         assert ws.closed() == (1011, "")
     errors = [message for level, message in conversation.log if level == "error"]
     assert len(errors) == 3
@@ -111,7 +109,7 @@ def close_that_cannot_be_said(conversation: Conversation) -> None:
 @case(CHAPTER)
 def failing_handler_closes_with_1011(conversation: Conversation) -> None:
     """A handler that fails is an internal error (RFC 6455 §7.4.1)."""
-    ws = conversation.connect().websocket("/crash")
+    ws = conversation.websocket("/crash")
     ws.send("now")
     assert ws.closed() == (1011, "")
 
@@ -156,7 +154,7 @@ def bad_handshakes_are_refused(conversation: Conversation) -> None:
 @case(CHAPTER, limits={"message": 1000})
 def messages_before_a_violation_are_answered(conversation: Conversation) -> None:
     """What was received before a message that is too big is delivered and answered first."""
-    ws = conversation.connect().websocket("/echo")
+    ws = conversation.websocket("/echo")
     ws.peer.send(ws.frame(message_event("x" * 1000)) + ws.frame(message_event("x" * 1001)))
     assert ws.receive() == "x" * 1000
     code, _ = ws.closed()
@@ -190,7 +188,7 @@ VIOLATIONS = {
 def what_came_before_a_violation_is_answered(conversation: Conversation) -> None:
     """A rule that is broken ends the session, after all that came before has been answered."""
     for name, (bad, code) in VIOLATIONS.items():
-        ws = conversation.connect().websocket("/answering")
+        ws = conversation.websocket("/answering")
         ws.peer.send(raw_frame(TEXT, b"first") + bad + raw_frame(TEXT, b"never seen"))
         assert ws.receive() == "first", name
         assert ws.closed(answer=False)[0] == code, name
@@ -201,7 +199,7 @@ def what_came_before_a_violation_is_answered(conversation: Conversation) -> None
 @case(CHAPTER)
 def bad_utf8_is_refused_at_its_first_byte(conversation: Conversation) -> None:
     """Neither the end of the frame nor that of the message is waited for (RFC 6455 §8.1)."""
-    ws = conversation.connect().websocket("/answering")
+    ws = conversation.websocket("/answering")
     ws.peer.send(raw_frame(TEXT, b"a\xf0", fin=False) + raw_frame(PING))
     assert ws.pong() == b""
     ws.peer.send(raw_frame(CONT, b"\x80 and more")[:7])
@@ -215,7 +213,7 @@ def too_big_is_refused_at_the_header(conversation: Conversation) -> None:
         [raw_frame(BINARY, bytes(21))[:6]],
         [raw_frame(BINARY, bytes(20), fin=False), raw_frame(CONT, b"x")[:6]],
     ):
-        ws = conversation.connect().websocket("/answering")
+        ws = conversation.websocket("/answering")
         ws.peer.send(raw_frame(BINARY, bytes(10), fin=False) + raw_frame(CONT, bytes(10)))
         ws.peer.send(b"".join(frames))
         assert ws.receive() == bytes(20)
@@ -229,7 +227,7 @@ def each_close_code_is_valid_or_refused(conversation: Conversation) -> None:
     valid = [1000, 1001, 1002, 1003, *range(1007, 1014), 3000, 3999, 4000, 4999]
     refused = [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535]
     for code in (*valid, *refused):
-        ws = conversation.connect().websocket("/answering")
+        ws = conversation.websocket("/answering")
         ws.peer.send(raw_frame(CLOSE, code.to_bytes(2, "big") + b"why"))
         found, _ = ws.closed(answer=False)
         assert found == (code if code in valid else 1002), code
@@ -238,7 +236,7 @@ def each_close_code_is_valid_or_refused(conversation: Conversation) -> None:
 @case(CHAPTER)
 def close_without_a_code(conversation: Conversation) -> None:
     """It is answered without one, and the handler sees 1005 (RFC 6455 §7.1.5)."""
-    ws = conversation.connect().websocket("/answering")
+    ws = conversation.websocket("/answering")
     ws.peer.send(raw_frame(CLOSE))
     assert ws.closed(answer=False)[0] == 1005
     assert conversation.helper().ask("/notes").body == b"closed 1005"
@@ -247,7 +245,7 @@ def close_without_a_code(conversation: Conversation) -> None:
 @case(CHAPTER)
 def closes_that_cross(conversation: Conversation) -> None:
     """Each is the other's answer: no second close frame is sent, data between is dropped."""
-    ws = conversation.connect().websocket("/bye")
+    ws = conversation.websocket("/bye")
     while ws.transcript.close is None:
         ws._more("a close frame")
     ws.peer.send(raw_frame(TEXT, b"\xff") + raw_frame(PING) + raw_frame(CLOSE, b"\x03\xe9"))
@@ -259,7 +257,7 @@ def closes_that_cross(conversation: Conversation) -> None:
 @case(CHAPTER, timeouts={"close": 0.2})
 def close_without_an_answer(conversation: Conversation) -> None:
     """The server waits for the peer's close frame up to its deadline, then hangs up."""
-    ws = conversation.connect().websocket("/bye")
+    ws = conversation.websocket("/bye")
     assert ws.closed(answer=False) == (4000, "enough")
     assert conversation.helper().ask("/notes").body == b"closed 1006"
 
@@ -270,7 +268,7 @@ def pings_measure_the_latency(conversation: Conversation) -> None:
 
     Not compared: how many pings there are depends on how fast the machine is.
     """
-    ws = conversation.connect().websocket("/latency")
+    ws = conversation.websocket("/latency")
     assert ws.receive() == "None"
     ws.answer_ping()
     assert ws.receive() == "measured: True"
@@ -281,7 +279,7 @@ def pings_measure_the_latency(conversation: Conversation) -> None:
 @case(CHAPTER, timeouts={"ping": 0.1, "pong": 0.2}, compare=False)
 def ping_that_nobody_answers(conversation: Conversation) -> None:
     """A client that is silent for longer than the pong deadline is gone: 1011."""
-    ws = conversation.connect().websocket("/answering")
+    ws = conversation.websocket("/answering")
     assert ws.closed(answer=False) == (1011, "no pong came in time")
     assert conversation.helper().ask("/notes").body == b"closed 1011"
 
@@ -289,7 +287,7 @@ def ping_that_nobody_answers(conversation: Conversation) -> None:
 @case(CHAPTER)
 def drain_closes_with_1001(conversation: Conversation) -> None:
     """A server that shuts down says "going away"; what was asked before is answered."""
-    ws = conversation.connect().websocket("/answering")
+    ws = conversation.websocket("/answering")
     ws.send("hello")
     assert ws.receive() == "hello"
     conversation.drain()
@@ -299,7 +297,7 @@ def drain_closes_with_1001(conversation: Conversation) -> None:
 @case(CHAPTER, limits={"inbound_high": 2000, "inbound_low": 500}, cuts=False)
 def messages_are_held_back_and_none_is_lost(conversation: Conversation) -> None:
     """Reading pauses over the high mark and goes on at the low one; order stays."""
-    ws = conversation.connect().websocket("/receive-later")
+    ws = conversation.websocket("/receive-later")
     helper = conversation.helper()
     assert helper.ask("/notes").body == b"waiting"
     ws.peer.send(b"".join(ws.frame(message_event(text)) for text in ["x" * 100] * 500 + [""]))
@@ -312,7 +310,7 @@ def messages_are_held_back_and_none_is_lost(conversation: Conversation) -> None:
 @case(CHAPTER, timeouts={"write_stall": 0.3}, cuts=False)
 def send_waits_for_a_slow_client_and_not_for_ever(conversation: Conversation) -> None:
     """`send` waits when nothing is read; after the write-stall deadline the client is gone."""
-    ws = conversation.connect(receive_buffer=65536).websocket("/flood")
+    ws = conversation.websocket("/flood", receive_buffer=65536)
     ws.peer.hold()
     ws.send("go")
     assert conversation.helper().ask("/notes").body == b"disconnected"

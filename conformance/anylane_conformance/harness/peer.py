@@ -6,7 +6,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from anylane_conformance.harness.transcripts import Transcript
-from anylane_conformance.harness.websocket_peer import KEY, WebSocketPeer
+
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+"""The handshake key of RFC 6455 §1.3."""
 
 
 class Silence(AssertionError):
@@ -25,7 +27,11 @@ class Answer:
 class Peer(ABC):
     """One connection to the server under test.
 
-    refused: the server has reset the connection while we were still sending.
+    A wire supplies how bytes are sent and received; HTTP is read here. What is read goes into the
+    transcript, and each reading method raises AssertionError if the connection ends before it has
+    what it asks for, Silence if nothing comes.
+
+    refused: whether the server has reset the connection while this side was still sending.
     """
 
     def __init__(self) -> None:
@@ -34,7 +40,7 @@ class Peer(ABC):
         self._buffer = bytearray()
         self._ended = False
 
-    # -- what a lane supplies
+    # -- what a wire supplies
 
     @abstractmethod
     def send(self, data: bytes) -> None:
@@ -42,11 +48,11 @@ class Peer(ABC):
 
     @abstractmethod
     def eof(self) -> None:
-        """Send no more."""
+        """End this side's output; what the server sends can still be read."""
 
     @abstractmethod
     def reset(self) -> None:
-        """Be gone without a goodbye."""
+        """Reset the connection, as a client does that has crashed."""
 
     @abstractmethod
     def hold(self) -> None:
@@ -57,35 +63,52 @@ class Peer(ABC):
         """Go on reading."""
 
     @abstractmethod
-    def _more(self) -> bytes:
-        """The next bytes, b"" at the end; waits for them; raises Silence when none come."""
-
-    @abstractmethod
     def nothing_yet(self) -> bool:
-        """Whether nothing can be read just now."""
+        """Return whether nothing can be read just now."""
 
     @abstractmethod
     def finish(self) -> None:
-        """The case is over."""
+        """Release what the peer holds: the case is over."""
 
-    # -- HTTP
+    @abstractmethod
+    def _more(self) -> bytes:
+        """Wait for the next bytes and return them, b"" at the end; raise Silence if none come."""
+
+    # -- requests
 
     def get(self, target: str, *headers: str, method: str = "GET") -> None:
-        """Send a request without a body."""
+        """Send a request without a body. headers: whole lines."""
         lines = [f"{method} {target} HTTP/1.1", "Host: conformance", *headers, "", ""]
         self.send("\r\n".join(lines).encode())
 
     def post(self, target: str, body: bytes, *headers: str) -> None:
+        """Send a POST with its body. headers: whole lines."""
         lines = [f"POST {target} HTTP/1.1", "Host: conformance", f"Content-Length: {len(body)}"]
         self.send("\r\n".join([*lines, *headers, "", ""]).encode() + body)
 
     def ask(self, target: str, *headers: str) -> Answer:
-        """GET and its answer."""
+        """Send a GET and return its answer."""
         self.get(target, *headers)
         return self.answer()
 
+    def handshake(self, path: str, *headers: str) -> None:
+        """Send the client's half of a WebSocket handshake (RFC 6455 §4.1)."""
+        self.get(
+            path,
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+            f"Sec-WebSocket-Key: {KEY}",
+            *headers,
+        )
+
+    # -- answers
+
     def answer(self, *, to_head: bool = False) -> Answer:
-        """The next response, framed as its head says."""
+        """Return the next response, framed as its head says; 100 Continue is passed over.
+
+        to_head: whether it answers a HEAD and so has no body.
+        """
         head = self.until(b"\r\n\r\n").decode("latin-1")
         line, *fields = head[:-4].split("\r\n")
         status = int(line.split(" ")[1])
@@ -114,7 +137,7 @@ class Peer(ABC):
         return body
 
     def until(self, marker: bytes) -> bytes:
-        """Everything up to and including `marker`."""
+        """Return everything up to and including *marker*."""
         searched = 0
         while (at := self._buffer.find(marker, max(0, searched - len(marker)))) < 0:
             searched = len(self._buffer)
@@ -122,20 +145,29 @@ class Peer(ABC):
         return self._take(at + len(marker))
 
     def exactly(self, size: int) -> bytes:
+        """Return the next *size* bytes."""
         while len(self._buffer) < size:
             self._fill(f"{size} bytes")
         return self._take(size)
 
     def rest(self) -> bytes:
-        """Everything up to the end of the connection."""
+        """Return everything up to the end of the connection."""
         while not self._ended:
             self._read()
         return self._take(len(self._buffer))
 
     def closed(self) -> None:
-        """The server closes now, and sends nothing before."""
+        """Wait for the end of the connection; raise AssertionError if bytes come before it."""
         rest = self.rest()
         assert not rest, f"expected the end of the connection, received {rest[:80]!r}"
+
+    def inner(self) -> bytes:
+        """Return the next bytes of a protocol inside, which are not noted; b"" at the end."""
+        if not self._buffer:
+            self._read()
+        data = bytes(self._buffer)
+        self._buffer.clear()
+        return data
 
     def _fill(self, wanted: str) -> None:
         if not self._read():
@@ -157,23 +189,3 @@ class Peer(ABC):
         del self._buffer[:size]
         self.transcript.http += data
         return data
-
-    # -- WebSocket
-
-    def websocket(self, path: str, *headers: str) -> WebSocketPeer:
-        """Open a WebSocket on this connection."""
-        self.handshake(path, *headers)
-        answer = self.answer()
-        assert answer.status == 101, f"expected 101, received {answer}"
-        return WebSocketPeer(self, answer.headers.get("sec-websocket-extensions"))
-
-    def handshake(self, path: str, *headers: str) -> None:
-        """Ask for a WebSocket."""
-        self.get(
-            path,
-            "Connection: Upgrade",
-            "Upgrade: websocket",
-            "Sec-WebSocket-Version: 13",
-            f"Sec-WebSocket-Key: {KEY}",
-            *headers,
-        )

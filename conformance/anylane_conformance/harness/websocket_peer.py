@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import wsproto.events as ws_events
 from wsproto.connection import CLIENT
 from wsproto.connection import Connection as WebSocketConnection
 from wsproto.extensions import PerMessageDeflate
 
+from anylane_conformance.harness.peer import Peer
 from anylane_conformance.harness.transcripts import Transcript
-
-if TYPE_CHECKING:
-    from anylane_conformance.harness.peer import Peer
-
-
-KEY = "dGhlIHNhbXBsZSBub25jZQ=="
-"""The handshake key of RFC 6455 §1.3."""
 
 
 class WebSocketPeer:
     """A WebSocket over a Peer. Frames are checked by wsproto, as a client sees them.
 
-    extensions: that the server has agreed to, as it says.
+    extensions: what the server has agreed to, as its header says.
     """
 
     def __init__(self, peer: Peer, extensions: str | None = None) -> None:
@@ -36,39 +30,47 @@ class WebSocketPeer:
         self._messages: list[str | bytes] = []
         self._controls: list[tuple[str, bytes]] = []
 
+    @classmethod
+    def open(cls, peer: Peer, path: str, *headers: str) -> WebSocketPeer:
+        """Open a WebSocket on a connection; raise AssertionError if the server declines."""
+        peer.handshake(path, *headers)
+        answer = peer.answer()
+        assert answer.status == 101, f"expected 101, received {answer}"
+        return cls(peer, answer.headers.get("sec-websocket-extensions"))
+
     @property
     def transcript(self) -> Transcript:
+        """What the connection's client received."""
         return self.peer.transcript
 
     def frame(self, event: ws_events.Event) -> bytes:
-        """An event as bytes, not sent."""
+        """Return an event as bytes, which are not sent."""
         return self._frames.send(event)
 
     def send(self, message: str | bytes) -> None:
+        """Send one message."""
         self.peer.send(self.frame(message_event(message)))
 
     def ping(self, payload: bytes) -> None:
+        """Send a ping."""
         self.peer.send(self.frame(ws_events.Ping(payload)))
 
     def answer_ping(self) -> None:
-        """Wait for the next ping of the server, and answer it."""
-        while not self._controls:
-            self._more("a ping")
-        kind, payload = self._controls.pop(0)
-        assert kind == "ping", f"expected a ping, received a {kind}"
-        self.peer.send(self.frame(ws_events.Pong(payload)))
+        """Wait for the server's next ping, and answer it."""
+        self.peer.send(self.frame(ws_events.Pong(self.pinged())))
 
     def close(self, code: int = 1000, reason: str = "") -> None:
+        """Send a close frame."""
         self.peer.send(self.frame(ws_events.CloseConnection(code, reason)))
 
     def receive(self) -> str | bytes:
-        """The next message."""
+        """Return the next message."""
         while not self._messages:
             self._more("a message")
         return self._messages.pop(0)
 
     def receive_or_end(self) -> str | bytes | None:
-        """The next message, None when the server's close frame comes instead."""
+        """Return the next message, None if the server's close frame comes instead."""
         while not self._messages:
             if self.transcript.close is not None:
                 return None
@@ -76,23 +78,18 @@ class WebSocketPeer:
         return self._messages.pop(0)
 
     def pong(self) -> bytes:
-        """The payload of the next pong."""
-        while not self._controls:
-            self._more("a pong")
-        kind, payload = self._controls.pop(0)
-        assert kind == "pong", f"expected a pong, received a {kind}"
-        return payload
+        """Return the payload of the next pong."""
+        return self._next_control("pong")
 
     def pinged(self) -> bytes:
-        """The payload of the next ping of the server's own."""
-        while not self._controls:
-            self._more("a ping")
-        kind, payload = self._controls.pop(0)
-        assert kind == "ping", f"expected a ping, received a {kind}"
-        return payload
+        """Return the payload of the server's next ping."""
+        return self._next_control("ping")
 
     def closed(self, *, answer: bool = True) -> tuple[int, str]:
-        """The server's close frame, answered unless we sent one, then the end."""
+        """Return code and reason of the server's close frame, after the end of the connection.
+
+        answer: whether to answer it; False where this side's close frame was the first.
+        """
         while self.transcript.close is None:
             self._more("a close frame")
         if answer:
@@ -101,11 +98,16 @@ class WebSocketPeer:
         self.peer.closed()
         return self.transcript.close
 
+    def _next_control(self, wanted: str) -> bytes:
+        while not self._controls:
+            self._more(f"a {wanted}")
+        kind, payload = self._controls.pop(0)
+        assert kind == wanted, f"expected a {wanted}, received a {kind}"
+        return payload
+
     def _more(self, wanted: str) -> None:
-        if not self.peer._buffer:
-            self.peer._fill(wanted)
-        data = bytes(self.peer._buffer)
-        self.peer._buffer.clear()
+        data = self.peer.inner()
+        assert data, f"expected {wanted}, but the connection ended"
         self._frames.receive_data(data)
         for event in self._frames.events():
             self._on(event)
@@ -135,12 +137,13 @@ class WebSocketPeer:
 
 
 def raw_frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0) -> bytes:
-    """A frame that wsproto would not build; masked, but with zeros."""
+    """Return a frame that wsproto would not build; it is masked, but with zeros."""
     assert len(payload) < 126
     return bytes([fin << 7 | rsv << 4 | opcode, 0x80 | len(payload), 0, 0, 0, 0]) + payload
 
 
 def message_event(message: str | bytes) -> ws_events.Event:
+    """Return the event with which wsproto sends a message."""
     if isinstance(message, str):
         return ws_events.TextMessage(message)
     return ws_events.BytesMessage(message)

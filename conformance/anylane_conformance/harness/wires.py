@@ -124,9 +124,7 @@ class TlsPeer(Peer):
             self.wire.send(data)
 
     def _receive(self) -> None:
-        data = bytes(self.wire._buffer) or self.wire._more()
-        self.wire._buffer.clear()
-        if data:
+        if data := self.wire.inner():
             self._incoming.write(data)
         else:
             self._incoming.write_eof()
