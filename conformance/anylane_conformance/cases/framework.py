@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from anylane_conformance.cases import case
-from anylane_conformance.contract import framework
+from anylane_conformance.contract import hooks, requests
 from anylane_conformance.harness.conversation import Conversation
 
 CHAPTER = "12 framework"
@@ -72,7 +72,7 @@ def what_cannot_be_returned_is_logged(conversation: Conversation) -> None:
     assert "'too late'" in second
 
 
-@case(CHAPTER, extra=framework.connections)
+@case(CHAPTER, extra=hooks.connections)
 def connection_hooks(conversation: Conversation) -> None:
     """on_connect comes before the first request, its context variables reach every exchange of
     its connection, what it raises ends the connection; on_disconnect comes last."""
@@ -94,7 +94,7 @@ FOR = "X-Forwarded-For: 198.51.100.1, 203.0.113.7, 10.1.2.3"
 
 @case(
     CHAPTER,
-    extra=framework.proxied,
+    extra=requests.proxied,
     config={"proxy_headers": True, "forwarded_allow_ips": ("127.0.0.1", "192.0.2.1", "10.0.0.0/8")},
 )
 def a_proxy_that_is_believed(conversation: Conversation) -> None:
@@ -114,7 +114,7 @@ def a_proxy_that_is_believed(conversation: Conversation) -> None:
 
 @case(
     CHAPTER,
-    extra=framework.proxied,
+    extra=requests.proxied,
     config={"proxy_headers": True, "forwarded_allow_ips": ("198.51.100.0/24", "unix")},
 )
 def anybody_else_is_not_believed(conversation: Conversation) -> None:
@@ -125,7 +125,7 @@ def anybody_else_is_not_believed(conversation: Conversation) -> None:
         assert answer.body == b'["peer","own","conformance"]'
 
 
-@case(CHAPTER, extra=framework.lifespan)
+@case(CHAPTER, extra=hooks.lifespan)
 def lifespan_around_everything(conversation: Conversation) -> None:
     """Entered in order before the first request and left in reverse after the last; a group of
     tasks in it lives on; context variables that it sets are seen."""

@@ -1,1 +1,1 @@
-"""The contract: one app that every lane serves in the suite, a file for each chapter."""
+"""The contract: one app that every lane serves in the suite, with a file for each chapter."""

@@ -1,4 +1,4 @@
-"""Handlers that block: `def`, `ctx.run_sync`, `ctx.call`."""
+"""Handlers that block, by `def`, `ctx.run_sync` and `ctx.call`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 
 def build(app: App, stage: Stage) -> None:
+    """Add the handlers that block."""
+
     @app.get("/def/{n:int}")
     def plain(ctx: Context) -> dict[str, int]:
         return {"n": ctx.params["n"]}
@@ -28,7 +30,7 @@ def build(app: App, stage: Stage) -> None:
     @app.get("/block")
     def block(ctx: Context) -> str:
         if not stage.blocker.wait(20):
-            raise TimeoutError("nobody unblocked this handler")
+            raise TimeoutError("this handler was not unblocked")
         return "unblocked"
 
     @app.websocket("/blocked")

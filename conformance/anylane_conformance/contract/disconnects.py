@@ -1,23 +1,18 @@
-"""Handlers that note what they hear of a client that leaves."""
+"""Handlers that note what they learn of a client that leaves."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from anylane import App, Context, Disconnected, HTTPError
-from anylane_conformance.contract import event_loops
 from anylane_conformance.contract.stage import CHUNK
 
 if TYPE_CHECKING:
     from anylane_conformance.contract.stage import Stage
 
 
-async def _noting(stage: Stage, text: str, func: event_loops.Func) -> None:
-    stage.note(text)
-    await func()
-
-
 def build(app: App, stage: Stage) -> None:
+    """Add the handlers that wait until their client leaves."""
     _half_closes(app, stage)
     _disconnects(app, stage)
 
@@ -81,7 +76,7 @@ def _disconnects(app: App, stage: Stage) -> None:
 
     @app.post("/leave/{phase}")
     async def leave(ctx: Context) -> str:
-        """Says when it has come to a phase, and when it has left it, however it ended."""
+        """Note when a phase is reached, and when it is left, however it ended."""
         phase = ctx.params["phase"]
         stage.note(f"in {phase}")
         try:

@@ -1,7 +1,6 @@
-"""What a handler can use of the event loop it happens to run on.
+"""Event loops: what a handler can use of the library that drives its lane.
 
-The cases that need it run with whatever library drives the lane; there is none on threads and
-in memory.
+The same cases run with each library. There is none on threads and in memory.
 """
 
 from __future__ import annotations
@@ -18,23 +17,25 @@ if TYPE_CHECKING:
 
 
 Cancel = Callable[[], Awaitable[None]]
-"""Awaited in another task of the loop: cancels what was registered with it."""
-
+"""Cancels what was registered with it; awaited in another task of the loop."""
 
 Register = Callable[[Cancel], None]
-
+"""Takes what cancels a function, before that function begins."""
 
 Func = Callable[[], Awaitable[None]]
 
-
 Spawn = Callable[[Func], Awaitable[None]]
+"""Starts a function as a task of a block of tasks."""
 
 
 class Gate(Protocol):
-    """A native event: closed until `open`, called on the loop's own thread."""
+    """A native event, closed until it is opened."""
 
-    async def wait(self) -> None: ...
-    async def open(self) -> None: ...
+    async def wait(self) -> None:
+        """Wait until the gate is open."""
+
+    async def open(self) -> None:
+        """Open the gate. Called on the loop's own thread."""
 
 
 class Native(Protocol):
@@ -42,15 +43,24 @@ class Native(Protocol):
 
     name: str
 
-    def gate(self) -> Gate: ...
-    async def cancellable(self, register: Register, func: Func) -> bool: ...
-    def timeout(self, seconds: float) -> Any: ...
+    def gate(self) -> Gate:
+        """Return a closed gate."""
+        ...
+
+    async def cancellable(self, register: Register, func: Func) -> bool:
+        """Run a function so that what is registered cancels it; return whether it did."""
+        ...
+
+    def timeout(self, seconds: float) -> AbstractAsyncContextManager[None]:
+        """Return the library's own time-out; the block raises TimeoutError."""
+        ...
+
     def tasks(self) -> AbstractAsyncContextManager[Spawn]:
-        """The library's own block of tasks; leaving it waits for them."""
+        """Return the library's own block of tasks; leaving it waits for them."""
         ...
 
     async def group(self, *funcs: Func) -> None:
-        """All of them at once, in the library's own task group."""
+        """Run all of them at once, in the library's own task group."""
 
 
 class _EventGate:
@@ -121,7 +131,7 @@ class AsyncioNative:
                 group.create_task(_coroutine(func))
 
     async def stray(self) -> None:
-        """Fails as something does that somebody else has cancelled."""
+        """Await what other code has cancelled; raises CancelledError."""
         import asyncio
 
         future = asyncio.get_running_loop().create_future()
@@ -242,7 +252,7 @@ class CurioNative:
 
 
 def current() -> Native | None:
-    """The library that drives this handler; None on a lane without one."""
+    """Return the library that drives this handler, None on a lane without one."""
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
         return TrioNative()
@@ -256,7 +266,7 @@ def current() -> Native | None:
 
 
 def needed() -> Native:
-    """The same; HTTPError 501 on a lane without one."""
+    """Return the library that drives this handler; raise HTTPError 501 on a lane without one."""
     found = current()
     if found is None:
         raise HTTPError(501, "this lane has no event loop")
@@ -264,9 +274,9 @@ def needed() -> Native:
 
 
 async def cancellable(ctx: Context, func: Func, cancels: dict[str, Cancel]) -> bool:
-    """Run `func` so that `cancels["latest"]` cancels it; returns whether it was.
+    """Run `func` so that `cancels["latest"]` cancels it; return whether it was cancelled.
 
-    With the library's own means where there is one, else with the lane's.
+    It is cancelled by the library's own means where there is one, else by the lane's.
     """
     native = current()
 

@@ -1,4 +1,4 @@
-"""The contract's handlers for event streams."""
+"""Handlers that stream events."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LARGE = 1024 * 1024
 
 
 def build(app: App, stage: Stage) -> None:
-    """Everything below /events."""
+    """Add everything below /events."""
     _fields(app)
     _waiting(app, stage)
     _log(app, stage)
@@ -52,7 +52,7 @@ def _fields(app: App) -> None:
     async def _refused(send: Any, field: str, text: str, ctx: Context) -> None:
         try:
             await send("never sent", **{field: text})
-        except Exception as exc:  # noqa: BLE001  # what it is, is what the client sees
+        except Exception as exc:  # noqa: BLE001  # the client sees its name
             await send(type(exc).__name__)
 
     @app.get("/events/status")
@@ -174,12 +174,12 @@ def _volume(app: App, stage: Stage) -> None:
         async with ctx.event_stream() as events:
             sent = 0
 
-            async def talk() -> None:
+            async def flood() -> None:
                 nonlocal sent
                 stage.note("sending")
                 while True:
                     await events.send("y" * LARGE)
                     sent += 1
 
-            await event_loops.cancellable(ctx, talk, stage.cancels)
+            await event_loops.cancellable(ctx, flood, stage.cancels)
             await events.send(f"cancelled after {sent}")

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 
 NOTHING_STRAYS = "nothing strays here"
-"""Of /native/stray, where the library cannot cancel what somebody else awaits."""
+"""What /native/stray answers where the library cannot cancel what a handler awaits."""
 
 
 def build(app: App, stage: Stage) -> None:
+    """Add the handlers below /native, and one that awaits asyncio wherever it runs."""
     native = event_loops.needed
 
     @app.websocket("/native/gate")
@@ -92,7 +93,7 @@ def build(app: App, stage: Stage) -> None:
 
     @app.get("/native/inside")
     async def inside(ctx: Context) -> str:
-        """A native time-out that does not fire, around one of ours that does."""
+        """Put a native time-out that does not fire around one of ours that does."""
         async with native().timeout(60):
             try:
                 async with ctx.timeout(0.05):

@@ -1,33 +1,36 @@
-"""Stage: what a case and its handlers share."""
+"""Stage: gates, notes and rooms that a case and its handlers share."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextvars import ContextVar
 from typing import Any
 
 from anylane import App, Broadcast, EventLog
 from anylane_conformance.contract import event_loops
 
 CHUNK = b"x" * 65536
-
+"""What streams and floods write again and again."""
 
 BLOB = 20_000_000
 """Bytes of the large downloads and messages."""
 
 
-variable: ContextVar[str] = ContextVar("variable", default="unset")
-
-
 class Stage:
-    """What a case and its handlers share."""
+    """What a case and its handlers share.
+
+    room, strict: broadcasts, the second closes subscribers that lag. log: events that are kept.
+    notes, said: what handlers tell, for `GET /notes`. produced: how much a stream has written.
+    kept: what a handler has left for another one. blocker: what blocking handlers wait for.
+    gates, cancels: what native handlers wait for, and what cancels them, by name.
+    life: what the lifespan has done. guests: the clients that `on_connect` has seen.
+    """
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        """As it is when a case begins."""
+        """Make it as it is when a case begins."""
         self.room: Broadcast[str] = Broadcast()
         self.notes: Broadcast[str] = Broadcast()
         self.log = EventLog(3, epoch="e")
@@ -42,7 +45,7 @@ class Stage:
         self.guests: list[object] = []
 
     def note(self, text: str) -> None:
-        """For `GET /notes`, which answers when there is one."""
+        """Leave a note for `GET /notes`, which answers when there is one."""
         self.said.append(text)
         self.notes.send(text)
 

@@ -1,4 +1,4 @@
-"""Handlers of chapter 2: streams."""
+"""Handlers that stream their response."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 
 def build(app: App, stage: Stage) -> None:
+    """Add the handlers that stream."""
+
     @app.get("/count/{n:int}")
     async def count(ctx: Context) -> None:
         async with ctx.stream() as out:

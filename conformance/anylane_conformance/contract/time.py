@@ -1,4 +1,4 @@
-"""Handlers for time: sleeping, time-outs, cancellation."""
+"""Handlers that sleep, set time-outs and are cancelled."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from anylane import App, Context
 from anylane_conformance.contract import event_loops
-from anylane_conformance.contract.disconnects import _noting
 from anylane_conformance.contract.stage import BLOB, CHUNK
 
 if TYPE_CHECKING:
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
 
 
 def build(app: App, stage: Stage) -> None:
+    """Add the handlers about time, and those that are cancelled."""
     _time(app)
     _cancellation(app, stage)
 
@@ -43,13 +43,13 @@ def _time(app: App) -> None:
 
     @app.get("/left-open")
     async def left_open(ctx: Context) -> str:
-        """As a generator does that yields inside of a time-out and is not taken to its end."""
+        """Leave a time-out open, as a generator does that yields in one and is dropped."""
         await ctx.timeout(60).__aenter__()
         return "left"
 
     @app.get("/odd-time/{how}")
     async def odd_time(ctx: Context) -> str:
-        """What a client wrote is often text, and JSON has NaN for some: neither is a time."""
+        """Use text or NaN for seconds: what a client wrote is often text, and JSON may have NaN."""
         how = ctx.params["how"]
         seconds: Any = "5" if how.endswith("text") else float("nan")
         if how.startswith("sleep"):
@@ -91,7 +91,7 @@ def _time(app: App) -> None:
     async def stubborn(ctx: Context) -> str:
         try:
             await ctx.sleep(3600)
-        except BaseException:  # noqa: BLE001, S110  # just what a handler must not do
+        except BaseException:  # noqa: BLE001, S110  # what a handler must not do
             pass
         return "too late"
 
@@ -109,7 +109,7 @@ def _cancellation(app: App, stage: Stage) -> None:
     async def conversation(ctx: Context) -> None:
         ws = await ctx.accept()
 
-        async def talk() -> None:
+        async def exchange_messages() -> None:
             await ws.send(f"got {await ws.receive()!s}")
             with stage.room.subscribe() as subscription:
                 await ws.send("listening")
@@ -117,7 +117,7 @@ def _cancellation(app: App, stage: Stage) -> None:
             await ws.send("sleeping")
             await ctx.sleep(3600)
 
-        was_cancelled = await cancellable(ctx, talk)
+        was_cancelled = await cancellable(ctx, exchange_messages)
         await ws.send(f"cancelled: {was_cancelled}")
 
     @app.websocket("/cancel-close")
@@ -134,14 +134,14 @@ def _cancellation(app: App, stage: Stage) -> None:
         await ws.send(b"y" * BLOB)
         sent = 0
 
-        async def talk() -> None:
+        async def flood() -> None:
             nonlocal sent
             while True:
                 await ws.send(CHUNK)
                 sent += 1
 
         # The client reads nothing, so this is cancelled while it waits for the client.
-        was_cancelled = await cancellable(ctx, lambda: _noting(stage, "sending", talk))
+        was_cancelled = await cancellable(ctx, lambda: _noting(stage, "sending", flood))
         await ws.send(f"cancelled: {was_cancelled}, whole messages: {sent}")
 
     @app.get("/large-cancelled")
@@ -149,19 +149,24 @@ def _cancellation(app: App, stage: Stage) -> None:
         async with ctx.stream() as out:
             await out.write(b"z" * BLOB)
 
-            async def talk() -> None:
+            async def write() -> None:
                 await out.write("never sent")
 
-            was_cancelled = await cancellable(ctx, lambda: _noting(stage, "sending", talk))
+            was_cancelled = await cancellable(ctx, lambda: _noting(stage, "sending", write))
             await out.write(f"cancelled: {was_cancelled}")
 
     @app.websocket("/cancel-whole")
     async def cancel_whole(ctx: Context) -> None:
         ws = await ctx.accept()
 
-        async def talk() -> None:
+        async def exchange_messages() -> None:
             await ws.send("waiting")
             await ws.receive()
 
-        if await cancellable(ctx, talk):
+        if await cancellable(ctx, exchange_messages):
             raise ValueError("the conversation was cancelled")
+
+
+async def _noting(stage: Stage, text: str, func: event_loops.Func) -> None:
+    stage.note(text)
+    await func()

@@ -1,4 +1,4 @@
-"""Handlers that tell what TLS knows."""
+"""Handlers that tell what TLS knows of a client, and that read late what came over it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 
 def build(app: App, stage: Stage) -> None:
+    """Add the handlers for cases about TLS."""
+
     @app.get("/tls")
     async def tls(ctx: Context) -> dict[str, Any]:
         tls = ctx.request.tls

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 def build(app: App, stage: Stage) -> None:
+    """Add the handlers that speak WebSocket or broadcast."""
     _websockets(app, stage)
     _websocket_sessions(app, stage)
     _broadcasts(app, stage)
@@ -84,7 +85,7 @@ def _broadcasts(app: App, stage: Stage) -> None:
 
     @app.websocket("/impatient-select")
     async def impatient_select(ctx: Context) -> None:
-        """Its selects are cancelled all the time; leaves after 20 items."""
+        """Cancel its selects all the time, and leave after 20 items."""
         with stage.room.subscribe() as subscription:
             ws = await ctx.accept()
             select = ctx.select(ws, subscription)
@@ -95,14 +96,14 @@ def _broadcasts(app: App, stage: Stage) -> None:
                     async with ctx.timeout(0.002):
                         _, item = await anext(select)
                 except TimeoutError:
-                    pass  # Also where it came too late to cancel: then there is an item.
+                    pass  # where it came too late to cancel, there is an item
                 if item is not None:
                     given += 1
                     await ws.send(item)
 
     @app.websocket("/strict/{times:int}")
     async def strict(ctx: Context) -> None:
-        """Each item as often as the client wants."""
+        """Send each item as often as the client wants."""
         with stage.strict.subscribe() as subscription:
             ws = await ctx.accept()
             await ws.send("ready")

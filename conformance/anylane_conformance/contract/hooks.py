@@ -1,4 +1,4 @@
-"""The contract's handlers for the framework chapter: hooks, connections, background, requests."""
+"""Handlers with hooks around them: of routes, errors, connections and the server's life."""
 
 from __future__ import annotations
 
@@ -12,26 +12,24 @@ from anylane_conformance.contract import event_loops
 if TYPE_CHECKING:
     from anylane_conformance.contract.stage import Stage
 
-
 connected: ContextVar[str] = ContextVar("connected", default="unset")
-
+"""Set by `on_connect`, and read by the exchanges of that connection."""
 
 started: ContextVar[str] = ContextVar("started", default="unset")
+"""Set by the lifespan, and read by every exchange."""
 
 
 class RefusedDrinkError(Exception):
-    """For an exception handler."""
+    """Raised by a handler, and answered by an exception handler."""
 
 
 def build(app: App, stage: Stage) -> None:
-    """Everything below /hooked has hooks of its own."""
+    """Add what has hooks of its own, below /hooked, and the handlers of errors."""
     router = Router("/hooked")
     _hooks(router)
     _handlers(router)
     app.include(router)
     _failures(app)
-    _background(app, stage)
-    _requests(app)
 
 
 def _hooks(router: Router) -> None:
@@ -117,7 +115,7 @@ def _failures(app: App) -> None:
 
 
 def connections(app: App, stage: Stage) -> None:
-    """For a case of its own: hooks of every connection. The third one is turned away."""
+    """Add, for a case of its own, hooks of every connection. The third connection is refused."""
 
     @app.on_connect
     async def hello(ctx: Context) -> None:
@@ -144,31 +142,12 @@ def connections(app: App, stage: Stage) -> None:
         return seen
 
 
-def proxied(app: App, stage: Stage) -> None:
-    """For cases of their own: whom a request is for."""
-
-    @app.get("/whose")
-    async def whose(ctx: Context) -> list[Any]:
-        request = ctx.request
-        client, scheme = request.client, request.scheme
-        if client == ctx.link.driver.connection.peer:
-            client = "peer"
-        if "own" in request.query and scheme == ("https" if request.tls else "http"):
-            scheme = "own"  # Which differs from lane to lane.
-        return [client, scheme, request.host]
-
-    @app.websocket("/whose")
-    async def socket(ctx: Context) -> None:
-        ws = await ctx.accept()
-        await ws.send_json(await whose(ctx))
-
-
 def lifespan(app: App, stage: Stage) -> None:
-    """For a case of its own."""
+    """Add, for a case of its own, what is around the life of the server."""
 
     @app.lifespan
     async def nursery() -> AsyncGenerator[None]:
-        """The loop's own group of tasks stays open while the server runs."""
+        """Keep the loop's own group of tasks open while the server runs."""
         native = event_loops.current()
         started.set("by the lifespan")
         stage.life.append("enter")
@@ -190,85 +169,3 @@ def lifespan(app: App, stage: Stage) -> None:
     @app.get("/started")
     async def read(ctx: Context) -> str:
         return started.get()
-
-
-def _background(app: App, stage: Stage) -> None:
-    async def wait(ctx: Context, seconds: float) -> None:
-        await ctx.sleep(seconds)
-        stage.note("background async")
-
-    def block(ctx: Context) -> None:
-        if not stage.blocker.wait(20):
-            raise TimeoutError("nobody unblocked the background")
-        stage.note("background def")
-
-    def fail() -> None:
-        raise ValueError("in the background")
-
-    @app.get("/background/async")
-    async def of_async(ctx: Context) -> str:
-        ctx.background(wait, ctx, 0.01)
-        return "answered"
-
-    @app.get("/background/def")
-    def of_def(ctx: Context) -> str:
-        ctx.background(block, ctx)
-        return "answered"
-
-    @app.get("/background/fail")
-    async def of_failure(ctx: Context) -> str:
-        ctx.background(fail)
-        ctx.background(wait, ctx, 0)
-        return "answered"
-
-    @app.get("/background/large")
-    async def after_large(ctx: Context) -> bytes:
-        ctx.background(wait, ctx, 0)
-        return b"l" * 5_000_000
-
-
-def _requests(app: App) -> None:
-    @app.post("/trailers")
-    async def trailers(ctx: Context) -> dict[str, Any]:
-        await ctx.request.body()
-        return dict(ctx.request.trailers.items())
-
-    @app.get("/cookies")
-    async def cookies(ctx: Context) -> dict[str, str]:
-        ctx.response.set_cookie("seen", "yes", max_age=60, secure=True, httponly=True)
-        return ctx.request.cookies
-
-    @app.get("/hints")
-    async def hints(ctx: Context) -> str:
-        await ctx.early_hints(["</style.css>; rel=preload; as=style"])
-        await ctx.sleep(0)
-        return "page"
-
-    @app.get("/with-trailer")
-    async def with_trailer(ctx: Context) -> None:
-        async with ctx.stream() as out:
-            await out.write("body")
-            ctx.response.set_trailer("x-digest", "abc")
-
-    @app.get("/early")
-    async def early(ctx: Context) -> None:
-        ctx.response.set_text("early")
-        await ctx.send()
-        await ctx.sleep(0.05)
-
-    @app.get("/raw")
-    async def raw(ctx: Context) -> None:
-        stream = await ctx.take_over()
-        size = 0
-        async for data in stream:
-            size += len(data)
-            await stream.write(data)
-        await stream.write(b" %d bytes" % size)
-
-    @app.post("/form")
-    async def form(ctx: Context) -> list[Any]:
-        found = await ctx.request.form()
-        return [
-            [name, value if isinstance(value, str) else [value.filename, value.size]]
-            for name, value in found.items()
-        ]
