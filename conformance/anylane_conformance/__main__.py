@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """What is not known here goes to pytest: `-k websocket`, `-x` ..."""
+    """Run the command and return its exit status.
+
+    Arguments that are not known here go to pytest: `-k websocket`, `-x` ...
+    """
     parser = argparse.ArgumentParser(prog="anylane-conformance", description=__doc__)
     parser.add_argument(
         "--backend",
@@ -18,17 +23,32 @@ def main(arguments: list[str] | None = None) -> int:
         help="a name, package.module:Class, or all; repeatable. Without it: in memory only",
     )
     parser.add_argument("--report", metavar="FILE", help="Markdown, or JSON for FILE.json")
+    parser.add_argument("--list", action="store_true", help="print every case with its rule")
     known, rest = parser.parse_known_args(arguments)
     try:
         import pytest
     except ImportError as exc:
         parser.error(f"the suite needs {exc.name}: pip install 'anylane[conformance]'")
+    if known.list:
+        print("\n".join(rules()))
+        return 0
     # By its path: for a name pytest would load the conftest files of the folder it is run in.
     command = [str(Path(__file__).parent), "-p", "no:cacheprovider"]
     command += [f"--anylane-backend={name}" for name in known.backend]
     if known.report:
         command.append(f"--anylane-report={known.report}")
     return int(pytest.main([*command, *rest]))
+
+
+def rules() -> Iterator[str]:
+    """Yield a line for each chapter, case and line of its rule."""
+    from anylane_conformance.cases import load
+
+    for chapter, cases in groupby(load().values(), key=lambda case: case.chapter):
+        yield chapter
+        for case in cases:
+            yield f"  {case.name}"
+            yield from (f"    {line.strip()}".rstrip() for line in case.rule.splitlines())
 
 
 if __name__ == "__main__":

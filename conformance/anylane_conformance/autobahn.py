@@ -33,15 +33,18 @@ BASIC = ("1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*")
 LONG = tuple(f"{section}.*.{size}" for section in (12, 13) for size in range(6, 19))
 """The 156 that send 1000 compressed messages of 8 KiB and more: minutes. The rest is quick."""
 PARALLEL = 4
-"""Quick cases at a time: some only wait for a second. The long ones take their turns, for kosoku
-gives none of them more than 20 seconds."""
+"""Quick cases that run at a time, because some only wait for a second. The long ones run one by
+one: kosoku gives each of them 20 seconds at most."""
 LARGEST = 16 * 1024 * 1024
 """Bytes of the largest message (9.1.6)."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """Of one case. text: what the suite says of it, and of how the connection was closed."""
+    """The result of one case.
+
+    text: what the suite says of it, and of how the connection was closed.
+    """
 
     case: str
     behavior: str
@@ -50,6 +53,7 @@ class Result:
 
     @property
     def passed(self) -> bool:
+        """Whether the case and its closing handshake were judged OK or INFORMATIONAL."""
         return {self.behavior, self.close} <= PASSED
 
 
@@ -58,19 +62,23 @@ app = App()
 
 @app.websocket("/")
 async def echo(ctx: Context) -> None:
+    """Send back what comes."""
     ws = await ctx.accept()
     async for message in ws:
         await ws.send(message)
 
 
 def config(port: int = 0) -> ServerConfig:
-    """Defaults, but for the size of a message and the threshold: the cases of compression want to
-    see it, and kosoku 0.1.0 stumbles over short texts that come back without (12.1.1)."""
+    """Return the defaults, but for the size of a message and the threshold of compression.
+
+    The cases about compression want to see it, and kosoku 0.1.0 stumbles over short texts that come
+    back uncompressed (12.1.1).
+    """
     return ServerConfig(port=port, limits=Limits(message=LARGEST), deflate=Deflate(threshold=1))
 
 
 def serve(backend: str, port: int) -> None:
-    """Until the standard input ends, which it does with whoever started us."""
+    """Serve until the standard input ends, as it does when the process behind it ends."""
     server = Server(app, config(port), backend)
     server.start().wait_ready()
     print(server.addresses[0][1], flush=True)
@@ -81,7 +89,7 @@ def serve(backend: str, port: int) -> None:
 
 @contextmanager
 def serving(backend: str, port: int = 0) -> Generator[int]:
-    """The echo app in a process of its own; gives its port."""
+    """Serve the echo app in a process of its own; the block gets its port."""
     command = [sys.executable, "-m", __spec__.name, "--serve", backend, "--port", str(port)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603  # ourselves
         assert process.stdin is not None
@@ -93,7 +101,7 @@ def serving(backend: str, port: int = 0) -> Generator[int]:
 
 
 def drive(port: int, cases: Sequence[str], left_out: Sequence[str]) -> list[Result]:
-    """By kosoku."""
+    """Run cases by kosoku; without any named, all but those that are left out."""
     if cases:
         return _drive(port, cases, (), PARALLEL if cases is BASIC else 1)
     # First those that look at when the server answers: the large ones would disturb them.
@@ -101,7 +109,7 @@ def drive(port: int, cases: Sequence[str], left_out: Sequence[str]) -> list[Resu
     if left_out:
         return found
     found += _drive(port, LONG, (), 1)
-    # On a busy machine the 20 seconds are short: who only was late gets another turn.
+    # On a busy machine 20 seconds are short: a case that was only late gets another turn.
     late = [each.case for each in found if each.text.startswith("Case did not finish")]
     again = {each.case: each for each in _drive(port, late, (), 1)} if late else {}
     return [again.get(each.case, each) for each in found]
@@ -132,7 +140,7 @@ def _drive(port: int, cases: Sequence[str], left_out: Sequence[str], parallel: i
 def drive_classic(
     place: tuple[str, str], port: int, cases: Sequence[str], left_out: Sequence[str]
 ) -> list[Result]:
-    """By the original. place: a Python 2.7, and the folder where the suite is."""
+    """Run cases by the original suite. place: a Python 2.7, and the folder where the suite is."""
     python, suite = place
     with tempfile.TemporaryDirectory() as folder:
         spec = Path(folder, "spec.json")
@@ -171,7 +179,7 @@ def drive_classic(
 
 
 def report(backend: str, results: Sequence[Result], seconds: float) -> bool:
-    """One line of totals, and one for each case that did not pass; whether all did."""
+    """Print a line of totals and one for each case that did not pass; return whether all passed."""
     totals = Counter(each.behavior for each in results)
     shown = ", ".join(f"{count} {verdict}" for verdict, count in totals.most_common())
     print(f"{backend:8} {len(results)} cases: {shown} ({seconds:.0f} s)", flush=True)
@@ -182,6 +190,7 @@ def report(backend: str, results: Sequence[Result], seconds: float) -> bool:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(prog="anylane_conformance.autobahn", description=__doc__)
     parser.add_argument(
         "--backend",

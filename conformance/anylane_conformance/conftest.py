@@ -1,4 +1,4 @@
-"""Parametrisation: every case on every lane that was asked for."""
+"""Give every case every lane that was asked for."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from anylane_conformance.plugin import REPORT
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Begin a report."""
     config.stash[REPORT] = Report()
 
 
@@ -31,6 +32,7 @@ def _lanes(config: pytest.Config) -> list[Lane]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make a test of each case and lane; of each case that is cut, where no lane is asked for."""
     cases = load().values()
     if "lane" in metafunc.fixturenames:
         pairs = [(lane, case) for lane in _lanes(metafunc.config) for case in cases]

@@ -10,7 +10,7 @@ In the top conftest.py:
     def anylane_app():
         return app
 
-It is not registered for everyone, because others have a `client` too.
+It has to be asked for, because other plugins have a `client` too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from anylane.testing import TestClient
 
 @pytest.fixture
 def anylane_app() -> App:
-    """The app under test: override it."""
+    """Return the app under test. Override it; it raises UsageError otherwise."""
     raise pytest.UsageError(
         "the fixture `client` needs an app: in conftest.py define a fixture `anylane_app` "
         "that returns it"
@@ -34,12 +34,12 @@ def anylane_app() -> App:
 
 @pytest.fixture
 def anylane_backend() -> str | None:
-    """Where it runs: None is in memory. Override it, or parametrise it to run on several lanes."""
+    """Return the backend to run on, None for in memory. Override or parametrise it for others."""
     return None
 
 
 @pytest.fixture
 def client(anylane_app: App, anylane_backend: str | None) -> Generator[TestClient]:
-    """A TestClient of the app; started before the test and closed after it."""
+    """Yield a TestClient of the app, which is started before the test and closed after it."""
     with TestClient(anylane_app, backend=anylane_backend) as opened:
         yield opened

@@ -1,6 +1,6 @@
 """The pytest plugin: `--anylane-backend`, and the table of backends and chapters at the end.
 
-It registers no bare `--backend` and loads nothing until the suite itself is collected.
+It registers no bare `--backend`, and loads no backend until the suite itself is collected.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import pytest
 from anylane_conformance.harness.report import Report
 
 REPORT = pytest.StashKey[Report]()
+"""Where the run keeps its report."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Register the options."""
     group = parser.getgroup("anylane", "anylane conformance suite")
     group.addoption(
         "--anylane-backend",
@@ -29,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A wrong name is one line here; where the suite is collected it would be a traceback."""
+    """Raise UsageError for a wrong name: one line, where collecting would show a traceback."""
     names = [name for name in config.getoption("--anylane-backend") or () if name != "all"]
     if not names:
         return
@@ -44,6 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table."""
     report = terminalreporter.config.stash.get(REPORT, None)
     if report is not None:
         terminalreporter.section("conformance")
@@ -51,6 +54,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the table to the file that was asked for."""
     report = session.config.stash.get(REPORT, None)
     path = session.config.getoption("--anylane-report")
     if report is not None and path:

@@ -1,4 +1,4 @@
-"""The suite itself: the oracle, the oracle cut at every byte, and every lane against it."""
+"""The suite itself: the lane in memory, the same cut at every byte, and every lane against it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from anylane_conformance.harness.wires import Cutter
 from anylane_conformance.plugin import REPORT
 
 ORACLE = LockstepLane()
+"""The lane in memory: what clients see there, they must see everywhere."""
 
 
 @functools.cache
 def expected(name: str) -> tuple[list[tuple[object, ...]], int] | None:
-    """The oracle's transcripts and how many bytes the case sends; None if it cannot run there."""
+    """Return the oracle's transcripts and how many bytes a case sends, None if it has no oracle."""
     case = load()[name]
     if case.needs - ORACLE.capabilities:
         return None
@@ -31,6 +32,7 @@ def expected(name: str) -> tuple[list[tuple[object, ...]], int] | None:
 
 
 def seen(conversation: Conversation) -> list[tuple[object, ...]]:
+    """Return what must be the same on all lanes."""
     return [relaxed(transcript) for transcript in conversation.transcripts]
 
 

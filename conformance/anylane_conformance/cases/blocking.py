@@ -10,7 +10,7 @@ CHAPTER = "7 def handlers"
 
 @case(CHAPTER)
 def def_handler(conversation: Conversation) -> None:
-    """A plain function returns JSON like any other, inline too."""
+    """A plain function returns JSON as a coroutine function does, inline too."""
     peer = conversation.connect()
     assert peer.ask("/def/7").body == b'{"n":7}'
     assert peer.ask("/inline").body == b"inline"
@@ -40,7 +40,7 @@ def blocking_disturbs_nobody(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def call_from_a_def_handler(conversation: Conversation) -> None:
-    """ctx.call awaits for a function, and hands results and exceptions back."""
+    """ctx.call awaits for a function, and gives it results and exceptions."""
     peer = conversation.connect()
     assert peer.ask("/call").body == b"called 42"
     assert peer.ask("/call-fails").body == b"caught 'inside'"
@@ -60,7 +60,7 @@ def disconnect_is_seen_while_blocking(conversation: Conversation) -> None:
 
 @case(CHAPTER, "parallel_blocking", "concurrent_input", cuts=False)
 def ping_is_answered_while_a_function_blocks(conversation: Conversation) -> None:
-    """A WebSocket handler waits for a function in the pool; pings are answered meanwhile."""
+    """A ping is answered while a WebSocket handler waits for a function in the pool."""
     ws = conversation.websocket("/blocked")
     ws.ping(b"during")
     assert ws.pong() == b"during"

@@ -17,7 +17,7 @@ CHAPTER = "4 select, broadcast"
 
 @case(CHAPTER)
 def select_over_a_websocket_and_a_broadcast(conversation: Conversation) -> None:
-    """One handler, no task, serves its socket and a room."""
+    """One handler serves its socket and a room by ctx.select, without a task."""
     ws = conversation.websocket("/select")
     ws.send("one")
     assert ws.receive() == "ws one"
@@ -50,7 +50,7 @@ def broadcast_from_another_thread(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def select_can_be_left_and_entered_again(conversation: Conversation) -> None:
-    """`break` loses no item, and a source can be selected again."""
+    """A select that is left by `break` loses no item, and its sources can be selected again."""
     ws = conversation.websocket("/select-again")
     for message in ("one", "two", "three"):
         ws.send(message)
@@ -100,7 +100,7 @@ def def_handlers_wait_for_a_room(conversation: Conversation) -> None:
 
 @case(CHAPTER, cuts=False)
 def a_cancelled_select_loses_nothing(conversation: Conversation) -> None:
-    """Time-outs that come at any moment of a select lose neither messages nor items."""
+    """Time-outs at any moment of a select lose neither messages nor items."""
     ws = conversation.websocket("/impatient-select")
     helper = conversation.helper()
     for n in range(10):
@@ -117,7 +117,7 @@ def a_cancelled_select_loses_nothing(conversation: Conversation) -> None:
 
 @case(CHAPTER, "real_sockets")
 def one_room_for_servers_on_different_backends(conversation: Conversation) -> None:
-    """Servers of one process share a Broadcast, whatever they run on."""
+    """Servers of one process share a Broadcast, whatever backends they run on."""
     ws = conversation.websocket("/select")
     ws.send("ready")
     assert ws.receive() == "ws ready"

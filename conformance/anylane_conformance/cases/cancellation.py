@@ -11,7 +11,7 @@ CHAPTER = "6 cancellation"
 
 @case(CHAPTER, cuts=False)
 def cancelled_send_leaves_whole_frames(conversation: Conversation) -> None:
-    """A cancel in the middle of 20 MB cuts no frame: it is there whole, and so is what follows."""
+    """A cancel in the middle of 20 MB cuts no frame: it arrives whole, and so does what follows."""
     ws = conversation.websocket("/large-message", receive_buffer=65536)
     ws.peer.hold()
     ws.send("go")
@@ -29,7 +29,7 @@ def cancelled_send_leaves_whole_frames(conversation: Conversation) -> None:
 
 @case(CHAPTER, cuts=False)
 def cancelled_write_leaves_whole_chunks(conversation: Conversation) -> None:
-    """The same for a streamed response: the chunk framing stays right."""
+    """A cancel in the middle of a streamed response cuts no chunk."""
     peer = conversation.connect(receive_buffer=65536)
     peer.hold()
     peer.get("/large-cancelled")
@@ -45,7 +45,7 @@ def cancelled_write_leaves_whole_chunks(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def cancel_at_every_await(conversation: Conversation) -> None:
-    """Wherever a conversation is cancelled, what comes after is consistent."""
+    """A conversation goes on consistently wherever its handler is cancelled."""
     helper = conversation.helper()
     for step in ("receiving", "listening", "sleeping"):
         ws = conversation.websocket("/cancellable")
@@ -67,7 +67,8 @@ def cancel_at_every_await(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def cancelled_close_is_still_a_close(conversation: Conversation) -> None:
-    """A cancel while close() waits for the peer: the frame is out, nothing follows it."""
+    """A cancel while close() waits for the peer leaves the close frame sent, and nothing follows
+    it."""
     ws = conversation.websocket("/cancel-close")
     helper = conversation.helper()
     # The handler may not have come to its close() yet; then there is nothing to cancel.
@@ -78,7 +79,7 @@ def cancelled_close_is_still_a_close(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def cancelled_exchange_ends_the_session(conversation: Conversation) -> None:
-    """A handler that fails after its cancellation ends its session, with 1011."""
+    """A handler that fails after its cancellation ends its session with 1011."""
     ws = conversation.websocket("/cancel-whole")
     assert ws.receive() == "waiting"
     assert conversation.helper().ask("/cancel").body == b"cancelled"

@@ -21,14 +21,15 @@ FLUSH = b"\x00\x00\xff\xff"
 
 
 def deflated(message: bytes) -> bytes:
-    """As the payload of a frame."""
+    """Return a message as the payload of a compressed frame."""
     deflater = zlib.compressobj(9, zlib.DEFLATED, -12)
     return (deflater.compress(message) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
 
 @case(CHAPTER)
 def compressed_echo(conversation: Conversation) -> None:
-    """What browsers offer is agreed upon, and messages come back as they are; short ones plain."""
+    """Compression that browsers offer is agreed upon, and messages come back as they are, short
+    ones plain."""
     ws = conversation.websocket("/echo", OFFER)
     assert (
         ws.extensions == "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12"
@@ -42,7 +43,7 @@ def compressed_echo(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def compressed_on_the_wire(conversation: Conversation) -> None:
-    """From the threshold on messages are sent deflated, and refer to what was sent before."""
+    """Messages from the threshold on are deflated, and refer to earlier ones (RFC 7692 §7.2)."""
     peer = conversation.connect()
     WebSocketPeer.open(peer, "/echo", OFFER)
     text = b"the quick brown fox jumps over the lazy dog. " * 3
@@ -60,7 +61,8 @@ def compressed_on_the_wire(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def compressed_fragments(conversation: Conversation) -> None:
-    """Only the first frame says that the message is compressed; control frames never are."""
+    """Only the first frame says that a message is compressed, and control frames never are (RFC
+    7692 §6)."""
     ws = conversation.websocket("/echo", OFFER)
     payload = deflated("hęllo".encode())
     ws.peer.send(raw_frame(TEXT, payload[:1], fin=False, rsv=RSV1))
@@ -80,7 +82,8 @@ FRESH = Deflate(server_no_context_takeover=True, client_no_context_takeover=True
 
 @case(CHAPTER, config={"deflate": FRESH})
 def without_context_takeover(conversation: Conversation) -> None:
-    """Each message by itself, both ways."""
+    """Without context takeover each message is compressed by itself, in both directions (RFC 7692
+    §7.1.1)."""
     ws = conversation.websocket("/echo", OFFER)
     assert ws.extensions is not None
     assert "server_no_context_takeover; client_no_context_takeover" in ws.extensions
@@ -93,7 +96,8 @@ def without_context_takeover(conversation: Conversation) -> None:
 
 @case(CHAPTER, config={"deflate": Deflate(enabled=False)})
 def switched_off(conversation: Conversation) -> None:
-    """Then it is not agreed upon."""
+    """Compression that the server has switched off is not agreed upon, and RSV1 is then a
+    violation."""
     ws = conversation.websocket("/echo", OFFER)
     assert ws.extensions is None
     ws.send("hello")
@@ -104,7 +108,8 @@ def switched_off(conversation: Conversation) -> None:
 
 @case(CHAPTER, cuts=False)
 def offers_are_met_or_declined(conversation: Conversation) -> None:
-    """The first that can be met; a malformed header fails the handshake (RFC 7692 §5.1)."""
+    """The first offer that can be met is taken; a malformed header fails the handshake (RFC 7692
+    §5.1)."""
     name = "permessage-deflate"
     for offer, answered in {
         f"{name}; unknown, {name}; server_max_window_bits=10": f"{name}; server_max_window_bits=10",
@@ -122,7 +127,7 @@ def offers_are_met_or_declined(conversation: Conversation) -> None:
 
 @case(CHAPTER, limits={"message": 1000}, cuts=False)
 def inflate_bomb(conversation: Conversation) -> None:
-    """What unfolds to more than the limit is 1009; what came before it is answered."""
+    """A message that inflates to more than the limit is 1009; what came before it is answered."""
     bombs = {
         "in one frame": raw_frame(BINARY, deflated(bytes(60_000)), rsv=RSV1),
         "one byte over": raw_frame(BINARY, deflated(bytes(1001)), rsv=RSV1),
@@ -139,7 +144,8 @@ def inflate_bomb(conversation: Conversation) -> None:
 
 @case(CHAPTER, cuts=False)
 def compressed_violations(conversation: Conversation) -> None:
-    """What cannot be inflated, and bad UTF-8 inside, is 1007; RSV1 in the wrong place 1002."""
+    """A message that cannot be inflated, or holds bad UTF-8, is 1007; RSV1 in the wrong place is
+    1002."""
     bad = {
         "not deflated": (raw_frame(BINARY, b"\xff\xff\xff", rsv=RSV1), 1007),
         "bad UTF-8": (raw_frame(TEXT, deflated(b"a\xff"), rsv=RSV1), 1007),
@@ -160,7 +166,7 @@ def compressed_violations(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def compressed_with_the_handshake(conversation: Conversation) -> None:
-    """Compressed frames that came too early are replayed as well."""
+    """Compressed frames that came before the handshake was answered are kept, as plain ones are."""
     peer = conversation.connect()
     peer.handshake("/echo", OFFER)
     peer.send(raw_frame(TEXT, deflated(b"early"), rsv=RSV1))

@@ -16,7 +16,8 @@ FANS = 200
 
 @case(CHAPTER, cuts=False)
 def quiet_connections_hold_no_thread(conversation: Conversation) -> None:
-    """1,000 idle connections and 1,000 quiet WebSockets on 8 worker threads; a send reaches all."""
+    """1,000 idle connections and 1,000 quiet WebSockets need 8 worker threads, and a send reaches
+    all."""
     _allow_descriptors(4 * CROWD + 500)
     before = set(threading.enumerate())
     idle = [conversation.connect() for _ in range(CROWD)]
@@ -41,8 +42,8 @@ def quiet_connections_hold_no_thread(conversation: Conversation) -> None:
 
 @case(CHAPTER, cuts=False)
 def a_slow_subscriber_disturbs_nobody(conversation: Conversation) -> None:
-    """One of 200 subscribers reads nothing: it is closed by the room's policy, behind what it had
-    been sent, and the others get everything in order."""
+    """A subscriber that reads nothing, one of 200, is closed by the room's policy behind what it
+    had been sent, and the others get everything in order."""
     quick = [conversation.websocket("/strict/1") for _ in range(FANS)]
     slow = WebSocketPeer.open(conversation.helper(), f"/strict/{1 << 18}")
     for ws in (slow, *quick):
@@ -79,7 +80,8 @@ def _allow_descriptors(wanted: int) -> None:
 
 @case(CHAPTER, "foreign_refused")
 def foreign_await_is_named(conversation: Conversation) -> None:
-    """A handler that awaits asyncio.sleep where no loop runs: 500, and the log names it."""
+    """A handler that awaits asyncio.sleep where no loop runs is answered 500, and the log names the
+    await."""
     peer = conversation.connect()
     assert peer.ask("/asyncio-sleep").status == 500
     assert peer.ask("/").status == 200

@@ -11,7 +11,7 @@ CHAPTER = "8 disconnects, deadlines"
 
 @case(CHAPTER)
 def half_closed_client_gets_its_answer(conversation: Conversation) -> None:
-    """End of input is not disconnection (RFC 9112 §9.6 lets a client close its half)."""
+    """End of input is not disconnection: a client may close its half (RFC 9112 §9.6)."""
     peer = conversation.connect()
     peer.get("/late")
     peer.eof()
@@ -21,7 +21,7 @@ def half_closed_client_gets_its_answer(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def half_closed_client_gets_all_answers(conversation: Conversation) -> None:
-    """Also the ones to pipelined requests."""
+    """A client that closes its half behind pipelined requests gets all answers."""
     peer = conversation.connect()
     peer.get("/late")
     peer.get("/users/1")
@@ -35,7 +35,7 @@ def half_closed_client_gets_all_answers(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def reset_is_noticed(conversation: Conversation) -> None:
-    """A handler that waits hears of a reset at once."""
+    """A handler that waits learns of a reset at once."""
     helper = conversation.helper()
     peer = conversation.connect()
     peer.get("/wait")
@@ -46,14 +46,14 @@ def reset_is_noticed(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def reset_of_a_websocket_is_noticed(conversation: Conversation) -> None:
-    """A WebSocket that is reset ends with 1006."""
+    """A WebSocket that is reset ends with 1006 (RFC 6455 §7.1.5)."""
     ws = conversation.websocket("/wait-message")
     ws.peer.reset()
     assert conversation.helper().ask("/notes").body == b"disconnected 1006"
 
 
 def reset_behind_a_half_close(conversation: Conversation) -> Peer:
-    """Where to ask what the handler says of it."""
+    """Reset a client behind its half-close; return where its handler leaves notes."""
     helper = conversation.helper()
     peer = conversation.connect()
     peer.get("/half-closed")
@@ -65,14 +65,15 @@ def reset_behind_a_half_close(conversation: Conversation) -> Peer:
 
 @case(CHAPTER, "reset_after_eof", compare=False)
 def reset_of_a_half_closed_client_is_noticed(conversation: Conversation) -> None:
-    """Before anything is written, although its input has ended already."""
+    """A reset behind a half-close is noticed before anything is written."""
     helper = reset_behind_a_half_close(conversation)
     assert helper.ask("/notes").body == b"disconnected"
 
 
 @case(CHAPTER, compare=False)
 def half_closed_client_that_resets_is_let_go(conversation: Conversation) -> None:
-    """At the latest when it is answered: then the kernel tells. Nobody else notices."""
+    """A client that resets behind its half-close is gone when it is answered at the latest, because
+    the kernel tells then; others notice nothing."""
     helper = reset_behind_a_half_close(conversation)
     assert helper.ask("/notes").body in {b"disconnected", b"slept"}
     assert helper.ask("/").status == 200
@@ -82,7 +83,7 @@ def half_closed_client_that_resets_is_let_go(conversation: Conversation) -> None
 
 @case(CHAPTER)
 def end_of_input_ends_a_stream(conversation: Conversation) -> None:
-    """Once a stream has started, end of input means that the client is gone."""
+    """End of input after a stream has started means that the client is gone."""
     peer = conversation.connect()
     peer.get("/wait-stream")
     peer.until(b"first\n\r\n")
@@ -93,7 +94,7 @@ def end_of_input_ends_a_stream(conversation: Conversation) -> None:
 
 @case(CHAPTER, timeouts={"head": 0.3}, cuts=False)
 def header_drip_is_cut_off(conversation: Conversation) -> None:
-    """A head that comes byte by byte is cut off at its deadline, however steady it is."""
+    """A head that comes byte by byte is answered 408 at its deadline, however steady it is."""
     peer = conversation.connect()
     peer.send(b"GET / HTTP/1.1\r\nHost: a\r\nX-Drip: ")
     for _ in range(200):
@@ -109,7 +110,7 @@ def header_drip_is_cut_off(conversation: Conversation) -> None:
 
 @case(CHAPTER, timeouts={"body": 0.3}, cuts=False)
 def slow_body_is_cut_off(conversation: Conversation) -> None:
-    """A body that stops in the middle is not waited for."""
+    """A body that stops in the middle is answered 408 at its deadline."""
     peer = conversation.connect()
     peer.send(b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello")
     answer = peer.answer()
@@ -120,7 +121,7 @@ def slow_body_is_cut_off(conversation: Conversation) -> None:
 
 @case(CHAPTER, timeouts={"body": 0.3}, request_timeout=0.5, cuts=False)
 def body_drip_meets_the_deadline(conversation: Conversation) -> None:
-    """A body that never stops, and never ends, is cut off with its handler."""
+    """A body that never stops and never ends is cut off with its handler, with 503."""
     peer = conversation.connect()
     peer.send(b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
     for _ in range(200):
@@ -134,7 +135,10 @@ def body_drip_meets_the_deadline(conversation: Conversation) -> None:
 
 @case(CHAPTER, timeouts={"write_stall": 0.3}, cuts=False, compare=False)
 def stalled_reader_is_cut_off(conversation: Conversation) -> None:
-    """A client that reads nothing of a long answer is given up; how much was sent may differ."""
+    """A client that reads nothing of a long answer is given up.
+
+    Transcripts are not compared: how much was sent may differ.
+    """
     neighbour, peer = conversation.connect(), conversation.connect(receive_buffer=65536)
     peer.hold()
     peer.post("/leave/stream", b"")
@@ -148,7 +152,7 @@ def stalled_reader_is_cut_off(conversation: Conversation) -> None:
 
 @case(CHAPTER, timeouts={"keep_alive": 1.0}, cuts=False)
 def flood_of_silent_connections_goes_away(conversation: Conversation) -> None:
-    """Who connects and says nothing is let go, and delays nobody meanwhile."""
+    """Clients that connect and send nothing are disconnected, and delay no others meanwhile."""
     silent = [conversation.connect() for _ in range(200)]
     peer = conversation.connect()
     for _ in range(3):
@@ -162,7 +166,8 @@ PHASES = ("body", "sleep", "stream", "answered")
 
 @case(CHAPTER, cuts=False, compare=False)
 def reset_at_each_phase_of_a_handler(conversation: Conversation) -> None:
-    """Waiting for the body, asleep, sending, after its answer: it ends, and cleans up after it."""
+    """A handler ends and cleans up when its client resets: while it waits for the body, sleeps,
+    sends, and after its answer."""
     neighbour, helper = conversation.connect(), conversation.helper()
     neighbour.send(b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello")
     for phase in PHASES:
@@ -183,7 +188,8 @@ def reset_at_each_phase_of_a_handler(conversation: Conversation) -> None:
 
 @case(CHAPTER, cuts=False)
 def end_of_input_at_each_phase_of_a_handler(conversation: Conversation) -> None:
-    """Half-close: a body cut short is 400, an answer is still read, a stream is over."""
+    """At end of input a body cut short is answered 400, an answer is still sent, and a stream
+    ends."""
     helper = conversation.helper()
     peer = conversation.connect()
     peer.send(b"POST /leave/body HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhell")
@@ -220,7 +226,8 @@ STEPS = (0, 2, 5, 30, 39, 60, 92, 95, 110, 160, 170, len(REQUESTS))
 
 @case(CHAPTER, cuts=False, compare=False)
 def reset_at_each_step_of_a_connection(conversation: Conversation) -> None:
-    """Whenever clients vanish, also while we linger, nothing of theirs stays; nobody notices."""
+    """A client that vanishes at any step, lingering too, leaves nothing behind and disturbs no
+    others."""
     neighbour = conversation.connect()
     assert neighbour.ask("/").status == 200
     for at in STEPS:
@@ -248,7 +255,8 @@ def idle_connection_is_closed(conversation: Conversation) -> None:
 
 @case(CHAPTER, "virtual_time", timeouts={"keep_alive": 10.0})
 def keep_alive_expires_exactly_at_its_deadline(conversation: Conversation) -> None:
-    """Not a moment before, and from the end of the last answer."""
+    """Keep-alive runs from the end of the last answer and expires not a moment before its
+    deadline."""
     peer = conversation.connect()
     conversation.pause(9)
     assert peer.ask("/").status == 200
@@ -264,7 +272,7 @@ def keep_alive_expires_exactly_at_its_deadline(conversation: Conversation) -> No
 
 @case(CHAPTER, cuts=False)
 def answer_survives_what_a_blind_client_still_sends(conversation: Conversation) -> None:
-    """A client that sends megabytes before it looks up gets the early answer (RFC 9112 §9.6)."""
+    """A client that sends megabytes before it reads gets the early answer (RFC 9112 §9.6)."""
     peer = conversation.connect()
     head = b"POST /json HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\n"
     # More than the kernels of both sides hold, in one go, and read only then.

@@ -23,7 +23,7 @@ FIELDS = (
 
 
 def opened(conversation: Conversation, target: str) -> Peer:
-    """A new connection, and the head of an event stream read from it."""
+    """Open a connection, read the head of an event stream from it, and return it."""
     peer = conversation.connect()
     peer.get(target)
     head = peer.until(b"\r\n\r\n")
@@ -38,7 +38,8 @@ def chunk(block: bytes) -> bytes:
 
 @case(CHAPTER)
 def one_event_is_one_chunk(conversation: Conversation) -> None:
-    """Every field, several lines, JSON, comments: each block whole, in a chunk of its own."""
+    """Every event, with all its fields and lines, and every comment is sent whole, in a chunk of
+    its own."""
     peer = conversation.connect()
     peer.get("/events/fields")
     head = peer.until(b"\r\n\r\n").decode().lower().split("\r\n")
@@ -53,7 +54,7 @@ def one_event_is_one_chunk(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def clients_of_http_1_0_read_until_the_end(conversation: Conversation) -> None:
-    """No chunks for them: the end of the connection is the end of the stream."""
+    """A client of HTTP/1.0 gets no chunks: the end of the connection is the end of the stream."""
     peer = conversation.connect()
     peer.send(b"GET /events/fields HTTP/1.0\r\n\r\n")
     head = peer.until(b"\r\n\r\n")
@@ -85,7 +86,7 @@ def the_head_is_sent_on_entering(conversation: Conversation) -> None:
 
 @case(CHAPTER, cuts=False)
 def def_handlers_stream_events(conversation: Conversation) -> None:
-    """`with ctx.event_stream()` and `ctx.call(events.send, ...)`."""
+    """A `def` handler streams by `with ctx.event_stream()` and `ctx.call(events.send, ...)`."""
     peer = conversation.connect()
     body = b"".join(b"event: n\nid: %d\ndata: %d\n\n" % (n, n) for n in range(3))
     assert peer.ask("/events/def").body == body
@@ -94,14 +95,15 @@ def def_handlers_stream_events(conversation: Conversation) -> None:
 
 @case(CHAPTER, cuts=False)
 def fields_cannot_be_injected(conversation: Conversation) -> None:
-    """CR, LF or NUL in event or id is an error at the guilty call; nothing of it is sent."""
+    """CR, LF or NUL in event or id raises at the guilty call, and nothing of it is sent."""
     peer = conversation.connect()
     assert peer.ask("/events/injection").body == b"data: UsageError\n\n" * 6
 
 
 @case(CHAPTER, cuts=False)
 def only_200_can_be_an_event_stream(conversation: Conversation) -> None:
-    """Clients take no other status (§9.2.3): an error before a byte is out."""
+    """Another status than 200 raises before a byte is sent: clients accept no other (HTML
+    §9.2.3)."""
     peer = conversation.connect()
     assert peer.ask("/events/status").status == 500
     assert peer.ask("/").status == 200
@@ -109,14 +111,15 @@ def only_200_can_be_an_event_stream(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def failure_inside_an_event_stream(conversation: Conversation) -> None:
-    """The last chunk never comes, and the connection ends: the client comes again."""
+    """A stream that fails has no last chunk, and its connection ends: the client comes again."""
     peer = opened(conversation, "/events/fails")
     assert peer.rest() == chunk(b"data: first\n\n")
 
 
 @case(CHAPTER)
 def last_event_id(conversation: Conversation) -> None:
-    """What the client saw last, as UTF-8 (§9.2.4); None from a new one."""
+    """ctx.last_event_id is the id that the client saw last, as UTF-8, or None from a new client
+    (HTML §9.2.4)."""
     peer = conversation.connect()
     assert peer.ask("/events/last-id").body == b"data: null\n\n"
     header = "Last-Event-ID: ü 7".encode().decode("latin-1")
@@ -129,7 +132,7 @@ def last_event_id(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def heartbeats_while_the_handler_waits(conversation: Conversation) -> None:
-    """In silence a comment is sent, also while the handler waits for ctx."""
+    """A comment is sent in silence, also while the handler waits for ctx."""
     for kind in ("sleep", "item"):
         peer = opened(conversation, f"/events/wait/{kind}?heartbeat=0.05")
         peer.until(chunk(b"data: %b\n\n" % kind.encode()))
@@ -140,7 +143,7 @@ def heartbeats_while_the_handler_waits(conversation: Conversation) -> None:
 
 @case(CHAPTER, "native_cancel")
 def heartbeats_during_a_foreign_await(conversation: Conversation) -> None:
-    """Also while it awaits something of the event loop's own library."""
+    """A comment is sent in silence while the handler awaits the event loop's own library."""
     peer = opened(conversation, "/events/wait/foreign?heartbeat=0.05")
     peer.until(chunk(b"data: foreign\n\n"))
     for _ in range(3):
@@ -150,7 +153,7 @@ def heartbeats_during_a_foreign_await(conversation: Conversation) -> None:
 
 @case(CHAPTER, "parallel_blocking", "concurrent_input", cuts=False)
 def heartbeats_while_a_function_blocks(conversation: Conversation) -> None:
-    """Also while it waits for a function in the pool."""
+    """A comment is sent in silence while the handler waits for a function in the pool."""
     peer = opened(conversation, "/events/block?heartbeat=0.05")
     peer.until(chunk(b"data: blocked\n\n"))
     assert peer.exactly(8) == chunk(b":\n\n")
@@ -160,7 +163,7 @@ def heartbeats_while_a_function_blocks(conversation: Conversation) -> None:
 
 @case(CHAPTER, "virtual_time")
 def heartbeats_come_exactly_in_silence(conversation: Conversation) -> None:
-    """Not a moment before, and only when nothing was sent for so long."""
+    """A comment is sent exactly when nothing else was sent for the interval."""
     peer = opened(conversation, "/events/ticks/3?heartbeat=10&every=15")
     assert peer.until(b"\n\n\r\n") == chunk(b"data: 0\n\n")
     conversation.pause(9.999)
@@ -200,7 +203,7 @@ def heartbeats_rest_while_the_client_is_behind(conversation: Conversation) -> No
 
 @case(CHAPTER)
 def end_of_input_ends_an_event_stream(conversation: Conversation) -> None:
-    """A client that left is noticed at once; who waits for ctx hears it as Disconnected."""
+    """A client that left is noticed at once, and a handler that waits for ctx gets Disconnected."""
     for kind in ("sleep", "item"):
         peer, helper = opened(conversation, f"/events/wait/{kind}"), conversation.helper()
         peer.until(chunk(b"data: %b\n\n" % kind.encode()))
@@ -213,7 +216,7 @@ def end_of_input_ends_an_event_stream(conversation: Conversation) -> None:
 
 @case(CHAPTER, cuts=False)
 def reset_ends_an_event_stream(conversation: Conversation) -> None:
-    """So is one that resets the connection."""
+    """A client that resets the connection is noticed at once, and its handler gets Disconnected."""
     peer, helper = opened(conversation, "/events/wait/item"), conversation.helper()
     peer.until(chunk(b"data: item\n\n"))
     peer.reset()
@@ -223,8 +226,8 @@ def reset_ends_an_event_stream(conversation: Conversation) -> None:
 
 @case(CHAPTER, "native_cancel")
 def end_of_input_ends_a_foreign_await(conversation: Conversation) -> None:
-    """A handler that awaits something foreign for its client is cancelled natively; its `finally`
-    runs, and nothing is logged."""
+    """A handler that awaits the event loop's own library is cancelled natively when its client
+    leaves; its `finally` runs, and nothing is logged."""
     helper = conversation.helper()
     for resets in (False, True):
         peer = opened(conversation, "/events/wait/foreign")
@@ -240,7 +243,7 @@ def end_of_input_ends_a_foreign_await(conversation: Conversation) -> None:
 
 @case(CHAPTER, "native_cancel")
 def cleaning_up_is_not_cancelled(conversation: Conversation) -> None:
-    """Who has heard of it as Disconnected may await something foreign in its `finally`."""
+    """A handler that got Disconnected may await the event loop's own library in its `finally`."""
     peer, helper = opened(conversation, "/events/clean"), conversation.helper()
     peer.until(chunk(b"data: first\n\n"))
     peer.eof()
@@ -251,7 +254,8 @@ def cleaning_up_is_not_cancelled(conversation: Conversation) -> None:
 
 @case(CHAPTER, timeouts={"write_stall": 0.3}, cuts=False)
 def client_that_stopped_reading_is_let_go(conversation: Conversation) -> None:
-    """By the write-stall deadline, and what was produced for it is bounded."""
+    """A client that stopped reading is given up at the write-stall deadline, and what was produced
+    for it is bounded."""
     peer = conversation.connect(receive_buffer=65536)
     peer.hold()
     peer.get("/events/large/1000")
@@ -261,7 +265,7 @@ def client_that_stopped_reading_is_let_go(conversation: Conversation) -> None:
 
 @case(CHAPTER, cuts=False)
 def slow_client_disturbs_nobody(conversation: Conversation) -> None:
-    """Events of 1 MiB: one client reads nothing, another gets all of its own meanwhile."""
+    """While one client does not read its events of 1 MiB, another gets all of its own."""
     slow = conversation.connect(receive_buffer=65536)
     slow.hold()
     slow.get("/events/large/20")
@@ -285,7 +289,7 @@ def news(number: int) -> bytes:
 
 
 def append(conversation: Conversation, *numbers: int, receivers: int) -> None:
-    """send() wakes every client that follows, on whatever lane, from any thread."""
+    """Log events in another thread, and check how many followers each send wakes."""
     counts: list[int] = []
     conversation.in_thread(
         lambda: counts.extend(conversation.stage.log.send(each, "news") for each in numbers)
@@ -294,7 +298,7 @@ def append(conversation: Conversation, *numbers: int, receivers: int) -> None:
 
 
 def again(conversation: Conversation, last_id: str) -> Peer:
-    """A new connection of a client that has seen that event."""
+    """Return a new connection of a client that has seen that event."""
     peer = conversation.connect()
     peer.get("/events/log", f"Last-Event-ID: {last_id}")
     peer.until(b"\r\n\r\n")
@@ -303,7 +307,8 @@ def again(conversation: Conversation, last_id: str) -> Peer:
 
 @case(CHAPTER)
 def what_was_missed_is_replayed(conversation: Conversation) -> None:
-    """A client that comes again gets what it missed and then what comes: no gap, no duplicate."""
+    """A client that comes again gets what it missed and then what is new, without gap or
+    duplicate."""
     peer = opened(conversation, "/events/log")
     assert peer.until(b"\n\n\r\n") == chunk(b"id: e-0\n\n")
     append(conversation, 1, receivers=1)
@@ -334,7 +339,7 @@ def def_handlers_follow_a_log(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def who_was_away_too_long_is_told(conversation: Conversation) -> None:
-    """A `resync` event comes before what is left: the id is too old, or of another epoch."""
+    """A `resync` event comes before what is left when an id is too old, or of another epoch."""
     append(conversation, 1, 2, 3, 4, 5, receivers=0)
     kept = news(3) + news(4) + news(5)
     data = b'data: {"reason":"expired","after":"e-1","missed":1}\n\n'
@@ -347,7 +352,8 @@ def who_was_away_too_long_is_told(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def events_are_logged_from_any_thread(conversation: Conversation) -> None:
-    """Every client that follows is woken, on whatever lane, and gets all of them in order."""
+    """Every client that follows a log is woken from any thread, on every lane, and gets all events
+    in order."""
     conversation.stage.log = EventLog(epoch="e")
     peers = [opened(conversation, "/events/log") for _ in range(3)]
     for peer in peers:
@@ -363,7 +369,7 @@ def events_are_logged_from_any_thread(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def drain_ends_event_streams_whole(conversation: Conversation) -> None:
-    """The client is told when to come again, gets the last chunk, and the handler is told."""
+    """A drain tells the client when to come again, sends the last chunk, and tells the handler."""
     default = opened(conversation, "/events/wait/sleep?heartbeat=100")
     default.until(chunk(b"data: sleep\n\n"))
     own = opened(conversation, "/events/fields")
@@ -394,21 +400,22 @@ def ends_whole(conversation: Conversation, path: str, first: bytes) -> None:
 
 @case(CHAPTER, "parallel_blocking", cuts=False)
 def drain_ends_def_handlers(conversation: Conversation) -> None:
-    """Also where the handler blocks in `ctx.call`."""
+    """A drain ends an event stream whose handler blocks in `ctx.call`."""
     ends_whole(conversation, "/events/def-log", b"id: e-0\n\n")
     assert conversation.stage.said == ["def-log: finally"]
 
 
 @case(CHAPTER, "native_cancel")
 def drain_ends_a_foreign_await(conversation: Conversation) -> None:
-    """Also where the handler awaits something foreign."""
+    """A drain ends an event stream whose handler awaits the event loop's own library."""
     ends_whole(conversation, "/events/wait/foreign", b"data: foreign\n\n")
     assert conversation.stage.said == ["foreign: finally"]
 
 
 @case(CHAPTER, cuts=False, compare=False)
 def cancelled_send_leaves_whole_events(conversation: Conversation) -> None:
-    """Cancelled while it waits for a slow client: every event on the wire is whole."""
+    """Every event on the wire is whole, also when a send is cancelled while it waits for a slow
+    client."""
     peer = conversation.connect(receive_buffer=65536)
     peer.hold()
     peer.get("/events/cancelled")

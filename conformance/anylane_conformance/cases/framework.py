@@ -13,7 +13,8 @@ CHAPTER = "12 framework"
 
 @case(CHAPTER)
 def hooks_run_in_the_documented_order(conversation: Conversation) -> None:
-    """middleware, request_middleware, handler, response_middleware, and out again."""
+    """Hooks run in this order: middleware, request_middleware, handler, response_middleware, and
+    out again."""
     peer = conversation.connect()
     for kind in ("async", "def"):
         answer = peer.ask(f"/hooked/{kind}/7")
@@ -26,7 +27,7 @@ def hooks_run_in_the_documented_order(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def hooks_run_after_an_exception_that_was_dealt_with(conversation: Conversation) -> None:
-    """The exception handler's response passes through the response hooks like any other."""
+    """An exception handler's response passes through the response hooks as any other."""
     peer = conversation.connect()
     answer = peer.ask("/hooked/fail")
     assert (answer.status, answer.body) == (418, b"dealt with coffee")
@@ -36,7 +37,8 @@ def hooks_run_after_an_exception_that_was_dealt_with(conversation: Conversation)
 
 @case(CHAPTER)
 def hooks_around_what_was_sent_and_what_is_streamed(conversation: Conversation) -> None:
-    """A returned iterator is sent after the hooks; what was sent by hand is out already."""
+    """A returned iterator is sent after the hooks; a response that the handler has sent is out
+    before them."""
     peer = conversation.connect()
     assert peer.ask("/hooked/sent").body == b"sent"
     answer = peer.ask("/hooked/items")
@@ -60,7 +62,8 @@ def request_error_hook(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def what_cannot_be_returned_is_logged(conversation: Conversation) -> None:
-    """A tuple is a 500, a value after the response a log line; both name handler and value."""
+    """A tuple is answered 500, a value after the response is logged; both lines name handler and
+    value."""
     peer = conversation.connect()
     assert peer.ask("/tuple").status == 500
     assert peer.ask("/sent-and-returned").body == b"sent"
@@ -74,8 +77,8 @@ def what_cannot_be_returned_is_logged(conversation: Conversation) -> None:
 
 @case(CHAPTER, extra=hooks.connections)
 def connection_hooks(conversation: Conversation) -> None:
-    """on_connect comes before the first request, its context variables reach every exchange of
-    its connection, what it raises ends the connection; on_disconnect comes last."""
+    """on_connect runs before the first request, its context variables reach every exchange of its
+    connection, and what it raises ends the connection; on_disconnect runs last."""
     helper, peer = conversation.connect(), conversation.connect()
     for _ in range(2):
         assert helper.ask("/connected").body == b"by on_connect, twice"
@@ -99,7 +102,7 @@ FOR = "X-Forwarded-For: 198.51.100.1, 203.0.113.7, 10.1.2.3"
 )
 def a_proxy_that_is_believed(conversation: Conversation) -> None:
     """The client is the right-most address that is no proxy's, the scheme what the nearest proxy
-    says, the host stays Host; what cannot be read changes nothing."""
+    says, and the host stays Host; values that cannot be read change nothing."""
     peer = conversation.connect()
     for scheme in ("http", "https"):
         said = (FOR, f"X-Forwarded-Proto: {scheme}", "X-Forwarded-Host: b")
@@ -127,8 +130,8 @@ def anybody_else_is_not_believed(conversation: Conversation) -> None:
 
 @case(CHAPTER, extra=hooks.lifespan)
 def lifespan_around_everything(conversation: Conversation) -> None:
-    """Entered in order before the first request and left in reverse after the last; a group of
-    tasks in it lives on; context variables that it sets are seen."""
+    """A lifespan is entered in order before the first request and left in reverse after the last; a
+    group of tasks in it stays alive, and context variables that it sets are seen."""
     peer = conversation.connect()
     assert peer.ask("/started").body == b"by the lifespan"
     assert [step for step in conversation.stage.life if step != "task"] == ["enter", "startup"]
@@ -139,7 +142,8 @@ def lifespan_around_everything(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def background_runs_after_the_response(conversation: Conversation) -> None:
-    """It delays neither the response nor the next request; a failure is logged only."""
+    """Background work delays neither the response nor the next request; its failure is only
+    logged."""
     peer, helper = conversation.connect(), conversation.helper()
     assert peer.ask("/background/async").body == b"answered"
     assert peer.ask("/").status == 200
@@ -162,7 +166,8 @@ def background_that_blocks_delays_nobody(conversation: Conversation) -> None:
 
 @case(CHAPTER, cuts=False)
 def background_waits_for_the_last_byte(conversation: Conversation) -> None:
-    """A client that is slow to read is served before what comes afterwards."""
+    """Background work begins after the last byte of the response, also for a client that is slow to
+    read."""
     peer = conversation.connect(receive_buffer=4096)
     peer.hold()
     peer.get("/background/large")
@@ -175,7 +180,7 @@ def background_waits_for_the_last_byte(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def request_trailers(conversation: Conversation) -> None:
-    """What comes behind a chunked body is in request.trailers (RFC 9110 §6.5)."""
+    """Trailers behind a chunked body are in request.trailers (RFC 9110 §6.5)."""
     peer = conversation.connect()
     peer.send(
         b"POST /trailers HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -186,7 +191,7 @@ def request_trailers(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def cookies(conversation: Conversation) -> None:
-    """Malformed cookies hide no other; a cookie is set with its attributes."""
+    """Malformed cookies hide no other, and a cookie is set with its attributes (RFC 6265 §4)."""
     peer = conversation.connect()
     peer.get("/cookies", 'Cookie: a=1; broken; {"x": 1}; b="two words"', "Cookie: c=3; a=later")
     answer = peer.answer()
@@ -197,7 +202,7 @@ def cookies(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def early_hints_and_trailers(conversation: Conversation) -> None:
-    """103 comes before the answer (RFC 8297), trailers behind its chunks (RFC 9112 §7.1.2)."""
+    """103 is sent before the answer (RFC 8297), trailers behind its chunks (RFC 9112 §7.1.2)."""
     peer = conversation.connect()
     peer.get("/hints")
     hints = peer.until(b"\r\n\r\n")
@@ -210,7 +215,8 @@ def early_hints_and_trailers(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def sent_before_the_handler_ends(conversation: Conversation) -> None:
-    """`await ctx.send()` answers; the next request waits for the handler to end."""
+    """`await ctx.send()` sends the answer at once; the next request waits for the handler to
+    end."""
     peer = conversation.connect()
     peer.get("/early")
     peer.get("/")
@@ -220,7 +226,7 @@ def sent_before_the_handler_ends(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def urlencoded_form(conversation: Conversation) -> None:
-    """Fields in order, several of one name."""
+    """A URL-encoded form gives its fields in order, several of one name too."""
     peer = conversation.connect()
     kind = "Content-Type: application/x-www-form-urlencoded"
     peer.post("/form", b"a=1&b=%C3%A4+b&a=2&empty=", kind)
@@ -229,7 +235,7 @@ def urlencoded_form(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def multipart_form(conversation: Conversation) -> None:
-    """Fields and files, wherever the network cuts them."""
+    """A multipart form gives fields and files, wherever the network cuts them (RFC 7578)."""
     pytest.importorskip("multipart")
     peer = conversation.connect()
     body = (
@@ -243,7 +249,8 @@ def multipart_form(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def taken_over(conversation: Conversation) -> None:
-    """After a 101 the connection is the handler's, early bytes included, up to a half-close."""
+    """After a 101 the connection is the handler's, early bytes included, up to a half-close (RFC
+    9110 §7.8)."""
     peer = conversation.connect()
     peer.get("/raw", "Connection: Upgrade", "Upgrade: echo")
     assert peer.answer().headers["upgrade"] == "echo"

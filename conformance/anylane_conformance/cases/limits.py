@@ -43,7 +43,8 @@ def get(target: str = "/", *lines: str) -> bytes:
     limits={"target": 100, "header_field": 200, "header_section": 400, "header_count": 6},
 )
 def head_limits(conversation: Conversation) -> None:
-    """414 for the target; 431 for one header line, all of them, and their number."""
+    """A target over its limit is 414; a header line, the sum of them or their number is 431 (RFC
+    9110 §15.5.15, RFC 6585 §5)."""
     for fits, over, status in (
         (get("/" + "x" * 99), get("/" + "x" * 100), 414),
         (get("/", "x: " + "y" * 197), get("/", "x: " + "y" * 198), 431),
@@ -60,7 +61,8 @@ def head_limits(conversation: Conversation) -> None:
 
 @case(CHAPTER, cuts=False, limits={"body": 100})
 def body_limit(conversation: Conversation) -> None:
-    """413, whether the size was declared or turns out (RFC 9110 §15.5.14)."""
+    """A body over its limit is 413, whether its size was declared or turns out (RFC 9110
+    §15.5.14)."""
     declared = b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s"
     chunked = (
         b"POST /length HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -73,7 +75,7 @@ def body_limit(conversation: Conversation) -> None:
 
 @case(CHAPTER, cuts=False, limits={"drain_body": 50})
 def unread_body_limit(conversation: Conversation) -> None:
-    """An unread body is dropped up to a bound; more of it costs the connection."""
+    """An unread body is dropped up to a bound; more of it ends the connection."""
     head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
     peer = conversation.connect()
     peer.send(head % 50)
@@ -99,7 +101,7 @@ def message_limit(conversation: Conversation) -> None:
 
 
 def telling(app: App, stage: Stage) -> None:
-    """`GET /notes` tells of each connection that has ended, the helper's excepted."""
+    """Add a note for each connection that has ended, for `GET /notes`."""
 
     @app.on_disconnect
     def gone(ctx: Context) -> None:
@@ -118,7 +120,8 @@ def refused_and_staying(conversation: Conversation) -> Peer:
     timeouts={"linger": 100.0},
 )  # fmt: skip
 def lingering_has_a_limit(conversation: Conversation) -> None:
-    """Who goes on sending after a refusal is read up to a bound, then reset (RFC 9112 §9.6)."""
+    """A client that goes on sending after a refusal is read up to a bound, then reset (RFC 9112
+    §9.6)."""
     peer = refused_and_staying(conversation)
     peer.send(b"x" * 4900)
     assert not conversation.stage.said
@@ -128,7 +131,7 @@ def lingering_has_a_limit(conversation: Conversation) -> None:
 
 @case(CHAPTER, cuts=False, extra=telling, timeouts={"linger": 0.3})
 def lingering_has_a_deadline(conversation: Conversation) -> None:
-    """Who stays after a refusal without a word is left."""
+    """A client that stays silent after a refusal is disconnected at the deadline."""
     peer = refused_and_staying(conversation)
     conversation.pause(0.4)
     assert conversation.helper().ask("/notes").body == b"gone"
@@ -137,7 +140,8 @@ def lingering_has_a_deadline(conversation: Conversation) -> None:
 
 @case(CHAPTER, cuts=False, compare=False, extra=telling, timeouts={"write_stall": 0.3})
 def stalled_reader_is_reset(conversation: Conversation) -> None:
-    """A client that reads nothing more is ended; a part of the answer is not taken for it all."""
+    """A client that stopped reading is reset, so that it does not take a part of the answer for all
+    of it."""
     peer = conversation.connect(receive_buffer=4096)
     peer.hold()
     peer.get("/large")
@@ -150,8 +154,11 @@ def stalled_reader_is_reset(conversation: Conversation) -> None:
 
 @case(CHAPTER, "real_sockets", "plain_wire", config={"linger": 0}, timeouts={"keep_alive": 0.3})
 def linger_of_zero_resets(conversation: Conversation) -> None:
-    """With SO_LINGER 0 closing is a reset; what has arrived has arrived. Over TLS that is the
-    close_notify before it, which ends the client's reading in order."""
+    """With SO_LINGER 0 closing is a reset, and what has arrived has arrived.
+
+    Over TLS what has arrived is the close_notify before it, which ends the client's reading in
+    order.
+    """
     peer = conversation.connect()
     assert peer.ask("/").status == 200
     peer.closed()
@@ -163,7 +170,8 @@ def linger_of_zero_resets(conversation: Conversation) -> None:
 
 @case(CHAPTER, cuts=False, timeouts={"body": 0.3})
 def body_deadline(conversation: Conversation) -> None:
-    """408 for a body that does not go on, also where the handler streams it."""
+    """A body that does not go on is answered 408, also where the handler streams it (RFC 9110
+    §15.5.9)."""
     for target in ("/json", "/length"):
         peer = conversation.connect()
         peer.send(b"POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n[" % target.encode())
@@ -175,7 +183,7 @@ def body_deadline(conversation: Conversation) -> None:
 
 @case(CHAPTER, cuts=False, compare=False, timeouts={"ping": 0.2, "pong": 0.4})
 def pings_and_their_pongs(conversation: Conversation) -> None:
-    """We ping who is quiet, and end with 1011 who does not answer."""
+    """A quiet client is pinged, and one that does not answer is closed with 1011."""
     ws = conversation.websocket("/echo")
     for _ in range(2):
         ws.peer.send(ws.frame(ws_events.Pong(ws.pinged())))
@@ -200,7 +208,7 @@ def stoppable(app: App, _stage: Stage) -> None:
 
 @case(CHAPTER, cuts=False, extra=stoppable, timeouts={"drain": 0.3})
 def drain_deadline(conversation: Conversation) -> None:
-    """What still runs when draining has taken too long is aborted."""
+    """An exchange that still runs when draining has taken too long is aborted."""
     helper, peer = conversation.helper(), conversation.connect()
     peer.get("/wait-stream")
     peer.until(b"first\n\r\n")

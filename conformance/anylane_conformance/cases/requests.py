@@ -23,7 +23,7 @@ def json_over_keep_alive(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def routed_parameter(conversation: Conversation) -> None:
-    """A converted parameter reaches the handler; what does not convert is no match."""
+    """A converted parameter reaches the handler; a value that does not convert is no match."""
     peer = conversation.connect()
     assert peer.ask("/users/42").body == b'{"id":42}'
     assert peer.ask("/users/me").status == 404
@@ -31,7 +31,7 @@ def routed_parameter(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def not_found_and_not_allowed(conversation: Conversation) -> None:
-    """404 for a path without a route, 405 with Allow for a method without one."""
+    """A path without a route is answered 404, a method without one 405 with Allow."""
     peer = conversation.connect()
     assert peer.ask("/nowhere").status == 404
     peer.get("/json")
@@ -44,7 +44,7 @@ def not_found_and_not_allowed(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def head_is_get_without_a_body(conversation: Conversation) -> None:
-    """HEAD has the head of GET and no body (RFC 9110 §9.3.2)."""
+    """HEAD is answered with the head of GET and no body (RFC 9110 §9.3.2)."""
     peer = conversation.connect()
     peer.get("/", method="HEAD")
     answer = peer.answer(to_head=True)
@@ -54,7 +54,7 @@ def head_is_get_without_a_body(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def failing_handler_disturbs_nobody(conversation: Conversation) -> None:
-    """An exception is a 500; its own connection goes on, and so do the others."""
+    """An exception is answered 500; its connection goes on, and so do the others."""
     neighbour, peer = conversation.connect(), conversation.connect()
     assert neighbour.ask("/").status == 200
     for path in ("/boom", "/def-boom"):
@@ -71,7 +71,7 @@ def failing_handler_disturbs_nobody(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def handler_does_not_end_the_server(conversation: Conversation) -> None:
-    """SystemExit in a handler is a failure of that handler."""
+    """SystemExit in a handler is a failure of that handler alone."""
     neighbour, peer = conversation.connect(), conversation.connect()
     assert neighbour.ask("/").status == 200
     for path in ("/exit", "/def-exit"):
@@ -81,7 +81,7 @@ def handler_does_not_end_the_server(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def call_is_for_def_handlers(conversation: Conversation) -> None:
-    """ctx.call in an `async def` fails on every lane alike."""
+    """ctx.call fails in an `async def` handler on every lane alike."""
     peer = conversation.connect()
     assert peer.ask("/call-from-async").status == 500
     assert any("use await" in message for _, message in conversation.log)
@@ -110,7 +110,7 @@ def pipelined_requests_are_answered_in_order(conversation: Conversation) -> None
 
 @case(CHAPTER)
 def chunked_upload(conversation: Conversation) -> None:
-    """A body of unknown length is read to its end; what follows is the next request."""
+    """A chunked body is read to its end, and what follows is the next request (RFC 9112 §7.1)."""
     peer = conversation.connect()
     peer.send(
         b"POST /length HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -123,7 +123,8 @@ def chunked_upload(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def continue_only_when_the_body_is_read(conversation: Conversation) -> None:
-    """100 Continue is sent when the handler reads, and not when it does not (RFC 9110 §10.1.1)."""
+    """100 Continue is sent when the handler reads the body, and not when it does not (RFC 9110
+    §10.1.1)."""
     peer = conversation.connect()
     expect = "Expect: 100-continue"
     peer.send(f"POST /json HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n{expect}\r\n\r\n".encode())
@@ -139,7 +140,7 @@ def continue_only_when_the_body_is_read(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def http_1_0_closes_unless_asked(conversation: Conversation) -> None:
-    """HTTP/1.0 persists only where the client asks for it (RFC 9112 §9.3)."""
+    """A connection of HTTP/1.0 persists only where the client asks for it (RFC 9112 §9.3)."""
     peer = conversation.connect()
     peer.send(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
     assert peer.answer().headers["connection"] == "keep-alive"
@@ -151,7 +152,8 @@ def http_1_0_closes_unless_asked(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def malformed_request_is_refused(conversation: Conversation) -> None:
-    """What two parsers could read in two ways is answered 400, once, and the connection ends."""
+    """A request that two parsers could read in two ways is answered 400, once, and the connection
+    ends."""
     for head in (
         b"GET / HTTP/1.1\nHost: a\n\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
@@ -180,7 +182,7 @@ def context_variables_do_not_leak(conversation: Conversation) -> None:
 
 @case(CHAPTER, "real_sockets", "plain_wire", config={"max_connections": 2})
 def too_many_connections_wait(conversation: Conversation) -> None:
-    """At max_connections accepting pauses; who comes then waits, and is dropped by nobody."""
+    """At max_connections accepting pauses; a client that comes then waits and is not dropped."""
     first, second, third = conversation.connect(), conversation.connect(), conversation.connect()
     assert first.ask("/").status == 200
     assert second.ask("/").status == 200

@@ -13,7 +13,7 @@ CHAPTER = "11 smuggling"
 
 
 def walk(conversation: Conversation, kinds: tuple[Kind, ...]) -> None:
-    """Each on a connection of its own; what is behind it shows where it was seen to end."""
+    """Send each kind on a connection of its own; what follows it shows where it was seen to end."""
     for kind in kinds:
         peer = conversation.connect()
         peer.send(kind.sent + FOLLOWER)
@@ -29,47 +29,50 @@ def walk(conversation: Conversation, kinds: tuple[Kind, ...]) -> None:
 
 @case(CHAPTER, cuts=False)
 def lengths_are_refused(conversation: Conversation) -> None:
-    """Content-Length: two, conflicting, or anything but digits (RFC 9112 §6.3)."""
+    """Content-Length is refused when there are two, when they conflict, or with anything but digits
+    (RFC 9112 §6.3)."""
     walk(conversation, CATALOGUE["Content-Length"])
 
 
 @case(CHAPTER, cuts=False)
 def codings_are_refused(conversation: Conversation) -> None:
-    """Transfer-Encoding: anything but one plain `chunked` (RFC 9112 §6.1)."""
+    """Transfer-Encoding is refused unless it is one plain `chunked` (RFC 9112 §6.1)."""
     walk(conversation, CATALOGUE["Transfer-Encoding"])
 
 
 @case(CHAPTER, cuts=False)
 def lines_are_refused(conversation: Conversation) -> None:
-    """Line ends, folding, control bytes and white space (RFC 9112 §2.2, §5)."""
+    """Odd line ends, folding, control bytes and white space are refused (RFC 9112 §2.2, §5)."""
     walk(conversation, CATALOGUE["lines"])
 
 
 @case(CHAPTER, cuts=False)
 def targets_are_refused(conversation: Conversation) -> None:
-    """Host and target name one authority, in one form (RFC 9112 §3.2)."""
+    """Host and target must name one authority, in one form (RFC 9112 §3.2)."""
     walk(conversation, CATALOGUE["Host and target"])
 
 
 @case(CHAPTER, cuts=False)
 def versions_are_refused(conversation: Conversation) -> None:
-    """What is neither HTTP/1.0 nor HTTP/1.1 (RFC 9110 §15.6.6)."""
+    """Versions that are neither HTTP/1.0 nor HTTP/1.1 are refused (RFC 9110 §15.6.6)."""
     walk(conversation, CATALOGUE["versions"])
 
 
 @case(CHAPTER, cuts=False)
 def chunks_are_refused(conversation: Conversation) -> None:
-    """Chunk sizes, extensions, ends and trailers, strictly (RFC 9112 §7.1)."""
+    """Chunk sizes, extensions, ends and trailers are read strictly (RFC 9112 §7.1)."""
     walk(conversation, CATALOGUE["chunks"])
 
 
 @case(CHAPTER, cuts=False)
 def expectations_are_refused_or_met(conversation: Conversation) -> None:
-    """Expect: one plain `100-continue`, and the body belongs to its request (RFC 9110 §10.1.1)."""
+    """Expect must be one plain `100-continue`, and the body belongs to its request (RFC 9110
+    §10.1.1)."""
     walk(conversation, CATALOGUE["expectations"])
 
 
 @case(CHAPTER, cuts=False)
 def what_is_allowed_is_read_in_one_way(conversation: Conversation) -> None:
-    """The odd but plain: bodies nobody asked for, names that only look like framing, case."""
+    """Requests that are odd but plain are answered: needless bodies, names that only look like
+    framing, upper case."""
     walk(conversation, CATALOGUE["read in the one safe way"])

@@ -63,8 +63,8 @@ FOLLOWED = b'{"id":7}'
 class Kind:
     """One way to be read twice.
 
-    sent: the bytes, in front of `FOLLOWER`. answer: a status or a body. keeps: the connection
-    stays and `FOLLOWER` is answered; otherwise the answer is the end.
+    sent: the bytes, in front of `FOLLOWER`. answer: a status or a body. keeps: whether the
+    connection stays and `FOLLOWER` is answered; otherwise the answer is the end.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Kind:
 
     @property
     def verdict(self) -> str:
-        """For the reader of the table."""
+        """What the table in the docs says of the answer."""
         said = self.answer if isinstance(self.answer, int) else f"200 {self.answer.decode()}"
         return f"{said}, then the next request" if self.keeps else f"{said}, close"
 

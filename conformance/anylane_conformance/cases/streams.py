@@ -13,7 +13,7 @@ KERNEL = 8_000_000
 
 @case(CHAPTER)
 def unknown_length_is_chunked(conversation: Conversation) -> None:
-    """One write is one chunk, never joined or split (RFC 9112 §7.1)."""
+    """Each write of a stream is one chunk, never joined or split (RFC 9112 §7.1)."""
     peer = conversation.connect()
     peer.get("/count/3")
     head = peer.until(b"\r\n\r\n")
@@ -32,7 +32,7 @@ def iterators_are_streamed(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def failure_inside_a_stream_is_not_a_whole_response(conversation: Conversation) -> None:
-    """The last chunk never comes: the client must not take the body for whole."""
+    """A stream that fails has no last chunk: the client must not take the body for whole."""
     peer = conversation.connect()
     peer.get("/half")
     peer.until(b"\r\n\r\n")
@@ -41,7 +41,8 @@ def failure_inside_a_stream_is_not_a_whole_response(conversation: Conversation) 
 
 @case(CHAPTER, cuts=False)
 def slow_reader_is_waited_for(conversation: Conversation) -> None:
-    """20 MB to a client that does not read yet: the handler waits, memory stays bounded."""
+    """A handler that sends 20 MB waits for a client that does not read yet; memory stays
+    bounded."""
     peer = conversation.connect(receive_buffer=65536)
     peer.hold()
     peer.get("/large")
@@ -56,7 +57,7 @@ def slow_reader_is_waited_for(conversation: Conversation) -> None:
 
 @case(CHAPTER, limits={"outbound_high": 64, "outbound_low": 16})
 def small_mark_does_not_hold_up_who_reads(conversation: Conversation) -> None:
-    """Output that the kernel has taken is no output that waits, however small the mark is."""
+    """Output that the kernel has taken does not count as waiting, however small the mark is."""
     peer = conversation.connect()
     assert peer.ask("/count/20").body == b"".join(b"%d\n" % number for number in range(20))
     assert peer.ask("/").status == 200
@@ -64,7 +65,8 @@ def small_mark_does_not_hold_up_who_reads(conversation: Conversation) -> None:
 
 @case(CHAPTER, cuts=False)
 def slow_reader_who_asked_once_gets_it_all(conversation: Conversation) -> None:
-    """RFC 9112 §9.6: the end of the connection comes behind all of the answer, however late."""
+    """The connection ends behind the whole answer, however late the client reads (RFC 9112
+    §9.6)."""
     peer = conversation.connect(receive_buffer=65536)
     peer.hold()
     peer.get("/large", "Connection: close")
@@ -87,7 +89,7 @@ def what_has_ended_cannot_write(conversation: Conversation) -> None:
 
 @case(CHAPTER, "parallel_blocking", cuts=False, request_timeout=1.0)
 def slow_iterator_meets_the_deadline(conversation: Conversation) -> None:
-    """A sync iterator that is late gets its 503, and is closed in the pool, not in the loop."""
+    """A sync iterator that is late is answered 503, and is closed in the pool, not in the loop."""
     peer = conversation.connect()
     assert peer.ask("/slow-iterator").status == 503
     assert conversation.helper().ask("/notes").body == b"closed in the loop's thread: False"

@@ -22,7 +22,7 @@ def portable_time(conversation: Conversation) -> None:
 
 @case(CHAPTER, request_timeout=5)
 def time_that_is_no_number(conversation: Conversation) -> None:
-    """Text or NaN for seconds is that handler's 500; its connection and the others go on."""
+    """Text or NaN for seconds is answered 500; that connection and the others go on."""
     neighbour, peer = conversation.connect(), conversation.connect()
     assert neighbour.ask("/").status == 200
     for how in ("sleep-text", "sleep-nan", "timeout-text", "timeout-nan"):
@@ -36,7 +36,7 @@ def time_that_is_no_number(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def timeout_that_is_never_left(conversation: Conversation) -> None:
-    """A scope that stays open is that handler's failure at most: the server goes on."""
+    """A time-out that is never left concerns its own handler at most: the server goes on."""
     neighbour, peer = conversation.connect(), conversation.connect()
     assert neighbour.ask("/").status == 200
     assert peer.ask("/left-open").status == 200
@@ -56,7 +56,7 @@ def receive_with_a_timeout(conversation: Conversation) -> None:
 
 @case(CHAPTER, request_timeout=0.2)
 def handler_deadline(conversation: Conversation) -> None:
-    """A handler that takes too long is cancelled and answered for: 503."""
+    """A handler that takes too long is cancelled and answered for with 503."""
     for path in ("/forever", "/stubborn"):
         peer = conversation.connect()
         answer = peer.ask(path)
@@ -67,7 +67,7 @@ def handler_deadline(conversation: Conversation) -> None:
 
 @case(CHAPTER, "native_cancel", request_timeout=0.2)
 def handler_deadline_during_a_foreign_await(conversation: Conversation) -> None:
-    """Also while it awaits something of the event loop's own library."""
+    """The deadline cancels a handler that awaits the event loop's own library."""
     peer = conversation.connect()
     assert peer.ask("/native/forever").status == 503
     peer.closed()
@@ -75,7 +75,7 @@ def handler_deadline_during_a_foreign_await(conversation: Conversation) -> None:
 
 @case(CHAPTER, "native_cancel", request_timeout=0.2)
 def handler_deadline_inside_a_task_group(conversation: Conversation) -> None:
-    """Also while its children wait in a task group of the library."""
+    """The deadline cancels a handler whose children wait in a task group of the library."""
     peer = conversation.connect()
     assert peer.ask("/native/group").status == 503
     peer.closed()
@@ -94,7 +94,7 @@ def disconnect_inside_a_task_group_is_quiet(conversation: Conversation) -> None:
 
 @case(CHAPTER, "native_cancel")
 def stray_cancellation_is_a_failure(conversation: Conversation) -> None:
-    """Awaiting what somebody else has cancelled is a 500, not silence."""
+    """A handler that awaits what other code has cancelled is answered for with 500."""
     peer = conversation.connect()
     answer = peer.ask("/native/stray")
     if answer.body == NOTHING_STRAYS.encode():
@@ -105,7 +105,7 @@ def stray_cancellation_is_a_failure(conversation: Conversation) -> None:
 
 @case(CHAPTER, "native_cancel")
 def native_timeout_around_sleep(conversation: Conversation) -> None:
-    """The library's own time-out works around ctx.sleep, and what comes after it does too."""
+    """The library's own time-out works around ctx.sleep, and what follows it works too."""
     peer = conversation.connect()
     assert peer.ask("/native/timeout-sleep").body == b"native time-out"
     assert peer.ask("/native/timeout-sleep").body == b"native time-out"
@@ -113,7 +113,7 @@ def native_timeout_around_sleep(conversation: Conversation) -> None:
 
 @case(CHAPTER, "native_cancel")
 def native_timeout_around_ours(conversation: Conversation) -> None:
-    """One of ours inside one of the library's: the right one fires."""
+    """Of a ctx.timeout inside of one of the library's the right one fires."""
     peer = conversation.connect()
     assert peer.ask("/native/inside").body == b"ours"
     assert peer.ask("/native/inside").body == b"ours"
@@ -121,7 +121,7 @@ def native_timeout_around_ours(conversation: Conversation) -> None:
 
 @case(CHAPTER, "native_cancel")
 def native_timeout_around_the_body(conversation: Conversation) -> None:
-    """A cancelled body() loses nothing: asked again, it is whole."""
+    """A cancelled body() loses nothing: the body is whole when it is asked for again."""
     peer = conversation.connect()
     peer.send(b"POST /native/timeout-body HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nfirst")
     assert conversation.helper().ask("/notes").body == b"timed out"

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from anylane_conformance.cases import case
+from anylane_conformance.cases.streams import KERNEL
 from anylane_conformance.contract.stage import BLOB
 from anylane_conformance.harness.conversation import Conversation
 from anylane_conformance.harness.peer import Peer
@@ -13,15 +14,13 @@ from anylane_conformance.harness.websocket_peer import message_event
 from anylane_conformance.harness.wires import TlsPeer
 
 CHAPTER = "10 TLS"
-KERNEL = 8_000_000
-"""As in the chapter on streams."""
 SMALL = {"inbound_high": 20_000, "inbound_low": 4_000}
 """Marks far below one read of a socket, so that decrypted input has to be held."""
 
 
 @case(CHAPTER, tls="none")
 def json_over_tls(conversation: Conversation) -> None:
-    """Requests follow each other on one connection, which says that it is https."""
+    """Requests follow each other on one connection, and the handler sees that it is https."""
     peer = conversation.connect()
     for _ in range(2):
         assert peer.ask("/").body == b'{"message":"Hello, World!"}'
@@ -39,14 +38,15 @@ def json_over_tls(conversation: Conversation) -> None:
 
 @case(CHAPTER, tls="none", cuts=False)
 def alpn_is_agreed_upon(conversation: Conversation) -> None:
-    """Of what the client offers, HTTP/1.1 is taken (RFC 7301); who offers nothing is served too."""
+    """HTTP/1.1 is chosen of the protocols that a client offers; a client without an offer is served
+    too (RFC 7301 §3.2)."""
     assert seen(conversation.connect(alpn=("h2", "http/1.1")))["alpn"] == "http/1.1"
     assert seen(conversation.connect())["alpn"] is None
 
 
 @case(CHAPTER, tls="none")
 def websocket_over_tls(conversation: Conversation) -> None:
-    """wss: messages, pings and the close handshake."""
+    """Messages, pings and the close handshake work over wss (RFC 6455 §10.6)."""
     ws = conversation.websocket("/echo")
     for message in ("text", b"binary", "x" * 200):
         ws.send(message)
@@ -59,7 +59,8 @@ def websocket_over_tls(conversation: Conversation) -> None:
 
 @case(CHAPTER, tls="none", cuts=False)
 def slow_reader_over_tls_is_waited_for(conversation: Conversation) -> None:
-    """20 MB to a client that does not read yet: ciphertext counts toward the mark."""
+    """A handler that sends 20 MB waits for a client that does not read: ciphertext counts toward
+    the mark."""
     peer = conversation.connect(receive_buffer=65536)
     peer.hold()
     peer.get("/large")
@@ -73,8 +74,8 @@ def slow_reader_over_tls_is_waited_for(conversation: Conversation) -> None:
 
 @case(CHAPTER, tls="none", limits=SMALL, cuts=False)
 def held_upload_goes_on_without_new_input(conversation: Conversation) -> None:
-    """A body that came long before its handler reads: the last of it is decrypted, but held, and
-    no further byte comes from the client to bring it forth."""
+    """A body that was decrypted but held, because its handler reads late, is delivered although no
+    further byte comes from the client."""
     peer = conversation.connect()
     helper = conversation.helper()
     for _ in range(2):
@@ -87,7 +88,8 @@ def held_upload_goes_on_without_new_input(conversation: Conversation) -> None:
 
 @case(CHAPTER, tls="none", limits=SMALL, cuts=False)
 def held_messages_go_on_without_new_input(conversation: Conversation) -> None:
-    """The same with messages that came in one go."""
+    """Messages that were decrypted but held are delivered although no further byte comes from the
+    client."""
     ws = conversation.websocket("/receive-later")
     helper = conversation.helper()
     assert helper.ask("/notes").body == b"waiting"
@@ -100,7 +102,8 @@ def held_messages_go_on_without_new_input(conversation: Conversation) -> None:
 
 @case(CHAPTER, tls="required", cuts=False)
 def client_certificate_is_required(conversation: Conversation) -> None:
-    """Who shows one is known to the handler; who does not is turned away with an alert."""
+    """The handler knows the certificate of a client; a client without one is refused with an
+    alert."""
     assert (
         seen(conversation.connect(certificate=True))["client"]
         == "a client of the conformance suite"
@@ -116,7 +119,7 @@ def client_certificate_is_required(conversation: Conversation) -> None:
 
 @case(CHAPTER, tls="optional", cuts=False)
 def client_certificate_is_optional(conversation: Conversation) -> None:
-    """It is asked for; who has none is served."""
+    """A client is asked for a certificate and served without one."""
     assert (
         seen(conversation.connect(certificate=True))["client"]
         == "a client of the conformance suite"
@@ -126,7 +129,8 @@ def client_certificate_is_optional(conversation: Conversation) -> None:
 
 @case(CHAPTER, tls="none")
 def close_notify_is_a_half_close(conversation: Conversation) -> None:
-    """RFC 8446 §6.1: it ends one direction only, so the answer still comes, and then our own."""
+    """A close_notify ends one direction only: the answer still comes, and then our own (RFC 8446
+    §6.1)."""
     peer = conversation.connect()
     peer.get("/late")
     peer.eof()
@@ -137,7 +141,8 @@ def close_notify_is_a_half_close(conversation: Conversation) -> None:
 
 @case(CHAPTER, tls="none", cuts=False)
 def truncated_close_is_a_loss(conversation: Conversation) -> None:
-    """The end of TCP without a close_notify may be an attacker's: the client counts as gone."""
+    """The end of TCP without a close_notify may be an attacker's: the client counts as gone (RFC
+    8446 §6.1)."""
     helper = conversation.helper()
     peer = conversation.connect()
     assert isinstance(peer, TlsPeer)
@@ -149,7 +154,7 @@ def truncated_close_is_a_loss(conversation: Conversation) -> None:
 
 @case(CHAPTER, tls="none")
 def refusal_over_tls_reaches_the_client(conversation: Conversation) -> None:
-    """The answer, then close_notify, then the end, although the client goes on sending."""
+    """A refusal is followed by a close_notify and the end, although the client goes on sending."""
     peer = conversation.connect()
     peer.send(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n" + b"x" * 100)
     assert peer.answer().status == 400
@@ -159,8 +164,8 @@ def refusal_over_tls_reaches_the_client(conversation: Conversation) -> None:
 
 @case(CHAPTER, tls="none", cuts=False)
 def hostile_handshakes_disturb_nobody(conversation: Conversation) -> None:
-    """Garbage, cut, damaged and oversized hellos: each is ended and logged in one line at most,
-    and others are served."""
+    """Garbage, cut, damaged and oversized hellos are ended and logged in one line each at most, and
+    other clients are served."""
     from anylane_conformance.harness import certificates
 
     hello = certificates.hello()
@@ -193,7 +198,8 @@ def hostile_handshakes_disturb_nobody(conversation: Conversation) -> None:
 
 @case(CHAPTER, tls="none", cuts=False)
 def damaged_record_ends_the_session(conversation: Conversation) -> None:
-    """What was not encrypted by the client is never handed on; the handler hears of the loss."""
+    """Bytes that the client has not encrypted are never delivered; the handler learns of the
+    loss."""
     helper = conversation.helper()
     peer = conversation.connect()
     assert isinstance(peer, TlsPeer)
@@ -208,7 +214,7 @@ def damaged_record_ends_the_session(conversation: Conversation) -> None:
 
 @case(CHAPTER, tls="none", timeouts={"tls_handshake": 0.3}, cuts=False)
 def handshake_has_a_deadline(conversation: Conversation) -> None:
-    """However slowly a client shakes hands, it holds its connection only so long."""
+    """A client that is slow with its handshake holds its connection only until the deadline."""
     from anylane_conformance.harness import certificates
 
     silent, slow = conversation.bare(), conversation.bare()
@@ -227,7 +233,8 @@ def handshake_has_a_deadline(conversation: Conversation) -> None:
 
 @case(CHAPTER, tls="none")
 def plain_http_to_the_tls_port(conversation: Conversation) -> None:
-    """It is told so in plain HTTP, and the log names it in one line."""
+    """A client that speaks plain HTTP to the TLS port is told so in plain HTTP, and the log has one
+    line."""
     peer = conversation.bare()
     peer.get("/")
     answer = peer.answer()
@@ -238,7 +245,7 @@ def plain_http_to_the_tls_port(conversation: Conversation) -> None:
 
 
 def seen(peer: Peer) -> dict[str, Any]:
-    """What the handler sees of the session."""
+    """Return what the handler sees of the session."""
     found: dict[str, Any] = json.loads(peer.ask("/tls").body)
     return found
 

@@ -38,7 +38,8 @@ def fragments_are_joined(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def frames_with_the_handshake_are_not_lost(conversation: Conversation) -> None:
-    """A client may send before it has seen the 101 (RFC 6455 §4.1 forbids it, networks do it)."""
+    """Frames sent before the client has seen the 101 are kept (RFC 6455 §4.1 forbids them, networks
+    send them)."""
     peer = conversation.connect()
     ws = WebSocketPeer(peer)
     early = ws.frame(message_event("early")) + ws.frame(message_event("bird"))
@@ -64,7 +65,7 @@ def ping_is_answered_while_the_handler_waits(conversation: Conversation) -> None
 
 @case(CHAPTER, "native_cancel")
 def ping_is_answered_during_a_foreign_await(conversation: Conversation) -> None:
-    """Also while the handler awaits something of the event loop's own library."""
+    """A ping is answered while the handler awaits the event loop's own library."""
     ws = conversation.websocket("/native/gate")
     ws.send("after the gate")
     ws.ping(b"during")
@@ -77,7 +78,8 @@ def ping_is_answered_during_a_foreign_await(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def close_from_the_client(conversation: Conversation) -> None:
-    """A close frame is answered once, with its code; the handler's loop ends quietly."""
+    """A close frame is answered once, with its code, and the handler's loop ends quietly (RFC 6455
+    §5.5.1)."""
     ws = conversation.websocket("/echo")
     ws.send("last")
     ws.close(1001, "leaving")
@@ -88,7 +90,8 @@ def close_from_the_client(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def close_from_the_server(conversation: Conversation) -> None:
-    """The handler says goodbye, and the peer's close frame ends the connection."""
+    """The server's close frame carries the handler's code and reason; the peer's ends the
+    connection."""
     ws = conversation.websocket("/goodbye")
     assert ws.receive() == "goodbye"
     assert ws.closed() == (4000, "enough")
@@ -96,8 +99,8 @@ def close_from_the_server(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def close_that_cannot_be_said(conversation: Conversation) -> None:
-    """What no close frame can carry is refused before anything has changed: the handler has failed,
-    and the session ends as it does then."""
+    """A code or reason that no close frame can carry is refused before anything has changed: the
+    handler has failed, and its session ends with 1011."""
     for how in ("number", "surrogate", "float"):
         ws = conversation.websocket(f"/ws-odd-close/{how}")
         assert ws.closed() == (1011, "")
@@ -108,7 +111,7 @@ def close_that_cannot_be_said(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def failing_handler_closes_with_1011(conversation: Conversation) -> None:
-    """A handler that fails is an internal error (RFC 6455 §7.4.1)."""
+    """A handler that fails ends its session with 1011, internal error (RFC 6455 §7.4.1)."""
     ws = conversation.websocket("/crash")
     ws.send("now")
     assert ws.closed() == (1011, "")
@@ -116,7 +119,8 @@ def failing_handler_closes_with_1011(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def rejection_is_an_ordinary_response(conversation: Conversation) -> None:
-    """A handler that does not accept answers the handshake; the connection goes on."""
+    """A handler that does not accept answers the handshake with a response; the connection goes
+    on."""
     peer = conversation.connect()
     peer.handshake("/reject")
     answer = peer.answer()
@@ -127,7 +131,7 @@ def rejection_is_an_ordinary_response(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def neither_accepted_nor_rejected_is_an_error(conversation: Conversation) -> None:
-    """A handler that does neither has forgotten it: no client waits, and the log says so."""
+    """A handler that neither accepts nor rejects is answered for with 500, and the log says so."""
     peer = conversation.connect()
     peer.handshake("/silent")
     assert peer.answer().status == 500
@@ -137,7 +141,7 @@ def neither_accepted_nor_rejected_is_an_error(conversation: Conversation) -> Non
 
 @case(CHAPTER)
 def bad_handshakes_are_refused(conversation: Conversation) -> None:
-    """A plain GET, another version and a bad key get 426 or 400 (RFC 6455 §4.2)."""
+    """A plain GET and another version are answered 426, a bad key 400 (RFC 6455 §4.2)."""
     peer = conversation.connect()
     answer = peer.ask("/echo")
     assert answer.status == 426
@@ -153,7 +157,7 @@ def bad_handshakes_are_refused(conversation: Conversation) -> None:
 
 @case(CHAPTER, limits={"message": 1000})
 def messages_before_a_violation_are_answered(conversation: Conversation) -> None:
-    """What was received before a message that is too big is delivered and answered first."""
+    """A message received before one that is too big is delivered and answered first."""
     ws = conversation.websocket("/echo")
     ws.peer.send(ws.frame(message_event("x" * 1000)) + ws.frame(message_event("x" * 1001)))
     assert ws.receive() == "x" * 1000
@@ -186,7 +190,7 @@ VIOLATIONS = {
 
 @case(CHAPTER, cuts=False)
 def what_came_before_a_violation_is_answered(conversation: Conversation) -> None:
-    """A rule that is broken ends the session, after all that came before has been answered."""
+    """A violation ends the session after all that came before it has been answered."""
     for name, (bad, code) in VIOLATIONS.items():
         ws = conversation.websocket("/answering")
         ws.peer.send(raw_frame(TEXT, b"first") + bad + raw_frame(TEXT, b"never seen"))
@@ -198,7 +202,8 @@ def what_came_before_a_violation_is_answered(conversation: Conversation) -> None
 
 @case(CHAPTER)
 def bad_utf8_is_refused_at_its_first_byte(conversation: Conversation) -> None:
-    """Neither the end of the frame nor that of the message is waited for (RFC 6455 §8.1)."""
+    """Invalid UTF-8 ends the session at its first byte, before the frame or message ends (RFC 6455
+    §8.1)."""
     ws = conversation.websocket("/answering")
     ws.peer.send(raw_frame(TEXT, b"a\xf0", fin=False) + raw_frame(PING))
     assert ws.pong() == b""
@@ -208,7 +213,8 @@ def bad_utf8_is_refused_at_its_first_byte(conversation: Conversation) -> None:
 
 @case(CHAPTER, limits={"message": 20})
 def too_big_is_refused_at_the_header(conversation: Conversation) -> None:
-    """A frame that announces more than the limit is not read (1009); fragments add up."""
+    """A frame that announces more than the limit is not read: 1009; fragments add up (RFC 6455
+    §7.4.1)."""
     for frames in (
         [raw_frame(BINARY, bytes(21))[:6]],
         [raw_frame(BINARY, bytes(20), fin=False), raw_frame(CONT, b"x")[:6]],
@@ -222,7 +228,7 @@ def too_big_is_refused_at_the_header(conversation: Conversation) -> None:
 
 @case(CHAPTER, cuts=False)
 def each_close_code_is_valid_or_refused(conversation: Conversation) -> None:
-    """What may be on the wire is echoed, anything else is a protocol error (RFC 6455 §7.4)."""
+    """A valid close code is echoed, any other is a protocol error: 1002 (RFC 6455 §7.4)."""
     # 1014 is valid too, but wsproto, which reads for this client, does not know it.
     valid = [1000, 1001, 1002, 1003, *range(1007, 1014), 3000, 3999, 4000, 4999]
     refused = [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535]
@@ -235,7 +241,8 @@ def each_close_code_is_valid_or_refused(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def close_without_a_code(conversation: Conversation) -> None:
-    """It is answered without one, and the handler sees 1005 (RFC 6455 §7.1.5)."""
+    """A close frame without a code is answered by one without, and the handler sees 1005 (RFC 6455
+    §7.1.5)."""
     ws = conversation.websocket("/answering")
     ws.peer.send(raw_frame(CLOSE))
     assert ws.closed(answer=False)[0] == 1005
@@ -244,10 +251,10 @@ def close_without_a_code(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def closes_that_cross(conversation: Conversation) -> None:
-    """Each is the other's answer: no second close frame is sent, data between is dropped."""
+    """Close frames that cross answer each other: no second one is sent, and data between is dropped
+    (RFC 6455 §5.5.1)."""
     ws = conversation.websocket("/bye")
-    while ws.transcript.close is None:
-        ws._more("a close frame")
+    ws.close_frame()
     ws.peer.send(raw_frame(TEXT, b"\xff") + raw_frame(PING) + raw_frame(CLOSE, b"\x03\xe9"))
     assert ws.closed(answer=False) == (4000, "enough")
     assert ws.transcript.controls == []
@@ -256,7 +263,7 @@ def closes_that_cross(conversation: Conversation) -> None:
 
 @case(CHAPTER, timeouts={"close": 0.2})
 def close_without_an_answer(conversation: Conversation) -> None:
-    """The server waits for the peer's close frame up to its deadline, then hangs up."""
+    """The server waits for the peer's close frame up to its deadline, then ends the connection."""
     ws = conversation.websocket("/bye")
     assert ws.closed(answer=False) == (4000, "enough")
     assert conversation.helper().ask("/notes").body == b"closed 1006"
@@ -264,9 +271,9 @@ def close_without_an_answer(conversation: Conversation) -> None:
 
 @case(CHAPTER, timeouts={"ping": 0.1, "pong": 10.0}, compare=False)
 def pings_measure_the_latency(conversation: Conversation) -> None:
-    """A quiet client is pinged, and what its pong took is `ws.latency`.
+    """A quiet client is pinged, and `ws.latency` is the time that its pong took.
 
-    Not compared: how many pings there are depends on how fast the machine is.
+    Transcripts are not compared: the number of pings depends on how fast the machine is.
     """
     ws = conversation.websocket("/latency")
     assert ws.receive() == "None"
@@ -286,7 +293,8 @@ def ping_that_nobody_answers(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def drain_closes_with_1001(conversation: Conversation) -> None:
-    """A server that shuts down says "going away"; what was asked before is answered."""
+    """A server that shuts down answers what was asked before and closes with 1001 (RFC 6455
+    §7.4.1)."""
     ws = conversation.websocket("/answering")
     ws.send("hello")
     assert ws.receive() == "hello"
@@ -296,7 +304,7 @@ def drain_closes_with_1001(conversation: Conversation) -> None:
 
 @case(CHAPTER, limits={"inbound_high": 2000, "inbound_low": 500}, cuts=False)
 def messages_are_held_back_and_none_is_lost(conversation: Conversation) -> None:
-    """Reading pauses over the high mark and goes on at the low one; order stays."""
+    """Reading pauses over the high mark and goes on at the low one; all messages stay in order."""
     ws = conversation.websocket("/receive-later")
     helper = conversation.helper()
     assert helper.ask("/notes").body == b"waiting"
@@ -309,7 +317,8 @@ def messages_are_held_back_and_none_is_lost(conversation: Conversation) -> None:
 
 @case(CHAPTER, timeouts={"write_stall": 0.3}, cuts=False)
 def send_waits_for_a_slow_client_and_not_for_ever(conversation: Conversation) -> None:
-    """`send` waits when nothing is read; after the write-stall deadline the client is gone."""
+    """`send` waits for a client that does not read, until the write-stall deadline ends the
+    session."""
     ws = conversation.websocket("/flood", receive_buffer=65536)
     ws.peer.hold()
     ws.send("go")
@@ -320,7 +329,8 @@ def send_waits_for_a_slow_client_and_not_for_ever(conversation: Conversation) ->
 
 @case(CHAPTER, cuts=False)
 def subprotocol_is_the_clients_first_choice(conversation: Conversation) -> None:
-    """Among those that the route speaks; none is no obstacle (RFC 6455 §4.2.2)."""
+    """The subprotocol is the client's first that the route speaks, and may be none (RFC 6455
+    §4.2.2)."""
     offer = "Sec-WebSocket-Protocol: "
     for lines, chosen in (
         ([offer + "other, chat.v1", offer + "chat.v2"], "chat.v1"),
@@ -336,7 +346,7 @@ def subprotocol_is_the_clients_first_choice(conversation: Conversation) -> None:
 
 @case(CHAPTER, cuts=False)
 def other_origins_are_turned_away(conversation: Conversation) -> None:
-    """A page of another site gets 403, before the handler has run (RFC 6455 §10.2)."""
+    """A page of another site is answered 403 before the handler runs (RFC 6455 §10.2)."""
     for origin, status in (
         ("https://good.example", 101),
         ("http://conformance", 101),

@@ -119,7 +119,7 @@ def _parts(app: App) -> None:
 
 
 def proxied(app: App, stage: Stage) -> None:
-    """Add, for cases about proxies, what tells whom a request is from and for."""
+    """Add, for cases about proxies, what tells where a request is from and for which host."""
 
     @app.get("/whose")
     async def whose(ctx: Context) -> list[Any]:

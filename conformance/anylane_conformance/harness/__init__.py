@@ -1,1 +1,1 @@
-"""The harness: what plays a case against a lane and compares what came back."""
+"""The harness: what holds a case with a lane and compares what came back."""

@@ -1,4 +1,4 @@
-"""The one table of differences between lanes. Everything that is not here is the same."""
+"""Capabilities: the one table of differences between lanes. All that is not here is the same."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Row:
     """A difference and its reason.
 
-    fails_fast: a case that needs it is run where it is missing, and must fail: a difference that
-        is gone has to be noticed. Otherwise running it would only wait.
+    fails_fast: whether a case that needs it is run where it is missing, and must fail: a
+        difference that is gone has to be noticed. Otherwise running it would only wait.
     """
 
     reason: str
@@ -31,8 +31,8 @@ ROWS: dict[str, Row] = {
         "connection's thread until it next uses ctx"
     ),
     "reset_after_eof": Row(
-        "a reset behind a half-close is seen at once. In memory only: nobody reads a socket that "
-        "was read to its end, so the kernel tells of the reset when the answer is written",
+        "a reset behind a half-close is seen at once. In memory only: a socket that was read to "
+        "its end is not read again, so the kernel tells of the reset when the answer is written",
         fails_fast=False,  # a lane that watches such sockets for errors is right too
     ),
     "parallel_blocking": Row(
@@ -40,7 +40,7 @@ ROWS: dict[str, Row] = {
         fails_fast=False,
     ),
     "stray_cancel": Row(
-        "what a handler awaits can have been cancelled by somebody else. On asyncio only: trio "
+        "what a handler awaits can have been cancelled by other code. On asyncio only: trio "
         "cancels by scopes, and curio wraps what it joins in TaskError",
         fails_fast=False,  # the case itself asks the handler's library
     ),
@@ -48,8 +48,8 @@ ROWS: dict[str, Row] = {
         "there is a kernel with a backlog between the two sides. Not in memory", fails_fast=False
     ),
     "plain_wire": Row(
-        "what the client sends first waits for nobody. Not over TLS: a client whom the server "
-        "leaves in the backlog is still shaking hands",
+        "what the client sends first needs no answer. Not over TLS: a client that the server "
+        "leaves in the backlog is still in its handshake",
         fails_fast=False,
     ),
     "virtual_time": Row("time moves only when the test says so. In memory only", fails_fast=False),

@@ -1,5 +1,7 @@
-"""Certificates for the TLS cases, made anew in each run: no private key is in the package, and
-none expires. trustme makes them; it comes with the extra `conformance`.
+"""Certificates for the TLS cases, made anew in each run.
+
+So no private key is in the package, and none expires. trustme makes them; it comes with the extra
+`conformance`.
 """
 
 from __future__ import annotations
@@ -20,12 +22,13 @@ CLIENT = "a client of the conformance suite"
 
 @functools.cache
 def authority() -> trustme.CA:
+    """Return the authority that has issued all certificates of this run."""
     return trustme.CA()
 
 
 @functools.cache
 def folder() -> Path:
-    """authority.pem, server.pem and client.pem, each with its key."""
+    """Return the folder with authority.pem, and server.pem and client.pem with their keys."""
     path = Path(tempfile.mkdtemp(prefix="anylane-conformance-"))
     atexit.register(shutil.rmtree, path, ignore_errors=True)
     ca = authority()
@@ -40,7 +43,7 @@ def folder() -> Path:
 
 
 def server(cert_reqs: str) -> dict[str, Any]:
-    """Fields of ServerConfig."""
+    """Return the fields of ServerConfig for a TLS server. cert_reqs: as its `ssl_cert_reqs`."""
     asked = cert_reqs != "none"
     return {
         "ssl_certfile": str(folder() / "server.pem"),
@@ -51,7 +54,10 @@ def server(cert_reqs: str) -> dict[str, Any]:
 
 @functools.cache
 def client(certificate: bool = False, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
-    """What a client needs that trusts the server. certificate: whether it has one itself."""
+    """Return what a client needs that trusts the server.
+
+    certificate: whether it has one itself. alpn: the protocols that it offers.
+    """
     context = ssl.create_default_context(cafile=folder() / "authority.pem")
     # A stream that was cut short must not look like one that was ended.
     context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
@@ -63,7 +69,7 @@ def client(certificate: bool = False, alpn: tuple[str, ...] = ()) -> ssl.SSLCont
 
 
 def hello() -> bytes:
-    """The first bytes of a TLS client."""
+    """Return the first bytes of a TLS client."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     session = client().wrap_bio(incoming, outgoing, server_hostname="localhost")
     try:

@@ -1,4 +1,4 @@
-"""The results: a table of chapters and lanes, and the figures that cases measured."""
+"""Report: a table of chapters and lanes, and the figures that cases have measured."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from anylane_conformance.harness.case import in_order
 
 @dataclass
 class Report:
-    """Collected while the suite runs."""
+    """What is collected while the suite runs."""
 
     results: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     """chapter -> lane -> outcomes: "passed", "failed", "declared"."""
@@ -21,13 +21,15 @@ class Report:
     """capability that was missing -> lanes."""
 
     def add(self, chapter: str, lane: str, outcome: str) -> None:
+        """Note the outcome of one case: "passed", "failed" or "declared"."""
         self.results.setdefault(chapter, {}).setdefault(lane, []).append(outcome)
 
     def lanes(self) -> list[str]:
+        """Return the lanes in the order in which they came first."""
         return list(dict.fromkeys(lane for row in self.results.values() for lane in row))
 
     def markdown(self) -> str:
-        """One row a chapter, one column a lane: passed/all, and what is declared."""
+        """Return the table: for each chapter and lane passed/all, and what is declared."""
         lanes = self.lanes()
         lines = [
             "| chapter | " + " | ".join(lanes) + " |",
@@ -44,6 +46,7 @@ class Report:
         return "\n".join(lines)
 
     def write(self, path: str) -> None:
+        """Write the results to a file: JSON where its name ends in .json, else Markdown."""
         text = self.markdown() + "\n"
         if path.endswith(".json"):
             text = json.dumps({"results": self.results, "figures": self.figures}, indent=2) + "\n"

@@ -1,6 +1,6 @@
-"""How transcripts are compared, and every relaxation there is.
+"""Transcripts: what clients received, how they are compared, and every relaxation there is.
 
-Everything else is compared byte for byte. Each rule says why two right lanes may differ.
+All else is compared byte for byte. Each relaxation says why two right lanes may differ.
 """
 
 from __future__ import annotations
@@ -17,14 +17,18 @@ class Transcript:
     http: bytes = b""
     """Every byte up to the WebSocket upgrade."""
     messages: list[str | bytes] = field(default_factory=list)
+    """The messages of a WebSocket."""
     controls: list[tuple[str, bytes]] = field(default_factory=list)
+    """("ping" or "pong", payload) of its control frames but the close frame."""
     close: tuple[int, str] | None = None
+    """Code and reason of its close frame."""
     end: str = "open"
-    """"open" as far as the case looked, "eof", or "reset"."""
+    """How the connection ended: "open" if the case did not read to the end, "eof", "reset"; over
+    TLS also "cut short" or the reason of the alert."""
 
 
 def relaxed(transcript: Transcript) -> tuple[object, ...]:
-    """What must be equal.
+    """Return what of a transcript must be equal on all lanes.
 
     * control-order: control frames are compared apart from messages. A pong may overtake a
       message that is still being handled (RFC 6455 §5.5.2), and does on lanes with

@@ -90,12 +90,16 @@ class WebSocketPeer:
 
         answer: whether to answer it; False where this side's close frame was the first.
         """
+        close = self.close_frame()
+        if answer:
+            self.peer.send(self.frame(ws_events.CloseConnection(close[0])))
+        self.peer.closed()
+        return close
+
+    def close_frame(self) -> tuple[int, str]:
+        """Return code and reason of the server's close frame, which is not answered."""
         while self.transcript.close is None:
             self._more("a close frame")
-        if answer:
-            code, _ = self.transcript.close
-            self.peer.send(self.frame(ws_events.CloseConnection(code)))
-        self.peer.closed()
         return self.transcript.close
 
     def _next_control(self, wanted: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Wires: how a peer reaches the server, on sockets, over TLS, cut in pieces, in memory."""
+"""Wires: the ways a peer reaches the server: by socket, over TLS, in memory, cut in pieces."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class SocketPeer(Peer):
         try:
             self._socket.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
-            self.refused = True  # In most cases its answer is what counts.
+            self.refused = True  # in most cases the answer is what counts
 
     def eof(self) -> None:
         self._socket.shutdown(socket.SHUT_WR)
@@ -40,10 +40,10 @@ class SocketPeer(Peer):
         self._socket.close()
 
     def hold(self) -> None:
-        """Whoever does not read, holds."""
+        """Do nothing: a socket that is not read is held."""
 
     def release(self) -> None:
-        """Reading is all it takes."""
+        """Do nothing: reading goes on when the case reads."""
 
     def nothing_yet(self) -> bool:
         return not select.select([self._socket], [], [], 0)[0]
@@ -90,14 +90,14 @@ class TlsPeer(Peer):
         self.refused = self.wire.refused
 
     def eof(self) -> None:
-        """A close_notify; TCP stays open in both directions."""
+        """Send a close_notify; TCP stays open in both directions."""
         self._take_in()
         with suppress(ssl.SSLWantReadError):
             self._tls.unwrap()
         self._flush()
 
     def cut_short(self) -> None:
-        """The end of TCP without a close_notify."""
+        """End TCP without a close_notify."""
         self.wire.eof()
 
     def reset(self) -> None:
@@ -130,7 +130,7 @@ class TlsPeer(Peer):
             self._incoming.write_eof()
 
     def _take_in(self) -> bool:
-        """Decrypt what is there; whether there was anything, or the end."""
+        """Decrypt what is there; return whether there was anything, or the end."""
         size = len(self._buffer)
         try:
             while data := self._tls.read(1 << 16):
@@ -159,7 +159,7 @@ class TlsPeer(Peer):
                 return b""
             if not data:
                 self.transcript.end = "eof"
-                rest = self.wire.rest()  # The close_notify is followed by the end of TCP.
+                rest = self.wire.rest()  # the close_notify is followed by the end of TCP
                 assert not rest, f"after the close_notify came {rest[:80]!r}"
             return data
 
@@ -167,7 +167,8 @@ class TlsPeer(Peer):
 class Cutter:
     """Cuts what a case sends: at one offset of all its bytes, or after each byte.
 
-    sent: bytes so far.
+    at: the offset. every_byte: cut after each one. Without either nothing is cut.
+    sent: how many bytes were sent so far.
     """
 
     def __init__(self, at: int | None = None, *, every_byte: bool = False) -> None:
@@ -176,6 +177,7 @@ class Cutter:
         self.sent = 0
 
     def cut(self, data: bytes) -> list[bytes]:
+        """Return the pieces in which the next bytes are sent."""
         start = self.sent
         self.sent += len(data)
         if self._every_byte:
@@ -205,7 +207,7 @@ class LockstepPeer(Peer):
         self.wire.lose()
 
     def finish(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no socket is held."""
 
     def hold(self) -> None:
         self.wire.stall()
