@@ -90,6 +90,9 @@ lint: $(VENV)/.test ## format, rules and types only
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
+types-wheel: $(VENV)/.test ## type checkers know every public name that the wheel installs
+	$(BIN)/python tools/verify_types.py
+
 conformance: $(VENV)/.test ## one lane's conformance: make conformance BACKEND=curio (or pkg:Class, all)
 	$(BIN)/anylane-conformance --backend $(BACKEND)
 
