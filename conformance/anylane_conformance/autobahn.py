@@ -240,7 +240,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    code = main()
+    _code = main()
     sys.stdout.flush()
     # Not sys.exit: now and then kosoku 0.1.0 aborts while the interpreter is taken down.
-    os._exit(code)
+    os._exit(_code)

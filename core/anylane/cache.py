@@ -6,7 +6,7 @@ that an answer takes.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -32,7 +32,7 @@ class RepeatCache(Generic[K, V]):
         self._limit = limit
         self._cached: dict[K, V] = {}
         self._seen: set[int] = set()
-        self.get = self._cached.get
+        self.get: Callable[[K], V | None] = self._cached.get
 
     def __len__(self) -> int:
         return len(self._cached)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import NoReturn, cast, overload
+from typing import ClassVar, NoReturn, cast, overload
 
 from anylane.errors import UsageError
 from anylane.protocol.fields import Header, check_header
@@ -178,7 +178,7 @@ class Headers:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Headers) and self.items() == other.items()
 
-    __hash__ = None  # type: ignore[assignment]  # mutable
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # mutable
 
     def __repr__(self) -> str:
         return f"Headers({self.items()!r})"

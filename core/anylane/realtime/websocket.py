@@ -170,7 +170,8 @@ class WebSocket:
     def attach(self, link: Link) -> None:
         """Do nothing: input wakes the exchange's link without being asked to."""
 
-    detach = expect_nothing = attach
+    detach = attach
+    expect_nothing = attach
 
     def _check_reader(self) -> None:
         if self._receiving:

@@ -8,13 +8,15 @@ tables.
 from __future__ import annotations
 
 from enum import Enum, auto
+from typing import TYPE_CHECKING
 
 
 class Reading(Enum):
     """What the next byte from the peer is."""
 
-    # Enum's own hash is Python code, and the tables are looked up in all the time.
-    __hash__ = object.__hash__
+    if not TYPE_CHECKING:
+        # Enum's own hash is Python code, and the tables are looked up in all the time.
+        __hash__ = object.__hash__
 
     IDLE = auto()
     """The first of a request."""
@@ -37,8 +39,9 @@ class Reading(Enum):
 class ReadEvent(Enum):
     """What happened to the peer's half."""
 
-    # Enum's own hash is Python code, and the tables are looked up in all the time.
-    __hash__ = object.__hash__
+    if not TYPE_CHECKING:
+        # Enum's own hash is Python code, and the tables are looked up in all the time.
+        __hash__ = object.__hash__
 
     FIRST_BYTE = auto()
     HEAD_WITHOUT_BODY = auto()
@@ -95,8 +98,9 @@ READING: dict[Reading, dict[ReadEvent, Reading]] = {
 class Writing(Enum):
     """What our side may send next."""
 
-    # Enum's own hash is Python code, and the tables are looked up in all the time.
-    __hash__ = object.__hash__
+    if not TYPE_CHECKING:
+        # Enum's own hash is Python code, and the tables are looked up in all the time.
+        __hash__ = object.__hash__
 
     IDLE = auto()
     """Nothing: there is no request."""
@@ -115,8 +119,9 @@ class Writing(Enum):
 class WriteEvent(Enum):
     """What our side did."""
 
-    # Enum's own hash is Python code, and the tables are looked up in all the time.
-    __hash__ = object.__hash__
+    if not TYPE_CHECKING:
+        # Enum's own hash is Python code, and the tables are looked up in all the time.
+        __hash__ = object.__hash__
 
     REQUEST = auto()
     HEAD = auto()

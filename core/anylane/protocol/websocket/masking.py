@@ -6,6 +6,7 @@ Python.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 
@@ -37,7 +38,7 @@ time at 64 KiB."""
 SHORT = 126
 """Lengths below this have a number in `ONES`."""
 
-key_number = int.from_bytes
+key_number: Callable[[bytes], int] = int.from_bytes
 
 ONES = tuple(key_number(b"\0\0\0\1" * (1 - (-length // 4))) for length in range(SHORT))
 """By length: a number that, times a key, is the key repeated as often as covers that length."""

@@ -68,7 +68,8 @@ class EventParser:
         self._begun = False
         self._data: list[str] = []
         self._event = ""
-        self._id = self.last_event_id = last_event_id
+        self._id = last_event_id
+        self.last_event_id: str = last_event_id
         self._retry: int | None = None
         self.retry: int | None = None
         self.comments = 0
