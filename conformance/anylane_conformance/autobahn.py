@@ -57,7 +57,7 @@ class Result:
         return {self.behavior, self.close} <= PASSED
 
 
-app = App()
+app: App = App()
 
 
 @app.websocket("/")

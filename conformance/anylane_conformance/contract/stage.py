@@ -33,12 +33,12 @@ class Stage:
         """Make it as it is when a case begins."""
         self.room: Broadcast[str] = Broadcast()
         self.notes: Broadcast[str] = Broadcast()
-        self.log = EventLog(3, epoch="e")
+        self.log: EventLog = EventLog(3, epoch="e")
         self.strict: Broadcast[str] = Broadcast(capacity=16, on_lag="close")
         self.said: list[str] = []
         self.produced = 0
         self.kept: Any = None
-        self.blocker = threading.Event()
+        self.blocker: threading.Event = threading.Event()
         self.gates: dict[str, event_loops.Gate] = {}
         self.cancels: dict[str, event_loops.Cancel] = {}
         self.life: list[str] = []

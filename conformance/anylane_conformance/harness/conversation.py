@@ -169,7 +169,7 @@ class ServerConversation(Conversation):
     ) -> None:
         super().__init__(stage, tls=config.ssl_certfile is not None)
         self._log: list[tuple[str, str]] = []
-        self.server = Server(
+        self.server: Server = Server(
             app,
             config,
             backend,

@@ -7,6 +7,8 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 
+from anylane import App
+from anylane.config.server_config import ServerConfig
 from anylane.testing import World
 from anylane_backends.hosting.loading import BackendError, load_backend
 from anylane_backends.tls.connection import wrap
@@ -49,9 +51,9 @@ class Scene:
     """
 
     def __init__(self, case: Case, *, tls: bool, express: bool) -> None:
-        self.config = replace(case.server_config(tls=tls), express=express)
-        self.stage = Stage()
-        self.app = contract.build(self.stage, case.extra)
+        self.config: ServerConfig = replace(case.server_config(tls=tls), express=express)
+        self.stage: Stage = Stage()
+        self.app: App = contract.build(self.stage, case.extra)
         self._wrap = wrap(self.config)
 
     def conversation(self, cutter: Cutter) -> LockstepConversation:

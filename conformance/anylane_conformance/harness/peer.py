@@ -35,7 +35,7 @@ class Peer(ABC):
     """
 
     def __init__(self) -> None:
-        self.transcript = Transcript()
+        self.transcript: Transcript = Transcript()
         self.refused = False
         self._buffer = bytearray()
         self._ended = False

@@ -87,7 +87,7 @@ class TlsPeer(Peer):
     def send(self, data: bytes) -> None:
         self._tls.write(data)
         self._flush()
-        self.refused = self.wire.refused
+        self.refused: bool = self.wire.refused
 
     def eof(self) -> None:
         """Send a close_notify; TCP stays open in both directions."""
@@ -174,7 +174,7 @@ class Cutter:
     def __init__(self, at: int | None = None, *, every_byte: bool = False) -> None:
         self._at = at
         self._every_byte = every_byte
-        self.sent = 0
+        self.sent: int = 0
 
     def cut(self, data: bytes) -> list[bytes]:
         """Return the pieces in which the next bytes are sent."""
@@ -198,7 +198,7 @@ class LockstepPeer(Peer):
     def send(self, data: bytes) -> None:
         for piece in self._cutter.cut(data):
             self.wire.receive(piece)
-        self.refused = self.wire.reset_sent
+        self.refused: bool = self.wire.reset_sent
 
     def eof(self) -> None:
         self.wire.eof()
