@@ -91,7 +91,7 @@ class HTTPError(AnylaneError):
         self.message = message
         # pyright takes a list of pairs for a possible Mapping of pairs.
         pairs = headers.items() if isinstance(headers, Mapping) else headers
-        self.headers = list(cast("Iterable[tuple[str, str]]", pairs))
+        self.headers: list[tuple[str, str]] = list(cast("Iterable[tuple[str, str]]", pairs))
         self.detail = detail
 
     def __str__(self) -> str:
@@ -117,7 +117,7 @@ class Refused(AnylaneError):
         super().__init__(status, reason)
         self.status = status
         self.reason = reason
-        self.excerpt = bytes(excerpt[:64])
+        self.excerpt: bytes = bytes(excerpt[:64])
         self.headers = headers
 
     def __str__(self) -> str:

@@ -99,7 +99,7 @@ class AsyncioLink(Link):
 
     def __init__(self, driver: AsyncioDriver, exchange: Exchange) -> None:
         # As Link's own, without the call: this is made for every request.
-        self.driver = driver
+        self.driver = driver  # pyright: ignore[reportAttributeAccessIssue]  # `now` is a variable
         self.exchange = exchange
         self.parked = self.flushing = self.burst = 0
         self.transport = driver

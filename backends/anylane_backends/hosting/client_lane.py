@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from anylane.app import App
 from anylane.config.server_config import ServerConfig
@@ -30,7 +31,7 @@ class SocketWire:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.setblocking(False)
         self._received: list[bytes] = []
-        self.address = self._socket.getsockname()
+        self.address: Any = self._socket.getsockname()
         self.on_data: Callable[[], bool] | None = None
 
     def fileno(self) -> int:
@@ -114,7 +115,7 @@ class SocketLane:
         self.patience = patience
         self._wires: list[SocketWire] = []
         here = replace(config or ServerConfig(), host="127.0.0.1", port=0)
-        self.server = Server(app, here, backend, log=journal)
+        self.server: Server = Server(app, here, backend, log=journal)
         # A thread is a daemon if the one that starts it is: a client that nobody closes must not
         # keep the process.
         starter = threading.Thread(target=self.server.start, daemon=True)

@@ -56,15 +56,15 @@ class Server:
         access: Callable[[Access], None] | None = None,
         listeners: list[socket.socket] | None = None,
     ) -> None:
-        self.config = ServerConfig() if config is None else config
+        self.config: ServerConfig = ServerConfig() if config is None else config
         check_served(app, self.config)
-        self.backend = (
+        self.backend: Backend = (
             load_backend(backend)
             if isinstance(backend, str)
             else _checked(backend, f"{backend!r:.80}")
         )
         self._tls = _tls(self.config)
-        self.core = ServerCore(
+        self.core: ServerCore = ServerCore(
             app.freeze(),
             self.config,
             time=time.time,
@@ -80,7 +80,7 @@ class Server:
         self.core.listeners = bind(self.config) if listeners is None else listeners
         self.core.ready = self._on_ready
         self.core.on_listeners_idle = lambda: close(self.core.listeners, unlink=self._unlink)
-        self.was_ready = False
+        self.was_ready: bool = False
         self._when_ready = ready
         self._ready = threading.Event()
         self._thread: threading.Thread | None = None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 C = TypeVar("C")
 
 
-COMMAND = {
+COMMAND: dict[str, type] = {
     "app": str,
     "backend": str,
     "factory": bool,
@@ -61,10 +61,13 @@ class Setting:
 
     __slots__ = ("default", "kind", "name", "optional", "path")
 
+    kind: type
+    optional: bool
+
     def __init__(self, path: tuple[str, ...], hint: Any, default: Any) -> None:
-        self.path = path
-        self.name = "_".join(path)
-        self.default = default
+        self.path: tuple[str, ...] = path
+        self.name: str = "_".join(path)
+        self.default: Any = default
         self.kind, self.optional = _kind(hint)
 
     def parse(self, text: str) -> Any:

@@ -59,9 +59,9 @@ class Context:
                  "route")  # fmt: skip
 
     def __init__(self, exchange: Exchange, link: Link, app: Router) -> None:
-        self.exchange = exchange
-        self.link = link
-        self.app = app
+        self.exchange: Exchange = exchange
+        self.link: Link = link
+        self.app: Router = app
         self.params: dict[str, Any] = {}
         self.route: Route | None = None
         self.error: BaseException | None = None

@@ -50,8 +50,8 @@ class Dispatcher:
                  "error_handlers")  # fmt: skip
 
     def __init__(self, app: Router, error_handlers: ErrorHandlers) -> None:
-        self.app = app
-        self.error_handlers = error_handlers
+        self.app: Router = app
+        self.error_handlers: ErrorHandlers = error_handlers
         self._table = RouteTable(app.routes)
         self._by_host = self._table.by_host
         self._guarded = any(route.when is not None for route in app.routes)

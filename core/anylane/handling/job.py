@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from typing import Any, NoReturn
 
 from anylane.errors import UsageError
@@ -21,9 +21,9 @@ class Job:
     def __init__(self, func: Callable[..., Any], args: tuple[Any, ...]) -> None:
         if not callable(func):
             _refuse(func)
-        self.func = func
-        self.args = args
-        self.variables = copy_context()
+        self.func: Callable[..., Any] = func
+        self.args: tuple[Any, ...] = args
+        self.variables: Context = copy_context()
 
 
 def _refuse(given: object) -> NoReturn:

@@ -46,10 +46,10 @@ class Upload:
     __slots__ = ("_spool", "content_type", "file", "filename", "headers", "size")
 
     def __init__(self, filename: str, content_type: str, headers: Headers, spool: Spool) -> None:
-        self.filename = filename
-        self.content_type = content_type
-        self.headers = headers
-        self.size = 0
+        self.filename: str = filename
+        self.content_type: str = content_type
+        self.headers: Headers = headers
+        self.size: int = 0
         self.file: IO[bytes] = BytesIO()
         self._spool: Spool | None = spool
 

@@ -44,7 +44,7 @@ class Headers:
 
     def __init__(self, initial: Initial = ()) -> None:
         self.lines: list[Header] = []
-        self.frozen = False
+        self.frozen: bool = False
         # The names in lower case, once there are many lines. It may name some that were removed.
         self._names: set[str] | None = None
         if initial:

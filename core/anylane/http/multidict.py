@@ -77,7 +77,7 @@ class Query(MultiDict[str]):
     __slots__ = ("raw",)
 
     def __init__(self, raw: str) -> None:
-        self.raw = raw
+        self.raw: str = raw
         try:
             super().__init__(
                 parse_qsl(raw, keep_blank_values=True, max_num_fields=MAX_FIELDS) if raw else ()

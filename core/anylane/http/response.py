@@ -63,8 +63,8 @@ class Response:
         self._cookies: dict[CookieKey, str] | None = None
         self._trailers: list[Header] | None = None
         self.items: Items | None = None
-        self.closes = False
-        self.sent = False
+        self.closes: bool = False
+        self.sent: bool = False
         if isinstance(body, str):
             self.set_text(body)
         elif body is not None:

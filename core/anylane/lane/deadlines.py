@@ -20,8 +20,8 @@ class Deadline:
     __slots__ = ("at", "call", "number")
 
     def __init__(self, at: float, number: int, call: Callable[[], None]) -> None:
-        self.at = at
-        self.number = number
+        self.at: float = at
+        self.number: int = number
         self.call: Callable[[], None] | None = call
 
     def cancel(self) -> None:

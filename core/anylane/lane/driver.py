@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from anylane.lane.link import Errand, Link
     from anylane.lane.server_core import ServerCore
     from anylane.lane.variables import VariableChanges
+    from anylane.lane.wake_queue import WakeQueue
     from anylane.protocol.any_connection import AnyConnection
     from anylane.protocol.exchange import Exchange
 
@@ -55,8 +56,8 @@ class Driver(Transport):
         tls: Any = None,
         errand: Errand | None = None,
     ) -> None:
-        self.server = server
-        self.wakes = server.wakes
+        self.server: ServerCore = server
+        self.wakes: WakeQueue = server.wakes
         limits = server.config.limits
         self._turns = limits.exchanges_per_turn
         # Over its mark a connection is `congested`, and bytes that were not asked for are not
@@ -64,14 +65,15 @@ class Driver(Transport):
         self._tolerance = min(self.tolerance, limits.outbound_high)
         self.links: list[Link] = []
         self._yielding: tuple[Link, ...] = ()
-        self.written = 0
+        self.written: int = 0
         self._armed = self._interrupt_at = NEVER
-        self.closing = Closing.NO
-        self.reading = True
+        self.closing: Closing = Closing.NO
+        self.reading: bool = True
         self._read_size: int | None = None
-        self.pumping = self._again = False
+        self.pumping: bool = False
+        self._again = False
         self.variables: VariableChanges = ()
-        self.errand = errand
+        self.errand: Errand | None = errand
         application = server.application
         first = application.on_connect if errand is None else errand
         self._errands = None if first is None else Errands(first)
@@ -79,7 +81,7 @@ class Driver(Transport):
         self._holds = first is not None
         self._connecting = errand is None and first is not None
         self._parting = first is None and application.on_disconnect is not None
-        self.lost = errand is not None
+        self.lost: bool = errand is not None
         self.connection: AnyConnection
         if errand is None:
             self.connection = server.new_connection(now=self.now(), peer=peer, local=local, tls=tls)

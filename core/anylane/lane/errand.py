@@ -28,8 +28,14 @@ class NoStream:
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise UsageError("there is no request to answer here, only a connection or its end")
 
-    send_informational = send_head = send_data = send_end = conclude = _refuse
-    begin_events = accept = take_over = _refuse
+    send_informational = _refuse
+    send_head = _refuse
+    send_data = _refuse
+    send_end = _refuse
+    conclude = _refuse
+    begin_events = _refuse
+    accept = _refuse
+    take_over = _refuse
 
     def body_wanted(self, now: float) -> None:
         """Do nothing: there is no body."""
@@ -56,18 +62,30 @@ class NoConnection:
     deadline_bound = NEVER
 
     def __init__(self, config: ServerConfig) -> None:
-        self.config = config
-        self.timers = Timers()
-        self.closing = Closing.ABORT
+        self.config: ServerConfig = config
+        self.timers: Timers = Timers()
+        self.closing: Closing = Closing.ABORT
         self.waiting: list[Exchange] = []
         self.out: list[bytes] = []
-        self.queued = self.backlog = self.high = 0
+        self.queued: int = 0
+        self.backlog: int = 0
+        self.high: int = 0
 
     def _ignore(self, *_: Any, **__: Any) -> None:
         """Do nothing: this connection is over."""
 
-    receive_data = receive_eof = connection_lost = handle_timeout = data_unsent = _ignore
-    shutdown = abort = forget = release = send = close = linger = _ignore
+    receive_data = _ignore
+    receive_eof = _ignore
+    connection_lost = _ignore
+    handle_timeout = _ignore
+    data_unsent = _ignore
+    shutdown = _ignore
+    abort = _ignore
+    forget = _ignore
+    release = _ignore
+    send = _ignore
+    close = _ignore
+    linger = _ignore
 
     def data_to_send(self) -> list[bytes]:
         """Return nothing to write."""
@@ -91,7 +109,7 @@ class ErrandExchange(Exchange):
 
     def __init__(self, errand: Errand, config: ServerConfig) -> None:
         super().__init__(_NO_STREAM, NoConnection(config), None)
-        self.errand = errand
+        self.errand: Errand = errand
 
 
 async def run_errand(exchange: Exchange, link: Link) -> None:

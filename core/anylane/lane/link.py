@@ -125,6 +125,10 @@ class Link(ABC):
 
     __slots__ = ("burst", "driver", "exchange", "flushing", "parked")
 
+    burst: int
+    flushing: int
+    parked: int
+
     inline = False
     """Whether `submit` runs the function at once, on the exchange's own stack, so that `drive`
     works."""
@@ -133,8 +137,8 @@ class Link(ABC):
     `is_own_cancellation` take the place of `guard`."""
 
     def __init__(self, driver: LinkDriver, exchange: Exchange) -> None:
-        self.driver = driver
-        self.exchange = exchange
+        self.driver: LinkDriver = driver
+        self.exchange: Exchange = exchange
         self.parked = self.flushing = self.burst = 0
 
     # -- a lane's own ----------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from anylane.protocol.peer import Address
 if TYPE_CHECKING:
     from anylane.config.server_config import ServerConfig
     from anylane.lane.application import Application
-    from anylane.lane.host import Log, Spool
+    from anylane.lane.host import Forwarded, Log, Spool
     from anylane.lane.lifespan import Lifespan, ToTheEnd
     from anylane.lane.link import Errand, Link
     from anylane.protocol.any_connection import AnyConnection
@@ -134,16 +134,16 @@ class ServerCore:
         self.log = log
         self.lane = lane
         self.spool = spool
-        self.forwarded = application.forwarded(config)
+        self.forwarded: Forwarded | None = application.forwarded(config)
         self.listeners: list[Any] = []
         self.drivers: set[OpenDriver] = set()
-        self.draining = False
-        self.wakes = WakeQueue(_not_attached)
+        self.draining: bool = False
+        self.wakes: WakeQueue = WakeQueue(_not_attached)
         self.ready: Callable[[], None] = _not_attached
         self.on_listeners_idle: Callable[[], None] = _not_attached
         self.access: Callable[[Access], None] | None = None
         self.errands: set[Errand] = set()
-        self.aborted = False
+        self.aborted: bool = False
         self._changed: Callable[[], None] = _not_attached
         self._told = (True, False, False)
         self._stop_requested = False

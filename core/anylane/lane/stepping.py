@@ -111,8 +111,8 @@ class SteppedScope:
     def __init__(self, link: SteppedLink) -> None:
         self._link = link
         self._open = True
-        self.cancelled = False
-        self.caught = False
+        self.cancelled: bool = False
+        self.caught: bool = False
 
     def cancel(self) -> None:
         """Cancel what runs inside, from any thread. Do nothing once the block was left."""
@@ -176,7 +176,7 @@ class SteppedLink(Link):
 
     def __init__(self, driver: Any, exchange: Any) -> None:
         super().__init__(driver, exchange)
-        self.latched = False
+        self.latched: bool = False
         self.scopes: list[SteppedScope] = []
 
     def is_cancelled(self) -> bool:

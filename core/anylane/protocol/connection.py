@@ -82,23 +82,23 @@ class Connection:
         token: Callable[[int], bytes],
         heads: Heads | None = None,
     ) -> None:
-        self.config = config
-        self.peer = peer
-        self.local = local
-        self.tls = tls
-        self.dates = date if isinstance(date, Dates) else Dates(date)
+        self.config: ServerConfig = config
+        self.peer: Address = peer
+        self.local: Address = local
+        self.tls: Any = tls
+        self.dates: Dates = date if isinstance(date, Dates) else Dates(date)
         self._token = token
-        self.heads = heads
-        self.timers = Timers()
-        self.closing = _NO
-        self.draining = False
-        self.eof = False
-        self.idle = False
-        self.read_size = config.http_buffer_size
-        self.high = config.limits.outbound_high
+        self.heads: Heads | None = heads
+        self.timers: Timers = Timers()
+        self.closing: Closing = _NO
+        self.draining: bool = False
+        self.eof: bool = False
+        self.idle: bool = False
+        self.read_size: int | None = config.http_buffer_size
+        self.high: int = config.limits.outbound_high
         self.out: list[bytes] = []
-        self.queued = 0
-        self.backlog = 0
+        self.queued: int = 0
+        self.backlog: int = 0
         self._stalled = False
         # Lists, because an empty deque takes 760 bytes, and most connections are quiet.
         self.waiting: list[Exchange] = []

@@ -26,9 +26,9 @@ class Dates:
     __slots__ = ("date", "until", "value")
 
     def __init__(self, date: Callable[[], bytes]) -> None:
-        self.date = date
-        self.until = float("-inf")
-        self.value = b""
+        self.date: Callable[[], bytes] = date
+        self.until: float = float("-inf")
+        self.value: bytes = b""
 
     def latest(self) -> bytes:
         """Return a fresh value. For callers that have no `now`.

@@ -136,7 +136,7 @@ class Ping:
     __slots__ = ("latency", "sent_at")
 
     def __init__(self, sent_at: float) -> None:
-        self.sent_at = sent_at
+        self.sent_at: float = sent_at
         self.latency: float | None = None
 
 

@@ -37,7 +37,7 @@ class Fields:
     __slots__ = ("_headers", "section", "shown")
 
     def __init__(self, section: bytes, headers: RawHeaders | None = None) -> None:
-        self.section = section
+        self.section: bytes = section
         self._headers = headers
         self.shown: Any = None
 
@@ -82,20 +82,20 @@ class RequestHead:
         expects_continue: bool = False,
         connection: frozenset[bytes] = frozenset(),
     ) -> None:
-        self.method = method
-        self.target = target
-        self.version = version
-        self.fields = fields
-        self.content_length = content_length
-        self.chunked = chunked
-        self.expects_continue = expects_continue
-        self.connection = connection
-        self.has_body = chunked or bool(content_length)
+        self.method: bytes = method
+        self.target: bytes = target
+        self.version: bytes = version
+        self.fields: Fields = fields
+        self.content_length: int | None = content_length
+        self.chunked: bool = chunked
+        self.expects_continue: bool = expects_continue
+        self.connection: frozenset[bytes] = connection
+        self.has_body: bool = chunked or bool(content_length)
         # RFC 9112 §9.3: close wins; 1.1 persists by default, 1.0 only when asked to.
-        self.keep_alive = b"close" not in connection and (
+        self.keep_alive: bool = b"close" not in connection and (
             version == b"1.1" or b"keep-alive" in connection
         )
-        self.usual = version == b"1.1" and method != b"HEAD"
+        self.usual: bool = version == b"1.1" and method != b"HEAD"
         self.leads_to: Any = None
         self._text: Text | None = None
 

@@ -47,8 +47,8 @@ class Timers:
     __slots__ = ("at", "bound")
 
     def __init__(self) -> None:
-        self.at = [NEVER] * _COUNT
-        self.bound = NEVER
+        self.at: list[float] = [NEVER] * _COUNT
+        self.bound: float = NEVER
 
     def set(self, timer: Timer, deadline: float) -> None:
         """Set a deadline. It replaces one of the same kind."""
@@ -98,9 +98,9 @@ class Alarm:
     __slots__ = ("deadline", "fired", "on_fire")
 
     def __init__(self, deadline: float, on_fire: Callable[[], None] | None = None) -> None:
-        self.deadline = deadline
-        self.on_fire = on_fire
-        self.fired = False
+        self.deadline: float = deadline
+        self.on_fire: Callable[[], None] | None = on_fire
+        self.fired: bool = False
 
 
 def deadline_after(now: float, seconds: float) -> float:

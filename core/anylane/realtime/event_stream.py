@@ -78,7 +78,7 @@ class EventStream:
         if heartbeat is not None and not (_is_number(heartbeat) and heartbeat > 0):
             raise UsageError(f"heartbeat is {heartbeat!r}; expected seconds over 0, or None")
         self._exchange = exchange
-        self.link = link
+        self.link: Link = link
         self._response = response
         self._call = call
         self._retry = retry

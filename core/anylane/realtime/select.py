@@ -97,7 +97,7 @@ class Attachable:
     __slots__ = ("_attached", "source")
 
     def __init__(self, source: Source) -> None:
-        self.source = source
+        self.source: Source = source
         self._attached = False
 
     def poll(self) -> Any:

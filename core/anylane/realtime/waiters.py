@@ -105,7 +105,7 @@ class RuntimeWaiters:
     def __init__(self, owner: Waiters, wakes: WakeQueue) -> None:
         self._owner = owner
         self._due = False
-        self.wakes = wakes
+        self.wakes: WakeQueue = wakes
         self.links: dict[Link, int] = {}
         self.once: dict[Link, None] = {}
 

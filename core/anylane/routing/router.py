@@ -61,9 +61,9 @@ class Router:
     """
 
     def __init__(self, prefix: str = "", host: str | None = None) -> None:
-        self.prefix = _checked_prefix(prefix)
-        self.host = None if host is None else parse_host(host)
-        self.hooks = Hooks()
+        self.prefix: str = _checked_prefix(prefix)
+        self.host: str | None = None if host is None else parse_host(host)
+        self.hooks: Hooks = Hooks()
         self._routes: list[Route] = []
         self._mounts: list[tuple[Router, str]] = []
         """The routers that this one is included in, with the prefix there."""

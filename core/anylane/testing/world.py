@@ -54,10 +54,10 @@ class World:
     def __init__(
         self, app: App, config: ServerConfig | None = None, *, wrap: Wrap | None = None
     ) -> None:
-        self.now = 0.0
+        self.now: float = 0.0
         self.log: list[LogRecord] = []
-        self.deadlines = Deadlines()
-        self.wakes = WakeQueue(lambda: None)
+        self.deadlines: Deadlines = Deadlines()
+        self.wakes: WakeQueue = WakeQueue(lambda: None)
         self.runnable: deque[LockstepLink] = deque()
         self.drivers: list[LockstepDriver] = []
         # The drivers that may have something to deliver. Quiet connections cost nothing.
@@ -66,7 +66,7 @@ class World:
         self._running = False
         config = config or ServerConfig()
         check_served(app, config)
-        self.server = ServerCore(
+        self.server: ServerCore = ServerCore(
             app.freeze(),
             config,
             time=lambda: self.now,
@@ -144,14 +144,14 @@ class LockstepDriver(Driver):
                  "unsent_data", "world")  # fmt: skip
 
     def __init__(self, world: World, peer: Any, local: Any, errand: Errand | None = None) -> None:
-        self.world = world
+        self.world: World = world
         self.inbox: deque[bytes | BaseException | None] = deque()
         self.sent: list[bytes] = []
         self.unsent_data: list[bytes] = []
-        self.stalled = False
-        self.eof_sent = False
-        self.closed = False
-        self.reset = False
+        self.stalled: bool = False
+        self.eof_sent: bool = False
+        self.closed: bool = False
+        self.reset: bool = False
         self._deadline: Deadline | None = None
         super().__init__(world.server, peer=peer, local=local, errand=errand)
         world.drivers.append(self)
@@ -260,7 +260,7 @@ class LockstepLink(SteppedLink):
         return driver.world
 
     def notify(self) -> None:
-        self.latched = True
+        self.latched: bool = True
         if self._parked:
             self._parked = False
             self._world.runnable.append(self)

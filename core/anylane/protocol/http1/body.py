@@ -54,8 +54,8 @@ class Body:
         self._remaining = head.content_length or 0
         self._state = _Chunk.SIZE if head.chunked else _Chunk.DATA
         self._held = bytearray()
-        self.received = 0
-        self.complete = not head.has_body
+        self.received: int = 0
+        self.complete: bool = not head.has_body
         self.trailers: RawHeaders = []
         self._parser = _parser_after(head, limits)
 
@@ -174,8 +174,8 @@ class LengthBody:
     __slots__ = ("complete", "remaining", "trailers")
 
     def __init__(self, head: RequestHead) -> None:
-        self.remaining = head.content_length or 0
-        self.complete = False
+        self.remaining: int = head.content_length or 0
+        self.complete: bool = False
         self.trailers: RawHeaders = []
 
     def feed(self, data: bytes) -> tuple[list[bytes], bytes]:

@@ -127,7 +127,7 @@ class Express:
 
     def __init__(self, limits: Limits, heads: Heads | None = None) -> None:
         self._heads = Heads(limits) if heads is None else heads
-        self.block = b""
+        self.block: bytes = b""
         self.found: tuple[RequestHead, int] | None = None
 
     def read(self, data: bytes | bytearray) -> tuple[RequestHead, int] | None:

@@ -64,7 +64,7 @@ class Http1(Reader):
         connection.timers.set(Timer.KEEP_ALIVE, now + self._timeouts.keep_alive)
 
     def _write(self, event: WriteEvent) -> None:
-        self.writing = WRITING[self.writing][event]
+        self.writing: Writing = WRITING[self.writing][event]
 
     # -- what the connection hears -----------------------------------------------------------
 
@@ -144,7 +144,7 @@ class Http1(Reader):
                 _ASKED_WHOLE if plain else READING[self.reading][ReadEvent.HEAD_WITHOUT_BODY]
             )
             return
-        self.reading = READING[Reading.HEAD][ReadEvent.HEAD_WITH_BODY]
+        self.reading: Reading = READING[Reading.HEAD][ReadEvent.HEAD_WITH_BODY]
         by_length = self._express is not None and not head.chunked
         self._body = LengthBody(head) if by_length else Body(head, self._limits)
         self._continue_due = head.expects_continue

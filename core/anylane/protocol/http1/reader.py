@@ -65,8 +65,8 @@ class Reader(ABC):
         self._conn = connection
         self._limits = connection.config.limits
         self._timeouts = connection.config.timeouts
-        self.reading = Reading.IDLE
-        self.writing = Writing.IDLE
+        self.reading: Reading = Reading.IDLE
+        self.writing: Writing = Writing.IDLE
         self._held = bytearray()
         self._scanned = 0
         self._skipped_crlf = False

@@ -39,8 +39,8 @@ class ResponseWriter:
         self._head_request = method == b"HEAD"
         self._old = version == b"1.0"
         self._owed = 0
-        self.framing = Framing.NONE
-        self.keep_alive = keep_alive
+        self.framing: Framing = Framing.NONE
+        self.keep_alive: bool = keep_alive
 
     def head(
         self, status: int, headers: Iterable[Header], length: int | None, date: bytes

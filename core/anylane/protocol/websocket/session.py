@@ -105,7 +105,7 @@ class WebSocketProtocol:
         agreed: Agreed | None = None,
     ) -> None:
         settings = carrier.config.deflate
-        self.carrier = carrier
+        self.carrier: Carrier = carrier
         self._exchange = exchange
         self._limits = carrier.config.limits
         self._timeouts = carrier.config.timeouts
@@ -120,15 +120,15 @@ class WebSocketProtocol:
         self._messages: deque[tuple[Message, int]] = deque()
         self._buffered = 0
         self._discarded = 0
-        self.wants_read = True
+        self.wants_read: bool = True
         self._owing = False
         self._owed_pong: bytes | None = None
         self._pings: dict[bytes, Ping] = {}
         self._close_frame: tuple[int, str] | None = None
-        self.phase = Phase.OPEN
-        self.subprotocol = subprotocol
+        self.phase: Phase = Phase.OPEN
+        self.subprotocol: str | None = subprotocol
         self.close_code: int | None = None
-        self.close_reason = ""
+        self.close_reason: str = ""
         self.latency: float | None = None
         carrier.timers.set(Timer.PING, now + self._timeouts.ping)
 

@@ -76,8 +76,8 @@ class TestClient:
     ) -> None:
         self.app = app
         self.base_url = base_url
-        self.headers = Headers(headers)
-        self.cookies = CookieJar((cookies or {}).items())
+        self.headers: Headers = Headers(headers)
+        self.cookies: CookieJar = CookieJar((cookies or {}).items())
         self._follows = follow_redirects
 
         def run(log: ClientLog) -> Lane:

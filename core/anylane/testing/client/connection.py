@@ -37,7 +37,7 @@ class ClientConnection:
         self._what = ""
         self._early: h11.Response | None = None
         self.informational: list[tuple[int, Headers]] = []
-        self.trailers = Headers()
+        self.trailers: Headers = Headers()
 
     @property
     def reusable(self) -> bool:

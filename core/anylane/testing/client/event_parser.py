@@ -72,7 +72,7 @@ class EventParser:
         self.last_event_id: str = last_event_id
         self._retry: int | None = None
         self.retry: int | None = None
-        self.comments = 0
+        self.comments: int = 0
 
     def feed(self, text: str) -> list[ServerSentEvent]:
         """Return the events that are complete now."""

@@ -143,7 +143,7 @@ class LockstepLane:
     """
 
     def __init__(self, app: App, config: ServerConfig | None, log: ClientLog) -> None:
-        self.world = World(app, config)
+        self.world: World = World(app, config)
         self.world.log = log.records
         self.world.server.log = log
         self.wires: list[LockstepWire] = []

@@ -23,7 +23,7 @@ class ConnectionPool:
     """
 
     def __init__(self, start: Callable[[ClientLog], Lane], *, raises: bool) -> None:
-        self.log = ClientLog()
+        self.log: ClientLog = ClientLog()
         self.raises = raises
         self._start = start
         self._lane: Lane | None = None

@@ -56,7 +56,7 @@ class ClientWebSocket:
     ) -> None:
         self.response = response
         self.close_code: int | None = None
-        self.close_reason = ""
+        self.close_reason: str = ""
         if response.status != 101:
             response.read()
             raise Rejected(response)
