@@ -20,6 +20,12 @@ def portable_time(conversation: Conversation) -> None:
     assert peer.ask("/").status == 200
 
 
+@case(CHAPTER)
+def two_clocks(conversation: Conversation) -> None:
+    """ctx.now() is the clock that ctx.sleep counts on, and ctx.time() moves with it."""
+    assert conversation.connect().ask("/clocks").body == b"True True"
+
+
 @case(CHAPTER, request_timeout=5)
 def time_that_is_no_number(conversation: Conversation) -> None:
     """Text or NaN for seconds is answered 500; that connection and the others go on."""

@@ -24,6 +24,14 @@ def _time(app: App) -> None:
         await ctx.sleep(0.05)
         return "slept"
 
+    @app.get("/clocks")
+    async def clocks(ctx: Context) -> str:
+        now, time = ctx.now(), ctx.time()
+        await ctx.sleep(0.05)
+        # Wall clocks are set at times, and come in coarse steps.
+        apart = abs((ctx.time() - time) - (ctx.now() - now))
+        return f"{ctx.now() - now >= 0.05} {apart < 0.04}"
+
     @app.get("/timeout")
     async def timeout(ctx: Context) -> str:
         try:
