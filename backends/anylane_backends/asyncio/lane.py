@@ -115,7 +115,6 @@ class Lane:
     # -- tasks
 
     def keep(self, task: asyncio.Task[None]) -> None:
-        # The loop itself holds tasks weakly.
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

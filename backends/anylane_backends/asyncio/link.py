@@ -6,14 +6,25 @@ import asyncio
 import types
 from collections.abc import Callable, Generator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Protocol, Self
 
+from anylane.lane.driver import Driver
 from anylane.lane.link import BaseLink, Handle
 from anylane.protocol import Exchange
 from anylane_backends.asyncio.waiter import Waiter, raise_
+from anylane_backends.thread_pool import Pool
 
-if TYPE_CHECKING:
-    from anylane_backends.asyncio.driver import AsyncioDriver
+
+class LinkLane(Protocol):
+    """What a link needs of its lane.
+
+    loop: runs the handlers. pool: runs blocking functions. resumes: a handler may go on inside of
+    the input that it waited for.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    pool: Pool
+    resumes: bool
 
 
 class Cancellation:
@@ -95,17 +106,17 @@ def is_foreign_cancellation(exc: BaseException) -> bool:
 class AsyncioLink(BaseLink):
     """A Waiter for the task of the handler; a future for each other that waits beside it."""
 
-    __slots__ = ("_beside", "_cancelled", "_latched", "_task", "_waiter", "lane", "transport")
+    __slots__ = ("_beside", "_cancelled", "_latched", "_pushing", "_task", "_waiter", "lane")
 
-    def __init__(self, driver: AsyncioDriver, exchange: Exchange) -> None:
+    def __init__(self, driver: Driver, exchange: Exchange, lane: LinkLane) -> None:
         # As BaseLink's own, without the call: this is made for every request.
         self.driver = driver
         self.exchange = exchange
         self.parked = self.burst = 0
-        self.transport = driver
-        self.lane = driver.lane
+        self.lane = lane
         self._latched = False
         self._cancelled = False
+        self._pushing = False
         self._waiter: Waiter | None = None
         self._beside: list[asyncio.Future[None]] | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -205,7 +216,15 @@ class AsyncioLink(BaseLink):
             lane.loop.call_soon(raise_, exc)
 
     def push_soon(self) -> None:
-        self.transport.push_soon()
+        # In the next turn of the loop, if nothing has written it until then: a handler that runs
+        # on without a suspension writes once, not for each message.
+        if not self._pushing:
+            self._pushing = True
+            self.lane.loop.call_soon(self._push_now)
+
+    def _push_now(self) -> None:
+        self._pushing = False
+        self.driver.push()
 
     def scope(self) -> AsyncioScope:
         return AsyncioScope(self.lane.loop)
