@@ -2,7 +2,7 @@
 
 One task for each connection, which reads and runs what comes of it; one task more for each exchange
 that suspends, a writer task while the kernel does not take what was written, one task for all
-deadlines. A loop supplies the few primitives of `Lane`. Nothing here imports a loop.
+deadlines. A loop supplies the few primitives of `Loop`. Nothing here imports a loop.
 """
 
 from __future__ import annotations
@@ -10,25 +10,19 @@ from __future__ import annotations
 import contextvars
 import socket
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
 
 from anylane.lane.deadlines import Deadline, Deadlines
-from anylane.lane.link import Scope
 from anylane.lane.server_core import ServerCore
 from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol.timers import NEVER
 from anylane_backends.readiness.driver import ReadinessDriver
+from anylane_backends.readiness.loop import Loop
 from anylane_backends.sockets.sockets import EXHAUSTED_PAUSE, Door, read
 from anylane_backends.thread_pool import Pool
 
-if TYPE_CHECKING:
-    from anylane_backends.readiness.link import Event, Runner
 
-
-class Lane(ABC):
+class Lane(Loop):
     """One server on one running loop. Made inside it."""
 
     def __init__(self, server: ServerCore) -> None:
@@ -45,54 +39,6 @@ class Lane(ABC):
         self._bell.setblocking(False)
         self._ear.setblocking(False)
         server.attach(WakeQueue(self._ring), self._on_changed)
-
-    # -- primitives: the loop's --------------------------------------------------------------
-
-    @abstractmethod
-    def event(self) -> Event: ...
-
-    @abstractmethod
-    async def checkpoint(self) -> None:
-        """Others get their turn; a cancellation arrives here."""
-
-    @abstractmethod
-    def readable(self, sock: socket.socket) -> Awaitable[None]:
-        """Returns when there is something to read, or `release` was called."""
-
-    @abstractmethod
-    def writable(self, sock: socket.socket) -> Awaitable[None]:
-        """Returns when there is room to write, or `release` was called."""
-
-    @abstractmethod
-    def release(self, sock: socket.socket) -> None:
-        """End all waiting for this socket: it is to be closed."""
-
-    @abstractmethod
-    async def within(self, event: Event, seconds: float | None) -> None:
-        """Wait for the event, at most so long; gives others their turn in any case."""
-
-    @abstractmethod
-    def start(self, func: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
-        """A native task, in a fresh copy of `context`; never runs it at once."""
-
-    @abstractmethod
-    def tasks(self) -> AbstractAsyncContextManager[None]:
-        """Where `start` works. Leaving cancels what still runs, and waits for its end."""
-
-    @abstractmethod
-    def scope(self) -> Scope: ...
-
-    async def runner(self) -> AbstractContextManager[Runner | None]:
-        """Of the current task; None where a task cannot change its context variables."""
-        return nullcontext()
-
-    def is_foreign_cancellation(self, exc: BaseException) -> bool:  # noqa: ARG002  # by loop
-        """See `BaseLink.is_foreign_cancellation`."""
-        return False
-
-    async def to_the_end(self, func: Callable[[], Awaitable[Any]]) -> None:
-        """Await it, even if the lane was cancelled."""
-        await func()
 
     # -- serving -----------------------------------------------------------------------------
 
@@ -150,7 +96,6 @@ class Lane(ABC):
     # -- deadlines and wake-ups --------------------------------------------------------------
 
     def arm(self, at: float, call: Callable[[], None]) -> Deadline:
-        """Call it then; `cancel` what is returned when it is not needed any more."""
         if at < self._next_ring:
             self._next_ring = at
             self._earlier.set()

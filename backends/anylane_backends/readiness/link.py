@@ -3,42 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
+from anylane.lane.driver import Driver
 from anylane.lane.link import BaseLink, Handle, Scope
 from anylane.protocol import Exchange
-
-if TYPE_CHECKING:
-    from anylane_backends.readiness.driver import ReadinessDriver
-
-
-class Event(Protocol):
-    """Set once, from the loop's thread, without waiting."""
-
-    def set(self) -> object: ...
-    async def wait(self) -> object: ...
-
-
-class Runner(Protocol):
-    """A native task that reads a connection and runs its exchanges, one after the other: a new
-    task for each would cost a third of a plain request's time. Made and entered in that task.
-
-    worn: the task is not to be used for one more exchange: a cancellation is not over yet.
-    """
-
-    @property
-    def worn(self) -> bool: ...
-
-    def renew(self) -> None:
-        """An exchange has ended. From the next suspension on the task is in a fresh copy of the
-        lane's context."""
-
-    def cancel(self) -> None:
-        """End natively what the exchange awaits, now or at its next chance."""
-
-    def is_own_cancellation(self, exc: BaseException) -> bool:
-        """Whether `exc` is nothing but what `cancel` caused."""
-        ...
+from anylane_backends.readiness.loop import Event, Loop, Runner
 
 
 class ReadinessLink(BaseLink):
@@ -46,9 +16,9 @@ class ReadinessLink(BaseLink):
 
     __slots__ = ("_latched", "_news", "lane")
 
-    def __init__(self, driver: ReadinessDriver, exchange: Exchange) -> None:
+    def __init__(self, driver: Driver, exchange: Exchange, lane: Loop) -> None:
         super().__init__(driver, exchange)
-        self.lane = driver.lane
+        self.lane = lane
         self._latched = False
         self._news: Event | None = None
 
@@ -85,12 +55,12 @@ class RunnerLink(ReadinessLink):
     native = True
     runner: Runner
 
-    def __init__(self, driver: ReadinessDriver, exchange: Exchange) -> None:
+    def __init__(self, driver: Driver, exchange: Exchange, lane: Loop) -> None:
         # As BaseLink's own, without the calls: this is made for every request.
         self.driver = driver
         self.exchange = exchange
         self.parked = self.burst = 0
-        self.lane = driver.lane
+        self.lane = lane
         self._latched = self._cancelled = False
         self._news = None
 
