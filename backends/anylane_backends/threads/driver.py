@@ -8,18 +8,16 @@ import time
 from collections.abc import Callable
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from anylane.lane.deadlines import Deadline
+from anylane.lane.deadlines import Deadline, Deadlines
 from anylane.lane.driver import Driver
 from anylane.lane.errand import Errand
+from anylane.lane.server_core import ServerCore
 from anylane.protocol import Closing, Exchange
 from anylane_backends.sockets.sockets import NO_SOCKET, Outbox, half_close, read, reset
-from anylane_backends.threads.link import ThreadsLink
-
-if TYPE_CHECKING:
-    from anylane_backends.threads.lane import Lane
-
+from anylane_backends.threads.link import LinkLane, ThreadsLink
+from anylane_backends.threads.workers import Workers
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
@@ -27,6 +25,22 @@ READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 _ABANDON = 1.0
 """Seconds between an abort and the end of the server with handlers that still block: a thread
 cannot be interrupted."""
+
+
+class DriverLane(LinkLane, Protocol):
+    """What a driver needs of its lane.
+
+    server: what is served. selector: finds the drivers whose sockets are ready. deadlines: what the
+    selecting thread calls in time. workers: step the handlers.
+    """
+
+    server: ServerCore
+    selector: selectors.BaseSelector
+    deadlines: Deadlines
+    workers: Workers
+
+    def give_up_after(self, seconds: float) -> None:
+        """End the server by then, although handlers still block."""
 
 
 class ThreadsDriver(Driver):
@@ -42,7 +56,7 @@ class ThreadsDriver(Driver):
 
     def __init__(
         self,
-        lane: Lane,
+        lane: DriverLane,
         sock: socket.socket,
         peer: Any,
         local: Any,

@@ -47,7 +47,7 @@ class Lane:
 
     def __init__(self, server: ServerCore) -> None:
         self.server = server
-        self.selector = selectors.DefaultSelector()
+        self.selector: selectors.BaseSelector = selectors.DefaultSelector()
         self.deadlines = Deadlines()
         self.workers = Workers(server.config.max_threads)
         self.lender = Lender(self.workers)
