@@ -18,7 +18,8 @@ from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol.timers import NEVER
 from anylane_backends.readiness.driver import ReadinessDriver
 from anylane_backends.readiness.loop import Loop
-from anylane_backends.sockets.sockets import EXHAUSTED_PAUSE, Door, read
+from anylane_backends.sockets.sockets import EXHAUSTED_PAUSE, Door
+from anylane_backends.sockets.wakeup import WakeupSocketpair
 from anylane_backends.thread_pool import Pool
 
 
@@ -33,12 +34,8 @@ class Lane(Loop):
         self._next_ring = NEVER
         self._earlier = self.event()
         self._changed = self.event()
-        # A byte on a socket wakes any loop, from any thread and from signal handlers, and stays
-        # there until it is read.
-        self._bell, self._ear = socket.socketpair()
-        self._bell.setblocking(False)
-        self._ear.setblocking(False)
-        server.attach(WakeQueue(self._ring), self._on_changed)
+        self._wakeup = WakeupSocketpair()
+        server.attach(WakeQueue(self._wakeup.wake), self._on_changed)
 
     # -- serving -----------------------------------------------------------------------------
 
@@ -50,13 +47,12 @@ class Lane(Loop):
                     await self._serve()
         finally:
             self.pool.close()
-            self._bell.close()
-            self._ear.close()
+            self._wakeup.close()
 
     async def _serve(self) -> None:
         server = self.server
         self.start(self._ring_deadlines)
-        self.start(self._answer_bell)
+        self.start(self._run_wakes)
         for listener in server.listeners:
             self.start(self._accept, listener)
         server.ready()
@@ -109,16 +105,10 @@ class Lane(Loop):
             await self.within(self._earlier, None if at is None else max(0, at - time.monotonic()))
             self._attempt(lambda: self._deadlines.fire(time.monotonic()))
 
-    def _ring(self) -> None:
-        try:
-            self._bell.send(b"\0")
-        except OSError:  # Full: it is ringing. Closed: there is nobody left to wake.
-            pass
-
-    async def _answer_bell(self) -> None:
+    async def _run_wakes(self) -> None:
         while True:
-            await self.readable(self._ear)
-            read(self._ear)
+            await self.readable(self._wakeup.reader)
+            self._wakeup.drain()
             self._attempt(self.server.wakes.run)
 
     def _attempt(self, func: Callable[[], None]) -> None:
