@@ -139,13 +139,16 @@ def test_a_socket_that_was_gone_before_it_was_connected_is_forgotten() -> None:
     assert asyncio.run(main()) == (0, True)
 
 
-def test_a_socket_that_cannot_be_connected_is_closed_at_once() -> None:
+def test_a_socket_that_cannot_be_connected_is_closed() -> None:
     async def main() -> None:
         server = core(App())
         lane = Lane(server)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             lane.connect(sock, None, None)
+            (connecting,) = lane._connecting
+            await connecting
             assert sock.fileno() < 0
+            await asyncio.sleep(0)
         assert not server.drivers and not lane._connecting
         lane.pool.close()
 
