@@ -8,6 +8,7 @@ from typing import Any
 from anylane.lane.driver import Driver
 from anylane.lane.link import BaseLink, Handle, Scope
 from anylane.protocol import Exchange
+from anylane_backends.native_cancel import NativeCancel
 from anylane_backends.readiness.loop import Event, Loop, Runner
 
 
@@ -47,12 +48,11 @@ class ReadinessLink(BaseLink):
         return self.lane.pool.submit(func, self.wake)
 
 
-class RunnerLink(ReadinessLink):
+class RunnerLink(NativeCancel, ReadinessLink):
     """Of an exchange that runs in a connection's own task."""
 
     __slots__ = ("_cancelled", "runner")
 
-    native = True
     runner: Runner
 
     def __init__(self, driver: Driver, exchange: Exchange, lane: Loop) -> None:
@@ -64,16 +64,9 @@ class RunnerLink(ReadinessLink):
         self._latched = self._cancelled = False
         self._news = None
 
-    def begin(self) -> None:
-        self.exchange.begin(self._interrupt)
-
-    def _interrupt(self) -> None:
-        self.driver.wakes.put(self._cancel)
-
-    def _cancel(self) -> None:
-        if not self._cancelled and not self.exchange.finished:
-            self._cancelled = True
-            self.runner.cancel()
+    def cancel_task(self) -> None:
+        self._cancelled = True
+        self.runner.cancel()
 
     def is_own_cancellation(self, exc: BaseException) -> bool:
         return self._cancelled and self.runner.is_own_cancellation(exc)
