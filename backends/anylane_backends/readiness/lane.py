@@ -18,7 +18,7 @@ from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol.timers import NEVER
 from anylane_backends.readiness.driver import ReadinessDriver
 from anylane_backends.readiness.loop import Loop
-from anylane_backends.sockets.sockets import EXHAUSTED_PAUSE, Door
+from anylane_backends.sockets.accepting import EXHAUSTED_PAUSE, Acceptor
 from anylane_backends.sockets.wakeup import WakeupSocketpair
 from anylane_backends.thread_pool import Pool
 
@@ -69,20 +69,20 @@ class Lane(Loop):
 
     async def _accept(self, listener: socket.socket) -> None:
         server = self.server
-        door = Door(listener, server.config)
+        acceptor = Acceptor(listener, server.config)
         while not server.draining:
             if not server.accepting:
                 await self._changed.wait()
                 continue
             await self.readable(listener)
             try:
-                self._accept_waiting(door)
+                self._accept_waiting(acceptor)
             except OSError as exc:
                 server.log("warning", f"cannot accept for now: {exc.strerror}", None)
                 await self.within(self._changed, EXHAUSTED_PAUSE)
 
-    def _accept_waiting(self, door: Door) -> None:
-        while self.server.accepting and (accepted := door.accept()):
+    def _accept_waiting(self, acceptor: Acceptor) -> None:
+        while self.server.accepting and (accepted := acceptor.accept()):
             ReadinessDriver(self, *accepted)
 
     def _on_changed(self) -> None:

@@ -14,8 +14,8 @@ from anylane import App, Context, ServerConfig
 from anylane.lane.server_core import ServerCore
 from anylane_backends.asyncio.driver import AsyncioDriver
 from anylane_backends.asyncio.lane import Lane
+from anylane_backends.sockets.accepting import Acceptor
 from anylane_backends.sockets.listening import bind
-from anylane_backends.sockets.sockets import Door
 
 
 class Transport:
@@ -164,7 +164,7 @@ def test_a_loop_that_tells_its_sockets_not_to_wait_is_overruled(loop: str, nodel
         lane = Lane(server)
         (listener,) = bind(config)
         with listener, socket.create_connection(listener.getsockname()):
-            found = Door(listener, config, blocking=True).accept()
+            found = Acceptor(listener, config, blocking=True).accept()
             assert found is not None
             lane.connect(*found)
             (driver,) = server.drivers
