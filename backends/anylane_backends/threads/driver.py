@@ -75,7 +75,7 @@ class ThreadsDriver(Driver):
         self._deadline_wanted: float | None = None
         super().__init__(lane.server, peer=peer, local=local, errand=errand)
         self._do(self.pump)
-        self.let_go(selecting=True)
+        self.hand_over(selecting=True)
 
     # -- who owns it -------------------------------------------------------------------------
 
@@ -87,7 +87,7 @@ class ThreadsDriver(Driver):
                 return
             self._owned = True
         self._do(func)
-        self.let_go(selecting=True)
+        self.hand_over(selecting=True)
 
     def nudge(self) -> None:
         """A link has news. An owner sees that by itself before it lets go."""
@@ -95,7 +95,7 @@ class ThreadsDriver(Driver):
             if self._owned:
                 return
             self._owned = True
-        self.let_go(selecting=True)
+        self.hand_over(selecting=True)
 
     def work(self) -> None:
         """On a worker, owning: step what can be stepped."""
@@ -107,7 +107,7 @@ class ThreadsDriver(Driver):
             self._do(link.resume)
             if self.lane.workers.jobs:  # Others wait; a client that pipelines gets in line again.
                 break
-        self.let_go(selecting=False)
+        self.hand_over(selecting=False)
 
     def _post(self, func: Callable[[], None]) -> None:
         """Under the lock: a message to the owner, once."""
@@ -138,7 +138,7 @@ class ThreadsDriver(Driver):
             self.server.log("error", f"the connection failed: {exc!r}", exc)
             self.lose(exc)
 
-    def let_go(self, *, selecting: bool) -> None:
+    def hand_over(self, *, selecting: bool) -> None:
         """By the owner: give the connection to whoever is next.
 
         Under one hold of the lock it is seen that there is no message and no news, and the
@@ -166,7 +166,7 @@ class ThreadsDriver(Driver):
                         self.wakes.put(self.lane.workers.spread)
                 return
             if not selecting:
-                self.wakes.put(partial(self.let_go, selecting=True))
+                self.wakes.put(partial(self.hand_over, selecting=True))
                 return
 
     def _due(self) -> ThreadsLink | None:
@@ -196,7 +196,7 @@ class ThreadsDriver(Driver):
             self._do(self._sent)
         if events & READ:
             self._do(self._input)
-        self.let_go(selecting=True)
+        self.hand_over(selecting=True)
 
     def _ring(self) -> None:
         """The deadline has come."""

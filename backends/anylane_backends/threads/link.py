@@ -39,7 +39,7 @@ class LinkDriver(Protocol):
     def take_input(self) -> None:
         """Take in, in the middle of a handler, what came meanwhile."""
 
-    def let_go(self, *, selecting: bool) -> None:
+    def hand_over(self, *, selecting: bool) -> None:
         """Give the connection to its next owner."""
 
 
@@ -107,7 +107,7 @@ class ThreadsLink(SteppedLink):
         thread, self._thread = self._thread, 0
         self.turn.acquire(blocking=False)
         self.blocked = True
-        driver.let_go(selecting=False)
+        driver.hand_over(selecting=False)
         self.turn.acquire()
         self.blocked = False
         self._thread = thread
