@@ -16,7 +16,7 @@ from anylane.testing import Lockstep, World
 from anylane.testing.world import DATE
 from anylane_backends.hosting.loading import BackendError, load_backend
 from anylane_backends.hosting.server import Server
-from anylane_backends.tls.connection import wrap
+from anylane_backends.tls.layer import wrap
 from anylane_conformance.contract import app as contract
 from anylane_conformance.contract.stage import Stage
 from anylane_conformance.harness.case import Case
