@@ -16,7 +16,7 @@ import anyio.lowlevel
 from anylane.lane.server_core import ServerCore
 from anylane_backends.asyncio.link import is_foreign_cancellation
 from anylane_backends.readiness.lane import Lane
-from anylane_backends.readiness.link import Event
+from anylane_backends.readiness.loop import Event
 
 
 class AnyioScope:

@@ -31,7 +31,7 @@ from curio.traps import (
 
 from anylane.lane.server_core import ServerCore
 from anylane_backends.readiness.lane import Lane
-from anylane_backends.readiness.link import Event
+from anylane_backends.readiness.loop import Event
 
 
 class CurioEvent:

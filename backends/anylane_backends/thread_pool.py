@@ -22,7 +22,7 @@ class Pool:
 
     def __init__(self, server: ServerCore) -> None:
         self._log = server.log
-        self._most = server.config.max_threads
+        self._limit = server.config.max_threads
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._lock = Lock()
         self._threads = 0
@@ -34,7 +34,7 @@ class Pool:
         future.add_done_callback(lambda _: done())
         with self._lock:
             self._busy += 1
-            if self._busy > self._threads < self._most:
+            if self._busy > self._threads < self._limit:
                 self._threads += 1
                 Thread(target=self._work, name=f"anylane pool {self._threads}", daemon=True).start()
         self._jobs.put((future, func))

@@ -170,14 +170,14 @@ def test_two_servers_in_one_process_each_on_its_own_lane() -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_each_socket_knows_its_own_address(host: str) -> None:
-    from anylane_backends.sockets.sockets import Door
+    from anylane_backends.sockets.accepting import Acceptor
 
     with socket.create_server((host, 0)) as listener:
         listener.setblocking(False)
-        door = Door(listener, ServerConfig())
-        assert door.accept() is None
+        acceptor = Acceptor(listener, ServerConfig())
+        assert acceptor.accept() is None
         with socket.create_connection(("127.0.0.1", listener.getsockname()[1])) as client:
-            accepted = door.accept()
+            accepted = acceptor.accept()
             assert accepted is not None
             sock, peer, local = accepted
             with sock:
@@ -186,13 +186,13 @@ def test_each_socket_knows_its_own_address(host: str) -> None:
 
 @pytest.mark.parametrize("backend", LANES)
 def test_settings_of_sockets_are_applied(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from anylane_backends.sockets.sockets import Door
+    from anylane_backends.sockets.accepting import Acceptor
 
     served: list[socket.socket] = []
-    accept = Door.accept
+    accept = Acceptor.accept
 
-    def accepted(door: Door) -> Any:
-        found = accept(door)
+    def accepted(acceptor: Acceptor) -> Any:
+        found = accept(acceptor)
         if found is not None:
             served.append(found[0])
         return found
@@ -205,7 +205,7 @@ def test_settings_of_sockets_are_applied(backend: str, monkeypatch: pytest.Monke
         linger = sock.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8)
         return os.get_blocking(sock.fileno()), ttl, nodelay, linger
 
-    monkeypatch.setattr(Door, "accept", accepted)
+    monkeypatch.setattr(Acceptor, "accept", accepted)
     seen = []
     for nodelay, linger in ((True, None), (False, 0)):
         config = ServerConfig(port=0, ttl=33, nodelay=nodelay, linger=linger, backlog=7)

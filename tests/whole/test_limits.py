@@ -510,7 +510,7 @@ def so_many_functions_that_block(limit: int, count: int) -> str:
     lanes=("handshake_has_a_deadline",),
 )  # fmt: skip
 def handshake_that_takes_so_long(limit: float, seconds: float) -> str:
-    from anylane_backends.tls.connection import wrap
+    from anylane_backends.tls.layer import wrap
     from anylane_conformance.harness import certificates
 
     config = ServerConfig(

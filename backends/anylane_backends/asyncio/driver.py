@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from contextvars import Context
+from typing import Any, Protocol, cast
 
 from anylane.lane.driver import Driver
 from anylane.lane.link import Errand
+from anylane.lane.server_core import ServerCore
 from anylane.protocol import Closing, Exchange
-from anylane_backends.asyncio.link import AsyncioLink
+from anylane_backends.asyncio.link import AsyncioLink, LinkLane
 from anylane_backends.sockets.sockets import reset_on_close, wait_for_more
-
-if TYPE_CHECKING:
-    from anylane_backends.asyncio.lane import Lane
-
 
 _JOIN = 256 * 1024
 """Bytes up to which chunks are joined; beyond it the copy costs more than the calls."""
@@ -23,20 +21,36 @@ _JOIN = 256 * 1024
 _Task: Any = asyncio.Task  # `eager_start` is new in Python 3.12: see `Lane.eager`.
 
 
+class DriverLane(LinkLane, Protocol):
+    """What a driver needs of its lane.
+
+    server: what is served. variables: the context that each exchange gets a copy of. eager: a
+    handler makes its first step when its task is made.
+    """
+
+    server: ServerCore
+    variables: Context
+    eager: bool
+
+    def keep(self, task: asyncio.Task[None]) -> None:
+        """Hold the task until it is done: the loop itself holds tasks weakly."""
+
+
 class AsyncioDriver(Driver, asyncio.Protocol):
     """A Protocol; the writer is the transport's own buffer."""
 
     tolerance = 16 * 1024  # uvloop writes at the end of each turn.
 
-    __slots__ = ("_pushing", "_timer", "_transport", "lane", "now")
+    __slots__ = ("_timer", "_transport", "lane", "now")
 
-    def __init__(self, lane: Lane, peer: Any, local: Any, errand: Errand | None = None) -> None:
+    def __init__(
+        self, lane: DriverLane, peer: Any, local: Any, errand: Errand | None = None
+    ) -> None:
         self.lane = lane
         # A method of the loop in the place of one of ours: it is asked four times a request.
         self.now = lane.loop.time
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._pushing = False
         super().__init__(lane.server, peer=peer, local=local, errand=errand)
 
     # -- what asyncio calls
@@ -102,9 +116,9 @@ class AsyncioDriver(Driver, asyncio.Protocol):
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     def start(self, exchange: Exchange) -> None:
-        link = AsyncioLink(self, exchange)
-        self.links.append(link)  # As `started`, without the call.
         lane = self.lane
+        link = AsyncioLink(self, exchange, lane)
+        self.links.append(link)  # As `started`, without the call.
         coroutine = self.server.run_exchange(exchange, link)
         # A copy of the lane's context, not of the one that happens to run: that may be another
         # exchange's.
@@ -124,17 +138,6 @@ class AsyncioDriver(Driver, asyncio.Protocol):
         link.runs_in(task)
         lane.keep(task)
         task.add_done_callback(lambda _: link.ended())
-
-    def push_soon(self) -> None:
-        """In the next turn of the loop, if nothing has written it until then: a handler that runs
-        on without a suspension writes once, not for each message."""
-        if not self._pushing:
-            self._pushing = True
-            self.lane.loop.call_soon(self._push_now)
-
-    def _push_now(self) -> None:
-        self._pushing = False
-        self.push()
 
     def arm(self, deadline: float) -> None:
         if self._timer is not None:

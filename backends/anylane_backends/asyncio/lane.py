@@ -6,8 +6,7 @@ import asyncio
 import contextvars
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial
+from collections.abc import Awaitable, Callable
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
@@ -29,7 +28,7 @@ class Lane:
         self.over = asyncio.Event()
         self.variables = contextvars.copy_context()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._connecting = 0
+        self._connecting: set[asyncio.Task[None]] = set()
         self.accepting = Accepting(server, self, blocking=True)
         self.eager = server.config.eager and sys.version_info >= (3, 12)
         self.resumes = server.config.eager
@@ -58,32 +57,18 @@ class Lane:
         self.loop.call_later(seconds, call)
 
     def connect(self, sock: socket.socket, peer: Any, local: Any) -> None:
-        driver = AsyncioDriver(self, peer, local)
-        self._connecting += 1
-        self._connect(self.loop.connect_accepted_socket(lambda: driver, sock), driver, sock)
+        # Measured with Python 3.11, run by run beside a coroutine that is stepped by hand: a task
+        # takes 2 % of a connection that is used once, which is less than the runs differ.
+        task = self.loop.create_task(self._connect(AsyncioDriver(self, peer, local), sock))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
 
-    def _connect(
-        self,
-        connecting: Coroutine[Any, Any, Any],
-        driver: AsyncioDriver,
-        sock: socket.socket,
-        *_: Any,
-    ) -> None:
-        """One step of it. A task would do the same, and take a twelfth of all the time of a
-        connection that is used once: it waits for nothing but one future, the transport's."""
+    async def _connect(self, driver: AsyncioDriver, sock: socket.socket) -> None:
         try:
-            waiter = connecting.send(None)
-        except StopIteration:
-            self._connecting -= 1
+            await self.loop.connect_accepted_socket(lambda: driver, sock)
         except Exception as exc:  # noqa: BLE001  # It was gone before we came.
-            self._connecting -= 1
             sock.close()
             driver.lose(exc)
-        else:
-            waiter._asyncio_future_blocking = False  # As a task says that it has seen it.
-            waiter.add_done_callback(
-                partial(self._connect, connecting, driver, sock), context=self.variables
-            )
 
     async def to_the_end(self, func: Callable[[], Awaitable[Any]]) -> None:
         """Await it, even if we are cancelled meanwhile, or by anyio at every await."""
@@ -109,13 +94,12 @@ class Lane:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        while self._connecting:  # noqa: ASYNC110  # A turn of the loop or two: no event for that.
-            await asyncio.sleep(0)
+        if self._connecting:
+            await asyncio.wait(self._connecting)
 
     # -- tasks
 
     def keep(self, task: asyncio.Task[None]) -> None:
-        # The loop itself holds tasks weakly.
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

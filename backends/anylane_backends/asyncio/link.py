@@ -6,65 +6,58 @@ import asyncio
 import types
 from collections.abc import Callable, Generator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Protocol, Self
 
-from anylane.lane.link import Handle, Link
+from anylane.lane.driver import Driver
+from anylane.lane.link import Handle
+from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol import Exchange
 from anylane_backends.asyncio.waiter import Waiter, raise_
+from anylane_backends.native_cancel import NativeCancel
+from anylane_backends.thread_pool import Pool
 
-if TYPE_CHECKING:
-    from anylane_backends.asyncio.driver import AsyncioDriver
 
+class LinkLane(Protocol):
+    """What a link needs of its lane.
 
-class Cancellation:
-    """Cancels a task, and takes back what it asked for (`Task.uncancel`)."""
+    loop: runs the handlers. pool: runs blocking functions. resumes: a handler may go on inside of
+    the input that it waited for.
+    """
 
-    __slots__ = ("_before", "_cancelled", "_loop", "_open", "_task")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> None:
-        self._loop = loop
-        self._task = task
-        self._before = task.cancelling()
-        self._open = True
-        self._cancelled = False
-
-    def cancel(self) -> None:
-        # Always through the loop: a task that cancels itself would be hit at a later await,
-        # outside of what is to be cancelled.
-        try:
-            self._loop.call_soon_threadsafe(self._deliver)
-        except RuntimeError:  # The loop is closed, and the task with it.
-            pass
-
-    def _deliver(self) -> None:
-        if self._open and not self._cancelled:
-            self._cancelled = True
-            self._task.cancel()
-
-    def close(self, exc: BaseException | None) -> bool:
-        """Void from here on. Returns whether `exc` is what it caused, and nobody else did."""
-        self._open = False
-        if not self._cancelled:
-            return False
-        return self._task.uncancel() <= self._before and isinstance(exc, asyncio.CancelledError)
+    loop: asyncio.AbstractEventLoop
+    pool: Pool
+    resumes: bool
 
 
 class AsyncioScope:
-    """A Cancellation of the task that enters it."""
+    """A scope whose `cancel` cancels the task that entered it.
 
-    __slots__ = ("_cancellation", "_loop", "caught")
+    What it asked for it takes back at its end (`Task.uncancel`).
+    """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._cancellation: Cancellation | None = None
+    __slots__ = ("_before", "_cancelled", "_task", "_wakes", "caught")
+
+    def __init__(self, wakes: WakeQueue) -> None:
+        self._wakes = wakes
+        self._task: asyncio.Task[Any] | None = None
+        self._before = 0
+        self._cancelled = False
         self.caught = False
 
     def cancel(self) -> None:
-        if self._cancellation is not None:
-            self._cancellation.cancel()
+        # Always through the queue: a task that cancels itself would be hit at a later await,
+        # outside of what is to be cancelled.
+        self._wakes.put(self._cancel)
+
+    def _cancel(self) -> None:
+        if self._task is not None and not self._cancelled:
+            self._cancelled = True
+            self._task.cancel()
 
     async def __aenter__(self) -> Self:
-        self._cancellation = Cancellation(self._loop, current_task())
+        task = self._task = asyncio.current_task()
+        assert task is not None
+        self._before = task.cancelling()
         return self
 
     async def __aexit__(
@@ -73,15 +66,16 @@ class AsyncioScope:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        assert self._cancellation is not None
-        self.caught = self._cancellation.close(exc)
+        task, self._task = self._task, None  # From here on `cancel` does nothing.
+        assert task is not None
+        self.caught = self._cancelled and take_back(task, exc, self._before)
         return self.caught
 
 
-def current_task() -> asyncio.Task[Any]:
-    task = asyncio.current_task()
-    assert task is not None
-    return task
+def take_back(task: asyncio.Task[Any], exc: BaseException | None, before: int = 0) -> bool:
+    """Take a cancellation of the task back. Returns whether `exc` is what it caused, and no other
+    cancellation is left but those from `before`, a number of them."""
+    return task.uncancel() <= before and isinstance(exc, asyncio.CancelledError)
 
 
 def is_foreign_cancellation(exc: BaseException) -> bool:
@@ -92,20 +86,20 @@ def is_foreign_cancellation(exc: BaseException) -> bool:
     return task is not None and not task.cancelling()
 
 
-class AsyncioLink(Link):
+class AsyncioLink(NativeCancel):
     """A Waiter for the task of the handler; a future for each other that waits beside it."""
 
-    __slots__ = ("_beside", "_cancelled", "_latched", "_task", "_waiter", "lane", "transport")
+    __slots__ = ("_beside", "_cancelled", "_latched", "_pushing", "_task", "_waiter", "lane")
 
-    def __init__(self, driver: AsyncioDriver, exchange: Exchange) -> None:
+    def __init__(self, driver: Driver, exchange: Exchange, lane: LinkLane) -> None:
         # As Link's own, without the call: this is made for every request.
-        self.driver = driver  # pyright: ignore[reportAttributeAccessIssue]  # `now` is a variable
+        self.driver = driver
         self.exchange = exchange
         self.parked = self.flushing = self.burst = 0
-        self.transport = driver
-        self.lane = driver.lane
+        self.lane = lane
         self._latched = False
         self._cancelled = False
+        self._pushing = False
         self._waiter: Waiter | None = None
         self._beside: list[asyncio.Future[None]] | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -205,35 +199,27 @@ class AsyncioLink(Link):
             lane.loop.call_soon(raise_, exc)
 
     def push_soon(self) -> None:
-        self.transport.push_soon()
+        # In the next turn of the loop, if nothing has written it until then: a handler that runs
+        # on without a suspension writes once, not for each message.
+        if not self._pushing:
+            self._pushing = True
+            self.lane.loop.call_soon(self._push_now)
+
+    def _push_now(self) -> None:
+        self._pushing = False
+        self.driver.push()
 
     def scope(self) -> AsyncioScope:
-        return AsyncioScope(self.lane.loop)
+        return AsyncioScope(self.driver.wakes)
 
-    native = True
-
-    def begin(self) -> None:
-        # As a Cancellation, but nobody has cancelled this task before: it has just begun.
-        exchange = self.exchange
-        exchange.on_interrupt = self._interrupt  # As Exchange.begin(), without the call.
-        if exchange.interrupt is not None:
-            self._interrupt()
-
-    def _interrupt(self) -> None:
-        try:
-            self.lane.loop.call_soon_threadsafe(self._cancel)
-        except RuntimeError:  # The loop is closed, and the task with it.
-            pass
-
-    def _cancel(self) -> None:
-        if self._task is not None and not self._cancelled and not self.exchange.finished:
+    def cancel_task(self) -> None:
+        if self._task is not None:
             self._cancelled = True
             self._task.cancel()
 
     def is_own_cancellation(self, exc: BaseException) -> bool:
-        if not self._cancelled or self._task is None:
-            return False
-        return not self._task.uncancel() and isinstance(exc, asyncio.CancelledError)
+        # Before this exchange began nothing has cancelled its task: it is as old.
+        return self._cancelled and self._task is not None and take_back(self._task, exc)
 
     def is_foreign_cancellation(self, exc: BaseException) -> bool:
         return is_foreign_cancellation(exc)

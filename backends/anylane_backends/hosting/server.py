@@ -26,7 +26,7 @@ from anylane_backends.hosting.unapplied import unapplied
 from anylane_backends.sockets.listening import bind, close
 
 if TYPE_CHECKING:
-    from anylane_backends.tls.connection import TlsLayer
+    from anylane_backends.tls.layer import TlsLayer
 
 
 def date_now() -> bytes:
@@ -238,6 +238,6 @@ def _tls(config: ServerConfig) -> TlsLayer | None:
     """The layer of TLS, where a certificate is configured. Raises TlsError, a BindError."""
     if config.ssl_certfile is None:
         return None
-    from anylane_backends.tls import connection as _tls
+    from anylane_backends.tls.layer import wrap
 
-    return _tls.wrap(config)
+    return wrap(config)

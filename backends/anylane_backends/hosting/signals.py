@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from anylane_backends.hosting.systemd import notify, notify_reloading
 from anylane_backends.hosting.terminal import Terminal
 from anylane_backends.sockets.listening import BindError, close
+from anylane_backends.sockets.wakeup import WakeupSocketpair
 
 if TYPE_CHECKING:
     from anylane_backends.hosting.server import Server
@@ -50,8 +50,7 @@ class Signals:
             yield  # Python delivers signals to the main thread alone.
             return
         self._server = server
-        self._ear, self._hand = socket.socketpair()
-        self._hand.setblocking(False)
+        self._wakeup = WakeupSocketpair()
         handlers: dict[int, Any] = {signal.SIGINT: self._end, signal.SIGTERM: self._end}
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             handlers[signal.SIGHUP] = self._hang_up
@@ -65,7 +64,7 @@ class Signals:
                 signal.signal(number, handler)
             if self._listening:
                 signal.set_wakeup_fd(-1)
-            self._hand.close()  # The watch ends.
+            self._wakeup.writer.close()  # The watch ends.
             watch.join(LAST_RESORT)
 
     def listen(self) -> None:
@@ -81,7 +80,7 @@ class Signals:
         if theirs != -1:  # trio and uvloop do the same for themselves.
             signal.set_wakeup_fd(theirs)
             return
-        signal.set_wakeup_fd(self._hand.fileno(), warn_on_full_buffer=False)
+        signal.set_wakeup_fd(self._wakeup.writer.fileno(), warn_on_full_buffer=False)
         self._listening = True
 
     # -- in signal handlers: only what is reentrant ------------------------------------------
@@ -105,19 +104,18 @@ class Signals:
 
     def _order(self, order: Order) -> None:
         self._orders.append(order)
-        with suppress(OSError):  # Full: it is awake.
-            self._hand.send(b"\0")
+        self._wakeup.wake()
 
     # -- in the watching thread ----------------------------------------------------------------
 
     def _watch(self) -> None:
         deadline: float | None = None
-        with self._ear:
+        with self._wakeup.reader as reader:
             while deadline is None or deadline > time.monotonic():
                 left = None if deadline is None else max(0.001, deadline - time.monotonic())
-                self._ear.settimeout(left)
+                reader.settimeout(left)
                 try:
-                    if not self._ear.recv(4096):
+                    if not reader.recv(4096):
                         return
                 except TimeoutError:
                     continue

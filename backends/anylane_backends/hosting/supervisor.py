@@ -11,7 +11,6 @@ import atexit
 import os
 import selectors
 import signal
-import socket
 import sys
 import threading
 import time
@@ -23,6 +22,7 @@ from typing import Any, NoReturn
 
 from anylane_backends.hosting.systemd import notify, notify_reloading
 from anylane_backends.hosting.terminal import Terminal
+from anylane_backends.sockets.wakeup import WakeupSocketpair
 
 Work = Callable[[Callable[[], None]], None]
 """In the worker: serve until SIGTERM; call what is given once it accepts. SystemExit ends it."""
@@ -98,15 +98,13 @@ class Supervisor:
         self._announced = False
         self._status = 0
         self._selector = selectors.DefaultSelector()
-        self._bell, self._hand = socket.socketpair()
+        self._wakeup = WakeupSocketpair()
         self._life, self._pulse = os.pipe()
 
     def run(self) -> int:
         """Until all workers have ended; returns the exit code."""
-        for each in (self._bell, self._hand):
-            each.setblocking(False)
-        self._selector.register(self._bell, selectors.EVENT_READ)
-        signal.set_wakeup_fd(self._hand.fileno(), warn_on_full_buffer=False)
+        self._selector.register(self._wakeup.reader, selectors.EVENT_READ)
+        signal.set_wakeup_fd(self._wakeup.writer.fileno(), warn_on_full_buffer=False)
         # The handlers do nothing: their numbers come through the socket, one by one.
         for number in _SIGNALS:
             signal.signal(number, _heard)
@@ -117,7 +115,7 @@ class Supervisor:
             if self._stopping and not any(s.worker or s.old for s in self._slots):
                 break
             for key, _ in self._selector.select(self._timeout()):
-                if key.fileobj is self._bell:
+                if key.fileobj is self._wakeup.reader:
                     self._take_signals()
                 else:
                     self._take_news(key.data)
@@ -130,7 +128,7 @@ class Supervisor:
     # -- what happened
 
     def _take_signals(self) -> None:
-        for number in self._bell.recv(4096):
+        for number in self._wakeup.drain():
             hung_up = number == signal.SIGHUP
             if number in (signal.SIGTERM, signal.SIGINT) or (hung_up and self._terminal.is_gone()):
                 self._stop()
@@ -287,8 +285,7 @@ class Supervisor:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._selector.close()
-            self._bell.close()
-            self._hand.close()
+            self._wakeup.close()
             os.close(self._pulse)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             func()

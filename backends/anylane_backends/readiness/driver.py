@@ -6,18 +6,15 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from types import coroutine as native
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from anylane.lane.deadlines import Deadline
 from anylane.lane.driver import Driver
 from anylane.lane.link import Errand
 from anylane.protocol import Closing, Exchange
 from anylane_backends.readiness.link import ReadinessLink, RunnerLink
+from anylane_backends.readiness.loop import Event, Loop, Runner
 from anylane_backends.sockets.sockets import NO_SOCKET, Outbox, half_close, read, reset
-
-if TYPE_CHECKING:
-    from anylane_backends.readiness.lane import Lane
-    from anylane_backends.readiness.link import Event, Runner
 
 
 @native
@@ -47,7 +44,7 @@ class ReadinessDriver(Driver):
 
     def __init__(
         self,
-        lane: Lane,
+        lane: Loop,
         sock: socket.socket,
         peer: Any,
         local: Any,
@@ -88,10 +85,10 @@ class ReadinessDriver(Driver):
 
     def start(self, exchange: Exchange) -> None:
         if self._here and self._due is None:
-            self._due = RunnerLink(self, exchange)
+            self._due = RunnerLink(self, exchange, self.lane)
             self.started(self._due)
             return
-        link = ReadinessLink(self, exchange)
+        link = ReadinessLink(self, exchange, self.lane)
         self.started(link)
         self.lane.start(self._guard, self._run, link)
 

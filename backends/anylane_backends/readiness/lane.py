@@ -2,7 +2,7 @@
 
 One task for each connection, which reads and runs what comes of it; one task more for each exchange
 that suspends, a writer task while the kernel does not take what was written, one task for all
-deadlines. A loop supplies the few primitives of `Lane`. Nothing here imports a loop.
+deadlines. A loop supplies the few primitives of `Loop`. Nothing here imports a loop.
 """
 
 from __future__ import annotations
@@ -10,25 +10,20 @@ from __future__ import annotations
 import contextvars
 import socket
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
 
 from anylane.lane.deadlines import Deadline, Deadlines
-from anylane.lane.link import Scope
 from anylane.lane.server_core import ServerCore
 from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol.timers import NEVER
 from anylane_backends.readiness.driver import ReadinessDriver
-from anylane_backends.sockets.sockets import EXHAUSTED_PAUSE, Door, read
+from anylane_backends.readiness.loop import Loop
+from anylane_backends.sockets.accepting import EXHAUSTED_PAUSE, Acceptor
+from anylane_backends.sockets.wakeup import WakeupSocketpair
 from anylane_backends.thread_pool import Pool
 
-if TYPE_CHECKING:
-    from anylane_backends.readiness.link import Event, Runner
 
-
-class Lane(ABC):
+class Lane(Loop):
     """One server on one running loop. Made inside it."""
 
     def __init__(self, server: ServerCore) -> None:
@@ -39,60 +34,8 @@ class Lane(ABC):
         self._next_ring = NEVER
         self._earlier = self.event()
         self._changed = self.event()
-        # A byte on a socket wakes any loop, from any thread and from signal handlers, and stays
-        # there until it is read.
-        self._bell, self._ear = socket.socketpair()
-        self._bell.setblocking(False)
-        self._ear.setblocking(False)
-        server.attach(WakeQueue(self._ring), self._on_changed)
-
-    # -- primitives: the loop's --------------------------------------------------------------
-
-    @abstractmethod
-    def event(self) -> Event: ...
-
-    @abstractmethod
-    async def checkpoint(self) -> None:
-        """Others get their turn; a cancellation arrives here."""
-
-    @abstractmethod
-    def readable(self, sock: socket.socket) -> Awaitable[None]:
-        """Returns when there is something to read, or `release` was called."""
-
-    @abstractmethod
-    def writable(self, sock: socket.socket) -> Awaitable[None]:
-        """Returns when there is room to write, or `release` was called."""
-
-    @abstractmethod
-    def release(self, sock: socket.socket) -> None:
-        """End all waiting for this socket: it is to be closed."""
-
-    @abstractmethod
-    async def within(self, event: Event, seconds: float | None) -> None:
-        """Wait for the event, at most so long; gives others their turn in any case."""
-
-    @abstractmethod
-    def start(self, func: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
-        """A native task, in a fresh copy of `context`; never runs it at once."""
-
-    @abstractmethod
-    def tasks(self) -> AbstractAsyncContextManager[None]:
-        """Where `start` works. Leaving cancels what still runs, and waits for its end."""
-
-    @abstractmethod
-    def scope(self) -> Scope: ...
-
-    async def runner(self) -> AbstractContextManager[Runner | None]:
-        """Of the current task; None where a task cannot change its context variables."""
-        return nullcontext()
-
-    def is_foreign_cancellation(self, exc: BaseException) -> bool:  # noqa: ARG002  # by loop
-        """See `Link.is_foreign_cancellation`."""
-        return False
-
-    async def to_the_end(self, func: Callable[[], Awaitable[Any]]) -> None:
-        """Await it, even if the lane was cancelled."""
-        await func()
+        self._wakeup = WakeupSocketpair()
+        server.attach(WakeQueue(self._wakeup.wake), self._on_changed)
 
     # -- serving -----------------------------------------------------------------------------
 
@@ -104,13 +47,12 @@ class Lane(ABC):
                     await self._serve()
         finally:
             self.pool.close()
-            self._bell.close()
-            self._ear.close()
+            self._wakeup.close()
 
     async def _serve(self) -> None:
         server = self.server
         self.start(self._ring_deadlines)
-        self.start(self._answer_bell)
+        self.start(self._run_wakes)
         for listener in server.listeners:
             self.start(self._accept, listener)
         server.ready()
@@ -127,20 +69,20 @@ class Lane(ABC):
 
     async def _accept(self, listener: socket.socket) -> None:
         server = self.server
-        door = Door(listener, server.config)
+        acceptor = Acceptor(listener, server.config)
         while not server.draining:
             if not server.accepting:
                 await self._changed.wait()
                 continue
             await self.readable(listener)
             try:
-                self._accept_waiting(door)
+                self._accept_waiting(acceptor)
             except OSError as exc:
                 server.log("warning", f"cannot accept for now: {exc.strerror}", None)
                 await self.within(self._changed, EXHAUSTED_PAUSE)
 
-    def _accept_waiting(self, door: Door) -> None:
-        while self.server.accepting and (accepted := door.accept()):
+    def _accept_waiting(self, acceptor: Acceptor) -> None:
+        while self.server.accepting and (accepted := acceptor.accept()):
             ReadinessDriver(self, *accepted)
 
     def _on_changed(self) -> None:
@@ -150,7 +92,6 @@ class Lane(ABC):
     # -- deadlines and wake-ups --------------------------------------------------------------
 
     def arm(self, at: float, call: Callable[[], None]) -> Deadline:
-        """Call it then; `cancel` what is returned when it is not needed any more."""
         if at < self._next_ring:
             self._next_ring = at
             self._earlier.set()
@@ -164,16 +105,10 @@ class Lane(ABC):
             await self.within(self._earlier, None if at is None else max(0, at - time.monotonic()))
             self._attempt(lambda: self._deadlines.fire(time.monotonic()))
 
-    def _ring(self) -> None:
-        try:
-            self._bell.send(b"\0")
-        except OSError:  # Full: it is ringing. Closed: there is nobody left to wake.
-            pass
-
-    async def _answer_bell(self) -> None:
+    async def _run_wakes(self) -> None:
         while True:
-            await self.readable(self._ear)
-            read(self._ear)
+            await self.readable(self._wakeup.reader)
+            self._wakeup.drain()
             self._attempt(self.server.wakes.run)
 
     def _attempt(self, func: Callable[[], None]) -> None:

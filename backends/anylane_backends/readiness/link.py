@@ -3,42 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
+from anylane.lane.driver import Driver
 from anylane.lane.link import Handle, Link, Scope
 from anylane.protocol import Exchange
-
-if TYPE_CHECKING:
-    from anylane_backends.readiness.driver import ReadinessDriver
-
-
-class Event(Protocol):
-    """Set once, from the loop's thread, without waiting."""
-
-    def set(self) -> object: ...
-    async def wait(self) -> object: ...
-
-
-class Runner(Protocol):
-    """A native task that reads a connection and runs its exchanges, one after the other: a new
-    task for each would cost a third of a plain request's time. Made and entered in that task.
-
-    worn: the task is not to be used for one more exchange: a cancellation is not over yet.
-    """
-
-    @property
-    def worn(self) -> bool: ...
-
-    def renew(self) -> None:
-        """An exchange has ended. From the next suspension on the task is in a fresh copy of the
-        lane's context."""
-
-    def cancel(self) -> None:
-        """End natively what the exchange awaits, now or at its next chance."""
-
-    def is_own_cancellation(self, exc: BaseException) -> bool:
-        """Whether `exc` is nothing but what `cancel` caused."""
-        ...
+from anylane_backends.native_cancel import NativeCancel
+from anylane_backends.readiness.loop import Event, Loop, Runner
 
 
 class ReadinessLink(Link):
@@ -46,9 +17,9 @@ class ReadinessLink(Link):
 
     __slots__ = ("_latched", "_news", "lane")
 
-    def __init__(self, driver: ReadinessDriver, exchange: Exchange) -> None:
+    def __init__(self, driver: Driver, exchange: Exchange, lane: Loop) -> None:
         super().__init__(driver, exchange)
-        self.lane = driver.lane
+        self.lane = lane
         self._latched = False
         self._news: Event | None = None
 
@@ -77,33 +48,25 @@ class ReadinessLink(Link):
         return self.lane.pool.submit(func, self.wake)
 
 
-class RunnerLink(ReadinessLink):
+class RunnerLink(NativeCancel, ReadinessLink):
     """Of an exchange that runs in a connection's own task."""
 
     __slots__ = ("_cancelled", "runner")
 
-    native = True
     runner: Runner
 
-    def __init__(self, driver: ReadinessDriver, exchange: Exchange) -> None:
+    def __init__(self, driver: Driver, exchange: Exchange, lane: Loop) -> None:
         # As Link's own, without the calls: this is made for every request.
         self.driver = driver
         self.exchange = exchange
         self.parked = self.flushing = self.burst = 0
-        self.lane = driver.lane
+        self.lane = lane
         self._latched = self._cancelled = False
         self._news = None
 
-    def begin(self) -> None:
-        self.exchange.begin(self._interrupt)
-
-    def _interrupt(self) -> None:
-        self.driver.wakes.put(self._cancel)
-
-    def _cancel(self) -> None:
-        if not self._cancelled and not self.exchange.finished:
-            self._cancelled = True
-            self.runner.cancel()
+    def cancel_task(self) -> None:
+        self._cancelled = True
+        self.runner.cancel()
 
     def is_own_cancellation(self, exc: BaseException) -> bool:
         return self._cancelled and self.runner.is_own_cancellation(exc)

@@ -1,35 +1,112 @@
-"""Accepting on lanes that call back when a listener is readable."""
+"""Accepting: what new sockets are told, and when a lane that calls back accepts them."""
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
+from anylane.config.server_config import ServerConfig
 from anylane.lane.server_core import ServerCore
-from anylane_backends.sockets.sockets import EXHAUSTED_PAUSE, Door
+from anylane_backends.sockets.listening import Listener
+from anylane_backends.sockets.sockets import TCP, reset_on_close
+
+EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+"""The errors that mean: no descriptors or memory for one more connection (accept(2)). It is tried
+again later."""
+
+
+EXHAUSTED_PAUSE = 0.2
+"""Seconds until then. Without a pause the loop would spin on a listener that stays readable."""
+
+
+_ANY = frozenset(("0.0.0.0", "::"))  # noqa: S104  # only compared
+
 
 _TURN = 64
 """Connections accepted in one go before others get their turn."""
 
 
+class Acceptor:
+    """Accepts from one listener. What its sockets have in common is found out once, and not for
+    each of them.
+
+    blocking: leave them so, for a loop that sets it by itself when it is given one.
+    """
+
+    __slots__ = ("_accept", "_blocking", "_linger", "_local", "_nodelay", "_ttl")
+
+    def __init__(
+        self, listener: socket.socket, config: ServerConfig, *, blocking: bool = False
+    ) -> None:
+        self._accept = listener.accept
+        self._blocking = blocking
+        family = listener.family
+        # One object for all, too; only where a listener hears on every address they differ.
+        name = listener.getsockname()
+        self._local = None if family in TCP and name[0] in _ANY else name
+        # A listener that was inherited would keep these, and give them to the sockets of the
+        # process that has it next.
+        told = isinstance(listener, Listener) and listener.gives_nodelay
+        self._nodelay = config.nodelay and family in TCP and not told
+        self._linger = config.linger
+        self._ttl: tuple[int, int, int] | None = None
+        if config.ttl is not None and family == socket.AF_INET:
+            self._ttl = socket.IPPROTO_IP, socket.IP_TTL, config.ttl
+        elif config.ttl is not None and family == socket.AF_INET6:
+            self._ttl = socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, config.ttl
+
+    def accept(self) -> tuple[socket.socket, Any, Any] | None:
+        """Return the next connection's socket, its peer's address and ours; None if no client
+        waits.
+
+        Raises OSError only for EXHAUSTED: the caller pauses, then goes on.
+        """
+        while True:
+            try:
+                sock, peer = self._accept()
+            except (BlockingIOError, InterruptedError):
+                return None
+            except OSError as exc:
+                if exc.errno in EXHAUSTED:
+                    raise
+                continue  # That one was gone before we came (ECONNABORTED and its kin, accept(2)).
+            try:
+                if not self._blocking:
+                    sock.setblocking(False)
+                if self._nodelay:
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if self._linger is not None:
+                    reset_on_close(sock)
+                if self._ttl is not None:
+                    sock.setsockopt(*self._ttl)
+                return sock, peer, sock.getsockname() if self._local is None else self._local
+            except OSError:
+                sock.close()  # So was this one.
+
+
 class Watcher(Protocol):
-    """What the lane supplies."""
+    """What a lane supplies that calls back when a listener is readable."""
 
     def watch(self, listener: socket.socket, call: Callable[[], None]) -> None:
         """From now on, call it whenever the listener is readable."""
 
-    def unwatch(self, listener: socket.socket) -> None: ...
-    def later(self, seconds: float, call: Callable[[], None]) -> None: ...
+    def unwatch(self, listener: socket.socket) -> None:
+        """Call for this listener no more."""
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call it once, after so many seconds."""
+
     def connect(self, sock: socket.socket, peer: Any, local: Any) -> None:
-        """A connection was accepted."""
+        """Serve the connection that was accepted. peer, local: its two addresses."""
 
 
 class Accepting:
-    """Accepts while the server wants to. Whoever comes while it does not waits in the backlog.
+    """Accepts while the server wants to. While it does not, clients wait in the backlog.
 
-    blocking: sockets are given to the lane as they came (see `Door`).
+    blocking: sockets are given to the lane as they came (see `Acceptor`).
     """
 
     def __init__(self, server: ServerCore, lane: Watcher, *, blocking: bool = False) -> None:
@@ -40,25 +117,26 @@ class Accepting:
         self._exhausted = False
 
     def update(self) -> None:
-        """Whenever `server.accepting` or `server.draining` may have changed."""
+        """Watch the listeners, or watch them no more. Called whenever `server.accepting` or
+        `server.draining` may have changed."""
         wanted = self._server.accepting and not self._exhausted
         if wanted is not self._on:
             self._on = wanted
             for listener in self._server.listeners:
                 if wanted:
-                    door = Door(listener, self._server.config, blocking=self._blocking)
-                    self._lane.watch(listener, partial(self._accept, door))
+                    acceptor = Acceptor(listener, self._server.config, blocking=self._blocking)
+                    self._lane.watch(listener, partial(self._accept, acceptor))
                 else:
                     self._lane.unwatch(listener)
         if self._server.draining:
             self._server.on_listeners_idle()
 
-    def _accept(self, door: Door) -> None:
+    def _accept(self, acceptor: Acceptor) -> None:
         for _ in range(_TURN):
             if not self._on:
                 return
             try:
-                found = door.accept()
+                found = acceptor.accept()
             except OSError as exc:
                 self._server.log("warning", f"cannot accept for now: {exc.strerror}", None)
                 self._exhausted = True

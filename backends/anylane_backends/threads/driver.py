@@ -8,18 +8,16 @@ import time
 from collections.abc import Callable
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from anylane.lane.deadlines import Deadline
+from anylane.lane.deadlines import Deadline, Deadlines
 from anylane.lane.driver import Driver
 from anylane.lane.link import Errand
+from anylane.lane.server_core import ServerCore
 from anylane.protocol import Closing, Exchange
 from anylane_backends.sockets.sockets import NO_SOCKET, Outbox, half_close, read, reset
-from anylane_backends.threads.link import ThreadsLink
-
-if TYPE_CHECKING:
-    from anylane_backends.threads.lane import Lane
-
+from anylane_backends.threads.link import LinkLane, ThreadsLink
+from anylane_backends.threads.workers import Workers
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
@@ -27,6 +25,22 @@ READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 _ABANDON = 1.0
 """Seconds between an abort and the end of the server with handlers that still block: a thread
 cannot be interrupted."""
+
+
+class DriverLane(LinkLane, Protocol):
+    """What a driver needs of its lane.
+
+    server: what is served. selector: finds the drivers whose sockets are ready. deadlines: what the
+    selecting thread calls in time. workers: step the handlers.
+    """
+
+    server: ServerCore
+    selector: selectors.BaseSelector
+    deadlines: Deadlines
+    workers: Workers
+
+    def give_up_after(self, seconds: float) -> None:
+        """End the server by then, although handlers still block."""
 
 
 class ThreadsDriver(Driver):
@@ -42,7 +56,7 @@ class ThreadsDriver(Driver):
 
     def __init__(
         self,
-        lane: Lane,
+        lane: DriverLane,
         sock: socket.socket,
         peer: Any,
         local: Any,
@@ -61,7 +75,7 @@ class ThreadsDriver(Driver):
         self._deadline_wanted: float | None = None
         super().__init__(lane.server, peer=peer, local=local, errand=errand)
         self._do(self.pump)
-        self.let_go(selecting=True)
+        self.hand_over(selecting=True)
 
     # -- who owns it -------------------------------------------------------------------------
 
@@ -73,7 +87,7 @@ class ThreadsDriver(Driver):
                 return
             self._owned = True
         self._do(func)
-        self.let_go(selecting=True)
+        self.hand_over(selecting=True)
 
     def nudge(self) -> None:
         """A link has news. An owner sees that by itself before it lets go."""
@@ -81,7 +95,7 @@ class ThreadsDriver(Driver):
             if self._owned:
                 return
             self._owned = True
-        self.let_go(selecting=True)
+        self.hand_over(selecting=True)
 
     def work(self) -> None:
         """On a worker, owning: step what can be stepped."""
@@ -93,7 +107,7 @@ class ThreadsDriver(Driver):
             self._do(link.resume)
             if self.lane.workers.jobs:  # Others wait; a client that pipelines gets in line again.
                 break
-        self.let_go(selecting=False)
+        self.hand_over(selecting=False)
 
     def _post(self, func: Callable[[], None]) -> None:
         """Under the lock: a message to the owner, once."""
@@ -124,7 +138,7 @@ class ThreadsDriver(Driver):
             self.server.log("error", f"the connection failed: {exc!r}", exc)
             self.lose(exc)
 
-    def let_go(self, *, selecting: bool) -> None:
+    def hand_over(self, *, selecting: bool) -> None:
         """By the owner: give the connection to whoever is next.
 
         Under one hold of the lock it is seen that there is no message and no news, and the
@@ -152,7 +166,7 @@ class ThreadsDriver(Driver):
                         self.wakes.put(self.lane.workers.spread)
                 return
             if not selecting:
-                self.wakes.put(partial(self.let_go, selecting=True))
+                self.wakes.put(partial(self.hand_over, selecting=True))
                 return
 
     def _due(self) -> ThreadsLink | None:
@@ -182,7 +196,7 @@ class ThreadsDriver(Driver):
             self._do(self._sent)
         if events & READ:
             self._do(self._input)
-        self.let_go(selecting=True)
+        self.hand_over(selecting=True)
 
     def _ring(self) -> None:
         """The deadline has come."""

@@ -20,7 +20,7 @@ from anylane.lane.server_core import ServerCore
 from anylane.lane.stepping import explain, step
 from anylane.lane.wake_queue import WakeQueue
 from anylane_backends.sockets.accepting import Accepting
-from anylane_backends.sockets.sockets import read
+from anylane_backends.sockets.wakeup import WakeupSocketpair
 from anylane_backends.threads.driver import _ABANDON, READ, ThreadsDriver
 from anylane_backends.threads.loan import Lender
 from anylane_backends.threads.workers import Workers
@@ -47,15 +47,13 @@ class Lane:
 
     def __init__(self, server: ServerCore) -> None:
         self.server = server
-        self.selector = selectors.DefaultSelector()
+        self.selector: selectors.BaseSelector = selectors.DefaultSelector()
         self.deadlines = Deadlines()
         self.workers = Workers(server.config.max_threads)
         self.lender = Lender(self.workers)
         self.variables = copy_context()
-        self._bell, self._hand = socket.socketpair()
-        self._bell.setblocking(False)
-        self._hand.setblocking(False)
-        self.selector.register(self._bell, READ, Watch(self._rung))
+        self._wakeup = WakeupSocketpair()
+        self.selector.register(self._wakeup.reader, READ, Watch(self._woken))
         self._asleep = False
         self.accepting = Accepting(server, self)
         self._given_up = False
@@ -75,8 +73,7 @@ class Lane:
             raise UsageError(why) from exc
         finally:
             self.selector.close()
-            self._hand.close()
-            self._bell.close()
+            self._wakeup.close()
 
     async def _live(self) -> None:
         async with self.server.lifespan():
@@ -129,13 +126,10 @@ class Lane:
 
     def _kick(self) -> None:
         if self._asleep:
-            try:
-                self._hand.send(b"\0")
-            except OSError:  # Full: it will wake. Closed: woken after the end.
-                pass
+            self._wakeup.wake()
 
-    def _rung(self) -> None:
-        read(self._bell)
+    def _woken(self) -> None:
+        self._wakeup.drain()
 
     # -- accepting -------------------------------------------------------------------------------
 

@@ -5,14 +5,42 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from contextvars import Context as Variables
 from threading import Lock, get_ident
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from anylane.errors import UsageError
+from anylane.lane.server_core import ServerCore
 from anylane.lane.stepping import SteppedLink, step
 from anylane.protocol import Exchange
+from anylane_backends.threads.loan import Lender
 
-if TYPE_CHECKING:
-    from anylane_backends.threads.driver import ThreadsDriver
+
+class LinkLane(Protocol):
+    """What a link needs of its lane.
+
+    variables: the context that each exchange gets a copy of. lender: has the selector's role back
+    before this thread blocks.
+    """
+
+    variables: Variables
+    lender: Lender
+
+
+class LinkDriver(Protocol):
+    """What a link needs of its driver, besides what every Driver has."""
+
+    server: ServerCore
+
+    @property
+    def lane(self) -> LinkLane: ...
+
+    def nudge(self) -> None:
+        """Tell the driver that a link has news."""
+
+    def take_input(self) -> None:
+        """Take in, in the middle of a handler, what came meanwhile."""
+
+    def hand_over(self, *, selecting: bool) -> None:
+        """Give the connection to its next owner."""
 
 
 _NOTHING = Variables()
@@ -27,7 +55,7 @@ class ThreadsLink(SteppedLink):
     __slots__ = ("_coroutine", "_thread", "_variables", "begun", "blocked", "transport",
                  "turn")  # fmt: skip
 
-    def __init__(self, driver: ThreadsDriver, exchange: Exchange) -> None:
+    def __init__(self, driver: LinkDriver, exchange: Exchange) -> None:
         super().__init__(driver, exchange)
         self.transport = driver
         self._variables = driver.lane.variables.copy()
@@ -79,7 +107,7 @@ class ThreadsLink(SteppedLink):
         thread, self._thread = self._thread, 0
         self.turn.acquire(blocking=False)
         self.blocked = True
-        driver.let_go(selecting=False)
+        driver.hand_over(selecting=False)
         self.turn.acquire()
         self.blocked = False
         self._thread = thread

@@ -28,7 +28,7 @@ _QUIET = 10
 """Moments without a job after which the role is called back, so that an idle server sleeps."""
 
 
-_PATIENCE, _MOST_PATIENCE = 0.05, 2.0
+_PATIENCE, _MAX_PATIENCE = 0.05, 2.0
 """Seconds from a handler that was late to the next loan; doubled each time in a row."""
 
 
@@ -162,7 +162,7 @@ class Lender:
             self._patience = _PATIENCE
         if not loan.recalled:
             self._next = now + self._patience
-            self._patience = min(2 * self._patience, _MOST_PATIENCE)
+            self._patience = min(2 * self._patience, _MAX_PATIENCE)
         self._workers.spread()
         return True
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Any
 
 from anylane.config.server_config import ServerConfig
 from anylane.lane.host import Log
@@ -17,12 +16,7 @@ from anylane.protocol import Closing, Connection, Exchange, Timer, TlsInfo
 from anylane.protocol.http1.encoding import encode_head
 from anylane.protocol.peer import Address
 from anylane.protocol.timers import NEVER, Timers
-from anylane_backends.tls.client_hello import LONGEST, server_name
-from anylane_backends.tls.context import make_context
-
-_SLICE = 64 * 1024
-"""Plaintext fed or encrypted in one go: what is held twice at a time."""
-
+from anylane_backends.tls.session import SLICE, TlsSession
 
 _CONTROL = 16 * 1024
 """Bytes that TLS itself may owe a peer who does not read. Session tickets and the answers to key
@@ -60,9 +54,9 @@ class TlsConnection:
 
     idle = False  # TLS may always have something to say.
 
-    __slots__ = ("_closing", "_control", "_date", "_discarded", "_eof", "_held", "_hello",
-                 "_incoming", "_inner", "_log", "_make", "_out", "_outgoing", "_phase", "_ssl",
-                 "_timers", "_unsent", "config", "local", "peer", "tls")  # fmt: skip
+    __slots__ = ("_closing", "_control", "_date", "_discarded", "_eof", "_held", "_inner", "_log",
+                 "_make", "_out", "_phase", "_session", "_timers", "_unsent", "config", "local",
+                 "peer", "tls")  # fmt: skip
 
     def __init__(
         self,
@@ -88,10 +82,7 @@ class TlsConnection:
         self._closing = Closing.NO
         self._timers = Timers()
         self._timers.set(Timer.TLS_HANDSHAKE, now + config.timeouts.tls_handshake)
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
-        self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._hello = bytearray()
+        self._session = TlsSession(context)
         self._out: list[bytes] = []
         self._held = False
         self._eof = False
@@ -105,14 +96,12 @@ class TlsConnection:
         if not data or self.closing >= Closing.CLOSE:
             return
         match self._phase:
-            case Phase.HANDSHAKE if not self._hello and data[:1].isupper():
+            case Phase.HANDSHAKE if not self._session.hello and data[:1].isupper():
                 self._refuse_plaintext(data, now)
             case Phase.HANDSHAKE:
-                self._hello += data[: LONGEST - len(self._hello)]
-                self._incoming.write(data)
-                self._shake_hands(now)
+                self._shake_hands(now, data)
             case Phase.OPEN:
-                self._incoming.write(data)
+                self._session.incoming.write(data)
                 self._feed(now)
             case Phase.SENT_CLOSE | Phase.FAILED:
                 # RFC 9112 §9.6: read on, so that a reset cannot destroy what we said last.
@@ -124,9 +113,9 @@ class TlsConnection:
         if self._eof or self.closing >= Closing.CLOSE:
             return
         self._eof = True
-        self._incoming.write_eof()
+        self._session.incoming.write_eof()
         match self._phase:
-            case Phase.HANDSHAKE if not self._hello:
+            case Phase.HANDSHAKE if not self._session.hello:
                 self._leave()  # A port scanner, or a browser that connected for later.
             case Phase.HANDSHAKE:
                 self._shake_hands(now)
@@ -188,8 +177,9 @@ class TlsConnection:
     def data_to_send(self) -> list[bytes]:
         if self._phase is Phase.OPEN:
             self._encrypt(self._connection)
-        if self._outgoing.pending:
-            self._out.append(self._outgoing.read())
+        outgoing = self._session.outgoing
+        if outgoing.pending:
+            self._out.append(outgoing.read())
         out, self._out = self._out, []
         return out
 
@@ -260,30 +250,19 @@ class TlsConnection:
 
     # -- the handshake -----------------------------------------------------------------------
 
-    def _shake_hands(self, now: float) -> None:
+    def _shake_hands(self, now: float, data: bytes = b"") -> None:
         try:
-            self._ssl.do_handshake()
-            self.tls = self._describe()
-        except ssl.SSLWantReadError:
-            return
-        except (ssl.SSLError, ValueError) as exc:  # ValueError: a certificate it cannot show.
+            agreed = self._session.shake_hands(data)
+        except (ssl.SSLError, ValueError) as exc:
             self._fail(exc, now)
             return
-        self._hello.clear()
+        if agreed is None:
+            return
+        self.tls = agreed
         self._timers.clear(Timer.TLS_HANDSHAKE)
         self._phase = Phase.OPEN
-        self._inner = self._make(now, self.tls)
+        self._inner = self._make(now, agreed)
         self._feed(now)
-
-    def _describe(self) -> TlsInfo:
-        cipher = self._ssl.cipher()
-        return TlsInfo(
-            version=self._ssl.version() or "",
-            cipher=cipher[0] if cipher is not None else "",
-            alpn=self._ssl.selected_alpn_protocol(),
-            server_name=server_name(bytes(self._hello)),
-            peer_certificate=self._ssl.getpeercert() or None,
-        )
 
     def _refuse_plaintext(self, data: bytes, now: float) -> None:
         """A TLS record never begins with a capital letter, a request always does. As nginx: say
@@ -311,19 +290,20 @@ class TlsConnection:
         return self._held and self._phase is Phase.OPEN and self._connection.wants_read
 
     def _feed(self, now: float) -> None:
-        owed = self._outgoing.pending
+        outgoing = self._session.outgoing
+        owed = outgoing.pending
         self._decrypt(now)
-        self._control += self._outgoing.pending - owed
+        self._control += outgoing.pending - owed
         if self._control > _CONTROL and self._phase is Phase.OPEN:
             self._report("failed: it sends more control messages than a client does")
             self.abort()
 
     def _decrypt(self, now: float) -> None:
         """For as long as the connection inside wants to read; the rest stays held."""
-        inner, incoming, session = self._connection, self._incoming, self._ssl
+        inner, incoming, records = self._connection, self._session.incoming, self._session.records
         self._held = False
         # Asked first, because one exception costs more than decrypting a small request.
-        while incoming.pending or session.pending() or self._eof:
+        while incoming.pending or records.pending() or self._eof:
             if inner.closing:
                 if self._eof:
                     inner.receive_eof(now)
@@ -333,7 +313,7 @@ class TlsConnection:
                 self._held = True
                 return
             try:
-                data = session.read(_SLICE)
+                data = records.read(SLICE)
             except ssl.SSLWantReadError:
                 return
             except ssl.SSLEOFError as exc:
@@ -349,11 +329,9 @@ class TlsConnection:
 
     def _encrypt(self, inner: Connection) -> None:
         # Joined: each piece for itself would be a record, and the client's time.
-        data = memoryview(b"".join(inner.data_to_send()))
+        data = b"".join(inner.data_to_send())
         try:
-            while data:
-                data = data[self._ssl.write(data[:_SLICE]) :]
-                self._out.append(self._outgoing.read())
+            self._session.encrypt(data, self._out)
         except ssl.SSLError as exc:  # There is no such state; if there is, it must end.
             self._report(f"failed: {_reason(exc)}")
             self.connection_lost(exc)
@@ -361,10 +339,7 @@ class TlsConnection:
         if inner.closing in (Closing.SEND_EOF, Closing.CLOSE):
             self._phase = Phase.SENT_CLOSE
             self._held = False
-            try:
-                self._ssl.unwrap()
-            except ssl.SSLError:
-                pass  # The close_notify is in `_outgoing`; it only misses the peer's.
+            self._session.close()
 
     # -- the end -----------------------------------------------------------------------------
 
@@ -383,7 +358,6 @@ class TlsConnection:
     def _linger(self, now: float) -> None:
         """Our last word goes out, then we half-close and read on for a while."""
         self._phase = Phase.FAILED
-        self._hello.clear()
         self._held = False
         self._timers.clear_all()
         if self._eof:
@@ -416,49 +390,3 @@ def _reason(exc: ssl.SSLError | ValueError) -> str:
             return reason.lower().replace("_", " ")
         case _:
             return str(exc)
-
-
-class TlsLayer:
-    """The layer for `ServerCore`: a TlsConnection around each connection."""
-
-    def __init__(self, config: ServerConfig, certfile: str) -> None:
-        self._config = config
-        self._certfile = certfile
-        self._context = make_context(config, certfile)
-
-    def reload(self) -> None:
-        """Read the files again, for the connections that come from now on; from any thread.
-
-        Raises TlsError, and goes on with what it had.
-        """
-        # Whole contexts are swapped: loading into one that is in use would mix old and new.
-        self._context = make_context(self._config, self._certfile)
-
-    def __call__(
-        self,
-        make: Callable[[float, Any], Connection],
-        *,
-        config: ServerConfig,
-        now: float,
-        peer: Address,
-        local: Address,
-        log: Log,
-        date: Callable[[], bytes],
-    ) -> TlsConnection:
-        return TlsConnection(
-            make,
-            context=self._context,
-            config=config,
-            now=now,
-            peer=peer,
-            local=local,
-            log=log,
-            date=date,
-        )
-
-
-def wrap(config: ServerConfig) -> TlsLayer | None:
-    """The layer, None where TLS is not configured. Raises TlsError."""
-    if config.ssl_certfile is None:
-        return None
-    return TlsLayer(config, config.ssl_certfile)

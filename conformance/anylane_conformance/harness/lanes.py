@@ -11,7 +11,7 @@ from anylane import App
 from anylane.config.server_config import ServerConfig
 from anylane.testing import World
 from anylane_backends.hosting.loading import BackendError, load_backend
-from anylane_backends.tls.connection import wrap
+from anylane_backends.tls.layer import wrap
 from anylane_conformance.contract import app as contract
 from anylane_conformance.contract.stage import Stage
 from anylane_conformance.harness.case import Case

@@ -14,8 +14,8 @@ from anylane import App, Context, ServerConfig
 from anylane.lane.server_core import ServerCore
 from anylane_backends.asyncio.driver import AsyncioDriver
 from anylane_backends.asyncio.lane import Lane
+from anylane_backends.sockets.accepting import Acceptor
 from anylane_backends.sockets.listening import bind
-from anylane_backends.sockets.sockets import Door
 
 
 class Transport:
@@ -140,13 +140,16 @@ def test_a_socket_that_was_gone_before_it_was_connected_is_forgotten() -> None:
     assert asyncio.run(main()) == (0, True)
 
 
-def test_a_socket_that_cannot_be_connected_is_closed_at_once() -> None:
+def test_a_socket_that_cannot_be_connected_is_closed() -> None:
     async def main() -> None:
         server = core(App())
         lane = Lane(server)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             lane.connect(sock, None, None)
+            (connecting,) = lane._connecting
+            await connecting
             assert sock.fileno() < 0
+            await asyncio.sleep(0)
         assert not server.drivers and not lane._connecting
         lane.pool.close()
 
@@ -162,7 +165,7 @@ def test_a_loop_that_tells_its_sockets_not_to_wait_is_overruled(loop: str, nodel
         lane = Lane(server)
         (listener,) = bind(config)
         with listener, socket.create_connection(listener.getsockname()):
-            found = Door(listener, config, blocking=True).accept()
+            found = Acceptor(listener, config, blocking=True).accept()
             assert found is not None
             lane.connect(*found)
             (driver,) = server.drivers

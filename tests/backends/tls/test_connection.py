@@ -18,8 +18,9 @@ from anylane_backends.asyncio import AsyncioBackend
 from anylane_backends.hosting.server import Server
 from anylane_backends.sockets.listening import BindError
 from anylane_backends.tls.client_hello import server_name
-from anylane_backends.tls.connection import TlsConnection, wrap
+from anylane_backends.tls.connection import TlsConnection
 from anylane_backends.tls.context import TlsError
+from anylane_backends.tls.layer import wrap
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -578,7 +579,7 @@ def test_a_damaged_record_ends_the_session_with_an_alert(files):
 
 def test_renegotiation_is_refused(files):
     connection = connection_of(serve(files))
-    assert connection._ssl.context.options & ssl.OP_NO_RENEGOTIATION
+    assert connection._session.records.context.options & ssl.OP_NO_RENEGOTIATION
 
 
 def test_a_peer_that_only_asks_for_control_messages_is_ended(files, monkeypatch):

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from anylane import ServerConfig
+from anylane_backends.sockets.accepting import Acceptor
 from anylane_backends.sockets.listening import bind
-from anylane_backends.sockets.sockets import Door
 
 TCP_NODELAY = socket.IPPROTO_TCP, socket.TCP_NODELAY
 
@@ -34,7 +34,7 @@ def accept() -> Iterator[Accept]:
             port = listener.getsockname()[1]
             client = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
             client.settimeout(5)
-            found = Door(listener, config, blocking=blocking).accept()
+            found = Acceptor(listener, config, blocking=blocking).accept()
             assert found is not None
             stack.enter_context(found[0])
             assert found[1] == client.getsockname()
@@ -60,7 +60,7 @@ def test_a_listener_that_was_taken_over_stays_as_it_was() -> None:
     (listener,) = bind(config)
     with listener:
         before = listener.getsockopt(*TCP_NODELAY), listener.getsockopt(0, socket.IP_TTL)
-        Door(listener, config)
+        Acceptor(listener, config)
         after = listener.getsockopt(*TCP_NODELAY), listener.getsockopt(0, socket.IP_TTL)
     assert before == after
 
@@ -87,14 +87,14 @@ def test_where_a_listener_hears_on_every_address_each_connection_knows_its_own(
 def test_who_is_gone_already_is_passed_over_and_exhaustion_is_told() -> None:
     (listener,) = bind(ServerConfig(port=0))
     with listener:
-        door = Door(listener, ServerConfig())
-        assert door.accept() is None
+        acceptor = Acceptor(listener, ServerConfig())
+        assert acceptor.accept() is None
         answers = iter((OSError(errno.ECONNABORTED, ""), OSError(errno.EMFILE, "")))
 
         def fail() -> Any:
             raise next(answers)
 
-        door._accept = fail
+        acceptor._accept = fail
         with pytest.raises(OSError) as caught:
-            door.accept()
+            acceptor.accept()
         assert caught.value.errno == errno.EMFILE

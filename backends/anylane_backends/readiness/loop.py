@@ -1,0 +1,113 @@
+"""Loop: what an event loop supplies to the lanes that wait until a socket is ready.
+
+Links, drivers and the lane itself stand on it. Nothing here imports a loop.
+"""
+
+from __future__ import annotations
+
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from typing import Any, Protocol
+
+from anylane.lane.deadlines import Deadline
+from anylane.lane.link import Scope
+from anylane.lane.server_core import ServerCore
+from anylane_backends.thread_pool import Pool
+
+
+class Event(Protocol):
+    """An event that is set once, from the loop's thread, without waiting."""
+
+    def set(self) -> object: ...
+    async def wait(self) -> object: ...
+
+
+class Runner(Protocol):
+    """A native task that reads a connection and runs its exchanges, one after the other: a new
+    task for each would cost a third of a plain request's time. Made and entered in that task.
+
+    worn: the task is not to be used for one more exchange: a cancellation is not over yet.
+    """
+
+    @property
+    def worn(self) -> bool: ...
+
+    def renew(self) -> None:
+        """Tell that an exchange has ended. From the next suspension on the task is in a fresh copy
+        of the lane's context."""
+
+    def cancel(self) -> None:
+        """End natively what the exchange awaits, now or at its next chance."""
+
+    def is_own_cancellation(self, exc: BaseException) -> bool:
+        """Whether `exc` is nothing but what `cancel` caused."""
+        ...
+
+
+class Loop(ABC):
+    """One running loop with one server on it. A loop's library supplies the abstract methods.
+
+    server: what is served. pool: runs blocking functions.
+    """
+
+    server: ServerCore
+    pool: Pool
+
+    @abstractmethod
+    def event(self) -> Event:
+        """Return a new event that is not set."""
+
+    @abstractmethod
+    async def checkpoint(self) -> None:
+        """Give other tasks their turn; a cancellation arrives here."""
+
+    @abstractmethod
+    def readable(self, sock: socket.socket) -> Awaitable[None]:
+        """Return when there is something to read, or `release` was called."""
+
+    @abstractmethod
+    def writable(self, sock: socket.socket) -> Awaitable[None]:
+        """Return when there is room to write, or `release` was called."""
+
+    @abstractmethod
+    def release(self, sock: socket.socket) -> None:
+        """End all waiting for this socket: it is to be closed."""
+
+    @abstractmethod
+    async def within(self, event: Event, seconds: float | None) -> None:
+        """Wait for the event, at most so long (None: for ever). Gives other tasks their turn in
+        any case."""
+
+    @abstractmethod
+    def start(self, func: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
+        """Start a native task in a fresh copy of the lane's context; never runs it at once."""
+
+    @abstractmethod
+    def tasks(self) -> AbstractAsyncContextManager[None]:
+        """Return the block in which `start` works. Leaving it cancels the tasks that still run,
+        and waits for their end."""
+
+    @abstractmethod
+    def scope(self) -> Scope:
+        """Return a scope of native cancellation (see `Link.scope`)."""
+
+    @abstractmethod
+    def arm(self, at: float, call: Callable[[], None]) -> Deadline:
+        """Call it at that time, in seconds on the clock of `time.monotonic`. Cancel the deadline
+        that is returned when it is not needed any more."""
+
+    async def runner(self) -> AbstractContextManager[Runner | None]:
+        """Return the current task's runner, None where a task cannot change its context
+        variables."""
+        return nullcontext()
+
+    def is_foreign_cancellation(self, exc: BaseException) -> bool:  # noqa: ARG002  # by loop
+        """Whether `exc` looks like a native cancellation, but the exchange was not cancelled (see
+        `Link.is_foreign_cancellation`)."""
+        return False
+
+    async def to_the_end(self, func: Callable[[], Awaitable[Any]]) -> None:
+        """Await the function, even if the lane was cancelled."""
+        await func()
