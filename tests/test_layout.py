@@ -12,6 +12,8 @@ from types import ModuleType
 
 import pytest
 
+import anylane
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {
     "core": "anylane",
@@ -40,6 +42,10 @@ def test_each_entry_point_names_something_that_exists(target: str) -> None:
     module, _, attribute = target.partition(":")
     found = importlib.import_module(module)
     assert not attribute or callable(getattr(found, attribute))
+
+
+def test_the_version_is_the_same_wherever_it_is_written() -> None:
+    assert anylane.__version__ == PROJECT["project"]["version"]
 
 
 def test_tox_runs_every_backend_on_every_python_that_is_claimed() -> None:

@@ -61,10 +61,11 @@ def _make(entry: EntryPoint, name: str, *, own: bool) -> Backend:
         raise BackendError(f"backend {name!r} needs {what}: {do}") from exc
     except Exception as exc:
         raise BackendError(f"backend {name!r} cannot be loaded: {describe(exc)}") from exc
-    return _checked(backend, repr(name))
+    return checked(backend, repr(name))
 
 
-def _checked(backend: Backend, shown: str) -> Backend:
+def checked(backend: Backend, shown: str) -> Backend:
+    """Return the backend if it is one. Raises BackendError, which calls it *shown*."""
     if not (isinstance(getattr(backend, "name", None), str) and hasattr(backend, "run")):
         raise BackendError(
             f"{shown} is no backend: it has no name and run() (anylane.lane.backend.Backend)"

@@ -20,7 +20,7 @@ from anylane.http.headers import http_date
 from anylane.lane.backend import Backend
 from anylane.lane.host import Log
 from anylane.lane.server_core import Access, ServerCore
-from anylane_backends.hosting.loading import _checked, load_backend
+from anylane_backends.hosting.loading import checked, load_backend
 from anylane_backends.hosting.messages import log, url_of
 from anylane_backends.hosting.unapplied import unapplied
 from anylane_backends.sockets.listening import bind, close
@@ -61,7 +61,7 @@ class Server:
         self.backend: Backend = (
             load_backend(backend)
             if isinstance(backend, str)
-            else _checked(backend, f"{backend!r:.80}")
+            else checked(backend, f"{backend!r:.80}")
         )
         self._tls = _tls(self.config)
         self.core: ServerCore = ServerCore(

@@ -11,14 +11,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane_backends.hosting.systemd import notify, notify_reloading
 from anylane_backends.hosting.terminal import Terminal
 from anylane_backends.sockets.listening import BindError, close
 
 if TYPE_CHECKING:
-    from anylane_backends.hosting.server import Server
+    from anylane.lane.server_core import ServerCore
 
 
 LAST_RESORT = 2.0
@@ -29,10 +29,20 @@ Order = Callable[[], None] | float
 """For the watching thread: call it, or end the process after so many seconds."""
 
 
+class Served(Protocol):
+    """The parts of a Server that signals act on."""
+
+    core: ServerCore
+
+    def reload(self) -> bool:
+        """Read the certificate again. False if there is none. Raises BindError if it is bad."""
+        ...
+
+
 class Signals:
     """`with signals.to(server)`: SIGINT and SIGTERM drain it; a second signal aborts it. SIGHUP has
-    it read its certificate again, or drains it when the terminal is gone. Who ignores SIGHUP
-    already (a worker, nohup) goes on ignoring it.
+    it read its certificate again, or drains it when the terminal is gone. A process that ignores
+    SIGHUP already (a worker, one under nohup) goes on ignoring it.
 
     A thread cannot be interrupted, and neither can a handler that blocks the loop. So that the
     end comes in time all the same, a thread watches that ends the process.
@@ -45,7 +55,7 @@ class Signals:
         self._listening = False
 
     @contextmanager
-    def to(self, server: Server) -> Generator[None]:
+    def to(self, server: Served) -> Generator[None]:
         if threading.current_thread() is not threading.main_thread():
             yield  # Python delivers signals to the main thread alone.
             return

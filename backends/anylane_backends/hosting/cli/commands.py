@@ -16,7 +16,6 @@ from typing import Any
 
 import click
 
-from anylane import __version__
 from anylane.config.limits import Deflate, Limits, Timeouts
 from anylane.config.loading import settings
 from anylane.config.server_config import ServerConfig
@@ -36,7 +35,7 @@ from anylane_backends.sockets.listening import BindError
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(
-    __version__, message=f"anylane %(version)s, Python {platform.python_version()}"
+    package_name="anylane", message=f"anylane %(version)s, Python {platform.python_version()}"
 )
 def command() -> None:
     """One Python web app, any lane."""
