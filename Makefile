@@ -6,7 +6,6 @@ BENCH := .venv-bench
 BACKEND ?= asyncio
 PYTHON2 ?= python2.7
 CLASSIC := $(VENV)/autobahntestsuite
-REPORTS := $(VENV)/reports
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint conformance autobahn autobahn-classic deep coverage fanout bench \
@@ -19,70 +18,9 @@ help: ## this list
 demo: $(VENV)/.demo ## chat and live metrics: make demo BACKEND=asyncio|uvloop|anyio|trio|curio|threads
 	$(BIN)/python docs/examples/demo.py --backend $(BACKEND)
 
-# Every stage runs, even after one has failed: a long line must not hide a broken lane. What is cut
-# at every byte runs beside the first ones: in memory and virtual time, so it disturbs nobody. The
-# tests run twice, the second time without the express lanes and eager tasks.
-# The last line is the sum of the pytest runs, in pytest's own form.
+# Its stages, which of them run beside each other and why: tools/check.py.
 test: $(VENV)/.test ## everything: format, rules, types, tests, conformance of all lanes
-	@rm -rf $(REPORTS); mkdir -p $(REPORTS); failed=; \
-	stage() { \
-		printf '\n######## %s\n' "$$*"; \
-		"$(BIN)/$$@" || failed="$$failed\n  $$*"; \
-	}; \
-	given="$$PYTEST_ADDOPTS"; \
-	PYTEST_ADDOPTS="$$given --junit-xml=$(CURDIR)/$(REPORTS)/cuts.xml" \
-		"$(BIN)/anylane-conformance" --backend asyncio -k cut_at_every_byte \
-		>$(REPORTS)/cuts.log 2>&1 & cuts=$$!; \
-	trap 'kill $$cuts $$without 2>/dev/null' EXIT; \
-	stage ruff check; \
-	stage ruff format --check; \
-	stage mypy; \
-	stage pyright --pythonpath $(BIN)/python; \
-	printf '\n######## anylane-conformance, cut at every byte, meanwhile\n'; \
-	wait $$cuts || failed="$$failed\n  anylane-conformance -k cut_at_every_byte"; \
-	cat $(REPORTS)/cuts.log; \
-	PYTEST_ADDOPTS="$$given --junit-xml=$(CURDIR)/$(REPORTS)/without.xml" \
-		"$(BIN)/pytest" tests --without-lanes >$(REPORTS)/without.log 2>&1 & without=$$!; \
-	export PYTEST_ADDOPTS="$$given --junit-xml=$(CURDIR)/$(REPORTS)/tests.xml"; \
-	stage pytest; \
-	printf '\n######## pytest tests --without-lanes, meanwhile\n'; \
-	wait $$without || failed="$$failed\n  pytest tests --without-lanes"; \
-	cat $(REPORTS)/without.log; \
-	export PYTEST_ADDOPTS="$$given --junit-xml=$(CURDIR)/$(REPORTS)/conformance.xml"; \
-	stage anylane-conformance --backend all -k "not cut_at_every_byte"; \
-	stage python -m anylane_conformance.autobahn --quick --backend asyncio; \
-	stage python -m anylane_conformance.autobahn --basic --backend all; \
-	printf '\n######## result\n'; \
-	if [ -n "$$failed" ]; then printf "failed:$$failed\n"; else echo "all stages passed"; fi; \
-	$(BIN)/python -c "$$closing_line" $(REPORTS)/tests.xml \
-		$(REPORTS)/conformance.xml $(REPORTS)/cuts.xml $(REPORTS)/without.xml \
-		&& [ -z "$$failed" ]
-
-define closing_line
-import sys, xml.etree.ElementTree as etree
-from pathlib import Path
-total = dict.fromkeys(("failed", "passed", "skipped", "xfailed", "errors"), 0)
-seconds = 0.0
-for name in sys.argv[1:]:
-    if not Path(name).exists():  # the run broke before its end
-        total["errors"] += 1
-        continue
-    for suite in etree.parse(name).iter("testsuite"):
-        count = {key: int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")}
-        xfailed = sum(s.get("type") == "pytest.xfail" for s in suite.iter("skipped"))
-        total["failed"] += count["failures"]
-        total["errors"] += count["errors"]
-        total["xfailed"] += xfailed
-        total["skipped"] += count["skipped"] - xfailed
-        total["passed"] += count["tests"] - sum(count[key] for key in count if key != "tests")
-        seconds += float(suite.get("time", 0))
-if total["errors"] == 1:
-    total = {key.replace("errors", "error"): count for key, count in total.items()}
-text = ", ".join(f"{count} {what}" for what, count in total.items() if count) or "no tests ran"
-print(f" {text} in {seconds:.2f}s ".center(80, "="))
-sys.exit(bool(total["failed"] or total.get("errors", 1) or not total["passed"]))
-endef
-export closing_line
+	@$(BIN)/python -m tools.check $(ARGS)
 
 lint: $(VENV)/.test ## format, rules and types only
 	$(BIN)/ruff check
