@@ -8,7 +8,7 @@ PYTHON2 ?= python2.7
 CLASSIC := $(VENV)/autobahntestsuite
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint conformance autobahn autobahn-classic deep coverage fanout bench \
+.PHONY: help demo test test-pythons ci lint conformance autobahn autobahn-classic deep coverage fanout bench \
 	bench-full bench-scaling bench-core bench-report tox lines clean
 .DELETE_ON_ERROR:
 
@@ -20,7 +20,13 @@ demo: $(VENV)/.demo ## chat and live metrics: make demo BACKEND=asyncio|uvloop|a
 
 # Its stages, which of them run beside each other and why: tools/check.py.
 test: $(VENV)/.test ## everything: format, rules, types, tests, conformance of all lanes
-	@$(BIN)/python -m tools.check $(ARGS)
+	@$(BIN)/python -m tools.check test $(ARGS)
+
+test-pythons: $(VENV)/.test ## tests and one lane's conformance on each other Python that is found
+	@$(BIN)/python -m tools.check pythons $(ARGS)
+
+ci: $(VENV)/.test ## `test` and `test-pythons` as one check, with one sum
+	@$(BIN)/python -m tools.check test pythons $(ARGS)
 
 lint: $(VENV)/.test ## format, rules and types only
 	$(BIN)/ruff check
@@ -82,7 +88,7 @@ lines: $(VENV)/.test ## bring what the docs draw from the code up to date
 	done
 
 clean: ## remove environments, caches and build results
-	rm -rf $(VENV) $(BENCH) .tox build dist htmlcov .coverage .coverage.* \
+	rm -rf $(VENV) $(VENV)-3.* $(BENCH) .tox build dist htmlcov .coverage .coverage.* \
 		.hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

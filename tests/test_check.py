@@ -1,4 +1,4 @@
-"""tools/: how stages are run and counted, and what they are."""
+"""tools/: how stages are run and counted, what they are, and how other Pythons are found."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tools import check, stages
+from tools import check, pythons, stages
+from tools.pythons import Python
 from tools.stages import ROOT, Stage, closing_line, run
 
 
@@ -239,7 +240,8 @@ def test_a_report_of_an_earlier_check_is_not_counted(tmp_path, capsys):
 
 
 def test_each_stage_has_files_of_its_own_and_stands_behind_the_one_that_it_needs(tmp_path):
-    all_of_them = check.STAGES
+    found = [Python(version="3.12", full="3.12.1", path=tmp_path)]
+    all_of_them = [*check.STAGES, *pythons.stages(found)]
     runner = stages.Stages(all_of_them, tmp_path, 1)
     assert len({runner.log_of(each) for each in all_of_them}) == len(all_of_them)
     for at, each in enumerate(all_of_them):
@@ -254,3 +256,107 @@ def test_everything_that_pytest_runs_by_itself_is_run_in_some_stage():
     for folder in re.findall(r'"(.*?)"', by_itself[1]):
         whole = [check.BIN / "pytest", folder]
         assert any(list(each.command) == whole and each.counted for each in check.STAGES), folder
+
+
+# --- other Pythons ---------------------------------------------------------------------------
+
+
+def fake(path: Path, prints: str = "", status: int = 0) -> Path:
+    """A program that prints this and exits with that, as a Python or pyenv's shim for one does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\necho {prints}\nexit {status}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "bin").mkdir()
+    return {"PATH": str(tmp_path / "bin")}
+
+
+def test_the_versions_are_those_that_the_project_claims():
+    assert pythons.claimed()[0] == "3.11"
+
+
+def test_a_python_on_the_path_is_found_first(tmp_path, environ):
+    path = fake(tmp_path / "bin/python3.12", "3.12.4")
+    fake(tmp_path / "pyenv/versions/3.12.9/bin/python3.12", "3.12.9")
+    environ["PYENV_ROOT"] = str(tmp_path / "pyenv")
+    assert pythons.find("3.12", environ) == Python(version="3.12", full="3.12.4", path=path)
+
+
+@pytest.mark.parametrize("by", ["variable", "command"])
+def test_the_newest_of_pyenvs_is_found_where_the_shim_says_no(tmp_path, environ, by):
+    root = tmp_path / "pyenv"
+    fake(tmp_path / "bin/python3.12", "pyenv: python3.12: command not found", 127)
+    for full in ("3.12.9", "3.12.10", "3.12.2"):
+        fake(root / f"versions/{full}/bin/python3.12", full)
+    fake(root / "versions/3.12-dev/bin/python3.12", "3.12.0a1")
+    if by == "variable":
+        environ["PYENV_ROOT"] = str(root)
+    else:
+        fake(tmp_path / "bin/pyenv", str(root))
+    newest = root / "versions/3.12.10/bin/python3.12"
+    assert pythons.find("3.12", environ) == Python(version="3.12", full="3.12.10", path=newest)
+
+
+@pytest.mark.parametrize(("prints", "status"), [("", 1), ("3.13.1", 0), ("3.1", 0)])
+def test_a_python_that_cannot_make_environments_or_is_another_one_is_none(
+    tmp_path, environ, prints, status
+):
+    assert pythons.find("3.12", environ) is None
+    fake(tmp_path / "bin/python3.12", prints, status)
+    assert pythons.find("3.12", environ) is None
+
+
+def test_a_missing_python_is_a_line_and_no_failure(tmp_path, environ, capsys):
+    fake(tmp_path / "bin/python3.11", "3.11.9")
+    fake(tmp_path / "bin/python3.13", "3.13.0")
+    found, missing = pythons.others(["3.11", "3.12", "3.13"], "3.11", environ)
+    assert [each.full for each in found] == ["3.13.0"]
+    assert missing == ["not installed          Python 3.12"]
+    assert run(pythons.stages([]), folder=tmp_path, jobs=1, notes=missing) == 0
+
+
+def test_nothing_is_run_on_a_python_without_its_environment(tmp_path):
+    first, *rest = pythons.stages([Python(version="3.12", full="3.12.1", path=tmp_path / "py")])
+    assert first.command[-2:] == [tmp_path / "py", ROOT / ".venv-3.12"]
+    assert rest
+    assert all(each.after == first.name and each.counted for each in rest)
+    assert all(ROOT / ".venv-3.12" in Path(each.command[0]).parents for each in rest)
+
+
+VENV = """#!/bin/sh
+# Notes what it is asked for; "-m venv --clear FOLDER" makes a copy of it there.
+echo "$*" >> {log}
+if [ "$2" = venv ]; then mkdir -p "$4/bin" && cp "$0" "$4/bin/python"; fi
+[ ! -e {broken} ]
+"""
+
+
+def test_an_environment_is_made_once_and_again_when_what_it_was_made_from_has_changed(tmp_path):
+    log = tmp_path / "log"
+    broken, folder = tmp_path / "broken", tmp_path / "env"
+    python = tmp_path / "python3.12"
+    python.write_text(VENV.format(log=log, broken=broken), encoding="utf-8")
+    python.chmod(0o755)
+
+    def made() -> int:
+        before = log.stat().st_size if log.exists() else 0
+        pythons.make_environment(python, folder)
+        return int(log.read_bytes()[before:].count(b"\n"))
+
+    assert made() == 3
+    assert f"-m venv --clear {folder}" in log.read_text("utf-8")
+    assert "--editable .[all,conformance] --group test" in log.read_text("utf-8")
+    assert made() == 0
+    (folder / ".ready").write_text("another pyproject.toml", encoding="utf-8")
+    assert made() == 3
+
+    (folder / ".ready").unlink()
+    broken.touch()
+    with pytest.raises(subprocess.CalledProcessError):
+        made()
+    broken.unlink()
+    assert made() == 3, "what broke off is begun anew"

@@ -1,18 +1,21 @@
 """Everything that says whether a change is ready, run as stages of one check.
 
-`make test` is `python -m tools.check`. Stages are begun and shown in this order: what is quick and
-often wrong first, then the long ones. Three at a time keep two cores busy, because what talks to
-real servers waits for real time: the conformance suite computes for a third of its time. What is
-cut at every byte runs in memory and virtual time, so it disturbs none of them.
+`make test` is `python -m tools.check test`, and `make test-pythons` is `python -m tools.check
+pythons`. Stages are begun and shown in this order: what is quick and often wrong first, then the
+long ones. Three at a time keep two cores busy, because what talks to real servers waits for real
+time: the conformance suite computes for a third of its time. What is cut at every byte runs in
+memory and virtual time, so it disturbs none of them.
 """
 
 from __future__ import annotations
 
 import argparse
+import platform
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools import pythons
 from tools.stages import Stage, end_with_stages, run
 
 BIN = Path(sys.executable).parent
@@ -51,10 +54,26 @@ STAGES = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the parts of the check that are named; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.check", description=__doc__)
+    parser.add_argument(
+        "parts",
+        nargs="+",
+        choices=("test", "pythons"),
+        metavar="PART",
+        help="test: everything, on this Python. pythons: the tests, on the others that are found.",
+    )
     parser.add_argument("--jobs", type=int, default=3, metavar="N", help="stages at a time")
     given = parser.parse_args(arguments)
+    stages: list[Stage] = []
+    notes: list[str] = []
+    if "test" in given.parts:
+        stages += STAGES
+    if "pythons" in given.parts:
+        own = ".".join(platform.python_version_tuple()[:2])
+        found, notes = pythons.others(pythons.claimed(), own)
+        stages += pythons.stages(found)
     end_with_stages()
-    return run(STAGES, folder=Path(sys.prefix) / "reports", jobs=given.jobs)
+    folder = Path(sys.prefix) / "reports"
+    return run(stages, folder=folder, jobs=given.jobs, notes=notes)
 
 
 if __name__ == "__main__":
