@@ -11,16 +11,16 @@ from anylane_backends.hosting.messages import describe
 
 
 class BackendError(AnylaneError):
-    """There is no such backend, or it cannot be loaded; the message says what to do."""
+    """A backend does not exist or cannot be loaded. The message says what to do."""
 
 
 def backends() -> dict[str, EntryPoint]:
-    """Every installed backend by name."""
+    """Return the entry point of every installed backend, by the backend's name."""
     return {each.name: each for each in entry_points(group="anylane.backends")}
 
 
 def load_backend(name: str) -> Backend:
-    """The backend of that name, or of `package.module:Class`. Raises BackendError."""
+    """Return the backend of that name, or of `package.module:Class`. Raises BackendError."""
     known = backends()
     if ":" in name:
         return _make(EntryPoint(name, name, "anylane.backends"), name, own=False)
@@ -38,7 +38,7 @@ _OURS = frozenset(("asyncio", "uvloop", "anyio", "trio", "curio", "threads"))
 
 
 def installed() -> list[str]:
-    """The names of the backends whose libraries are there."""
+    """Return the names of the backends whose libraries are installed, sorted."""
     names = []
     for name in sorted(backends()):
         try:

@@ -88,7 +88,7 @@ def run_command() -> click.Command:
 
 
 def run(**flags: Any) -> None:
-    """`anylane run`."""
+    """Serve, as the flags, the variables and the file say. What cannot start exits with 3."""
     try:
         _early_level(flags)
         if env_file := flags.get("env_file") or os.environ.get("ANYLANE_ENV_FILE"):
@@ -105,7 +105,7 @@ def run(**flags: Any) -> None:
 
 
 def _early_level(flags: dict[str, Any]) -> None:
-    # What is wrong with the settings is told before they are known.
+    # An error in the settings is reported before they are known, with a traceback if asked for.
     level = flags.get("log_level") or os.environ.get("ANYLANE_LOG_LEVEL")
     if level == "debug":
         logging.getLogger("anylane").setLevel(logging.DEBUG)
@@ -165,7 +165,8 @@ _RUNS_ON = {
     "trio": ("trio",),
     "curio": ("curio-compat", "curio"),
 }
-"""The distributions whose version tells what a backend of ours does; none: the Python itself."""
+"""Backend -> the distributions whose version tells what it does. Python's version does where there
+is none of them."""
 
 
 def _version(name: str, distribution: str | None) -> str:
@@ -192,5 +193,5 @@ command.add_command(run_command())
 
 
 def main() -> None:
-    """The entry point."""
+    """Run the command that the process's arguments name; the entry point."""
     command(prog_name="anylane")
