@@ -8,8 +8,8 @@ PYTHON2 ?= python2.7
 CLASSIC := $(VENV)/autobahntestsuite
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons ci lint conformance autobahn autobahn-classic deep coverage fanout bench \
-	bench-full bench-scaling bench-core bench-report tox lines clean
+.PHONY: help demo test test-pythons ci lint fix hooks conformance autobahn autobahn-classic deep \
+	coverage fanout bench bench-full bench-scaling bench-core bench-report tox lines clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -36,6 +36,13 @@ lint: $(VENV)/.test ## format, rules and types only
 
 types-wheel: $(VENV)/.test ## type checkers know every public name that the wheel installs
 	$(BIN)/python tools/verify_types.py
+
+fix: $(VENV)/.test ## what ruff can repair and format
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+hooks: $(VENV)/.test ## let git check each commit: .pre-commit-config.yaml
+	$(BIN)/pre-commit install
 
 conformance: $(VENV)/.test ## one lane's conformance: make conformance BACKEND=curio (or pkg:Class, all)
 	$(BIN)/anylane-conformance --backend $(BACKEND)

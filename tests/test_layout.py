@@ -162,3 +162,33 @@ def test_each_exception_from_lint_is_needed() -> None:
 )
 def test_braces_stand_for_several_patterns(pattern: str, expected: list[str]) -> None:
     assert without_braces(pattern) == expected
+
+
+# --- what checks a commit ---------------------------------------------------------------------
+
+
+def test_hooks_of_a_commit_are_commands_of_this_environment_and_those_of_make_fix() -> None:
+    yaml = pytest.importorskip("yaml", reason="this environment is without the group lint")
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    assert [each["repo"] for each in config["repos"]] == ["local"], "nothing but PyPI is needed"
+    hooks = config["repos"][0]["hooks"]
+    assert {each["language"] for each in hooks} == {"system"}
+    for hook in hooks:
+        folder, slash, command = hook["entry"].partition("/bin/")
+        assert (folder, slash) == (".venv", "/bin/")
+        assert (Path(sys.executable).parent / command.split()[0]).exists(), command
+        for file in re.findall(r"\S+\.py", command):
+            assert (ROOT / file).exists()
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    fix = re.search(r"^fix: .*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    assert fix is not None
+    assert fix[1].replace("\t$(BIN)", ".venv/bin").splitlines() == [
+        each["entry"] for each in hooks if "ruff" in each["entry"]
+    ]
+
+
+def test_pre_commit_understands_its_hooks() -> None:
+    pre_commit = Path(sys.executable).parent / "pre-commit"
+    if not pre_commit.exists():
+        pytest.skip("this environment is without the group lint")
+    subprocess.run([pre_commit, "validate-config"], cwd=ROOT, check=True, capture_output=True)
