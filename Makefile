@@ -3,13 +3,14 @@
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
+FRESH := .venv-dist
 BACKEND ?= asyncio
 PYTHON2 ?= python2.7
 CLASSIC := $(VENV)/autobahntestsuite
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-pythons ci lint fix hooks conformance autobahn autobahn-classic deep \
-	coverage fanout bench bench-full bench-scaling bench-core bench-report tox lines clean
+	coverage fanout bench bench-full bench-scaling bench-core bench-report tox dist lines clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -89,13 +90,23 @@ bench-report: $(BENCH)/.ready ## draw benchmarks/REPORT.md and docs/performance.
 tox: $(VENV)/.tox ## every Python found x every lane, from wheels (CONTRIBUTING.md)
 	$(BIN)/tox run
 
+# From a folder without the sources, so that the wheel is what is tried.
+dist: $(VENV)/.dist ## build the distributions, check them, try the wheel: docs/releasing.md
+	rm -rf dist $(FRESH)
+	$(BIN)/python -m build --quiet
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/python -m venv $(FRESH)
+	$(FRESH)/bin/python -m pip install --quiet "$$(echo dist/*.whl)[all,conformance]"
+	cd $(FRESH) && bin/anylane --version && bin/anylane backends && \
+		bin/anylane-conformance --backend threads -q
+
 lines: $(VENV)/.test ## bring what the docs draw from the code up to date
 	for tool in lines diagrams configuration examples limits hooks capabilities smuggling transport module_map transcripts; do \
 		$(BIN)/python docs/tools/$$tool.py || exit; \
 	done
 
 clean: ## remove environments, caches and build results
-	rm -rf $(VENV) $(VENV)-3.* $(BENCH) .tox build dist htmlcov .coverage .coverage.* \
+	rm -rf $(VENV) $(VENV)-3.* $(BENCH) $(FRESH) .tox build dist htmlcov .coverage .coverage.* \
 		.hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -125,6 +136,10 @@ $(VENV)/.demo: $(VENV)/.base
 $(VENV)/.test: $(VENV)/.base
 	@echo "installing into $(VENV): once, and it may take a minute or two"
 	@$(BIN)/python -m pip install --quiet --editable '.[all,conformance,autobahn]' --group lint
+	@touch $@
+
+$(VENV)/.dist: $(VENV)/.base
+	@$(BIN)/python -m pip install --quiet --group release
 	@touch $@
 
 $(VENV)/.tox: $(VENV)/.base
