@@ -60,11 +60,10 @@ autobahn-classic: $(VENV)/.test ## the same by the original suite: make autobahn
 deep: $(VENV)/.test ## the property tests at length: some 50 times as many examples
 	HYPOTHESIS_PROFILE=deep $(BIN)/pytest -m hypothesis -o faulthandler_timeout=3600 $(ARGS)
 
-coverage: $(VENV)/.test ## tests and conformance of all lanes together, measured
+coverage: $(VENV)/.test ## what tests, examples and conformance reach of core and backends: the floor
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest tests
-	$(BIN)/coverage run -m anylane_conformance --backend all
-	$(BIN)/coverage combine
+	$(BIN)/python -m tools.check coverage $(ARGS)
+	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
 fanout: $(VENV)/.demo ## 2,000 WebSockets in one room, 10,000 quiet ones: some minutes, figures

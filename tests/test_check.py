@@ -241,7 +241,7 @@ def test_a_report_of_an_earlier_check_is_not_counted(tmp_path, capsys):
 
 def test_each_stage_has_files_of_its_own_and_stands_behind_the_one_that_it_needs(tmp_path):
     found = [Python(version="3.12", full="3.12.1", path=tmp_path)]
-    all_of_them = [*check.STAGES, *pythons.stages(found)]
+    all_of_them = [*check.STAGES, *pythons.stages(found), *check.MEASURED]
     runner = stages.Stages(all_of_them, tmp_path, 1)
     assert len({runner.log_of(each) for each in all_of_them}) == len(all_of_them)
     for at, each in enumerate(all_of_them):

@@ -1,7 +1,7 @@
 """Everything that says whether a change is ready, run as stages of one check.
 
-`make test` is `python -m tools.check test`, and `make test-pythons` is `python -m tools.check
-pythons`. Stages are begun and shown in this order: what is quick and often wrong first, then the
+`make test` is `python -m tools.check test`; `make test-pythons` and `make coverage` run the other
+parts. Stages are begun and shown in this order: what is quick and often wrong first, then the
 long ones. Three at a time keep two cores busy, because what talks to real servers waits for real
 time: the conformance suite computes for a third of its time. What is cut at every byte runs in
 memory and virtual time, so it disturbs none of them.
@@ -51,15 +51,32 @@ STAGES = (
 )
 
 
+MEASURED = tuple(
+    Stage(
+        name=f"{name}, measured",
+        command=[BIN / "coverage", "run", "-m", *module],
+        counted=True,
+    )
+    for name, module in (
+        ("conformance of all lanes", ("anylane_conformance", "--backend", "all")),
+        ("examples", ("pytest", "docs/examples")),
+        ("tests", ("pytest", "tests")),
+    )
+)
+"""What together has to reach the floor of coverage in pyproject.toml. Each run writes files of its
+own, which `coverage combine` joins."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the parts of the check that are named; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.check", description=__doc__)
     parser.add_argument(
         "parts",
         nargs="+",
-        choices=("test", "pythons"),
+        choices=("test", "pythons", "coverage"),
         metavar="PART",
-        help="test: everything, on this Python. pythons: the tests, on the others that are found.",
+        help="test: everything, on this Python. pythons: the tests, on the others that are found. "
+        "coverage: tests, examples and conformance, measured.",
     )
     parser.add_argument("--jobs", type=int, default=3, metavar="N", help="stages at a time")
     given = parser.parse_args(arguments)
@@ -71,6 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         own = ".".join(platform.python_version_tuple()[:2])
         found, notes = pythons.others(pythons.claimed(), own)
         stages += pythons.stages(found)
+    if "coverage" in given.parts:
+        stages += MEASURED
     end_with_stages()
     folder = Path(sys.prefix) / "reports"
     return run(stages, folder=folder, jobs=given.jobs, notes=notes)
