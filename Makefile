@@ -3,14 +3,14 @@
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
+FRESH := .venv-dist
 BACKEND ?= asyncio
 PYTHON2 ?= python2.7
 CLASSIC := $(VENV)/autobahntestsuite
-REPORTS := $(VENV)/reports
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint conformance autobahn autobahn-classic deep coverage fanout bench \
-	bench-full bench-scaling bench-core bench-report tox lines clean
+.PHONY: help demo test test-pythons ci lint fix hooks conformance autobahn autobahn-classic deep \
+	coverage fanout bench bench-full bench-scaling bench-core bench-report tox dist lines clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -19,70 +19,15 @@ help: ## this list
 demo: $(VENV)/.demo ## chat and live metrics: make demo BACKEND=asyncio|uvloop|anyio|trio|curio|threads
 	$(BIN)/python docs/examples/demo.py --backend $(BACKEND)
 
-# Every stage runs, even after one has failed: a long line must not hide a broken lane. What is cut
-# at every byte runs beside the first ones: in memory and virtual time, so it disturbs nobody. The
-# tests run twice, the second time without the express lanes and eager tasks.
-# The last line is the sum of the pytest runs, in pytest's own form.
+# Its stages, which of them run beside each other and why: tools/check.py.
 test: $(VENV)/.test ## everything: format, rules, types, tests, conformance of all lanes
-	@rm -rf $(REPORTS); mkdir -p $(REPORTS); failed=; \
-	stage() { \
-		printf '\n######## %s\n' "$$*"; \
-		"$(BIN)/$$@" || failed="$$failed\n  $$*"; \
-	}; \
-	given="$$PYTEST_ADDOPTS"; \
-	PYTEST_ADDOPTS="$$given --junit-xml=$(CURDIR)/$(REPORTS)/cuts.xml" \
-		"$(BIN)/anylane-conformance" --backend asyncio -k cut_at_every_byte \
-		>$(REPORTS)/cuts.log 2>&1 & cuts=$$!; \
-	trap 'kill $$cuts $$without 2>/dev/null' EXIT; \
-	stage ruff check; \
-	stage ruff format --check; \
-	stage mypy; \
-	stage pyright --pythonpath $(BIN)/python; \
-	printf '\n######## anylane-conformance, cut at every byte, meanwhile\n'; \
-	wait $$cuts || failed="$$failed\n  anylane-conformance -k cut_at_every_byte"; \
-	cat $(REPORTS)/cuts.log; \
-	PYTEST_ADDOPTS="$$given --junit-xml=$(CURDIR)/$(REPORTS)/without.xml" \
-		"$(BIN)/pytest" tests --without-lanes >$(REPORTS)/without.log 2>&1 & without=$$!; \
-	export PYTEST_ADDOPTS="$$given --junit-xml=$(CURDIR)/$(REPORTS)/tests.xml"; \
-	stage pytest; \
-	printf '\n######## pytest tests --without-lanes, meanwhile\n'; \
-	wait $$without || failed="$$failed\n  pytest tests --without-lanes"; \
-	cat $(REPORTS)/without.log; \
-	export PYTEST_ADDOPTS="$$given --junit-xml=$(CURDIR)/$(REPORTS)/conformance.xml"; \
-	stage anylane-conformance --backend all -k "not cut_at_every_byte"; \
-	stage python -m anylane_conformance.autobahn --quick --backend asyncio; \
-	stage python -m anylane_conformance.autobahn --basic --backend all; \
-	printf '\n######## result\n'; \
-	if [ -n "$$failed" ]; then printf "failed:$$failed\n"; else echo "all stages passed"; fi; \
-	$(BIN)/python -c "$$closing_line" $(REPORTS)/tests.xml \
-		$(REPORTS)/conformance.xml $(REPORTS)/cuts.xml $(REPORTS)/without.xml \
-		&& [ -z "$$failed" ]
+	@$(BIN)/python -m tools.check test $(ARGS)
 
-define closing_line
-import sys, xml.etree.ElementTree as etree
-from pathlib import Path
-total = dict.fromkeys(("failed", "passed", "skipped", "xfailed", "errors"), 0)
-seconds = 0.0
-for name in sys.argv[1:]:
-    if not Path(name).exists():  # the run broke before its end
-        total["errors"] += 1
-        continue
-    for suite in etree.parse(name).iter("testsuite"):
-        count = {key: int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")}
-        xfailed = sum(s.get("type") == "pytest.xfail" for s in suite.iter("skipped"))
-        total["failed"] += count["failures"]
-        total["errors"] += count["errors"]
-        total["xfailed"] += xfailed
-        total["skipped"] += count["skipped"] - xfailed
-        total["passed"] += count["tests"] - sum(count[key] for key in count if key != "tests")
-        seconds += float(suite.get("time", 0))
-if total["errors"] == 1:
-    total = {key.replace("errors", "error"): count for key, count in total.items()}
-text = ", ".join(f"{count} {what}" for what, count in total.items() if count) or "no tests ran"
-print(f" {text} in {seconds:.2f}s ".center(80, "="))
-sys.exit(bool(total["failed"] or total.get("errors", 1) or not total["passed"]))
-endef
-export closing_line
+test-pythons: $(VENV)/.test ## tests and one lane's conformance on each other Python that is found
+	@$(BIN)/python -m tools.check pythons $(ARGS)
+
+ci: $(VENV)/.test ## `test` and `test-pythons` as one check, with one sum
+	@$(BIN)/python -m tools.check test pythons $(ARGS)
 
 lint: $(VENV)/.test ## format, rules and types only
 	$(BIN)/ruff check
@@ -92,6 +37,13 @@ lint: $(VENV)/.test ## format, rules and types only
 
 types-wheel: $(VENV)/.test ## type checkers know every public name that the wheel installs
 	$(BIN)/python tools/verify_types.py
+
+fix: $(VENV)/.test ## what ruff can repair and format
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+hooks: $(VENV)/.test ## let git check each commit: .pre-commit-config.yaml
+	$(BIN)/pre-commit install
 
 conformance: $(VENV)/.test ## one lane's conformance: make conformance BACKEND=curio (or pkg:Class, all)
 	$(BIN)/anylane-conformance --backend $(BACKEND)
@@ -108,11 +60,10 @@ autobahn-classic: $(VENV)/.test ## the same by the original suite: make autobahn
 deep: $(VENV)/.test ## the property tests at length: some 50 times as many examples
 	HYPOTHESIS_PROFILE=deep $(BIN)/pytest -m hypothesis -o faulthandler_timeout=3600 $(ARGS)
 
-coverage: $(VENV)/.test ## tests and conformance of all lanes together, measured
+coverage: $(VENV)/.test ## what tests, examples and conformance reach of core and backends: the floor
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest tests
-	$(BIN)/coverage run -m anylane_conformance --backend all
-	$(BIN)/coverage combine
+	$(BIN)/python -m tools.check coverage $(ARGS)
+	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
 fanout: $(VENV)/.demo ## 2,000 WebSockets in one room, 10,000 quiet ones: some minutes, figures
@@ -138,13 +89,23 @@ bench-report: $(BENCH)/.ready ## draw benchmarks/REPORT.md and docs/performance.
 tox: $(VENV)/.tox ## every Python found x every lane, from wheels (CONTRIBUTING.md)
 	$(BIN)/tox run
 
+# From a folder without the sources, so that the wheel is what is tried.
+dist: $(VENV)/.dist ## build the distributions, check them, try the wheel: docs/releasing.md
+	rm -rf dist $(FRESH)
+	$(BIN)/python -m build --quiet
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/python -m venv $(FRESH)
+	$(FRESH)/bin/python -m pip install --quiet "$$(echo dist/*.whl)[all,conformance]"
+	cd $(FRESH) && bin/anylane --version && bin/anylane backends && \
+		bin/anylane-conformance --backend threads -q
+
 lines: $(VENV)/.test ## bring what the docs draw from the code up to date
 	for tool in lines diagrams configuration examples limits hooks capabilities smuggling transport module_map transcripts; do \
 		$(BIN)/python docs/tools/$$tool.py || exit; \
 	done
 
 clean: ## remove environments, caches and build results
-	rm -rf $(VENV) $(BENCH) .tox build dist htmlcov .coverage .coverage.* \
+	rm -rf $(VENV) $(VENV)-3.* $(BENCH) $(FRESH) .tox build dist htmlcov .coverage .coverage.* \
 		.hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -174,6 +135,10 @@ $(VENV)/.demo: $(VENV)/.base
 $(VENV)/.test: $(VENV)/.base
 	@echo "installing into $(VENV): once, and it may take a minute or two"
 	@$(BIN)/python -m pip install --quiet --editable '.[all,conformance,autobahn]' --group lint
+	@touch $@
+
+$(VENV)/.dist: $(VENV)/.base
+	@$(BIN)/python -m pip install --quiet --group release
 	@touch $@
 
 $(VENV)/.tox: $(VENV)/.base

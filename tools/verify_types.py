@@ -6,7 +6,7 @@ beside the packages, and a file that the wheel leaves out would not be missed. N
 wheel is built in isolation.
 """
 
-# ruff: noqa: S603, T201  # it runs our own tools, and talks to its user
+# it runs our own tools, and talks to its user
 
 from __future__ import annotations
 

@@ -301,7 +301,7 @@ def test_a_startup_hook_that_fails(start: Start, folder: Path, backend: str) -> 
     assert (code, rest) == (3, "")
     assert process.line == (
         f"anylane: startup failed: OSError: no db ({folder}/failing.py:4); "
-        "mend it, then start again\n"
+        "fix it, then start again\n"
     )
 
 

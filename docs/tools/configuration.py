@@ -8,9 +8,10 @@ from typing import Any
 from drawn import draw
 
 from anylane import Deflate, Limits, ServerConfig, Timeouts
+from anylane.config.loading import run_settings
+from anylane.config.run_settings import RunSettings
 from anylane.config.server_config import RELAXED, STRICT
 from anylane_backends.hosting.cli.flags import reasons
-from anylane_backends.hosting.cli.options import DEFAULTS, HELP
 
 
 def shown(value: Any, name: str = "") -> str:
@@ -53,11 +54,13 @@ def _of(preset: Any, name: str) -> Any:
 
 
 def command() -> str:
-    """Return the table of the settings that only the command reads."""
+    """Return the table of the settings that only the command reads, and a file may hold."""
+    why = reasons(RunSettings)
     lines = ["| setting | default | |", "|---|---:|---|"]
-    for name, value in DEFAULTS.items():
-        text = HELP.get(name, "MODULE:APP, when it is not named on the command line.")
-        lines.append(f"| `{name}` | {shown(value)} | {text} |".replace("|  |", "| |"))
+    for each in run_settings():
+        if each.in_file:
+            row = f"| `{each.name}` | {shown(each.default)} | {why[each.name]} |"
+            lines.append(row.replace("|  |", "| |"))
     return "\n".join(lines)
 
 

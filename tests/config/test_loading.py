@@ -9,7 +9,15 @@ import pytest
 
 from anylane import ConfigError, Limits, ServerConfig, Timeouts
 from anylane.config.addresses import Inherited, Tcp, Unix, parse_address
-from anylane.config.loading import build, merge, read_environment, read_file, settings
+from anylane.config.loading import (
+    build,
+    merge,
+    read_environment,
+    read_file,
+    run_settings,
+    settings,
+)
+from anylane.config.run_settings import RunSettings
 from anylane.config.server_config import RELAXED, STRICT
 
 # --- files -----------------------------------------------------------------------------------
@@ -161,6 +169,49 @@ def test_the_commands_own_variables_are_in_run():
     environ = {"ANYLANE_WORKERS": "2", "ANYLANE_CONFIG": "a.toml", "ANYLANE_HOST": "h"}
     run = {"config": "a.toml", "workers": 2}
     assert read_environment(ServerConfig, environ, command=True) == {"host": "h", "run": run}
+
+
+# --- the command's own settings ----------------------------------------------------------------
+
+
+OTHER = {"log_level": "debug", "preset": "strict"}
+"""Values that a test can give to settings with choices, and that are not their defaults."""
+
+
+@pytest.mark.parametrize("setting", [*run_settings()], ids=lambda each: each.name)
+def test_a_field_of_run_settings_is_a_variable_and_a_key_of_the_run_table(tmp_path, setting):
+    """One field is all that a new flag of the command needs; tests of it: test_cli.py."""
+    value = {bool: True, int: 2}.get(setting.kind, OTHER.get(setting.name, "x"))
+    assert value != setting.default
+    source = {"run": {setting.name: value}}
+    environ = {f"ANYLANE_{setting.name.upper()}": str(value)}
+    assert read_environment(ServerConfig, environ, command=True) == source
+    assert read_environment(ServerConfig, environ) == {}
+    assert getattr(build(RunSettings, source["run"]), setting.name) == value
+    path = write(tmp_path, "a.json", json.dumps(source))
+    if setting.in_file:
+        assert read_file(path, ServerConfig, command=True) == source
+    else:
+        with pytest.raises(ConfigError, match=rf"unknown key run\.{setting.name}"):
+            read_file(path, ServerConfig, command=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"workers": 0}, "workers is 0; expected 1 to 1024"),
+        ({"workers": 1025}, "workers is 1025; expected 1 to 1024"),
+        (
+            {"log_level": "loud"},
+            "log_level is 'loud'; expected one of critical, error, warning, info, debug",
+        ),
+        ({"preset": ""}, "preset is ''; expected one of default, strict, relaxed"),
+    ],
+)
+def test_a_value_of_the_commands_own_is_checked_when_it_is_made(values, expected):
+    with pytest.raises(ConfigError) as caught:
+        RunSettings(**values)
+    assert str(caught.value) == expected
 
 
 # --- joining ---------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The test client's lane on real sockets: a server in a thread, blocking clients in this one."""
+"""The test client on real sockets: a server in its own thread, blocking clients in this one."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from anylane_backends.hosting.server import Server
 from anylane_backends.sockets.sockets import READ_SIZE, reset
 
 _GRACE = 5.0
-"""Seconds for what still runs when the client is closed; then it is aborted."""
+"""Seconds that handlers have to end when the client is closed. Then they are aborted."""
 
 
 class SocketWire:
-    """A client's socket. What it waits for must come within the lane's patience."""
+    """A client's socket. Raises Silence if what it waits for does not come in `lane.patience`."""
 
     def __init__(self, lane: SocketLane) -> None:
         self._lane = lane
@@ -40,7 +40,8 @@ class SocketWire:
     def send(self, data: bytes) -> None:
         rest = memoryview(data)
         while rest:
-            # Reads meanwhile: an answer that begins before the request ends must not stop both.
+            # It reads too: with an answer that begins before the request ends, both sides would
+            # wait for each other.
             readable, writable = self._ready(self._lane.patience, writing=True)
             if readable and not self._read():
                 return
@@ -50,7 +51,7 @@ class SocketWire:
                 except BlockingIOError:
                     pass
                 except OSError:
-                    return  # The server has closed; what it said before is what counts.
+                    return  # The server has closed. What it sent before is still to be read.
             elif not readable:
                 raise Silence(f"the server read nothing for {self._lane.patience:g} seconds")
 
@@ -59,7 +60,7 @@ class SocketWire:
             if not self._ready(0)[0]:
                 return None
             self._read()
-        # The end stays: every later call finds it again.
+        # The end of input stays in the list: every later call finds it again.
         return self._received.pop(0) if self._received[0] else b""
 
     def receive(self, what: str, timeout: float | None = None) -> bytes:
@@ -94,7 +95,7 @@ class SocketWire:
         return bool(seen & (select.POLLIN | ended)), bool(seen & select.POLLOUT)
 
     def _read(self) -> bool:
-        """Take in what has come; False at the end."""
+        """Take in what has come. Return False at the end of input."""
         try:
             data = self._socket.recv(READ_SIZE)
         except BlockingIOError:
@@ -107,7 +108,10 @@ class SocketWire:
 
 
 class SocketLane:
-    """One app on one backend, on a free port of this machine."""
+    """One app on one backend, on a free port of this machine.
+
+    patience: seconds that a client waits for anything before it raises Silence.
+    """
 
     def __init__(
         self, app: App, config: ServerConfig | None, backend: str, journal: Log, patience: float
@@ -116,8 +120,8 @@ class SocketLane:
         self._wires: list[SocketWire] = []
         here = replace(config or ServerConfig(), host="127.0.0.1", port=0)
         self.server: Server = Server(app, here, backend, log=journal)
-        # A thread is a daemon if the one that starts it is: a client that nobody closes must not
-        # keep the process.
+        # A thread that a daemon starts is a daemon too. So a client that is never closed does not
+        # keep the process alive.
         starter = threading.Thread(target=self.server.start, daemon=True)
         starter.start()
         starter.join()
@@ -148,7 +152,7 @@ class SocketLane:
             for number, _ in poll.poll(left * 1000):
                 wire = attentive[number]
                 if wire.on_data is not None and not wire.on_data():
-                    wire.on_data = None  # It has ended; whoever receives next learns of it.
+                    wire.on_data = None  # Its input has ended; the next `receive` returns that.
 
     def close(self) -> None:
         for wire in tuple(self._wires):

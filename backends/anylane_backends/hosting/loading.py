@@ -11,16 +11,16 @@ from anylane_backends.hosting.messages import describe
 
 
 class BackendError(AnylaneError):
-    """There is no such backend, or it cannot be loaded; the message says what to do."""
+    """A backend does not exist or cannot be loaded. The message says what to do."""
 
 
 def backends() -> dict[str, EntryPoint]:
-    """Every installed backend by name."""
+    """Return the entry point of every installed backend, by the backend's name."""
     return {each.name: each for each in entry_points(group="anylane.backends")}
 
 
 def load_backend(name: str) -> Backend:
-    """The backend of that name, or of `package.module:Class`. Raises BackendError."""
+    """Return the backend of that name, or of `package.module:Class`. Raises BackendError."""
     known = backends()
     if ":" in name:
         return _make(EntryPoint(name, name, "anylane.backends"), name, own=False)
@@ -38,7 +38,7 @@ _OURS = frozenset(("asyncio", "uvloop", "anyio", "trio", "curio", "threads"))
 
 
 def installed() -> list[str]:
-    """The names of the backends whose libraries are there."""
+    """Return the names of the backends whose libraries are installed, sorted."""
     names = []
     for name in sorted(backends()):
         try:
@@ -61,10 +61,11 @@ def _make(entry: EntryPoint, name: str, *, own: bool) -> Backend:
         raise BackendError(f"backend {name!r} needs {what}: {do}") from exc
     except Exception as exc:
         raise BackendError(f"backend {name!r} cannot be loaded: {describe(exc)}") from exc
-    return _checked(backend, repr(name))
+    return checked(backend, repr(name))
 
 
-def _checked(backend: Backend, shown: str) -> Backend:
+def checked(backend: Backend, shown: str) -> Backend:
+    """Return the backend if it is one. Raises BackendError, which calls it *shown*."""
     if not (isinstance(getattr(backend, "name", None), str) and hasattr(backend, "run")):
         raise BackendError(
             f"{shown} is no backend: it has no name and run() (anylane.lane.backend.Backend)"

@@ -1,4 +1,4 @@
-"""Serving in this process until a signal, and the lines its user sees."""
+"""Serving in this process until a signal, and the lines that the user sees."""
 
 from __future__ import annotations
 
@@ -31,10 +31,12 @@ def run(
     ready: Callable[[Server], None] | None = None,
     access: Callable[[Access], None] | None = None,
 ) -> None:
-    """Serve in this process until SIGINT or SIGTERM drains; a second one aborts.
+    """Serve in this process until SIGINT or SIGTERM drains the server; a second one aborts it.
 
-    Exits with 3, and one line that says why, when it cannot start; with 1 when handlers still
-    block after the drain deadline, or after an abort. UsageError inside a running loop.
+    listeners, access: as for Server. ready: called with the Server once it accepts, instead of
+    `announce`. Exits with 3, and one line that says why, if the server cannot start; with 1 if
+    handlers still block after the drain deadline, or after an abort. Raises UsageError inside a
+    running loop.
     """
     if (loop := running_loop()) is not None:
         raise UsageError(
@@ -43,12 +45,12 @@ def run(
         )
     signals = Signals()
 
-    def begun(server: Server) -> None:
+    def on_ready(server: Server) -> None:
         signals.listen()
         (ready or announce)(server)
 
     try:
-        server = Server(app, config, backend, listeners=listeners, ready=begun, access=access)
+        server = Server(app, config, backend, listeners=listeners, ready=on_ready, access=access)
     except (BackendError, BindError, AnylaneError) as exc:
         fail(exc)
     with signals.to(server):
@@ -57,11 +59,12 @@ def run(
         except Exception as exc:
             if server.was_ready:
                 raise
-            fail(exc, f"startup failed: {describe(exc)}; mend it, then start again")
+            fail(exc, f"startup failed: {describe(exc)}; fix it, then start again")
 
 
 def announce(server: Server) -> None:
-    """The start-up line."""
+    """Print the line that says where the server is, warn of settings without effect, and tell the
+    service manager."""
     version = platform.python_version()
     print(
         f"anylane on {' '.join(server.urls)} ({server.backend.name}, Python {version})", flush=True
@@ -72,7 +75,10 @@ def announce(server: Server) -> None:
 
 
 def fail(error: BaseException, message: str | None = None) -> NoReturn:
-    """Exit with 3: one line on standard error; with the log level debug the traceback, too."""
+    """Print one line on standard error, and exit with 3. Log level debug adds the traceback.
+
+    message: the line, instead of the error's own text.
+    """
     if logger.isEnabledFor(logging.DEBUG):
         traceback.print_exception(error)
     print(f"anylane: {one_line(message or str(error))}", file=sys.stderr, flush=True)

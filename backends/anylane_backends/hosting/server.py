@@ -1,4 +1,4 @@
-"""Starting and stopping servers: loading a backend, binding, signals, threads of their own."""
+"""A server in this process: it binds, serves on a backend, and can be stopped from any thread."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from anylane.http.headers import http_date
 from anylane.lane.backend import Backend
 from anylane.lane.host import Log
 from anylane.lane.server_core import Access, ServerCore
-from anylane_backends.hosting.loading import _checked, load_backend
+from anylane_backends.hosting.loading import checked, load_backend
 from anylane_backends.hosting.messages import log, url_of
 from anylane_backends.hosting.unapplied import unapplied
 from anylane_backends.sockets.listening import bind, close
@@ -37,11 +37,15 @@ def date_now() -> bytes:
 class Server:
     """One app on one backend in a thread of its own; any number of them in a process.
 
-    Binds when it is made, so that a used port fails at once (BindError) and `addresses` is known;
-    the startup hooks run later. Whatever becomes of it, its listeners are closed at the end.
+    It binds when it is made, so that a used port fails at once and `addresses` is known; the
+    startup hooks run later. Its listeners are closed at the end, however it ends. Call `start`,
+    `run` or `serve` next, once.
 
-    ready: called once it accepts, on its own thread. access: called after each exchange.
-    listeners: bound by the caller, who keeps the files of unix sockets.
+    date: returns the value of the Date header, `date_now` by default. log: as `messages.log`.
+    ready: called with the server once it accepts, on its own thread. access: called after each
+    exchange. listeners: sockets that are bound already; the files of unix sockets among them are
+    left to the caller.
+    Raises BindError, BackendError, and UsageError if the app cannot be served.
     """
 
     def __init__(
@@ -61,7 +65,7 @@ class Server:
         self.backend: Backend = (
             load_backend(backend)
             if isinstance(backend, str)
-            else _checked(backend, f"{backend!r:.80}")
+            else checked(backend, f"{backend!r:.80}")
         )
         self._tls = _tls(self.config)
         self.core: ServerCore = ServerCore(
@@ -90,16 +94,16 @@ class Server:
 
     @property
     def addresses(self) -> list[Any]:
-        """Where it listens, as the socket module gives addresses; nowhere once it drains."""
+        """Return where it listens, as `socket.getsockname()` does; nothing once it drains."""
         return [each.getsockname() for each in self.core.listeners if each.fileno() >= 0]
 
     @property
     def urls(self) -> list[str]:
-        """Where it listens, for people."""
+        """Return where it listens, as people write it: "http://127.0.0.1:8000"."""
         return [url_of(listener, self.config) for listener in self.core.listeners]
 
     def run(self) -> None:
-        """Serve in this thread until `shutdown`."""
+        """Serve in this thread until `shutdown`. Raises what a startup hook raises."""
         self._began = True
         try:
             self.backend.run(self.core)
@@ -109,7 +113,7 @@ class Server:
     async def serve(self) -> None:
         """Serve inside the running loop, which must be the backend's, until `shutdown`.
 
-        Cancelling it natively ends it at once: connections are aborted, shutdown hooks still run.
+        A native cancellation ends it at once: connections are aborted, shutdown hooks still run.
         """
         self._began = True
         try:
@@ -118,7 +122,10 @@ class Server:
             self._end()
 
     def start(self) -> Server:
-        """Serve in a thread of its own; `wait_ready` next."""
+        """Serve in a thread of its own, and return at once. Call `wait_ready` next.
+
+        Raises UsageError if it has been started already.
+        """
         if self._began:
             raise UsageError("a Server serves once; make another")
         self._began = True
@@ -127,7 +134,11 @@ class Server:
         return self
 
     def wait_ready(self, timeout: float | None = 10) -> Server:
-        """Returns once it accepts; raises what startup raised, TimeoutError when late."""
+        """Return once it accepts. timeout: seconds; None waits as long as it takes.
+
+        Raises what a startup hook raised, TimeoutError if it is late, and RuntimeError if it was
+        shut down before.
+        """
         if not self._ready.wait(timeout):
             raise TimeoutError(f"the server was not ready within {timeout} seconds")
         if self._error is not None:
@@ -137,10 +148,12 @@ class Server:
         return self
 
     def shutdown(self, grace: float | None = None) -> None:
-        """Drain, from any thread. grace: seconds until what still runs is aborted; without it
-        `Timeouts.drain` decides."""
+        """Begin to drain, from any thread, and return at once. Call `wait` next.
+
+        grace: seconds until what still runs is aborted; without it `Timeouts.drain` decides.
+        """
         self.core.request_shutdown()
-        if not self._began:  # There is nobody else to do it.
+        if not self._began:  # No backend runs that would close the listeners.
             self._end()
         elif grace is not None:
             self._grace = threading.Timer(grace, lambda: self.core.wakes.put(self.core.abort))
@@ -148,10 +161,10 @@ class Server:
             self._grace.start()
 
     def reload(self) -> bool:
-        """Read the certificate's files again, from any thread: handshakes from now on use them,
-        connections stay as they are. False without TLS: then there is nothing to read again.
+        """Read the certificate's files again, from any thread. Return False without TLS.
 
-        Raises BindError when they cannot be used, and goes on with what it had.
+        Handshakes from now on use the new certificate, and connections stay as they are. Raises
+        BindError if the files cannot be used; the server keeps the certificate that it had.
         """
         if self._tls is None:
             return False
@@ -160,11 +173,11 @@ class Server:
 
     @property
     def unapplied(self) -> list[str]:
-        """What was asked for in the configuration and has no effect here, a sentence each."""
+        """Return a sentence for each setting of the configuration that has no effect here."""
         return list(unapplied(self.config, self.backend, self.core.listeners))
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Until it has ended; False when it has not within `timeout` seconds."""
+        """Wait until its thread has ended. Return False if that takes over `timeout` seconds."""
         if self._thread is None:
             return True
         self._thread.join(timeout)
@@ -200,15 +213,16 @@ async def serve(
 ) -> None:
     """Serve inside the running loop, on the backend that belongs to it, until it is cancelled.
 
-    asyncio and uvloop, trio, curio; under anyio the one it runs on. ready: called with the Server
-    once it accepts; its `addresses` say where, its `shutdown` drains. Signals stay the caller's.
-    Raises BindError, and what startup hooks raise.
+    The loop is asyncio's, uvloop's, trio's or curio's; under anyio it is the one that anyio runs
+    on. ready: called with the Server once it accepts; its `addresses` say where, its `shutdown`
+    drains. Signals are left to the caller. Raises BindError, UsageError without a running loop,
+    and what startup hooks raise.
     """
     await Server(app, config, running_backend(), ready=ready).serve()
 
 
 def running_backend() -> str:
-    """The name of the backend for the loop that runs here. Raises UsageError if none does."""
+    """Return the name of the backend for the loop that runs here. Raises UsageError without one."""
     name = running_loop()
     if name is None:
         raise UsageError(
@@ -218,8 +232,8 @@ def running_backend() -> str:
 
 
 def running_loop() -> str | None:
-    """The name of the backend for the loop that runs here, None if there is none."""
-    # Only libraries that are loaded can be running.
+    """Return the name of the backend for the loop that runs here, None if no loop does."""
+    # Only a library that is loaded can be running.
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
         return "trio"
@@ -235,7 +249,7 @@ def running_loop() -> str | None:
 
 
 def _tls(config: ServerConfig) -> TlsLayer | None:
-    """The layer of TLS, where a certificate is configured. Raises TlsError, a BindError."""
+    """Return the layer of TLS, None without a certificate. Raises TlsError, a BindError."""
     if config.ssl_certfile is None:
         return None
     from anylane_backends.tls.layer import wrap

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane_backends.hosting.systemd import notify, notify_reloading
 from anylane_backends.hosting.terminal import Terminal
@@ -18,24 +18,36 @@ from anylane_backends.sockets.listening import BindError, close
 from anylane_backends.sockets.wakeup import WakeupSocketpair
 
 if TYPE_CHECKING:
-    from anylane_backends.hosting.server import Server
+    from anylane.lane.server_core import ServerCore
 
 
 LAST_RESORT = 2.0
-"""Seconds after the drain deadline, or after an abort, that handlers have to see it."""
+"""Seconds that handlers have to end after the drain deadline, or after an abort."""
 
 
 Order = Callable[[], None] | float
-"""For the watching thread: call it, or end the process after so many seconds."""
+"""What the watching thread is to do: call this, or end the process after so many seconds."""
+
+
+class Served(Protocol):
+    """The parts of a Server that signals act on."""
+
+    core: ServerCore
+
+    def reload(self) -> bool:
+        """Read the certificate again. False if there is none. Raises BindError if it is bad."""
+        ...
 
 
 class Signals:
-    """`with signals.to(server)`: SIGINT and SIGTERM drain it; a second signal aborts it. SIGHUP has
-    it read its certificate again, or drains it when the terminal is gone. Who ignores SIGHUP
-    already (a worker, nohup) goes on ignoring it.
+    """Lets signals end or reload a server: `with signals.to(server)`.
 
-    A thread cannot be interrupted, and neither can a handler that blocks the loop. So that the
-    end comes in time all the same, a thread watches that ends the process.
+    SIGINT and SIGTERM drain it; a second signal aborts it. SIGHUP makes it read its certificate
+    again, or drains it if the terminal is gone. A process that ignores SIGHUP already (a worker,
+    one under nohup) goes on ignoring it.
+
+    A thread cannot be interrupted, and neither can a handler that blocks the loop. So that the end
+    comes in time all the same, a watching thread ends the process.
     """
 
     def __init__(self) -> None:
@@ -45,7 +57,11 @@ class Signals:
         self._listening = False
 
     @contextmanager
-    def to(self, server: Server) -> Generator[None]:
+    def to(self, server: Served) -> Generator[None]:
+        """Direct signals to the server for the duration of the block.
+
+        It has no effect outside of the main thread.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield  # Python delivers signals to the main thread alone.
             return
@@ -64,11 +80,11 @@ class Signals:
                 signal.signal(number, handler)
             if self._listening:
                 signal.set_wakeup_fd(-1)
-            self._wakeup.writer.close()  # The watch ends.
+            self._wakeup.writer.close()  # The watching thread ends.
             watch.join(LAST_RESORT)
 
     def listen(self) -> None:
-        """In the main thread, when the loop runs: from now on a signal wakes it for certain.
+        """Make sure that each signal wakes the loop. Call it in the main thread, inside the loop.
 
         Without this a signal can wait for the next input. Python's handlers run in the main thread,
         between two bytecodes; a signal that the kernel gives to another thread, or that comes a
@@ -132,7 +148,7 @@ class Signals:
         os._exit(1)
 
     def _reload(self) -> None:
-        """Not in a signal handler: it reads files, and logs."""
+        """Read the certificate again. It reads files and logs, so no signal handler may call it."""
         log = self._server.core.log
         notify_reloading()
         try:
@@ -146,4 +162,4 @@ class Signals:
 
 
 def _nothing() -> None:
-    """To be waked is all."""
+    """Do nothing: waking the loop was the purpose."""

@@ -1,8 +1,8 @@
-"""Several worker processes behind the same listening sockets, and one that looks after them.
+"""Several worker processes behind the same listening sockets, and one that supervises them.
 
 The supervisor never imports the app and has one thread, so that fork() is safe and a new worker
-has the new code. The workers share the sockets instead of having one each (SO_REUSEPORT): what
-waits in the backlog of a worker that is replaced is not lost.
+has the new code. The workers share the sockets instead of having one each (SO_REUSEPORT), so that
+connections in the backlog of a worker that is replaced are not lost.
 """
 
 from __future__ import annotations
@@ -25,24 +25,30 @@ from anylane_backends.hosting.terminal import Terminal
 from anylane_backends.sockets.wakeup import WakeupSocketpair
 
 Work = Callable[[Callable[[], None]], None]
-"""In the worker: serve until SIGTERM; call what is given once it accepts. SystemExit ends it."""
+"""What a worker does: serve until SIGTERM, and call its argument once it accepts. SystemExit sets
+the exit code."""
 
 
 _QUICK = 1.0
-"""Seconds after its start within which a worker's end is no accident but a fault: wait longer."""
+"""Seconds after its start within which a worker's end is taken for a fault that will come again, so
+that the next start waits longer."""
 
 
 _LONGEST_PAUSE = 10.0
-"""Seconds between two starts of a worker that never lives."""
+"""Seconds between two starts of a worker that always ends at once."""
 
 
 _KILL_AFTER = 5.0
-"""Seconds after their own last resort that workers have; then nobody asks them any more."""
+"""Seconds that workers have beyond their own last resort. Then they get SIGKILL."""
 
 
 @dataclass(slots=True)
 class Worker:
-    """One process. ready: it accepts. retiring: it was told to end. news: its end of a pipe."""
+    """One worker process.
+
+    news: our end of the pipe by which it says that it accepts, -1 once that is closed. started:
+    `time.monotonic()`. ready: whether it accepts. retiring: whether it was told to end.
+    """
 
     pid: int
     news: int
@@ -53,7 +59,11 @@ class Worker:
 
 @dataclass(slots=True)
 class Slot:
-    """The place of one worker, whoever has it now."""
+    """The place of one worker, through all its replacements.
+
+    pause: seconds between its end and the next start. not_before: the earliest time of that start.
+    old: workers that the present one replaces, and that have not ended yet.
+    """
 
     worker: Worker | None = None
     pause: float = 0.0
@@ -64,9 +74,11 @@ class Slot:
 class Supervisor:
     """Starts workers, replaces the dead, passes on SIGTERM, renews all of them on SIGHUP.
 
-    announce: called once all are ready. stopping: called before they are told to end. reread:
-    called on SIGHUP, before new workers are started; False if they are not to be. log: level and
-    message. patience: seconds that a worker needs at most to drain.
+    count: of workers. work: what each of them does. announce: called once all are ready. stopping:
+    called before they are told to end. reread: called on SIGHUP, before new workers are started; it
+    returns False if none are to be. log: called with level and message. patience: returns the
+    seconds that a worker needs at most to drain. watch: run in a process of its own, with the
+    supervisor's process id.
     """
 
     def __init__(
@@ -102,10 +114,10 @@ class Supervisor:
         self._life, self._pulse = os.pipe()
 
     def run(self) -> int:
-        """Until all workers have ended; returns the exit code."""
+        """Supervise until all workers have ended. Return the exit code."""
         self._selector.register(self._wakeup.reader, selectors.EVENT_READ)
         signal.set_wakeup_fd(self._wakeup.writer.fileno(), warn_on_full_buffer=False)
-        # The handlers do nothing: their numbers come through the socket, one by one.
+        # The handlers do nothing: the numbers of the signals come through the socket, one by one.
         for number in _SIGNALS:
             signal.signal(number, _heard)
         if self._watch is not None:
@@ -172,7 +184,7 @@ class Supervisor:
         if self._stopping or worker.retiring:
             return
         if not self._announced:
-            # It has said why; a restart would say it again.
+            # The worker has said why. Another start would only say it again.
             self._status = code if code > 0 else 3
             self._stop()
             return
@@ -202,7 +214,7 @@ class Supervisor:
             if slot.worker is None and now >= slot.not_before:
                 self._start(slot)
             if not self._announced and slot.worker is not None and not slot.worker.ready:
-                return  # One after the other: if the app cannot start, it says so once.
+                return  # One is started after the other, so that a failure is reported once.
         if all(slot.worker is not None and slot.worker.ready for slot in self._slots):
             if not self._announced:
                 self._announced = True
@@ -267,7 +279,7 @@ class Supervisor:
     def _fork(self, func: Callable[[], None]) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
-        # What arrives for the child before it has its own handlers must not be lost to ours.
+        # A signal that arrives for the child before it has its own handlers must not go to ours.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         pid = os.fork()
         if not pid:
@@ -279,7 +291,7 @@ class Supervisor:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
-            # Ctrl-C reaches the whole group, and the supervisor says it once more as SIGTERM.
+            # Ctrl-C reaches the whole group, and the supervisor passes it on as SIGTERM.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -310,7 +322,7 @@ class Supervisor:
         self._work(ready)
 
     def _end_with_supervisor(self) -> None:
-        os.read(self._life, 1)  # Nobody writes: it returns when the other end is gone.
+        os.read(self._life, 1)  # It is never written to: this returns when the other end is gone.
         os.kill(os.getpid(), signal.SIGTERM)
 
     def _run_watch(self) -> None:
@@ -323,7 +335,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
 def _heard(_number: int, _frame: object) -> None:
-    """Here only so that the signal is not ignored, nor fatal."""
+    """Do nothing. With a handler the signal is neither ignored nor fatal."""
 
 
 def _tell(worker: Worker, number: int) -> None:

@@ -1,4 +1,4 @@
-"""What systemd hands in and wants to hear: sd_listen_fds(3), sd_notify(3); not its library."""
+"""What systemd passes in and is told: sd_listen_fds(3) and sd_notify(3), without its library."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from collections.abc import MutableMapping
 from contextlib import suppress
 
 _FIRST = 3
-"""SD_LISTEN_FDS_START."""
+"""The first descriptor that is passed: SD_LISTEN_FDS_START."""
 
 
 def listen_fds(environ: MutableMapping[str, str]) -> tuple[str, ...]:
-    """The addresses of the descriptors that were passed to this process; once, as the manual asks.
+    """Return the addresses of the descriptors that were passed to this process, "fd://3" and on.
 
-    The variables are removed, so that children do not take the descriptors for theirs.
+    A second call returns nothing: the variables are removed, as the manual asks, so that children
+    do not take the descriptors for theirs.
     """
     pid = environ.pop("LISTEN_PID", "")
     count = environ.pop("LISTEN_FDS", "")
@@ -26,12 +27,15 @@ def listen_fds(environ: MutableMapping[str, str]) -> tuple[str, ...]:
 
 
 def notify_reloading() -> None:
-    """Say that a reload begins; READY=1 ends it. `Type=notify-reload` wants the clock with it."""
+    """Tell the service manager that a reload begins. `notify("READY=1")` ends it.
+
+    `Type=notify-reload` needs the monotonic clock with it, in microseconds.
+    """
     notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
 
 def notify(state: str) -> None:
-    """Tell the service manager, if there is one: "READY=1", "STOPPING=1"."""
+    """Tell the service manager a state such as "READY=1" or "STOPPING=1", if there is one."""
     path = os.environ.get("NOTIFY_SOCKET", "")
     if not path.startswith(("/", "@")):
         return

@@ -1,6 +1,6 @@
-"""Whether SIGHUP is an order or a farewell: an operator sends it, and so does a terminal that goes.
+"""Whether SIGHUP asks for a reload: an operator sends it for that, but a closing terminal does too.
 
-Both Signals and Supervisor ask; neither may take a closed window for a wish to reload.
+Signals and Supervisor both ask, so that neither reloads because a window was closed.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ class Terminal:
         self._had = _has()
 
     def is_gone(self) -> bool:
-        """There was one, and there is none any more."""
+        """Return whether there was a terminal at the start and there is none now."""
         return self._had and not _has()
 
 
 def _has() -> bool:
-    # Not isatty(0): standard input may come from elsewhere. tty(4): opening /dev/tty fails for who
-    # has no controlling terminal, and the kernel takes it away when it hangs up.
+    # Not isatty(0): standard input may come from elsewhere. Opening /dev/tty fails for a process
+    # without a controlling terminal (tty(4)), and the kernel takes it away at the hang-up.
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
     except OSError:

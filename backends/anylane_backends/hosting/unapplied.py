@@ -1,4 +1,4 @@
-"""Settings that were asked for and have no effect here, each with its reason; for the operator."""
+"""Settings that were set and have no effect here, each with its reason, for the operator."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ _TCP_ONLY = ("ttl", "linger")
 def unapplied(
     config: ServerConfig, backend: Backend, listeners: list[socket.socket]
 ) -> Iterator[str]:
-    """One line each. Only what somebody has set: a default is nobody's wish."""
+    """Yield one line for each setting that has no effect on this backend or these listeners.
+
+    A setting that has its default value is never named, because it was not asked for.
+    """
     default = ServerConfig()
 
     def asked_for(name: str) -> bool:
         return bool(getattr(config, name) != getattr(default, name))
 
-    # `ignores` is optional: setting -> why the backend cannot have an effect on it.
+    # `ignores` is optional: setting -> why it has no effect on the backend.
     for name, why in getattr(backend, "ignores", {}).items():
         if asked_for(name):
             yield f"{name} has no effect: {why}"
@@ -36,9 +39,9 @@ def unapplied(
         yield "forwarded_allow_ips has no effect: proxy_headers is off"
     if config.ssl_ciphers is not None and config.ssl_min_version == "TLSv1.3":
         yield "ssl_ciphers has no effect: it is for TLS 1.2, and ssl_min_version is TLSv1.3"
-    most = _somaxconn()
-    if asked_for("backlog") and most is not None and config.backlog > most:
-        yield f"backlog is {most}, not {config.backlog}: raise net.core.somaxconn"
+    limit = _somaxconn()
+    if asked_for("backlog") and limit is not None and config.backlog > limit:
+        yield f"backlog is {limit}, not {config.backlog}: raise net.core.somaxconn"
 
 
 def _somaxconn() -> int | None:

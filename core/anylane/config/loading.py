@@ -1,8 +1,8 @@
 """Where settings come from: a file, the environment, the command line; and how they are joined.
 
-A source is a plain mapping, as TOML gives it: the names of ServerConfig's fields, and `limits`,
-`timeouts` and `deflate` with mappings of their own. Values are checked by ServerConfig and
-nowhere else.
+A source is a plain mapping, as TOML gives it: the names of ServerConfig's fields, then `limits`,
+`timeouts` and `deflate` with mappings of their own, and `run` with RunSettings' fields. Values are
+checked by these classes and nowhere else. ServerConfig is handed in: it imports this module.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from anylane.config.run_settings import RunSettings
 from anylane.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,57 +22,56 @@ if TYPE_CHECKING:
 C = TypeVar("C")
 
 
-COMMAND: dict[str, type] = {
-    "app": str,
-    "backend": str,
-    "factory": bool,
-    "app_dir": str,
-    "workers": int,
-    "reload": bool,
-    "reload_dir": str,
-    "log_level": str,
-    "access_log": bool,
-    "preset": str,
-}
-"""What the `anylane` command alone looks at: a `run` table in a file, variables like the others."""
-
-
-COMMAND_ONLY = frozenset({"config", "env_file"})
-"""As COMMAND, but not for a file: a file cannot name another."""
-
-
 ALIASES = {"timeouts_drain": "timeout_graceful_shutdown"}
 """Setting -> the name that other servers have for it, as a flag and a variable too."""
 
 
 COMMON = {"workers": "WEB_CONCURRENCY", "forwarded_allow_ips": "FORWARDED_ALLOW_IPS"}
-"""Setting -> the variable that several servers read and platforms set. The command does, where our
-own is missing."""
+"""Setting -> the variable that several servers read and platforms set. The command reads it where
+our own variable is missing."""
 
 
 PLACES = (frozenset({"host", "port"}), frozenset({"uds"}), frozenset({"fd"}), frozenset({"bind"}))
-"""The ways to say where to listen."""
+"""The ways to say where to listen. Each holds the settings that belong together."""
 
 
 class Setting:
-    """One field of ServerConfig, or of what it contains.
+    """One field of ServerConfig, of a table in it, or of RunSettings.
 
-    path: ("port",) or ("limits", "body"). name: "port", "limits_body". kind: of the values.
+    path: its keys in a source, ("port",), ("limits", "body") or ("run", "backend").
+    name: "port", "limits_body" or "backend", from which its flag and its variable are made.
+    kind: the type of its values. optional: whether None is a value too.
+    default: its value where no source names it. metadata: what the field adds to that.
     """
 
-    __slots__ = ("default", "kind", "name", "optional", "path")
+    __slots__ = ("default", "kind", "metadata", "name", "optional", "path")
 
     kind: type
     optional: bool
 
-    def __init__(self, path: tuple[str, ...], hint: Any, default: Any) -> None:
+    def __init__(
+        self,
+        path: tuple[str, ...],
+        hint: Any,
+        default: Any,
+        *,
+        name: str | None = None,
+        metadata: Mapping[str, Any] = types.MappingProxyType({}),
+    ) -> None:
         self.path: tuple[str, ...] = path
-        self.name: str = "_".join(path)
+        self.name: str = "_".join(path) if name is None else name
         self.default: Any = default
         self.kind, self.optional = _kind(hint)
+        self.metadata: Mapping[str, Any] = metadata
+
+    @property
+    def in_file(self) -> bool:
+        """Whether a file may hold it."""
+        return bool(self.metadata.get("in_file", True))
 
     def parse(self, text: str) -> Any:
-        """The value that a variable or a flag means; ValueError says what was expected."""
+        """Return the value that a variable or a flag means. Raises ValueError, which says what was
+        expected."""
         if self.optional and not text:
             return None
         if self.kind is bool:
@@ -103,7 +103,7 @@ def _parsed(convert: Any, expected: str) -> Any:
 
 
 def _kind(hint: Any) -> tuple[type, bool]:
-    """The type that a value has, and whether None is one too."""
+    """Return the type that a value has, and whether None is a value too."""
     if get_origin(hint) in (Union, types.UnionType):
         left = [each for each in get_args(hint) if each is not type(None)]
         return _kind(left[0])[0], len(left) < len(get_args(hint))
@@ -112,7 +112,7 @@ def _kind(hint: Any) -> tuple[type, bool]:
 
 
 def settings(kind: type, path: tuple[str, ...] = ()) -> Iterator[Setting]:
-    """All fields, also those of the tables in it."""
+    """Yield all fields of a class of settings, those of the tables in it included."""
     hints = get_type_hints(kind)
     defaults = kind()
     for each in fields(kind):
@@ -120,16 +120,27 @@ def settings(kind: type, path: tuple[str, ...] = ()) -> Iterator[Setting]:
         if isinstance(hint, type) and is_dataclass(hint):
             yield from settings(hint, (*path, each.name))
         else:
-            yield Setting((*path, each.name), hint, getattr(defaults, each.name))
+            default = getattr(defaults, each.name)
+            yield Setting((*path, each.name), hint, default, metadata=each.metadata)
+
+
+def run_settings() -> Iterator[Setting]:
+    """Yield the fields of RunSettings. They stand in the `run` table and have no prefix of it."""
+    hints = get_type_hints(RunSettings)
+    for each in fields(RunSettings):
+        path = ("run", each.name)
+        hint = hints[each.name]
+        yield Setting(path, hint, each.default, name=each.name, metadata=each.metadata)
 
 
 # --- reading ---------------------------------------------------------------------------------
 
 
 def read_file(path: str | PathLike[str], kind: type, *, command: bool = False) -> dict[str, Any]:
-    """A TOML or JSON file of settings of *kind* as a source; its `run` table only if `command`.
+    """Return a TOML or JSON file of settings of *kind* as a source.
 
-    Raises ConfigError.
+    Its `run` table is checked and returned only if `command`. Raises ConfigError, with the file's
+    name, if the file cannot be read or names a key that does not exist.
     """
     import json
     import tomllib
@@ -148,7 +159,7 @@ def read_file(path: str | PathLike[str], kind: type, *, command: bool = False) -
         raise ConfigError(f"{name}: {exc.strerror or exc}") from None
     except ConfigError:
         raise
-    except ValueError as exc:  # Of json, tomllib and the decoder alike.
+    except ValueError as exc:  # json, tomllib and the decoder all raise one.
         raise ConfigError(f"{name}: {exc}") from None
     if not isinstance(found, dict):
         raise ConfigError(f"{name}: expected a table of settings, not {type(found).__name__}")
@@ -156,14 +167,7 @@ def read_file(path: str | PathLike[str], kind: type, *, command: bool = False) -
     _check_file(found, name, kind)
     if not command:
         return found
-    if not isinstance(run, dict):
-        raise ConfigError(f"{name}: run is {run!r}; expected a table")
-    for key, value in run.items():
-        if key not in COMMAND:
-            raise ConfigError(f"{name}: unknown key run.{key}{_nearest(key, COMMAND)}")
-        if type(value) is not COMMAND[key]:
-            expected = COMMAND[key].__name__
-            raise ConfigError(f"{name}: run.{key} is {value!r}; expected {expected}")
+    _check_run_table(run, name)
     return {**found, **({"run": run} if run else {})}
 
 
@@ -185,6 +189,18 @@ def _check_file(found: dict[str, Any], name: str, kind: type) -> None:
             found[key] = tuple(value)
 
 
+def _check_run_table(run: Any, name: str) -> None:
+    if not isinstance(run, dict):
+        raise ConfigError(f"{name}: run is {run!r}; expected a table")
+    known = {each.name: each for each in run_settings() if each.in_file}
+    for key, value in run.items():
+        if key not in known:
+            raise ConfigError(f"{name}: unknown key run.{key}{_nearest(key, known)}")
+        kind = known[key].kind
+        if type(value) is not kind:
+            raise ConfigError(f"{name}: run.{key} is {value!r}; expected {kind.__name__}")
+
+
 def read_environment(
     kind: type,
     environ: Mapping[str, str] | None = None,
@@ -192,42 +208,39 @@ def read_environment(
     *,
     command: bool = False,
 ) -> dict[str, Any]:
-    """The variables with that prefix as a source of settings of *kind*; the command's own in `run`,
-    if `command`. Raises ConfigError."""
+    """Return the variables with that prefix as a source of settings of *kind*.
+
+    environ: `os.environ` by default. Only if `command`, the variables of RunSettings are in its
+    `run`, and those of COMMON count. Raises ConfigError, with the variable's name.
+    """
     if environ is None:
         import os
 
         environ = os.environ
     known = {f"{prefix}{each.name.upper()}": each for each in settings(kind)}
+    own = {f"{prefix}{each.name.upper()}": each for each in run_settings()}
     others = {f"{prefix}{ALIASES[name].upper()}": name for name in ALIASES}
     if command:
         others.update(
             {variable: name for name, variable in COMMON.items() if environ.get(variable)}
         )
-    own = {f"{prefix}{name.upper()}": name for name in (*COMMAND, *COMMAND_ONLY)}
     found: dict[str, Any] = {}
-    run: dict[str, Any] = {}
     for variable in sorted(environ):
         if not variable.startswith(prefix) and variable not in others:
             continue
-        text = environ[variable]
         ours = variable
         if variable in others:
             ours = f"{prefix}{others[variable].upper()}"
             if ours in environ:
                 continue
-        if ours in own:
-            name = own[ours]
-            setting = Setting((name,), COMMAND.get(name, str), None)
-            if command:
-                run[name] = _parse(setting, text, variable)
-        elif ours in known:
-            setting = known[ours]
-            put(found, setting, _parse(setting, text, variable))
-        else:
+        if ours in own and not command:
+            continue
+        setting = known.get(ours) or own.get(ours)
+        if setting is None:
             near = _nearest(variable, [*known, *others, *own])
             raise ConfigError(f"unknown environment variable {variable}{near}")
-    return {**found, **({"run": run} if run else {})}
+        put(found, setting, _parse(setting, environ[variable], variable))
+    return found
 
 
 def _parse(setting: Setting, text: str, variable: str) -> Any:
@@ -245,9 +258,10 @@ def put(source: dict[str, Any], setting: Setting, value: Any) -> None:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
+    """Return "; did you mean ...?" for the known name that is most like this one, or nothing."""
     import difflib
 
-    # As people type: case and dashes are no difference.
+    # Case and dashes are no difference to a person who types.
     plain = {each.lower(): each for each in known}
     near = difflib.get_close_matches(name.lower().replace("-", "_"), plain, 1, 0.6)
     return f"; did you mean {plain[near[0]]}?" if near else ""
@@ -257,10 +271,11 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 
 def merge(*sources: tuple[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """One source of several, each with its name for messages; a later one wins.
+    """Return several sources as one. Each comes with its name for messages; a later one wins.
 
-    Where to listen is one decision: a source that says `port` is not meant to be ignored because
-    an earlier one has said `bind`. Raises ConfigError if one source says it twice.
+    Tables are joined key by key. Where to listen is one decision: if a source says `port`, a
+    `bind` of an earlier one is dropped, because it would hide the port. Raises ConfigError if one
+    source says it twice.
     """
     merged: dict[str, Any] = {}
     for name, source in sources:
@@ -291,10 +306,11 @@ def build(
     *,
     parts: Iterable[tuple[str, Mapping[str, Any]]] = (),
 ) -> C:
-    """The configuration of a source. base: what it stands on (STRICT, RELAXED).
+    """Return the configuration of class *kind* that a source describes.
 
-    parts: what it was joined of, each with its name. Raises ConfigError, with the name of the
-    part that is wrong by itself.
+    base: the settings of a preset (STRICT, RELAXED) that the source adds to. parts: the sources
+    that were joined, each with its name. Raises ConfigError, with the name of the part that is
+    wrong by itself.
     """
     try:
         return _build(kind, source, base)

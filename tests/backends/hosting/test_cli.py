@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,15 +13,17 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from anylane import App, ConfigError, ServerConfig
-from anylane.config.loading import COMMAND, read_environment, settings
+from anylane import App, ConfigError, ServerConfig, __version__
+from anylane.config.loading import read_environment, run_settings, settings
+from anylane.config.run_settings import PRESETS, RunSettings
 from anylane.lane.server_core import Access
 from anylane.protocol.request_head import Fields, RequestHead
 from anylane_backends.hosting.cli import commands as cli
 from anylane_backends.hosting.cli.app_loading import CannotStart, load_app
 from anylane_backends.hosting.cli.env_file import load_env_file
+from anylane_backends.hosting.cli.flags import reasons
 from anylane_backends.hosting.cli.log_lines import log_access
-from anylane_backends.hosting.cli.options import Options
+from anylane_backends.hosting.cli.options import BASES, Options
 from anylane_backends.hosting.systemd import listen_fds
 
 MODULES = {
@@ -191,8 +194,8 @@ def test_a_flag_beats_a_variable_beats_the_file_beats_the_default(folder, monkey
     options = Options({"app": "good:app", "port": "3", "bind": ()})
     config = options.config
     assert (config.port, config.backlog, config.max_threads, config.host) == (3, 2, 1, "127.0.0.1")
-    assert (options.command["backend"], options.command["workers"]) == ("trio", 3)
-    assert options.command["log_level"] == "info"
+    assert (options.run.backend, options.run.workers) == ("trio", 3)
+    assert options.run.log_level == "info"
 
 
 def test_a_preset_is_below_everything(folder, monkeypatch):
@@ -223,17 +226,17 @@ def test_a_variable_that_others_know_counts_unless_ours_is_set(theirs, ours, val
 
 def test_web_concurrency_is_the_number_of_workers(monkeypatch):
     monkeypatch.setenv("WEB_CONCURRENCY", "4")
-    assert Options({"app": "a:b"}).command["workers"] == 4
+    assert Options({"app": "a:b"}).run.workers == 4
 
 
 def test_a_flag_beats_what_others_know(monkeypatch):
     monkeypatch.setenv("WEB_CONCURRENCY", "4")
-    assert Options({"app": "a:b", "workers": "2"}).command["workers"] == 2
+    assert Options({"app": "a:b", "workers": "2"}).run.workers == 2
 
 
 def test_an_empty_web_concurrency_is_none_and_a_wrong_one_is_named(monkeypatch):
     monkeypatch.setenv("WEB_CONCURRENCY", "")
-    assert Options({"app": "a:b"}).command["workers"] == 1
+    assert Options({"app": "a:b"}).run.workers == 1
     monkeypatch.setenv("WEB_CONCURRENCY", "auto")
     with pytest.raises(ConfigError, match="WEB_CONCURRENCY is 'auto'; expected a whole number"):
         Options({"app": "a:b"})
@@ -247,7 +250,7 @@ def test_only_the_command_looks_at_variables_without_our_prefix(monkeypatch):
 
 def given(*arguments: str) -> ServerConfig:
     """What a command line means."""
-    context = cli._run_command().make_context("run", ["a:b", *arguments])
+    context = cli.run_command().make_context("run", ["a:b", *arguments])
     return Options(context.params).config
 
 
@@ -354,13 +357,29 @@ def test_a_file_needs_the_library_that_reads_it(monkeypatch):
 
 
 def test_every_setting_is_a_flag_and_described():
-    flags = {name for option in cli._run_command().params for name in option.opts}
-    for setting in settings(ServerConfig):
-        assert f"--{setting.name.replace('_', '-')}" in flags
-    for name in COMMAND:
-        assert f"--{name.replace('_', '-')}" in flags or name == "app"
-    for option in cli._run_command().params:
+    flags = {name for option in cli.run_command().params for name in option.opts}
+    for setting in (*settings(ServerConfig), *run_settings()):
+        assert f"--{setting.name.replace('_', '-')}" in flags or setting.name == "app"
+    for option in cli.run_command().params:
         assert option.name == "app" or getattr(option, "help", None), option.name
+
+
+def test_no_setting_of_the_command_has_the_name_of_a_servers():
+    """They share the command line and the environment."""
+    assert {each.name for each in run_settings()}.isdisjoint(
+        each.name for each in settings(ServerConfig)
+    )
+
+
+def test_the_help_of_a_setting_names_all_that_may_be_chosen():
+    texts = reasons(RunSettings)
+    for setting in run_settings():
+        for choice in setting.metadata.get("choices", ()):
+            assert choice in (setting.default, *re.findall(r"\w+", texts[setting.name]))
+
+
+def test_each_preset_has_settings_of_its_own_that_the_others_are_added_to():
+    assert tuple(BASES) == PRESETS
 
 
 def test_help_lists_all_in_parts():
@@ -403,7 +422,7 @@ def test_python_m(module):
     done = subprocess.run(
         [sys.executable, *start, "--version"], capture_output=True, text=True, check=True
     )
-    assert done.stdout.startswith("anylane 0.")
+    assert done.stdout.startswith(f"anylane {__version__}, Python 3.")
 
 
 def test_click_is_the_commands_alone():

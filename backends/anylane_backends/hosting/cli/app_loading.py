@@ -1,4 +1,4 @@
-"""Importing MODULE:APP, with errors that say what to do."""
+"""Importing MODULE:APP. The errors say what to do."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from anylane_backends.hosting.messages import describe
 
 
 class CannotStart(Exception):
-    """The message is the line that its user sees."""
-
-
-# --- the app -----------------------------------------------------------------------------------
+    """A server cannot be started. The message is the line that the user sees."""
 
 
 def load_app(target: str, *, app_dir: str = ".", factory: bool = False) -> App:
-    """Import MODULE:APP. Raises CannotStart, from what the import raised if it did."""
+    """Import MODULE:APP and return the app.
+
+    app_dir: the folder that is put first on the import path. factory: whether APP is a function
+    that returns the app. Raises CannotStart, from what the import or the function raised.
+    """
     module_name, colon, attribute = target.partition(":")
     if not (module_name and colon and attribute):
         raise CannotStart(f"{target!r} does not name an app; write MODULE:APP, such as main:app")
@@ -46,7 +47,7 @@ def load_app(target: str, *, app_dir: str = ".", factory: bool = False) -> App:
         try:
             found = found()
         except Exception as exc:
-            raise CannotStart(f"{target}() raised {describe(exc)}; mend it") from exc
+            raise CannotStart(f"{target}() raised {describe(exc)}; fix it") from exc
     if not isinstance(found, App):
         what = f"{target}()" if factory else target
         hint = "; is it a factory? then add --factory" if callable(found) and not factory else ""
@@ -68,7 +69,7 @@ def _import(name: str, folder: str) -> Any:
             f"importing {name!r} needs the module {missing!r}, which is not installed"
         ) from exc
     except (Exception, SystemExit) as exc:
-        raise CannotStart(f"importing {name!r} raised {describe(exc)}; mend it") from exc
+        raise CannotStart(f"importing {name!r} raised {describe(exc)}; fix it") from exc
 
 
 def _other(module: Any, name: str) -> str:

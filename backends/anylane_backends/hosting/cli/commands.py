@@ -1,7 +1,8 @@
 """The `anylane` command: where its settings come from, and what it says when it cannot start.
 
-The one module that imports click. Options are made from the fields of ServerConfig, so a setting
-that is added there is a flag, a variable and a key of the file at once.
+This module and flags are the only ones that import click. Flags are made from the fields of
+RunSettings and ServerConfig, so a setting that is added there is a flag, a variable and a key of
+the file at once.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from typing import Any
 
 import click
 
-from anylane import __version__
 from anylane.config.limits import Deflate, Limits, Timeouts
-from anylane.config.loading import settings
+from anylane.config.loading import run_settings, settings
+from anylane.config.run_settings import RunSettings
 from anylane.config.server_config import ServerConfig
 from anylane.errors import ConfigError
 from anylane_backends.hosting.cli.app_loading import CannotStart, load_app
 from anylane_backends.hosting.cli.env_file import load_env_file
 from anylane_backends.hosting.cli.flags import RunCommand, option, reasons
 from anylane_backends.hosting.cli.log_lines import set_up_logging
-from anylane_backends.hosting.cli.options import ENV_FILE, HELP, Options, _own_settings
+from anylane_backends.hosting.cli.options import Options
 from anylane_backends.hosting.cli.supervise import serve, supervise
 from anylane_backends.hosting.loading import BackendError, backends, load_backend
 from anylane_backends.hosting.process import fail
@@ -36,16 +37,20 @@ from anylane_backends.sockets.listening import BindError
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(
-    __version__, message=f"anylane %(version)s, Python {platform.python_version()}"
+    package_name="anylane", message=f"anylane %(version)s, Python {platform.python_version()}"
 )
 def command() -> None:
     """One Python web app, any lane."""
 
 
-def _run_command() -> click.Command:
-    own = [option(each, HELP[each.name]) for each in _own_settings() if each.name != "app"]
-    own.append(click.Option(["--config"], metavar="FILE", help="Settings in TOML or JSON."))
-    own.append(click.Option(["--env-file"], metavar="FILE", help=ENV_FILE))
+_RUN_TEXTS = reasons(RunSettings)
+
+
+def run_command() -> click.Command:
+    """Return `anylane run`, with a flag for each setting."""
+    own = [
+        option(each, _RUN_TEXTS.get(each.name, "")) for each in run_settings() if each.name != "app"
+    ]
     texts = {
         **reasons(ServerConfig),
         **{f"limits_{name}": text for name, text in reasons(Limits).items()},
@@ -83,15 +88,15 @@ def _run_command() -> click.Command:
 
 
 def run(**flags: Any) -> None:
-    """`anylane run`."""
+    """Serve, as the flags, the variables and the file say. What cannot start exits with 3."""
     try:
         _early_level(flags)
         if env_file := flags.get("env_file") or os.environ.get("ANYLANE_ENV_FILE"):
             load_env_file(env_file)
             _early_level(flags)
         options = Options(flags)
-        set_up_logging(options.command["log_level"])
-        if options.command["workers"] > 1 or options.command["reload"]:
+        set_up_logging(options.run.log_level)
+        if options.run.workers > 1 or options.run.reload:
             supervise(options)
         else:
             serve(options)
@@ -100,7 +105,7 @@ def run(**flags: Any) -> None:
 
 
 def _early_level(flags: dict[str, Any]) -> None:
-    # What is wrong with the settings is told before they are known.
+    # An error in the settings is reported before they are known, with a traceback if asked for.
     level = flags.get("log_level") or os.environ.get("ANYLANE_LOG_LEVEL")
     if level == "debug":
         logging.getLogger("anylane").setLevel(logging.DEBUG)
@@ -108,9 +113,11 @@ def _early_level(flags: dict[str, Any]) -> None:
 
 @command.command()
 @click.argument("app", metavar="MODULE:APP")
-@click.option("--app-dir", default=".", envvar="ANYLANE_APP_DIR", help=HELP["app_dir"])
-@click.option("--factory", is_flag=True, envvar="ANYLANE_FACTORY", help=HELP["factory"])
-@click.option("--env-file", metavar="FILE", envvar="ANYLANE_ENV_FILE", help=ENV_FILE)
+@click.option("--app-dir", default=".", envvar="ANYLANE_APP_DIR", help=_RUN_TEXTS.get("app_dir"))
+@click.option("--factory", is_flag=True, envvar="ANYLANE_FACTORY", help=_RUN_TEXTS.get("factory"))
+@click.option(
+    "--env-file", metavar="FILE", envvar="ANYLANE_ENV_FILE", help=_RUN_TEXTS.get("env_file")
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for other programs.")
 def routes(app: str, app_dir: str, factory: bool, env_file: str | None, as_json: bool) -> None:
     """List the routes of MODULE:APP, in order of registration."""
@@ -158,7 +165,8 @@ _RUNS_ON = {
     "trio": ("trio",),
     "curio": ("curio-compat", "curio"),
 }
-"""The distributions whose version tells what a backend of ours does; none: the Python itself."""
+"""Backend -> the distributions whose version tells what it does. Python's version does where there
+is none of them."""
 
 
 def _version(name: str, distribution: str | None) -> str:
@@ -181,9 +189,9 @@ def _print_table(rows: Iterable[tuple[str, ...]]) -> None:
         click.echo("  ".join(cells).rstrip())
 
 
-command.add_command(_run_command())
+command.add_command(run_command())
 
 
 def main() -> None:
-    """The entry point."""
+    """Run the command that the process's arguments name; the entry point."""
     command(prog_name="anylane")

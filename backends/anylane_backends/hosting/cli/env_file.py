@@ -1,4 +1,4 @@
-"""The file of `--env-file`: KEY=VALUE lines, as python-dotenv reads them."""
+"""Reading the file of `--env-file`: KEY=VALUE lines, as python-dotenv reads them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from anylane.errors import ConfigError
 
 
 def load_env_file(path: str) -> None:
-    """Add its lines to the environment; what is set there already stays.
+    """Add the lines of a file to the environment. A variable that is set already stays as it is.
 
-    Raises ConfigError, and adds nothing then.
+    Raises ConfigError, and adds nothing then, if the file or one of its lines cannot be read.
     """
     try:
         from dotenv import dotenv_values
@@ -25,9 +25,9 @@ def load_env_file(path: str) -> None:
         raise ConfigError(f"--env-file {path}: {exc.strerror or exc}") from exc
     except UnicodeDecodeError as exc:
         raise ConfigError(f"--env-file {path} is not UTF-8: {exc.reason} at {exc.start}") from exc
-    # dotenv would skip such a line and go on without it. It may hold a secret: it is not shown.
+    # dotenv would skip a line that it cannot read. The line may hold a secret, so it is not shown.
     for line in parse_stream(io.StringIO(text)):
-        if line.error or "\0" in line.original.string:  # No environment holds a NUL.
+        if line.error or "\0" in line.original.string:  # An environment cannot hold NUL.
             raise ConfigError(
                 f"--env-file {path}: line {line.original.line} cannot be read; expected KEY=VALUE"
             )

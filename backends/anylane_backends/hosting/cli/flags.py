@@ -1,4 +1,4 @@
-"""The command's flags, made from the fields of ServerConfig."""
+"""The command's flags, made from the fields of RunSettings and ServerConfig."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import inspect
 import click
 
 from anylane.config.loading import Setting
-from anylane_backends.hosting.cli.options import _flags
+from anylane_backends.hosting.cli.options import flag_names
 
 
 def reasons(kind: type) -> dict[str, str]:
-    """Field -> the sentence below it in the source; nothing where there is no source."""
+    """Return the sentence below each field of a class in its source, by the field's name.
+
+    The mapping is empty if the source cannot be read.
+    """
     try:
         body = ast.parse(inspect.cleandoc(inspect.getsource(kind))).body[0]
     except (OSError, SyntaxError):
@@ -31,12 +34,16 @@ def reasons(kind: type) -> dict[str, str]:
 
 
 def option(setting: Setting, text: str) -> click.Option:
-    """A flag. Values stay text: they are parsed where the variables are, with one message."""
-    flags = _flags(setting)
+    """Return a setting's flag, with *text* as its help.
+
+    click leaves its value as text, which is parsed where the variables are, with one message.
+    """
+    flags = flag_names(setting)
     if setting.kind is bool:
         yes = flags[0]
         return click.Option([f"{yes}/--no-{yes[2:]}"], default=None, help=text)
-    metavar = {int: "NUMBER", float: "SECONDS", tuple: "ADDRESS"}.get(setting.kind, "TEXT")
+    usual = {int: "NUMBER", float: "SECONDS", tuple: "ADDRESS"}.get(setting.kind, "TEXT")
+    metavar = setting.metadata.get("metavar", usual)
     many = setting.kind is tuple
     default = setting.default
     if default not in (None, (), ""):
@@ -48,9 +55,10 @@ def option(setting: Setting, text: str) -> click.Option:
 
 
 class RunCommand(click.Command):
-    """Help in parts: there are too many options for one list."""
+    """A command that shows its help in parts: there are too many options for one list."""
 
     parts: dict[str, list[click.Option]]
+    """Title -> the options below it."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, options in self.parts.items():

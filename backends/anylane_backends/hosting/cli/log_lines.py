@@ -1,4 +1,4 @@
-"""Logging as the command sets it up, and the lines of the access log."""
+"""The command's logging, and the lines of the access log."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import logging
 
 from anylane.lane.server_core import Access
 
-# --- logging -----------------------------------------------------------------------------------
-
 
 def set_up_logging(level: str) -> None:
-    """anylane's messages from that level on, everybody's from warning on, to standard error."""
+    """Write anylane's messages of that level and above to standard error, and other libraries' from
+    warning on. level: one of `run_settings.LEVELS`."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("anylane").setLevel(level.upper())
 
@@ -19,7 +18,7 @@ access_logger = logging.getLogger("anylane.access")
 
 
 def log_access(access: Access) -> None:
-    """One line: who, the request line, status, bytes of the body, milliseconds."""
+    """Log one line: client, request line, status, bytes of the body, milliseconds."""
     head = access.head
     request = "-"
     sent = access.sent
@@ -29,11 +28,11 @@ def log_access(access: Access) -> None:
         if method == "HEAD":
             sent = 0
     peer = access.peer
-    who = "-"
+    client = "-"
     if isinstance(peer, tuple):
-        who = str(peer[0])
-        if peer[1]:  # Of who came through a proxy it may not be known.
-            who = f"[{who}]:{peer[1]}" if ":" in who else f"{who}:{peer[1]}"
+        client = str(peer[0])
+        if peer[1]:  # The port of a client behind a proxy may not be known.
+            client = f"[{client}]:{peer[1]}" if ":" in client else f"{client}:{peer[1]}"
     access_logger.info(
-        '%s "%s" %s %d %.1f', who, request, access.status or "-", sent, access.seconds * 1000
+        '%s "%s" %s %d %.1f', client, request, access.status or "-", sent, access.seconds * 1000
     )

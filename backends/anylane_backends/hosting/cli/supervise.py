@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anylane.config.loading import PLACES
+from anylane.config.run_settings import RunSettings
 from anylane.errors import ConfigError
 from anylane_backends.hosting import process
 from anylane_backends.hosting.cli.app_loading import CannotStart, load_app
@@ -28,20 +29,21 @@ if TYPE_CHECKING:
 
 
 def serve(options: Options, **hooks: Any) -> None:
-    """In this process."""
-    told = options.command
-    if told["access_log"]:
+    """Serve in this process until a signal. hooks: what else `process.run` takes."""
+    told = options.run
+    if told.access_log:
         access_logger.setLevel(logging.INFO)
         hooks["access"] = log_access
-    app = load_app(told["app"], app_dir=told["app_dir"], factory=told["factory"])
-    process.run(app, options.config, told["backend"], **hooks)
+    assert told.app is not None  # Options raises ConfigError without one.
+    app = load_app(told.app, app_dir=told.app_dir, factory=told.factory)
+    process.run(app, options.config, told.backend, **hooks)
 
 
 def supervise(options: Options) -> None:
-    """In processes of their own."""
-    told = options.command
+    """Serve in worker processes until a signal, then exit with their status."""
+    told = options.run
     current = options
-    watch = _watcher(options) if told["reload"] else None
+    watch = _watcher(told) if told.reload else None
     listeners = bind(options.config)
 
     def work(ready: Callable[[], None]) -> None:
@@ -53,10 +55,10 @@ def supervise(options: Options) -> None:
 
     def announce() -> None:
         urls = " ".join(url_of(each, options.config) for each in listeners)
-        count = f"{told['workers']} workers, " if told["workers"] > 1 else ""
+        count = f"{told.workers} workers, " if told.workers > 1 else ""
         python = platform.python_version()
-        print(f"anylane on {urls} ({told['backend']}, {count}Python {python})", flush=True)
-        for each in unapplied(options.config, load_backend(told["backend"]), listeners):
+        print(f"anylane on {urls} ({told.backend}, {count}Python {python})", flush=True)
+        for each in unapplied(options.config, load_backend(told.backend), listeners):
             log("warning", each, None)
         notify("READY=1")
 
@@ -69,16 +71,17 @@ def supervise(options: Options) -> None:
             return False
         for name in fixed_that_differ(options, fresh):
             log("warning", f"{name} has changed: that needs a restart", None)
-        set_up_logging(fresh.command["log_level"])
+        set_up_logging(fresh.run.log_level)
         current = fresh
         return True
 
     try:
         status = Supervisor(
-            told["workers"],
+            told.workers,
             work,
             announce=announce,
-            # Ours too: as long as one copy is open, who comes waits in the backlog for nobody.
+            # The supervisor's copies too: while one is open, clients wait in a backlog that no
+            # process accepts from.
             stopping=lambda: close(listeners, unlink=True),
             log=lambda level, message: log(level, message, None),
             patience=lambda: current.config.timeouts.drain + LAST_RESORT,
@@ -91,7 +94,8 @@ def supervise(options: Options) -> None:
 
 
 def fixed_that_differ(old: Options, new: Options) -> list[str]:
-    """Settings that the supervisor itself has used, and uses once."""
+    """Return the names of the settings that differ and that only a restart can change, because
+    the supervisor uses them once, when it starts."""
     names = [name for place in PLACES for name in sorted(place)]
     return [
         *(
@@ -102,17 +106,17 @@ def fixed_that_differ(old: Options, new: Options) -> list[str]:
         *(
             name
             for name in ("workers", "reload", "reload_dir")
-            if old.command[name] != new.command[name]
+            if getattr(old.run, name) != getattr(new.run, name)
         ),
     ]
 
 
-def _watcher(options: Options) -> Callable[[int], None]:
+def _watcher(run: RunSettings) -> Callable[[int], None]:
     try:
         import watchfiles
     except ImportError as exc:
         raise CannotStart("--reload needs watchfiles: pip install 'anylane[reload]'") from exc
-    folder = options.command["reload_dir"] or options.command["app_dir"]
+    folder = run.reload_dir or run.app_dir
     if not Path(folder).is_dir():
         raise CannotStart(f"--reload cannot watch {folder!r}: there is no such folder")
     import signal

@@ -1,0 +1,99 @@
+"""Everything that says whether a change is ready, run as stages of one check.
+
+`make test` is `python -m tools.check test`; `make test-pythons` and `make coverage` run the other
+parts. Stages are begun and shown in this order: what is quick and often wrong first, then the
+long ones. Three at a time keep two cores busy, because what talks to real servers waits for real
+time: the conformance suite computes for a third of its time. What is cut at every byte runs in
+memory and virtual time, so it disturbs none of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tools import pythons
+from tools.stages import Stage, end_with_stages, run
+
+BIN = Path(sys.executable).parent
+"""The folder of this environment's commands."""
+
+AUTOBAHN = (sys.executable, "-m", "anylane_conformance.autobahn")
+
+STAGES = (
+    Stage(name="ruff check", command=[BIN / "ruff", "check"]),
+    Stage(name="ruff format --check", command=[BIN / "ruff", "format", "--check"]),
+    Stage(name="mypy", command=[BIN / "mypy"]),
+    Stage(
+        name="conformance of all lanes",
+        command=[BIN / "anylane-conformance", "--backend", "all", "-k", "not cut_at_every_byte"],
+        counted=True,
+    ),
+    Stage(name="examples", command=[BIN / "pytest", "docs/examples"], counted=True),
+    Stage(name="tests", command=[BIN / "pytest", "tests"], counted=True),
+    # Without the express lanes and eager tasks nothing may change but the speed.
+    Stage(
+        name="tests without lanes",
+        command=[BIN / "pytest", "tests", "--without-lanes"],
+        counted=True,
+    ),
+    Stage(name="pyright", command=[BIN / "pyright", "--pythonpath", sys.executable]),
+    Stage(
+        name="conformance cut at every byte",
+        command=[BIN / "anylane-conformance", "--backend", "asyncio", "-k", "cut_at_every_byte"],
+        counted=True,
+    ),
+    Stage(name="Autobahn, quick", command=[*AUTOBAHN, "--quick", "--backend", "asyncio"]),
+    Stage(name="Autobahn, basic, all lanes", command=[*AUTOBAHN, "--basic", "--backend", "all"]),
+)
+
+
+MEASURED = tuple(
+    Stage(
+        name=f"{name}, measured",
+        command=[BIN / "coverage", "run", "-m", *module],
+        counted=True,
+    )
+    for name, module in (
+        ("conformance of all lanes", ("anylane_conformance", "--backend", "all")),
+        ("examples", ("pytest", "docs/examples")),
+        ("tests", ("pytest", "tests")),
+    )
+)
+"""What together has to reach the floor of coverage in pyproject.toml. Each run writes files of its
+own, which `coverage combine` joins."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the parts of the check that are named; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tools.check", description=__doc__)
+    parser.add_argument(
+        "parts",
+        nargs="+",
+        choices=("test", "pythons", "coverage"),
+        metavar="PART",
+        help="test: everything, on this Python. pythons: the tests, on the others that are found. "
+        "coverage: tests, examples and conformance, measured.",
+    )
+    parser.add_argument("--jobs", type=int, default=3, metavar="N", help="stages at a time")
+    given = parser.parse_args(arguments)
+    stages: list[Stage] = []
+    notes: list[str] = []
+    if "test" in given.parts:
+        stages += STAGES
+    if "pythons" in given.parts:
+        own = ".".join(platform.python_version_tuple()[:2])
+        found, notes = pythons.others(pythons.claimed(), own)
+        stages += pythons.stages(found)
+    if "coverage" in given.parts:
+        stages += MEASURED
+    end_with_stages()
+    folder = Path(sys.prefix) / "reports"
+    return run(stages, folder=folder, jobs=given.jobs, notes=notes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
