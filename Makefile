@@ -9,7 +9,7 @@ PYTHON2 ?= python2.7
 CLASSIC := $(VENV)/autobahntestsuite
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons ci lint fix hooks conformance autobahn autobahn-classic deep \
+.PHONY: help demo test test-pythons lint fix hooks conformance autobahn autobahn-classic deep \
 	coverage fanout bench bench-full bench-scaling bench-core bench-report tox dist lines clean
 .DELETE_ON_ERROR:
 
@@ -25,9 +25,6 @@ test: $(VENV)/.test ## everything: format, rules, types, tests, conformance of a
 
 test-pythons: $(VENV)/.test ## tests and one lane's conformance on each other Python that is found
 	@$(BIN)/python -m tools.check pythons $(ARGS)
-
-ci: $(VENV)/.test ## `test` and `test-pythons` as one check, with one sum
-	@$(BIN)/python -m tools.check test pythons $(ARGS)
 
 lint: $(VENV)/.test ## format, rules and types only
 	$(BIN)/ruff check

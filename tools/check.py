@@ -41,6 +41,7 @@ STAGES = (
         counted=True,
     ),
     Stage(name="pyright", command=[BIN / "pyright", "--pythonpath", sys.executable]),
+    Stage(name="types of the wheel", command=[sys.executable, "tools/verify_types.py"]),
     Stage(
         name="conformance cut at every byte",
         command=[BIN / "anylane-conformance", "--backend", "asyncio", "-k", "cut_at_every_byte"],

@@ -7,7 +7,7 @@ import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from importlib import import_module
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, Self
 
 import anyio
@@ -27,7 +27,7 @@ class AnyioScope:
     def __init__(self, lane: AnyioLane) -> None:
         self._lane = lane
         self._scope = lane.cancel_scope()
-        self.caught = False
+        self.caught: bool = False
 
     def cancel(self) -> None:
         self._lane.server.wakes.put(self._scope.cancel)
@@ -133,7 +133,7 @@ class TrioRunner:
         self._lane = lane
         self._task = lane.trio.lowlevel.current_task()
         self._scope = lane.cancel_scope()
-        self.worn = False
+        self.worn: bool = False
 
     def renew(self) -> None:
         self._task.context = self._lane.context.copy()
@@ -165,8 +165,8 @@ class TrioLane(AnyioLane):
     time of a request."""
 
     def __init__(self, server: ServerCore) -> None:
-        self.trio = import_module("trio")
-        self.cancel_scope = self.trio.CancelScope
+        self.trio: ModuleType = import_module("trio")
+        self.cancel_scope: Callable[[], anyio.CancelScope] = self.trio.CancelScope
         self._wait_readable = self.trio.lowlevel.wait_readable
         self._closed = self.trio.ClosedResourceError
         super().__init__(server)

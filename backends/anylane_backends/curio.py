@@ -62,7 +62,7 @@ class Interruption:
         self._lane = lane
         self._task = task
         self._open = True
-        self.error = curio.TaskCancelled("cancelled by its scope")
+        self.error: Any = curio.TaskCancelled("cancelled by its scope")
 
     def deliver(self) -> None:
         """On the lane's own thread, and not in that task."""
@@ -92,7 +92,7 @@ class CurioScope:
 
     def __init__(self, lane: CurioLane) -> None:
         self._lane = lane
-        self.caught = False
+        self.caught: bool = False
 
     def cancel(self) -> None:
         self._lane.server.wakes.put(self._interruption.deliver)
@@ -153,7 +153,7 @@ _REDELIVER = 0.01
 
 class CurioLane(Lane):
     def __init__(self, server: ServerCore, kernel: Any) -> None:
-        self.wake = kernel._traps["trap_sched_wake"]
+        self.wake: Any = kernel._traps["trap_sched_wake"]
         self._selector = kernel._selector
         self._running: set[Any] = set()
         self._births: deque[tuple[Callable[..., Awaitable[None]], tuple[Any, ...]]] = deque()

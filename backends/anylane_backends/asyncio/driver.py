@@ -43,10 +43,12 @@ class AsyncioDriver(Driver, asyncio.Protocol):
 
     __slots__ = ("_timer", "_transport", "lane", "now")
 
+    pumping: bool
+
     def __init__(
         self, lane: DriverLane, peer: Any, local: Any, errand: Errand | None = None
     ) -> None:
-        self.lane = lane
+        self.lane: DriverLane = lane
         # A method of the loop in the place of one of ours: it is asked four times a request.
         self.now = lane.loop.time
         self._transport: asyncio.Transport | None = None

@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
@@ -23,15 +23,15 @@ class Lane:
 
     def __init__(self, server: ServerCore) -> None:
         self.server = server
-        self.loop = asyncio.get_running_loop()
-        self.pool = Pool(server)
-        self.over = asyncio.Event()
-        self.variables = contextvars.copy_context()
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+        self.pool: Pool = Pool(server)
+        self.over: asyncio.Event = asyncio.Event()
+        self.variables: contextvars.Context = contextvars.copy_context()
         self._tasks: set[asyncio.Task[None]] = set()
         self._connecting: set[asyncio.Task[None]] = set()
-        self.accepting = Accepting(server, self, blocking=True)
-        self.eager = server.config.eager and sys.version_info >= (3, 12)
-        self.resumes = server.config.eager
+        self.accepting: Accepting = Accepting(server, self, blocking=True)
+        self.eager: bool = server.config.eager and sys.version_info >= (3, 12)
+        self.resumes: bool = server.config.eager
         server.attach(WakeQueue(self._kick), self._changed)
 
     def _changed(self) -> None:
@@ -137,7 +137,7 @@ class UvloopBackend(AsyncioBackend):
     """asyncio on uvloop."""
 
     name = "uvloop"
-    ignores = MappingProxyType(
+    ignores: Mapping[str, str] = MappingProxyType(
         dict.fromkeys(("http_buffer_size", "ws_buffer_size"), "uvloop chooses what one read gives")
     )
 

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from anylane.lane.driver import Driver
-from anylane.lane.link import Handle
+from anylane.lane.link import Handle, LinkDriver
 from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol import Exchange
 from anylane_backends.asyncio.waiter import Waiter, raise_
@@ -42,7 +42,7 @@ class AsyncioScope:
         self._task: asyncio.Task[Any] | None = None
         self._before = 0
         self._cancelled = False
-        self.caught = False
+        self.caught: bool = False
 
     def cancel(self) -> None:
         # Always through the queue: a task that cancels itself would be hit at a later await,
@@ -91,12 +91,15 @@ class AsyncioLink(NativeCancel):
 
     __slots__ = ("_beside", "_cancelled", "_latched", "_pushing", "_task", "_waiter", "lane")
 
+    driver: LinkDriver
+    parked: int
+
     def __init__(self, driver: Driver, exchange: Exchange, lane: LinkLane) -> None:
         # As Link's own, without the call: this is made for every request.
         self.driver = driver
         self.exchange = exchange
         self.parked = self.flushing = self.burst = 0
-        self.lane = lane
+        self.lane: LinkLane = lane
         self._latched = False
         self._cancelled = False
         self._pushing = False

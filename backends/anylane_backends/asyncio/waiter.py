@@ -30,7 +30,7 @@ class Waiter:
         self._cancelled = False
         self._message: Any = None
         self.callback: Callable[[Waiter], object] | None = None
-        self.due = False
+        self.due: bool = False
 
     def wake(self) -> None:
         """In the next turn of the loop."""

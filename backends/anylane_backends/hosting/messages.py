@@ -13,7 +13,7 @@ from pathlib import Path
 from anylane import errors
 from anylane.config.server_config import ServerConfig
 
-logger = logging.getLogger("anylane")
+logger: logging.Logger = logging.getLogger("anylane")
 
 
 def log(level: str, message: str, error: BaseException | None) -> None:

@@ -50,7 +50,7 @@ class ReadinessDriver(Driver):
         local: Any,
         errand: Errand | None = None,
     ) -> None:
-        self.lane = lane
+        self.lane: Loop = lane
         self._sock = sock
         self._outbox = Outbox()
         self._sending = False

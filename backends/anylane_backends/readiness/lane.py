@@ -28,8 +28,8 @@ class Lane(Loop):
 
     def __init__(self, server: ServerCore) -> None:
         self.server = server
-        self.pool = Pool(server)
-        self.context = contextvars.copy_context()
+        self.pool: Pool = Pool(server)
+        self.context: contextvars.Context = contextvars.copy_context()
         self._deadlines = Deadlines()
         self._next_ring = NEVER
         self._earlier = self.event()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from anylane.lane.driver import Driver
-from anylane.lane.link import Handle, Link, Scope
+from anylane.lane.link import Handle, Link, LinkDriver, Scope
 from anylane.protocol import Exchange
 from anylane_backends.native_cancel import NativeCancel
 from anylane_backends.readiness.loop import Event, Loop, Runner
@@ -19,7 +19,7 @@ class ReadinessLink(Link):
 
     def __init__(self, driver: Driver, exchange: Exchange, lane: Loop) -> None:
         super().__init__(driver, exchange)
-        self.lane = lane
+        self.lane: Loop = lane
         self._latched = False
         self._news: Event | None = None
 
@@ -53,6 +53,7 @@ class RunnerLink(NativeCancel, ReadinessLink):
 
     __slots__ = ("_cancelled", "runner")
 
+    driver: LinkDriver
     runner: Runner
 
     def __init__(self, driver: Driver, exchange: Exchange, lane: Loop) -> None:

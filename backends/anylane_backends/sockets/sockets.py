@@ -39,7 +39,7 @@ class Outbox:
     def __init__(self) -> None:
         # None while there is nothing: an empty deque takes 760 bytes, for each quiet connection.
         self._chunks: deque[memoryview] | None = None
-        self.size = 0
+        self.size: int = 0
 
     def write(self, sock: socket.socket, chunks: list[bytes]) -> None:
         """Queue them and send what goes; raises OSError when the socket is broken."""

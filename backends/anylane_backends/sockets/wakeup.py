@@ -17,6 +17,8 @@ class WakeupSocketpair:
     __slots__ = ("reader", "writer")
 
     def __init__(self) -> None:
+        self.reader: socket.socket
+        self.writer: socket.socket
         self.reader, self.writer = socket.socketpair()
         self.reader.setblocking(False)
         self.writer.setblocking(False)

@@ -62,7 +62,7 @@ class ThreadsDriver(Driver):
         local: Any,
         errand: Errand | None = None,
     ) -> None:
-        self.lane = lane
+        self.lane: DriverLane = lane
         self._sock = sock
         self._outbox = Outbox()
         self._lock = Lock()

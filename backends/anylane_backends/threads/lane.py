@@ -11,6 +11,7 @@ import selectors
 import socket
 import time
 from collections.abc import Callable
+from contextvars import Context as Variables
 from contextvars import copy_context
 from typing import Any
 
@@ -48,14 +49,14 @@ class Lane:
     def __init__(self, server: ServerCore) -> None:
         self.server = server
         self.selector: selectors.BaseSelector = selectors.DefaultSelector()
-        self.deadlines = Deadlines()
-        self.workers = Workers(server.config.max_threads)
-        self.lender = Lender(self.workers)
-        self.variables = copy_context()
+        self.deadlines: Deadlines = Deadlines()
+        self.workers: Workers = Workers(server.config.max_threads)
+        self.lender: Lender = Lender(self.workers)
+        self.variables: Variables = copy_context()
         self._wakeup = WakeupSocketpair()
         self.selector.register(self._wakeup.reader, READ, Watch(self._woken))
         self._asleep = False
-        self.accepting = Accepting(server, self)
+        self.accepting: Accepting = Accepting(server, self)
         self._given_up = False
         self._giving_up: Deadline | None = None
         server.attach(WakeQueue(self._kick), self._changed)

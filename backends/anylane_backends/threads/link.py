@@ -57,13 +57,13 @@ class ThreadsLink(SteppedLink):
 
     def __init__(self, driver: LinkDriver, exchange: Exchange) -> None:
         super().__init__(driver, exchange)
-        self.transport = driver
+        self.transport: LinkDriver = driver
         self._variables = driver.lane.variables.copy()
         self._coroutine = driver.server.run_exchange(exchange, self)
         self._thread = 0
-        self.begun = False
-        self.blocked = False
-        self.turn = Lock()
+        self.begun: bool = False
+        self.blocked: bool = False
+        self.turn: Lock = Lock()
 
     def notify(self) -> None:
         self.latched = True

@@ -45,10 +45,10 @@ class Loan:
     """
 
     def __init__(self) -> None:
-        self.recalled = False
-        self.served = 0
+        self.recalled: bool = False
+        self.served: int = 0
         self.error: BaseException | None = None
-        self.began = monotonic()
+        self.began: float = monotonic()
         self._lock = Lock()
         self._back = Lock()
         self._back.acquire()

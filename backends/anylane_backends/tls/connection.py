@@ -70,10 +70,10 @@ class TlsConnection:
         log: Log,
         date: Callable[[], bytes],
     ) -> None:
-        self.config = config
+        self.config: ServerConfig = config
         self._date = date
-        self.peer = peer
-        self.local = local
+        self.peer: Address = peer
+        self.local: Address = local
         self.tls: TlsInfo | None = None
         self._make = make
         self._log = log

@@ -26,10 +26,12 @@ class TlsSession:
     __slots__ = ("hello", "incoming", "outgoing", "records")
 
     def __init__(self, context: ssl.SSLContext) -> None:
-        self.incoming = ssl.MemoryBIO()
-        self.outgoing = ssl.MemoryBIO()
-        self.records = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
-        self.hello = bytearray()
+        self.incoming: ssl.MemoryBIO = ssl.MemoryBIO()
+        self.outgoing: ssl.MemoryBIO = ssl.MemoryBIO()
+        self.records: ssl.SSLObject = context.wrap_bio(
+            self.incoming, self.outgoing, server_side=True
+        )
+        self.hello: bytearray = bytearray()
 
     def shake_hands(self, data: bytes = b"") -> TlsInfo | None:
         """Go on with the handshake. data: what came, if anything did. Returns what was agreed

@@ -126,6 +126,8 @@ class Link(ABC):
     __slots__ = ("burst", "driver", "exchange", "flushing", "parked")
 
     burst: int
+    driver: LinkDriver
+    exchange: Exchange
     flushing: int
     parked: int
 

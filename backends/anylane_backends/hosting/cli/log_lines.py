@@ -14,7 +14,7 @@ def set_up_logging(level: str) -> None:
     logging.getLogger("anylane").setLevel(level.upper())
 
 
-access_logger = logging.getLogger("anylane.access")
+access_logger: logging.Logger = logging.getLogger("anylane.access")
 
 
 def log_access(access: Access) -> None:

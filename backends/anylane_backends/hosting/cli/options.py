@@ -47,7 +47,7 @@ class Options:
         sources = ((str(path), file), ("the environment", variables), ("the command line", given))
         merged = merge(*sources)
         tables = [(name, source.get("run", {})) for name, source in sources]
-        self.run = build(RunSettings, merged.pop("run", {}), parts=tables)
+        self.run: RunSettings = build(RunSettings, merged.pop("run", {}), parts=tables)
         if self.run.app is None:
             raise ConfigError(
                 "no app was named; write MODULE:APP, such as main:app, set ANYLANE_APP, "
@@ -59,7 +59,9 @@ class Options:
             self._inherited = listen_fds(os.environ) if inherited is None else inherited
             if self._inherited:
                 merged["bind"] = self._inherited
-        self.config = build(ServerConfig, merged, BASES[self.run.preset], parts=sources)
+        self.config: ServerConfig = build(
+            ServerConfig, merged, BASES[self.run.preset], parts=sources
+        )
 
     def reread(self) -> Options:
         """Return the options as the file is now. Raises ConfigError."""
