@@ -9,8 +9,9 @@ PYTHON2 ?= python2.7
 CLASSIC := $(VENV)/autobahntestsuite
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons lint fix hooks conformance autobahn autobahn-classic deep \
-	coverage fanout bench bench-full bench-scaling bench-core bench-report tox dist lines clean
+.PHONY: help demo test test-pythons lint types-wheel fix hooks conformance autobahn \
+	autobahn-classic deep coverage fanout bench bench-full bench-scaling bench-core bench-report \
+	tox dist lines clean
 .DELETE_ON_ERROR:
 
 help: ## this list
