@@ -6,8 +6,6 @@ beside the packages, and a file that the wheel leaves out would not be missed. N
 wheel is built in isolation.
 """
 
-# it runs our own tools, and talks to its user
-
 from __future__ import annotations
 
 import os
