@@ -186,11 +186,14 @@ class ThreadsDriver(Driver):
                 self._send_more()
             if owned:
                 # Input waits with its owner, and in the kernel; looking away until then costs
-                # a system call only where something did come.
+                # a system call only where something did come. So does room for output, once
+                # there is nothing to send: the selector would turn in vain for as long as the
+                # handler blocks.
                 for bit, call in ((READ, self._input), (WRITE, self._sent)):
                     if events & bit:
                         self._post(call)
-                self._register(self._registered & ~(events & READ))
+                unwanted = READ if self._outbox.size else READ | WRITE
+                self._register(self._registered & ~(events & unwanted))
                 return
         if events & WRITE:
             self._do(self._sent)
