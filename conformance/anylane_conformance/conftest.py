@@ -28,6 +28,8 @@ def _lanes(config: pytest.Config) -> list[Lane]:
         lanes.append(server_lane(name))
         if name in ("asyncio", "uvloop", "asyncio+tls", "uvloop+tls"):
             lanes.append(server_lane(name, lazy=True))
+        if name == "threads":
+            lanes.append(server_lane("threads-no-loan"))
     return lanes
 
 

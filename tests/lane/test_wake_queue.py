@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -53,3 +55,23 @@ def test_what_raises_does_not_hold_up_the_others():
     assert len(kicks) == 2
     queue.run()
     assert ran == [1]
+
+
+def test_a_kick_that_found_nothing_to_run_is_not_forgotten():
+    """A lane that is awake needs no kick. Between what is put and the kick it may have run it: then
+    it must not go to sleep before it has run once more, for until then nothing kicks."""
+    kicks: list[int] = []
+    queue = WakeQueue(lambda: kicks.append(1))
+
+    class Overtaken(deque[Callable[[], object]]):
+        def append(self, func: Callable[[], object]) -> None:
+            super().append(func)
+            queue.run()
+
+    queue._queue, put = Overtaken(), lambda: queue.put(lambda: None)
+    put()
+    assert (len(kicks), len(queue._queue), bool(queue)) == (1, 0, True)
+    queue.run()
+    assert not queue
+    put()
+    assert len(kicks) == 2

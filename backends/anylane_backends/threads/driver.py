@@ -116,16 +116,20 @@ class ThreadsDriver(Driver):
         if func not in self._mail:
             self._mail.append(func)
 
-    def take_mail(self) -> None:
-        """By the owner: what came meanwhile."""
+    def take_mail(self, *, selecting: bool = False) -> None:
+        """By the owner: do what it was told meanwhile."""
+        if not self._mail:
+            return
         while self._mail:
             self._do(self._mail.pop(0))
+        if not selecting:
+            # The selecting thread looks away from what it has told of, and `_tend` may be far: the
+            # next handler, or this one, may block first, and is to learn of what comes then.
+            self.wakes.put(self._watch)
 
     def take_input(self) -> None:
         """By the owner, in the middle of a handler: what came, what is late; watch for more."""
-        if self._mail:
-            self.take_mail()
-            self.wakes.put(self._watch)
+        self.take_mail()
         deadline = self.next_deadline()
         if deadline is not None and deadline <= self.now():
             self._do(self._late)
@@ -146,7 +150,7 @@ class ThreadsDriver(Driver):
         selecting thread, still owned.
         """
         while True:
-            self.take_mail()
+            self.take_mail(selecting=selecting)
             if selecting:
                 self._do(self._tend)
             with self._lock:
@@ -186,11 +190,14 @@ class ThreadsDriver(Driver):
                 self._send_more()
             if owned:
                 # Input waits with its owner, and in the kernel; looking away until then costs
-                # a system call only where something did come.
+                # a system call only where something did come. So does room for output, once
+                # there is nothing to send: the selector would turn in vain for as long as the
+                # handler blocks.
                 for bit, call in ((READ, self._input), (WRITE, self._sent)):
                     if events & bit:
                         self._post(call)
-                self._register(self._registered & ~(events & READ))
+                unwanted = READ if self._outbox.size else READ | WRITE
+                self._register(self._registered & ~(events & unwanted))
                 return
         if events & WRITE:
             self._do(self._sent)

@@ -46,12 +46,12 @@ class Lane:
     caller of `run`, or the worker to whom it is lent while handlers are quick.
     """
 
-    def __init__(self, server: ServerCore) -> None:
+    def __init__(self, server: ServerCore, *, lends: bool = True) -> None:
         self.server = server
         self.selector: selectors.BaseSelector = selectors.DefaultSelector()
         self.deadlines: Deadlines = Deadlines()
         self.workers: Workers = Workers(server.config.max_threads)
-        self.lender: Lender = Lender(self.workers)
+        self.lender: Lender = Lender(self.workers, lends=lends)
         self.variables: Variables = copy_context()
         self._wakeup = WakeupSocketpair()
         self.selector.register(self._wakeup.reader, READ, Watch(self._woken))
@@ -159,8 +159,12 @@ class ThreadsBackend:
     concurrent_input = False
     native_cancel = False
 
+    lends = True
+    """Whether the selector is lent to a worker while handlers are quick (see `Loan`). Nothing but
+    the speed depends on it; the conformance suite runs both ways."""
+
     def run(self, server: ServerCore) -> None:
-        Lane(server).run()
+        Lane(server, lends=self.lends).run()
 
     async def serve(self, server: ServerCore) -> None:
         """Refused: it would block the running loop."""
@@ -168,3 +172,9 @@ class ThreadsBackend:
             f"the {server.lane} lane blocks its thread, so it cannot serve inside a running loop; "
             "use Server(app, config, 'threads').start()"
         )
+
+
+class ThreadsWithoutLoanBackend(ThreadsBackend):
+    """Plain threads, each handler on a worker: for the conformance suite (`threads-no-loan`)."""
+
+    lends = False

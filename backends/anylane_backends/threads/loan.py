@@ -118,8 +118,9 @@ class Loan:
 class Lender:
     """When to lend: not to handlers that block, and less often the more often they did."""
 
-    def __init__(self, workers: Workers) -> None:
+    def __init__(self, workers: Workers, *, lends: bool = True) -> None:
         self._workers = workers
+        self._lends = lends and _GIL
         self._loan: Loan | None = None
         self._next = 0.0
         self._patience = _PATIENCE
@@ -141,7 +142,7 @@ class Lender:
         job; while handlers are quick, they run where it is selected, and this thread watches.
         """
         began = monotonic()
-        if not _GIL or began < self._next or server.draining:
+        if not self._lends or began < self._next or server.draining:
             return False
         loan = self._loan = Loan()
         if not self._workers.lend(partial(loan.lead, turn, self._workers)):

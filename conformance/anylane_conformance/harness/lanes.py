@@ -27,6 +27,10 @@ LAZY = "-lazy-h11"
 """Ends the names of the lanes whose config has `eager=False` and `express=False`."""
 
 
+VARIANTS = {"threads-no-loan": "anylane_backends.threads.lane:ThreadsWithoutLoanBackend"}
+"""Backends that only the suite knows, by the names of their lanes."""
+
+
 @dataclass(frozen=True)
 class Lane(ABC):
     """One way to hold a conversation. capabilities: see `capabilities.ROWS`."""
@@ -131,7 +135,8 @@ def server_lane(name: str, *, lazy: bool = False) -> ServerLane:
     name, plus, suffix = name.partition("+")
     if plus and suffix != "tls":
         raise BackendError(f"there is no lane {name}+{suffix}; expected {name} or {name}+tls")
-    backend = load_backend(name)
+    target = VARIANTS.get(name, name)
+    backend = load_backend(target)
     capabilities = {"parallel_blocking", "real_sockets"} | ({"plain_wire"} if not plus else set())
     for capability in ("concurrent_input", "native_cancel"):
         if not hasattr(backend, capability):
@@ -146,7 +151,7 @@ def server_lane(name: str, *, lazy: bool = False) -> ServerLane:
     return ServerLane(
         name + LAZY * lazy + plus + suffix,
         frozenset(capabilities),
-        backend=name,
+        backend=target,
         tls=bool(plus),
         lazy=lazy,
     )

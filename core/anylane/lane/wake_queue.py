@@ -54,4 +54,6 @@ class WakeQueue:
                 self._kick()
 
     def __bool__(self) -> bool:
-        return bool(self._queue)
+        """Whether `run` is to be called."""
+        # Also when what was put has run meanwhile: until `run` resets the flag, nobody kicks again.
+        return self._kicked or bool(self._queue)
