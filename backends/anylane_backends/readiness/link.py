@@ -18,6 +18,7 @@ class ReadinessLink(Link):
     __slots__ = ("_latched", "_news", "lane")
 
     def __init__(self, driver: Driver, exchange: Exchange, lane: Loop) -> None:
+        # Written out in RunnerLink.__init__ (tests/test_inlined_copies.py).
         super().__init__(driver, exchange)
         self.lane: Loop = lane
         self._latched = False
@@ -57,7 +58,7 @@ class RunnerLink(NativeCancel, ReadinessLink):
     runner: Runner
 
     def __init__(self, driver: Driver, exchange: Exchange, lane: Loop) -> None:
-        # As Link's own, without the calls: this is made for every request.
+        # As Link's and ReadinessLink's own, without the calls: made for every request.
         self.driver = driver
         self.exchange = exchange
         self.parked = self.flushing = self.burst = 0

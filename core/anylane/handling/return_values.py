@@ -33,8 +33,8 @@ def put_routed(ctx: Context, value: Any) -> Awaitable[None] | None:
     """Do what `put_result` does with what a route's handler has returned."""
     kind = type(value)
     if (kind is str or kind is dict) and not ctx.exchange.started:
-        # Most values are one of these: the calls of `put_result` are saved. One piece of "The plan
-        # of a fast answer" in docs/performance.md.
+        # Most values are one of these: as `set_text` and `set_json`, without the calls. One piece
+        # of "The plan of a fast answer" in docs/performance.md.
         body, content_type = (
             (value.encode("utf-8"), TEXT) if kind is str else (json.dumps(value), JSON)
         )

@@ -55,6 +55,7 @@ class Response:
         headers: Initial = (),
         content_type: str | None = None,
     ) -> None:
+        # Written out in Response.whole (tests/test_inlined_copies.py).
         self._status = None if status is None else check_status(status)
         # Most responses have only the header of their body, and need no Headers for it.
         self._headers = Headers(headers) if headers else None
@@ -191,6 +192,7 @@ class Response:
 
     def set_text(self, text: str) -> Response:
         """Set a body of plain text in UTF-8. Raises UsageError if *text* is no str."""
+        # Written out in put_routed (tests/test_inlined_copies.py).
         return self.set_body(_encoded(text), TEXT)
 
     def set_html(self, html: str) -> Response:
@@ -199,6 +201,7 @@ class Response:
 
     def set_json(self, value: Any) -> Response:
         """Set a JSON body. Raises TypeError for a value that JSON has no form for."""
+        # Written out in put_routed (tests/test_inlined_copies.py).
         return self.set_body(json.dumps(value), JSON)
 
     def redirect(self, location: str, status: int = 307) -> Response:

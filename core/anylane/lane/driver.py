@@ -95,6 +95,7 @@ class Driver(Transport):
 
     def receive(self, data: bytes) -> None:
         """Take bytes that came; at most 256 KiB at once."""
+        # Written out in AsyncioDriver.data_received (tests/test_inlined_copies.py).
         self.connection.receive_data(data, self.now())
         self.pump()
 
@@ -153,11 +154,13 @@ class Driver(Transport):
 
     def started(self, link: Link) -> None:
         """Take note that an exchange of this connection runs with `link`."""
+        # Written out in AsyncioDriver.start (tests/test_inlined_copies.py).
         self.links.append(link)
 
     def finished(self, link: Link) -> None:
         """Take note that its coroutine has ended, or never began. The transport calls it however
         that was."""
+        # Written out in AsyncioDriver.start (tests/test_inlined_copies.py).
         exchange = link.exchange
         if not exchange.finished:
             exchange.finish(self.now())

@@ -139,6 +139,8 @@ class Link(ABC):
     `is_own_cancellation` take the place of `guard`."""
 
     def __init__(self, driver: LinkDriver, exchange: Exchange) -> None:
+        # Written out in AsyncioLink.__init__ and RunnerLink.__init__: see
+        # tests/test_inlined_copies.py.
         self.driver: LinkDriver = driver
         self.exchange: Exchange = exchange
         self.parked = self.flushing = self.burst = 0
@@ -245,6 +247,7 @@ class Link(ABC):
     async def wait(self) -> None:
         """Return after something has happened to this exchange, or after `wake()`. It may return
         early, so that callers loop on a condition."""
+        # Written out in AsyncioLink.wait (tests/test_inlined_copies.py).
         self.driver.pump()
         self.parked += 1
         try:

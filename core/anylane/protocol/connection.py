@@ -275,6 +275,7 @@ class Connection:
 
     def send(self, data: bytes) -> None:
         """Queue bytes for the transport. They are dropped once the connection is being closed."""
+        # Written out in Http1.conclude and WebSocketProtocol.send (tests/test_inlined_copies.py).
         if self.closing is _NO:
             self.out.append(data)
             self.queued += len(data)

@@ -40,6 +40,7 @@ class Dates:
 
     def at(self, now: float) -> bytes:
         """Return `value`, made anew if it has served its time at `now`, in seconds."""
+        # Written out in Http1.conclude (tests/test_inlined_copies.py).
         if now >= self.until:
             self.latest()
             self.until = now + _MAX_AGE

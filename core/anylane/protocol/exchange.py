@@ -142,6 +142,7 @@ class Exchange:
     def begin(self, on_interrupt: Callable[[], None]) -> None:
         """Take note that the handler starts. From now on `on_interrupt` is called to interrupt it;
         at once if that was asked for before."""
+        # Written out in NativeCancel.begin (tests/test_inlined_copies.py).
         self.on_interrupt = on_interrupt
         if self.interrupt is not None:
             on_interrupt()
@@ -215,6 +216,7 @@ class Exchange:
         Raise UsageError, before a byte is out, if it was started before, and for headers that
         contradict the framing.
         """
+        # Written out in Exchange.conclude (tests/test_inlined_copies.py).
         self._must_be_mine()
         if self.started:
             raise UsageError(_STARTED)
@@ -224,6 +226,7 @@ class Exchange:
     def send_data(self, data: bytes) -> None:
         """Send one piece of the body. Where the length is not known it is one chunk (RFC 9112
         §7.1). Raise UsageError if the body gets longer than declared; the piece is not sent."""
+        # Written out in Exchange.conclude (tests/test_inlined_copies.py).
         if self.finished:
             self._must_be_mine()
         self._stream.send_data(data)
@@ -263,6 +266,7 @@ class Exchange:
         if self.started:
             raise UsageError(_STARTED)
         if self._stream.conclude(status, headers, body, now):
+            # As `send_head`, `send_data` and `finish`, without the calls.
             self.started = self.finished = True
             self.status = status
             self.sent = len(body)
@@ -303,6 +307,7 @@ class Exchange:
     def finish(self, now: float) -> None:
         """Take note that the handler has ended. An incomplete response closes the connection.
         Later calls do nothing."""
+        # Written out in Exchange.conclude (tests/test_inlined_copies.py).
         if not self.finished:
             self.finished = True
             self.on_interrupt = self.on_gone = None

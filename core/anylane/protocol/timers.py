@@ -52,12 +52,14 @@ class Timers:
 
     def set(self, timer: Timer, deadline: float) -> None:
         """Set a deadline. It replaces one of the same kind."""
+        # Written out in Http1._request and Http1.conclude (tests/test_inlined_copies.py).
         self.at[timer] = deadline
         if deadline < self.bound:  # noqa: PLR1730  # min() takes three times as long
             self.bound = deadline
 
     def clear(self, timer: Timer) -> None:
         """Clear a deadline; harmless if it is not set."""
+        # Written out in Http1._request and Http1.conclude (tests/test_inlined_copies.py).
         self.at[timer] = NEVER
 
     def clear_all(self, *kept: Timer) -> None:

@@ -135,6 +135,7 @@ class Express:
 
         None also for a head that is not complete. Such a head was not read at all.
         """
+        # Written out in Reader.receive_data (tests/test_inlined_copies.py).
         if data.startswith(self.block) and self.found is not None:
             return self.found
         end = data.find(b"\r\n\r\n") + 4

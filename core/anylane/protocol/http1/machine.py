@@ -131,7 +131,7 @@ class Http1(Reader):
         plain = before is _KEEP_ALIVE
         self.writing = _PENDING if plain else WRITING[self.writing][WriteEvent.REQUEST]
         # The deadline runs from here: the client also waits for a thread and for its turn.
-        timers = conn.timers  # As its `clear` and `set`, without the calls; so in `conclude`.
+        timers = conn.timers  # As its `clear` and `set`, without the calls.
         timers.at[before] = NEVER
         timers.at[_HANDLER] = deadline = now + self._handler_timeout
         if deadline < timers.bound:  # noqa: PLR1730  # min() takes three times as long
@@ -214,7 +214,7 @@ class Http1(Reader):
             else:
                 self.finish(now)
             return True
-        timers = conn.timers
+        timers = conn.timers  # As its `clear` and `set`, without the calls.
         timers.at[_HANDLER] = NEVER
         timers.at[_KEEP_ALIVE] = deadline = now + self._keep_alive_timeout
         if deadline < timers.bound:  # noqa: PLR1730  # min() takes three times as long
@@ -324,6 +324,7 @@ class Http1(Reader):
 
     def finish(self, now: float) -> None:
         """End the exchange: its handler has ended, the response maybe not."""
+        # Written out in Http1.conclude (tests/test_inlined_copies.py).
         conn = self._conn
         conn.timers.clear(Timer.HANDLER)
         self._end_events()

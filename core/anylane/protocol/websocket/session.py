@@ -245,6 +245,8 @@ class WebSocketProtocol:
         Raise Disconnected, with the close code, when the session is over and all messages that came
         before were returned. A poll after the last of them answers the peer's close frame.
         """
+        # Written out in WebSocketProtocol.take and WebSocketProtocol.is_quiet: see
+        # tests/test_inlined_copies.py.
         if self._messages:
             self._owing = True
             message, size = self._messages.popleft()
