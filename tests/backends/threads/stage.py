@@ -88,15 +88,25 @@ class Request:
     size: int
 
 
+class Parting(Enum):
+    """How a client ends its connection."""
+
+    CLOSES = auto()
+    """It closes, when it has all answers."""
+    RESETS = auto()
+    """It resets the connection instead of reading the last answer."""
+    STAYS = auto()
+    """It leaves that to the server."""
+
+
 @dataclass(frozen=True)
 class Client:
-    """requests: one after the other. pipelines: the next is sent before the answer. leaves: it
-    resets the connection instead of reading the last answer. room: bytes its kernel takes. pauses:
-    seconds before each thing it does."""
+    """requests: one after the other. pipelines: the next is sent before the answer. room: bytes
+    that its kernel takes. pauses: seconds before each thing that it does."""
 
     requests: tuple[Request, ...]
     pipelines: bool
-    leaves: bool
+    parting: Parting
     room: int
     pauses: tuple[float, ...]
 
@@ -506,7 +516,7 @@ class Stage:
         if self.play.ending is Ending.DRAIN:
             for number, client in enumerate(self.play.clients):
                 names = {b"/%d/%d" % (number, at) for at in range(len(client.requests))}
-                assert client.leaves or names <= self.answered
+                assert client.parting is Parting.RESETS or names <= self.answered
 
 
 def expected(request: Request, name: bytes) -> bytes:
@@ -558,14 +568,16 @@ class Visitor:
                 last = number == len(client.requests) - 1
                 self._send(number, request)
                 if not client.pipelines or last:
-                    if last and client.leaves:
+                    if last and client.parting is Parting.RESETS:
                         break
                     if not self._read_up_to(number):
                         break
             self._pause()
-            sock.leave(reset=client.leaves)
         finally:
             stage.to_do -= 1
+        while client.parting is Parting.STAYS and sock.take():
+            pass
+        sock.leave(reset=client.parting is Parting.RESETS)
 
     def _pause(self) -> None:
         self._stage.scheduler.step()

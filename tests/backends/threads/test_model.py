@@ -19,7 +19,16 @@ from anylane.lane.wake_queue import WakeQueue
 from anylane_backends.threads.driver import ThreadsDriver
 from anylane_backends.threads.link import ThreadsLink
 from anylane_backends.threads.loan import Loan
-from tests.backends.threads.stage import SECONDS, Client, Ending, Play, Request, Step, perform
+from tests.backends.threads.stage import (
+    SECONDS,
+    Client,
+    Ending,
+    Parting,
+    Play,
+    Request,
+    Step,
+    perform,
+)
 
 steps = st.tuples(st.sampled_from(Step), st.sampled_from(SECONDS))
 requests = st.builds(
@@ -32,7 +41,7 @@ clients = st.builds(
     Client,
     requests=st.lists(requests, min_size=1, max_size=3).map(tuple),
     pipelines=st.booleans(),
-    leaves=st.sampled_from((False, False, True)),
+    parting=st.sampled_from(Parting),
     room=st.sampled_from((1000, 90)),
     pauses=st.lists(st.sampled_from((0.0, 0.0, *SECONDS)), max_size=4).map(tuple),
 )
@@ -58,8 +67,13 @@ def test_nothing_is_lost_and_there_is_one_owner_at_a_time(
 # --- plays in which something could be lost -----------------------------------------------------
 
 
-def one(*of: Request, room: int = 1000, pauses: tuple[float, ...] = ()) -> Client:
-    return Client(of, pipelines=False, leaves=False, room=room, pauses=pauses)
+def one(
+    *of: Request,
+    parting: Parting = Parting.CLOSES,
+    room: int = 1000,
+    pauses: tuple[float, ...] = (),
+) -> Client:
+    return Client(of, pipelines=False, parting=parting, room=room, pauses=pauses)
 
 
 def times(number: int, step: Step) -> Request:
@@ -70,7 +84,12 @@ def drained(*of: Client, workers: int = 3, lends: bool = True) -> Play:
     return Play(of, workers, lends, Ending.DRAIN)
 
 
+def ended(*of: Client, ending: Ending) -> Play:
+    return Play(of, 3, False, ending)
+
+
 QUICK = Request((), (), 1)
+ENDS = Request(((Step.BLOCK, 0.001),), (), 1)
 BLOCKS = Request(((Step.BLOCK, 0.04),), (), 1)
 BLOCKS_THEN_CALLS = Request(((Step.BLOCK, 0.2), (Step.CALL, 0)), (), 1)
 WRITES_THEN_BLOCKS = Request(((Step.WRITE, 0), (Step.BLOCK, 0.04)), (), 400)
@@ -101,6 +120,19 @@ PLAYS = {
     ),
     "room for output while the handler blocks": drained(
         one(WRITES_THEN_BLOCKS, room=90), workers=1, lends=False
+    ),
+    "a drain while handlers block": ended(
+        one(BLOCKS, parting=Parting.STAYS),
+        one(BLOCKS, parting=Parting.STAYS),
+        ending=Ending.EARLY_DRAIN,
+    ),
+    "a drain as handlers end": ended(
+        one(ENDS, ENDS, ENDS, parting=Parting.STAYS),
+        one(ENDS, ENDS, ENDS, parting=Parting.STAYS),
+        ending=Ending.EARLY_DRAIN,
+    ),
+    "an abort while handlers block": ended(
+        one(BLOCKS, parting=Parting.STAYS), one(BLOCKS), ending=Ending.ABORT
     ),
 }
 
