@@ -1,4 +1,7 @@
-"""The anyio lane, on asyncio, and the trio lane: anyio on trio, but for what each request needs."""
+"""The anyio lane, which is anyio on asyncio, and the trio lane.
+
+The trio lane is anyio on trio, except that it uses trio itself for what each request needs.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from anylane_backends.readiness.loop import Event
 
 
 class AnyioScope:
-    """A CancelScope; cancelling it after its block was left does nothing."""
+    """A scope that is an anyio CancelScope. Cancelling it after its block was left does nothing."""
 
     __slots__ = ("_lane", "_scope", "caught")
 
@@ -89,15 +92,15 @@ class AnyioLane(Lane):
                     await self._end_tasks()
 
     async def _end_tasks(self) -> None:
-        while self._tasks:  # Cancelled until they end, as anyio does it.
+        while self._tasks:  # They are cancelled until they end, as anyio does it.
             for task in self._tasks:
                 task.cancel()
             await asyncio.wait(tuple(self._tasks), timeout=0.01)
 
     def start(self, func: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
-        # The loop's own task, and none of the group: a handler that leaves a CancelScope open (by
-        # leaving a generator that has one, say) would end the group, and so the server. And from
-        # here, not from the context of the handler that may be the caller.
+        # A task of the loop, and not of the group: a handler that leaves a CancelScope open, such
+        # as in a generator that it does not close, would end the group, and so the server. Its
+        # context is the lane's, not the caller's: that may be a handler.
         loop = asyncio.get_running_loop()
         task = loop.create_task(func(*args), context=self.context.copy())
         self._tasks.add(task)
@@ -112,7 +115,8 @@ class AnyioLane(Lane):
         return AnyioScope(self)
 
     def is_foreign_cancellation(self, exc: BaseException) -> bool:
-        # asyncio's CancelledError only: trio's Cancelled always has a scope that asked for it.
+        # This is about asyncio's CancelledError only. Behind trio's Cancelled there is always a
+        # scope that was cancelled.
         return is_foreign_cancellation(exc)
 
     async def to_the_end(self, func: Callable[[], Awaitable[Any]]) -> None:
@@ -125,7 +129,7 @@ async def _fail(failure: BaseException) -> None:
 
 
 class TrioRunner:
-    """A trio task, in a scope that lasts until it is cancelled: then the task ends."""
+    """A Runner that is a trio task in a scope. Cancelling the scope ends the task."""
 
     __slots__ = ("_lane", "_scope", "_task", "worn")
 
@@ -161,8 +165,8 @@ class TrioRunner:
 
 
 class TrioLane(AnyioLane):
-    """With what trio has itself. anyio wraps each of its things in an object or two: a third of the
-    time of a request."""
+    """The lane of trio, with trio's own events and waits: anyio wraps each of them in an object or
+    two, which takes a third of the time of a request."""
 
     def __init__(self, server: ServerCore) -> None:
         self.trio: ModuleType = import_module("trio")
@@ -205,7 +209,7 @@ class TrioLane(AnyioLane):
 
 
 class AnyioBackend:
-    """anyio on asyncio."""
+    """The backend of anyio on asyncio."""
 
     name = "anyio"
     concurrent_input = True
@@ -219,12 +223,12 @@ class AnyioBackend:
 
 
 class TrioBackend(AnyioBackend):
-    """anyio on trio."""
+    """The backend of trio."""
 
     name = "trio"
 
     def check(self) -> None:
-        import_module("trio")  # anyio itself would ask for it only when it runs.
+        import_module("trio")  # anyio itself would import it only when it runs.
 
     def run(self, server: ServerCore) -> None:
         anyio.run(self.serve, server, backend="trio")

@@ -1,8 +1,8 @@
 """The curio lane.
 
-curio has no callbacks: only tasks may ask its kernel for something, by traps. The core's verbs are
-plain functions, so the few that must act at once call the kernel's own trap functions, which do
-not suspend (`Kernel._traps`, the same in curio 1.6 and in curio-compat).
+curio has no callbacks: only a task may ask its kernel for something, by a trap. The core's verbs
+are plain functions, so the few that must act at once call the kernel's own trap functions, which
+do not suspend (`Kernel._traps`; they are the same in curio 1.6 and in curio-compat).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from anylane_backends.readiness.loop import Event
 
 
 class CurioEvent:
-    """`curio.Event.set` must be awaited; this one need not be."""
+    """An Event whose `set` is a plain function; `curio.Event.set` must be awaited."""
 
     __slots__ = ("_is_set", "_lane", "_waiting")
 
@@ -54,7 +54,10 @@ class CurioEvent:
 
 
 class Interruption:
-    """Raises its own TaskCancelled in a task, and knows it again."""
+    """Raises a TaskCancelled of its own in a task, and recognizes it by its identity.
+
+    error: that exception.
+    """
 
     __slots__ = ("_lane", "_open", "_task", "error")
 
@@ -65,28 +68,28 @@ class Interruption:
         self.error: Any = curio.TaskCancelled("cancelled by its scope")
 
     def deliver(self) -> None:
-        """On the lane's own thread, and not in that task."""
+        """Raise it in the task, now or later. On the lane's own thread, and not in that task."""
         if not self._open or self.error.__traceback__ is not None:
-            return  # Left, or raised.
+            return  # The block was left, or it was raised.
         task = self._task
         if task.allow_cancel and task.cancel_func:
             self._lane.interrupt(task, self.error)
             return
-        # It runs, or shields itself: the kernel raises this at the next chance, unless one of its
-        # time-outs takes the only place there is for it.
+        # The task runs, or shields itself. The kernel raises the error at the next chance, unless a
+        # time-out of its own takes the only place that there is for it.
         if task.cancel_pending is None:
             task.cancel_pending = self.error
         self._lane.arm(time.monotonic() + _REDELIVER, self.deliver)
 
     def close(self) -> None:
-        """Void from here on."""
+        """Make it void: from here on `deliver` does nothing."""
         self._open = False
         if self._task.cancel_pending is self.error:
             self._task.cancel_pending = None
 
 
 class CurioScope:
-    """An interruption of the task that enters it."""
+    """A scope that is an Interruption of the task that enters it."""
 
     __slots__ = ("_interruption", "_lane", "caught")
 
@@ -113,8 +116,10 @@ class CurioScope:
 
 
 class CurioRunner:
-    """A task of the kernel. `Task.cancel` works once in its life, so a handler that survived one
-    is its last."""
+    """A Runner that is a task of the kernel.
+
+    `Task.cancel` works once in the life of a task, so an exchange that survived it is the last.
+    """
 
     __slots__ = ("_interruption", "_lane", "_task")
 
@@ -148,7 +153,7 @@ class CurioRunner:
 
 
 _REDELIVER = 0.01
-"""Seconds after which a cancellation that could not be raised at once is looked at again."""
+"""Seconds after which a cancellation that could not be raised at once is tried again."""
 
 
 class CurioLane(Lane):
@@ -166,8 +171,8 @@ class CurioLane(Lane):
     async def checkpoint(self) -> None:
         await _sleep(0)
 
-    # By socket, not by number: then the kernel lets it be registered from one wait to the next, as
-    # long as its task waits for nothing else, which saves two system calls a request.
+    # They are given the socket, not its number: then the kernel leaves it registered from one wait
+    # to the next while its task waits for nothing else, which saves two system calls a request.
 
     def readable(self, sock: socket.socket) -> Awaitable[None]:
         return _read_wait(sock)  # type: ignore[no-any-return]
@@ -182,10 +187,10 @@ class CurioLane(Lane):
             return
         for task in waiting:
             if task is not None and task.cancel_func:
-                self.interrupt(task)  # Which ends its registration.
+                self.interrupt(task)  # That ends its registration, too.
             elif task is not None:
-                # It has come out of its wait. What it left registered must go before the
-                # descriptor: the next connection may get the same number.
+                # Its wait is over. What it left registered must go before the descriptor does: the
+                # next connection may get the same number.
                 task._last_io = None
         try:
             self._selector.unregister(sock)
@@ -196,7 +201,7 @@ class CurioLane(Lane):
         return CurioRunner(self, await _get_current())
 
     async def within(self, event: Event, seconds: float | None) -> None:
-        # Not `ignore_after`: it warns when the event and the time come together.
+        # `ignore_after` would warn when the event and the time come together.
         before = await _set_timeout(None if seconds is None else time.monotonic() + seconds)
         try:
             await event.wait()
@@ -210,7 +215,7 @@ class CurioLane(Lane):
         self._birth.set()
 
     async def _bear(self) -> None:
-        # A task of its own, because a child gets a copy of its parent's context.
+        # This is a task of its own, because a child gets a copy of its parent's context.
         while True:
             while self._births:
                 self._adopt(await _spawn(self._run(*self._births.popleft())))
@@ -218,7 +223,7 @@ class CurioLane(Lane):
             await self._birth.wait()
 
     def _adopt(self, task: Any) -> None:
-        task.daemon = True  # Nobody joins it.
+        task.daemon = True  # It is never joined.
         self._running.add(task)
 
     async def _run(self, func: Callable[..., Awaitable[None]], args: tuple[Any, ...]) -> None:
@@ -240,7 +245,8 @@ class CurioLane(Lane):
         return CurioScope(self)
 
     def interrupt(self, task: Any, error: BaseException | None = None) -> None:
-        """End what a blocked task waits for, as the kernel does it for a time-out.
+        """End what a blocked task waits for, as the kernel does it for a time-out. error: raised in
+        the task, if there is one.
 
         `Task.cancel` is not for this: it works once in the life of a task, and takes the time-outs
         around it away.
@@ -251,7 +257,7 @@ class CurioLane(Lane):
 
 
 class CurioBackend:
-    """curio 1.6, or curio-compat."""
+    """The backend of curio 1.6, or of curio-compat."""
 
     name = "curio"
     concurrent_input = True
@@ -261,5 +267,6 @@ class CurioBackend:
         curio.run(self.serve, server, taskcls=ContextTask)
 
     async def serve(self, server: ServerCore) -> None:
-        """In a kernel with `taskcls=ContextTask`, else all tasks share one context."""
+        """Serve inside a running kernel. It needs `taskcls=ContextTask`; else all tasks share one
+        context."""
         await CurioLane(server, await _get_kernel()).serve()

@@ -19,8 +19,10 @@ class NativeCancel(Link):
     native = True
 
     def cancel_task(self) -> None:
-        """End natively what the exchange awaits, now or at its next chance. Called at most once,
-        because an exchange is interrupted at most once, on the lane's own thread."""
+        """End natively what the exchange awaits, now or at the task's next chance.
+
+        Called on the lane's own thread, and at most once: an exchange is interrupted only once.
+        """
         raise NotImplementedError
 
     def begin(self) -> None:
@@ -30,8 +32,8 @@ class NativeCancel(Link):
             self._interrupt()
 
     def _interrupt(self) -> None:
-        # Always through the queue: a task that cancels itself would be hit at a later await,
-        # outside of what is to be cancelled.
+        # It always goes through the queue: a task that cancels itself would be hit at a later
+        # await, outside of the exchange.
         self.driver.wakes.put(self._cancel)
 
     def _cancel(self) -> None:

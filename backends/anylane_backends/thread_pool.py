@@ -14,7 +14,7 @@ Job = tuple[Future[Any], Callable[[], Any]]
 
 
 class Pool:
-    """Runs blocking functions; `max_threads` at a time, the others wait in order.
+    """Runs blocking functions: `max_threads` at a time, while the others wait in order.
 
     Its threads are daemons, which ThreadPoolExecutor's are not: a handler that blocks must not
     hold the process after the drain has given it up.
@@ -29,7 +29,10 @@ class Pool:
         self._busy = 0
 
     def submit(self, func: Callable[[], Any], done: Callable[[], None]) -> Future[Any]:
-        """done: called from the thread, after the future is."""
+        """Run a function in the pool. Return its future.
+
+        done: called on the pool's thread, after the future has its result.
+        """
         future: Future[Any] = Future()
         future.add_done_callback(lambda _: done())
         with self._lock:
@@ -41,7 +44,7 @@ class Pool:
         return future
 
     def close(self) -> None:
-        """Functions that still run are left to end by themselves, or with the process."""
+        """End the threads. Functions that still run end by themselves, or with the process."""
         if self._busy:
             self._log("warning", f"{self._busy} functions still block; they are left behind", None)
         for _ in range(self._threads):
@@ -54,7 +57,7 @@ class Pool:
             error: BaseException | None = None
             try:
                 result = func()
-            except BaseException as exc:  # noqa: BLE001  # whoever waits for it gets it
+            except BaseException as exc:  # noqa: BLE001  # the future raises it
                 error = exc
             with self._lock:
                 self._busy -= 1

@@ -15,17 +15,17 @@ from anylane_backends.asyncio.link import AsyncioLink, LinkLane
 from anylane_backends.sockets.sockets import reset_on_close, wait_for_more
 
 _JOIN = 256 * 1024
-"""Bytes up to which chunks are joined; beyond it the copy costs more than the calls."""
+"""Bytes up to which chunks are joined. Beyond that the copy costs more than the calls."""
 
 
-_Task: Any = asyncio.Task  # `eager_start` is new in Python 3.12: see `Lane.eager`.
+_Task: Any = asyncio.Task  # `eager_start` is new in Python 3.12 (see `Lane.eager`).
 
 
 class DriverLane(LinkLane, Protocol):
     """What a driver needs of its lane.
 
-    server: what is served. variables: the context that each exchange gets a copy of. eager: a
-    handler makes its first step when its task is made.
+    server: what is served. variables: the context of which each exchange gets a copy. eager:
+    whether a handler makes its first step while its task is being made.
     """
 
     server: ServerCore
@@ -37,7 +37,7 @@ class DriverLane(LinkLane, Protocol):
 
 
 class AsyncioDriver(Driver, asyncio.Protocol):
-    """A Protocol; the writer is the transport's own buffer."""
+    """One connection as an `asyncio.Protocol`. Its writer is the transport's own buffer."""
 
     tolerance = 16 * 1024  # uvloop writes at the end of each turn.
 
@@ -49,18 +49,18 @@ class AsyncioDriver(Driver, asyncio.Protocol):
         self, lane: DriverLane, peer: Any, local: Any, errand: Errand | None = None
     ) -> None:
         self.lane: DriverLane = lane
-        # A method of the loop in the place of one of ours: it is asked four times a request.
+        # A method of the loop takes the place of one of ours, because each request asks four times.
         self.now = lane.loop.time
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         super().__init__(lane.server, peer=peer, local=local, errand=errand)
 
-    # -- what asyncio calls
+    # -- what asyncio calls ----------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports have the methods, but are not registered as subclasses.
+        # uvloop's transports have the methods, but are no subclasses.
         self._transport = cast("asyncio.Transport", transport)
-        # Between full and empty asyncio reports nothing, so "empty" is when it is to report.
+        # Between full and empty asyncio reports nothing, so it is told to report when empty.
         config = self.server.config
         self._transport.set_write_buffer_limits(config.limits.outbound_high, 0)
         if not config.nodelay:
@@ -69,12 +69,12 @@ class AsyncioDriver(Driver, asyncio.Protocol):
             self.close(self.connection.closing)
         if self._holds:
             self.pump()
-        else:  # Nothing has come yet, and nothing is to be written.
+        else:  # Nothing has come yet, so nothing is to be written.
             self._settle()
 
     def data_received(self, data: bytes) -> None:
-        # As `receive`, but the handlers that wait for it go on before the pump, which then writes
-        # all of their answers at once. Pumping: they are to leave the writing to it.
+        # As `receive`, but the handlers that wait for this input go on before the pump, which then
+        # writes all of their answers at once. `pumping` makes them leave the writing to it.
         self.connection.receive_data(data, self.now())
         links = self.links
         if links and not self.pumping:
@@ -98,7 +98,7 @@ class AsyncioDriver(Driver, asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.lose(exc)
 
-    # -- verbs
+    # -- verbs -----------------------------------------------------------------------------------
 
     now: Callable[[], float]  # pyright: ignore[reportIncompatibleMethodOverride]
 
@@ -122,8 +122,7 @@ class AsyncioDriver(Driver, asyncio.Protocol):
         link = AsyncioLink(self, exchange, lane)
         self.links.append(link)  # As `started`, without the call.
         coroutine = self.server.run_exchange(exchange, link)
-        # A copy of the lane's context, not of the one that happens to run: that may be another
-        # exchange's.
+        # A copy of the lane's context, not of the current one, which may be another exchange's.
         context = lane.variables.copy()
         if lane.eager:
             task = _Task(coroutine, loop=lane.loop, context=context, eager_start=True)
@@ -148,7 +147,7 @@ class AsyncioDriver(Driver, asyncio.Protocol):
 
     def set_reading(self, on: bool) -> None:
         if self._transport is None:
-            return  # Not connected yet: only a drain comes so early, and then it is closed.
+            return  # It is not connected yet. Only a drain comes so early, and that closes it.
         if on:
             self._transport.resume_reading()
         else:
@@ -156,12 +155,12 @@ class AsyncioDriver(Driver, asyncio.Protocol):
 
     def close(self, how: Closing) -> None:
         if self._transport is None:
-            return  # Not connected yet; `connection_made` looks.
+            return  # It is not connected yet: `connection_made` will close it.
         match how:
             case Closing.SEND_EOF:
                 try:
                     self._transport.write_eof()
-                except OSError:  # The peer reset it; asyncio does not tell by itself.
+                except OSError:  # The peer has reset it, which asyncio does not report by itself.
                     self._transport.abort()
             case Closing.CLOSE:
                 self._transport.close()
@@ -175,8 +174,9 @@ class AsyncioDriver(Driver, asyncio.Protocol):
         AsyncioDriver(self.lane, None, None, errand).pump()
 
     def resize_reads(self, size: int | None) -> None:
-        # Not in asyncio's documents, but the only way besides BufferedProtocol, which costs every
-        # read a call more. uvloop's transport has no such attribute (`UvloopBackend.ignores`).
+        # asyncio's documentation does not name the attribute. The only other way is
+        # BufferedProtocol, which costs every read one more call. uvloop's transport has no such
+        # attribute (`UvloopBackend.ignores`).
         transport: Any = self._transport
         if size is not None and hasattr(transport, "max_size"):
             transport.max_size = size

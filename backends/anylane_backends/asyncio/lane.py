@@ -42,10 +42,10 @@ class Lane:
     def _kick(self) -> None:
         try:
             self.loop.call_soon_threadsafe(self.server.wakes.run)
-        except RuntimeError:  # Woken after the end: there is nobody left to wake.
+        except RuntimeError:  # The loop is closed: nothing is left to wake.
             pass
 
-    # -- accepting: not create_server(), which accepts by the hundred and cannot pause at a limit
+    # -- accepting: create_server() accepts by the hundred and cannot pause at a limit ------------
 
     def watch(self, listener: socket.socket, call: Callable[[], None]) -> None:
         self.loop.add_reader(listener, call)
@@ -66,12 +66,13 @@ class Lane:
     async def _connect(self, driver: AsyncioDriver, sock: socket.socket) -> None:
         try:
             await self.loop.connect_accepted_socket(lambda: driver, sock)
-        except Exception as exc:  # noqa: BLE001  # It was gone before we came.
+        except Exception as exc:  # noqa: BLE001  # The client left before.
             sock.close()
             driver.lose(exc)
 
     async def to_the_end(self, func: Callable[[], Awaitable[Any]]) -> None:
-        """Await it, even if we are cancelled meanwhile, or by anyio at every await."""
+        """Await the function to its end, even if this task is cancelled meanwhile, or at every
+        await, as anyio does it."""
 
         async def run() -> None:
             await func()
@@ -88,7 +89,7 @@ class Lane:
             raise cancelled
 
     async def end(self) -> None:
-        """Nothing is left of it after a drain; all, if we were cancelled."""
+        """End what is left: nothing after a drain, and everything if the server was cancelled."""
         self.server.abort()
         for task in self._tasks:
             task.cancel()
@@ -97,7 +98,7 @@ class Lane:
         if self._connecting:
             await asyncio.wait(self._connecting)
 
-    # -- tasks
+    # -- tasks -----------------------------------------------------------------------------------
 
     def keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
@@ -122,7 +123,7 @@ class AsyncioBackend:
         lane = Lane(server)
         try:
             async with server.lifespan(lane.to_the_end):
-                lane.variables = contextvars.copy_context()  # with what the hooks have set
+                lane.variables = contextvars.copy_context()  # With what the hooks have set.
                 try:
                     lane.accepting.update()
                     server.ready()

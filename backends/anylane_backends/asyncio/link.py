@@ -20,8 +20,8 @@ from anylane_backends.thread_pool import Pool
 class LinkLane(Protocol):
     """What a link needs of its lane.
 
-    loop: runs the handlers. pool: runs blocking functions. resumes: a handler may go on inside of
-    the input that it waited for.
+    loop: runs the handlers. pool: runs blocking functions. resumes: whether a handler may go on
+    inside of the input that it waited for.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -32,7 +32,7 @@ class LinkLane(Protocol):
 class AsyncioScope:
     """A scope whose `cancel` cancels the task that entered it.
 
-    What it asked for it takes back at its end (`Task.uncancel`).
+    At its end it takes its own cancellation back (`Task.uncancel`).
     """
 
     __slots__ = ("_before", "_cancelled", "_task", "_wakes", "caught")
@@ -45,8 +45,8 @@ class AsyncioScope:
         self.caught: bool = False
 
     def cancel(self) -> None:
-        # Always through the queue: a task that cancels itself would be hit at a later await,
-        # outside of what is to be cancelled.
+        # It always goes through the queue: a task that cancels itself would be hit at a later
+        # await, outside of the scope.
         self._wakes.put(self._cancel)
 
     def _cancel(self) -> None:
@@ -73,13 +73,17 @@ class AsyncioScope:
 
 
 def take_back(task: asyncio.Task[Any], exc: BaseException | None, before: int = 0) -> bool:
-    """Take a cancellation of the task back. Returns whether `exc` is what it caused, and no other
-    cancellation is left but those from `before`, a number of them."""
+    """Take one cancellation of the task back (`Task.uncancel`). Return whether `exc` is what that
+    one alone caused.
+
+    before: how many cancellations of the task there were before it.
+    """
     return task.uncancel() <= before and isinstance(exc, asyncio.CancelledError)
 
 
 def is_foreign_cancellation(exc: BaseException) -> bool:
-    """A CancelledError although nobody has cancelled this task."""
+    """Return whether this is a CancelledError although the current task was not cancelled: it
+    awaited something else that was."""
     if not isinstance(exc, asyncio.CancelledError):
         return False
     task = asyncio.current_task()
@@ -87,7 +91,8 @@ def is_foreign_cancellation(exc: BaseException) -> bool:
 
 
 class AsyncioLink(NativeCancel):
-    """A Waiter for the task of the handler; a future for each other that waits beside it."""
+    """The Link of one exchange. The handler's task waits for a Waiter, and each task that waits
+    beside it for a future."""
 
     __slots__ = ("_beside", "_cancelled", "_latched", "_pushing", "_task", "_waiter", "lane")
 
@@ -108,19 +113,19 @@ class AsyncioLink(NativeCancel):
         self._task: asyncio.Task[Any] | None = None
 
     def runs_in(self, task: asyncio.Task[Any]) -> None:
-        """Nobody can interrupt it before: an interruption comes through the loop."""
+        """Take note of the task. No interruption has come: those go through the queue."""
         self._task = task
 
     def ended(self) -> None:
-        """Its task is done."""
-        self._task = None  # Which knows us by its context: without a cycle both go at once.
+        """Take note that the task is done."""
+        self._task = None  # Its context knows us: without a cycle both are freed at once.
         self.driver.finished(self)
 
     @types.coroutine
     def wait(self) -> Generator[Any, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        # One generator, not two coroutines as Link's: it runs for every message waited for.
+        # One generator in place of Link's two coroutines: it runs for every message waited for.
         driver = self.driver
-        if not driver.pumping:  # Else it writes as soon as we are suspended.
+        if not driver.pumping:  # Else the driver writes as soon as this task is suspended.
             driver.pump()
         if self._latched:
             self._latched = False
@@ -161,9 +166,9 @@ class AsyncioLink(NativeCancel):
                     future.set_result(None)
 
     def resume(self) -> None:
-        # Here and now, as the handler began, and not in the loop's next turn: a third of what the
-        # echo of a small message takes. Not when a task is running, who then calls the input of a
-        # connection from inside of a handler: asyncio runs no task within another.
+        # The handler goes on at once, as it began, and not in the loop's next turn, which is a
+        # third of what the echo of a small message takes. Not while a task is running: a handler
+        # may call the input of a connection, and asyncio runs no task within another.
         waiter, lane = self._waiter, self.lane
         if (
             waiter is None
@@ -178,7 +183,7 @@ class AsyncioLink(NativeCancel):
             waiter.resume()
 
     def woken(self) -> None:
-        # As by input: it goes on at once, and all that it sends leaves in one write.
+        # As `resume`: the handler goes on at once, and all that it sends leaves in one write.
         waiter, driver, lane = self._waiter, self.driver, self.lane
         if (
             waiter is None
@@ -198,12 +203,12 @@ class AsyncioLink(NativeCancel):
             driver.pumping = False
         try:
             driver.pump()
-        except Exception as exc:  # noqa: BLE001  # as of any callback: the loop reports it
+        except Exception as exc:  # noqa: BLE001  # The loop reports it, as for any callback.
             lane.loop.call_soon(raise_, exc)
 
     def push_soon(self) -> None:
-        # In the next turn of the loop, if nothing has written it until then: a handler that runs
-        # on without a suspension writes once, not for each message.
+        # Push in the loop's next turn, unless all was written by then: a handler that runs on
+        # without a suspension writes once, not for each message.
         if not self._pushing:
             self._pushing = True
             self.lane.loop.call_soon(self._push_now)
@@ -221,7 +226,7 @@ class AsyncioLink(NativeCancel):
             self._task.cancel()
 
     def is_own_cancellation(self, exc: BaseException) -> bool:
-        # Before this exchange began nothing has cancelled its task: it is as old.
+        # The task began with this exchange, so nothing has cancelled it before.
         return self._cancelled and self._task is not None and take_back(self._task, exc)
 
     def is_foreign_cancellation(self, exc: BaseException) -> bool:

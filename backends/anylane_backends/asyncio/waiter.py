@@ -1,8 +1,8 @@
-"""Waiter: where the asyncio task of a handler waits, and goes on without a turn of the loop.
+"""Waiter: what the asyncio task of a handler waits for, to go on without a turn of the loop.
 
-An `asyncio.Future` calls nobody by itself: it schedules its callbacks, so a task that waits for one
-goes on in the loop's next turn. What an `asyncio.Task` needs of what it waits for is less than a
-future, and it is all there is here. Only a link may await it.
+An `asyncio.Future` schedules its callbacks, so a task that waits for one goes on in the loop's next
+turn. An `asyncio.Task` needs less than a future of what it waits for. A Waiter has just that, and
+calls the task by itself. Only a link may await it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any, NoReturn
 
 
 class Waiter:
-    """One for each link, used again for each wait; one task waits at a time.
+    """What one task waits for. Each link has one, for one wait after the other.
 
-    callback: the task's own, None unless it waits: it knows the task, which knows us. due: it is
-    about to be called.
+    callback: the task's own; None unless the task waits, because it knows the task, which knows us.
+    due: whether the callback is about to be called.
     """
 
     __slots__ = ("_asyncio_future_blocking", "_cancelled", "_context", "_loop", "_message",
@@ -33,7 +33,7 @@ class Waiter:
         self.due: bool = False
 
     def wake(self) -> None:
-        """In the next turn of the loop."""
+        """Have the task go on in the next turn of the loop."""
         callback, context = self.callback, self._context
         self.callback = self._context = None
         if callback is not None:
@@ -41,7 +41,7 @@ class Waiter:
             self._loop.call_soon(callback, self, context=context)
 
     def resume(self) -> None:
-        """Now. Not from inside of a task: asyncio runs one at a time."""
+        """Let the task go on now. Not from inside of a task: asyncio runs one at a time."""
         callback, context = self.callback, self._context
         self.callback = self._context = None
         if callback is None or context is None:
@@ -49,13 +49,13 @@ class Waiter:
         self.due = True
         try:
             context.run(callback, self)
-        except BaseException as exc:  # noqa: BLE001  # raised again, where it would have been
-            if self.due:  # It was not called: somebody is running in that very context.
+        except BaseException as exc:  # noqa: BLE001  # It is raised again where a task would raise it.
+            if self.due:  # It was not called, because that very context is entered already.
                 self._loop.call_soon(callback, self, context=context)
-            else:  # SystemExit and KeyboardInterrupt leave a task also towards its loop.
+            else:  # SystemExit and KeyboardInterrupt leave a task towards its loop, too.
                 self._loop.call_soon(raise_, exc)
 
-    # -- what a task calls
+    # -- what a task calls -----------------------------------------------------------------------
 
     def add_done_callback(
         self, callback: Callable[[Waiter], object], *, context: Context | None = None
@@ -65,14 +65,14 @@ class Waiter:
 
     def cancel(self, msg: Any = None) -> bool:
         if self.callback is None:
-            return False  # Too late, as it is for a future that is done.
+            return False  # It is too late, as for a future that is done.
         self._cancelled = True
         self._message = msg
         self.wake()
         return True
 
     def result(self) -> None:
-        """The first that a woken task calls."""
+        """Return None, or raise CancelledError. A task that was woken calls this first."""
         self.due = False
         if self._cancelled:
             self._cancelled = False

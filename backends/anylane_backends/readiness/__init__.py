@@ -1,1 +1,1 @@
-"""What the lanes share that wait until a socket is ready: everything but the waiting itself."""
+"""What the lanes have in common that wait until a socket is ready."""

@@ -1,4 +1,4 @@
-"""ReadinessDriver: a socket, an outbox, a reader, and at times a writer."""
+"""ReadinessDriver: one connection on a loop that waits until a socket is ready."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from anylane_backends.sockets.sockets import NO_SOCKET, Outbox, half_close, read
 
 @native
 def _rest(work: Coroutine[Any, Any, None], trap: Any) -> Generator[Any, Any, None]:
-    """Await a coroutine that has made its first step already, and suspended with `trap`."""
+    """Await a coroutine that has made its first step and was suspended with `trap`."""
     try:
         while True:
             try:
                 value = yield trap
-            except BaseException as exc:  # noqa: BLE001  # a cancellation: it is the coroutine's
+            except BaseException as exc:  # noqa: BLE001  # A cancellation is the coroutine's.
                 trap = work.throw(exc)
             else:
                 trap = work.send(value)
@@ -33,10 +33,10 @@ def _rest(work: Coroutine[Any, Any, None], trap: Any) -> Generator[Any, Any, Non
 
 
 class ReadinessDriver(Driver):
-    """A socket, an outbox, a reader, and at times a writer.
+    """One connection: a socket, an outbox, a task that reads and, at times, one that writes.
 
-    `_runner` is the reader's. `_here`: what is started now runs in the task that runs now, which
-    finds it in `_due`.
+    `_runner` belongs to the task that reads. While `_here` is true, an exchange that is started
+    runs in the current task, which finds it in `_due`.
     """
 
     __slots__ = ("_deadline", "_due", "_here", "_outbox", "_parked", "_resumed", "_runner",
@@ -65,7 +65,7 @@ class ReadinessDriver(Driver):
             lane.start(self._guard, self._serve)
         self.pump()
 
-    # -- verbs
+    # -- verbs -----------------------------------------------------------------------------------
 
     def now(self) -> float:
         return time.monotonic()
@@ -110,17 +110,17 @@ class ReadinessDriver(Driver):
         elif not self._outbox.size:
             self._finish(how)
 
-    # -- tasks
+    # -- tasks -----------------------------------------------------------------------------------
 
     async def _serve(self) -> None:
-        """Read, and run what comes of it. When that suspends, another task reads on, and this one
-        ends with it."""
+        """Read, and run the exchanges that come of it. When one suspends, another task reads on,
+        and this one ends with that exchange."""
         with await self.lane.runner() as runner:
             self._runner = runner
             try:
                 await self._read(runner)
             finally:
-                if self._due is not None:  # A cancellation came before its turn.
+                if self._due is not None:  # This task was cancelled before its turn.
                     self.finished(self._due)
                 if runner is not None and self._runner is runner:
                     self._read_on()
@@ -131,8 +131,8 @@ class ReadinessDriver(Driver):
             if self._parked:
                 await self._until_resumed()
                 continue
-            # Waits first, although something may be there already: so each read gives
-            # others their turn, and none is in vain.
+            # It waits first, although something may be there already: so each read gives others
+            # their turn, and no read is in vain.
             await self.lane.readable(self._sock)
             self._here = inline
             try:
@@ -143,7 +143,8 @@ class ReadinessDriver(Driver):
                 while self._due is not None:
                     await self._run_here(self._due, runner)
                     if self._due is not None:
-                        # Pipelined: in variables of its own, and others have their turn.
+                        # A pipelined request: others have their turn, and the task gets a new
+                        # context for it.
                         await self.lane.checkpoint()
                 if runner.worn:
                     return
@@ -154,7 +155,8 @@ class ReadinessDriver(Driver):
         work = self.server.run_exchange(link.exchange, link)
         try:
             try:
-                # Nearly all handlers end without a suspension. By hand, but in its native task.
+                # Nearly all handlers end without a suspension. The step is made by hand, but in
+                # the handler's native task.
                 trap = work.send(None)
             except StopIteration:
                 pass
@@ -169,7 +171,7 @@ class ReadinessDriver(Driver):
             self._here = False
 
     def _read_on(self) -> None:
-        """In another task: this one has something else to do, or ends."""
+        """Read on in another task, because this one has something else to do, or ends."""
         self._runner = None
         if not self.lost:
             self.lane.start(self._guard, self._serve)
@@ -210,7 +212,7 @@ class ReadinessDriver(Driver):
             self.finished(link)
 
     async def _guard(self, func: Callable[..., Awaitable[None]], *args: Any) -> None:
-        """A task of this connection: what it raises ends the connection, not the server."""
+        """Run a task of this connection. What it raises ends the connection, not the server."""
         try:
             await func(*args)
         except OSError as exc:
@@ -219,10 +221,10 @@ class ReadinessDriver(Driver):
             self.server.log("error", f"a connection failed: {exc!r}", exc)
             self._end(exc, reset)
 
-    # -- the end
+    # -- the end ---------------------------------------------------------------------------------
 
     def _finish(self, how: Closing) -> None:
-        """Everything was written: close as far as the core wants it."""
+        """Close as far as the core wants it. Everything was written."""
         if how is Closing.SEND_EOF:
             half_close(self._sock)
         elif how is Closing.CLOSE:
@@ -235,7 +237,8 @@ class ReadinessDriver(Driver):
     ) -> None:
         if self.lost:
             return
-        # First the waiting, then the descriptor: its number may be another socket's at once.
+        # The waiting ends before the descriptor is closed: another socket may get its number at
+        # once.
         self.lane.release(self._sock)
         close(self._sock)
         self._outbox.clear()

@@ -1,8 +1,9 @@
-"""What the lanes share that wait until a socket is ready: everything but the waiting itself.
+"""The lane of loops that wait until a socket is ready; it does everything but the waiting.
 
-One task for each connection, which reads and runs what comes of it; one task more for each exchange
-that suspends, a writer task while the kernel does not take what was written, one task for all
-deadlines. A loop supplies the few primitives of `Loop`. Nothing here imports a loop.
+Each connection has one task, which reads and runs the exchanges that come of it. Each exchange that
+suspends has one more task, and so has a connection while the kernel does not take what was
+written. One task rings all deadlines. A loop supplies the few primitives of `Loop`; nothing here
+imports one.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from anylane_backends.thread_pool import Pool
 
 
 class Lane(Loop):
-    """One server on one running loop. Made inside it."""
+    """One server on one running loop. It is made inside that loop."""
 
     def __init__(self, server: ServerCore) -> None:
         self.server = server
@@ -42,7 +43,7 @@ class Lane(Loop):
     async def serve(self) -> None:
         try:
             async with self.server.lifespan(self.to_the_end):
-                self.context = contextvars.copy_context()  # with what the hooks have set
+                self.context = contextvars.copy_context()  # With what the hooks have set.
                 async with self.tasks():
                     await self._serve()
         finally:
@@ -65,7 +66,7 @@ class Lane(Loop):
             while not server.over:
                 await self._changed.wait()
         finally:
-            server.abort()  # Nothing is left of it after a drain; all, if we were cancelled.
+            server.abort()  # Nothing is left after a drain; everything if this task was cancelled.
 
     async def _accept(self, listener: socket.socket) -> None:
         server = self.server
@@ -112,7 +113,7 @@ class Lane(Loop):
             self._attempt(self.server.wakes.run)
 
     def _attempt(self, func: Callable[[], None]) -> None:
-        # All connections depend on the tasks that call this: a bug met in one must not end them.
+        # All connections depend on the tasks that call this, so no bug may end these.
         try:
             func()
         except Exception as exc:  # noqa: BLE001

@@ -1,4 +1,4 @@
-"""The Links of lanes that wait for readiness: one event for all that wait."""
+"""The Links of lanes that wait until a socket is ready."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from anylane_backends.readiness.loop import Event, Loop, Runner
 
 
 class ReadinessLink(Link):
-    """One event for all waiters; the latch outlives waiters that were cancelled."""
+    """The Link of an exchange with a task of its own. All of its waiters wait for one event.
+
+    A notification stays latched when the waiters that it was for were cancelled.
+    """
 
     __slots__ = ("_latched", "_news", "lane")
 
@@ -50,7 +53,10 @@ class ReadinessLink(Link):
 
 
 class RunnerLink(NativeCancel, ReadinessLink):
-    """Of an exchange that runs in a connection's own task."""
+    """The Link of an exchange that runs in its connection's own task.
+
+    runner: that task.
+    """
 
     __slots__ = ("_cancelled", "runner")
 

@@ -25,24 +25,26 @@ class Event(Protocol):
 
 
 class Runner(Protocol):
-    """A native task that reads a connection and runs its exchanges, one after the other: a new
-    task for each would cost a third of a plain request's time. Made and entered in that task.
+    """A native task that reads a connection and runs its exchanges, one after the other.
 
-    worn: the task is not to be used for one more exchange: a cancellation is not over yet.
+    A new task for each exchange would cost a third of a plain request's time. A runner is made and
+    entered in its task.
+
+    worn: whether the task must run no more exchange, because a cancellation is not over yet.
     """
 
     @property
     def worn(self) -> bool: ...
 
     def renew(self) -> None:
-        """Tell that an exchange has ended. From the next suspension on the task is in a fresh copy
-        of the lane's context."""
+        """Take note that an exchange has ended. From its next suspension on the task runs in a
+        fresh copy of the lane's context."""
 
     def cancel(self) -> None:
         """End natively what the exchange awaits, now or at its next chance."""
 
     def is_own_cancellation(self, exc: BaseException) -> bool:
-        """Whether `exc` is nothing but what `cancel` caused."""
+        """Return whether `exc` is what `cancel` caused, and nothing else."""
         ...
 
 
@@ -77,12 +79,12 @@ class Loop(ABC):
 
     @abstractmethod
     async def within(self, event: Event, seconds: float | None) -> None:
-        """Wait for the event, at most so long (None: for ever). Gives other tasks their turn in
-        any case."""
+        """Wait for the event, for so many seconds at most; None for ever. Give other tasks their
+        turn in any case."""
 
     @abstractmethod
     def start(self, func: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
-        """Start a native task in a fresh copy of the lane's context; never runs it at once."""
+        """Start a native task in a fresh copy of the lane's context. Never run it at once."""
 
     @abstractmethod
     def tasks(self) -> AbstractAsyncContextManager[None]:
@@ -95,8 +97,8 @@ class Loop(ABC):
 
     @abstractmethod
     def arm(self, at: float, call: Callable[[], None]) -> Deadline:
-        """Call it at that time, in seconds on the clock of `time.monotonic`. Cancel the deadline
-        that is returned when it is not needed any more."""
+        """Call it at that time, in seconds on the clock of `time.monotonic`. Return a deadline,
+        which the caller cancels when it is not needed any more."""
 
     async def runner(self) -> AbstractContextManager[Runner | None]:
         """Return the current task's runner, None where a task cannot change its context
@@ -104,10 +106,10 @@ class Loop(ABC):
         return nullcontext()
 
     def is_foreign_cancellation(self, exc: BaseException) -> bool:  # noqa: ARG002  # by loop
-        """Whether `exc` looks like a native cancellation, but the exchange was not cancelled (see
-        `Link.is_foreign_cancellation`)."""
+        """Return whether `exc` looks like a native cancellation although the exchange was not
+        cancelled (see `Link.is_foreign_cancellation`)."""
         return False
 
     async def to_the_end(self, func: Callable[[], Awaitable[Any]]) -> None:
-        """Await the function, even if the lane was cancelled."""
+        """Await the function to its end, even if the lane was cancelled."""
         await func()

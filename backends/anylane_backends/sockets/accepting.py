@@ -44,7 +44,7 @@ class Acceptor:
         self._accept = listener.accept
         self._blocking = blocking
         family = listener.family
-        # One object for all, too; only where a listener hears on every address they differ.
+        # One object serves for all of them, unless the listener listens on every address.
         name = listener.getsockname()
         self._local = None if family in TCP and name[0] in _ANY else name
         # A listener that was inherited would keep these, and give them to the sockets of the
@@ -72,7 +72,7 @@ class Acceptor:
             except OSError as exc:
                 if exc.errno in EXHAUSTED:
                     raise
-                continue  # That one was gone before we came (ECONNABORTED and its kin, accept(2)).
+                continue  # That client has left already (ECONNABORTED and the like, accept(2)).
             try:
                 if not self._blocking:
                     sock.setblocking(False)
@@ -84,14 +84,14 @@ class Acceptor:
                     sock.setsockopt(*self._ttl)
                 return sock, peer, sock.getsockname() if self._local is None else self._local
             except OSError:
-                sock.close()  # So was this one.
+                sock.close()  # This client has left already.
 
 
 class Watcher(Protocol):
     """What a lane supplies that calls back when a listener is readable."""
 
     def watch(self, listener: socket.socket, call: Callable[[], None]) -> None:
-        """From now on, call it whenever the listener is readable."""
+        """Call it whenever the listener is readable, from now on."""
 
     def unwatch(self, listener: socket.socket) -> None:
         """Call for this listener no more."""

@@ -1,4 +1,4 @@
-"""Listening sockets: made, taken over from others, and put away. Every socket is non-blocking."""
+"""Listening sockets: making them, taking them over, closing them. Every socket is non-blocking."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from anylane.config.server_config import ServerConfig
 from anylane.errors import AnylaneError
 
 _INHERITED = sys.platform == "linux"
-"""Whether an accepted socket has TCP_NODELAY from its listener, so that a system call for each
-connection is saved. Linux copies it (`tcp_create_openreq_child`); where that is not known, every
-socket is told."""
+"""Whether an accepted socket has TCP_NODELAY from its listener, which saves a system call for each
+connection. Linux copies it (`tcp_create_openreq_child`). Where that is not known, each socket is
+told."""
 
 
 class BindError(AnylaneError):
@@ -26,9 +26,10 @@ class BindError(AnylaneError):
 
 
 def bind(config: ServerConfig) -> list[socket.socket]:
-    """A listening socket for each of `config.addresses`; several where a name has several.
+    """Return a listening socket for each of `config.addresses`; several where a name has several
+    addresses.
 
-    All or none: raises BindError with nothing left open.
+    Raise BindError if one of them cannot be had. Then none is left open.
     """
     listeners: list[socket.socket] = []
     try:
@@ -47,7 +48,8 @@ def bind(config: ServerConfig) -> list[socket.socket]:
 
 
 def close(listeners: list[socket.socket], *, unlink: bool) -> None:
-    """Close them. unlink: with the files of unix sockets, unless others were put in their place."""
+    """Close listeners. unlink: remove the files of their unix sockets, too, unless a file has been
+    put in the place of one."""
     for listener in listeners:
         if listener.fileno() < 0:
             continue
@@ -57,9 +59,9 @@ def close(listeners: list[socket.socket], *, unlink: bool) -> None:
 
 
 class Listener(socket.socket):
-    """A socket that keeps what `accept` asks it for each time: 1 us of the 6 that this takes.
+    """A socket that remembers what `accept` asks it each time, which saves 1 us of 6.
 
-    gives_nodelay: the sockets that come out of it have TCP_NODELAY as it is configured.
+    gives_nodelay: whether the sockets that it accepts have TCP_NODELAY as configured.
     """
 
     gives_nodelay = False
@@ -74,7 +76,10 @@ class Listener(socket.socket):
 
 
 class UnixListener(Listener):
-    """A unix socket that knows the file it has made."""
+    """A unix socket that knows its file.
+
+    made: the path of the file, its device and its inode; None if it was not made here.
+    """
 
     made: tuple[Path, int, int] | None = None
 
@@ -110,7 +115,8 @@ def _bind_tcp(address: Tcp, config: ServerConfig, listeners: list[socket.socket]
             # Else it would also take the IPv4 port that the next address wants.
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if _INHERITED:
-            # Before listen(): whoever comes while the server starts has his socket from then on.
+            # Before listen(): a client that comes while the server starts has its socket from then
+            # on.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, config.nodelay)
             listener.gives_nodelay = True
         listener.bind(where)
@@ -126,14 +132,15 @@ def _bind_unix(address: Unix, config: ServerConfig, listeners: list[socket.socke
     listener.bind(str(path))
     found = path.stat()
     listener.made = (path, found.st_dev, found.st_ino)
-    # Before listen(): until then nobody can connect, whatever the umask has left open.
+    # Before listen(): until then no client can connect, whatever the umask has left open.
     path.chmod(config.uds_mode)
     listener.listen(config.backlog)
     listener.setblocking(False)
 
 
 def _remove_stale(path: Path) -> None:
-    """Remove the file of a server that is gone. Raises OSError when one listens, or it is none."""
+    """Remove the file of a server that has ended. Raise OSError if a server listens on it, or if it
+    is no socket."""
     try:
         kind = path.stat().st_mode
     except FileNotFoundError:
@@ -141,7 +148,7 @@ def _remove_stale(path: Path) -> None:
     if not stat.S_ISSOCK(kind):
         raise OSError(errno.EEXIST, "the file exists and is not a socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)  # A full backlog is EAGAIN: somebody listens.
+        probe.setblocking(False)  # A full backlog is EAGAIN: a server listens.
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:

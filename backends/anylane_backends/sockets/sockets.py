@@ -8,7 +8,7 @@ from collections import deque
 from contextlib import suppress
 
 READ_SIZE = 64 * 1024
-"""Bytes of one read; small enough that one connection cannot hold the others up."""
+"""Bytes of one read. They are few enough that one connection does not hold the others up."""
 
 
 NO_SOCKET = socket.socket()
@@ -23,7 +23,11 @@ TCP = (socket.AF_INET, socket.AF_INET6)
 
 
 def read(sock: socket.socket, size: int | None = None) -> bytes | None:
-    """Bytes, b"" at the end, None if there is nothing now; raises OSError when it is broken."""
+    """Return what came, b"" at the end, None if there is nothing now. Raise OSError when the
+    connection is broken.
+
+    size: bytes at most; READ_SIZE without it.
+    """
     try:
         return sock.recv(size or READ_SIZE)
     except (BlockingIOError, InterruptedError):
@@ -31,18 +35,25 @@ def read(sock: socket.socket, size: int | None = None) -> bytes | None:
 
 
 class Outbox:
-    """What a socket has not taken yet. Writing is one non-blocking send at once, so nothing can
-    cut it; the rest waits for the socket to become writable."""
+    """What a socket has not taken yet.
+
+    Writing is one non-blocking send at once, so nothing can interrupt it. The rest waits until the
+    socket is writable.
+
+    size: bytes that wait.
+    """
 
     __slots__ = ("_chunks", "size")
 
     def __init__(self) -> None:
-        # None while there is nothing: an empty deque takes 760 bytes, for each quiet connection.
+        # It is None while nothing waits: an empty deque would take 760 bytes for each quiet
+        # connection.
         self._chunks: deque[memoryview] | None = None
         self.size: int = 0
 
     def write(self, sock: socket.socket, chunks: list[bytes]) -> None:
-        """Queue them and send what goes; raises OSError when the socket is broken."""
+        """Send what the socket takes, and keep the rest. Raise OSError when the connection is
+        broken."""
         if not self._chunks:
             data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
             try:
@@ -81,7 +92,7 @@ class Outbox:
 
 
 def half_close(sock: socket.socket) -> None:
-    """Send our FIN; harmless if the peer is gone."""
+    """Send our FIN. Harmless if the peer is gone."""
     try:
         sock.shutdown(socket.SHUT_WR)
     except OSError:
@@ -96,7 +107,7 @@ def wait_for_more(sock: socket.socket | None) -> None:
 
 
 def reset_on_close(sock: socket.socket) -> None:
-    """Make closing a reset: the peer must not take what it has for whole."""
+    """Make closing a reset, so that the peer does not take what it has for whole."""
     with suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 

@@ -24,10 +24,10 @@ class WakeupSocketpair:
         self.writer.setblocking(False)
 
     def wake(self) -> None:
-        """Make `reader` readable, from any thread and from a signal handler. Never raises."""
+        """Make `reader` readable, from any thread and from a signal handler. Never raise."""
         try:
             self.writer.send(b"\0")
-        except OSError:  # Full: it is readable. Closed: there is nothing left to wake.
+        except OSError:  # It is full, so it is readable; or closed, so nothing is left to wake.
             pass
 
     def drain(self) -> bytes:

@@ -22,8 +22,8 @@ from anylane_backends.threads.workers import Workers
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 
-_ABANDON = 1.0
-"""Seconds between an abort and the end of the server with handlers that still block: a thread
+ABANDON = 1.0
+"""Seconds between an abort and the end of the server although handlers still block: a thread
 cannot be interrupted."""
 
 
@@ -46,9 +46,9 @@ class DriverLane(LinkLane, Protocol):
 class ThreadsDriver(Driver):
     """One connection and its socket.
 
-    `_owned`, `_mail`, `_registered` and `_outbox` are guarded by `_lock`; all the rest is the
-    owner's. The verbs may be called on a worker, so whatever concerns the selector waits in
-    `_dirty` and `_deadline_wanted` for `_tend`.
+    `_lock` guards `_owned`, `_mail`, `_registered` and `_outbox`. Everything else belongs to the
+    owner: the selecting thread, or the worker that steps the handler. The verbs may be called on a
+    worker, so what concerns the selector waits in `_dirty` and `_deadline_wanted` for `_tend`.
     """
 
     __slots__ = ("_deadline", "_deadline_wanted", "_dirty", "_eof_sent", "_lock", "_mail",
@@ -77,10 +77,13 @@ class ThreadsDriver(Driver):
         self._do(self.pump)
         self.hand_over(selecting=True)
 
-    # -- who owns it -------------------------------------------------------------------------
+    # -- ownership ---------------------------------------------------------------------------
 
     def tell(self, func: Callable[[], None]) -> None:
-        """On the selecting thread: do it now if the connection is free, else leave a message."""
+        """Call it now if the connection is free, else leave a message for its owner.
+
+        On the selecting thread.
+        """
         with self._lock:
             if self._owned:
                 self._post(func)
@@ -90,7 +93,7 @@ class ThreadsDriver(Driver):
         self.hand_over(selecting=True)
 
     def nudge(self) -> None:
-        """A link has news. An owner sees that by itself before it lets go."""
+        """Take note that a link has news. An owner sees that by itself before it hands over."""
         with self._lock:
             if self._owned:
                 return
@@ -98,7 +101,7 @@ class ThreadsDriver(Driver):
         self.hand_over(selecting=True)
 
     def work(self) -> None:
-        """On a worker, owning: step what can be stepped."""
+        """Step what can be stepped. On a worker that owns the connection."""
         for _ in range(self.server.config.limits.exchanges_per_turn):
             self.take_mail()
             link = self._due()
@@ -110,25 +113,25 @@ class ThreadsDriver(Driver):
         self.hand_over(selecting=False)
 
     def _post(self, func: Callable[[], None]) -> None:
-        """Under the lock: a message to the owner, once."""
+        """Leave a message for the owner, unless the same waits already. Under the lock."""
         if self._mail is None:  # Most connections never get one: no empty list for each of them.
             self._mail = []
         if func not in self._mail:
             self._mail.append(func)
 
     def take_mail(self, *, selecting: bool = False) -> None:
-        """By the owner: do what it was told meanwhile."""
+        """Do what the messages say that came meanwhile. By the owner."""
         if not self._mail:
             return
         while self._mail:
             self._do(self._mail.pop(0))
         if not selecting:
-            # The selecting thread looks away from what it has told of, and `_tend` may be far: the
-            # next handler, or this one, may block first, and is to learn of what comes then.
+            # The selecting thread watches no longer what it left a message about. `_tend` may come
+            # late: this handler, or the next, may block first, and has to learn what comes then.
             self.wakes.put(self._watch)
 
     def take_input(self) -> None:
-        """By the owner, in the middle of a handler: what came, what is late; watch for more."""
+        """Act on what came and on what is late, in the middle of a handler. By the owner."""
         self.take_mail()
         deadline = self.next_deadline()
         if deadline is not None and deadline <= self.now():
@@ -138,16 +141,16 @@ class ThreadsDriver(Driver):
         try:
             func()
         except Exception as exc:  # noqa: BLE001
-            # Ours, not the peer's or the handler's: it must not take other connections along.
+            # The fault is ours, not the peer's or the handler's. It must end no other connection.
             self.server.log("error", f"the connection failed: {exc!r}", exc)
             self.lose(exc)
 
     def hand_over(self, *, selecting: bool) -> None:
-        """By the owner: give the connection to whoever is next.
+        """Give the connection to its next owner, or to none. By the owner.
 
-        Under one hold of the lock it is seen that there is no message and no news, and the
-        ownership ends: nothing can come between. What a worker left to tend goes to the
-        selecting thread, still owned.
+        The ownership ends under the same hold of the lock under which there is no message and no
+        news, so that nothing can come between. If a worker leaves something to tend, the
+        connection goes to the selecting thread without being free in between.
         """
         while True:
             self.take_mail(selecting=selecting)
@@ -182,17 +185,17 @@ class ThreadsDriver(Driver):
     # -- on the selecting thread ---------------------------------------------------------------
 
     def selected(self, events: int) -> None:
-        """The socket is ready."""
+        """Act on a socket that is ready. Called by the lane, with what the selector says."""
         with self._lock:
             owned, self._owned = self._owned, True
             if events & WRITE:
                 # Output goes on while a handler blocks.
                 self._send_more()
             if owned:
-                # Input waits with its owner, and in the kernel; looking away until then costs
-                # a system call only where something did come. So does room for output, once
-                # there is nothing to send: the selector would turn in vain for as long as the
-                # handler blocks.
+                # Input waits in the kernel until its owner reads it. Not watching it until then
+                # costs a system call only where something did come. Room for output is watched
+                # while there is something to send: else the selector would return at once, again
+                # and again, for as long as the handler blocks.
                 for bit, call in ((READ, self._input), (WRITE, self._sent)):
                     if events & bit:
                         self._post(call)
@@ -206,11 +209,14 @@ class ThreadsDriver(Driver):
         self.hand_over(selecting=True)
 
     def _ring(self) -> None:
-        """The deadline has come."""
+        """Act on the deadline, which has come."""
         self.tell(self._late)
 
     def _tend(self) -> None:
-        """Owning: bring socket, selector and deadline to where the connection wants them."""
+        """Bring socket, selector and deadline to where the connection wants them.
+
+        By the owner, on the selecting thread.
+        """
         self._dirty = False
         if not self.lost and (self.closing is Closing.ABORT or not self._outbox.size):
             if self.closing >= Closing.CLOSE:
@@ -232,7 +238,7 @@ class ThreadsDriver(Driver):
             self.connection.release()
 
     def discard(self) -> None:
-        """Close the socket."""
+        """Close the socket; with a reset if the connection was aborted."""
         with self._lock:
             self._outbox.clear()
             if self.closing is Closing.ABORT:
@@ -270,7 +276,7 @@ class ThreadsDriver(Driver):
         self.tell(super().shutdown)
 
     def abort(self) -> None:
-        self.lane.give_up_after(_ABANDON)
+        self.lane.give_up_after(ABANDON)
         self.tell(super().abort)
 
     # -- by the owner --------------------------------------------------------------------------
@@ -294,7 +300,7 @@ class ThreadsDriver(Driver):
             self.writable()
 
     def _late(self) -> None:
-        # An answer that waits in the kernel beats its deadline.
+        # Input that waits in the kernel beats its deadline.
         self._input()
         self.timeout()
 
@@ -308,7 +314,7 @@ class ThreadsDriver(Driver):
         self._outbox.clear()
         self._post(partial(self.lose, exc))
 
-    # -- verbs
+    # -- verbs ---------------------------------------------------------------------------------
 
     def now(self) -> float:
         return time.monotonic()
@@ -326,7 +332,7 @@ class ThreadsDriver(Driver):
         return self._outbox.size
 
     def start(self, exchange: Exchange) -> None:
-        """`_due` finds it: on the selecting thread a worker is called, a worker goes on."""
+        """Leave the link to `_due`. `hand_over` gives it to a worker; a worker goes on with it."""
         self.started(ThreadsLink(self, exchange))
 
     def detach(self, errand: Errand) -> None:
@@ -337,7 +343,7 @@ class ThreadsDriver(Driver):
         self._dirty = True
 
     def set_reading(self, on: bool) -> None:
-        """`_interest` looks at it."""
+        """Do nothing: `_interest` reads `reading`."""
 
     def close(self, how: Closing) -> None:  # noqa: ARG002  # `_tend` knows
         self._dirty = True

@@ -1,8 +1,8 @@
 """The threads lane: one thread selects, a bounded pool of workers steps handlers.
 
 A connection has one owner at a time: the thread that selects, or the worker that steps its
-handler. Nobody else touches it: he leaves a message, and the owner looks before it lets go.
-Between two steps of a portable handler no thread is held.
+handler. Another thread leaves a message, and the owner reads its messages before it hands the
+connection over. Between two steps of a portable handler no thread is held.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from anylane.lane.stepping import explain, step
 from anylane.lane.wake_queue import WakeQueue
 from anylane_backends.sockets.accepting import Accepting
 from anylane_backends.sockets.wakeup import WakeupSocketpair
-from anylane_backends.threads.driver import _ABANDON, READ, ThreadsDriver
+from anylane_backends.threads.driver import ABANDON, READ, ThreadsDriver
 from anylane_backends.threads.loan import Lender
 from anylane_backends.threads.workers import Workers
 
 
 class Watch:
-    """What a selector finds for a socket that is no connection; a connection is found itself."""
+    """What the selector gives for a socket that is no connection, where it else gives a driver."""
 
     __slots__ = ("_call",)
 
@@ -42,8 +42,10 @@ class Watch:
 class Lane:
     """One server: its listeners, selector, deadlines and workers.
 
-    What is said to happen on the selecting thread is done by the one that has this role: the
-    caller of `run`, or the worker to whom it is lent while handlers are quick.
+    The selecting thread is the one that has this role now: the caller of `run`, or the worker to
+    which it is lent while handlers are quick.
+
+    lends: False keeps the role with the caller (see `Lender`).
     """
 
     def __init__(self, server: ServerCore, *, lends: bool = True) -> None:
@@ -62,12 +64,12 @@ class Lane:
         server.attach(WakeQueue(self._kick), self._changed)
 
     def run(self) -> None:
-        """Until the server has drained."""
+        """Serve until the server has drained. Raise what its startup hooks raise."""
         server = self.server
         try:
             step(self._live(), server.lane)
         except RuntimeError as exc:
-            # The hooks of the lifespan have nothing to wait for but an event loop.
+            # The hooks of the lifespan can wait for nothing but an event loop.
             why = explain(exc, server.lane)
             if why is None:
                 raise
@@ -78,7 +80,7 @@ class Lane:
 
     async def _live(self) -> None:
         async with self.server.lifespan():
-            self.variables = copy_context()  # with what the hooks have set
+            self.variables = copy_context()  # With what the hooks have set.
             self._serve()
 
     def _serve(self) -> None:
@@ -100,7 +102,7 @@ class Lane:
                     driver.discard()
 
     def give_up_after(self, seconds: float) -> None:
-        """End by then, with handlers that still block."""
+        """End the server by then, although handlers still block."""
         if self._giving_up is not None:
             self._giving_up.cancel()
         self._giving_up = self.deadlines.arm(time.monotonic() + seconds, self._give_up)
@@ -111,11 +113,12 @@ class Lane:
     # -- selecting -------------------------------------------------------------------------------
 
     def _turn(self) -> None:
-        """What came, what is due, what was put: in this order, so that an answer beats its
-        deadline."""
+        """Select once. Act on what came, on what is due and on what was put into the queue, in this
+        order, so that input beats its deadline."""
         deadline = self.deadlines.next()
         timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-        # Set before looking, and read by `_kick` after putting: one of the two sees the other.
+        # It is set before the queue is looked at, and `_kick` reads it after something was put in:
+        # one of the two sees the other.
         self._asleep = True
         busy = self.server.wakes or (self.lender.lent and self.workers.jobs)
         events = self.selector.select(0 if busy else timeout)
@@ -136,7 +139,7 @@ class Lane:
 
     def _changed(self) -> None:
         if self.server.draining and self._giving_up is None:
-            self.give_up_after(self.server.config.timeouts.drain + _ABANDON)
+            self.give_up_after(self.server.config.timeouts.drain + ABANDON)
         self.accepting.update()
 
     def watch(self, listener: socket.socket, call: Callable[[], None]) -> None:
@@ -153,7 +156,7 @@ class Lane:
 
 
 class ThreadsBackend:
-    """Plain threads; no event loop anywhere."""
+    """Plain threads, and no event loop anywhere."""
 
     name = "threads"
     concurrent_input = False
@@ -161,13 +164,13 @@ class ThreadsBackend:
 
     lends = True
     """Whether the selector is lent to a worker while handlers are quick (see `Loan`). Nothing but
-    the speed depends on it; the conformance suite runs both ways."""
+    the speed depends on that; the conformance suite runs both ways."""
 
     def run(self, server: ServerCore) -> None:
         Lane(server, lends=self.lends).run()
 
     async def serve(self, server: ServerCore) -> None:
-        """Refused: it would block the running loop."""
+        """Raise UsageError: it would block the running loop."""
         raise UsageError(
             f"the {server.lane} lane blocks its thread, so it cannot serve inside a running loop; "
             "use Server(app, config, 'threads').start()"
@@ -175,6 +178,6 @@ class ThreadsBackend:
 
 
 class ThreadsWithoutLoanBackend(ThreadsBackend):
-    """Plain threads, each handler on a worker: for the conformance suite (`threads-no-loan`)."""
+    """Plain threads without the loan, for the conformance suite: its lane `threads-no-loan`."""
 
     lends = False

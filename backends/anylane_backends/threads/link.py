@@ -1,4 +1,4 @@
-"""ThreadsLink: a parked coroutine, or a thread that waits for its turn."""
+"""ThreadsLink: how a handler waits on threads, parked or blocked."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from anylane_backends.threads.loan import Lender
 class LinkLane(Protocol):
     """What a link needs of its lane.
 
-    variables: the context that each exchange gets a copy of. lender: has the selector's role back
-    before this thread blocks.
+    variables: the context of which each exchange gets a copy. lender: takes the selector's role
+    back before a thread blocks that has it.
     """
 
     variables: Variables
@@ -26,7 +26,7 @@ class LinkLane(Protocol):
 
 
 class LinkDriver(Protocol):
-    """What a link needs of its driver, besides what every Driver has."""
+    """What a link needs of its driver, besides what every `Driver` has."""
 
     server: ServerCore
 
@@ -34,10 +34,10 @@ class LinkDriver(Protocol):
     def lane(self) -> LinkLane: ...
 
     def nudge(self) -> None:
-        """Tell the driver that a link has news."""
+        """Take note that a link has news."""
 
     def take_input(self) -> None:
-        """Take in, in the middle of a handler, what came meanwhile."""
+        """Act on what came and on what is late, in the middle of a handler."""
 
     def hand_over(self, *, selecting: bool) -> None:
         """Give the connection to its next owner."""
@@ -47,9 +47,10 @@ _NOTHING = Variables()
 
 
 class ThreadsLink(SteppedLink):
-    """The Link: a parked coroutine, or a thread that waits for its turn.
+    """The Link of one exchange: a parked coroutine, or a thread that waits for its turn.
 
-    begun: it was stepped once. blocked: a thread waits in `block`, for `turn`.
+    begun: whether the handler was stepped before. blocked: whether a thread waits in `block`, for
+    `turn`.
     """
 
     __slots__ = ("_coroutine", "_thread", "_variables", "begun", "blocked", "transport",
@@ -70,7 +71,7 @@ class ThreadsLink(SteppedLink):
         self.transport.nudge()
 
     def resume(self) -> None:
-        """By the owner: step the handler once."""
+        """Step the handler until it parks or ends. By the owner of the connection."""
         self.begun = True
         self._thread = get_ident()
         parked = False
@@ -82,11 +83,11 @@ class ThreadsLink(SteppedLink):
         finally:
             self._thread = 0
             if not parked:
-                self._variables = _NOTHING  # They know us: without a cycle both go at once.
+                self._variables = _NOTHING  # They know us: without a cycle both are freed at once.
                 self.driver.finished(self)
 
     def take_input(self) -> None:
-        # Not from a thread that the handler made: it does not own the connection.
+        # A thread that the handler made does not own the connection.
         if self._thread == get_ident():
             self.transport.take_input()
 
@@ -102,7 +103,7 @@ class ThreadsLink(SteppedLink):
 
     def block(self) -> None:
         driver = self.transport
-        # Nobody is to wait until this thread is found to be late.
+        # Else others would wait until this thread is found to be late.
         driver.lane.lender.give_back()
         thread, self._thread = self._thread, 0
         self.turn.acquire(blocking=False)

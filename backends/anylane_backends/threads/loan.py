@@ -1,4 +1,4 @@
-"""The loan of the selector: one worker selects and steps handlers, while they are quick."""
+"""The loan of the selector: while handlers are quick, one worker selects and steps them, too."""
 
 from __future__ import annotations
 
@@ -16,32 +16,37 @@ if TYPE_CHECKING:
 
 
 _LATE = 0.003
-"""Seconds that one handler may hold up the connections of others, while it runs on the thread
-that also selects. Under the interpreter's own switch interval of 5 ms."""
+"""Seconds for which one handler may hold up other connections, while it runs on the thread that
+also selects. It is less than the interpreter's own switch interval of 5 ms."""
 
 
 _ALLOWANCE = 0.0003
-"""Seconds of a job that are worth no hand-over: one costs 0.1 ms of two threads' time."""
+"""Seconds of a job that are not worth a hand-over, which costs two threads 0.1 ms."""
 
 
 _QUIET = 10
-"""Moments without a job after which the role is called back, so that an idle server sleeps."""
+"""Waits of the lender, of `_LATE` each, without a job after which it recalls the loan, so that an
+idle server sleeps."""
 
 
 _PATIENCE, _MAX_PATIENCE = 0.05, 2.0
-"""Seconds from a handler that was late to the next loan; doubled each time in a row."""
+"""Seconds from a handler that was late to the next loan, at first and at most: they double each
+time in a row."""
 
 
 _GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
-"""Without it handlers run in parallel on the workers, which beats saving the hand-over."""
+"""Whether threads share one interpreter lock. Without it handlers run in parallel on the workers,
+which is worth more than the hand-over that a loan saves."""
 
 
 class Loan:
-    """The selector's role, lent to one worker: it selects *and* steps handlers, without a
-    hand-over between two threads. It loses the role as soon as a handler is late.
+    """The selector's role, lent to one worker, the leader.
 
-    served: jobs done. recalled: ended because the lender wanted it back, not because a handler
-    was late. error: what the leader died of.
+    It selects *and* steps handlers, without a hand-over between two threads. It loses the role as
+    soon as a handler is late.
+
+    served: how many jobs it has done. recalled: whether the lender wanted the role back; else a
+    handler was late. error: the exception that ended the leader, or None.
     """
 
     def __init__(self) -> None:
@@ -60,15 +65,18 @@ class Loan:
     # -- the leader's ----------------------------------------------------------------------
 
     def recall(self) -> None:
-        """On the leader's thread: stop when it is convenient."""
+        """Have the leader give the role back after this turn. On its own thread."""
         self.recalled = True
 
     def lead(self, turn: Callable[[], None], jobs: Workers) -> None:
-        """On the worker: do the jobs, select, until there is a reason to stop."""
+        """Do the jobs and select, in turn, until there is a reason to stop. On the worker.
+
+        turn: selects once. jobs: where the jobs are.
+        """
         self._leader = get_ident()
         try:
             while not self.recalled and self._debt < _LATE:
-                # What is there now, not what these put in line again.
+                # Those that are there now, not those that these put in line again.
                 for _ in range(len(jobs.jobs)):
                     job = jobs.take()
                     if job is not None and not self._do(job):
@@ -79,7 +87,7 @@ class Loan:
         self.give_back()
 
     def _do(self, job: Job) -> bool:
-        """False when the role was lost meanwhile."""
+        """Do one job. Return False if the role was lost meanwhile."""
         since = self._since = monotonic()
         job()
         with self._lock:
@@ -92,14 +100,20 @@ class Loan:
         return True
 
     def give_back(self) -> None:
-        """By the leader, also in the middle of a job that is about to block."""
+        """Give the role back, also in the middle of a job that is about to block.
+
+        By the leader. Called by another thread it does nothing.
+        """
         if self._leader == get_ident() and self._end():
             self._back.release()
 
     # -- the lender's ------------------------------------------------------------------------
 
     def returned(self, timeout: float = _LATE) -> bool:
-        """Wait for a moment; True when the lender has the role again."""
+        """Wait for so many seconds at most. Return whether the lender has the role again.
+
+        The leader has given it back then, or is late and loses it here.
+        """
         if self._back.acquire(timeout=timeout):
             return True
         with self._lock:
@@ -116,7 +130,10 @@ class Loan:
 
 
 class Lender:
-    """When to lend: not to handlers that block, and less often the more often they did."""
+    """Decides when to lend: not while handlers block, and less often the more often they did.
+
+    lends: False switches it off.
+    """
 
     def __init__(self, workers: Workers, *, lends: bool = True) -> None:
         self._workers = workers
@@ -127,19 +144,21 @@ class Lender:
 
     @property
     def lent(self) -> bool:
+        """Whether the selector is lent now."""
         return self._loan is not None
 
     def give_back(self) -> None:
-        """By any worker, before it blocks."""
+        """Give the role back if this thread has it. By any worker, before it blocks."""
         loan = self._loan
         if loan is not None:
             loan.give_back()
 
     def lend(self, turn: Callable[[], None], server: ServerCore) -> bool:
-        """Lend the selector with the jobs that wait; returns with the role. False if not now.
+        """Lend the selector with the jobs that wait. Return True with the role when the loan has
+        ended, and False at once if nothing is lent now. Raise what the leader raised.
 
-        turn: selects once. Handing a job from one thread to another costs as much as a small
-        job; while handlers are quick, they run where it is selected, and this thread watches.
+        turn: selects once. Handing a job from one thread to another costs as much as a small job.
+        While handlers are quick, they run on the thread that selects, and this one watches.
         """
         began = monotonic()
         if not self._lends or began < self._next or server.draining:
@@ -150,7 +169,8 @@ class Lender:
             return False
         try:
             self._watch(loan, server)
-        except BaseException:  # KeyboardInterrupt: the role must be back before all is closed.
+        except BaseException:
+            # A KeyboardInterrupt: the role must be back before the selector is closed.
             server.wakes.put(loan.recall)
             loan.returned(timeout=1)
             raise

@@ -1,4 +1,4 @@
-"""The workers of the threads lane: a bounded pool, and the loan of the selector to one of them.
+"""The workers of the threads lane: a bounded pool of threads.
 
 Nothing here knows of connections. Jobs are functions that never raise.
 """
@@ -13,9 +13,9 @@ Job = Callable[[], None]
 
 
 class Workers:
-    """At most `limit` threads, started when there is something to do for one more.
+    """At most `limit` threads. One more is started when there is something to do for it.
 
-    jobs: what waits, in order. `submit` queues, `spread` wakes: many jobs, one round of waking.
+    jobs: those that wait, in order. Append to it, then call `spread` once for all of them.
     """
 
     def __init__(self, limit: int) -> None:
@@ -30,20 +30,21 @@ class Workers:
         self._closed = False
 
     def take(self) -> Job | None:
-        """The next job for whoever wants to do it."""
+        """Return the next job, which the caller has to do, or None."""
         try:
             return self.jobs.popleft()
         except IndexError:
             return None
 
     def spread(self) -> None:
-        """Wake or start as many workers as there are jobs that nobody is on his way to."""
+        """Wake or start one more worker for each job to which none is on its way, as far as there
+        are any."""
         with self._lock:
             while self._waking < len(self.jobs) and self._one_more():
                 pass
 
     def lend(self, lead: Job) -> bool:
-        """Have a free worker do this before all else; False if there is none."""
+        """Have a free worker do this before all other jobs. Return False if none is free."""
         with self._lock:
             self.jobs.appendleft(lead)
             if self._one_more():
@@ -52,7 +53,10 @@ class Workers:
             return False
 
     def close(self, timeout: float | None) -> None:
-        """No more jobs. timeout: seconds to wait for a worker that is still busy, None for ever."""
+        """End the workers once the jobs are done, and wait for their end.
+
+        timeout: seconds to wait for each worker that is still busy, None for ever.
+        """
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -70,7 +74,7 @@ class Workers:
             thread = Thread(target=self._work, name=name, daemon=True)
             try:
                 thread.start()
-            except RuntimeError:  # The system gives no more: those that there are must do.
+            except RuntimeError:  # The system has no thread left: those that run must do.
                 if not self._threads:
                     raise
                 return False

@@ -19,8 +19,8 @@ from anylane.protocol.timers import NEVER, Timers
 from anylane_backends.tls.session import SLICE, TlsSession
 
 _CONTROL = 16 * 1024
-"""Bytes that TLS itself may owe a peer who does not read. Session tickets and the answers to key
-updates are far below it; a peer that only asks for more of them is not a client."""
+"""Bytes that TLS itself may owe a peer that does not read. Session tickets and the answers to key
+updates are far below it. A peer that goes on asking for those alone is not a client."""
 
 
 _NOT_TLS = b"This port speaks TLS: use https://\n"
@@ -31,28 +31,29 @@ _DUE = 0.0
 
 
 class Phase(Enum):
-    """Where the TLS session is. It only moves down this list."""
+    """Where the TLS session stands. It only moves down this list."""
 
     HANDSHAKE = auto()
-    """No connection inside yet."""
+    """There is no connection inside yet."""
     OPEN = auto()
     """What comes is decrypted for the connection inside."""
     SENT_CLOSE = auto()
-    """Our close_notify is out: input is discarded, the connection inside decides for how long."""
+    """Our close_notify was sent. Input is discarded, for as long as the connection inside says."""
     FAILED = auto()
-    """There is no session (any more): at most an alert goes out, input is discarded."""
+    """There is no session, or none any more. An alert goes out at most, and input is discarded."""
 
 
 class TlsConnection:
-    """See `Connection`, whose members these are.
+    """A layer around one Connection, with the same members (see `Connection`).
 
-    make: gives the connection inside. context: the certificate and everything else.
+    make: makes the connection inside, once the handshake is over. context: the certificate and all
+    other settings of TLS.
 
-    The end of input is a close_notify. A stream that ends without one was cut short, maybe by
-    somebody in between (RFC 8446 §6.1): that is the loss of the connection.
+    The end of input is a close_notify. A stream that ends without one was cut short, maybe by an
+    attacker in between (RFC 8446 §6.1): that is the loss of the connection.
     """
 
-    idle = False  # TLS may always have something to say.
+    idle = False  # TLS may always have something to send.
 
     __slots__ = ("_closing", "_control", "_date", "_discarded", "_eof", "_held", "_inner", "_log",
                  "_make", "_out", "_phase", "_session", "_timers", "_unsent", "config", "local",
@@ -104,7 +105,7 @@ class TlsConnection:
                 self._session.incoming.write(data)
                 self._feed(now)
             case Phase.SENT_CLOSE | Phase.FAILED:
-                # RFC 9112 §9.6: read on, so that a reset cannot destroy what we said last.
+                # RFC 9112 §9.6: read on, so that a reset cannot destroy what was sent last.
                 self._discarded += len(data)
                 if self._discarded > self.config.limits.linger:
                     self._close(Closing.ABORT)
@@ -116,13 +117,13 @@ class TlsConnection:
         self._session.incoming.write_eof()
         match self._phase:
             case Phase.HANDSHAKE if not self._session.hello:
-                self._leave()  # A port scanner, or a browser that connected for later.
+                self._leave()  # It is a port scanner, or a browser that connected in advance.
             case Phase.HANDSHAKE:
                 self._shake_hands(now)
             case Phase.OPEN:
                 self._feed(now)
             case Phase.SENT_CLOSE:
-                # Nothing that would matter can be missing.
+                # Nothing that matters can be missing.
                 self._connection.receive_eof(now)
             case Phase.FAILED:
                 self._leave()
@@ -192,7 +193,7 @@ class TlsConnection:
 
     @property
     def queued(self) -> int:
-        """Always some: what there is shows when it is encrypted, a close_notify for one."""
+        """Return 1: what there is, such as a close_notify, shows when it is encrypted."""
         return 1
 
     @property
@@ -203,7 +204,8 @@ class TlsConnection:
         return own if self._inner is None else min(own, self._inner.deadline_bound)
 
     def next_deadline(self) -> float | None:
-        """In the past where held input is wanted again: nothing comes from the socket to say so."""
+        """Return the earliest deadline. It is in the past where held input is wanted again, because
+        nothing comes from the socket then."""
         if self._due:
             return _DUE
         own = self._timers.next()
@@ -233,7 +235,7 @@ class TlsConnection:
 
     @property
     def read_size(self) -> int | None:
-        """Of ciphertext, which is a little more than what is in it."""
+        """Return a size of ciphertext, which is a little more than the plaintext in it."""
         return self.config.http_buffer_size if self._inner is None else self._inner.read_size
 
     @property
@@ -265,8 +267,10 @@ class TlsConnection:
         self._feed(now)
 
     def _refuse_plaintext(self, data: bytes, now: float) -> None:
-        """A TLS record never begins with a capital letter, a request always does. As nginx: say
-        what is wrong in the language that the client speaks."""
+        """Answer a request that came as plain text with 400, as nginx does.
+
+        A TLS record never begins with a capital letter, and a request always does.
+        """
         self._report(f"was not TLS but plain text: {data[:40]!r}")
         headers = [
             ("date", self._date().decode("ascii")),
@@ -286,7 +290,7 @@ class TlsConnection:
 
     @property
     def _due(self) -> bool:
-        """Input is held that the connection inside wants now."""
+        """Return whether input is held that the connection inside wants now."""
         return self._held and self._phase is Phase.OPEN and self._connection.wants_read
 
     def _feed(self, now: float) -> None:
@@ -299,17 +303,17 @@ class TlsConnection:
             self.abort()
 
     def _decrypt(self, now: float) -> None:
-        """For as long as the connection inside wants to read; the rest stays held."""
+        """Decrypt while the connection inside wants to read. The rest stays held."""
         inner, incoming, records = self._connection, self._session.incoming, self._session.records
         self._held = False
-        # Asked first, because one exception costs more than decrypting a small request.
+        # This is asked first, because one exception costs more than decrypting a small request.
         while incoming.pending or records.pending() or self._eof:
             if inner.closing:
                 if self._eof:
                     inner.receive_eof(now)
                 return  # It would only discard this (see `receive_data`).
             if not inner.wants_read:
-                # After a close_notify it is held for good, and never due.
+                # After a close_notify it stays held to the end, and is never due.
                 self._held = True
                 return
             try:
@@ -328,11 +332,11 @@ class TlsConnection:
                 inner.receive_eof(now)
 
     def _encrypt(self, inner: Connection) -> None:
-        # Joined: each piece for itself would be a record, and the client's time.
+        # They are joined: each piece alone would be a record, which costs the client time.
         data = b"".join(inner.data_to_send())
         try:
             self._session.encrypt(data, self._out)
-        except ssl.SSLError as exc:  # There is no such state; if there is, it must end.
+        except ssl.SSLError as exc:  # No state is known in which this happens. It must end.
             self._report(f"failed: {_reason(exc)}")
             self.connection_lost(exc)
             return
@@ -349,14 +353,14 @@ class TlsConnection:
         self._leave()
 
     def _fail(self, exc: ssl.SSLError | ValueError, now: float) -> None:
-        """The session cannot go on; OpenSSL has written the alert that says why."""
+        """End a session that cannot go on. OpenSSL has written the alert that says why."""
         self._report(f"failed: {_reason(exc)}")
         if self._inner is not None:
             self._inner.connection_lost(exc)
         self._linger(now)
 
     def _linger(self, now: float) -> None:
-        """Our last word goes out, then we half-close and read on for a while."""
+        """Half-close behind what is still to be sent, and read on for a while."""
         self._phase = Phase.FAILED
         self._held = False
         self._timers.clear_all()
@@ -367,12 +371,12 @@ class TlsConnection:
             self._timers.set(Timer.LINGER, now + self.config.timeouts.linger)
 
     def _leave(self) -> None:
-        """Close; at once where that would have to wait for a peer that reads nothing."""
+        """Close; abort where closing would wait for a peer that reads nothing."""
         self._timers.clear_all()
         self._close(Closing.ABORT if self._unsent else Closing.CLOSE)
 
     def _close(self, how: Closing) -> None:
-        """Only ever grows."""
+        """Close as far as `how` says. It never closes less than before."""
         self._closing = max(self._closing, how)
 
     def _report(self, what: str) -> None:

@@ -16,14 +16,14 @@ class TlsError(BindError):
 
 
 def make_context(config: ServerConfig, certfile: str) -> ssl.SSLContext:
-    """Read the files. Raises TlsError."""
+    """Return the context that the files and settings describe. Raise TlsError if they do not."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = (
         ssl.TLSVersion.TLSv1_3 if config.ssl_min_version == "TLSv1.3" else ssl.TLSVersion.TLSv1_2
     )
-    # Renegotiation is CPU time for the asking (CVE-2011-1473), and HTTP/1.1 has no use for it.
+    # Any client could take CPU time by renegotiation (CVE-2011-1473); HTTP/1.1 has no use for it.
     context.options |= ssl.OP_NO_RENEGOTIATION
-    # A truncated stream must not look like one that was ended.
+    # A truncated stream must not look like one that was closed.
     context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     context.set_alpn_protocols([ALPN])
     _load_certificate(context, config, certfile)

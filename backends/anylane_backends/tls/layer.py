@@ -22,9 +22,9 @@ class TlsLayer:
         self._context = make_context(config, certfile)
 
     def reload(self) -> None:
-        """Read the files again, for the connections that come from now on; from any thread.
+        """Read the files again, for the connections that come from now on. From any thread.
 
-        Raises TlsError, and goes on with what it had.
+        Raise TlsError if they cannot be used, and go on with what was read before.
         """
         # Whole contexts are swapped: loading into one that is in use would mix old and new.
         self._context = make_context(self._config, self._certfile)
@@ -54,7 +54,7 @@ class TlsLayer:
 
 
 def wrap(config: ServerConfig) -> TlsLayer | None:
-    """Return the layer, None where TLS is not configured. Raises TlsError."""
+    """Return the layer, or None where TLS is not configured. Raise TlsError if it cannot be."""
     if config.ssl_certfile is None:
         return None
     return TlsLayer(config, config.ssl_certfile)

@@ -12,12 +12,14 @@ from anylane.protocol import TlsInfo
 from anylane_backends.tls.client_hello import LONGEST, server_name
 
 SLICE = 64 * 1024
-"""Bytes of plaintext that are decrypted or encrypted in one go: what is held twice at a time."""
+"""Bytes of plaintext that are decrypted or encrypted in one go, and held twice meanwhile."""
 
 
 class TlsSession:
-    """An `ssl.SSLObject` with its buffers. They are open to the connection: a method around each
-    would be 4 % of a small request, measured in memory.
+    """An `ssl.SSLObject` with its buffers.
+
+    The connection uses the buffers directly. A method around each would be 4 % of a small request,
+    measured in memory.
 
     incoming: ciphertext from the peer. outgoing: ciphertext for the peer. records: what decrypts
     and encrypts. hello: the first bytes that came, until the handshake is over.
@@ -34,11 +36,10 @@ class TlsSession:
         self.hello: bytearray = bytearray()
 
     def shake_hands(self, data: bytes = b"") -> TlsInfo | None:
-        """Go on with the handshake. data: what came, if anything did. Returns what was agreed
-        upon, None if more has to come.
+        """Go on with the handshake. Return what was agreed upon, or None if more has to come.
 
-        Raises SSLError when it failed, and the alert that says why is in `outgoing`. Raises
-        ValueError for a client's certificate that cannot be shown.
+        data: what came, if anything did. Raise SSLError if it failed; the alert that says why is
+        in `outgoing`. Raise ValueError for a client's certificate that cannot be shown.
         """
         self.hello += data[: LONGEST - len(self.hello)]
         if data:
@@ -65,7 +66,7 @@ class TlsSession:
         )
 
     def encrypt(self, data: bytes, out: list[bytes]) -> None:
-        """Encrypt all of it, and append the records to `out`. Raises SSLError."""
+        """Encrypt all of it, and append the records to `out`. Raise SSLError."""
         left = memoryview(data)
         while left:
             left = left[self.records.write(left[:SLICE]) :]
@@ -76,4 +77,4 @@ class TlsSession:
         try:
             self.records.unwrap()
         except ssl.SSLError:
-            pass  # Ours is there; only the peer's is missing.
+            pass  # Ours was written. Only the peer's is missing.

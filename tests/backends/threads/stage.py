@@ -325,7 +325,7 @@ class Stage:
             self.lane.run()
         finally:
             self.ready = False
-            for sock in self.socks:  # Who came too late.
+            for sock in self.socks:  # Some may have come too late to be accepted.
                 sock.close()
 
     def _log(self, level: str, message: str, error: BaseException | None) -> None:
@@ -346,7 +346,7 @@ class Stage:
         self.scheduler.spawn(self._end, "operator")
 
     def _posts(self) -> list[bytes]:
-        """Whom to wake: each as often as it waits for that."""
+        """Return the requests to wake, each as often as it waits for that."""
         posts = [
             b"/%d/%d" % (number, at)
             for number, client in enumerate(self.play.clients)
