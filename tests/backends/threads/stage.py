@@ -7,7 +7,7 @@ must hold is looked at while it runs: by the thread that would break it, and at 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -736,7 +736,7 @@ class CheckedLink(ThreadsLink):
 
 
 @contextmanager
-def in_place_of_threads(stage: Stage) -> Iterator[None]:
+def in_place_of_threads(stage: Stage) -> Generator[None]:
     """The lane's modules have the scheduler's locks, threads and time, and what is checked."""
     scheduler = stage.scheduler
     with pytest.MonkeyPatch.context() as patch:
