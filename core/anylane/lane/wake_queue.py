@@ -55,5 +55,6 @@ class WakeQueue:
 
     def __bool__(self) -> bool:
         """Whether `run` is to be called."""
-        # Also when what was put has run meanwhile: until `run` resets the flag, nobody kicks again.
+        # Also when what was put has run meanwhile: until `run` resets the flag, there is no other
+        # kick.
         return self._kicked or bool(self._queue)
