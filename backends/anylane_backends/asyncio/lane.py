@@ -59,7 +59,10 @@ class Lane:
     def connect(self, sock: socket.socket, peer: Any, local: Any) -> None:
         # Measured with Python 3.11, run by run beside a coroutine that is stepped by hand: a task
         # takes 2 % of a connection that is used once, which is less than the runs differ.
-        task = self.loop.create_task(self._connect(AsyncioDriver(self, peer, local), sock))
+        # In the lane's context, and not in the current one: accepting may go on in the middle of a
+        # handler.
+        driver = AsyncioDriver(self, peer, local)
+        task = self.loop.create_task(self._connect(driver, sock), context=self.variables)
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
 

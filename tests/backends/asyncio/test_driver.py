@@ -156,6 +156,38 @@ def test_a_socket_that_cannot_be_connected_is_closed() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_connection_is_not_made_in_the_context_of_a_handler(
+    loop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    made = AsyncioDriver.connection_made
+
+    def connection_made(driver: AsyncioDriver, transport: asyncio.BaseTransport) -> None:
+        seen.append(variable.get())
+        made(driver, transport)
+
+    async def main() -> None:
+        server = core(App())
+        lane = Lane(server)
+        ours, theirs = socket.socketpair()
+        with theirs:
+            context = copy_context()
+            context.run(variable.set, "a handler's")
+            context.run(lane.connect, ours, None, None)
+            await asyncio.wait(lane._connecting)
+            await lane.end()
+            while server.drivers:  # noqa: ASYNC110  # A turn or two: no event for that.
+                await asyncio.sleep(0)
+        lane.pool.close()
+
+    monkeypatch.setattr(AsyncioDriver, "connection_made", connection_made)
+    factory = pytest.importorskip(loop).new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main())
+    assert seen == ["unset"]
+
+
 @pytest.mark.parametrize("nodelay", [True, False])
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_a_loop_that_tells_its_sockets_not_to_wait_is_overruled(loop: str, nodelay: bool) -> None:
