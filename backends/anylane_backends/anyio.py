@@ -17,7 +17,7 @@ import anyio
 import anyio.lowlevel
 
 from anylane.lane.server_core import ServerCore
-from anylane_backends.asyncio.link import is_foreign_cancellation
+from anylane_backends.asyncio.link import is_cancellation
 from anylane_backends.readiness.lane import Lane
 from anylane_backends.readiness.loop import Event
 
@@ -114,10 +114,8 @@ class AnyioLane(Lane):
     def scope(self) -> AnyioScope:
         return AnyioScope(self)
 
-    def is_foreign_cancellation(self, exc: BaseException) -> bool:
-        # This is about asyncio's CancelledError only. Behind trio's Cancelled there is always a
-        # scope that was cancelled.
-        return is_foreign_cancellation(exc)
+    def is_cancellation(self, exc: BaseException) -> bool:
+        return is_cancellation(exc)
 
     async def to_the_end(self, func: Callable[[], Awaitable[Any]]) -> None:
         with anyio.CancelScope(shield=True):
@@ -195,6 +193,10 @@ class TrioLane(AnyioLane):
         except self.trio.Cancelled:
             # A handler that cancels its own task must not cancel the nursery with it.
             pass
+
+    def is_cancellation(self, exc: BaseException) -> bool:
+        # Behind it there is always a scope that was cancelled.
+        return isinstance(exc, self.trio.Cancelled)
 
     async def runner(self) -> TrioRunner:
         return TrioRunner(self)

@@ -53,6 +53,10 @@ class CurioEvent:
             await self._waiting.suspend("EVENT_WAIT")
 
 
+class _ScopeCancelled(curio.TaskCancelled):  # type: ignore[misc]  # curio has no types
+    """Raised in a task by an `Interruption`, and by nothing else."""
+
+
 class Interruption:
     """Raises a TaskCancelled of its own in a task, and recognizes it by its identity.
 
@@ -65,7 +69,7 @@ class Interruption:
         self._lane = lane
         self._task = task
         self._open = True
-        self.error: Any = curio.TaskCancelled("cancelled by its scope")
+        self.error: Any = _ScopeCancelled("cancelled by its scope")
 
     def deliver(self) -> None:
         """Raise it in the task, now or later. On the lane's own thread, and not in that task."""
@@ -161,6 +165,7 @@ class CurioLane(Lane):
         self.wake: Any = kernel._traps["trap_sched_wake"]
         self._selector = kernel._selector
         self._running: set[Any] = set()
+        self._ending = False
         self._births: deque[tuple[Callable[..., Awaitable[None]], tuple[Any, ...]]] = deque()
         self._birth = self.event()
         super().__init__(server)
@@ -170,6 +175,12 @@ class CurioLane(Lane):
 
     async def checkpoint(self) -> None:
         await _sleep(0)
+
+    def is_cancellation(self, exc: BaseException) -> bool:
+        # Nothing but a scope, a runner or the end of the lane cancels a task of ours.
+        return isinstance(exc, curio.TaskCancelled) and (
+            self._ending or isinstance(exc, _ScopeCancelled)
+        )
 
     # They are given the socket, not its number: then the kernel leaves it registered from one wait
     # to the next while its task waits for nothing else, which saves two system calls a request.
@@ -238,6 +249,7 @@ class CurioLane(Lane):
         try:
             yield
         finally:
+            self._ending = True
             for task in tuple(self._running):
                 await task.cancel()
 

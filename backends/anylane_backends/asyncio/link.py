@@ -81,13 +81,15 @@ def take_back(task: asyncio.Task[Any], exc: BaseException | None, before: int = 
     return task.uncancel() <= before and isinstance(exc, asyncio.CancelledError)
 
 
-def is_foreign_cancellation(exc: BaseException) -> bool:
-    """Return whether this is a CancelledError although the current task was not cancelled: it
-    awaited something else that was."""
+def is_cancellation(exc: BaseException) -> bool:
+    """Return whether this is a CancelledError because the current task was cancelled.
+
+    It may be there although the task was not: it awaited something else that was.
+    """
     if not isinstance(exc, asyncio.CancelledError):
         return False
     task = asyncio.current_task()
-    return task is not None and not task.cancelling()
+    return task is None or bool(task.cancelling())
 
 
 class AsyncioLink(NativeCancel):
@@ -229,8 +231,8 @@ class AsyncioLink(NativeCancel):
         # The task began with this exchange, so nothing has cancelled it before.
         return self._cancelled and self._task is not None and take_back(self._task, exc)
 
-    def is_foreign_cancellation(self, exc: BaseException) -> bool:
-        return is_foreign_cancellation(exc)
+    def is_cancellation(self, exc: BaseException) -> bool:
+        return is_cancellation(exc) or super().is_cancellation(exc)
 
     def submit(self, func: Callable[[], Any]) -> Handle:
         return self.lane.pool.submit(func, self.wake)

@@ -12,6 +12,7 @@ from anylane.lane.deadlines import Deadline
 from anylane.lane.driver import Driver
 from anylane.lane.link import Errand
 from anylane.protocol import Closing, Exchange
+from anylane.shown import shown
 from anylane_backends.readiness.link import ReadinessLink, RunnerLink
 from anylane_backends.readiness.loop import Event, Loop, Runner
 from anylane_backends.sockets.sockets import NO_SOCKET, Outbox, half_close, read, reset
@@ -218,7 +219,7 @@ class ReadinessDriver(Driver):
         except OSError as exc:
             self._end(exc)
         except Exception as exc:  # noqa: BLE001
-            self.server.log("error", f"a connection failed: {exc!r}", exc)
+            self.server.log("error", f"a connection failed: {shown(exc, 1000)}", exc)
             self._end(exc, reset)
 
     # -- the end ---------------------------------------------------------------------------------

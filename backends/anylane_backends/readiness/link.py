@@ -45,8 +45,8 @@ class ReadinessLink(Link):
     def scope(self) -> Scope:
         return self.lane.scope()
 
-    def is_foreign_cancellation(self, exc: BaseException) -> bool:
-        return self.lane.is_foreign_cancellation(exc)
+    def is_cancellation(self, exc: BaseException) -> bool:
+        return self.lane.is_cancellation(exc) or super().is_cancellation(exc)
 
     def submit(self, func: Callable[[], Any]) -> Handle:
         return self.lane.pool.submit(func, self.wake)

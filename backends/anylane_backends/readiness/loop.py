@@ -105,10 +105,10 @@ class Loop(ABC):
         variables."""
         return nullcontext()
 
-    def is_foreign_cancellation(self, exc: BaseException) -> bool:  # noqa: ARG002  # by loop
-        """Return whether `exc` looks like a native cancellation although the exchange was not
-        cancelled (see `Link.is_foreign_cancellation`)."""
-        return False
+    @abstractmethod
+    def is_cancellation(self, exc: BaseException) -> bool:
+        """Return whether `exc` is a native cancellation of the current task (see
+        `Link.is_cancellation`)."""
 
     async def to_the_end(self, func: Callable[[], Awaitable[Any]]) -> None:
         """Await the function to its end, even if the lane was cancelled."""

@@ -14,6 +14,7 @@ from anylane_conformance.contract import (
     blocking,
     disconnects,
     events,
+    failures,
     hooks,
     native,
     requests,
@@ -38,6 +39,7 @@ CHAPTERS = (
     hooks,
     background,
     events,
+    failures,
 )
 """The modules whose `build` adds handlers to the app, in this order."""
 

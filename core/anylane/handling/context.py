@@ -26,6 +26,7 @@ from anylane.realtime.raw_stream import RawStream
 from anylane.realtime.select import Select
 from anylane.realtime.source import Source
 from anylane.realtime.websocket import WebSocket
+from anylane.shown import shown
 
 if TYPE_CHECKING:
     from anylane.http.response import Items
@@ -195,7 +196,7 @@ class Context:
         """
         self.check()
         if isinstance(links, str):
-            raise UsageError(f"links is {links!r:.80}; expected a list of such values: [link]")
+            raise UsageError(f"links is {shown(links)}; expected a list of such values: [link]")
         headers = [("link", link) for link in links]
         for name, value in headers:
             check_header(name, value)

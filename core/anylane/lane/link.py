@@ -12,6 +12,8 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from anylane.errors import Cancelled
+
 if TYPE_CHECKING:
     from anylane.lane.host import Host
     from anylane.lane.variables import VariableChanges
@@ -177,10 +179,14 @@ class Link(ABC):
     def submit(self, func: Callable[[], Any]) -> Handle:
         """Run a blocking function in the pool, and `wake()` when it is done."""
 
-    def is_foreign_cancellation(self, exc: BaseException) -> bool:  # noqa: ARG002  # by lane
-        """Return whether `exc` looks like a native cancellation although this exchange was not
-        cancelled: it awaited something else that was."""
-        return False
+    def is_cancellation(self, exc: BaseException) -> bool:
+        """Return whether `exc` is a cancellation of this exchange: the core's own interruption, or
+        a native one from outside.
+
+        What only looks like one is a failure of the handler, such as a CancelledError that it
+        raises itself, or that comes out of something else that was cancelled.
+        """
+        return isinstance(exc, Cancelled) and self.exchange.interrupt is not None
 
     def begin(self) -> None:  # noqa: B027  # by lane
         """Take note that the exchange runs in the current task, and let it be interrupted. Called
@@ -278,11 +284,18 @@ class Link(ABC):
             await self.wait()
 
     async def guard(self, work: Coroutine[Any, Any, None]) -> None:
-        """Await `work`, the exchange's own, so that it can be interrupted natively."""
+        """Await `work`, the exchange's own, so that it can be interrupted natively.
+
+        An interruption that arrives as `Cancelled` ends here, too.
+        """
         scope = self.scope()
-        async with scope:
-            self.exchange.begin(scope.cancel)
-            await work
+        try:
+            async with scope:
+                self.exchange.begin(scope.cancel)
+                await work
+        except Cancelled:
+            if self.exchange.interrupt is None:
+                raise
 
 
 Errand = Callable[[Link], Coroutine[Any, Any, None]]

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from anylane.errors import Cancelled, UsageError
 from anylane.lane.link import Link
+from anylane.shown import shown, spoken
 
 _LOOPS = ("asyncio", "trio", "curio", "anyio", "uvloop", "sniffio")
 
@@ -65,7 +66,8 @@ def explain(exc: BaseException, lane: str) -> str | None:
     """
     if isinstance(exc, ForeignAwaitError):
         return str(exc)
-    if not any(part in str(exc) for part in _SYMPTOMS):
+    text = spoken(exc)
+    if not any(part in text for part in _SYMPTOMS):
         return None
     traceback = exc.__traceback__
     while traceback is not None:
@@ -79,7 +81,7 @@ def explain(exc: BaseException, lane: str) -> str | None:
 
 def _awaited(coroutine: Any, yielded: object) -> str:
     """Return the name of the innermost thing with a name that the handler awaits."""
-    name = repr(yielded)
+    name = shown(yielded)
     found = coroutine
     while found is not None:
         code = getattr(found, "cr_code", None) or getattr(found, "gi_code", None)
@@ -90,7 +92,7 @@ def _awaited(coroutine: Any, yielded: object) -> str:
                 return f"{module.partition('.')[0]}.{code.co_name}"
             name = code.co_name
         found = getattr(found, "cr_await", None) or getattr(found, "gi_yieldfrom", None)
-    return name if yielded is None else f"{name} ({yielded!r})"
+    return name if yielded is None else f"{name} ({shown(yielded)})"
 
 
 def _message(awaited: str, lane: str) -> str:
@@ -167,21 +169,28 @@ class SteppedLink(Link):
     """The Link of lanes that step. A lane supplies `notify` and `block`.
 
     latched: whether `notify` was called since `park` last returned. scopes: those that are open,
-    outermost first.
+    outermost first. closed: the coroutine is closed where it was parked: its server is gone.
     """
 
-    __slots__ = ("latched", "scopes")
+    __slots__ = ("closed", "latched", "scopes")
 
     inline = True
 
     def __init__(self, driver: Any, exchange: Any) -> None:
         super().__init__(driver, exchange)
         self.latched: bool = False
+        self.closed: bool = False
         self.scopes: list[SteppedScope] = []
 
     def is_cancelled(self) -> bool:
         """Return whether a scope that is open was cancelled."""
         return any(scope.cancelled for scope in self.scopes)
+
+    def is_cancellation(self, exc: BaseException) -> bool:
+        """Return whether a scope raises `exc`, or the coroutine is closed."""
+        if isinstance(exc, GeneratorExit):
+            return self.closed
+        return super().is_cancellation(exc) or (isinstance(exc, Cancelled) and self.is_cancelled())
 
     async def park(self) -> None:
         """Suspend until `notify` (see `Link.park`). Raise Cancelled if an open scope was cancelled,
@@ -189,7 +198,11 @@ class SteppedLink(Link):
         if self.is_cancelled():
             raise Cancelled
         if not self.latched:
-            await PARK
+            try:
+                await PARK
+            except GeneratorExit:  # Nothing goes on here, so nothing else can say so.
+                self.closed = True
+                raise
         self.latched = False
         if self.is_cancelled():
             raise Cancelled

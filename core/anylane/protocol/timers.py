@@ -10,6 +10,7 @@ from enum import IntEnum
 from math import isnan, nan
 
 from anylane.errors import UsageError
+from anylane.shown import shown
 
 NEVER = float("inf")
 """The deadline of what has none."""
@@ -116,7 +117,7 @@ def deadline_after(now: float, seconds: float) -> float:
     except (TypeError, OverflowError):
         deadline = nan
     if isnan(deadline):
-        raise UsageError(f"a time is {seconds!r:.80}; expected seconds, an int or a float")
+        raise UsageError(f"a time is {shown(seconds)}; expected seconds, an int or a float")
     return deadline
 
 
