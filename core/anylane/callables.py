@@ -74,7 +74,7 @@ def signature_problem(func: Callable[..., Any], *forms: str) -> str:
 
 def location(function: Callable[..., Any]) -> str:
     """Return "module.function (file:line)" of a function, for messages."""
-    found = _function(function)
+    found = function_of(function)
     qualname = getattr(found, "__qualname__", None) or shown(found)
     name = f"{getattr(found, '__module__', '?')}.{qualname}"
     code = getattr(found, "__code__", None)
@@ -91,7 +91,7 @@ def called(function: Callable[..., Any]) -> Callable[..., Any]:
     return called
 
 
-def _function(function: Callable[..., Any]) -> Callable[..., Any]:
+def function_of(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the function that the user wrote, without partials and decorators around it."""
     found: Callable[..., Any] = inspect.unwrap(called(inspect.unwrap(function)))
     return found
@@ -99,7 +99,7 @@ def _function(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def name_of(function: Callable[..., Any]) -> str:
     """Return the short name of a function, or of the class of a callable object."""
-    name: str = getattr(_function(function), "__name__", "__call__")
+    name: str = getattr(function_of(function), "__name__", "__call__")
     if name != "__call__":
         return name
     return type(getattr(function, "__self__", function)).__name__

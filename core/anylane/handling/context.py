@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from anylane.callables import is_coroutine_function, location
 from anylane.errors import HTTPError, Refused, UsageError
 from anylane.handling.blocking import Calls, run_blocking
+from anylane.handling.gate import show_handshake, show_start, transform_whole
 from anylane.handling.job import Job
 from anylane.handling.stream import Stream
 from anylane.handling.timeout import Timeout
 from anylane.http.headers import TOO_LATE
 from anylane.http.request import Request
 from anylane.http.response import Response
+from anylane.http.settled import is_handshake_field
 from anylane.protocol.fields import check_header
 from anylane.protocol.sse import last_event_id
 from anylane.protocol.timers import deadline_after
@@ -29,14 +31,13 @@ from anylane.realtime.websocket import WebSocket
 from anylane.shown import shown
 
 if TYPE_CHECKING:
+    from anylane.handling.gate import Gate
+    from anylane.handling.pipeline import Chain
     from anylane.http.response import Items
     from anylane.lane.link import Link
     from anylane.protocol.exchange import Exchange
     from anylane.routing.route import Route
     from anylane.routing.router import Router
-
-
-_HANDSHAKE = frozenset(("connection", "upgrade", "content-length", "transfer-encoding"))
 
 
 class Context:
@@ -51,12 +52,13 @@ class Context:
 
     For the framework: route, allow (the methods of a 405), items (a returned iterator), jobs (those
     of `background`), exchange and link. Private to `handling`: _request and _response (None until
-    they are first looked at), _failed (`error` has not been dealt with), _responded (the response
-    hooks have had their turn).
+    they are first looked at), _failed (`error` has not been dealt with), _gate (None where no hook
+    sees the answer), _shown (an answer has passed it), _pending (the middleware that has not come
+    to its end).
     """
 
-    __slots__ = ("_calls", "_failed", "_request", "_responded", "_response", "_state", "allow",
-                 "app", "error", "exchange", "items", "jobs", "link", "params",
+    __slots__ = ("_calls", "_failed", "_gate", "_pending", "_request", "_response", "_shown",
+                 "_state", "allow", "app", "error", "exchange", "items", "jobs", "link", "params",
                  "route")  # fmt: skip
 
     def __init__(self, exchange: Exchange, link: Link, app: Router) -> None:
@@ -68,7 +70,9 @@ class Context:
         self.error: BaseException | None = None
         self.allow: tuple[str, ...] = ()
         self._failed = False
-        self._responded = False
+        self._shown = False
+        self._gate: Gate | None = None
+        self._pending: Chain | None = None
         self.items: Items | None = None
         self.jobs: list[Job] | None = None
         self._request: Request | None = None
@@ -139,13 +143,14 @@ class Context:
         Its head, and so `ctx.response`, cannot be changed any more. Raise UsageError if a response
         was sent before, or its headers contradict its framing; nothing is sent then.
         """
-        response = self.response
         self.check()
-        if response.items is not None:
-            await response.items.send(self)
-        else:
-            self.respond(response)
-            self.link.pump()
+        if self.response.items is not None:
+            await self.response.items.send(self)
+            return
+        transforms = await show_start(self, 204 if self.response.body is None else 200)
+        transform_whole(self.response, transforms)
+        self.respond(self.response)
+        self.link.pump()
 
     def respond(self, response: Response) -> None:
         """Queue a response whole. Do nothing but freeze it if the client is gone."""
@@ -157,7 +162,7 @@ class Context:
 
         length: of the body, in bytes, if you know it. See `Stream`.
         """
-        return Stream(self.exchange, self.link, self.response, length)
+        return Stream(self, length)
 
     def event_stream(self, retry: int | None = None, heartbeat: float | None = None) -> EventStream:
         """Return a block that sends server-sent events (HTML standard §9.2).
@@ -173,11 +178,17 @@ class Context:
         return EventStream(
             self.exchange,
             self.link,
-            self.response,
             retry=retry,
             heartbeat=heartbeat,
+            begin=self._begin_events,
             call=self.call,
         )
+
+    async def _begin_events(self, prepare: Callable[[Response], None]) -> Response:
+        prepare(self.response)
+        await show_start(self, 200, whole=False)
+        prepare(self.response)  # A hook may have changed what it needs.
+        return self.response
 
     @property
     def last_event_id(self) -> str | None:
@@ -220,17 +231,22 @@ class Context:
         lines = list(headers)
         for name, value in lines:
             check_header(name, value)
-            if name.lower() in _HANDSHAKE or name.lower().startswith("sec-websocket-"):
+            if is_handshake_field(name):
                 raise UsageError(f"{name} is set by the WebSocket handshake itself; leave it out")
+        exchange = self.exchange
         try:
             if subprotocol is None and self.route is not None and self.route.subprotocols:
                 subprotocol = self._negotiate(self.route.subprotocols)
-            protocol = self.exchange.accept(lines, subprotocol, self.link.now())
+            # Before the response hooks: what they see is what goes out.
+            exchange.check_accept(subprotocol)
+            shown = await show_handshake(self, 101)
+            lines = [*shown.headers.items(), *lines]
+            protocol = exchange.accept(lines, subprotocol, self.link.now())
         except Refused as refused:
             raise HTTPError(refused.status, refused.reason, headers=refused.headers) from refused
-        self.response.freeze()
+        shown.freeze()
         self.link.pump()
-        return WebSocket(self.exchange, self.link, protocol)
+        return WebSocket(exchange, self.link, protocol)
 
     async def take_over(self) -> RawStream:
         """Leave HTTP and return the bytes of the connection as a RawStream.
@@ -241,13 +257,18 @@ class Context:
         was not read or the request was answered already. Nothing is sent then.
         """
         self.check()
+        exchange = self.exchange
         try:
-            session = self.exchange.take_over(self.response.headers.items(), self.link.now())
+            before = self.response.headers.items()
+            status = exchange.check_take_over(before)
+            shown = await show_handshake(self, status)
+            upgrade = [each for each in before if each[0].lower() == "upgrade"]
+            session = exchange.take_over([*upgrade, *shown.headers.items()], self.link.now())
         except Refused as refused:
             raise HTTPError(refused.status, refused.reason, headers=refused.headers) from refused
-        self.response.freeze()
+        shown.freeze()
         self.link.pump()
-        return RawStream(self.exchange, self.link, session)
+        return RawStream(exchange, self.link, session)
 
     def _negotiate(self, spoken: tuple[str, ...]) -> str | None:
         offered = ",".join(self.request.headers.get_all("sec-websocket-protocol"))

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 from anylane.cache import RepeatCache
 from anylane.errors import HTTPError
 from anylane.handling.error_responses import ErrorHandlers
+from anylane.handling.gate import Gate
 from anylane.handling.pipeline import Endpoint, compose, pipeline
 from anylane.protocol.websocket.handshake import is_websocket
+from anylane.routing.parts import is_part
+from anylane.routing.prefixes import Prefixes
 from anylane.routing.route import Route
 from anylane.routing.route_table import (
     Found,
@@ -27,8 +30,8 @@ if TYPE_CHECKING:
     from anylane.routing.router import Router
 
 
-Known = tuple[Route, Endpoint, dict[str, Any]]
-"""What a request line leads to: its route, the pipeline, and the parameters."""
+Known = tuple[Route, Gate | None, Endpoint, dict[str, Any]]
+"""What a request line leads to: its route, its gate, the pipeline, and the parameters."""
 
 _MAX_KNOWN = 1024
 """Request lines that are remembered. A hit takes 0.2 us, where finding a route with a parameter
@@ -46,8 +49,8 @@ class Dispatcher:
     the router of everything, which `ctx.app` is. error_handlers: deal with what goes wrong.
     """
 
-    __slots__ = ("_by_host", "_endpoints", "_fallbacks", "_guarded", "_known", "_table", "app",
-                 "error_handlers")  # fmt: skip
+    __slots__ = ("_by_host", "_endpoints", "_fallbacks", "_guarded", "_known", "_prefixes",
+                 "_table", "app", "error_handlers")  # fmt: skip
 
     def __init__(self, app: Router, error_handlers: ErrorHandlers) -> None:
         self.app: Router = app
@@ -56,13 +59,16 @@ class Dispatcher:
         self._by_host = self._table.by_host
         self._guarded = any(route.when is not None for route in app.routes)
         self._known: RepeatCache[tuple[bytes, bytes], Known] = RepeatCache(_MAX_KNOWN)
-        self._endpoints: dict[Route, Endpoint] = {
-            route: pipeline(route, error_handlers.handle) for route in app.routes
+        self._endpoints: dict[Route, tuple[Gate | None, Endpoint]] = {
+            route: (
+                Gate(route.hooks, filter(is_part, route.middleware)) or None,
+                pipeline(route, error_handlers.handle),
+            )
+            for route in app.routes
         }
-        self._fallbacks: dict[type, Endpoint] = {
-            kind: compose(endpoint, (app.hooks,), error_handlers.handle)
-            for kind, endpoint in _FALLBACKS.items()
-        }
+        self._prefixes = Prefixes(app.hooks, app.routes)
+        # By what the request has instead of a route, and by whose hooks it runs.
+        self._fallbacks: dict[tuple[Any, ...], tuple[Gate | None, Endpoint]] = {}
 
     def answer(self, ctx: Context) -> Awaitable[Any]:
         """Find the pipeline of a request, and return what runs it when it is awaited.
@@ -77,7 +83,7 @@ class Dispatcher:
             if known is None or b"upgrade" in head.connection:
                 return self._route(ctx, head)
             head.leads_to = known
-        ctx.route, endpoint, params = known
+        ctx.route, ctx._gate, endpoint, params = known
         if params:
             ctx.params = params.copy()
         return endpoint(ctx)
@@ -94,18 +100,26 @@ class Dispatcher:
         if type(resolution) is Found:
             ctx.route, ctx.params = route, params = resolution
             ctx.exchange.cancel_on_disconnect = route.cancel_on_disconnect
-            endpoint = self._endpoints[route]
-            self._learn(head, route, endpoint, params)
+            ctx._gate, endpoint = self._endpoints[route]
+            self._learn(head, route, params)
             return endpoint(ctx)
         if resolution is None and path == "*":
             resolution = Options(self._table.allow())
         if isinstance(resolution, NotAllowed | Options):
             ctx.allow = resolution.allow
-        return self._fallbacks[type(resolution)](ctx)
+        ctx._gate, endpoint = self._fallback(type(resolution), path)
+        return endpoint(ctx)
 
-    def _learn(
-        self, head: RequestHead, route: Route, endpoint: Endpoint, params: dict[str, Any]
-    ) -> None:
+    def _fallback(self, kind: type, path: str) -> tuple[Gate | None, Endpoint]:
+        """Return what answers a request that has no route, with the hooks that its path has."""
+        hooks = self._prefixes.above(path)
+        found = self._fallbacks.get((kind, hooks))
+        if found is None:
+            endpoint = compose(_FALLBACKS[kind], hooks, self.error_handlers.handle)
+            found = self._fallbacks[kind, hooks] = Gate(hooks) or None, endpoint
+        return found
+
+    def _learn(self, head: RequestHead, route: Route, params: dict[str, Any]) -> None:
         """Remember what this request line leads to, where nothing else has a say in it.
 
         Without `_known` a request takes 1.19 of the instructions where its line came before under
@@ -114,7 +128,7 @@ class Dispatcher:
         """
         if self._by_host or self._guarded or route.websocket or route.cancel_on_disconnect:
             return
-        head.leads_to = known = route, endpoint, params.copy()
+        head.leads_to = known = route, *self._endpoints[route], params.copy()
         if len(head.target) <= _MAX_TARGET:
             self._known.offer((head.method, head.target), known)
 

@@ -9,13 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from anylane.callables import Call, accepted_positionals, call_of, location, run_call
+from anylane.callables import (
+    Call,
+    accepted_positionals,
+    call_of,
+    function_of,
+    location,
+    run_call,
+)
 from anylane.errors import HTTPError, Refused, without_disconnects
 from anylane.handling.failures import sole
 from anylane.handling.return_values import apply_result
 from anylane.http.response import Response
 from anylane.lane.stepping import explain
 from anylane.protocol.fields import PHRASES
+from anylane.routing.parts import METHODS, is_part
 from anylane.shown import shown
 
 if TYPE_CHECKING:
@@ -115,13 +123,53 @@ def initial_error_response(exc: Exception) -> Response:
 
 
 def log_failure(ctx: Context, exc: BaseException) -> None:
-    """Tell the operator what failed, where, and on which request."""
+    """Tell the operator what failed, where, and on which request. A hook's failure is its own, even
+    if it was around a handler."""
+    log_hook_failure(ctx, whose(ctx, exc), exc)
+
+
+def log_hook_failure(ctx: Context, where: str, exc: BaseException) -> None:
+    """Tell the operator that this failed, and on which request."""
     host = ctx.link.host
-    where = ctx.route.where if ctx.route is not None else "the server"
     why = explain(exc, host.lane) if ctx.link.inline else None
     request = f"{ctx.request.method} {ctx.request.target}"
     reason = shown(exc, 1000) if why is None else f"{why} ({shown(exc)})"
     host.log("error", f"{where} failed on {request}: {reason}", exc)
+
+
+def whose(ctx: Context, exc: BaseException) -> str:
+    """Return which of the functions of a request an exception came out of: the innermost one in its
+    traceback. Where it is none of them, it is the handler."""
+    known: dict[object, str] = {}
+    levels = dict.fromkeys((ctx.app.hooks, *(() if ctx.route is None else ctx.route.hooks)))
+    for level in levels:
+        for hook in (*level.request, *level.around, *level.response):
+            _learn(known, hook.func)
+        for hook in level.parts:
+            _learn_part(known, hook.func)
+    where = "the server"
+    if ctx.route is not None:
+        where = ctx.route.where
+        _learn(known, ctx.route.handler)
+        for each in ctx.route.middleware:
+            _learn_part(known, each) if is_part(each) else _learn(known, each)
+    traceback = exc.__traceback__
+    while traceback is not None:
+        where = known.get(traceback.tb_frame.f_code, where)
+        traceback = traceback.tb_next
+    return where
+
+
+def _learn_part(known: dict[object, str], part: object) -> None:
+    for name in METHODS:
+        if hasattr(part, name):
+            _learn(known, getattr(part, name))
+
+
+def _learn(known: dict[object, str], func: Callable[..., Any]) -> None:
+    code = getattr(function_of(func), "__code__", None)
+    if code is not None:
+        known[code] = location(func)
 
 
 def problem(ctx: Context, error: HTTPError) -> Response:

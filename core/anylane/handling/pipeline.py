@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from dis import Instruction, get_instructions
 from functools import partial
+from itertools import pairwise
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from anylane.errors import UsageError
 from anylane.handling.return_values import apply_result, put_routed
 from anylane.routing.hooks import STOP, Hook, Hooks
 from anylane.routing.origins import Origins, check_origin
+from anylane.routing.parts import is_part
 from anylane.routing.route import Middleware, Route
 from anylane.shown import shown
 
@@ -41,23 +43,39 @@ def pipeline(route: Route, on_error: OnError) -> Endpoint:
 def compose(endpoint: Endpoint, hooks: Iterable[Hooks], on_error: OnError) -> Endpoint:
     """Return what runs `endpoint` inside the hooks of its routers, which are given outermost first.
 
-    The hooks of all routers are sorted together: ascending order, ties in order of registration.
+    Parts are outside of all other hooks, and those of outer routers outside of those of inner ones.
+    The other hooks of all routers are sorted together: ascending order, ties in order of
+    registration. Response hooks are not among them: see `Gate`.
     """
     owners = tuple(dict.fromkeys(hooks))
     request_hooks = calls_of(_sorted(hook for each in owners for hook in each.request))
-    response_hooks = calls_of(_sorted(hook for each in owners for hook in each.response))
     around = _sorted(hook for each in owners for hook in each.around)
-    if not (request_hooks or response_hooks or around):
-        return endpoint
-    if request_hooks or response_hooks:
-        run = _with_hooks(endpoint, request_hooks, response_hooks, on_error)
-    else:
-        run = _dealt_with(endpoint, on_error)
-    if around:
-        run = _around(around, run)
-    if around and response_hooks:
-        run = _with_response_hooks(run, response_hooks, on_error)
-    return run
+    parts = [hook.func for each in owners for hook in sorted(each.parts)]
+    outside = (*(shell for part in parts if (shell := _shell(part))), *around)
+    chain = Chain(outside)
+    if request_hooks:
+        endpoint = _with_hooks(endpoint, request_hooks, on_error, chain)
+    elif outside:
+        endpoint = _dealt_with(endpoint, on_error, chain)
+    return _around(chain, endpoint) if outside else endpoint
+
+
+def _shell(part: Any) -> Middleware | None:
+    """Return middleware that does what a part does with requests; None for one that only sees
+    answers."""
+    request, around = getattr(part, "request", None), getattr(part, "around", None)
+    if request is None:
+        return around
+    calls = calls_of((request,))
+
+    async def shell(ctx: Context, call_next: Callable[[], Awaitable[None]]) -> Any:
+        if await run_until_stop(calls, ctx):
+            return STOP
+        if around is None:
+            return await call_next()
+        return await around(ctx, call_next)
+
+    return shell
 
 
 def _handler_endpoint(route: Route) -> Endpoint:
@@ -69,8 +87,10 @@ def _handler_endpoint(route: Route) -> Endpoint:
         run = route.handler
     else:  # Also an async generator function.
         run = _inline(route.handler)
-    if route.middleware:
-        run = _around(route.middleware, _applied(run))
+    own = [_shell(each) if is_part(each) else each for each in route.middleware]
+    if middleware := [each for each in own if each is not None]:
+        chain = Chain(middleware)
+        run = _around(chain, _applied(run, chain))
     if route.origins is not None:
         run = _from_origin(run, route.origins)
     return run
@@ -88,8 +108,11 @@ def _sorted(hooks: Iterable[Hook]) -> tuple[Callable[..., Any], ...]:
     return tuple(hook.func for hook in sorted(hooks))
 
 
-def _applied(inner: Endpoint) -> Endpoint:
+def _applied(inner: Endpoint, chain: Chain | None = None) -> Endpoint:
     async def run(ctx: Context) -> None:
+        if ctx._pending is not chain:
+            raise _called_twice(chain)
+        ctx._pending = None
         value = await inner(ctx)
         if value is not None and (begun := put_routed(ctx, value)) is not None:
             await begun
@@ -115,14 +138,18 @@ def _blocking(route: Route) -> Endpoint:
     return run
 
 
-def _dealt_with(inner: Endpoint, on_error: OnError) -> Endpoint:
+def _dealt_with(inner: Endpoint, on_error: OnError, chain: Chain) -> Endpoint:
     """Return what runs `inner` and makes an exception that is dealt with the response.
 
     This is `_with_hooks` without hooks: the middleware around it sees the response and not the
     exception.
     """
+    expected = chain
 
     async def run(ctx: Context) -> None:
+        if ctx._pending is not expected:
+            raise _called_twice(chain)
+        ctx._pending = None
         try:
             value = await inner(ctx)
             if value is not None and (begun := put_routed(ctx, value)) is not None:
@@ -134,57 +161,62 @@ def _dealt_with(inner: Endpoint, on_error: OnError) -> Endpoint:
 
 
 def _with_hooks(
-    inner: Endpoint,
-    request_hooks: tuple[Call, ...],
-    response_hooks: tuple[Call, ...],
-    on_error: OnError,
+    inner: Endpoint, request_hooks: tuple[Call, ...], on_error: OnError, chain: Chain
 ) -> Endpoint:
-    """Return what runs the request hooks, `inner` unless one has said STOP, and the response hooks.
+    """Return what runs the request hooks, and `inner` unless one has said STOP.
 
     A failure that became a response is a response like any other.
     """
     inner = _applied(inner)
+    expected = chain if chain.middleware else None
 
     async def run(ctx: Context) -> None:
+        if ctx._pending is not expected:
+            raise _called_twice(chain)
+        ctx._pending = None
         try:
             if not await run_until_stop(request_hooks, ctx):
                 await inner(ctx)
         except Exception as exc:  # noqa: BLE001  # the handler's; on_error decides
             await on_error(ctx, exc)
-        await _respond(response_hooks, ctx)
 
     return run
 
 
-def _with_response_hooks(
-    inner: Endpoint, response_hooks: tuple[Call, ...], on_error: OnError
-) -> Endpoint:
-    """Return what runs `inner`, all middleware included, and the response hooks if they have not
-    run: middleware that answers by itself has kept the request from what is inside of it."""
+class Chain:
+    """Middleware in a row, outermost first. What a context holds of it is that its end is awaited
+    (`Context._pending`)."""
 
-    async def run(ctx: Context) -> None:
-        try:
-            await inner(ctx)
-        except Exception as exc:  # noqa: BLE001  # as above
-            await on_error(ctx, exc)
-        await _respond(response_hooks, ctx)
+    __slots__ = ("middleware",)
 
-    return run
+    def __init__(self, middleware: Iterable[Middleware]) -> None:
+        self.middleware: tuple[Middleware, ...] = tuple(middleware)
+
+    def __str__(self) -> str:
+        return " or ".join(location(each) for each in self.middleware)
 
 
-async def _respond(response_hooks: tuple[Call, ...], ctx: Context) -> None:
-    """Run the response hooks, once for each response. A session of another protocol is none."""
-    if response_hooks and not ctx._responded and not ctx.exchange.switched:
-        ctx._responded = True
-        await run_until_stop(response_hooks, ctx)
+def check_reached(ctx: Context) -> None:
+    """Raise UsageError if middleware has neither gone on nor answered. For an answer with nothing
+    in it: most such middleware lacks a line."""
+    if ctx._pending is not None:
+        raise UsageError(
+            f"{ctx._pending} has neither called `await call_next()` nor answered; to answer, "
+            "return a value or STOP, or set ctx.response"
+        )
 
 
-def _around(middleware: Iterable[Middleware], inner: Endpoint) -> Endpoint:
+def _called_twice(chain: Chain | None) -> UsageError:
+    return UsageError(f"{chain} has called call_next() twice; a request is answered once")
+
+
+def _around(chain: Chain, inner: Endpoint) -> Endpoint:
     """Return what runs middleware, outermost first, around an endpoint that gives None."""
-    first, *rest = (_checked(each) for each in middleware)
+    first, *rest = (_checked(each) for each in chain.middleware)
     rest.reverse()
 
     def run(ctx: Context) -> Awaitable[None]:
+        ctx._pending = chain
         call_next = partial(inner, ctx)
         for each in rest:
             call_next = partial(each, ctx, call_next)
@@ -194,18 +226,42 @@ def _around(middleware: Iterable[Middleware], inner: Endpoint) -> Endpoint:
 
 
 def _checked(middleware: Middleware) -> Callable[..., Awaitable[None]]:
-    """Return the middleware itself if it can only return None, else a coroutine function around it
-    that makes what it returns the response."""
-    if returns_none(middleware):
-        return middleware
+    """Return the middleware itself if it can only return None and calls `call_next` without an
+    argument, else a coroutine function around it that makes what it returns the response."""
+    plain = _calls_without_argument(middleware)
+    if plain and returns_none(middleware):
+        return middleware  # type: ignore[no-any-return]
     where = location(middleware)
 
     async def run(ctx: Context, call_next: Callable[[], Awaitable[None]]) -> None:
-        result = await middleware(ctx, call_next)
-        if result is not None and result is not STOP:
-            await apply_result(ctx, result, where)
+        def go_on(given: Context = ctx) -> Awaitable[None]:
+            if given is not ctx:
+                raise UsageError(f"{where} called call_next({shown(given)}); write call_next()")
+            return call_next()
+
+        result = await middleware(ctx, call_next if plain else go_on)
+        if result is not None:
+            ctx._pending = None
+            if result is not STOP:
+                await apply_result(ctx, result, where)
 
     return run
+
+
+def _calls_without_argument(func: Callable[..., Any]) -> bool:
+    """Return whether all that a function does with its second parameter is to call it without an
+    argument. Other frameworks pass the request on: `call_next(ctx)`."""
+    if not isinstance(func, FunctionType) or func.__code__.co_argcount < 2:
+        return False
+    name = func.__code__.co_varnames[1]
+    if name in func.__code__.co_cellvars:
+        return False
+    steps = [each for each in get_instructions(func) if each.opname not in ("PUSH_NULL", "PRECALL")]
+    return all(
+        each.argval == name and next_one.opname == "CALL" and next_one.arg == 0
+        for each, next_one in pairwise(steps)
+        if name in (each.argval if isinstance(each.argval, tuple) else (each.argval,))
+    )
 
 
 def returns_none(func: Callable[..., Any]) -> bool:

@@ -9,8 +9,11 @@ from anylane.handling.background import background
 from anylane.handling.context import Context
 from anylane.handling.error_responses import log_failure, problem
 from anylane.handling.failures import taken_apart
+from anylane.handling.gate import Refusal, show_whole
+from anylane.handling.pipeline import check_reached
 from anylane.handling.return_values import put_routed
 from anylane.http.response import Response
+from anylane.http.settled import AbandonedResponse
 from anylane.lane.link import current_link
 from anylane.lane.variables import apply_variables
 from anylane.protocol.exchange import Interrupt
@@ -50,7 +53,7 @@ async def run_exchange(  # calls cost time
                     exchange.websocket.close(1011, "", link.now())
                 raise
         if exchange.interrupt is not None:
-            _answer_interrupt(ctx)
+            await _answer_interrupt(ctx)
     finally:
         if not exchange.finished:
             exchange.finish(driver.now())
@@ -83,10 +86,13 @@ async def _answer(ctx: Context, dispatcher: Dispatcher) -> None:  # noqa: PLR091
                 await error_handlers.refuse(ctx, exchange.refused)
             if not exchange.started and exchange.interrupt is None:
                 response = ctx._response or ctx.response
+                if response._body is None and response.items is None:
+                    _check_answered(ctx, response)
+                if ctx._gate is not None and not ctx._shown:
+                    await show_whole(ctx, ctx._gate)
+                    response = ctx.response
                 if response.items is None:
                     status, headers, body = response.wire()
-                    if status == 204:
-                        _check_answered(ctx, response)
                     exchange.conclude(status, headers, body, ctx.link.driver.now())
                     response.freeze()
                 else:
@@ -99,7 +105,7 @@ async def _answer(ctx: Context, dispatcher: Dispatcher) -> None:  # noqa: PLR091
         if failure is not None and exchange.over:
             failure = without_disconnects(failure)
         if failure is not None:
-            _fail(ctx, failure)
+            await _fail(ctx, failure)
         if passing is exc:
             raise
         if passing is not None:
@@ -107,12 +113,13 @@ async def _answer(ctx: Context, dispatcher: Dispatcher) -> None:  # noqa: PLR091
 
 
 def _check_answered(ctx: Context, response: Response) -> None:
-    """Raise UsageError if a WebSocket handler neither accepted nor answered the handshake: most
-    such handlers lack a line."""
+    """Raise UsageError if middleware has not gone on, or a WebSocket handler neither accepted nor
+    answered the handshake: most such functions lack a line."""
     route, exchange = ctx.route, ctx.exchange
-    if route is None or not route.websocket or exchange.gone is not None:
+    if response.status is not None or exchange.gone is not None:
         return
-    if response.status is None:
+    check_reached(ctx)
+    if route is not None and route.websocket:
         raise UsageError(
             f"neither {route.where} nor a hook that returned STOP has answered the WebSocket "
             "handshake; expected `ws = await ctx.accept()`, or a response or HTTPError that "
@@ -120,17 +127,36 @@ def _check_answered(ctx: Context, response: Response) -> None:
         )
 
 
-def _fail(ctx: Context, exc: BaseException) -> None:
+async def _fail(ctx: Context, exc: BaseException) -> None:
     """Log an exception that nothing has dealt with, and answer 500 if that is still possible."""
     exchange = ctx.exchange
+    if isinstance(exc, Refusal):
+        return  # The hook that has answered instead is no failure of the handler.
     log_failure(ctx, exc)
     if exchange.websocket is not None:
         exchange.websocket.close(1011, "", ctx.link.now())
     elif not exchange.started and exchange.interrupt is None:
-        _respond(ctx, problem(ctx, HTTPError(500)))
+        ctx.error = exc
+        await _answer_instead(ctx, problem(ctx, HTTPError(500)))
 
 
-def _answer_interrupt(ctx: Context) -> None:
+async def _answer_instead(ctx: Context, response: Response) -> None:
+    """Answer with this in the place of what failed. The response hooks see it, even if they saw
+    what never went out. If it cannot be sent, a bare response is."""
+    if ctx._response is not None and not ctx._response.sent:
+        AbandonedResponse.abandon(ctx._response)
+    ctx._response = response
+    status = response.status or 500
+    if ctx._gate is not None:
+        await show_whole(ctx, ctx._gate)
+    try:
+        ctx.respond(ctx.response)
+    except UsageError as exc:
+        log_failure(ctx, exc)
+        ctx.exchange.respond(status, [], b"")
+
+
+async def _answer_interrupt(ctx: Context) -> None:
     """Answer 503 for a handler that the core has interrupted, where that is still possible."""
     exchange = ctx.exchange
     if exchange.interrupt is Interrupt.DEADLINE:
@@ -140,8 +166,4 @@ def _answer_interrupt(ctx: Context) -> None:
     if not exchange.started:
         message = "the server took too long" if exchange.interrupt is Interrupt.DEADLINE else None
         response = problem(ctx, HTTPError(503, message))
-        _respond(ctx, response.close_connection())
-
-
-def _respond(ctx: Context, response: Response) -> None:
-    ctx.exchange.respond(*response.wire())
+        await _answer_instead(ctx, response.close_connection())

@@ -6,11 +6,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from anylane.errors import UsageError
+from anylane.handling.gate import show_start
 
 if TYPE_CHECKING:
-    from anylane.http.response import Response
-    from anylane.lane.link import Link
-    from anylane.protocol.exchange import Exchange
+    from anylane.handling.context import Context
+    from anylane.routing.parts import Transform
 
 
 class Stream:
@@ -19,30 +19,30 @@ class Stream:
     length: of the body, in bytes; None if it is not known. Then each write is one chunk (RFC 9112
     §7.1), or the end of the connection ends the body for an HTTP/1.0 client.
 
-    Entering sends the head and freezes `ctx.response`. It raises UsageError if the response was
-    started before or its headers contradict the framing, and Disconnected if the client is gone.
+    Entering lets the response hooks see `ctx.response`, sends its head and freezes it. It raises
+    UsageError if the response was started before, if its headers contradict the framing, or if a
+    hook has put another one in its place; and Disconnected if the client is gone.
     Leaving sends the end and the trailers; it raises UsageError if the body is shorter than
     `length`. If the block is left by an exception, the body stays incomplete and the connection
     closes, so that no client takes it for whole.
     """
 
-    __slots__ = ("_exchange", "_length", "_link", "_response")
+    __slots__ = ("_ctx", "_exchange", "_length", "_link", "_transforms")
 
-    def __init__(
-        self, exchange: Exchange, link: Link, response: Response, length: int | None
-    ) -> None:
-        self._exchange = exchange
-        self._link = link
-        self._response = response
+    def __init__(self, ctx: Context, length: int | None) -> None:
+        self._ctx = ctx
+        self._exchange = ctx.exchange
+        self._link = ctx.link
         self._length = length
+        self._transforms: list[Transform] = []
 
     async def __aenter__(self) -> Self:
         self._link.check()
-        status, headers = self._response.head()
-        if self._response.status is None:
-            status = 200
-        self._exchange.send_head(status, headers, self._length)
-        self._response.freeze()
+        self._transforms = await show_start(self._ctx, 200)
+        response = self._ctx.response
+        status, headers = response.head()
+        self._exchange.send_head(status, headers, None if self._transforms else self._length)
+        response.freeze()
         self._link.pump()
         return self
 
@@ -60,7 +60,11 @@ class Stream:
         link.check()
         await link.flush()
         link.check()
-        self._exchange.send_data(data.encode("utf-8") if isinstance(data, str) else bytes(data))
+        chunk = data.encode("utf-8") if isinstance(data, str) else bytes(data)
+        for transform in self._transforms:
+            # The client is to see each piece when it is written.
+            chunk = transform.feed(chunk) + transform.flush()
+        self._exchange.send_data(chunk)
         link.pump()
 
     async def __aexit__(
@@ -70,5 +74,10 @@ class Stream:
         traceback: TracebackType | None,
     ) -> None:
         if exc is None:
-            self._exchange.send_end(self._response.trailers)
+            end = b""
+            for transform in self._transforms:
+                end = (transform.feed(end) if end else b"") + transform.finish()
+            if end:
+                self._exchange.send_data(end)
+            self._exchange.send_end(self._ctx.response.trailers)
             self._link.pump()

@@ -92,7 +92,7 @@ class Headers:
         """
         check_header(name, value)
         if self.frozen:
-            self._touch()
+            self._touch(name)
         wanted, lines = name.lower(), self.lines
         if (len(lines) < _MANY and self._names is None) or not self._adds(wanted):
             for index, (key, _) in enumerate(lines):
@@ -118,7 +118,7 @@ class Headers:
         frozen.
         """
         check_header(name, value)
-        self._touch()
+        self._touch(name)
         self._names = None
         self.lines.append((name, value))
 
@@ -139,7 +139,7 @@ class Headers:
 
         Raises UsageError once the headers are frozen.
         """
-        self._touch()
+        self._touch(name)
         wanted = name.lower()
         self.lines = [item for item in self.lines if item[0].lower() != wanted]
 
@@ -148,12 +148,12 @@ class Headers:
 
         Raises UsageError once the headers are frozen.
         """
-        self._touch()
+        self._touch(name)
         wanted = (name.lower(), value)
         self.lines = [item for item in self.lines if (item[0].lower(), item[1]) != wanted]
 
-    def _touch(self) -> None:
-        """Raise UsageError if no change is possible."""
+    def _touch(self, name: str) -> None:  # noqa: ARG002  # by subclass
+        """Raise UsageError if this header cannot be changed."""
         if self.frozen:
             raise UsageError(TOO_LATE)
 
@@ -265,7 +265,7 @@ class RequestHeaders(Headers):
         # A copy shares nothing and may be changed.
         return Headers, (self.items(),)
 
-    def _touch(self) -> NoReturn:
+    def _touch(self, name: str) -> NoReturn:  # noqa: ARG002  # none can be
         raise UsageError(FROM_THE_WIRE)
 
 

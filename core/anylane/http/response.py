@@ -259,21 +259,24 @@ class Response:
             self._headers.frozen = True
 
     def succeed(self, other: Response) -> Response:
-        """Return a copy that may be sent, with the cookies of *other* before its own.
+        """Return a copy that may be sent, with the status, headers and cookies of *other* that this
+        one does not set itself.
 
         A copy, because a handler may return the same Response again and again.
         """
         new = Response()
-        new._status = self._status
+        new._status = other._status if self._status is None else self._status
         new._body = self._body
         new.items = self.items
-        new.closes = self.closes
-        new._trailers = None if self._trailers is None else list(self._trailers)
+        new.closes = self.closes or other.closes
+        trailers = [*(other._trailers or ()), *(self._trailers or ())]
+        new._trailers = trailers or None
         own = self._cookies or {}
         replaced = {line for key, line in (other._cookies or {}).items() if key in own}
-        for line in other.headers.get_all("set-cookie"):
-            if line not in replaced:
-                new.headers.add("set-cookie", line)
+        mine = {name.lower() for name in self.headers} - {"set-cookie"}
+        for name, value in other.headers.items():
+            if name.lower() not in mine and value not in replaced:
+                new.headers.add(name, value)
         for name, value in self.headers.items():
             new.headers.add(name, value)
         if own or other._cookies:

@@ -33,6 +33,8 @@ class NoStream:
     send_data = _refuse
     send_end = _refuse
     conclude = _refuse
+    check_accept = _refuse
+    check_take_over = _refuse
     begin_events = _refuse
     accept = _refuse
     take_over = _refuse

@@ -278,6 +278,17 @@ class Exchange:
             self.respond(status, headers, body)
             self.finish(now)
 
+    def check_accept(self, subprotocol: str | None) -> None:
+        """Raise what `accept` would raise because of the request, and do nothing else."""
+        self._must_be_mine()
+        self._stream.check_accept(subprotocol)
+
+    def check_take_over(self, headers: Iterable[Header]) -> int:
+        """Return the status that `take_over` will send. Raise what it would raise because of the
+        request, and do nothing else."""
+        self._must_be_mine()
+        return self._stream.check_take_over(headers)
+
     def accept(
         self, headers: Iterable[Header], subprotocol: str | None, now: float
     ) -> WebSocketSession:

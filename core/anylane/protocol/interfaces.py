@@ -193,6 +193,14 @@ class Stream(Protocol):
         """Make the body whose head was sent an event stream."""
         ...
 
+    def check_accept(self, subprotocol: str | None) -> None:
+        """Raise what `accept` would raise because of the request, and do nothing else."""
+
+    def check_take_over(self, headers: Iterable[Header]) -> int:
+        """Return the status that `take_over` will send. Raise what it would raise because of the
+        request, and do nothing else."""
+        ...
+
     def accept(
         self, headers: Iterable[Header], subprotocol: str | None, now: float
     ) -> WebSocketSession:

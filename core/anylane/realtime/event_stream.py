@@ -22,11 +22,12 @@ from anylane.realtime.event_log import EventLog, LoggedEvent, text_of
 from anylane.shown import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from anylane.http.response import Response
     from anylane.lane.link import Link, Scope
     from anylane.protocol.exchange import Exchange
+    from anylane.protocol.fields import Header
     from anylane.protocol.interfaces import EventSession
 
 
@@ -39,6 +40,22 @@ _HEADERS = (
     # nginx, and proxies that follow it, pass on each piece as it comes.
     ("x-accel-buffering", "no"),
 )
+
+
+def _prepare(response: Response) -> None:
+    """Make a response the head of an event stream. Raise UsageError if it cannot be one."""
+    if response.status not in (None, 200):
+        raise UsageError(
+            f"an event stream has status {response.status}; clients take 200 only (HTML "
+            "standard §9.2.3). Answer without ctx.event_stream(): 204 ends their reconnecting"
+        )
+    if "content-length" in response.headers:
+        raise UsageError("an event stream has no Content-Length; remove the header")
+    if response.headers.get("content-type") != _CONTENT_TYPE:
+        response.set_header("content-type", _CONTENT_TYPE)
+    for name, value in _HEADERS:
+        if name not in response.headers:
+            response.set_header(name, value)
 
 
 class EventStream:
@@ -56,23 +73,25 @@ class EventStream:
     natively. A `def` handler uses `with`, and `ctx.call(events.send, data)` inside.
     """
 
-    __slots__ = ("_call", "_exchange", "_heartbeat", "_open", "_response", "_retry", "_scope",
-                 "_session", "link")  # fmt: skip
+    __slots__ = ("_begin", "_call", "_exchange", "_heartbeat", "_open", "_retry", "_scope",
+                 "_session", "_trailers", "link")  # fmt: skip
 
     def __init__(
         self,
         exchange: Exchange,
         link: Link,
-        response: Response,
         *,
         retry: int | None,
         heartbeat: float | None,
+        begin: Callable[[Callable[[Response], None]], Awaitable[Response]],
         call: Callable[..., Any],
     ) -> None:
         """Check the settings; send nothing. See `Context.event_stream` for retry and heartbeat.
 
-        call: `ctx.call`, for the `with` block of a `def` handler. Raise UsageError for a retry that
-        is no whole number of milliseconds, and for a heartbeat that is no number of seconds over 0.
+        begin: lets the response hooks see the response, prepared by the function that it is given,
+        and returns it to be sent. call: `ctx.call`, for the `with` block of a `def` handler. Raise
+        UsageError for a retry that is no whole number of milliseconds, and for a heartbeat that is
+        no number of seconds over 0.
         """
         if retry is not None:
             check_retry(retry)
@@ -80,13 +99,14 @@ class EventStream:
             raise UsageError(f"heartbeat is {shown(heartbeat)}; expected seconds over 0, or None")
         self._exchange = exchange
         self.link: Link = link
-        self._response = response
+        self._begin = begin
         self._call = call
         self._retry = retry
         self._heartbeat = heartbeat
         self._open = False
         self._scope: Scope | None = None
         self._session: EventSession
+        self._trailers: list[Header] = []
 
     @property
     def last_event_id(self) -> str | None:
@@ -176,21 +196,12 @@ class EventStream:
     # -- the block -----------------------------------------------------------------------------
 
     async def _enter(self) -> Self:
-        exchange, response = self._exchange, self._response
+        exchange = self._exchange
         self.link.check()
-        if response.status not in (None, 200):
-            raise UsageError(
-                f"an event stream has status {response.status}; clients take 200 only (HTML "
-                "standard §9.2.3). Answer without ctx.event_stream(): 204 ends their reconnecting"
-            )
-        if "content-length" in response.headers:
-            raise UsageError("an event stream has no Content-Length; remove the header")
-        response.set_header("content-type", _CONTENT_TYPE)
-        for name, value in _HEADERS:
-            if name not in response.headers:
-                response.set_header(name, value)
+        response = await self._begin(_prepare)
         exchange.send_head(200, response.head()[1], None)
         response.freeze()
+        self._trailers = response.trailers
         self._session = exchange.begin_events(
             retry=self._retry, heartbeat=self._heartbeat, now=self.link.now()
         )
@@ -202,7 +213,7 @@ class EventStream:
         self._open = False
         exchange = self._exchange
         if exc is None and exchange.gone is None:
-            exchange.send_end(self._response.trailers)
+            exchange.send_end(self._trailers)
         else:
             self._session.end()
         self.link.pump()

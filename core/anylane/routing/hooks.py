@@ -5,7 +5,6 @@ Nothing here calls one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
@@ -25,14 +24,15 @@ STOP = Stop.STOP
 
 
 class Hooks:
-    """The hooks of one router. They may grow until the app is frozen."""
+    """The hooks of one router, and its parts. They may grow until the app is frozen."""
 
-    __slots__ = ("around", "request", "response")
+    __slots__ = ("around", "parts", "request", "response")
 
     def __init__(self) -> None:
         self.request: list[Hook] = []
         self.response: list[Hook] = []
         self.around: list[Hook] = []
+        self.parts: list[Hook] = []
 
 
 def check_hook(func: object, decorator: str, *forms: str) -> None:
@@ -58,5 +58,5 @@ class Hook:
     """The order that it was registered with. Lower ones run first, or outermost."""
     index: int
     """The number of its registration, over all routers: equal orders run in this one."""
-    func: Callable[..., Any] = field(compare=False)
-    """The function."""
+    func: Any = field(compare=False)
+    """The function, or the part."""

@@ -10,25 +10,34 @@ import inspect
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from anylane.callables import called, is_coroutine_function, location, name_of, signature_problem
 from anylane.errors import RouteError
 from anylane.routing.hooks import Hooks
 from anylane.routing.origins import Origins
+from anylane.routing.parts import check_part, is_part
 from anylane.routing.pattern import Pattern
 
 Handler: TypeAlias = Callable[..., Any]
 """Takes the Context."""
 
-Middleware: TypeAlias = Callable[..., Any]
-"""An `async def` that takes the Context and `call_next`."""
+Middleware: TypeAlias = Any
+"""An `async def` that takes the Context and `call_next`; or a part."""
 
 Predicate: TypeAlias = Callable[[Any], object]
 """A guard: takes the Context and returns at once, without `async`, something true or false."""
 
 # A token (RFC 9110 §5.6.2).
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+class Outer(Protocol):
+    """What a route needs to know of a router that it becomes a part of."""
+
+    prefix: str
+    host: str | None
+    hooks: Hooks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -64,6 +73,8 @@ class Route:
     """'api.example.com', '*.example.com', or None for any."""
     hooks: tuple[Hooks, ...] = ()
     """The hooks of the routers that it is a part of, outermost first."""
+    prefixes: tuple[str, ...] = ()
+    """The prefix of each of those routers, as patterns."""
     where: str = field(init=False)
     """Where the handler is: "module.function (file:line)"."""
     is_async: bool = field(init=False)
@@ -99,11 +110,12 @@ class Route:
         if self.when is not None:
             _check_guard(self.when, self.where)
 
-    def mounted(self, prefix: str, host: str | None, hooks: Hooks) -> Route:
-        """Return the same route as a part of a router for that *host*, below *prefix*.
+    def mounted(self, prefix: str, router: Outer) -> Route:
+        """Return the same route as one of *router*, below *prefix*.
 
-        Raises RouteError if its own host is another one.
+        Raises RouteError if the router is for another host than the route.
         """
+        host = router.host
         if self.host is not None and host not in (None, self.host):
             raise RouteError(
                 f"{self.where} answers for the host {self.host!r}, but is included in a router "
@@ -113,7 +125,8 @@ class Route:
             self,
             pattern=Pattern.parse(prefix + self.pattern.text),
             host=self.host if self.host is not None else host,
-            hooks=(hooks, *self.hooks),
+            hooks=(router.hooks, *self.hooks),
+            prefixes=(router.prefix, *(prefix + each for each in self.prefixes)),
         )
 
 
@@ -142,6 +155,9 @@ def middleware_chain(middleware: Iterable[Middleware], pattern: Pattern) -> tupl
         )
     chain = tuple(middleware)
     for each in chain:
+        if is_part(each):
+            check_part(each, f"middleware of {pattern.text!r}")
+            continue
         if not callable(each):
             raise RouteError(f"middleware of {pattern.text!r} has {each!r:.80}, no function")
         problem = not_async(each) or signature_problem(each, "(ctx, call_next)")

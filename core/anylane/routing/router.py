@@ -15,6 +15,7 @@ from anylane.callables import location
 from anylane.errors import RouteError, UsageError
 from anylane.routing.hooks import Hook, Hooks, check_hook
 from anylane.routing.origins import parse_origins
+from anylane.routing.parts import check_part, name_of_part
 from anylane.routing.pattern import Pattern
 from anylane.routing.route import (
     Handler,
@@ -26,6 +27,7 @@ from anylane.routing.route import (
     not_async,
 )
 from anylane.routing.route_table import RouteTable, parse_host
+from anylane.shown import shown
 
 H = TypeVar("H", bound=Handler)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -200,7 +202,7 @@ class Router:
             raise RouteError("a router cannot include itself, directly or through another")
         prefix = self.prefix + _checked_prefix(prefix)
         for route in router.routes:
-            self._register(route.mounted(prefix, self.host, self.hooks))
+            self._register(route.mounted(prefix, self))
         router._mounts.append((self, prefix))
 
     @overload
@@ -239,6 +241,22 @@ class Router:
         """
         return self._hook(self.hooks.around, order, "middleware")
 
+    def use(self, part: object, order: int = 0) -> None:
+        """Have a part see every request of this router, and every answer.
+
+        A part is an object with one or more of these methods: `request(ctx)` before the handler,
+        where STOP ends the pipeline; `async def around(ctx, call_next)`; `response(ctx)` when the
+        answer goes out; and `body(ctx)`, which returns None or a `Transform` of the answer's body.
+        Requests pass parts in ascending order, those of outer routers first; answers pass them in
+        the opposite order. Raise UsageError for what is no part, and RegistrationError if the App
+        serves already.
+        """
+        check_part(part, "use()")
+        if not isinstance(order, int):
+            raise UsageError(f"the order of a part is {shown(order)}; expected an int")
+        self._check_open(name_of_part(part))
+        self.hooks.parts.append(Hook(order, next(_registrations), part))
+
     def _decorator(self, make: Callable[..., Route]) -> Callable[[H], H]:
         """Return a decorator that registers the route that *make* builds.
 
@@ -246,7 +264,9 @@ class Router:
         """
 
         def register(handler: H) -> H:
-            self._register(make(handler=handler, host=self.host, hooks=(self.hooks,)))
+            self._register(
+                make(handler=handler, host=self.host, hooks=(self.hooks,), prefixes=(self.prefix,))
+            )
             return handler
 
         return register
@@ -262,7 +282,7 @@ class Router:
     def _register(self, route: Route) -> None:
         """Add a route, here and to each router that this one is included in."""
         for router, prefix in self._mounts:
-            router._register(route.mounted(prefix, router.host, router.hooks))
+            router._register(route.mounted(prefix, router))
         self._table.add(route)
         self._routes.append(route)
 

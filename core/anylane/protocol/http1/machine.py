@@ -17,6 +17,7 @@ from anylane.protocol.http1.body import Body, LengthBody
 from anylane.protocol.http1.encoding import JOINED, encode_head, encode_plain
 from anylane.protocol.http1.reader import ConnectionCarrier, Reader
 from anylane.protocol.http1.states import READING, WRITING, ReadEvent, Reading, WriteEvent, Writing
+from anylane.protocol.http1.switching import switching_head
 from anylane.protocol.http1.writer import Framing, ResponseWriter
 from anylane.protocol.interfaces import Closing
 from anylane.protocol.raw import RawProtocol
@@ -272,18 +273,16 @@ class Http1(Reader):
         self, headers: Iterable[Header], subprotocol: str | None, now: float
     ) -> WebSocketProtocol:
         """Accept a WebSocket handshake. Raise Refused if it is none or a bad one."""
-        exchange = self._exchange
-        if exchange is None or exchange.head is None or self.writing is not Writing.PENDING:
-            raise UsageError("too late to accept a WebSocket: the exchange was answered already")
-        handshake = read_handshake(exchange.head)
+        exchange, head = self._asked("to accept a WebSocket")
+        handshake = read_handshake(head)
         agreed = negotiate(handshake.extensions, self._conn.config.deflate)
-        head = encode_head(101, [*accept_headers(handshake, subprotocol, agreed), *headers])
+        answer = encode_head(101, [*accept_headers(handshake, subprotocol, agreed), *headers])
         self._read(ReadEvent.SWITCH)
         self._write(WriteEvent.SWITCH)
         exchange.started = True
         conn = self._conn
         conn.timers.clear(Timer.HANDLER)
-        conn.send(head)
+        conn.send(answer)
         websocket = WebSocketProtocol(conn, exchange, subprotocol, now, agreed)
         conn.switch(websocket)
         conn.read_size = conn.config.ws_buffer_size
@@ -300,12 +299,8 @@ class Http1(Reader):
 
     def take_over(self, headers: Iterable[Header], now: float) -> RawProtocol:
         """Leave HTTP. Raise Refused if the client asked for neither CONNECT nor an upgrade."""
-        exchange = self._exchange
-        if exchange is None or exchange.head is None or self.writing is not Writing.PENDING:
-            raise UsageError("too late to take the connection over: it was answered already")
-        if self.reading not in (Reading.DONE, Reading.CLOSED):
-            raise UsageError("read the request's body before taking its connection over")
-        head = _switching_head(exchange.head, list(headers))
+        exchange, request = self._asked("to take the connection over")
+        head = encode_head(*switching_head(request, list(headers)))
         self._read(ReadEvent.SWITCH)
         self._write(WriteEvent.SWITCH)
         exchange.started = True
@@ -396,25 +391,3 @@ class Http1(Reader):
         self._keep_alive = False
         exchange.respond(503, [], b"")
         self._close(now)
-
-
-def _switching_head(head: RequestHead, headers: list[Header]) -> bytes:
-    """Return the response that ends HTTP on a connection. Raise Refused, with 426, if the client
-    asked for neither CONNECT nor an upgrade."""
-    if head.method == b"CONNECT":
-        # RFC 9110 §9.3.6: a 2xx to CONNECT has no Content-Length and no Transfer-Encoding.
-        return encode_head(200, headers)
-    offered = head.get(b"upgrade")
-    names = {name.lower(): value for name, value in headers}
-    if offered is None or b"upgrade" not in head.connection or head.version == b"1.0":
-        upgrade = (("Upgrade", names["upgrade"]),) if "upgrade" in names else ()
-        raise Refused(
-            426,
-            "expected Connection: Upgrade and Upgrade: with a protocol",
-            headers=(*upgrade, ("Connection", "upgrade")) if upgrade else (),
-        )
-    lines = [(name, value) for name, value in headers if name.lower() != "connection"]
-    if "upgrade" not in names:
-        # RFC 9110 §7.8: name the protocol; the client's first choice unless the handler has one.
-        lines.append(("upgrade", offered.partition(b",")[0].strip().decode("latin-1")))
-    return encode_head(101, [*lines, ("connection", "Upgrade")])

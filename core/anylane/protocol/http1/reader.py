@@ -8,18 +8,22 @@ when is in the READING table of `states`. Our half is `machine`'s: this file nev
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Protocol
 
-from anylane.errors import Disconnected, Refused
+from anylane.errors import Disconnected, Refused, UsageError
 from anylane.protocol.dates import Dates
 from anylane.protocol.exchange import Exchange
+from anylane.protocol.fields import Header
 from anylane.protocol.http1.body import Body, LengthBody
 from anylane.protocol.http1.express import Express, Heads
 from anylane.protocol.http1.grammar import check_incomplete, parse_head
 from anylane.protocol.http1.states import READING, ReadEvent, Reading, Writing
+from anylane.protocol.http1.switching import switching_head
 from anylane.protocol.interfaces import Carrier, Closing, InnerProtocol
 from anylane.protocol.request_head import RequestHead
 from anylane.protocol.timers import Timer
+from anylane.protocol.websocket.handshake import accept_headers, read_handshake
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -283,6 +287,26 @@ class Reader(ABC):
         if self._paused and exchange.buffered <= self._limits.inbound_low:
             self._paused = False
             self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
+
+    def _asked(self, what: str) -> tuple[Exchange, RequestHead]:
+        """Return the exchange that is to be answered, and its request. Raise UsageError if it is
+        too late for this."""
+        exchange = self._exchange
+        if exchange is None or exchange.head is None or self.writing is not Writing.PENDING:
+            raise UsageError(f"too late {what}: the exchange was answered already")
+        return exchange, exchange.head
+
+    def check_accept(self, subprotocol: str | None) -> None:
+        """See `Stream`."""
+        _, head = self._asked("to accept a WebSocket")
+        accept_headers(read_handshake(head), subprotocol)
+
+    def check_take_over(self, headers: Iterable[Header]) -> int:
+        """See `Stream`."""
+        _, head = self._asked("to take the connection over")
+        if self.reading not in (Reading.DONE, Reading.CLOSED):
+            raise UsageError("read the request's body before taking its connection over")
+        return switching_head(head, list(headers))[0]
 
     def _body_will_end(self) -> bool:
         """Return whether the rest of the request is little enough to be read, and sure to come."""

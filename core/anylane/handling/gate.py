@@ -1,0 +1,206 @@
+"""Gate: the one place through which the head of every answer goes out.
+
+The response hooks see each answer there, once and whole, before its head is sent, whoever made it.
+Requests that could not be parsed have no gate, and 1xx responses are no answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from anylane.callables import Call, call_of, location
+from anylane.errors import HTTPError, UsageError
+from anylane.handling.error_responses import log_hook_failure, problem
+from anylane.handling.failures import sole, taken_apart
+from anylane.http.response import Response
+from anylane.http.settled import HandshakeResponse
+from anylane.routing.hooks import STOP, Hooks
+from anylane.routing.parts import Transform, name_of_part
+from anylane.shown import shown
+
+if TYPE_CHECKING:
+    from anylane.handling.context import Context
+
+
+class Refusal(UsageError):
+    """A response hook has put another answer in the place of this one, and that was sent."""
+
+    def __init__(self) -> None:
+        super().__init__("a response middleware refused the answer")
+
+
+class Gate:
+    """The response hooks and body transforms of one route, in the order in which answers pass."""
+
+    __slots__ = ("_bodies", "_steps")
+
+    def __init__(self, levels: Iterable[Hooks], own: Iterable[Any] = ()) -> None:
+        """Take the hooks of a route's routers, outermost first, and the parts of the route itself.
+
+        Answers pass them innermost first. Of one level that is the hooks in ascending order, then
+        the parts in descending order.
+        """
+        steps: list[tuple[Call, str]] = []
+        self._bodies: list[tuple[Callable[[Context], Transform | None], str]] = []
+        parts = list(own)[::-1]
+        self._add(parts, steps)
+        for level in reversed(tuple(dict.fromkeys(levels))):
+            steps += [(call_of(hook.func), location(hook.func)) for hook in sorted(level.response)]
+            self._add((hook.func for hook in sorted(level.parts, reverse=True)), steps)
+        self._steps = tuple(steps)
+
+    def _add(self, parts: Iterable[Any], steps: list[tuple[Call, str]]) -> None:
+        for part in parts:
+            where = name_of_part(part)
+            if hasattr(part, "response"):
+                steps.append((call_of(part.response), where))
+            if hasattr(part, "body"):
+                self._bodies.append((part.body, where))
+
+    def __bool__(self) -> bool:
+        return bool(self._steps or self._bodies)
+
+    async def show(self, ctx: Context) -> bool:
+        """Let the hooks see `ctx.response`. Return False if one has put another in its place.
+
+        An HTTPError out of a hook is the answer then, anything else a logged 500; the remaining
+        hooks see that. A second failure is a 500 with nothing in it, and ends it.
+        """
+        ctx._shown = True
+        kept, failed = True, False
+        assumed = _complete(ctx.response)
+        for call, where in self._steps:
+            try:
+                if await _stops(call, where, ctx):
+                    break
+            except BaseException as exc:
+                passing, failure = taken_apart(exc, ctx.link)
+                if failure is not None:
+                    if isinstance(failure, Exception):
+                        failure = sole(failure)
+                    if ctx.exchange.over and not isinstance(failure, HTTPError):
+                        raise  # The client has left, which is no failure of the hook.
+                    kept = False
+                    ctx.error = failure
+                    if isinstance(failure, HTTPError):
+                        ctx.response = problem(ctx, failure)
+                    else:
+                        log_hook_failure(ctx, where, failure)
+                        ctx.response = (
+                            Response(status=500) if failed else problem(ctx, HTTPError(500))
+                        )
+                        if failed:
+                            break
+                        failed = True
+                    assumed = False
+                if passing is exc:
+                    raise
+                if passing is not None:
+                    raise passing from None
+        if assumed and ctx.response.status == 204 and ctx.response.body is not None:
+            ctx.response.set_status(200)  # A hook has given it a body.
+        return kept
+
+    def transforms(self, ctx: Context) -> list[Transform]:
+        """Return what changes the bytes of this answer's body, in order. Each part is asked once.
+
+        Where there is something, the length that was declared holds no longer.
+        """
+        found: list[Transform] = []
+        if ctx.response.status in (204, 304):
+            return found
+        for body, where in self._bodies:
+            transform = body(ctx)
+            if transform is None:
+                continue
+            if not isinstance(transform, Transform):
+                raise UsageError(
+                    f"body of the part {where} returned {shown(transform)}; expected None, or an "
+                    "object with feed(), flush() and finish()"
+                )
+            found.append(transform)
+        if found:
+            ctx.response.remove_header("content-length")
+        return found
+
+
+def _complete(response: Response) -> bool:
+    """Set the status that a response goes out with, and return whether that was needed."""
+    if response.status is not None:
+        return False
+    response.set_status(204 if response.body is None and response.items is None else 200)
+    return True
+
+
+async def _stops(call: Call, where: str, ctx: Context) -> bool:
+    """Call one hook; return whether it says STOP. Raise UsageError for any other value."""
+    func, is_async = call
+    result = func(ctx)
+    if is_async or (result is not None and hasattr(result, "__await__")):
+        result = await result
+    if result is None or result is STOP:
+        return result is STOP
+    raise UsageError(
+        f"the hook {where} returned {shown(result)}; expected None or STOP. To answer, set "
+        "ctx.response and return STOP"
+    )
+
+
+async def show_whole(ctx: Context, gate: Gate) -> None:
+    """Let `ctx.response` pass the gate before any of it is sent."""
+    await gate.show(ctx)
+    if ctx.response.items is None:
+        transform_whole(ctx.response, gate.transforms(ctx))
+
+
+def transform_whole(response: Response, transforms: Iterable[Transform]) -> None:
+    """Send the body of a response through what changes it."""
+    body = response.body
+    for transform in transforms:
+        body = transform.feed(body or b"") + transform.finish()
+    if body is not response.body and body is not None:
+        response.set_body(body)
+
+
+async def show_start(ctx: Context, status: int, *, whole: bool = True) -> list[Transform]:
+    """Let an answer pass the gate whose head goes out now, while its handler runs on.
+
+    status: the one that it has unless another was set. whole: whether its body may be changed, and
+    not of event streams, which write without us. Return what changes the body. Raise Refusal if a
+    hook has put another answer in its place; that one was sent.
+    """
+    if ctx.response.status is None:
+        ctx.response.set_status(status)
+    gate = ctx._gate
+    if gate is None:
+        return []
+    # A returned iterator was shown before, so that a hook could put something in its place.
+    if not ctx._shown and not await gate.show(ctx):
+        _send_instead(ctx)
+    return gate.transforms(ctx) if whole else []
+
+
+async def show_handshake(ctx: Context, status: int) -> HandshakeResponse:
+    """Let a handshake pass the gate, and return what goes out with it. status: 101, or 200 to a
+    CONNECT. Raise Refusal if a hook has put another answer in its place; that one was sent."""
+    before = ctx.response
+    handshake = HandshakeResponse(status, before)
+    ctx.response = handshake
+    before.freeze()
+    gate = ctx._gate
+    if gate is not None and not ctx._shown and not await gate.show(ctx):
+        _send_instead(ctx)
+    if ctx.response is not handshake:
+        ctx.response = handshake
+        raise UsageError(
+            "a response middleware assigned ctx.response at a handshake; raise an HTTPError to "
+            "refuse it"
+        )
+    return handshake
+
+
+def _send_instead(ctx: Context) -> None:
+    ctx.respond(ctx.response)
+    ctx.link.pump()
+    raise Refusal
