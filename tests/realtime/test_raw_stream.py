@@ -15,7 +15,7 @@ UPGRADE = b"GET /raw HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: shou
 
 def shouting(seen: list[Any]) -> App:
     app = App()
-    app.response_middleware(lambda ctx: seen.append("response hook"))
+    app.response_middleware(lambda ctx: seen.append(f"response {ctx.response.status}"))
 
     @app.get("/raw")
     @app.route("/", methods=["CONNECT"])
@@ -50,7 +50,7 @@ def test_an_upgrade_switches_to_raw_bytes() -> None:
     assert wire.take() == b"GET / HTTP/1.1\n\n"
     wire.eof()
     assert wire.take() == b"BYE" and wire.closed
-    assert seen == [] and not wire.log
+    assert seen == ["response 101"] and not wire.log
 
 
 def test_connect_is_answered_without_framing() -> None:
@@ -76,7 +76,7 @@ def test_a_peer_that_is_gone_is_disconnected() -> None:
     wire = Lockstep(shouting(seen))
     wire.receive(UPGRADE)
     wire.lose()
-    assert seen == ["connection reset by peer"] and not wire.log
+    assert seen == ["response 101", "connection reset by peer"] and not wire.log
 
 
 def test_who_asks_for_no_upgrade_gets_426() -> None:

@@ -13,7 +13,7 @@ from enum import Enum, auto
 from anylane.config.server_config import ServerConfig
 from anylane.lane.host import Log
 from anylane.protocol import Closing, Connection, Exchange, Timer, TlsInfo
-from anylane.protocol.http1.encoding import encode_head
+from anylane.protocol.http1.encoding import encode_head, with_defaults
 from anylane.protocol.peer import Address
 from anylane.protocol.timers import NEVER, Timers
 from anylane_backends.tls.session import SLICE, TlsSession
@@ -278,7 +278,8 @@ class TlsConnection:
             ("content-length", str(len(_NOT_TLS))),
             ("connection", "close"),
         ]
-        self._out += [encode_head(400, headers), _NOT_TLS]
+        lines = with_defaults(headers, self.config.headers)
+        self._out += [encode_head(400, lines), _NOT_TLS]
         self._linger(now)
 
     # -- records -----------------------------------------------------------------------------

@@ -84,6 +84,8 @@ class Setting:
             return _parsed(lambda: int(text, 0), "expected a whole number")
         if self.kind is float:
             return _parsed(lambda: float(text), "expected a number")
+        if self.name == "headers":  # A value may have commas in it.
+            return tuple(map(_header, filter(str.strip, text.splitlines())))
         if self.kind is tuple:
             return tuple(part.strip() for part in text.split(",") if part.strip())
         return text
@@ -93,6 +95,13 @@ _BOOLEANS = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off", ""), False),
 }
+
+
+def _header(line: str) -> tuple[str, str]:
+    name, colon, value = line.partition(":")
+    if not colon:
+        raise ValueError("expected NAME:VALUE, and each in a line of its own")
+    return name.strip(), value.strip()
 
 
 def _parsed(convert: Any, expected: str) -> Any:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from anylane.config.addresses import Address, Inherited, Tcp, Unix, parse_address
 from anylane.config.checks import check
+from anylane.config.default_headers import checked_headers
 from anylane.config.limits import Deflate, Limits, Timeouts
 from anylane.errors import ConfigError
 
@@ -62,6 +63,8 @@ class ServerConfig:
     """Run handlers at once where the loop can (asyncio; starting them: Python 3.12 and later)."""
     express: bool = True
     """Read plain requests and frames directly. False leaves every byte to h11 and wsproto."""
+    headers: tuple[tuple[str, str], ...] = field(default=(), metadata={"metavar": "NAME:VALUE"})
+    """Header lines of every answer that does not set them itself, bare ones and refusals too."""
     proxy_headers: bool = False
     """Take client and scheme from X-Forwarded-For and X-Forwarded-Proto of a proxy in front."""
     forwarded_allow_ips: tuple[str, ...] = ("127.0.0.1", "::1")
@@ -113,6 +116,7 @@ class ServerConfig:
         check(self, "eager", bool)
         check(self, "express", bool)
         check(self, "proxy_headers", bool)
+        object.__setattr__(self, "headers", checked_headers(self.headers))
         _check_proxies(self)
         _check_tls(self)
         check(self, "limits", Limits)

@@ -14,9 +14,8 @@ from anylane.errors import HTTPError, UsageError
 from anylane.handling.error_responses import log_hook_failure, problem
 from anylane.handling.failures import sole, taken_apart
 from anylane.http.response import Response
-from anylane.http.settled import HandshakeResponse
 from anylane.routing.hooks import STOP, Hooks
-from anylane.routing.parts import Transform, name_of_part
+from anylane.routing.parts import Transform, name_of_part, transformed
 from anylane.shown import shown
 
 if TYPE_CHECKING:
@@ -61,6 +60,27 @@ class Gate:
     def __bool__(self) -> bool:
         return bool(self._steps or self._bodies)
 
+    async def whole(self, ctx: Context) -> None:
+        """Let `ctx.response` pass before any of it is sent."""
+        await self.show(ctx)
+        response = ctx.response
+        if response.items is None and (transforms := self._transforms(ctx)):
+            response.set_body(transformed(response.body or b"", transforms))
+
+    async def start(self, ctx: Context, *, whole: bool) -> list[Transform]:
+        """Let `ctx.response` pass whose head goes out now, while its handler runs on.
+
+        whole: whether its body may be changed, and not that of an event stream, which writes
+        without us. Return what changes the body. Raise Refusal if a hook has put another answer in
+        its place; that one was sent.
+        """
+        # A returned iterator was shown before, so that a hook could put something in its place.
+        if not ctx._shown and not await self.show(ctx):
+            ctx.respond(ctx.response)
+            ctx.link.pump()
+            raise Refusal
+        return self._transforms(ctx) if whole else []
+
     async def show(self, ctx: Context) -> bool:
         """Let the hooks see `ctx.response`. Return False if one has put another in its place.
 
@@ -102,7 +122,7 @@ class Gate:
             ctx.response.set_status(200)  # A hook has given it a body.
         return kept
 
-    def transforms(self, ctx: Context) -> list[Transform]:
+    def _transforms(self, ctx: Context) -> list[Transform]:
         """Return what changes the bytes of this answer's body, in order. Each part is asked once.
 
         Where there is something, the length that was declared holds no longer.
@@ -145,62 +165,3 @@ async def _stops(call: Call, where: str, ctx: Context) -> bool:
         f"the hook {where} returned {shown(result)}; expected None or STOP. To answer, set "
         "ctx.response and return STOP"
     )
-
-
-async def show_whole(ctx: Context, gate: Gate) -> None:
-    """Let `ctx.response` pass the gate before any of it is sent."""
-    await gate.show(ctx)
-    if ctx.response.items is None:
-        transform_whole(ctx.response, gate.transforms(ctx))
-
-
-def transform_whole(response: Response, transforms: Iterable[Transform]) -> None:
-    """Send the body of a response through what changes it."""
-    body = response.body
-    for transform in transforms:
-        body = transform.feed(body or b"") + transform.finish()
-    if body is not response.body and body is not None:
-        response.set_body(body)
-
-
-async def show_start(ctx: Context, status: int, *, whole: bool = True) -> list[Transform]:
-    """Let an answer pass the gate whose head goes out now, while its handler runs on.
-
-    status: the one that it has unless another was set. whole: whether its body may be changed, and
-    not of event streams, which write without us. Return what changes the body. Raise Refusal if a
-    hook has put another answer in its place; that one was sent.
-    """
-    if ctx.response.status is None:
-        ctx.response.set_status(status)
-    gate = ctx._gate
-    if gate is None:
-        return []
-    # A returned iterator was shown before, so that a hook could put something in its place.
-    if not ctx._shown and not await gate.show(ctx):
-        _send_instead(ctx)
-    return gate.transforms(ctx) if whole else []
-
-
-async def show_handshake(ctx: Context, status: int) -> HandshakeResponse:
-    """Let a handshake pass the gate, and return what goes out with it. status: 101, or 200 to a
-    CONNECT. Raise Refusal if a hook has put another answer in its place; that one was sent."""
-    before = ctx.response
-    handshake = HandshakeResponse(status, before)
-    ctx.response = handshake
-    before.freeze()
-    gate = ctx._gate
-    if gate is not None and not ctx._shown and not await gate.show(ctx):
-        _send_instead(ctx)
-    if ctx.response is not handshake:
-        ctx.response = handshake
-        raise UsageError(
-            "a response middleware assigned ctx.response at a handshake; raise an HTTPError to "
-            "refuse it"
-        )
-    return handshake
-
-
-def _send_instead(ctx: Context) -> None:
-    ctx.respond(ctx.response)
-    ctx.link.pump()
-    raise Refusal

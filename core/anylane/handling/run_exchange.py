@@ -9,7 +9,7 @@ from anylane.handling.background import background
 from anylane.handling.context import Context
 from anylane.handling.error_responses import log_failure, problem
 from anylane.handling.failures import taken_apart
-from anylane.handling.gate import Refusal, show_whole
+from anylane.handling.gate import Refusal
 from anylane.handling.pipeline import check_reached
 from anylane.handling.return_values import put_routed
 from anylane.http.response import Response
@@ -89,7 +89,7 @@ async def _answer(ctx: Context, dispatcher: Dispatcher) -> None:  # noqa: PLR091
                 if response._body is None and response.items is None:
                     _check_answered(ctx, response)
                 if ctx._gate is not None and not ctx._shown:
-                    await show_whole(ctx, ctx._gate)
+                    await ctx._gate.whole(ctx)
                     response = ctx.response
                 if response.items is None:
                     status, headers, body = response.wire()
@@ -148,7 +148,7 @@ async def _answer_instead(ctx: Context, response: Response) -> None:
     ctx._response = response
     status = response.status or 500
     if ctx._gate is not None:
-        await show_whole(ctx, ctx._gate)
+        await ctx._gate.whole(ctx)
     try:
         ctx.respond(ctx.response)
     except UsageError as exc:

@@ -6,10 +6,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from anylane.errors import UsageError
-from anylane.handling.gate import show_start
 
 if TYPE_CHECKING:
-    from anylane.handling.context import Context
+    from collections.abc import Awaitable, Callable
+
+    from anylane.http.response import Response
+    from anylane.lane.link import Link
+    from anylane.protocol.exchange import Exchange
     from anylane.routing.parts import Transform
 
 
@@ -27,19 +30,28 @@ class Stream:
     closes, so that no client takes it for whole.
     """
 
-    __slots__ = ("_ctx", "_exchange", "_length", "_link", "_transforms")
+    __slots__ = ("_begin", "_exchange", "_length", "_link", "_response", "_transforms")
 
-    def __init__(self, ctx: Context, length: int | None) -> None:
-        self._ctx = ctx
-        self._exchange = ctx.exchange
-        self._link = ctx.link
+    def __init__(
+        self,
+        exchange: Exchange,
+        link: Link,
+        length: int | None,
+        begin: Callable[[], Awaitable[tuple[Response, list[Transform]]]],
+    ) -> None:
+        """begin: lets the response hooks see the response; returns it, and what changes its
+        body."""
+        self._exchange = exchange
+        self._link = link
         self._length = length
-        self._transforms: list[Transform] = []
+        self._begin = begin
+        self._response: Response
+        self._transforms: list[Transform]
 
     async def __aenter__(self) -> Self:
         self._link.check()
-        self._transforms = await show_start(self._ctx, 200)
-        response = self._ctx.response
+        self._response, self._transforms = await self._begin()
+        response = self._response
         status, headers = response.head()
         self._exchange.send_head(status, headers, None if self._transforms else self._length)
         response.freeze()
@@ -79,5 +91,5 @@ class Stream:
                 end = (transform.feed(end) if end else b"") + transform.finish()
             if end:
                 self._exchange.send_data(end)
-            self._exchange.send_end(self._ctx.response.trailers)
+            self._exchange.send_end(self._response.trailers)
             self._link.pump()

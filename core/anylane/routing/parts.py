@@ -5,6 +5,7 @@ Nothing here calls one; `handling` does.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Protocol, runtime_checkable
 
 from anylane.callables import is_coroutine_function, location, signature_problem
@@ -66,3 +67,10 @@ def name_of_part(part: Any) -> str:
     """Return the name of a part, for messages: its own, or that of its class."""
     name = getattr(part, "name", None)
     return name if isinstance(name, str) else type(part).__name__
+
+
+def transformed(body: bytes, transforms: Iterable[Transform]) -> bytes:
+    """Return a whole body after all that changes it."""
+    for transform in transforms:
+        body = transform.feed(body) + transform.finish()
+    return body

@@ -99,6 +99,13 @@ def _begin(date: bytes, status: int, headers: Sequence[Header]) -> bytes | None:
     )
 
 
+def with_defaults(headers: Iterable[Header], defaults: Sequence[Header]) -> list[Header]:
+    """Return the headers of an answer, and those of the defaults that it has not set itself."""
+    lines = list(headers)
+    names = {name.lower() for name, _ in lines}
+    return [*lines, *(each for each in defaults if each[0].lower() not in names)]
+
+
 def encode_trailers(trailers: Iterable[Header]) -> bytes:
     """Return the end of a chunked body: last chunk, trailers, blank line (RFC 9112 §7.1.2)."""
     return b"".join((b"0\r\n", _encode_lines(trailers), b"\r\n"))

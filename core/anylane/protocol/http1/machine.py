@@ -14,7 +14,7 @@ from anylane.errors import Disconnected, Refused, UsageError
 from anylane.protocol.exchange import Exchange, Interrupt
 from anylane.protocol.fields import Header
 from anylane.protocol.http1.body import Body, LengthBody
-from anylane.protocol.http1.encoding import JOINED, encode_head, encode_plain
+from anylane.protocol.http1.encoding import JOINED, encode_head, encode_plain, with_defaults
 from anylane.protocol.http1.reader import ConnectionCarrier, Reader
 from anylane.protocol.http1.states import READING, WRITING, ReadEvent, Reading, WriteEvent, Writing
 from anylane.protocol.http1.switching import switching_head
@@ -178,6 +178,7 @@ class Http1(Reader):
             return  # The client is gone; `Exchange.check` tells the handler.
         head = exchange.head
         method, version = (head.method, head.version) if head is not None else (b"GET", b"1.1")
+        headers = with_defaults(headers, self._conn.config.headers)
         writer = ResponseWriter(method, version, self._keep_alive and self._body_will_end())
         data = writer.head(status, headers, length, self._conn.dates.latest())
         self._writer = writer
@@ -197,6 +198,8 @@ class Http1(Reader):
             return False
         dates = conn.dates
         date = dates.value if now < dates.until else dates.at(now)
+        if conn.config.headers:
+            headers = with_defaults(headers, conn.config.headers)
         data = encode_plain(head, status, headers, body, date, self._keep_alive)
         if data is None:
             return False
@@ -276,7 +279,8 @@ class Http1(Reader):
         exchange, head = self._asked("to accept a WebSocket")
         handshake = read_handshake(head)
         agreed = negotiate(handshake.extensions, self._conn.config.deflate)
-        answer = encode_head(101, [*accept_headers(handshake, subprotocol, agreed), *headers])
+        lines = [*accept_headers(handshake, subprotocol, agreed), *headers]
+        answer = encode_head(101, with_defaults(lines, self._conn.config.headers))
         self._read(ReadEvent.SWITCH)
         self._write(WriteEvent.SWITCH)
         exchange.started = True
@@ -300,7 +304,8 @@ class Http1(Reader):
     def take_over(self, headers: Iterable[Header], now: float) -> RawProtocol:
         """Leave HTTP. Raise Refused if the client asked for neither CONNECT nor an upgrade."""
         exchange, request = self._asked("to take the connection over")
-        head = encode_head(*switching_head(request, list(headers)))
+        status, lines = switching_head(request, list(headers))
+        head = encode_head(status, with_defaults(lines, self._conn.config.headers))
         self._read(ReadEvent.SWITCH)
         self._write(WriteEvent.SWITCH)
         exchange.started = True
