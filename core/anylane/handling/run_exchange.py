@@ -58,6 +58,8 @@ async def run_exchange(  # calls cost time
             # The traceback holds the handler's variables, and an exchange may outlive them: a room
             # that expects to wake it still holds it.
             exchange.gone.__traceback__ = None
+            if exchange.own_alarms is not None:
+                exchange.own_alarms.clear()
         asked = ctx._request
         if asked is not None and asked.uploads is not None and not ctx.jobs:
             ctx.release()
