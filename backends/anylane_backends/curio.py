@@ -85,6 +85,20 @@ class Interruption:
             task.cancel_pending = self.error
         self._lane.arm(time.monotonic() + _REDELIVER, self.deliver)
 
+    @property
+    def heard(self) -> bool:
+        """Whether it was raised in the task."""
+        return self.error.__traceback__ is not None
+
+    def strike(self) -> BaseException:
+        """Return what the current task is to raise. In the task itself it is raised only once."""
+        task = self._task
+        if task.state == "RUNNING":
+            if task.cancel_pending is self.error:
+                task.cancel_pending = None
+            return self.error  # type: ignore[no-any-return]
+        return _ScopeCancelled("cancelled by its scope")
+
     def close(self) -> None:
         """Make it void: from here on `deliver` does nothing."""
         self._open = False
@@ -101,8 +115,15 @@ class CurioScope:
         self._lane = lane
         self.caught: bool = False
 
+    @property
+    def heard(self) -> bool:
+        return self._interruption.heard
+
     def cancel(self) -> None:
         self._lane.server.wakes.put(self._interruption.deliver)
+
+    def strike(self) -> BaseException:
+        return self._interruption.strike()
 
     async def __aenter__(self) -> Self:
         self._interruption = Interruption(self._lane, await _get_current())
@@ -142,9 +163,20 @@ class CurioRunner:
             self._interruption.close()
             self._interruption = None
 
+    @property
+    def heard(self) -> bool:
+        return self._interruption is not None and self._interruption.heard
+
     def cancel(self) -> None:
-        self._interruption = Interruption(self._lane, self._task)
-        self._interruption.deliver()
+        self._own().deliver()
+
+    def strike(self) -> BaseException:
+        return self._own().strike()
+
+    def _own(self) -> Interruption:
+        if self._interruption is None:
+            self._interruption = Interruption(self._lane, self._task)
+        return self._interruption
 
     def is_own_cancellation(self, exc: BaseException) -> bool:
         return self._interruption is not None and exc is self._interruption.error
@@ -253,7 +285,7 @@ class CurioLane(Lane):
             for task in tuple(self._running):
                 await task.cancel()
 
-    def scope(self) -> CurioScope:
+    def scope(self, *, shields: bool = False) -> CurioScope:  # noqa: ARG002  # raised only once
         return CurioScope(self)
 
     def interrupt(self, task: Any, error: BaseException | None = None) -> None:

@@ -460,10 +460,16 @@ def test_middleware_that_goes_on_twice_is_a_500_that_says_so(own: bool) -> None:
         await call_next()
         await call_next()
 
-    app, calls = App(), []
+    app = App()
+    calls: list[int] = []
+
+    def handler(ctx: Context) -> str:
+        calls.append(1)
+        return "x"
+
     if not own:
         app.middleware(twice)
-    app.get("/", middleware=[twice] if own else [])(lambda ctx: calls.append(1) or "x")
+    app.get("/", middleware=[twice] if own else [])(handler)
     answer, wire = play(app, [request("/")])
     assert answer.startswith("HTTP/1.1 500 ")
     assert "twice" in wire.log[0].message and "call_next() twice" in wire.log[0].message

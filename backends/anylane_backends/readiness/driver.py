@@ -152,7 +152,7 @@ class ReadinessDriver(Driver):
 
     async def _run_here(self, link: RunnerLink, runner: Runner) -> None:
         self._due = None
-        link.runner = runner
+        link.canceller = runner
         work = self.server.run_exchange(link.exchange, link)
         try:
             try:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from anylane_conformance.cases import case
-from anylane_conformance.contract import failures
-from anylane_conformance.contract.failures import BEGUN, KINDS, WHOLE
+from anylane_conformance.contract.endings import failures
+from anylane_conformance.contract.endings.failures import BEGUN, KINDS, WHOLE
 from anylane_conformance.harness.conversation import Conversation
 from anylane_conformance.harness.peer import Peer
 

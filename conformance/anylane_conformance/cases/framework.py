@@ -13,16 +13,16 @@ CHAPTER = "12 framework"
 
 @case(CHAPTER)
 def hooks_run_in_the_documented_order(conversation: Conversation) -> None:
-    """Hooks run in this order: middleware, request_middleware, handler, response_middleware, and
-    out again."""
+    """Hooks run in this order: middleware, request_middleware, handler, out of the middleware
+    again, response_middleware."""
     peer = conversation.connect()
     for kind in ("async", "def"):
         answer = peer.ask(f"/hooked/{kind}/7")
         assert answer.body == b"7"
-        assert answer.headers["x-order"] == "in request handler response:NoneType out"
+        assert answer.headers["x-order"] == "in request handler out response:NoneType"
     answer = peer.ask("/hooked/async/7?stop")
     assert answer.body == b"stopped"
-    assert answer.headers["x-order"] == "in request response:NoneType out"
+    assert answer.headers["x-order"] == "in request out response:NoneType"
 
 
 @case(CHAPTER)
@@ -31,21 +31,23 @@ def hooks_run_after_an_exception_that_was_dealt_with(conversation: Conversation)
     peer = conversation.connect()
     answer = peer.ask("/hooked/fail")
     assert (answer.status, answer.body) == (418, b"dealt with coffee")
-    assert answer.headers["x-order"] == "in request response:RefusedDrinkError out"
+    assert answer.headers["x-order"] == "in request out response:RefusedDrinkError"
     assert [message for level, message in conversation.log if level == "error"] == []
 
 
 @case(CHAPTER)
 def hooks_around_what_was_sent_and_what_is_streamed(conversation: Conversation) -> None:
-    """A returned iterator is sent after the hooks; a response that the handler has sent is out
-    before them."""
+    """A returned iterator is sent after the hooks; those of the answer see what a handler sends by
+    itself before it goes out."""
     peer = conversation.connect()
-    assert peer.ask("/hooked/sent").body == b"sent"
+    answer = peer.ask("/hooked/sent")
+    assert answer.body == b"sent"
+    assert answer.headers["x-order"] == "in request response:NoneType"
     answer = peer.ask("/hooked/items")
     assert answer.body == b"012"
-    assert answer.headers["x-order"] == "in request response:NoneType out"
+    assert answer.headers["x-order"] == "in request out response:NoneType"
     ws = conversation.websocket("/hooked/ws")
-    assert ws.receive() == "in request"
+    assert ws.receive() == "in request response:NoneType"
     assert ws.closed() == (1000, "")
 
 

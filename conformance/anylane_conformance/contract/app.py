@@ -14,7 +14,6 @@ from anylane_conformance.contract import (
     blocking,
     disconnects,
     events,
-    failures,
     hooks,
     native,
     requests,
@@ -23,6 +22,7 @@ from anylane_conformance.contract import (
     tls,
     websockets,
 )
+from anylane_conformance.contract.endings import failures, interruptions
 
 if TYPE_CHECKING:
     from anylane_conformance.contract.stage import Extra, Stage
@@ -40,6 +40,7 @@ CHAPTERS = (
     background,
     events,
     failures,
+    interruptions,
 )
 """The modules whose `build` adds handlers to the app, in this order."""
 

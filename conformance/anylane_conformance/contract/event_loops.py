@@ -51,6 +51,9 @@ class Native(Protocol):
         """Run a function so that what is registered cancels it; return whether it did."""
         ...
 
+    async def sleep(self, seconds: float) -> None:
+        """Sleep by the library's own clock."""
+
     def timeout(self, seconds: float) -> AbstractAsyncContextManager[None]:
         """Return the library's own time-out; the block raises TimeoutError."""
         ...
@@ -85,6 +88,11 @@ class AsyncioNative:
         import asyncio
 
         return _EventGate(asyncio.Event())
+
+    async def sleep(self, seconds: float) -> None:
+        import asyncio
+
+        await asyncio.sleep(seconds)
 
     async def cancellable(self, register: Register, func: Func) -> bool:
         import asyncio
@@ -153,6 +161,11 @@ class TrioNative:
 
         return _EventGate(trio.Event())
 
+    async def sleep(self, seconds: float) -> None:
+        import trio
+
+        await trio.sleep(seconds)
+
     async def cancellable(self, register: Register, func: Func) -> bool:
         import trio
 
@@ -202,6 +215,11 @@ class CurioNative:
         import curio
 
         return _EventGate(curio.Event())
+
+    async def sleep(self, seconds: float) -> None:
+        import curio
+
+        await curio.sleep(seconds)
 
     async def cancellable(self, register: Register, func: Func) -> bool:
         import curio

@@ -41,8 +41,7 @@ def _hooks(router: Router) -> None:
         add(ctx, "in")
         await ctx.sleep(0)
         await call_next()
-        if not ctx.response.sent:
-            ctx.response.set_header("x-order", " ".join([*ctx.state.order, "out"]))
+        add(ctx, "out")
 
     @router.request_middleware
     async def before(ctx: Context) -> Any:
@@ -56,6 +55,7 @@ def _hooks(router: Router) -> None:
     @router.response_middleware
     def after(ctx: Context) -> None:
         add(ctx, f"response:{type(ctx.error).__name__}")
+        ctx.response.set_header("x-order", " ".join(ctx.state.order))
 
 
 def _handlers(router: Router) -> None:

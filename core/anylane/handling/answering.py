@@ -116,6 +116,15 @@ class Answering(ABC):
         self.link.take_input()
         return self.exchange.gone is not None
 
+    @property
+    def interrupted(self) -> str | None:
+        """Why the framework has interrupted this handler: "deadline" for `request_timeout`,
+        "shutdown" for the end of a drain, "disconnected" for a client that is gone; None if it has
+        not."""
+        self.link.take_input()
+        interrupt = self.exchange.interrupt
+        return None if interrupt is None else interrupt.value
+
     def path_for(self, name: str, /, **params: object) -> str:
         """Return the percent-encoded path of the route of that name.
 
@@ -124,8 +133,15 @@ class Answering(ABC):
         return self.app.path_for(name, **params)
 
     def check(self) -> None:
-        """Raise Disconnected if the client is gone or this handler was interrupted."""
-        self.link.check()
+        """Raise Disconnected if the client is gone.
+
+        Raise the lane's own cancellation if this handler was interrupted, or `Cancelled` where
+        there is none, and in a `def`: nothing that `except Exception` catches.
+        """
+        link, exchange = self.link, self.exchange
+        if exchange.interrupt is not None and self._calls is not None:
+            exchange.check()
+        link.check()
 
     # -- answering -----------------------------------------------------------------------------
 
@@ -268,8 +284,11 @@ class Answering(ABC):
         except Refused as refused:
             raise HTTPError(refused.status, refused.reason, headers=refused.headers) from refused
         shown.freeze()
+        ws = WebSocket(exchange, self.link, protocol)
+        if self.route is None or self.route.cancel_on_disconnect is None:
+            ws.watch()
         self.link.pump()
-        return WebSocket(exchange, self.link, protocol)
+        return ws
 
     async def take_over(self) -> RawStream:
         """Leave HTTP and return the bytes of the connection as a RawStream.

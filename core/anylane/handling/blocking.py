@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from anylane.errors import Cancelled, Disconnected
+from anylane.errors import Cancelled, UsageError
 from anylane.shown import shown
 
 if TYPE_CHECKING:
@@ -75,17 +75,18 @@ class Calls:
         self._link = link
         self._lock = allocate_lock()
         self._queue: deque[Call] = deque()
-        self._closed = False
+        self._closed: Callable[[], BaseException] | None = None
 
     def run(self, func: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         """Have the exchange await `func(*args)`, and block this pool thread until it has.
 
-        Return its result, or raise what it raises; raise Disconnected if the exchange has ended.
+        Return its result, or raise what it raises. Raise Cancelled if the exchange was cancelled,
+        and UsageError if its function has ended.
         """
         call = Call(func, args)
         with self._lock:
-            if self._closed:
-                raise Disconnected(None, "the exchange has ended; its thread can await nothing now")
+            if self._closed is not None:
+                raise self._closed()
             self._queue.append(call)
         self._link.wake()
         return call.wait()
@@ -94,14 +95,14 @@ class Calls:
         """Return the next call to serve, None if there is none."""
         return self._queue.popleft() if self._queue else None
 
-    def close(self) -> None:
-        """Take no more calls. Those that wait, and later ones, raise Disconnected."""
+    def close(self, why: Callable[[], BaseException]) -> None:
+        """Take no more calls. Those that wait, and later ones, raise what `why` makes."""
         with self._lock:
-            self._closed = True
+            self._closed = why
             pending = list(self._queue)
             self._queue.clear()
         for call in pending:
-            call.fail(Disconnected(None, "the exchange was cancelled"))
+            call.fail(why())
 
 
 class PooledIterator:
@@ -151,7 +152,7 @@ async def run_blocking(link: Link, func: Callable[[], Any], calls: Calls | None 
     """Run a blocking function in the pool, in a copy of this context, and serve its calls.
 
     Return its result, or raise what it raises. If the exchange is cancelled meanwhile, the function
-    goes on in its thread, and its later calls raise Disconnected.
+    goes on in its thread, and its later calls raise Cancelled.
     """
     context = copy_context()
     handle = link.submit(lambda: context.run(func))
@@ -162,7 +163,14 @@ async def run_blocking(link: Link, func: Callable[[], Any], calls: Calls | None 
                 await call.serve(link)
             else:
                 await link.wait()
-    finally:
+    except BaseException:
         if calls is not None:
-            calls.close()
+            calls.close(Cancelled)
+        raise
+    if calls is not None:
+        calls.close(_ended)
     return handle.result()
+
+
+def _ended() -> UsageError:
+    return UsageError("ctx.call() was used after its handler had returned, in another thread")

@@ -13,6 +13,7 @@ from anylane.errors import UsageError
 from anylane.handling.answering import Answering
 from anylane.handling.blocking import Calls, run_blocking
 from anylane.handling.job import Job
+from anylane.lane.shielding import shielded
 from anylane.protocol.timers import deadline_after
 from anylane.realtime.select import Select
 from anylane.realtime.source import Source
@@ -29,8 +30,9 @@ class Context(Answering):
     which error and response hooks may look at; None otherwise. app: the App that serves this.
 
     Whatever sends or waits takes in what the client did meanwhile. It raises Disconnected if the
-    client is gone or the handler was interrupted, again at each use, and UsageError once the
-    handler has returned.
+    client is gone, and the lane's cancellation (or `Cancelled`) if the handler was interrupted,
+    again at each use; and UsageError once the handler has returned. `run_sync`, `background` and a
+    WebSocket's `close` still work after an interruption, until `Timeouts.close` is over.
 
     For the framework: route, allow (the methods of a 405), items (a returned iterator), jobs (those
     of `background`), exchange and link. Private to `handling`: _request and _response (None until
@@ -56,7 +58,7 @@ class Context(Answering):
         """Wait so many seconds on the core's clock, which is virtual in tests.
 
         seconds: 0 or less gives others their turn. Raise Disconnected as soon as the client leaves,
-        and UsageError if `seconds` is no number.
+        and UsageError if `seconds` is no number. An interruption is raised as `check` says.
         """
         link, alarms = self.link, self.exchange.alarms
         self.check()
@@ -90,21 +92,26 @@ class Context(Answering):
     async def run_sync(self, func: Callable[..., Any], *args: Any) -> Any:
         """Run a blocking function in the pool; return its result, or raise what it raises.
 
-        If the handler is cancelled meanwhile, the function goes on in its thread. Raise UsageError
-        for an `async def`.
+        If the handler is cancelled meanwhile, the function goes on in its thread. After an
+        interruption this still works, for cleaning up, until `Timeouts.close` is over. Raise
+        UsageError for an `async def`.
         """
         if is_coroutine_function(func):
             raise UsageError(
                 f"ctx.run_sync() got {location(func)}, an `async def`; it takes a function that "
                 "blocks. Await that one as it is"
             )
-        return await run_blocking(self.link, lambda: func(*args))
+        link = self.link
+        if self.exchange.interrupt is not None:
+            return await shielded(link, lambda: run_blocking(link, lambda: func(*args)))
+        return await run_blocking(link, lambda: func(*args))
 
     def call(self, func: Callable[..., Any], *args: Any) -> Any:
         """Have `func(*args)` awaited for a `def` handler, such as `ctx.call(ctx.sleep, 1)`.
 
         It blocks the handler's thread. Return the result, or raise what `func` raises. Raise
-        UsageError in an `async def` handler, and Disconnected if the exchange has ended.
+        UsageError in an `async def` handler and if the handler has ended, and Cancelled if it was
+        interrupted.
         """
         if self._calls is None:
             raise UsageError("ctx.call() is for `def` handlers; in an `async def` use await")

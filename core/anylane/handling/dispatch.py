@@ -99,7 +99,7 @@ class Dispatcher:
             resolution = self._table.resolve(method, path, host, guard=guard)
         if type(resolution) is Found:
             ctx.route, ctx.params = route, params = resolution
-            ctx.exchange.cancel_on_disconnect = route.cancel_on_disconnect
+            ctx.exchange.cancel_on_disconnect = bool(route.cancel_on_disconnect)
             ctx._gate, endpoint = self._endpoints[route]
             self._learn(head, route, params)
             return endpoint(ctx)

@@ -15,6 +15,7 @@ from anylane.handling.return_values import put_routed
 from anylane.http.response import Response
 from anylane.http.settled import AbandonedResponse
 from anylane.lane.link import current_link
+from anylane.lane.shielding import shielded
 from anylane.lane.variables import apply_variables
 from anylane.protocol.exchange import Interrupt
 
@@ -61,6 +62,8 @@ async def run_exchange(  # calls cost time
             # The traceback holds the handler's variables, and an exchange may outlive them: a room
             # that expects to wake it still holds it.
             exchange.gone.__traceback__ = None
+            if exchange.own_alarms is not None:
+                exchange.own_alarms.clear()
         asked = ctx._request
         if asked is not None and asked.uploads is not None and not ctx.jobs:
             ctx.release()
@@ -165,5 +168,16 @@ async def _answer_interrupt(ctx: Context) -> None:
         ctx.link.host.log("warning", f"{where} took longer than {seconds:g} seconds: 503", None)
     if not exchange.started:
         message = "the server took too long" if exchange.interrupt is Interrupt.DEADLINE else None
-        response = problem(ctx, HTTPError(503, message))
-        await _answer_instead(ctx, response.close_connection())
+        response = problem(ctx, HTTPError(503, message)).close_connection()
+        # The response hooks have what the handler's `finally` has left of `Timeouts.close`.
+        link = ctx.link
+        try:
+            if ctx._gate is None:
+                await _answer_instead(ctx, response)
+            else:
+                await shielded(link, lambda: _answer_instead(ctx, response), ended=True)
+        except BaseException as exc:
+            if not exchange.started:
+                exchange.respond(503, (), b"")
+            if not link.is_cancellation(exc) or not link.is_own_cancellation(exc):
+                raise

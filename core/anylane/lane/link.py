@@ -188,6 +188,21 @@ class Link(ABC):
         """
         return isinstance(exc, Cancelled) and self.exchange.interrupt is not None
 
+    def cancellation(self) -> BaseException:
+        """Return what an interruption raises in the handler's own code: the lane's own exception,
+        or Cancelled where there is none that can be raised by hand."""
+        return Cancelled()
+
+    @property
+    def heard(self) -> bool:
+        """Whether the handler has heard of its interruption, natively or by `check`, as far as the
+        lane can know."""
+        return self.exchange.told
+
+    def shield(self) -> Scope:
+        """Return a new scope that keeps the exchange's interruption out. It can be cancelled."""
+        return self.scope()
+
     def begin(self) -> None:  # noqa: B027  # by lane
         """Take note that the exchange runs in the current task, and let it be interrupted. Called
         where `native` is true."""
@@ -238,10 +253,13 @@ class Link(ABC):
         self.push()
 
     def check(self) -> None:
-        """Take in what came. Then raise Disconnected if the client is gone or the handler was
-        interrupted, and UsageError if the exchange is over for good."""
+        """Take in what came. Then raise `cancellation()` if the handler was interrupted,
+        Disconnected if the client is gone, and UsageError if the exchange is over for good."""
         self.take_input()
-        self.exchange.check()
+        try:
+            self.exchange.check()
+        except Cancelled:
+            raise self.cancellation() from None
 
     def wake(self) -> None:
         """Have `notify` called on the lane's own thread. Call this from any thread.
@@ -288,14 +306,23 @@ class Link(ABC):
 
         An interruption that arrives as `Cancelled` ends here, too.
         """
-        scope = self.scope()
         try:
-            async with scope:
-                self.exchange.begin(scope.cancel)
+            if self.native:
+                self.begin()
                 await work
-        except Cancelled:
-            if self.exchange.interrupt is None:
+            else:
+                scope = self.scope()
+                async with scope:
+                    self.entered(scope)
+                    await work
+        except BaseException as exc:
+            own = isinstance(exc, Cancelled) and self.exchange.interrupt is not None
+            if not self.is_own_cancellation(exc) and not own:
                 raise
+
+    def entered(self, scope: Scope) -> None:
+        """Take note that the exchange runs in this scope, and let it be interrupted."""
+        self.exchange.begin(scope.cancel)
 
 
 Errand = Callable[[Link], Coroutine[Any, Any, None]]

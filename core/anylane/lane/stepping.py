@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from anylane.errors import Cancelled, UsageError
 from anylane.lane.link import Link
@@ -105,14 +105,16 @@ def _message(awaited: str, lane: str) -> str:
 class SteppedScope:
     """A scope on a lane without native cancellation (see `Scope`).
 
-    Its cancellation is seen at the next `wait()` inside, which raises `Cancelled`.
+    Its cancellation is seen at the next `wait()` inside, which raises `Cancelled`. shields: keep
+    out the cancellations of the scopes around it.
     """
 
-    __slots__ = ("_link", "_open", "cancelled", "caught")
+    __slots__ = ("_link", "_open", "cancelled", "caught", "shields")
 
-    def __init__(self, link: SteppedLink) -> None:
+    def __init__(self, link: SteppedLink, *, shields: bool = False) -> None:
         self._link = link
         self._open = True
+        self.shields: bool = shields
         self.cancelled: bool = False
         self.caught: bool = False
 
@@ -183,8 +185,11 @@ class SteppedLink(Link):
         self.scopes: list[SteppedScope] = []
 
     def is_cancelled(self) -> bool:
-        """Return whether a scope that is open was cancelled."""
-        return any(scope.cancelled for scope in self.scopes)
+        """Return whether a scope that is open was cancelled, and no shield is inside of it."""
+        for scope in reversed(self.scopes):
+            if scope.cancelled or scope.shields:
+                return scope.cancelled
+        return False
 
     def is_cancellation(self, exc: BaseException) -> bool:
         """Return whether a scope raises `exc`, or the coroutine is closed."""
@@ -196,7 +201,7 @@ class SteppedLink(Link):
         """Suspend until `notify` (see `Link.park`). Raise Cancelled if an open scope was cancelled,
         before or after suspending."""
         if self.is_cancelled():
-            raise Cancelled
+            self._cancel()
         if not self.latched:
             try:
                 await PARK
@@ -205,11 +210,20 @@ class SteppedLink(Link):
                 raise
         self.latched = False
         if self.is_cancelled():
-            raise Cancelled
+            self._cancel()
+
+    def _cancel(self) -> NoReturn:
+        if self.exchange.interrupt is not None:
+            self.exchange.told = True
+        raise Cancelled
 
     def scope(self) -> SteppedScope:
         """Return a scope whose cancellation is seen at the next `wait()` inside."""
         return SteppedScope(self)
+
+    def shield(self) -> SteppedScope:
+        """Return a scope inside of which the cancellations of those around it are not seen."""
+        return SteppedScope(self, shields=True)
 
     def submit(self, func: Callable[[], Any]) -> Done:
         """Run the function now, on this stack. What it raises is kept for `result()`."""

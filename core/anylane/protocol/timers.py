@@ -122,12 +122,17 @@ def deadline_after(now: float, seconds: float) -> float:
 
 
 class Alarms:
-    """The alarms of one exchange. They are few at a time: a list beats a heap below about ten."""
+    """The alarms of one exchange. They are few at a time: a list beats a heap below about ten.
 
-    __slots__ = ("_pending",)
+    shielded_until: when what cleans up after an interruption is interrupted, too; NEVER until that
+        is decided.
+    """
+
+    __slots__ = ("_pending", "shielded_until")
 
     def __init__(self) -> None:
         self._pending: list[Alarm] = []
+        self.shielded_until: float = NEVER
 
     def set(self, deadline: float, on_fire: Callable[[], None] | None = None) -> Alarm:
         """Set an alarm, and return it."""

@@ -171,6 +171,8 @@ class EventStream:
         UsageError outside of the block."""
         exchange, link = self._exchange, self.link
         link.take_input()
+        if exchange.interrupt is not None:
+            link.check()
         exchange.check()
         if not self._open:
             raise UsageError("the event stream is not open: send inside of its `with` block")
@@ -244,7 +246,7 @@ class EventStream:
             return False
         swallowed = await self._scope.__aexit__(kind, exc, traceback)
         if self._scope.caught:
-            exchange.check()
+            self.link.check()
         return swallowed
 
     def __enter__(self) -> Self:

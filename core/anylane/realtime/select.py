@@ -52,6 +52,8 @@ class Select:
         try:
             while (found := self._poll(link)) is None:
                 link.take_input()
+                if exchange.interrupt is not None:
+                    link.check()
                 exchange.check()
                 await link.wait()
         except BaseException:
