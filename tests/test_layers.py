@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("anylane.errors", "anylane.json", "anylane.callables", "anylane.cache", "anylane.serving"),
     ("anylane.config",),
     ("anylane.protocol",),
-    ("anylane.lane",),
+    ("anylane.lane", "anylane_backends.workers"),
     ("anylane_backends.sockets", "anylane_backends.thread_pool", "anylane_backends.native_cancel"),
     ("anylane_backends.tls", "anylane_backends.readiness"),
     ("anylane_backends.asyncio", "anylane_backends.threads"),

@@ -481,6 +481,18 @@ def so_many_open_connections(limit: int, count: int) -> str:
     lanes=("quiet_connections_hold_no_thread",),
 )  # fmt: skip
 def so_many_functions_that_block(limit: int, count: int) -> str:
+    return blocking(limit, count, background=False)
+
+
+@at_the_limit(
+    "max_threads", 3, within="all run", beyond="the last waits for its turn",
+    lanes=("background_that_fills_its_threads_delays_no_handler",),
+)  # fmt: skip
+def so_many_functions_that_block_in_the_background(limit: int, count: int) -> str:
+    return blocking(limit, count, background=True)
+
+
+def blocking(limit: int, count: int, *, background: bool) -> str:
     from anylane_backends.thread_pool import Pool
 
     before = set(threading.enumerate())
@@ -491,11 +503,13 @@ def so_many_functions_that_block(limit: int, count: int) -> str:
         begun.release()
         return go.wait(10)
 
-    futures = [pool.submit(block, lambda: None) for _ in range(count)]
+    futures = [pool.submit(block, lambda: None, background=background) for _ in range(count)]
     for _ in range(min(limit, count)):
         assert begun.acquire(timeout=10)
+    assert pool.submit(lambda: True, lambda: None, background=not background).result(10)
+    threads_of_the_others = 1
     # A thread for the last one would have been started by now, whether or not it has begun.
-    threads = len(set(threading.enumerate()) - before)
+    threads = len(set(threading.enumerate()) - before) - threads_of_the_others
     go.set()
     assert all(each.result(10) for each in futures)
     pool.close()

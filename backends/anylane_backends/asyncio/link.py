@@ -233,4 +233,5 @@ class AsyncioLink(NativeCancel):
         return is_foreign_cancellation(exc)
 
     def submit(self, func: Callable[[], Any]) -> Handle:
-        return self.lane.pool.submit(func, self.wake)
+        background = self.driver.errand is not None
+        return self.lane.pool.submit(func, self.wake, background=background)

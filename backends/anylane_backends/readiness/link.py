@@ -49,7 +49,8 @@ class ReadinessLink(Link):
         return self.lane.is_foreign_cancellation(exc)
 
     def submit(self, func: Callable[[], Any]) -> Handle:
-        return self.lane.pool.submit(func, self.wake)
+        background = self.driver.errand is not None
+        return self.lane.pool.submit(func, self.wake, background=background)
 
 
 class RunnerLink(NativeCancel, ReadinessLink):

@@ -55,7 +55,7 @@ class ServerConfig:
     max_connections: int = 10_000
     """Open connections at which accepting pauses. None of them is dropped."""
     max_threads: int = 16
-    """Threads for `def` handlers, and the workers of the threads lane."""
+    """Threads for `def` handlers, the workers of the threads lane; as many for background work."""
     request_timeout: float = 30.0
     """A handler without a response after so long is cancelled natively, and 503 is sent."""
     eager: bool = True

@@ -70,6 +70,8 @@ class LinkDriver(Protocol):
     """Whether the outermost call is at work: what is queued is written behind it."""
     variables: VariableChanges
     """Context variables that are set at the beginning of each exchange."""
+    errand: Errand | None
+    """What it was made for, where there is no connection: background work."""
 
     @property
     def server(self) -> Host:

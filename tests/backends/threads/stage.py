@@ -28,14 +28,14 @@ from anylane.lane.lifespan import Lifespan
 from anylane.lane.link import Link
 from anylane.lane.server_core import ServerCore
 from anylane.protocol import Exchange
+from anylane_backends import workers as workers_module
 from anylane_backends.threads import driver as driver_module
 from anylane_backends.threads import lane as lane_module
 from anylane_backends.threads import link as link_module
 from anylane_backends.threads import loan as loan_module
-from anylane_backends.threads import workers as workers_module
 from anylane_backends.threads.driver import READ, WRITE, ThreadsDriver
 from anylane_backends.threads.lane import Lane
-from anylane_backends.threads.link import ThreadsLink
+from anylane_backends.threads.link import LinkDriver, ThreadsLink
 from tests.backends.threads.interleaving import Abort, Scheduler, VirtualThread
 
 TRACED = frozenset(
@@ -76,6 +76,8 @@ class Step(Enum):
     """Send a piece of the answer."""
     LATE = auto()
     """Block its thread beyond a deadline, and take in that this has come."""
+    LEAVE = auto()
+    """Leave background work, which blocks its thread for a time."""
 
 
 @dataclass(frozen=True)
@@ -284,6 +286,8 @@ class Stage:
         self.begun: set[bytes] = set()
         self.ended: list[bytes] = []
         self.answered: set[bytes] = set()
+        self.left: int = 0
+        self.worked: int = 0
         self.drained = False
         self.to_do = 0
         self.socks: list[Sock] = []
@@ -388,9 +392,11 @@ class Stage:
 
     def run(self, exchange: Exchange, link: Link) -> Coroutine[Any, Any, None]:
         assert isinstance(link, CheckedLink)
-        coroutine = self._run(exchange, link)
+        return self._run(exchange, link)
+
+    def keep(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Have `close` close it."""
         self._coroutines.append(coroutine)
-        return coroutine
 
     def close(self) -> None:
         """Where it has failed, handlers are left."""
@@ -443,10 +449,22 @@ class Stage:
                     self.scheduler.sleep(seconds)
                     self._take_input(exchange, link)
                     assert alarm.fired
+                case Step.LEAVE:
+                    self.left += 1
+                    link.driver.defer(partial(self._work, seconds))
             exchange.check()
         body += await self._body(exchange, link)
         assert body == b"".join(request.body)
         await answer.send()
+
+    async def _work(self, seconds: float, link: Link) -> None:
+        """Block in the background, park, and block again."""
+        self.scheduler.sleep(seconds)
+        alarm = link.exchange.alarms.set(link.now() + seconds)
+        while not alarm.fired:
+            await link.wait()
+        self.scheduler.sleep(seconds)
+        self.worked += 1
 
     def _take_input(self, exchange: Exchange, link: ThreadsLink) -> None:
         driver = link.transport
@@ -487,20 +505,21 @@ class Stage:
                 self.fail(why)
 
     def _undone(self) -> Iterator[str]:
-        workers = self.lane.workers
-        if workers.jobs and (workers._idle or len(workers._threads) < workers._limit):
-            yield "a job waits, and a worker is free"
+        for workers in (self.lane.workers, self.lane.background):
+            if workers.jobs and (workers._idle or len(workers._threads) < workers._limit):
+                yield "a job waits, and a worker is free"
         if self.server.wakes:
             yield "what was put into the queue does not run"
         for driver in self.server.drivers:
             assert isinstance(driver, CheckedDriver)
-            sock, mail = driver.sock, driver._mail or []
+            mail = driver._mail or []
             if mail and not driver._owned:
-                yield f"{sock.name} has messages, and no owner"
+                yield f"{driver.name} has messages, and no owner"
             if not driver._owned and driver._due() is not None:
-                yield f"{sock.name} has news, and no owner"
-            if driver.lost or sock.closed:
+                yield f"{driver.name} has news, and no owner"
+            if driver.lost or driver.sock.closed:
                 continue
+            sock = driver.sock
             if sock.ready() & READ and driver.reading and driver._input not in mail:
                 yield f"{sock.name} has input that its owner does not know of"
             if sock.ready() & WRITE and driver._outbox.size:
@@ -512,6 +531,8 @@ class Stage:
         assert not server.drivers
         assert not self.lane.lender.lent
         assert not self.lane.workers.jobs
+        assert not self.lane.background.jobs
+        assert self.worked == self.left or self.play.ending is Ending.ABORT
         assert sorted(self.ended) == sorted(self.begun)
         if self.play.ending is Ending.DRAIN:
             for number, client in enumerate(self.play.clients):
@@ -699,6 +720,17 @@ class CheckedDriver(ThreadsDriver):
         assert isinstance(self._sock, Sock)
         return self._sock
 
+    @property
+    def name(self) -> str:
+        return "background work" if self.errand is not None else self.sock.name
+
+    def work(self) -> None:
+        worker = self.stage.scheduler.current
+        assert worker is not None
+        if ("background" in worker.name) is not (self.errand is not None):
+            self.stage.fail(f"{self.name} is stepped by a worker of the wrong kind")
+        super().work()
+
     def _do(self, func: Callable[[], None]) -> None:
         before = self.inside
         self.enter(self.stage.scheduler.current)
@@ -727,6 +759,11 @@ class CheckedDriver(ThreadsDriver):
 class CheckedLink(ThreadsLink):
     """While its thread is blocked, others may own the connection."""
 
+    def __init__(self, driver: LinkDriver, exchange: Exchange) -> None:
+        super().__init__(driver, exchange)
+        assert isinstance(driver, CheckedDriver)
+        driver.stage.keep(self._coroutine)
+
     def block(self) -> None:
         driver = self.transport
         assert isinstance(driver, CheckedDriver)
@@ -751,7 +788,8 @@ def in_place_of_threads(stage: Stage) -> Generator[None]:
         selectors = SimpleNamespace(DefaultSelector=lambda: Selector(stage))
         patch.setattr(lane_module, "selectors", selectors)
         patch.setattr(lane_module, "WakeupSocketpair", lambda: Wakeup(scheduler))
-        patch.setattr(lane_module, "ThreadsDriver", CheckedDriver)
+        for module in (lane_module, driver_module):
+            patch.setattr(module, "ThreadsDriver", CheckedDriver)
         patch.setattr(driver_module, "ThreadsLink", CheckedLink)
         yield
 

@@ -19,6 +19,7 @@ from anylane.lane.wake_queue import WakeQueue
 from anylane_backends.threads.driver import ThreadsDriver
 from anylane_backends.threads.link import ThreadsLink
 from anylane_backends.threads.loan import Loan
+from anylane_backends.workers import Workers
 from tests.backends.threads.stage import (
     SECONDS,
     Client,
@@ -94,6 +95,7 @@ BLOCKS = Request(((Step.BLOCK, 0.04),), (), 1)
 BLOCKS_THEN_CALLS = Request(((Step.BLOCK, 0.2), (Step.CALL, 0)), (), 1)
 WRITES_THEN_BLOCKS = Request(((Step.WRITE, 0), (Step.BLOCK, 0.04)), (), 400)
 LATE_TWICE = Request(((Step.LATE, 0.04), (Step.LATE, 0.04)), (b"a", b"b", b"c"), 1)
+LEAVES = Request(((Step.LEAVE, 0.2), (Step.LEAVE, 0.001)), (), 1)
 READS = Request(((Step.LOOK, 0), (Step.BODY, 0)), (b"a",) * 8, 1)
 
 PLAYS = {
@@ -121,6 +123,9 @@ PLAYS = {
     "room for output while the handler blocks": drained(
         one(WRITES_THEN_BLOCKS, room=90), workers=1, lends=False
     ),
+    "background work that fills its workers": drained(
+        one(LEAVES, LEAVES, QUICK), one(LEAVES, QUICK, pauses=(0.001, 0.04)), workers=1
+    ),
     "a drain while handlers block": ended(
         one(BLOCKS, parting=Parting.STAYS),
         one(BLOCKS, parting=Parting.STAYS),
@@ -130,6 +135,9 @@ PLAYS = {
         one(ENDS, ENDS, ENDS, parting=Parting.STAYS),
         one(ENDS, ENDS, ENDS, parting=Parting.STAYS),
         ending=Ending.EARLY_DRAIN,
+    ),
+    "an abort while background work blocks": ended(
+        one(LEAVES, parting=Parting.STAYS), one(BLOCKS), ending=Ending.ABORT
     ),
     "an abort while handlers block": ended(
         one(BLOCKS, parting=Parting.STAYS), one(BLOCKS), ending=Ending.ABORT
@@ -151,6 +159,11 @@ def nudge(driver: ThreadsDriver) -> None:
 def notify(link: ThreadsLink) -> None:
     link.transport.nudge()
     link.latched = True
+
+
+def spread(workers: Workers, spread: Callable[[Workers], None] = Workers.spread) -> None:
+    if "background" not in workers._name:
+        spread(workers)
 
 
 @dataclass(frozen=True)
@@ -188,6 +201,13 @@ BROKEN = {
         lambda loan: loan._end() or True,
         "a job behind one that blocks",
         "two threads select",
+    ),
+    "background work is lost": Broken(
+        Workers,
+        "spread",
+        spread,
+        "background work that fills its workers",
+        "a job waits, and a worker is free",
     ),
     "input is lost": Broken(
         ThreadsDriver,
