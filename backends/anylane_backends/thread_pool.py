@@ -23,6 +23,7 @@ class Pool:
         threads = server.config.max_threads
         self._handlers = Workers(threads, "anylane pool")
         self._background = Workers(threads, "anylane background")
+        server.longest_waiting = self._handlers.oldest
         self._lock = Lock()
         self._unfinished = 0
 

@@ -41,6 +41,13 @@ class Workers:
         except IndexError:
             return None
 
+    def oldest(self) -> Job | None:
+        """Return the job that waits longest, or None. Call this from any thread."""
+        try:
+            return self.jobs[0]
+        except IndexError:
+            return None
+
     def spread(self) -> None:
         """Wake or start one more worker for each job to which none is on its way, as far as there
         are any."""

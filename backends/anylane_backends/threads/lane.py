@@ -57,6 +57,7 @@ class Lane:
         threads = server.config.max_threads
         self.workers: Workers = Workers(threads, "anylane worker")
         self.background: Workers = Workers(threads, "anylane background")
+        server.longest_waiting = self.workers.oldest
         self.lender: Lender = Lender(self.workers, lends=lends)
         self.variables: Variables = copy_context()
         self._wakeup = WakeupSocketpair()

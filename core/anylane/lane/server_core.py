@@ -108,6 +108,8 @@ class ServerCore:
     drivers: those that are open. errands: background work that was deferred and has not ended.
     draining: no more is accepted. aborted: everything that was open has been ended.
     wakes: runs functions on the lane's own thread, once a backend has attached.
+    longest_waiting: returns what waits longest for a thread, the same object for as long as it
+    waits, or None; set by a backend that has threads for handlers. It is called from any thread.
     """
 
     def __init__(
@@ -144,6 +146,7 @@ class ServerCore:
         self.access: Callable[[Access], None] | None = None
         self.errands: set[Errand] = set()
         self.aborted: bool = False
+        self.longest_waiting: Callable[[], object | None] = _not_attached
         self._changed: Callable[[], None] = _not_attached
         self._told = (True, False, False)
         self._stop_requested = False
