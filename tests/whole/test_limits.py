@@ -18,7 +18,8 @@ import pytest
 from wsproto.frame_protocol import FrameProtocol, Opcode
 
 from anylane import App, Limits, ServerConfig, Timeouts
-from anylane.http.multidict import MAX_FIELDS
+from anylane.http import forms as form_module
+from anylane.http.urlencoded import MAX_FIELDS, MAX_STRAY
 from anylane.lane.driver import Driver
 from anylane.lane.server_core import ServerCore
 from anylane.lane.wake_queue import WakeQueue
@@ -131,6 +132,14 @@ def make_app() -> App:
     async def query(ctx):
         return ctx.request.query.get("a")
 
+    @app.get("/cookie")
+    async def cookie(ctx):
+        return ctx.request.cookies.get("a", "")
+
+    @app.post("/form")
+    async def form(ctx):
+        return str(len(await ctx.request.form()))
+
     @app.post("/")
     async def echo(ctx):
         return await ctx.request.body()
@@ -180,8 +189,9 @@ def get(target: str = "/", *lines: str, method: str = "GET") -> bytes:
     return "\r\n".join([f"{method} {target} HTTP/1.1", "Host: a", *lines, "", ""]).encode()
 
 
-def post(target: str, length: int, body: bytes = b"") -> bytes:
-    return get(target, f"Content-Length: {length}", method="POST") + body
+def post(target: str, length: int, body: bytes = b"", kind: str = "text/plain") -> bytes:
+    lines = (f"Content-Length: {length}", f"Content-Type: {kind}")
+    return get(target, *lines, method="POST") + body
 
 
 def websocket(wire: Any, path: str) -> None:
@@ -269,10 +279,57 @@ def so_many_header_lines(limit: int, count: int) -> str:
     return seen(wire)
 
 
-@at_the_limit("anylane.http.multidict.MAX_FIELDS", MAX_FIELDS, within="200", beyond="400")
+@at_the_limit("anylane.http.urlencoded.MAX_FIELDS", MAX_FIELDS, within="200", beyond="400")
 def so_many_query_fields(_limit: int, count: int) -> str:
     wire = serve()
     wire.receive(get("/query?" + "&".join(["a=b"] * count)))
+    return seen(wire)
+
+
+@at_the_limit("anylane.http.urlencoded.MAX_FIELDS", MAX_FIELDS, within="200", beyond="413")
+def so_many_form_fields(_limit: int, count: int) -> str:
+    return form(URLENCODED, b"&".join([b"a=b"] * count))
+
+
+@at_the_limit(
+    "anylane.http.urlencoded.MAX_FIELDS", MAX_FIELDS, within="seen", beyond="not looked at"
+)
+def so_many_cookies(_limit: int, count: int) -> str:
+    wire = serve()
+    wire.receive(get("/cookie", "Cookie: " + "x=;" * (count - 1) + "a=b"))
+    return "seen" if wire.sent.endswith(b"b") else "not looked at"
+
+
+@at_the_limit("anylane.http.urlencoded.MAX_STRAY", MAX_STRAY, within="200", beyond="400")
+def so_many_stray_percent_signs_of_a_query(_limit: int, count: int) -> str:
+    wire = serve()
+    wire.receive(get("/query?a=b&" + "%" * count))
+    return seen(wire)
+
+
+@at_the_limit("anylane.http.urlencoded.MAX_STRAY", MAX_STRAY, within="200", beyond="400")
+def so_many_stray_percent_signs_of_a_form(_limit: int, count: int) -> str:
+    return form(URLENCODED, b"%&" * 10 + b"%" * (count - 10))
+
+
+@at_the_limit("anylane.http.forms.MAX_HEADERS", form_module.MAX_HEADERS, within="200", beyond="413")
+def headers_of_that_size_in_all_parts(_limit: int, size: int) -> str:
+    fixed = len(b"content-disposition" + b"form-data; name=a; x=")
+    parts = []
+    while size:
+        length = min(size, 1024) if size >= 2 * 1024 else size
+        head = b"Content-Disposition: form-data; name=a; x=" + b"y" * (length - fixed)
+        parts.append(b"--b\r\n" + head + b"\r\n\r\n\r\n")
+        size -= length
+    return form("multipart/form-data; boundary=b", b"".join(parts) + b"--b--\r\n")
+
+
+URLENCODED = "application/x-www-form-urlencoded"
+
+
+def form(kind: str, body: bytes) -> str:
+    wire = serve(limits_body=1 << 20)
+    wire.receive(post("/form", len(body), body, kind=kind))
     return seen(wire)
 
 

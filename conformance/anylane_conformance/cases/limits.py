@@ -37,6 +37,25 @@ def get(target: str = "/", *lines: str) -> bytes:
     return "\r\n".join([f"GET {target} HTTP/1.1", "Host: a", *lines, "", ""]).encode()
 
 
+@case(CHAPTER, cuts=False)
+def forms_have_a_number_of_fields_and_of_stray_percent_signs(conversation: Conversation) -> None:
+    """A form of 2 MB that would cost a second of decoding is refused by what it has too many of:
+    fields (413), or `%` that begin no escape (400). One that is well-formed is decoded, and others
+    are answered meanwhile."""
+    kind = "Content-Type: application/x-www-form-urlencoded"
+    size = 2 * 1024 * 1024
+    peer, other = conversation.connect(), conversation.connect()
+    for unit, status in ((b"&", 413), (b"%", 400), (b"&%", 413), (b"%zz", 400)):
+        peer.post("/form-size", (unit * size)[:size], kind)
+        assert peer.answer().status == status
+        assert other.ask("/").status == 200
+    peer.post("/form-size", b"a=" + b"%41" * 600_000, kind)
+    assert other.ask("/").status == 200
+    assert peer.answer().body == b'{"fields":1,"length":600000}'
+    peer.post("/form-size", b"&".join([b"a=%C3%A4"] * 1000), kind)
+    assert peer.answer().body == b'{"fields":1000,"length":1000}'
+
+
 @case(
     CHAPTER,
     cuts=False,

@@ -276,8 +276,12 @@ class Link(ABC):
                 self.flushing -= 1
         elif driver.written - self.burst > BURST:
             self.burst = driver.written
-            driver.give_way(self)
-            await self.wait()
+            await self.give_way()
+
+    async def give_way(self) -> None:
+        """Let others have their turn. Call this between two pieces of work that would hold them."""
+        self.driver.give_way(self)
+        await self.wait()
 
     async def guard(self, work: Coroutine[Any, Any, None]) -> None:
         """Await `work`, the exchange's own, so that it can be interrupted natively."""
