@@ -21,6 +21,7 @@ from anylane import App, Limits, ServerConfig, Timeouts
 from anylane.http import forms as form_module
 from anylane.http.urlencoded import MAX_FIELDS, MAX_STRAY
 from anylane.lane.driver import Driver
+from anylane.lane.log_limit import MAX_LINES
 from anylane.lane.server_core import ServerCore
 from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol import Connection
@@ -518,6 +519,22 @@ def core(config: ServerConfig) -> ServerCore:
     )
     server.attach(WakeQueue(lambda: None), lambda: None)
     return server
+
+
+@at_the_limit(
+    "anylane.lane.log_limit.MAX_LINES", MAX_LINES, within="a line for each",
+    beyond="one is counted", lanes=("floods_of_refusals_write_a_bounded_number_of_lines",),
+    note="a few show what happens; a flood of them fills the disk",
+)  # fmt: skip
+def so_many_refusals_in_a_second(_limit: int, count: int) -> str:
+    world = World(make_app(), ServerConfig(**LANE))
+    for _ in range(count):
+        Lockstep(world=world).receive(b"nonsense\r\n\r\n")
+    world.server.shutdown()
+    lines = [record.message for record in world.log]
+    counted = [line for line in lines if line == "refused requests: 1 more in the last 1 s"]
+    assert len(lines) == min(count, MAX_LINES) + len(counted)
+    return "one is counted" if counted else "a line for each"
 
 
 @at_the_limit(

@@ -19,7 +19,7 @@ from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol.timers import NEVER
 from anylane_backends.readiness.driver import ReadinessDriver
 from anylane_backends.readiness.loop import Loop
-from anylane_backends.sockets.accepting import EXHAUSTED_PAUSE, Acceptor
+from anylane_backends.sockets.accepting import EXHAUSTED_PAUSE, Acceptor, cannot_accept
 from anylane_backends.sockets.wakeup import WakeupSocketpair
 from anylane_backends.thread_pool import Pool
 
@@ -79,7 +79,7 @@ class Lane(Loop):
             try:
                 self._accept_waiting(acceptor)
             except OSError as exc:
-                server.log("warning", f"cannot accept for now: {exc.strerror}", None)
+                cannot_accept(server, exc)
                 await self.within(self._changed, EXHAUSTED_PAUSE)
 
     def _accept_waiting(self, acceptor: Acceptor) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from anylane.config.server_config import ServerConfig
+from anylane.lane.log_limit import ACCEPTING
 from anylane.lane.server_core import ServerCore
 from anylane_backends.sockets.listening import Listener
 from anylane_backends.sockets.sockets import TCP, reset_on_close
@@ -87,6 +88,11 @@ class Acceptor:
                 sock.close()  # This client has left already.
 
 
+def cannot_accept(server: ServerCore, exc: OSError) -> None:
+    """Log that the system has nothing left for one more connection."""
+    server.log_limit.log(ACCEPTING, "warning", f"cannot accept for now: {exc.strerror}")
+
+
 class Watcher(Protocol):
     """What a lane supplies that calls back when a listener is readable."""
 
@@ -138,7 +144,7 @@ class Accepting:
             try:
                 found = acceptor.accept()
             except OSError as exc:
-                self._server.log("warning", f"cannot accept for now: {exc.strerror}", None)
+                cannot_accept(self._server, exc)
                 self._exhausted = True
                 self.update()
                 self._lane.later(EXHAUSTED_PAUSE, self._resume)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import wsproto.events as ws_events
 
 from anylane import App, Context
@@ -35,6 +37,24 @@ def accepted(conversation: Conversation, data: bytes) -> Answer:
 
 def get(target: str = "/", *lines: str) -> bytes:
     return "\r\n".join([f"GET {target} HTTP/1.1", "Host: a", *lines, "", ""]).encode()
+
+
+@case(CHAPTER, cuts=False, compare=False)
+def floods_of_refusals_write_a_bounded_number_of_lines(conversation: Conversation) -> None:
+    """The first refusals of a second are logged one by one, and the others are counted: together
+    they are all that there were."""
+    for _ in range(300):
+        peer = conversation.connect()
+        peer.send(b"nonsense\r\n\r\n")
+        assert peer.answer().status == 400
+    conversation.stop()
+    lines = [message for level, message in conversation.log if level == "info"]
+    written = [line for line in lines if line.startswith("refused: ")]
+    told = [re.match(r"refused requests: ([\d,]+) more in the last ", line) for line in lines]
+    counted = sum(int(each[1].replace(",", "")) for each in told if each)
+    assert len(written) + counted == 300
+    assert len(lines) < 150
+    conversation.measure("log lines for 300 refusals", len(lines))
 
 
 @case(CHAPTER, cuts=False)

@@ -11,6 +11,7 @@ from anylane.callables import Call, run_call
 from anylane.errors import HTTPError
 from anylane.handling.background import attempt
 from anylane.handling.context import Context
+from anylane.lane.log_limit import TURNED_AWAY
 from anylane.lane.variables import apply_variables, changed_variables
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ async def run_connect_hooks(app: Router, hooks: tuple[Call, ...], link: Link) ->
             await run_call(call, ctx)
         welcome = True
     except HTTPError as exc:
-        host.log("info", f"a connection was turned away: {exc}", None)
+        host.log_limit.log(TURNED_AWAY, "info", f"a connection was turned away: {exc}")
     except Exception as exc:  # noqa: BLE001  # the hook's
         if not link.exchange.over:
             host.log("error", f"an on_connect hook failed: {exc!r}", exc)

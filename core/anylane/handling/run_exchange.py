@@ -11,6 +11,7 @@ from anylane.handling.error_responses import log_failure, problem
 from anylane.handling.return_values import put_routed
 from anylane.http.response import Response
 from anylane.lane.link import current_link
+from anylane.lane.log_limit import REFUSED, TOO_SLOW
 from anylane.lane.variables import apply_variables
 from anylane.protocol.exchange import Interrupt
 
@@ -80,7 +81,7 @@ async def _answer(ctx: Context, dispatcher: Dispatcher) -> None:  # noqa: PLR091
                 except Exception as exc:  # noqa: BLE001  # the handler's; `handle` decides
                     await error_handlers.handle(ctx, exc)
             else:
-                ctx.link.host.log("info", f"refused: {exchange.refused}", None)
+                ctx.link.host.log_limit.log(REFUSED, "info", f"refused: {exchange.refused}")
                 await error_handlers.refuse(ctx, exchange.refused)
             if not exchange.started and exchange.interrupt is None:
                 response = ctx._response or ctx.response
@@ -138,7 +139,8 @@ def _answer_interrupt(ctx: Context) -> None:
     if exchange.interrupt is Interrupt.DEADLINE:
         where = ctx.route.where if ctx.route is not None else "the handler"
         seconds = ctx.link.driver.connection.config.request_timeout
-        ctx.link.host.log("warning", f"{where} took longer than {seconds:g} seconds: 503", None)
+        line = f"{where} took longer than {seconds:g} seconds: 503"
+        ctx.link.host.log_limit.log(TOO_SLOW, "warning", line)
     if not exchange.started:
         message = "the server took too long" if exchange.interrupt is Interrupt.DEADLINE else None
         response = problem(ctx, HTTPError(503, message))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.errors import UsageError
 from anylane.lane.errand import run_errand
+from anylane.lane.log_limit import TLS, LogLimit
 from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol.connection import Connection
 from anylane.protocol.dates import Dates
@@ -105,6 +106,7 @@ class ServerCore:
 
     For backends and drivers:
 
+    log_limit: takes what clients can cause as often as they like.
     drivers: those that are open. errands: background work that was deferred and has not ended.
     draining: no more is accepted. aborted: everything that was open has been ended.
     wakes: runs functions on the lane's own thread, once a backend has attached.
@@ -134,6 +136,7 @@ class ServerCore:
         self.time = time
         self.token = token
         self.log = log
+        self.log_limit: LogLimit = LogLimit(lambda level, message: log(level, message, None), time)
         self.lane = lane
         self.spool = spool
         self.forwarded: Forwarded | None = application.forwarded(config)
@@ -197,9 +200,12 @@ class ServerCore:
             now=now,
             peer=peer,
             local=local,
-            log=self.log,
+            log=self._log_of_layer,
             date=self._dates.date,
         )
+
+    def _log_of_layer(self, level: str, message: str, _error: BaseException | None) -> None:
+        self.log_limit.log(TLS, level, message)
 
     def _make_connection(self, peer: Address, local: Address, now: float, tls: Any) -> Connection:
         return Connection(
@@ -261,6 +267,7 @@ class ServerCore:
         thread; `request_shutdown` works from any. The server is `over` when all have ended.
         """
         self.draining = True
+        self.log_limit.tell_all()
         for driver in tuple(self.drivers):
             driver.shutdown()
         self._tell()
@@ -283,6 +290,8 @@ class ServerCore:
     def add(self, driver: OpenDriver) -> None:
         """Count a new driver among those that are open."""
         self.drivers.add(driver)
+        if self.log_limit.counting:
+            self.log_limit.tell_due()
         if driver.errand is not None:  # Background work has no connection to count.
             self._without_connection += 1
         if self.draining or len(self.drivers) >= self.config.max_connections:
@@ -290,6 +299,8 @@ class ServerCore:
 
     def forget(self, driver: OpenDriver) -> None:
         """Take note that the connection of a driver is over, and so is its last exchange."""
+        if self.log_limit.counting:
+            self.log_limit.tell_due()
         if driver in self.drivers:
             self.drivers.discard(driver)
             if driver.errand is not None:
@@ -304,6 +315,8 @@ class ServerCore:
         self._tell()
 
     def _tell(self) -> None:
+        if self.over:
+            self.log_limit.tell_all()
         now = (self.accepting, self.draining, self.over)
         if now != self._told:
             self._told = now

@@ -530,6 +530,21 @@ def test_a_handshake_has_a_deadline_however_it_drips(files):
     assert [record.message for record in wire.log] == ["TLS with 192.0.2.1:50000 took too long"]
 
 
+def test_a_flood_of_failed_handshakes_writes_a_bounded_number_of_lines(files):
+    wire = serve(files)
+    for _ in range(50):
+        wire.open().receive(b"GET / HTTP/1.1\r\n\r\n")
+        wire.open().receive(b"\x16\x03\x01\x00\x05nonsense")
+    lines = [record.message for record in wire.log]
+    assert len(lines) == 10
+    assert all(each.startswith("TLS with ") for each in lines)
+    wire.advance(1)
+    wire.open()
+    assert [record.message for record in wire.log[10:]] == [
+        "failed TLS connections: 90 more in the last 1 s"
+    ]
+
+
 def test_a_finished_handshake_has_none(files):
     wire = serve(files, timeouts=Timeouts(tls_handshake=3, keep_alive=10))
     Client(wire)
