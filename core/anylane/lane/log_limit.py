@@ -61,7 +61,8 @@ class LogLimit:
     Their number is told with the first line of the kind behind the period, by `tell_due`, and at
     the end by `tell_all`, so that none is lost. May be used from any thread.
 
-    write: takes the level and the message of each line. time: gives the time in seconds; it may jump.
+    write: takes the level and the message of each line. time: gives the time in seconds; it may
+    jump.
     counting: whether any line was counted that has not been told yet.
     """
 
