@@ -160,6 +160,12 @@ class TlsConnection:
         else:
             self._leave()
 
+    def dismiss(self, now: float) -> None:
+        if self._inner is not None:
+            self._inner.dismiss(now)
+        else:
+            self._leave()
+
     def abort(self) -> None:
         if self._inner is not None:
             self._inner.abort()
@@ -232,6 +238,17 @@ class TlsConnection:
         if inner is None or self._phase is Phase.FAILED:
             return self._closing
         return max(self._closing, inner.closing)
+
+    @property
+    def idle_since(self) -> float:
+        """Return since when. Half a record is a request, and so is a part of a handshake."""
+        if self._phase is Phase.HANDSHAKE:
+            if self._session.hello or self._eof or self._closing:
+                return NEVER
+            return self._timers.at[Timer.TLS_HANDSHAKE] - self.config.timeouts.tls_handshake
+        if self._phase is not Phase.OPEN or self._held or self._session.incoming.pending:
+            return NEVER
+        return self._connection.idle_since
 
     @property
     def read_size(self) -> int | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.errors import UsageError
 from anylane.lane.errand import run_errand
+from anylane.lane.places import Guest, Places
 from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol.connection import Connection
 from anylane.protocol.dates import Dates
@@ -71,10 +72,8 @@ class Access:
     seconds: float
 
 
-class OpenDriver(Protocol):
+class OpenDriver(Guest, Protocol):
     """What a server asks of each `Driver` that belongs to it."""
-
-    errand: Errand | None
 
     def shutdown(self) -> None:
         """Drain its connection."""
@@ -106,6 +105,7 @@ class ServerCore:
     For backends and drivers:
 
     drivers: those that are open. errands: background work that was deferred and has not ended.
+    places: who of them may stay, and who goes for a newcomer.
     draining: no more is accepted. aborted: everything that was open has been ended.
     wakes: runs functions on the lane's own thread, once a backend has attached.
     """
@@ -137,6 +137,7 @@ class ServerCore:
         self.forwarded: Forwarded | None = application.forwarded(config)
         self.listeners: list[Any] = []
         self.drivers: set[OpenDriver] = set()
+        self.places: Places = Places(config, log, self.drivers, lambda: self.wakes.put(self._tell))
         self.draining: bool = False
         self.wakes: WakeQueue = WakeQueue(_not_attached)
         self.ready: Callable[[], None] = _not_attached
@@ -147,7 +148,6 @@ class ServerCore:
         self._changed: Callable[[], None] = _not_attached
         self._told = (True, False, False)
         self._stop_requested = False
-        self._without_connection = 0
         self._lifespan = application.lifespan(log)
         self._dates = Dates(date)
         self._wrap = wrap
@@ -168,9 +168,11 @@ class ServerCore:
     @property
     def accepting(self) -> bool:
         """Whether one more connection may be accepted. While it is False new ones wait in the
-        backlog, and no open one is dropped."""
-        open_now = len(self.drivers) - self._without_connection
-        return not self.draining and open_now < self.config.max_connections
+        backlog. Look at it before each."""
+        accepting = not self.draining and self.places.has_room()
+        if not accepting:  # Who looks knows it now, and has to be told of the contrary.
+            self._told = (False, *self._told[1:])
+        return accepting
 
     @property
     def over(self) -> bool:
@@ -186,6 +188,10 @@ class ServerCore:
         as `ctx.request.tls`, from a transport that speaks TLS by itself; no layer is put around the
         connection then.
         """
+        plain = self._wrap is None or tls is not None
+        refusal = self.places.refusal(peer, now, plain=plain)
+        if refusal is not None:
+            return refusal
         if self._wrap is None or tls is not None:
             return self._make_connection(peer, local, now, tls)
         return self._wrap(
@@ -280,19 +286,18 @@ class ServerCore:
     def add(self, driver: OpenDriver) -> None:
         """Count a new driver among those that are open."""
         self.drivers.add(driver)
-        if driver.errand is not None:  # Background work has no connection to count.
-            self._without_connection += 1
-        if self.draining or len(self.drivers) >= self.config.max_connections:
+        self.places.add(driver)
+        if self.draining or self.places.crowded:
             self._tell()  # Below its limit, a server that does not drain has nothing to tell.
 
     def forget(self, driver: OpenDriver) -> None:
         """Take note that the connection of a driver is over, and so is its last exchange."""
         if driver in self.drivers:
             self.drivers.discard(driver)
+            self.places.forget(driver)
             if driver.errand is not None:
-                self._without_connection -= 1
                 self.errands.discard(driver.errand)
-        if self.draining or len(self.drivers) + 1 >= self.config.max_connections:
+        if self.draining or self.places.crowded:
             self._tell()
 
     def forget_errand(self, errand: Errand) -> None:
@@ -301,8 +306,9 @@ class ServerCore:
         self._tell()
 
     def _tell(self) -> None:
+        told = self._told
         now = (self.accepting, self.draining, self.over)
-        if now != self._told:
+        if now != told:
             self._told = now
             self._changed()
 
