@@ -82,9 +82,8 @@ def who_is_busy_keeps_its_place(conversation: Conversation) -> None:
     stream.get("/events/room")
     assert stream.until(b": listening\n\n\r\n")
     ws = conversation.websocket("/echo")
-    for _ in range(3):
-        newcomer = conversation.connect()
-        later(conversation, newcomer)
+    newcomers = [conversation.connect() for _ in range(3)]
+    later(conversation, newcomers[-1])
     ws.send("still here")
     assert ws.receive() == "still here"
     conversation.stage.room.send("news")
@@ -92,12 +91,14 @@ def who_is_busy_keeps_its_place(conversation: Conversation) -> None:
     conversation.pause(0)
     assert stream.until(b"data: news\n\n")
     assert slow.answer().body == b"noted"
-    assert newcomer.ask("/").status == 200
+    assert newcomers[-1].ask("/").status == 200
+    for peer in newcomers[:-1]:
+        peer.closed()
 
 
 @case(CHAPTER, "real_sockets", "plain_wire", config={"max_connections": 2}, timeouts=PATIENT)
 def who_waits_is_served_when_another_is_idle(conversation: Conversation) -> None:
-    """While nobody is idle a newcomer waits; it is served as soon as a handler has ended."""
+    """While no connection is idle a newcomer waits; it is served as soon as a handler has ended."""
     first, second = conversation.connect(), conversation.connect()
     first.get("/notes")
     second.get("/notes")
@@ -112,8 +113,8 @@ def who_waits_is_served_when_another_is_idle(conversation: Conversation) -> None
 
 @case(CHAPTER, "plain_wire", config={"max_connections": 2, "when_full": "refuse"}, timeouts=PATIENT)
 def a_full_house_can_refuse(conversation: Conversation) -> None:
-    """With when_full = "refuse" a newcomer gets 503 with Retry-After while nobody is idle, before
-    it has asked for anything; nobody goes for it."""
+    """With when_full = "refuse" a newcomer gets 503 with Retry-After while no connection is idle,
+    before it has asked for anything, and no connection goes for it."""
     sockets = [conversation.websocket("/echo") for _ in range(2)]
     for asks in (False, True):
         newcomer = conversation.connect()
@@ -162,8 +163,8 @@ def a_client_can_be_bound(conversation: Conversation) -> None:
     timeouts=PATIENT,
 )  # fmt: skip
 def a_network_can_be_bound(conversation: Conversation) -> None:
-    """The same holds for a network with max_connections_per_network; with when_full = "refuse" the
-    others are told so."""
+    """With max_connections_per_network, connections of one network beyond it are refused, with 503
+    if when_full = "refuse"."""
     (first,) = arrive(conversation, 1)
     other = conversation.connect()
     assert other.answer().status == 503
@@ -173,7 +174,7 @@ def a_network_can_be_bound(conversation: Conversation) -> None:
 
 @case(CHAPTER, "real_sockets", "plain_wire", config={"max_connections": 2}, timeouts=PATIENT)
 def a_full_house_is_told_once(conversation: Conversation) -> None:
-    """That all places are taken is logged once, whoever comes and goes."""
+    """That all places are taken is logged once, however many come and go."""
     for _ in range(10):
         assert conversation.connect().ask("/").status == 200
     told = [(level, text) for level, text in conversation.log if "places are taken" in text]

@@ -182,8 +182,8 @@ def context_variables_do_not_leak(conversation: Conversation) -> None:
 
 @case(CHAPTER, "real_sockets", "plain_wire", config={"max_connections": 2})
 def too_many_connections_wait(conversation: Conversation) -> None:
-    """When nobody is idle at max_connections, accepting pauses; a client that comes then waits and
-    is not dropped."""
+    """At max_connections, where no connection is idle, accepting pauses; a client that comes then
+    waits and is not dropped."""
     first, second = conversation.websocket("/echo"), conversation.websocket("/echo")
     third = conversation.connect()
     third.get("/")

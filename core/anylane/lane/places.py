@@ -174,7 +174,9 @@ class Places:
         """
         bounds, refuses = self._bounds, self._config.when_full == "refuse"
         if bounds is not None and (reached := bounds.reached(peer)) is not None:
-            self._over_bound.happen(now, f"{reached}: more are refused, of everyone who has")
+            self._over_bound.happen(
+                now, f"{reached}: its next connections are refused, as are those of all who do"
+            )
         elif refuses and self.taken >= self._config.max_connections and not self._find():
             self._turned_away += 1
         else:
@@ -215,7 +217,7 @@ class Places:
             self._bounds.remove(guest.connection.peer)
             if self._over_bound.ends(guest.now()):
                 self._over_bound.end(
-                    "no client was at its bound of late; {} connections were refused before"
+                    "no client has reached its bound of late; before, {} connections were refused"
                 )
         if self.crowded:
             self._idle.pop(guest, None)

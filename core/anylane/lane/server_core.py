@@ -287,8 +287,8 @@ class ServerCore:
         """Count a new driver among those that are open."""
         self.drivers.add(driver)
         self.places.add(driver)
-        if self.draining or self.places.crowded:
-            self._tell()  # Below its limit, a server that does not drain has nothing to tell.
+        if self.draining:
+            self._tell()
 
     def forget(self, driver: OpenDriver) -> None:
         """Take note that the connection of a driver is over, and so is its last exchange."""

@@ -57,7 +57,7 @@ class PeerCounts:
                 bits = self._bounds[name][1][version]
                 kind, width = (IPv4Network, 32) if version == 4 else (IPv6Network, 128)
                 whose = kind((leading << (width - bits), bits))
-                return f"{whose} has all of its {bound} connections ({name})"
+                return f"{whose} has reached {name} ({bound})"
         return None
 
     def add(self, peer: Address) -> None:
@@ -76,7 +76,7 @@ class PeerCounts:
         if not isinstance(peer, tuple) or self._proxies.allow(peer):
             return
         try:
-            address = unmapped(ip_address(peer[0]))
+            address = unmapped(ip_address(str(peer[0])))
         except (ValueError, LookupError):
             return  # A foreign transport may have peers of its own kind.
         for name, (bound, bits) in self._bounds.items():
