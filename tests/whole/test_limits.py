@@ -498,7 +498,8 @@ def so_many_busy_connections(limit: int, count: int) -> str:
 
 
 @at_the_limit(
-    "max_connections", 3, within="nothing yet", beyond="503, closed", lanes=("a_full_house_can_refuse",),
+    "max_connections", 3, within="nothing yet", beyond="503, closed",
+    lanes=("a_full_house_can_refuse",),
     note='where no connection is idle and when_full = "refuse"',
 )  # fmt: skip
 def so_many_busy_connections_of_a_house_that_refuses(limit: int, count: int) -> str:
