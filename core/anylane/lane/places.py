@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from anylane.protocol.peer_counts import PeerCounts
+from anylane.protocol.client_counts import ClientCounts
 from anylane.protocol.refusal import Refusal
 from anylane.protocol.timers import NEVER
 
@@ -142,7 +142,7 @@ class Places:
         self._config = config
         self._guests = guests
         self._tell = tell
-        self._bounds = PeerCounts.of(config)
+        self._bounds = ClientCounts.of(config)
         # In the order in which they became idle, each with the time at which it did.
         self._idle: OrderedDict[Guest, float] = OrderedDict()
         self._first: tuple[Guest, float] | None = None

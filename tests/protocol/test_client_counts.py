@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from anylane import ServerConfig
-from anylane.protocol.peer_counts import PeerCounts
+from anylane.protocol.client_counts import ClientCounts
 
 
-def counts(address: int | None = None, network: int | None = None) -> PeerCounts:
-    found = PeerCounts.of(
+def counts(address: int | None = None, network: int | None = None) -> ClientCounts:
+    found = ClientCounts.of(
         ServerConfig(max_connections_per_address=address, max_connections_per_network=network)
     )
     assert found is not None
@@ -19,7 +19,7 @@ def counts(address: int | None = None, network: int | None = None) -> PeerCounts
 
 
 def test_nothing_is_counted_where_nothing_is_bound() -> None:
-    assert PeerCounts.of(ServerConfig()) is None
+    assert ClientCounts.of(ServerConfig()) is None
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""PeerCounts: how many connections each client and each network has, and the bounds on that."""
+"""ClientCounts: how many connections each client and each network has, and the bounds on that."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Key = tuple[str, int, int]
 """The setting, the version of IP, and the leading bits of an address."""
 
 
-class PeerCounts:
+class ClientCounts:
     """The connections of each client and network, in a server that bounds them.
 
     A peer of a unix socket has no address, and so no bound; nor has a proxy that is believed, for
@@ -44,7 +44,7 @@ class PeerCounts:
         self._proxies = Networks(config.forwarded_allow_ips if config.proxy_headers else ())
 
     @classmethod
-    def of(cls, config: ServerConfig) -> PeerCounts | None:
+    def of(cls, config: ServerConfig) -> ClientCounts | None:
         """Return the counts for a server, None if it sets no such bound."""
         counts = cls(config)
         return counts if counts._bounds else None
