@@ -56,8 +56,8 @@ class TlsConnection:
     idle = False  # TLS may always have something to send.
 
     __slots__ = ("_closing", "_control", "_date", "_discarded", "_eof", "_held", "_inner", "_log",
-                 "_make", "_out", "_phase", "_session", "_timers", "_unsent", "config", "local",
-                 "peer", "tls")  # fmt: skip
+                 "_make", "_out", "_part", "_phase", "_session", "_timers", "_unsent", "config",
+                 "local", "peer", "tls")  # fmt: skip
 
     def __init__(
         self,
@@ -85,8 +85,7 @@ class TlsConnection:
         self._timers.set(Timer.TLS_HANDSHAKE, now + config.timeouts.tls_handshake)
         self._session = TlsSession(context)
         self._out: list[bytes] = []
-        self._held = False
-        self._eof = False
+        self._held = self._part = self._eof = False
         self._unsent = 0
         self._control = 0
         self._discarded = 0
@@ -102,6 +101,7 @@ class TlsConnection:
             case Phase.HANDSHAKE:
                 self._shake_hands(now, data)
             case Phase.OPEN:
+                self._part = True
                 self._session.incoming.write(data)
                 self._feed(now)
             case Phase.SENT_CLOSE | Phase.FAILED:
@@ -242,13 +242,11 @@ class TlsConnection:
     @property
     def idle_since(self) -> float:
         """Return since when. Half a record is a request, and so is a part of a handshake."""
-        if self._phase is Phase.HANDSHAKE:
-            if self._session.hello or self._eof or self._closing:
-                return NEVER
-            return self._timers.at[Timer.TLS_HANDSHAKE] - self.config.timeouts.tls_handshake
-        if self._phase is not Phase.OPEN or self._held or self._session.incoming.pending:
+        if self._phase is Phase.OPEN:
+            return NEVER if self._held or self._part else self._connection.idle_since
+        if self._phase is not Phase.HANDSHAKE or self._session.hello or self.closing:
             return NEVER
-        return self._connection.idle_since
+        return self._timers.at[Timer.TLS_HANDSHAKE] - self.config.timeouts.tls_handshake
 
     @property
     def read_size(self) -> int | None:
@@ -338,6 +336,7 @@ class TlsConnection:
                 self._fail(exc, now)
                 return
             if data:
+                self._part = False
                 inner.receive_data(data, now)
             else:
                 inner.receive_eof(now)

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anylane.lane.places import Places
 from anylane.lane.wake_queue import WakeQueue
 from anylane_backends.threads.driver import ThreadsDriver
 from anylane_backends.threads.link import ThreadsLink
@@ -51,6 +52,7 @@ plays = st.builds(
     workers=st.integers(1, 3),
     lends=st.sampled_from((True, True, False)),
     ending=st.sampled_from((Ending.DRAIN, Ending.DRAIN, *Ending)),
+    places=st.sampled_from((100, 100, 1, 2)),
 )
 
 
@@ -131,6 +133,20 @@ PLAYS = {
         one(ENDS, ENDS, ENDS, parting=Parting.STAYS),
         ending=Ending.EARLY_DRAIN,
     ),
+    "newcomers in a full house": Play(
+        (one(ENDS), one(ENDS, ENDS, parting=Parting.STAYS), one(ENDS, parting=Parting.STAYS)) * 2,
+        workers=2,
+        lends=False,
+        ending=Ending.DRAIN,
+        places=2,
+    ),
+    "newcomers for one place": Play(
+        (one(BLOCKS, parting=Parting.STAYS),) * 5,
+        workers=2,
+        lends=False,
+        ending=Ending.DRAIN,
+        places=1,
+    ),
     "an abort while handlers block": ended(
         one(BLOCKS, parting=Parting.STAYS), one(BLOCKS), ending=Ending.ABORT
     ),
@@ -151,6 +167,15 @@ def nudge(driver: ThreadsDriver) -> None:
 def notify(link: ThreadsLink) -> None:
     link.transport.nudge()
     link.latched = True
+
+
+def if_free(driver: ThreadsDriver, func: Callable[[], bool]) -> bool:
+    if driver._owned:
+        return False
+    driver._owned = True
+    gone = func()
+    driver.hand_over(selecting=True)
+    return gone
 
 
 @dataclass(frozen=True)
@@ -188,6 +213,20 @@ BROKEN = {
         lambda loan: loan._end() or True,
         "a job behind one that blocks",
         "two threads select",
+    ),
+    "one that became idle is forgotten": Broken(
+        Places,
+        "note",
+        lambda places, guest: None,
+        "newcomers in a full house",
+        "a client waits, and an idle connection could go",
+    ),
+    "one that was owned is forgotten": Broken(
+        ThreadsDriver,
+        "if_free",
+        if_free,
+        "newcomers for one place",
+        "a client waits, and an idle connection could go",
     ),
     "input is lost": Broken(
         ThreadsDriver,
