@@ -85,7 +85,7 @@ class Transport(ABC):
         """Call a function that changes the connection, and return what it returns.
 
         For a lane on which another thread may be at work on the connection: there it is not called
-        then, False is returned, and the driver's `settle` is called behind that work.
+        then, False is returned, and `server.places.note(driver)` is called behind that work.
         """
         return func()
 
