@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -32,9 +33,23 @@ def make_app() -> App:
     return app
 
 
+HOUSES: list[World] = []
+
+
+@pytest.fixture(autouse=True)
+def emptied() -> Iterator[None]:
+    """No handler is left suspended for the garbage collector."""
+    yield
+    while HOUSES:
+        world = HOUSES.pop()
+        world.server.abort()
+        world.run()
+
+
 def house(app: App | None = None, **config: Any) -> World:
     config.setdefault("timeouts", Timeouts(keep_alive=600.0))
-    return World(app or make_app(), ServerConfig(**config))
+    HOUSES.append(World(app or make_app(), ServerConfig(**config)))
+    return HOUSES[-1]
 
 
 def arrive(world: World, sends: bytes = b"", peer: Any = ("192.0.2.1", 1)) -> Any:
