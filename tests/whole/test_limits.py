@@ -22,9 +22,11 @@ from anylane.http import forms as form_module
 from anylane.http.urlencoded import MAX_FIELDS, MAX_STRAY
 from anylane.lane.driver import Driver
 from anylane.lane.log_limit import MAX_LINES
+from anylane.lane.places import LEAVING
 from anylane.lane.server_core import ServerCore
 from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol import Connection
+from anylane.protocol.refusal import LINGER
 from anylane.testing import Lockstep, World
 
 BEFORE = 1 / 1024
@@ -538,16 +540,108 @@ def so_many_refusals_in_a_second(_limit: int, count: int) -> str:
 
 
 @at_the_limit(
-    "max_connections", 3, within="accepts", beyond="accepting pauses",
-    steps=(-1, 0), lanes=("too_many_connections_wait",),
+    "max_connections", 3, within="all stay", beyond="the one idle longest is closed",
+    lanes=("the_one_idle_longest_goes", "idle_sockets_lock_nobody_out"),
 )  # fmt: skip
 def so_many_open_connections(limit: int, count: int) -> str:
     world = World(make_app(), ServerConfig(max_connections=limit))
+    wires: list[Any] = []
+    for _ in range(count):
+        assert world.server.accepting
+        wires.append(Lockstep(world=world))
+        world.advance(1)
+    gone = [wire for wire in wires if wire.closed]
+    assert gone in ([], wires[:1]) and not any(wire.reset_sent for wire in gone)
+    return "the one idle longest is closed" if gone else "all stay"
+
+
+@at_the_limit(
+    "max_connections", 3, within="accepts", beyond="accepting pauses",
+    steps=(-1, 0), lanes=("too_many_connections_wait", "who_waits_is_served_when_another_is_idle"),
+    note="where no connection is idle",
+)  # fmt: skip
+def so_many_busy_connections(limit: int, count: int) -> str:
+    world = World(make_app(), ServerConfig(max_connections=limit))
     wires = [Lockstep(world=world) for _ in range(count)]
+    for wire in wires:
+        wire.receive(get("/never"))
     accepts = world.server.accepting
     wires[0].lose()
     assert world.server.accepting
     return "accepts" if accepts else "accepting pauses"
+
+
+@at_the_limit(
+    "max_connections", 3, within="nothing yet", beyond="503, closed",
+    lanes=("a_full_house_can_refuse",),
+    note='where no connection is idle and when_full = "refuse"',
+)  # fmt: skip
+def so_many_busy_connections_of_a_house_that_refuses(limit: int, count: int) -> str:
+    world = World(make_app(), ServerConfig(max_connections=limit, when_full="refuse"))
+    wires: list[Any] = []
+    for _ in range(count):
+        assert world.server.accepting
+        wires.append(Lockstep(world=world))
+        wires[-1].receive(get("/never"))
+    return seen(wires[-1])
+
+
+def of_clients(config: ServerConfig, limit: int, count: int, address: str) -> str:
+    world = World(make_app(), config)
+    wires: list[Any] = [
+        Lockstep(world=world, peer=(address.format(number), 1)) for number in range(count)
+    ]
+    assert not any(wire.closed for wire in wires[:limit])
+    return "closed" if wires[-1].closed else "all stay"
+
+
+@at_the_limit(
+    "max_connections_per_address", 3, within="all stay", beyond="closed",
+    lanes=("a_client_can_be_bound",), note='with when_full = "refuse": 503, closed',
+)  # fmt: skip
+def so_many_connections_of_one_client(limit: int, count: int) -> str:
+    config = ServerConfig(max_connections_per_address=limit)
+    return of_clients(config, limit, count, "192.0.2.1")
+
+
+@at_the_limit(
+    "max_connections_per_network", 3, within="all stay", beyond="closed",
+    lanes=("a_network_can_be_bound",), note='with when_full = "refuse": 503, closed',
+)  # fmt: skip
+def so_many_connections_of_one_network(limit: int, count: int) -> str:
+    config = ServerConfig(max_connections_per_network=limit)
+    return of_clients(config, limit, count, "192.0.2.{}")
+
+
+@at_the_limit(
+    "anylane.lane.places.LEAVING", LEAVING, within="accepts", beyond="accepting pauses",
+    steps=(-1, 0), note="let go for newcomers, and hooks of theirs still run",
+)  # fmt: skip
+def so_many_connections_that_leave(_limit: int, count: int) -> str:
+    app = make_app()
+
+    @app.on_disconnect
+    async def goodbye(ctx):
+        await ctx.sleep(100)
+
+    world = World(app, ServerConfig(max_connections=1))
+    for _ in range(1 + count):
+        assert world.server.accepting
+        Lockstep(world=world)
+    return "accepts" if world.server.accepting else "accepting pauses"
+
+
+@at_the_limit(
+    "anylane.protocol.refusal.LINGER", LINGER, within="503, our side ended", beyond="503, closed",
+    note="for a client that was refused, to read the answer",
+)  # fmt: skip
+def refused_client_that_stays_so_long(_limit: float, seconds: float) -> str:
+    world = World(make_app(), ServerConfig(max_connections=1, when_full="refuse"))
+    Lockstep(world=world).receive(get("/never"))
+    wire: Any = Lockstep(world=world)
+    wire.advance(seconds)
+    assert b" 503 " in wire.sent and wire.eof_sent
+    return "503, closed" if wire.closed else "503, our side ended"
 
 
 @at_the_limit(

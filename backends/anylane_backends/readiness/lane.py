@@ -19,7 +19,7 @@ from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol.timers import NEVER
 from anylane_backends.readiness.driver import ReadinessDriver
 from anylane_backends.readiness.loop import Loop
-from anylane_backends.sockets.accepting import EXHAUSTED_PAUSE, Acceptor, cannot_accept
+from anylane_backends.sockets.accepting import EXHAUSTED_PAUSE, TURN, Acceptor, cannot_accept
 from anylane_backends.sockets.wakeup import WakeupSocketpair
 from anylane_backends.thread_pool import Pool
 
@@ -83,7 +83,9 @@ class Lane(Loop):
                 await self.within(self._changed, EXHAUSTED_PAUSE)
 
     def _accept_waiting(self, acceptor: Acceptor) -> None:
-        while self.server.accepting and (accepted := acceptor.accept()):
+        for _ in range(TURN):
+            if not self.server.accepting or (accepted := acceptor.accept()) is None:
+                return
             ReadinessDriver(self, *accepted)
 
     def _on_changed(self) -> None:

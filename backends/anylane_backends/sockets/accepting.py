@@ -26,7 +26,7 @@ EXHAUSTED_PAUSE = 0.2
 _ANY = frozenset(("0.0.0.0", "::"))  # noqa: S104  # only compared
 
 
-_TURN = 64
+TURN = 64
 """Connections accepted in one go before others get their turn."""
 
 
@@ -138,7 +138,9 @@ class Accepting:
             self._server.on_listeners_idle()
 
     def _accept(self, acceptor: Acceptor) -> None:
-        for _ in range(_TURN):
+        for _ in range(TURN):
+            if not self._server.accepting:
+                self.update()
             if not self._on:
                 return
             try:

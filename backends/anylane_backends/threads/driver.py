@@ -352,6 +352,17 @@ class ThreadsDriver(Driver):
         """Leave the link to `_due`. `hand_over` gives it to a worker; a worker goes on with it."""
         self.started(ThreadsLink(self, exchange))
 
+    def if_free(self, func: Callable[[], bool]) -> bool:
+        with self._lock:
+            if self._owned:
+                self._post(self._settle)
+                return False
+            self._owned = True
+        answers: list[bool] = []
+        self._do(lambda: answers.append(func()))
+        self.hand_over(selecting=True)
+        return answers == [True]
+
     def detach(self, errand: Errand) -> None:
         ThreadsDriver(self.lane, NO_SOCKET, None, None, errand)
 

@@ -56,8 +56,8 @@ class TlsConnection:
     idle = False  # TLS may always have something to send.
 
     __slots__ = ("_closing", "_control", "_date", "_discarded", "_eof", "_held", "_inner", "_log",
-                 "_make", "_out", "_phase", "_session", "_timers", "_unsent", "config", "local",
-                 "peer", "tls")  # fmt: skip
+                 "_make", "_out", "_part", "_phase", "_session", "_timers", "_unsent", "config",
+                 "local", "peer", "tls")  # fmt: skip
 
     def __init__(
         self,
@@ -85,8 +85,7 @@ class TlsConnection:
         self._timers.set(Timer.TLS_HANDSHAKE, now + config.timeouts.tls_handshake)
         self._session = TlsSession(context)
         self._out: list[bytes] = []
-        self._held = False
-        self._eof = False
+        self._held = self._part = self._eof = False
         self._unsent = 0
         self._control = 0
         self._discarded = 0
@@ -102,6 +101,7 @@ class TlsConnection:
             case Phase.HANDSHAKE:
                 self._shake_hands(now, data)
             case Phase.OPEN:
+                self._part = True
                 self._session.incoming.write(data)
                 self._feed(now)
             case Phase.SENT_CLOSE | Phase.FAILED:
@@ -157,6 +157,12 @@ class TlsConnection:
     def shutdown(self, now: float) -> None:
         if self._inner is not None:
             self._inner.shutdown(now)
+        else:
+            self._leave()
+
+    def dismiss(self, now: float) -> None:
+        if self._inner is not None:
+            self._inner.dismiss(now)
         else:
             self._leave()
 
@@ -234,6 +240,15 @@ class TlsConnection:
         return max(self._closing, inner.closing)
 
     @property
+    def idle_since(self) -> float:
+        """Return since when. Half a record is a request, and so is a part of a handshake."""
+        if self._phase is Phase.OPEN:
+            return NEVER if self._held or self._part else self._connection.idle_since
+        if self._phase is not Phase.HANDSHAKE or self._session.hello or self.closing:
+            return NEVER
+        return self._timers.at[Timer.TLS_HANDSHAKE] - self.config.timeouts.tls_handshake
+
+    @property
     def read_size(self) -> int | None:
         """Return a size of ciphertext, which is a little more than the plaintext in it."""
         return self.config.http_buffer_size if self._inner is None else self._inner.read_size
@@ -272,13 +287,7 @@ class TlsConnection:
         A TLS record never begins with a capital letter, and a request always does.
         """
         self._report(f"was not TLS but plain text: {data[:40]!r}")
-        headers = [
-            ("date", self._date().decode("ascii")),
-            ("content-type", "text/plain; charset=utf-8"),
-            ("content-length", str(len(_NOT_TLS))),
-            ("connection", "close"),
-        ]
-        self._out += [encode_head(400, headers), _NOT_TLS]
+        self._out += _not_tls(self._date())
         self._linger(now)
 
     # -- records -----------------------------------------------------------------------------
@@ -327,6 +336,7 @@ class TlsConnection:
                 self._fail(exc, now)
                 return
             if data:
+                self._part = False
                 inner.receive_data(data, now)
             else:
                 inner.receive_eof(now)
@@ -382,6 +392,17 @@ class TlsConnection:
     def _report(self, what: str) -> None:
         peer = f"{self.peer[0]}:{self.peer[1]}" if isinstance(self.peer, tuple) else "a client"
         self._log("info", f"TLS with {peer} {what}", None)
+
+
+def _not_tls(date: bytes) -> list[bytes]:
+    """Return the answer to a request that came as plain text."""
+    headers = [
+        ("date", date.decode("ascii")),
+        ("content-type", "text/plain; charset=utf-8"),
+        ("content-length", str(len(_NOT_TLS))),
+        ("connection", "close"),
+    ]
+    return [encode_head(400, headers), _NOT_TLS]
 
 
 def _reason(exc: ssl.SSLError | ValueError) -> str:

@@ -268,6 +268,8 @@ class Driver(Transport):
             if connection.closing is not self.closing:
                 self.closing = connection.closing
                 self.close(self.closing)
+        if self.server.places.crowded:
+            self.server.places.note(self)
         if self._errands is not None:
             self._settle_errands(self._errands)
         if connection.deadline_bound < self._armed or self._interrupt_at < self._armed:

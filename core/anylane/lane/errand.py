@@ -59,7 +59,7 @@ class NoConnection:
     ready = caught_up = True
     wants_read = idle = congested = False
     unsent = 0
-    deadline_bound = NEVER
+    deadline_bound = idle_since = NEVER
 
     def __init__(self, config: ServerConfig) -> None:
         self.config: ServerConfig = config
@@ -80,6 +80,7 @@ class NoConnection:
     handle_timeout = _ignore
     data_unsent = _ignore
     shutdown = _ignore
+    dismiss = _ignore
     abort = _ignore
     forget = _ignore
     release = _ignore

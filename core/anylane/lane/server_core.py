@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from anylane.errors import UsageError
 from anylane.lane.errand import run_errand
 from anylane.lane.log_limit import TLS, LogLimit
+from anylane.lane.places import Guest, Places
 from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol.connection import Connection
 from anylane.protocol.dates import Dates
@@ -72,10 +73,8 @@ class Access:
     seconds: float
 
 
-class OpenDriver(Protocol):
+class OpenDriver(Guest, Protocol):
     """What a server asks of each `Driver` that belongs to it."""
-
-    errand: Errand | None
 
     def shutdown(self) -> None:
         """Drain its connection."""
@@ -108,6 +107,7 @@ class ServerCore:
 
     log_limit: takes what clients can cause as often as they like.
     drivers: those that are open. errands: background work that was deferred and has not ended.
+    places: who of them may stay, and who goes for a newcomer.
     draining: no more is accepted. aborted: everything that was open has been ended.
     wakes: runs functions on the lane's own thread, once a backend has attached.
     longest_waiting: returns what waits longest for a thread, the same object for as long as it
@@ -142,6 +142,7 @@ class ServerCore:
         self.forwarded: Forwarded | None = application.forwarded(config)
         self.listeners: list[Any] = []
         self.drivers: set[OpenDriver] = set()
+        self.places: Places = Places(config, log, self.drivers, lambda: self.wakes.put(self._tell))
         self.draining: bool = False
         self.wakes: WakeQueue = WakeQueue(_not_attached)
         self.ready: Callable[[], None] = _not_attached
@@ -153,7 +154,6 @@ class ServerCore:
         self._changed: Callable[[], None] = _not_attached
         self._told = (True, False, False)
         self._stop_requested = False
-        self._without_connection = 0
         self._lifespan = application.lifespan(log)
         self._dates = Dates(date)
         self._wrap = wrap
@@ -174,9 +174,11 @@ class ServerCore:
     @property
     def accepting(self) -> bool:
         """Whether one more connection may be accepted. While it is False new ones wait in the
-        backlog, and no open one is dropped."""
-        open_now = len(self.drivers) - self._without_connection
-        return not self.draining and open_now < self.config.max_connections
+        backlog. Look at it before each."""
+        accepting = not self.draining and self.places.has_room()
+        if not accepting:  # Who looks knows it now, and has to be told of the contrary.
+            self._told = (False, *self._told[1:])
+        return accepting
 
     @property
     def over(self) -> bool:
@@ -192,6 +194,10 @@ class ServerCore:
         as `ctx.request.tls`, from a transport that speaks TLS by itself; no layer is put around the
         connection then.
         """
+        plain = self._wrap is None or tls is not None
+        refusal = self.places.refusal(peer, now, plain=plain)
+        if refusal is not None:
+            return refusal
         if self._wrap is None or tls is not None:
             return self._make_connection(peer, local, now, tls)
         return self._wrap(
@@ -292,10 +298,9 @@ class ServerCore:
         self.drivers.add(driver)
         if self.log_limit.counting:
             self.log_limit.tell_due()
-        if driver.errand is not None:  # Background work has no connection to count.
-            self._without_connection += 1
-        if self.draining or len(self.drivers) >= self.config.max_connections:
-            self._tell()  # Below its limit, a server that does not drain has nothing to tell.
+        self.places.add(driver)
+        if self.draining:
+            self._tell()
 
     def forget(self, driver: OpenDriver) -> None:
         """Take note that the connection of a driver is over, and so is its last exchange."""
@@ -303,10 +308,10 @@ class ServerCore:
             self.log_limit.tell_due()
         if driver in self.drivers:
             self.drivers.discard(driver)
+            self.places.forget(driver)
             if driver.errand is not None:
-                self._without_connection -= 1
                 self.errands.discard(driver.errand)
-        if self.draining or len(self.drivers) + 1 >= self.config.max_connections:
+        if self.draining or self.places.crowded:
             self._tell()
 
     def forget_errand(self, errand: Errand) -> None:
@@ -317,8 +322,9 @@ class ServerCore:
     def _tell(self) -> None:
         if self.over:
             self.log_limit.tell_all()
+        told = self._told
         now = (self.accepting, self.draining, self.over)
-        if now != self._told:
+        if now != told:
             self._told = now
             self._changed()
 

@@ -9,6 +9,8 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from anylane.lane.link import Errand
     from anylane.lane.server_core import ServerCore
     from anylane.protocol.exchange import Exchange
@@ -78,6 +80,14 @@ class Transport(ABC):
         ABORT closes it at once, with a reset, and drops what stayed. CLOSE and ABORT end with
         `lose`.
         """
+
+    def if_free(self, func: Callable[[], bool]) -> bool:
+        """Call a function that changes the connection, and return what it returns.
+
+        For a lane on which another thread may be at work on the connection: there it is not called
+        then, False is returned, and `server.places.note(driver)` is called behind that work.
+        """
+        return func()
 
     def detach(self, errand: Errand) -> None:
         """Make and pump one more driver for this errand, without a transport.

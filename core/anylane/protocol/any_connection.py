@@ -64,6 +64,9 @@ class AnyConnection(Protocol):
     def shutdown(self, now: float) -> None:
         """Drain: finish what runs, and close."""
 
+    def dismiss(self, now: float) -> None:
+        """Close in order, for a newcomer. It is idle."""
+
     def abort(self) -> None:
         """End everything now."""
 
@@ -110,6 +113,11 @@ class AnyConnection(Protocol):
     @property
     def idle(self) -> bool:
         """Whether nothing has changed of what a driver looks at; False says nothing."""
+        ...
+
+    @property
+    def idle_since(self) -> float:
+        """Return since when nothing is asked and nothing under way; NEVER while there is."""
         ...
 
     @property

@@ -187,6 +187,15 @@ class Connection:
             if self.closing < Closing.CLOSE:
                 self._protocol.shutdown(now)
 
+    def dismiss(self, now: float) -> None:
+        """Close an idle connection in order, because its place is needed.
+
+        A client that does not take what it was sent before is reset after `Timeouts.linger`.
+        """
+        self.close(Closing.CLOSE)
+        self._stalled = True
+        self.timers.set(Timer.WRITE_STALL, now + self.config.timeouts.linger)
+
     def abort(self) -> None:
         """End everything now, at the drain deadline or because an operator has asked twice.
 
@@ -236,6 +245,15 @@ class Connection:
             if exchange.own_alarms is not None:
                 bound = min(bound, exchange.own_alarms.next())
         return bound
+
+    @property
+    def idle_since(self) -> float:
+        """Return when the last byte of an answer was sent or, where nothing was asked yet, when it
+        began; NEVER while something is asked or under way."""
+        deadline = self.timers.at[Timer.KEEP_ALIVE]
+        if deadline == NEVER or self.waiting or self._exchanges or self.closing or self.eof:
+            return NEVER
+        return deadline - self.config.timeouts.keep_alive
 
     @property
     def ready(self) -> bool:

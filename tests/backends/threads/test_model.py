@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anylane.lane.places import Places
 from anylane.lane.wake_queue import WakeQueue
 from anylane_backends.threads.driver import ThreadsDriver
 from anylane_backends.threads.link import ThreadsLink
@@ -52,6 +53,7 @@ plays = st.builds(
     workers=st.integers(1, 3),
     lends=st.sampled_from((True, True, False)),
     ending=st.sampled_from((Ending.DRAIN, Ending.DRAIN, *Ending)),
+    places=st.sampled_from((100, 100, 1, 2)),
 )
 
 
@@ -139,6 +141,20 @@ PLAYS = {
     "an abort while background work blocks": ended(
         one(LEAVES, parting=Parting.STAYS), one(BLOCKS), ending=Ending.ABORT
     ),
+    "newcomers in a full house": Play(
+        (one(ENDS), one(ENDS, ENDS, parting=Parting.STAYS), one(ENDS, parting=Parting.STAYS)) * 2,
+        workers=2,
+        lends=False,
+        ending=Ending.DRAIN,
+        places=2,
+    ),
+    "newcomers for one place": Play(
+        (one(BLOCKS, parting=Parting.STAYS),) * 5,
+        workers=2,
+        lends=False,
+        ending=Ending.DRAIN,
+        places=1,
+    ),
     "an abort while handlers block": ended(
         one(BLOCKS, parting=Parting.STAYS), one(BLOCKS), ending=Ending.ABORT
     ),
@@ -164,6 +180,15 @@ def notify(link: ThreadsLink) -> None:
 def spread(workers: Workers, spread: Callable[[Workers], None] = Workers.spread) -> None:
     if "background" not in workers._name:
         spread(workers)
+
+
+def if_free(driver: ThreadsDriver, func: Callable[[], bool]) -> bool:
+    if driver._owned:
+        return False
+    driver._owned = True
+    gone = func()
+    driver.hand_over(selecting=True)
+    return gone
 
 
 @dataclass(frozen=True)
@@ -208,6 +233,20 @@ BROKEN = {
         spread,
         "background work that fills its workers",
         "a job waits, and a worker is free",
+    ),
+    "one that became idle is forgotten": Broken(
+        Places,
+        "note",
+        lambda places, guest: None,
+        "newcomers in a full house",
+        "a client waits, and an idle connection could go",
+    ),
+    "one that was owned is forgotten": Broken(
+        ThreadsDriver,
+        "if_free",
+        if_free,
+        "newcomers for one place",
+        "a client waits, and an idle connection could go",
     ),
     "input is lost": Broken(
         ThreadsDriver,
