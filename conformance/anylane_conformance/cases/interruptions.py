@@ -144,7 +144,7 @@ def foreign_await_goes_on_where_the_route_says_so(conversation: Conversation) ->
         assert helper.ask("/notes").body == b"None opened", how
 
 
-@case(CHAPTER, "native_cancel", timeouts={"close": 0.4}, cuts=False, compare=False)
+@case(CHAPTER, timeouts={"close": 0.4}, cuts=False, compare=False)
 def messages_before_a_goodbye_are_saved(conversation: Conversation) -> None:
     """A handler that saves each message in a foreign await loses none that came before its client
     left, although saving all of them takes longer than `Timeouts.close`."""
