@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from anylane_conformance.cases import case
+from anylane_conformance.contract.endings.interruptions import CANCELLED_AGAIN
+from anylane_conformance.harness.case import Missing
 from anylane_conformance.harness.conversation import Conversation
 
 CHAPTER = "16 interruptions"
@@ -89,6 +91,17 @@ def interruption_in_a_foreign_await(conversation: Conversation) -> None:
         peer = conversation.connect()
         assert peer.ask(f"/interrupted/{path}").status == 503, path
     assert conversation.stage.said == []
+    assert errors(conversation) == []
+
+
+@case(CHAPTER, "native_cancel", request_timeout=0.2, cuts=False)
+def foreign_await_in_cleaning_up(conversation: Conversation) -> None:
+    """A foreign await in `finally` behaves as its loop does: it goes on, or is cancelled again."""
+    assert conversation.connect().ask("/interrupted/foreign-finally").status == 503
+    note = conversation.helper().ask("/notes").body
+    if note == CANCELLED_AGAIN.encode():
+        raise Missing("cancelled_once")
+    assert note == b"cleaned up"
     assert errors(conversation) == []
 
 

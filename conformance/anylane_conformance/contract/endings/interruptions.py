@@ -11,6 +11,9 @@ from anylane_conformance.contract import event_loops
 if TYPE_CHECKING:
     from anylane_conformance.contract.stage import Stage
 
+CANCELLED_AGAIN = "cancelled again"
+"""What is noted where the loop cancels each foreign await of an interrupted handler."""
+
 
 def build(app: App, stage: Stage) -> None:
     """Add the handlers that are interrupted, below /interrupted and /left."""
@@ -175,6 +178,19 @@ def _native(app: App, stage: Stage) -> None:
         except BaseException as exc:
             stage.note(f"{ctx.interrupted} {kind(exc)} {await ctx.run_sync(lambda: 'saved')}")
             raise
+
+    @app.get("/interrupted/foreign-finally")
+    async def foreign_finally(ctx: Context) -> None:
+        """Be interrupted, and clean up with a foreign await."""
+        try:
+            await ctx.sleep(60)
+        finally:
+            try:
+                await native().sleep(0.01)
+                stage.note("cleaned up")
+            except BaseException:
+                stage.note(CANCELLED_AGAIN)
+                raise
 
     @app.get("/interrupted/foreign-timeout")
     async def foreign_timeout(ctx: Context) -> str:
