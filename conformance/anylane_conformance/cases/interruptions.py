@@ -105,6 +105,28 @@ def foreign_await_in_cleaning_up(conversation: Conversation) -> None:
     assert errors(conversation) == []
 
 
+@case(CHAPTER, "native_cancel", request_timeout=0.2, timeouts={"close": 0.3}, cuts=False)
+def cleaning_up_has_an_end(conversation: Conversation) -> None:
+    """What an interrupted handler still waits for is interrupted, too, once `Timeouts.close` is
+    over."""
+    helper = conversation.helper()
+    assert conversation.connect().ask("/interrupted/slow-finally").status == 503
+    assert helper.ask("/notes").body == b"cleaned up too long: interrupted"
+    assert helper.ask("/unblock").status == 200
+
+
+@case(CHAPTER, "native_cancel", timeouts={"drain": 0.3}, cuts=False, compare=False)
+def end_of_a_drain_reaches_a_task_group(conversation: Conversation) -> None:
+    """At the end of a drain all tasks of a handler end, those in a foreign await too."""
+    conversation.connect().get("/interrupted/foreign-group")
+    assert conversation.steady(lambda: conversation.connections) == 1
+    conversation.drain()
+    conversation.pause(0.4)
+    assert conversation.steady(lambda: conversation.connections) == 0
+    assert conversation.stage.said == []
+    assert errors(conversation) == []
+
+
 GOODBYES = ("fin", "reset", "close")
 
 

@@ -182,14 +182,28 @@ def _native(app: App, stage: Stage) -> None:
     @app.get("/interrupted/foreign-finally")
     async def foreign_finally(ctx: Context) -> None:
         """Be interrupted, and clean up with a foreign await."""
+        library = native()
         try:
             await ctx.sleep(60)
         finally:
             try:
-                await native().sleep(0.01)
+                await library.sleep(0.01)
                 stage.note("cleaned up")
             except BaseException:
                 stage.note(CANCELLED_AGAIN)
+                raise
+
+    @app.get("/interrupted/slow-finally")
+    async def slow_finally(ctx: Context) -> None:
+        """Be interrupted, and clean up with a function that blocks for too long."""
+        native()
+        try:
+            await ctx.sleep(60)
+        finally:
+            try:
+                await ctx.run_sync(stage.blocker.wait, 10)
+            except BaseException as exc:
+                stage.note(f"cleaned up too long: {kind(exc)}")
                 raise
 
     @app.get("/interrupted/foreign-timeout")
