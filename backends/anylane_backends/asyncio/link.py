@@ -85,8 +85,11 @@ def take_back(task: asyncio.Task[Any], exc: BaseException | None, before: int = 
 def is_cancellation(exc: BaseException) -> bool:
     """Return whether this is a CancelledError because the current task was cancelled.
 
-    It may be there although the task was not: it awaited something else that was.
+    It may be there although the task was not: it awaited something else that was. Also return
+    True for the GeneratorExit of a task that is left behind by its loop.
     """
+    if isinstance(exc, GeneratorExit):
+        return asyncio._get_running_loop() is None
     if not isinstance(exc, asyncio.CancelledError):
         return False
     task = asyncio.current_task()

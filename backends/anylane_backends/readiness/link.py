@@ -7,7 +7,7 @@ from typing import Any
 
 from anylane.lane.driver import Driver
 from anylane.lane.link import Handle, Link, LinkDriver
-from anylane.protocol import Exchange
+from anylane.protocol import Exchange, Interrupt
 from anylane_backends.native_cancel import NativeCancel
 from anylane_backends.readiness.loop import Canceller, Event, Loop, NativeScope, Runner
 
@@ -58,6 +58,12 @@ class ReadinessLink(Link):
     def entered(self, scope: NativeScope) -> None:  # type: ignore[override]  # `scope` makes it
         self.canceller = scope
         super().entered(scope)
+
+    async def hear(self) -> None:
+        if self.exchange.interrupt not in (None, Interrupt.DISCONNECT):
+            self.cancellation()
+            await self.lane.checkpoint()
+        self.check()
 
     def cancellation(self) -> BaseException:
         return self.canceller.strike()

@@ -95,6 +95,13 @@ def interruption_in_a_foreign_await(conversation: Conversation) -> None:
 
 
 @case(CHAPTER, "native_cancel", request_timeout=0.2, cuts=False)
+def interruption_is_the_loops_own(conversation: Conversation) -> None:
+    """On an event loop an interruption is the loop's own cancellation, each time."""
+    assert conversation.connect().ask("/interrupted/native").status == 503
+    assert conversation.helper().ask("/notes").body == b"7 True"
+
+
+@case(CHAPTER, "native_cancel", request_timeout=0.2, cuts=False)
 def foreign_await_in_cleaning_up(conversation: Conversation) -> None:
     """A foreign await in `finally` behaves as its loop does: it goes on, or is cancelled again."""
     assert conversation.connect().ask("/interrupted/foreign-finally").status == 503
@@ -159,8 +166,13 @@ def foreign_await_ends_when_its_websocket_has_left(conversation: Conversation) -
 
 @case(CHAPTER, "native_cancel", timeouts={"close": 5.0}, cuts=False, compare=False)
 def foreign_await_ends_at_once_where_the_route_says_so(conversation: Conversation) -> None:
-    """`cancel_on_disconnect=True` cancels a WebSocket handler as soon as its client has left."""
+    """`cancel_on_disconnect=True` cancels a handler as soon as its client has left."""
     helper = conversation.helper()
+    peer = conversation.connect()
+    peer.get("/left/http")
+    assert helper.ask("/notes").body == b"waiting"
+    peer.reset()
+    assert helper.ask("/notes").body == b"disconnected interrupted"
     for how in GOODBYES:
         leave(conversation, "/left/at-once", how)
         assert helper.ask("/notes").body == b"disconnected interrupted", how

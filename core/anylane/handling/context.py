@@ -158,6 +158,8 @@ class Context:
         was sent before, or its headers contradict its framing; nothing is sent then.
         """
         response = self.response
+        if self.exchange.interrupt is not None:
+            await self.link.hear()
         self.check()
         if response.items is not None:
             await response.items.send(self)
@@ -212,7 +214,7 @@ class Context:
         links: the values of the headers. An HTTP/1.0 client gets none. Raise UsageError for what is
         no list, and for values that no header can have; nothing is sent then.
         """
-        self.check()
+        await self.link.hear()
         if isinstance(links, str):
             raise UsageError(f"links is {shown(links)}; expected a list of such values: [link]")
         headers = [("link", link) for link in links]
@@ -234,7 +236,7 @@ class Context:
         headers that the handshake sets itself, and if the request was answered already. Nothing is
         sent in any of these cases.
         """
-        self.check()
+        await self.link.hear()
         lines = list(headers)
         for name, value in lines:
             check_header(name, value)
@@ -261,7 +263,7 @@ class Context:
         not set. Raise HTTPError 426 if the client asked for no upgrade, and UsageError if the body
         was not read or the request was answered already. Nothing is sent then.
         """
-        self.check()
+        await self.link.hear()
         try:
             session = self.exchange.take_over(self.response.headers.items(), self.link.now())
         except Refused as refused:
@@ -294,7 +296,10 @@ class Context:
         seconds: 0 or less gives others their turn. Raise Disconnected as soon as the client leaves,
         and UsageError if `seconds` is no number. An interruption is raised as `check` says.
         """
-        link, alarms = self.link, self.exchange.alarms
+        link, exchange = self.link, self.exchange
+        if exchange.interrupt is not None and self._calls is None:
+            await link.hear()
+        alarms = exchange.alarms
         self.check()
         alarm = alarms.set(deadline_after(link.now(), seconds))
         try:

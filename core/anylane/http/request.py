@@ -174,7 +174,7 @@ class Request:
             )
         if not self._body:
             if self._exchange.interrupt is not None:
-                self._link.check()
+                await self._link.hear()
             self._exchange.check()
             whole = self._exchange.read_all()
             if whole is not None:

@@ -188,6 +188,11 @@ class Link(ABC):
         """
         return isinstance(exc, Cancelled) and self.exchange.interrupt is not None
 
+    async def hear(self) -> None:
+        """Do what `check` does, where it may await: some lanes raise their own cancellation only in
+        an await."""
+        self.check()
+
     def cancellation(self) -> BaseException:
         """Return what an interruption raises in the handler's own code: the lane's own exception,
         or Cancelled where there is none that can be raised by hand."""

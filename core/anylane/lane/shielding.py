@@ -19,7 +19,7 @@ async def shielded(link: Link, work: Callable[[], Awaitable[Any]]) -> Any:
     """
     exchange = link.exchange
     if not link.heard:
-        link.check()
+        await link.hear()
     alarms = exchange.alarms
     if alarms.shielded_until == NEVER:
         alarms.shielded_until = link.now() + exchange.carrier.config.timeouts.close

@@ -92,7 +92,7 @@ class WebSocket:
             while message is None:
                 if alarm is not None and alarm.fired:
                     if self._exchange.interrupt is not None:
-                        link.check()
+                        await link.hear()
                     raise TimeoutError(f"no message within {timeout:g} seconds")
                 await link.wait()
                 message = protocol.take()
@@ -101,7 +101,7 @@ class WebSocket:
             return message
         except Disconnected as exc:
             if self._exchange.interrupt is not None:
-                link.check()
+                await link.hear()
             if quiet and exc.code in (1000, 1001):
                 raise StopAsyncIteration from None
             raise
@@ -135,7 +135,7 @@ class WebSocket:
             protocol.send(message)
         except Disconnected:
             if self._exchange.interrupt is not None:
-                link.check()
+                await link.hear()
             raise
         if driver.pumping:
             pass  # It is written as soon as the handler suspends or ends.

@@ -193,6 +193,26 @@ def _native(app: App, stage: Stage) -> None:
                 stage.note(CANCELLED_AGAIN)
                 raise
 
+    @app.get("/interrupted/native")
+    async def loops_own(ctx: Context) -> None:
+        """Note whether what is raised, and raised again, is the loop's own cancellation."""
+        cancelled, told = native().cancelled(), []
+        uses = (
+            lambda: ctx.sleep(60),
+            lambda: ctx.sleep(60),
+            ctx.request.body,
+            ctx.send,
+            lambda: _enter(ctx.stream()),
+            lambda: anext(stage.room.subscribe()),
+            lambda: anext(ctx.select(stage.room.subscribe())),
+        )
+        for use in uses:
+            try:
+                await use()
+            except BaseException as exc:  # noqa: BLE001  # what nobody should write
+                told.append(isinstance(exc, cancelled))
+        stage.note(f"{len(told)} {all(told)}")
+
     @app.get("/interrupted/slow-finally")
     async def slow_finally(ctx: Context) -> None:
         """Be interrupted, and clean up with a function that blocks for too long."""
@@ -227,6 +247,15 @@ def _native(app: App, stage: Stage) -> None:
 
 
 def _left(app: App, stage: Stage) -> None:
+    @app.get("/left/http", cancel_on_disconnect=True)
+    async def of_http(ctx: Context) -> None:
+        stage.note("waiting")
+        try:
+            await event_loops.needed().gate().wait()
+        except BaseException as exc:
+            stage.note(f"{ctx.interrupted} {kind(exc)}")
+            raise
+
     for name, option in (("default", None), ("at-once", True), ("never", False)):
 
         @app.websocket(f"/left/{name}", cancel_on_disconnect=option)
