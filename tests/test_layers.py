@@ -23,7 +23,8 @@ PACKAGES = {
 }
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("anylane.errors", "anylane.json", "anylane.callables", "anylane.cache", "anylane.serving"),
+    ("anylane.errors", "anylane.json", "anylane.cache", "anylane.serving", "anylane.shown"),
+    ("anylane.callables",),
     ("anylane.config",),
     ("anylane.protocol",),
     ("anylane.lane", "anylane_backends.workers"),

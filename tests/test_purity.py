@@ -233,7 +233,9 @@ CLOCKS_AND_ENVIRONMENT = frozenset(
 )
 
 # What tier 0 stands on. Not anylane.json: it loads orjson.
-GROUND = frozenset("anylane.cache anylane.config anylane.errors anylane.protocol".split())
+GROUND = frozenset(
+    "anylane.cache anylane.config anylane.errors anylane.protocol anylane.shown".split()
+)
 
 TIER_0 = Rules(forbidden=OUTSIDE | CLOCKS_AND_ENVIRONMENT, may_be_async=False, of_core=GROUND)
 # The settings are read from files and the environment, which may be called paths.

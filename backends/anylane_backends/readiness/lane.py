@@ -17,6 +17,7 @@ from anylane.lane.deadlines import Deadline, Deadlines
 from anylane.lane.server_core import ServerCore
 from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol.timers import NEVER
+from anylane.shown import shown
 from anylane_backends.readiness.driver import ReadinessDriver
 from anylane_backends.readiness.loop import Loop
 from anylane_backends.sockets.accepting import EXHAUSTED_PAUSE, TURN, Acceptor, cannot_accept
@@ -119,4 +120,4 @@ class Lane(Loop):
         try:
             func()
         except Exception as exc:  # noqa: BLE001
-            self.server.log("error", f"the {self.server.lane} lane failed: {exc!r}", exc)
+            self.server.log("error", f"the {self.server.lane} lane failed: {shown(exc, 1000)}", exc)

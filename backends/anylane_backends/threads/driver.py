@@ -15,6 +15,7 @@ from anylane.lane.driver import Driver
 from anylane.lane.link import Errand
 from anylane.lane.server_core import ServerCore
 from anylane.protocol import Closing, Exchange
+from anylane.shown import shown
 from anylane_backends.sockets import kernel
 from anylane_backends.sockets.sockets import NO_SOCKET, Outbox, half_close, read, reset
 from anylane_backends.threads.link import LinkLane, ThreadsLink
@@ -148,7 +149,7 @@ class ThreadsDriver(Driver):
             func()
         except Exception as exc:  # noqa: BLE001
             # The fault is ours, not the peer's or the handler's. It must end no other connection.
-            self.server.log("error", f"the connection failed: {exc!r}", exc)
+            self.server.log("error", f"the connection failed: {shown(exc, 1000)}", exc)
             self.lose(exc)
 
     def hand_over(self, *, selecting: bool) -> None:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from anylane.callables import Call, accepted_positionals, call_of, location, run_call
 from anylane.errors import HTTPError, Refused, without_disconnects
+from anylane.handling.failures import sole
 from anylane.handling.return_values import apply_result
 from anylane.http.response import Response
 from anylane.lane.stepping import explain
 from anylane.protocol.fields import PHRASES
+from anylane.shown import shown
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context
@@ -48,8 +50,11 @@ class ErrorHandlers:
         """Make an exception the response.
 
         Raise it again if that is too late, if there is no handler for it, and if one has failed
-        before. A handler's own exception passes through.
+        before. A handler's own exception passes through. A group with nothing but one HTTPError or
+        Disconnected counts as that.
         """
+        if isinstance(exc, ExceptionGroup):
+            exc = sole(exc)
         if (
             ctx._failed
             or ctx.exchange.started
@@ -115,7 +120,7 @@ def log_failure(ctx: Context, exc: BaseException) -> None:
     where = ctx.route.where if ctx.route is not None else "the server"
     why = explain(exc, host.lane) if ctx.link.inline else None
     request = f"{ctx.request.method} {ctx.request.target}"
-    reason = repr(exc) if why is None else f"{why} ({exc!r})"
+    reason = shown(exc, 1000) if why is None else f"{why} ({shown(exc)})"
     host.log("error", f"{where} failed on {request}: {reason}", exc)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from anylane.errors import HTTPError, UsageError, without_disconnects
+from anylane.errors import Cancelled, HTTPError, UsageError, without_disconnects
 from anylane.handling.background import background
 from anylane.handling.context import Context
 from anylane.handling.error_responses import log_failure, problem
+from anylane.handling.failures import taken_apart
 from anylane.handling.return_values import put_routed
 from anylane.http.response import Response
 from anylane.lane.link import current_link
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
     from anylane.protocol.exchange import Exchange
 
 
-async def run_exchange(  # noqa: PLR0912  # calls cost time
+async def run_exchange(  # calls cost time
     dispatcher: Dispatcher, exchange: Exchange, link: Link
 ) -> None:
     """Run the handler of one exchange and answer the exchange, whatever happens.
 
     Raise nothing of the handler's or the peer's. A native cancellation from outside passes
-    through, after the exchange was ended: whole frames, then the end of the connection.
+    through, and so does a KeyboardInterrupt by a signal, after the exchange was ended: whole
+    frames, then the end of the connection.
     """
     current_link.set(link)
     driver = link.driver
@@ -42,12 +44,9 @@ async def run_exchange(  # noqa: PLR0912  # calls cost time
             else:
                 await link.guard(_answer(ctx, dispatcher))
         except BaseException as exc:
-            if link.is_own_cancellation(exc):
-                pass
-            elif link.is_foreign_cancellation(exc):
-                # This exchange was not cancelled: it awaited something else that was.
-                _fail(ctx, exc)
-            else:
+            if not link.is_own_cancellation(exc) and not (
+                isinstance(exc, Cancelled) and exchange.interrupt is not None
+            ):
                 if exchange.websocket is not None:
                     exchange.websocket.close(1011, "", link.now())
                 raise
@@ -60,6 +59,8 @@ async def run_exchange(  # noqa: PLR0912  # calls cost time
             # The traceback holds the handler's variables, and an exchange may outlive them: a room
             # that expects to wake it still holds it.
             exchange.gone.__traceback__ = None
+            if exchange.own_alarms is not None:
+                exchange.own_alarms.clear()
         asked = ctx._request
         if asked is not None and asked.uploads is not None and not ctx.jobs:
             ctx.release()
@@ -96,17 +97,16 @@ async def _answer(ctx: Context, dispatcher: Dispatcher) -> None:  # noqa: PLR091
         finally:
             if ctx.items is not None:
                 await ctx.items.close()
-    except (Exception, BaseExceptionGroup) as exc:  # noqa: BLE001  # the handler's; it is logged
-        left = without_disconnects(exc)
-        if not exchange.over:
-            _fail(ctx, exc)
-        elif left is not None and not isinstance(left, Exception):
-            raise left from None  # A native cancellation among them is its canceller's.
-        elif left is not None:
-            _fail(ctx, left)
-    except (SystemExit, KeyboardInterrupt) as exc:
-        # A handler does not end the server: only signals do.
-        _fail(ctx, exc)
+    except BaseException as exc:  # user code's: a failure ends its exchange alone
+        passing, failure = taken_apart(exc, ctx.link)
+        if failure is not None and exchange.over:
+            failure = without_disconnects(failure)
+        if failure is not None:
+            _fail(ctx, failure)
+        if passing is exc:
+            raise
+        if passing is not None:
+            raise passing from None
 
 
 def _check_answered(ctx: Context, response: Response) -> None:

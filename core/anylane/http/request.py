@@ -174,6 +174,8 @@ class Request:
                 "body() gives the same bytes each time"
             )
         if not self._body:
+            if self._exchange.interrupt is not None:
+                await self._link.hear()
             self._exchange.check()
             whole = self._exchange.read_all()
             if whole is not None:
@@ -261,6 +263,8 @@ class Request:
 
     def _read(self) -> bytes | None:
         """Return the next piece, b"" behind the last one, or None if none is here yet."""
+        if self._exchange.interrupt is not None:
+            self._link.check()
         self._exchange.check()
         try:
             return self._exchange.read(self._link.now())

@@ -13,6 +13,7 @@ from anylane.errors import UsageError
 from anylane.http.cookies import CookieKey, CookieOptions, CookieScope, cookie_line
 from anylane.http.headers import TOO_LATE, Headers, Initial
 from anylane.protocol.fields import Header, check_header, check_status
+from anylane.shown import shown
 
 
 class Items(Protocol):
@@ -287,7 +288,7 @@ class Response:
 
 def _encoded(text: str) -> bytes:
     if not isinstance(text, str):
-        raise UsageError(f"the text is {text!r:.80}; expected a str. set_json() takes any value")
+        raise UsageError(f"the text is {shown(text)}; expected a str. set_json() takes any value")
     return text.encode("utf-8")
 
 
@@ -296,6 +297,6 @@ def _bytes_of(body: object) -> bytes:
     if isinstance(body, bytearray | memoryview):
         return bytes(body)
     raise UsageError(
-        f"the body is {body!r:.80}; expected bytes. set_text() takes a str, set_json() what JSON "
+        f"the body is {shown(body)}; expected bytes. set_text() takes a str, set_json() what JSON "
         "can say"
     )
