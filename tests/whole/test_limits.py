@@ -375,6 +375,23 @@ def output_of_that_size_unsent(limit: int, size: int) -> str:
 
 
 @at_the_limit(
+    "limits.outbound_high", 1000, within="the next request is begun", beyond="it is not, nor read",
+    lanes=("no_request_is_begun_while_answers_wait",),
+)  # fmt: skip
+def answer_of_that_size_unsent_before_the_next_request(limit: int, size: int) -> str:
+    conn = connection(outbound_high=limit, outbound_low=1)
+    conn.receive_data(get() * 2, 0)
+    exchange = conn.next_exchange()
+    exchange.respond(200, [], b"")
+    conn.send(b"x" * (size - conn.queued))
+    exchange.finish(0)
+    conn.data_to_send()
+    if conn.waiting:
+        return "the next request is begun"
+    return "it is not" if conn.wants_read else "it is not, nor read"
+
+
+@at_the_limit(
     "limits.outbound_low", 20, within="a waiting write goes on", beyond="it waits",
     lanes=("slow_reader_is_waited_for",),
 )  # fmt: skip

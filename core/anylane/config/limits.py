@@ -44,7 +44,8 @@ class Limits:
     inbound_low: int = 64 * 1024
     """Reading resumes when no more than this is held."""
     outbound_high: int = 64 * 1024
-    """Writes begin to wait when more output is unsent. asyncio's own default."""
+    """While more output is unsent writes wait, no further request of the connection is begun, and
+    nothing is read. asyncio's own default."""
     outbound_low: int = 16 * 1024
     """Waiting writes go on when no more than this is unsent."""
     message: int = 1024 * 1024

@@ -107,13 +107,15 @@ class Reader(ABC):
     @property
     def wants_read(self) -> bool:
         """See `InnerProtocol`."""
-        if self.reading is _IDLE and not self._held:
-            return True
+        # Congested, as far as it matters: this is asked when what was queued has been given out.
+        roomy = self._conn.backlog <= self._conn.high
         match self.reading:
-            case Reading.DONE | Reading.IDLE | Reading.HEAD:
-                return len(self._held) < self._limits.pipeline or self._exchange is None
+            case Reading.DONE:
+                return roomy and len(self._held) < self._limits.pipeline
+            case Reading.IDLE | Reading.HEAD:
+                return roomy
             case Reading.BODY:
-                return not self._paused
+                return roomy and not self._paused
             case Reading.DISCARD:
                 # Until our answer is out there is no reason to hurry a client that goes on
                 # sending; then what it sends is thrown away (`Limits.linger`).
@@ -178,6 +180,28 @@ class Reader(ABC):
             exchange.half_close()
             if self.writing is Writing.BODY:
                 exchange.lose(Disconnected(None, "the client closed during the response"))
+
+    def eased(self, now: float) -> None:
+        """See `InnerProtocol`. Requests that waited for room have their turn; and the peer's time
+        counts anew, for it was not read."""
+        timers = self._conn.timers
+        if self._waits_for_room:
+            timers.set(Timer.GO_ON, now)
+        elif self.reading is Reading.BODY and timers.is_set(Timer.BODY):
+            timers.set(Timer.BODY, now + self._timeouts.body)
+
+    @property
+    def _waits_for_room(self) -> bool:
+        """Whether a request is held although the one before it is over: output was congested."""
+        return self._exchange is None and self.writing is Writing.DONE
+
+    def _late(self, timer: Timer, now: float) -> None:
+        """Refuse what did not come in time; give it more if we were the ones that did not read."""
+        if self.reading is Reading.BODY and self._conn.congested:
+            self._conn.timers.set(timer, now + self._timeouts.body)
+        else:
+            part = "head" if timer is Timer.HEAD else "body"
+            self._refuse(Refused(408, f"the request {part} took too long"), now)
 
     # -- requests ------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from enum import Enum, auto
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from anylane.errors import Disconnected
 from anylane.protocol.interfaces import Carrier, Closing, Ping
@@ -137,8 +137,6 @@ class WebSocketProtocol:
 
     # -- what the connection hears -----------------------------------------------------------
 
-    counts_output: ClassVar[bool] = True
-
     def receive_data(self, data: bytes, now: float) -> None:
         """Take bytes of the peer: hold messages, answer control frames, end at a violation."""
         at, reader = 0, self._reader
@@ -200,7 +198,10 @@ class WebSocketProtocol:
             case _:
                 pass
 
-    def sent(self, now: float) -> None:  # noqa: ARG002  # as InnerProtocol
+    def sent(self, now: float) -> None:
+        """Do nothing: nothing waits for that here."""
+
+    def eased(self, now: float) -> None:  # noqa: ARG002  # as InnerProtocol
         """Send the pong that waited for room in the output."""
         if self._owed_pong is not None and not self.carrier.congested:
             payload, self._owed_pong = self._owed_pong, None
