@@ -404,6 +404,20 @@ def output_of_that_size_still_unsent(limit: int, size: int) -> str:
 
 
 @at_the_limit(
+    "limits.pieces_per_turn", 5, within="all are answered", beyond="one is left for the next",
+    lanes=("frames_of_one_read_keep_their_order",),
+)  # fmt: skip
+def frames_decoded_in_one_turn(limit: int, count: int) -> str:
+    wire = serve(limits_pieces_per_turn=limit)
+    websocket(wire, "/echo")
+    conn = wire._driver.connection
+    conn.receive_data(frame(9, b"") * count, 0)
+    left = count - len(b"".join(conn.data_to_send())) // 2
+    assert left == (conn.next_deadline() == 0 and not conn.wants_read)
+    return "one is left for the next" if left else "all are answered"
+
+
+@at_the_limit(
     "limits.message", 20, within="text", beyond="close 1009, closed", lanes=("message_limit",)
 )
 def message_of_that_size(limit: int, size: int) -> str:

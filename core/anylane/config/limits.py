@@ -52,6 +52,9 @@ class Limits:
     """A larger WebSocket message, inflated, is closed with 1009. As the `websockets` library."""
     exchanges_per_turn: int = 16
     """So many pipelined requests are started in one go before other connections get their turn."""
+    pieces_per_turn: int = 128
+    """So many frames of a WebSocket are decoded in one go before other connections get their turn.
+    The slowest take a millisecond together."""
 
     def __post_init__(self) -> None:
         check_each(self, 1, 1 << 40, int)

@@ -93,10 +93,11 @@ class FrameReader:
     limit: bytes of one message, inflated.
     inflater: if permessage-deflate was agreed upon.
     express: whether plain frames are read directly.
+    frames: those that `read` has decoded, and pieces of one.
     """
 
     __slots__ = ("_between", "_compressed", "_decoder", "_express", "_header", "_inflater",
-                 "_limit", "_open", "_parts", "_size", "_skip", "_utf8")  # fmt: skip
+                 "_limit", "_open", "_parts", "_size", "_skip", "_utf8", "frames")  # fmt: skip
 
     def __init__(
         self, limit: int, inflater: Inflater | None = None, *, express: bool = True
@@ -104,6 +105,7 @@ class FrameReader:
         self._limit = limit
         self._inflater = inflater
         self._express = express
+        self.frames: int = 0
         self._between = True
         self._header = _HeaderRules(self)
         self._decoder: FrameDecoder | None = None
@@ -119,19 +121,23 @@ class FrameReader:
         self._skip = True
         self._parts.clear()
 
-    def read_plain(self, data: bytes, messages: deque[tuple[str | bytes, int]]) -> tuple[int, int]:
+    def read_plain(
+        self, data: bytes, messages: deque[tuple[str | bytes, int]], most: int
+    ) -> tuple[int, int]:
         """Read the whole, plain messages at the beginning of *data*, each in one frame.
 
-        This is the express lane. The messages are appended to *messages*, with their sizes in
-        bytes. Returns how many bytes of *data* were read, and the sum of the sizes. Raises nothing:
-        what it does not take is for `read_frame` or `read`. 0.7 us for a small message, where
-        wsproto takes 9 (CPython 3.13); `benchmarks/core.py` guards it.
+        This is the express lane. The messages, so many at most, are appended to *messages*, with
+        their sizes in bytes. Returns how many bytes of *data* were read, and the sum of the sizes.
+        Raises nothing: what it does not take is for `read_frame` or `read`. 0.7 us for a small
+        message, where wsproto takes 9 (CPython 3.13); `benchmarks/core.py` guards it.
         """
         if not self._between or not self._express or self._skip or self._open:
             return 0, 0
         at = total = 0
         whole, limit = len(data), self._limit
-        while whole - at > 5:
+        for _ in range(most):
+            if whole - at < 6:
+                break
             kind = data[at]
             length = data[at + 1] - 0x80  # Below 0: not masked.
             if (kind != _PLAIN_TEXT and kind != _PLAIN_BINARY) or length < 0:  # noqa: PLR1714
@@ -184,10 +190,27 @@ class FrameReader:
         whole = self._add(opcode, bytes(unmask(data, begin, end)), final=final)
         return (None, 0, end) if whole is None else (whole.data, whole.size, end)
 
+    def next_slice(self, data: bytes, at: int) -> int:
+        """Return where the bytes end that `read` is to be given next: with the frame at *at*, where
+        that is known.
+
+        wsproto copies for each frame all that is behind it, so its work grows with the square of
+        the number of frames that it is given at once.
+        """
+        decoder = self._decoder
+        if self._between:
+            begin, length = _payload_at(data, at)
+            return begin + length if begin else at + _SLICE
+        if decoder is None or decoder.header is None:
+            return at + _SLICE
+        left = decoder.header.payload_len - decoder.payload_consumed - len(decoder.buffer)
+        return at + max(left, 1)
+
     def read(self, data: bytes) -> Iterator[Received]:
         """Yield what is complete with these bytes, in order.
 
-        Raises Violation. It must not be called again after that, nor after a close frame.
+        Each frame, or piece of one, adds 1 to `frames`. Raises Violation. It must not be called
+        again after that, nor after a close frame.
         """
         decoder = self._decoder
         if decoder is None:
@@ -197,6 +220,7 @@ class FrameReader:
         try:
             while (frame := decoder.process_buffer()) is not None:
                 opcode, payload, finished, final = frame
+                self.frames += 1
                 assert isinstance(payload, bytes)
                 match opcode:
                     case Opcode.PING:
@@ -318,6 +342,9 @@ _DATA = {
     if not (rsv1 and opcode is Opcode.CONTINUATION)
 }
 """First bytes of data frames, and what they say (RFC 6455 §5.2, RFC 7692 §6)."""
+
+_SLICE = 1024
+"""Bytes that wsproto is given where it is not known where a frame ends."""
 
 _MAX_PARTS = 1024
 """Fragments that are held apart. Each costs 50 bytes of memory besides its own."""
