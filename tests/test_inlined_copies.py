@@ -84,8 +84,8 @@ COPIES = (
         "Http1.conclude",
         "self",
         does("_asked_once()", "_conn.close()", "_exchange =", "ask _conn.closing"),
-        does("_close()", "_conn.timers.clear()", "_conn.timers.set()", "_discarded =",
-             "_end_events()", "_next()", "_read()", "_write()"),
+        does("_await_body()", "_close()", "_conn.timers.clear()", "_discarded =", "_end_events()",
+             "_next()", "_paused =", "_read()", "_write()"),
         "a plain response has no stream and no body to drop, and its next states are known",
     ),
     Copy(

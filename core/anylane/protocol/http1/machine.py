@@ -88,8 +88,8 @@ class Http1(Reader):
                 self._handler_late(now)
             case Timer.HEARTBEAT if self._events is not None:
                 self._events.timeout(now)
-            case Timer.GO_ON if self._waits_for_room:
-                self._next(now)
+            case Timer.GO_ON:
+                self._go_on(now)
             case _:
                 pass
 
@@ -143,7 +143,8 @@ class Http1(Reader):
             return
         self.reading: Reading = READING[Reading.HEAD][ReadEvent.HEAD_WITH_BODY]
         by_length = self._express is not None and not head.chunked
-        self._body = LengthBody(head) if by_length else Body(head, self._limits)
+        express = self._express is not None
+        self._body = LengthBody(head) if by_length else Body(head, self._limits, express=express)
         self._continue_due = head.expects_continue
         self._paused = False
         if self._held:
@@ -335,7 +336,8 @@ class Http1(Reader):
             case Writing.DONE if self.reading is Reading.BODY:
                 self._read(ReadEvent.BODY_UNWANTED)
                 self._discarded = 0
-                self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
+                self._paused = False
+                self._await_body(now)
             case Writing.DONE:
                 self._next(now)
             case Writing.BODY if self._writer is not None and (

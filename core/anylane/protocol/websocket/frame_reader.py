@@ -91,18 +91,27 @@ class FrameReader:
     """Reads what one client sends.
 
     limit: bytes of one message, inflated.
+    fragments: those of one message.
     inflater: if permessage-deflate was agreed upon.
     express: whether plain frames are read directly.
     frames: those that `read` has decoded, and pieces of one.
     """
 
-    __slots__ = ("_between", "_compressed", "_decoder", "_express", "_header", "_inflater",
-                 "_limit", "_open", "_parts", "_size", "_skip", "_utf8", "frames")  # fmt: skip
+    __slots__ = ("_between", "_compressed", "_decoder", "_express", "_fragments", "_header",
+                 "_inflater", "_limit", "_most", "_open", "_parts", "_size", "_skip", "_utf8",
+                 "frames")  # fmt: skip
 
     def __init__(
-        self, limit: int, inflater: Inflater | None = None, *, express: bool = True
+        self,
+        limit: int,
+        inflater: Inflater | None = None,
+        *,
+        fragments: int = 1 << 40,
+        express: bool = True,
     ) -> None:
         self._limit = limit
+        self._most = fragments
+        self._fragments = 0
         self._inflater = inflater
         self._express = express
         self.frames: int = 0
@@ -188,6 +197,7 @@ class FrameReader:
             return None
         self._header.rsv1 = rsv1
         whole = self._add(opcode, bytes(unmask(data, begin, end)), final=final)
+        self._fragments += 1
         return (None, 0, end) if whole is None else (whole.data, whole.size, end)
 
     def next_slice(self, data: bytes, at: int) -> int:
@@ -232,6 +242,7 @@ class FrameReader:
                         return
                     case _:
                         message = self._add(opcode, payload, final=finished and final)
+                        self._fragments += finished
                         if message is not None:
                             yield message
             self._between = not (decoder.header or len(decoder.buffer))
@@ -252,6 +263,8 @@ class FrameReader:
         if self._open is not (opcode is Opcode.CONTINUATION):
             expected = "a continuation" if self._open else "the first frame of a message"
             return Violation(_PROTOCOL_ERROR, f"expected {expected}, got {opcode.name}")
+        if self._open and self._fragments >= self._most and not self._skip:
+            return Violation(_POLICY, f"message is in over {self._most} fragments")
         if self._skip or (self._compressed if self._open else rsv1):
             return None
         before = self._size if self._open else 0
@@ -264,7 +277,7 @@ class FrameReader:
         """Add a piece of a message, not always a whole frame. Return a message that is complete."""
         if not self._open:
             self._compressed = self._header.rsv1
-            self._size = 0
+            self._size = self._fragments = 0
             self._utf8 = _utf8_decoder() if opcode is Opcode.TEXT else None
         self._open = not final
         if self._skip:
@@ -351,6 +364,7 @@ _MAX_PARTS = 1024
 
 _PROTOCOL_ERROR = int(CloseReason.PROTOCOL_ERROR)
 _INVALID_DATA = int(CloseReason.INVALID_FRAME_PAYLOAD_DATA)
+_POLICY = int(CloseReason.POLICY_VIOLATION)
 _TOO_BIG = int(CloseReason.MESSAGE_TOO_BIG)
 _BAD_COMPRESSED = "invalid compressed data, or invalid UTF-8 in it"
 

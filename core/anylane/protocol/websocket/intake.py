@@ -48,7 +48,12 @@ class Intake(ABC):
         self._limits = carrier.config.limits
         self._timeouts = carrier.config.timeouts
         self._pieces = self._limits.pieces_per_turn
-        self._reader = FrameReader(self._limits.message, inflater, express=carrier.config.express)
+        self._reader = FrameReader(
+            self._limits.message,
+            inflater,
+            fragments=self._limits.fragments,
+            express=carrier.config.express,
+        )
         self.phase: Phase = Phase.OPEN
         self._pings: dict[bytes, Ping] = {}
         self._messages: deque[tuple[Message, int]] = deque()
