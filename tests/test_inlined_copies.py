@@ -84,8 +84,8 @@ COPIES = (
         "Http1.conclude",
         "self",
         does("_asked_once()", "_conn.close()", "_exchange =", "ask _conn.closing"),
-        does("_close()", "_conn.timers.clear()", "_conn.timers.set()", "_discarded =",
-             "_end_events()", "_next()", "_read()", "_write()"),
+        does("_await_body()", "_close()", "_conn.timers.clear()", "_discarded =", "_end_events()",
+             "_next()", "_paused =", "_read()", "_write()"),
         "a plain response has no stream and no body to drop, and its next states are known",
     ),
     Copy(
@@ -116,9 +116,8 @@ COPIES = (
         "WebSocketProtocol.poll",
         "WebSocketProtocol.take",
         "self",
-        does("_buffered =", "_messages.popleft()", "_owing =", "ask _messages", "ask wants_read"),
-        does("_answer_close()", "ask _limits.inbound_low", "ask _pings", "ask phase",
-             "carrier.timers.set()", "wants_read ="),
+        does("_buffered =", "_messages.popleft()", "_owing =", "ask _full", "ask _messages"),
+        does("_answer_close()", "_full =", "_unpause()", "ask _limits.inbound_low", "ask phase"),
         "what depends on the time is left to the original",
     ),
     Copy(
@@ -126,8 +125,8 @@ COPIES = (
         "WebSocketProtocol.is_quiet",
         "self",
         does("_owing =", "ask _messages", "ask phase"),
-        does("_answer_close()", "_buffered =", "_messages.popleft()", "ask _limits.inbound_low",
-             "ask _pings", "ask wants_read", "carrier.timers.set()", "wants_read ="),
+        does("_answer_close()", "_buffered =", "_full =", "_messages.popleft()", "_unpause()",
+             "ask _full", "ask _limits.inbound_low"),
         "it is true only where there is no message, and no close frame to answer",
     ),
     Copy(

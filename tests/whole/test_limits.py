@@ -210,10 +210,10 @@ def websocket(wire: Any, path: str) -> None:
     assert wire.take().startswith(b"HTTP/1.1 101 ")
 
 
-def frame(opcode: int, payload: bytes) -> bytes:
+def frame(opcode: int, payload: bytes, *, fin: bool = True) -> bytes:
     size = len(payload)
     length = bytes([0x80 | size]) if size < 126 else b"\xfe" + struct.pack("!H", size)
-    return bytes([0x80 | opcode]) + length + bytes(4) + payload
+    return bytes([fin << 7 | opcode]) + length + bytes(4) + payload
 
 
 def seen(wire: Any) -> str:
@@ -355,6 +355,17 @@ def chunked_body_of_that_size(limit: int, size: int) -> str:
 
 
 @at_the_limit(
+    "limits.chunk_overhead", 100, within="200", beyond="400, closed", steps=(0, 4),
+    lanes=("chunk_overhead_limit",),
+)  # fmt: skip
+def framing_of_so_much_more_than_its_data(limit: int, more: int) -> str:
+    wire = serve(limits_chunk_overhead=limit)
+    chunks = b"1\r\nx\r\n" * (more // 4) + b"0\r\n\r\n"
+    wire.receive(get("/", "Transfer-Encoding: chunked", method="POST") + chunks)
+    return seen(wire)
+
+
+@at_the_limit(
     "anylane.protocol.http1.body._MAX_CHUNK_LINE", 256, within="200", beyond="400, closed",
     note="longer is an attack, not a size",
 )  # fmt: skip
@@ -435,6 +446,23 @@ def output_of_that_size_unsent(limit: int, size: int) -> str:
 
 
 @at_the_limit(
+    "limits.outbound_high", 1000, within="the next request is begun", beyond="it is not, nor read",
+    lanes=("no_request_is_begun_while_answers_wait",),
+)  # fmt: skip
+def answer_of_that_size_unsent_before_the_next_request(limit: int, size: int) -> str:
+    conn = connection(outbound_high=limit, outbound_low=1)
+    conn.receive_data(get() * 2, 0)
+    exchange = conn.next_exchange()
+    exchange.respond(200, [], b"")
+    conn.send(b"x" * (size - conn.queued))
+    exchange.finish(0)
+    conn.data_to_send()
+    if conn.waiting:
+        return "the next request is begun"
+    return "it is not" if conn.wants_read else "it is not, nor read"
+
+
+@at_the_limit(
     "limits.outbound_low", 20, within="a waiting write goes on", beyond="it waits",
     lanes=("slow_reader_is_waited_for",),
 )  # fmt: skip
@@ -447,6 +475,20 @@ def output_of_that_size_still_unsent(limit: int, size: int) -> str:
 
 
 @at_the_limit(
+    "limits.pieces_per_turn", 5, within="all are answered", beyond="one is left for the next",
+    lanes=("frames_of_one_read_keep_their_order",),
+)  # fmt: skip
+def frames_decoded_in_one_turn(limit: int, count: int) -> str:
+    wire = serve(limits_pieces_per_turn=limit)
+    websocket(wire, "/echo")
+    conn = wire._driver.connection
+    conn.receive_data(frame(9, b"") * count, 0)
+    left = count - len(b"".join(conn.data_to_send())) // 2
+    assert left == (conn.next_deadline() == 0 and not conn.wants_read)
+    return "one is left for the next" if left else "all are answered"
+
+
+@at_the_limit(
     "limits.message", 20, within="text", beyond="close 1009, closed", lanes=("message_limit",)
 )
 def message_of_that_size(limit: int, size: int) -> str:
@@ -454,6 +496,31 @@ def message_of_that_size(limit: int, size: int) -> str:
     websocket(wire, "/echo")
     wire.receive(frame(1, b"x" * size))
     return frames(wire)
+
+
+@at_the_limit(
+    "limits.fragments", 3, within="text", beyond="close 1008, closed", lanes=("fragment_limit",)
+)
+def message_in_so_many_fragments(limit: int, count: int) -> str:
+    wire = serve(limits_fragments=limit)
+    websocket(wire, "/echo")
+    for number in range(count):
+        opcode, fin = 0 if number else 1, number == count - 1
+        wire.receive(frame(opcode, b"x", fin=fin))
+    return frames(wire)
+
+
+@at_the_limit(
+    "limits.pieces_per_turn", 5, within="all are decoded", beyond="one is left for the next",
+    lanes=("chunks_of_one_read_keep_their_order",),
+)  # fmt: skip
+def chunks_decoded_in_one_turn(limit: int, count: int) -> str:
+    conn = connection(pieces_per_turn=limit)
+    conn.receive_data(get("/", "Transfer-Encoding: chunked", method="POST"), 0)
+    conn.receive_data(b"1\r\nx\r\n" * count, 0)
+    left = count - conn.waiting[0].buffered
+    assert left == (conn.next_deadline() == 0 and not conn.wants_read)
+    return "one is left for the next" if left else "all are decoded"
 
 
 # --- turns, connections, threads -----------------------------------------------------------------

@@ -12,6 +12,7 @@ from anylane_conformance.cases import case
 from anylane_conformance.contract.stage import Stage
 from anylane_conformance.harness.conversation import Conversation
 from anylane_conformance.harness.peer import Answer, Peer
+from anylane_conformance.harness.websocket_peer import raw_frame
 
 CHAPTER = "14 limits"
 
@@ -112,6 +113,36 @@ def body_limit(conversation: Conversation) -> None:
         assert refused(conversation, request % (101, b"x" * 101)) == 413
 
 
+@case(CHAPTER, cuts=False, limits={"chunk_overhead": 100})
+def chunk_overhead_limit(conversation: Conversation) -> None:
+    """A chunked body whose framing is much more than its data is 400; one of honest chunks never
+    is."""
+    head = b"POST /length HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    tiny, end = b"1\r\nx\r\n", b"0\r\n\r\n"
+    fits = accepted(conversation, head + tiny * 25 + end)
+    assert fits.body == b'{"length":25}'
+    honest = accepted(conversation, head + b"5\r\nhello\r\n" * 1000 + end)
+    assert honest.body == b'{"length":5000}'
+    assert refused(conversation, head + tiny * 26 + end) == 400
+    assert refused(conversation, head + b"5;" + b"x" * 100 + b"\r\nhello\r\n" + end) == 400
+
+
+@case(CHAPTER, limits={"pieces_per_turn": 2, "inbound_high": 20, "inbound_low": 5})
+def chunks_of_one_read_keep_their_order(conversation: Conversation) -> None:
+    """Chunks that came in one read are decoded a few at a time, and the body is the same; requests
+    and the end of input behind it are seen after it."""
+    head = b"POST /%s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunks = b"3\r\nabc\r\n" * 7 + b"1;odd=x\r\nd\r\n" * 3 + b"14\r\n" + b"e" * 20 + b"\r\n"
+    unread = head % b"unknown" + chunks + b"0\r\n\r\n"
+    peer = conversation.connect()
+    peer.send(head % b"length" + chunks + b"0\r\nX: y\r\n\r\n" + unread + get())
+    peer.eof()
+    assert peer.answer().body == b'{"length":44}'
+    assert peer.answer().status == 404
+    assert peer.answer().status == 200
+    peer.closed()
+
+
 @case(CHAPTER, cuts=False, limits={"drain_body": 50})
 def unread_body_limit(conversation: Conversation) -> None:
     """An unread body is dropped up to a bound; more of it ends the connection."""
@@ -134,6 +165,20 @@ def message_limit(conversation: Conversation) -> None:
     code, reason = ws.closed(answer=False)
     assert code == 1009
     assert "20" in reason
+
+
+@case(CHAPTER, limits={"fragments": 3})
+def fragment_limit(conversation: Conversation) -> None:
+    """A message in more fragments than the limit is 1008, and what came before it was answered (RFC
+    6455 §5.4)."""
+    ws = conversation.websocket("/echo")
+    fragments = [raw_frame(1, b"a", fin=False), raw_frame(0, b"b", fin=False)]
+    ws.peer.send(b"".join(fragments) + raw_frame(0, b"c"))
+    assert ws.receive() == "abc"
+    ws.peer.send(b"".join(fragments) + raw_frame(0, fin=False) + raw_frame(0, b"d"))
+    code, reason = ws.closed(answer=False)
+    assert code == 1008
+    assert "3" in reason
 
 
 # --- what becomes of a connection when its client does not see it --------------------------------

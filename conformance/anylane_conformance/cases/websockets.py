@@ -5,6 +5,7 @@ from __future__ import annotations
 import wsproto.events as ws_events
 
 from anylane_conformance.cases import case
+from anylane_conformance.contract.stage import CHUNK, KERNEL
 from anylane_conformance.harness.conversation import Conversation
 from anylane_conformance.harness.peer import Peer
 from anylane_conformance.harness.websocket_peer import WebSocketPeer, message_event, raw_frame
@@ -313,6 +314,18 @@ def messages_are_held_back_and_none_is_lost(conversation: Conversation) -> None:
     assert helper.ask("/send/go").status == 200
     assert ws.receive() == "received 50000"
     assert ws.closed() == (1000, "")
+
+
+@case(CHAPTER, cuts=False, compare=False)
+def messages_that_are_not_received_are_held_up(conversation: Conversation) -> None:
+    """Messages that their handler does not receive stay in the kernel, but for what the mark
+    allows: a lane that goes on reading would take all of them."""
+    ws = conversation.websocket("/waiting")
+    taken = ws.peer.press(ws.frame(message_event(CHUNK)) * 500)
+    conversation.measure("bytes taken of messages that are not received", taken)
+    assert taken <= 2 * KERNEL, f"{taken} bytes were taken of messages that are not received"
+    assert conversation.helper().ask("/send/go").status == 200
+    ws.peer.reset()
 
 
 @case(CHAPTER, timeouts={"write_stall": 0.3}, cuts=False)

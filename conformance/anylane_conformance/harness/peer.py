@@ -47,6 +47,11 @@ class Peer(ABC):
         """Send bytes."""
 
     @abstractmethod
+    def press(self, data: bytes) -> int:
+        """Send as much of *data* as the server and the kernels between take, and return how many
+        bytes that is. Where it is not all, the connection is of no use for sending any more."""
+
+    @abstractmethod
     def eof(self) -> None:
         """End this side's output; what the server sends can still be read."""
 

@@ -31,6 +31,9 @@ class Limits:
     """More header lines get 431. As Apache's LimitRequestFields."""
     body: int = 2 * 1024 * 1024
     """A larger request body gets 413. nginx allows 1 MiB; uploads of a photo fit."""
+    chunk_overhead: int = 64 * 1024
+    """A chunked body gets 400 if its framing is over so many bytes more than its data. Chunks of
+    five bytes and more never are, those of one after 16,000. Go allows 16 KiB."""
     pipeline: int = 64 * 1024
     """Reading pauses over so much input behind a running handler. One large request's head."""
     drain_body: int = 64 * 1024
@@ -44,13 +47,19 @@ class Limits:
     inbound_low: int = 64 * 1024
     """Reading resumes when no more than this is held."""
     outbound_high: int = 64 * 1024
-    """Writes begin to wait when more output is unsent. asyncio's own default."""
+    """While more output is unsent writes wait, no further request of the connection is begun, and
+    nothing is read. asyncio's own default."""
     outbound_low: int = 16 * 1024
     """Waiting writes go on when no more than this is unsent."""
     message: int = 1024 * 1024
     """A larger WebSocket message, inflated, is closed with 1009. As the `websockets` library."""
+    fragments: int = 16 * 1024
+    """A WebSocket message in more fragments is closed with 1008. The largest, 64 bytes each."""
     exchanges_per_turn: int = 16
     """So many pipelined requests are started in one go before other connections get their turn."""
+    pieces_per_turn: int = 128
+    """So many chunks of a body or frames of a WebSocket are decoded in one go before other
+    connections get their turn. The slowest take a millisecond together."""
 
     def __post_init__(self) -> None:
         check_each(self, 1, 1 << 40, int)

@@ -7,7 +7,7 @@ raise because of what the peer sent. A connection has one owner at a time and no
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from anylane.config.server_config import ServerConfig
 from anylane.errors import Disconnected
@@ -29,7 +29,6 @@ _NO = Closing.NO  # A member of an enum takes twice the time of a global to look
 class _Nothing:
     """The protocol of a connection that is over: nothing that is reported matters any more."""
 
-    counts_output: ClassVar[bool] = False
     wants_read = False
 
     def receive_data(self, data: bytes, now: float) -> None: ...
@@ -37,6 +36,7 @@ class _Nothing:
     def connection_lost(self, reason: Disconnected) -> None: ...
     def timeout(self, timer: Timer, now: float) -> None: ...
     def sent(self, now: float) -> None: ...
+    def eased(self, now: float) -> None: ...
     def shutdown(self, now: float) -> None: ...
 
 
@@ -142,6 +142,9 @@ class Connection:
         or too often is harmless."""
         for exchange in tuple(self._exchanges):
             exchange.fire_alarms(now)
+        # Once at most: what is put off meanwhile waits for another turn.
+        going_on = self.timers.at[Timer.GO_ON] <= now
+        self.timers.clear(Timer.GO_ON)
         while (timer := self.timers.take_due(now)) is not None:
             match timer:
                 case Timer.WRITE_STALL:
@@ -152,6 +155,8 @@ class Connection:
                     self.close(Closing.CLOSE)
                 case _:
                     self._protocol.timeout(timer, now)
+        if going_on and self.closing < Closing.CLOSE:
+            self._protocol.timeout(Timer.GO_ON, now)
 
     def data_unsent(self, size: int, now: float) -> None:
         """Take note that the kernel has not taken `size` bytes of what `data_to_send()` gave.
@@ -162,17 +167,20 @@ class Connection:
         if self.closing is Closing.ABORT:
             return
         progress = size < self.backlog
+        eased = size <= self.high < self.backlog
         self.backlog = size
+        if eased:
+            self._protocol.eased(now)
         if size == 0:
             if self._stalled:
                 self._stalled = False
                 self.timers.clear(Timer.WRITE_STALL)
                 self._protocol.sent(now)
-            elif self._protocol.counts_output:
-                self._protocol.sent(now)
-        elif progress or not self.timers.is_set(Timer.WRITE_STALL):
-            self._stalled = True
-            self.timers.set(Timer.WRITE_STALL, now + self.config.timeouts.write_stall)
+        else:
+            self.idle = False
+            if progress or not self.timers.is_set(Timer.WRITE_STALL):
+                self._stalled = True
+                self.timers.set(Timer.WRITE_STALL, now + self.config.timeouts.write_stall)
         if self.closing is Closing.SEND_EOF and (progress or size == 0):
             self.timers.set(Timer.LINGER, now + self.config.timeouts.linger)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from anylane.errors import Disconnected
 from anylane.protocol.fields import Header
@@ -210,10 +210,6 @@ class Stream(Protocol):
 class InnerProtocol(Protocol):
     """What a connection speaks now: HTTP/1.1, WebSocket, or a protocol that is not ours."""
 
-    counts_output: ClassVar[bool]
-    """Whether `sent` is to be told each time that the kernel has taken everything, not only after
-    it had not."""
-
     @property
     def wants_read(self) -> bool:
         """False: leave the peer's bytes in the kernel."""
@@ -232,7 +228,10 @@ class InnerProtocol(Protocol):
         """Act on a deadline that has come."""
 
     def sent(self, now: float) -> None:
-        """Take note that the kernel has taken everything."""
+        """Take note that the kernel has taken everything, after it had not."""
+
+    def eased(self, now: float) -> None:
+        """Take note that output was over its high mark and is not any more."""
 
     def shutdown(self, now: float) -> None:
         """End as soon as this protocol can without cutting anything off (a drain)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from anylane.protocol.interfaces import Carrier, Closing
 
@@ -31,8 +31,6 @@ class RawProtocol:
         self._discarded = 0
 
     # -- what the connection hears -----------------------------------------------------------
-
-    counts_output: ClassVar[bool] = False
 
     @property
     def wants_read(self) -> bool:
@@ -64,6 +62,9 @@ class RawProtocol:
 
     def sent(self, now: float) -> None:
         """Do nothing: nothing waits for that here."""
+
+    def eased(self, now: float) -> None:
+        """Do nothing: the handler waits for that by itself."""
 
     def shutdown(self, now: float) -> None:
         """Say nothing in a protocol that we do not know; the DRAIN deadline comes."""

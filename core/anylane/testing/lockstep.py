@@ -94,6 +94,13 @@ class Lockstep:
         self.world.run()
 
     @property
+    def unread(self) -> int:
+        """How many bytes of the client the server has not read: backpressure leaves them in the
+        kernel."""
+        self.world.run()
+        return sum(len(item) for item in self._driver.inbox if isinstance(item, bytes))
+
+    @property
     def sent(self) -> bytes:
         """All bytes that the client has received so far."""
         self.world.run()

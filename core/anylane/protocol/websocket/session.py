@@ -1,84 +1,31 @@
 """WebSocket on one connection: messages, control frames, the close handshake, timers (RFC 6455).
 
-`frame_reader` and `frame_writer` turn bytes into messages and control frames, and back. This file
-decides what is answered to them. A close waits until everything received before it was answered.
-Backpressure and a deadline for each state are here, too.
+`intake` takes in what the peer sends, by `frame_reader`; `frame_writer` makes the bytes of what is
+sent. This file decides what is answered. A close waits until everything received before it was
+answered. A deadline for each state is here, too.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from enum import Enum, auto
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from anylane.errors import Disconnected
 from anylane.protocol.interfaces import Carrier, Closing, Ping
 from anylane.protocol.timers import Timer
 from anylane.protocol.websocket.close_codes import check_close
 from anylane.protocol.websocket.deflate import Agreed, Deflater, Inflater
-from anylane.protocol.websocket.frame_reader import (
-    CloseReceived,
-    FrameReader,
-    MessageReceived,
-    PingReceived,
-    PongReceived,
-    Received,
-    Violation,
-)
 from anylane.protocol.websocket.frame_writer import FrameWriter
+from anylane.protocol.websocket.intake import MESSAGE_COST, Intake, Message
+from anylane.protocol.websocket.phases import PHASES, Phase, PhaseEvent
 
 if TYPE_CHECKING:
     from anylane.protocol.exchange import Exchange
 
-
-class Phase(Enum):
-    """Where the closing handshake is (RFC 6455 §7)."""
-
-    OPEN = auto()
-    ENDING = auto()
-    """The peer has closed or broken a rule. What it sent before that is being answered."""
-    CLOSING = auto()
-    """Our close frame is out, and the peer's is awaited."""
-    CLOSED = auto()
-
-
-class PhaseEvent(Enum):
-    """What moves a session towards its end."""
-
-    PEER_ENDS = auto()
-    WE_CLOSE = auto()
-    LOST = auto()
-
-
-PHASES: dict[Phase, dict[PhaseEvent, Phase]] = {
-    Phase.OPEN: {
-        PhaseEvent.PEER_ENDS: Phase.ENDING,
-        PhaseEvent.WE_CLOSE: Phase.CLOSING,
-        PhaseEvent.LOST: Phase.CLOSED,
-    },
-    Phase.ENDING: {
-        PhaseEvent.WE_CLOSE: Phase.CLOSED,
-        PhaseEvent.LOST: Phase.CLOSED,
-    },
-    Phase.CLOSING: {
-        PhaseEvent.PEER_ENDS: Phase.CLOSED,
-        PhaseEvent.LOST: Phase.CLOSED,
-    },
-    Phase.CLOSED: {
-        PhaseEvent.LOST: Phase.CLOSED,
-    },
-}
-
-Message = str | bytes
-
 # Every message looks these up, and a member of an enum takes twice the time of a global.
 _OPEN, _NO = Phase.OPEN, Closing.NO
 
-_MESSAGE_COST = 64
-"""Bytes that a held message counts besides its own, so that a flood of empty messages is one."""
 
-
-class WebSocketProtocol:
+class WebSocketProtocol(Intake):
     """A WebSocket session between the 101 and the end of the connection (RFC 6455).
 
     It is what the connection speaks then (`InnerProtocol`), and what its handler's side sees
@@ -88,13 +35,12 @@ class WebSocketProtocol:
     close_code, close_reason: those of the peer's close frame, or of the failure; None and "" while
         open.
     latency: of the last ping that was answered, in seconds; None before.
-    wants_read: False while more messages are held than their limit allows.
+    wants_read: False while more messages are held than their limit allows, or the rest of a read
+        is not decoded yet.
     """
 
-    __slots__ = ("_buffered", "_close_frame", "_discarded", "_exchange", "_limits", "_messages",
-                 "_owed_pong", "_owing", "_pings", "_reader", "_timeouts", "_writer", "carrier",
-                 "close_code", "close_reason", "latency", "phase", "subprotocol",
-                 "wants_read")  # fmt: skip
+    __slots__ = ("_close_frame", "_owed_pong", "_owing", "_writer", "close_code",
+                 "close_reason", "latency", "subprotocol")  # fmt: skip
 
     def __init__(
         self,
@@ -105,27 +51,14 @@ class WebSocketProtocol:
         agreed: Agreed | None = None,
     ) -> None:
         settings = carrier.config.deflate
-        self.carrier: Carrier = carrier
-        self._exchange = exchange
-        self._limits = carrier.config.limits
-        self._timeouts = carrier.config.timeouts
-        self._reader = FrameReader(
-            self._limits.message,
-            Inflater(agreed) if agreed else None,
-            express=carrier.config.express,
-        )
+        inflater = Inflater(agreed) if agreed else None
+        super().__init__(carrier, exchange, inflater)
         self._writer = FrameWriter(
             Deflater(agreed, settings) if agreed else None, settings.threshold
         )
-        self._messages: deque[tuple[Message, int]] = deque()
-        self._buffered = 0
-        self._discarded = 0
-        self.wants_read: bool = True
         self._owing = False
         self._owed_pong: bytes | None = None
-        self._pings: dict[bytes, Ping] = {}
         self._close_frame: tuple[int, str] | None = None
-        self.phase: Phase = Phase.OPEN
         self.subprotocol: str | None = subprotocol
         self.close_code: int | None = None
         self.close_reason: str = ""
@@ -137,43 +70,11 @@ class WebSocketProtocol:
 
     # -- what the connection hears -----------------------------------------------------------
 
-    counts_output: ClassVar[bool] = True
-
-    def receive_data(self, data: bytes, now: float) -> None:
-        """Take bytes of the peer: hold messages, answer control frames, end at a violation."""
-        at, reader = 0, self._reader
-        if self.phase is _OPEN:
-            at, size = reader.read_plain(data, self._messages)
-            if at:
-                self._hold(size)
-            if at == len(data):
-                return
-        elif not self._listening():
-            self._discard(data)
-            return
-        try:
-            while self.phase is Phase.OPEN and (whole := reader.read_frame(data, at)) is not None:
-                message, size, at = whole
-                if message is not None:
-                    self._messages.append((message, size))
-                    self._hold(size)
-                if at == len(data):
-                    return
-            for received in reader.read(data[at:] if at else data):
-                self._receive(received, now)
-        except Violation as violation:
-            self._peer_ends(violation.code, violation.reason, now, violation=True)
-
-    def _listening(self) -> bool:
-        return self.phase in (Phase.OPEN, Phase.CLOSING)
-
-    def _discard(self, data: bytes) -> None:
-        self._discarded += len(data)
-        if self._discarded > self._limits.linger:
-            self.carrier.close(Closing.ABORT)
-
     def receive_eof(self, now: float) -> None:  # noqa: ARG002  # as InnerProtocol
         """End the session with 1006, for no close frame came; then the client is gone."""
+        if self._rest:
+            self._ended = True  # Its close frame may be in there.
+            return
         if self.phase is Phase.ENDING:
             return  # Its close frame came; what it asked before that is still answered.
         self.connection_lost(Disconnected(1006, "the connection ended without a close frame"))
@@ -192,6 +93,9 @@ class WebSocketProtocol:
                 self.ping(now)
             case Timer.PONG:
                 self._fail(1011, "no pong came in time", now)
+            case Timer.GO_ON:
+                rest, self._rest = self._rest, b""
+                self._read_on(rest, 0, self._pieces, now)
             case Timer.CLOSE if self.phase is Phase.ENDING:
                 self._answer_close(now)
             case Timer.CLOSE:
@@ -200,7 +104,10 @@ class WebSocketProtocol:
             case _:
                 pass
 
-    def sent(self, now: float) -> None:  # noqa: ARG002  # as InnerProtocol
+    def sent(self, now: float) -> None:
+        """Do nothing: nothing waits for that here."""
+
+    def eased(self, now: float) -> None:  # noqa: ARG002  # as InnerProtocol
         """Send the pong that waited for room in the output."""
         if self._owed_pong is not None and not self.carrier.congested:
             payload, self._owed_pong = self._owed_pong, None
@@ -224,7 +131,7 @@ class WebSocketProtocol:
 
     def take(self) -> Message | None:
         """Return what `poll` would, if that does not depend on the time, else None."""
-        if self.wants_read and self._messages:
+        if self._messages and not self._full:
             self._owing = True
             message, size = self._messages.popleft()
             self._buffered -= size
@@ -251,12 +158,11 @@ class WebSocketProtocol:
             self._owing = True
             message, size = self._messages.popleft()
             self._buffered -= size
-            if not self.wants_read:
-                held = self._buffered + _MESSAGE_COST * len(self._messages)
+            if self._full:
+                held = self._buffered + MESSAGE_COST * len(self._messages)
                 if held <= self._limits.inbound_low:
-                    self.wants_read = True
-                    if self._pings:
-                        self.carrier.timers.set(Timer.PONG, now + self._timeouts.pong)
+                    self._full = False
+                    self._unpause(now)
             return message
         self._owing = False
         if self.phase is Phase.ENDING:
@@ -303,7 +209,8 @@ class WebSocketProtocol:
             self._send_close(code, reason)
             self._stop_pings()
             self._reader.skip_messages()
-            self.wants_read = True  # Its close frame may be behind what made us pause.
+            self._full = False  # Its close frame may be behind what made us pause.
+            self._unpause(now)
             self.carrier.timers.set(Timer.CLOSE, now + self._timeouts.close)
 
     def finish(self, now: float) -> None:
@@ -313,31 +220,6 @@ class WebSocketProtocol:
         self.close(1000, "", now)
 
     # -- frames ----------------------------------------------------------------------------------
-
-    def _receive(self, received: Received, now: float) -> None:
-        match received:
-            case MessageReceived():
-                # RFC 6455 §5.5.1: after our close frame, data is of no use any more.
-                if self.phase is Phase.OPEN:
-                    self._messages.append((received.data, received.size))
-                    self._hold(received.size)
-            case PingReceived():
-                if self.phase is Phase.OPEN:
-                    self._pong(received.payload)
-            case PongReceived():
-                self._receive_pong(received.payload, now)
-            case CloseReceived():
-                self._peer_ends(received.code, received.reason, now, violation=False)
-
-    def _hold(self, size: int) -> None:
-        """Take note that messages of that size were appended."""
-        self._exchange.news = True
-        self._buffered += size
-        held = self._buffered + _MESSAGE_COST * len(self._messages)
-        if held > self._limits.inbound_high and self.wants_read:
-            self.wants_read = False
-            # While we do not read, a pong that came in time would wait in the kernel.
-            self.carrier.timers.clear(Timer.PONG)
 
     def _pong(self, payload: bytes) -> None:
         # RFC 6455 §5.5.3: only the latest ping needs an answer, so a peer that sends pings and
@@ -404,6 +286,8 @@ class WebSocketProtocol:
         self._move(PhaseEvent.LOST)
         self._stop_pings()
         self.carrier.timers.clear(Timer.CLOSE)
+        self._rest = b""
+        self._full = False
         self.wants_read = True
         self._exchange.lose(Disconnected(self.close_code, self.close_reason))
 
