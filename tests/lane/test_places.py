@@ -261,8 +261,17 @@ def test_of_those_refused_the_first_gives_way() -> None:
     others = [Lockstep(world=world) for _ in range(LEAVING - 1)]
     assert not first.closed
     last: Any = Lockstep(world=world)
-    assert first.closed and first.reset_sent
+    assert first.closed and not first.reset_sent
     assert not any(each.closed for each in (*others, last))
+
+
+def test_one_that_takes_no_answer_is_reset_then() -> None:
+    world, _ = refusing()
+    stalled: Any = arrive(world)
+    stalled._driver.unsent_data.append(b"what it does not take")
+    for _ in range(LEAVING):
+        Lockstep(world=world)
+    assert stalled.closed and stalled.reset_sent
 
 
 def test_a_drain_does_not_wait_for_the_refused() -> None:

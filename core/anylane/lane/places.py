@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LEAVING = 64
 """Connections that may be on their way out at once beside `max_connections`: as many as come in one
 turn of a lane. Those that were let go delay the next newcomer beyond that; of those that were
-refused the first is reset."""
+refused the first is closed."""
 
 CALM = 60.0
 """Seconds without an event until a state that was logged counts as over. So a house that is full
@@ -117,8 +117,12 @@ def _dismiss(guest: Guest) -> bool:
     return True
 
 
-def _reset(guest: Guest) -> bool:
-    guest.connection.abort()
+def _see_off(guest: Guest) -> bool:
+    """Close a refused one before its time, in order if it could take its answer."""
+    if guest.unsent() > guest.tolerance:
+        guest.connection.abort()
+    else:
+        guest.connection.dismiss(guest.now())
     guest.pump()
     return True
 
@@ -191,7 +195,7 @@ class Places:
             self._refused[guest] = None
             if len(self._refused) > LEAVING:
                 first, _ = self._refused.popitem(last=False)
-                first.if_free(partial(_reset, first))
+                first.if_free(partial(_see_off, first))
             return
         self.taken += 1
         if self._bounds is not None:
