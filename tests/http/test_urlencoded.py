@@ -12,7 +12,7 @@ from anylane import App, Context, HTTPError, ServerConfig
 from anylane.config.limits import Limits
 from anylane.http import urlencoded
 from anylane.http.multidict import Query
-from anylane.http.urlencoded import SLICE, Fields, percent_decoded, unescaped
+from anylane.http.urlencoded import SLICE, EncodedFields, percent_decoded, unescaped
 from anylane.testing import Lockstep
 
 texts = st.text(
@@ -32,11 +32,11 @@ def test_a_form_decoded_in_turns_is_the_same(text: str, size: int) -> None:
     turns: list[None] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(urlencoded, "SLICE", size)
-        found = run(Fields(text, "form", 413), turns)
+        found = run(EncodedFields(text, "form", 413), turns)
     assert found == parse_qsl(text, keep_blank_values=True)
 
 
-def run(fields: Fields, turns: list[None]) -> list[tuple[str, str]]:
+def run(fields: EncodedFields, turns: list[None]) -> list[tuple[str, str]]:
     """Decode in turns. Each turn is noted."""
 
     async def give_way() -> None:
@@ -86,11 +86,11 @@ def test_what_costs_more_is_refused_by_its_number(
 
     monkeypatch.setattr(urlencoded, "_decoded", note)
     with pytest.raises(HTTPError, match="more than 1000") as refused:
-        run(Fields(text, "form", 413), [])
+        run(EncodedFields(text, "form", 413), [])
     assert refused.value.status in (400, 413)
     assert sum(decoded) <= 4 * 1000  # Of a megabyte.
     with pytest.raises(HTTPError, match="more than 1000") as refused:
-        list(Fields(text, "query", 400).decoded())
+        list(EncodedFields(text, "query", 400).decoded())
     assert refused.value.status == 400
 
 
@@ -100,13 +100,13 @@ def test_what_costs_more_is_refused_by_its_number(
 )
 def test_a_long_form_gives_way_to_others(text: str) -> None:
     turns: list[None] = []
-    assert run(Fields(text, "form", 413), turns) == parse_qsl(text)
+    assert run(EncodedFields(text, "form", 413), turns) == parse_qsl(text)
     assert len(turns) >= len(text) // SLICE - 1
 
 
 def test_a_usual_form_does_not() -> None:
     turns: list[None] = []
-    run(Fields("&".join(["name=value%20"] * 100), "form", 413), turns)
+    run(EncodedFields("&".join(["name=value%20"] * 100), "form", 413), turns)
     assert turns == []
 
 

@@ -350,6 +350,11 @@ class Supervisor:
             self._selector.close()
             self._wakeup.close()
             os.close(self._pulse)
+            for slot in self._slots:  # The pipes of the other workers.
+                for worker in filter(None, (slot.worker, *slot.old)):
+                    if worker.news >= 0:
+                        os.close(worker.news)
+                        worker.news = -1  # It may stand in both places.
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             func()
             status = 0

@@ -15,7 +15,7 @@ from typing import IO, Any
 from anylane.errors import HTTPError, UsageError
 from anylane.http.headers import Headers
 from anylane.http.multidict import MultiDict
-from anylane.http.urlencoded import MAX_FIELDS, SLICE, Fields
+from anylane.http.urlencoded import MAX_FIELDS, SLICE, EncodedFields
 from anylane.lane.host import Spool
 
 MAX_IN_MEMORY = 256 * 1024
@@ -105,7 +105,7 @@ async def parse_urlencoded(text: str, give_way: GiveWay) -> Form:
     Raises HTTPError 413 for more than `MAX_FIELDS` fields, and 400 for more than `MAX_STRAY` stray
     percent signs.
     """
-    return Form(await Fields(text, "form", 413).decoded_in_turns(give_way))
+    return Form(await EncodedFields(text, "form", 413).decoded_in_turns(give_way))
 
 
 async def parse_multipart(

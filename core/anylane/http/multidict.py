@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar, overload
 
-from anylane.http.urlencoded import Fields
+from anylane.http.urlencoded import EncodedFields
 
 V = TypeVar("V")
 
@@ -73,4 +73,4 @@ class Query(MultiDict[str]):
 
     def __init__(self, raw: str) -> None:
         self.raw: str = raw
-        super().__init__(Fields(raw, "query", 400).decoded() if raw else ())
+        super().__init__(EncodedFields(raw, "query", 400).decoded() if raw else ())

@@ -47,7 +47,7 @@ def _decoded(text: str) -> bytes:
     return a2b_qp(data.replace(b"=", b"=3D").replace(b"%", b"="))
 
 
-class Fields:
+class EncodedFields:
     """The fields of one query or form, in order, and the bounds of the work that they make.
 
     what: names it in an error. too_many: the status of one with more than `MAX_FIELDS` fields.
