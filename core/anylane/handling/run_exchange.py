@@ -97,16 +97,19 @@ async def _answer(ctx: Context, dispatcher: Dispatcher) -> None:  # noqa: PLR091
         finally:
             if ctx.items is not None:
                 await ctx.items.close()
-    except BaseException as exc:  # user code's: a failure ends its exchange alone
+    except BaseException as exc:  # noqa: BLE001  # user code's: a failure ends its exchange alone
         passing, failure = taken_apart(exc, ctx.link)
-        if failure is not None and exchange.over:
-            failure = without_disconnects(failure)
-        if failure is not None:
-            _fail(ctx, failure)
-        if passing is exc:
-            raise
-        if passing is not None:
-            raise passing from None
+        try:
+            if failure is not None and exchange.over:
+                failure = without_disconnects(failure)
+            if failure is not None:
+                _fail(ctx, failure)
+            if passing is exc:
+                raise
+            if passing is not None:
+                raise passing from None
+        finally:
+            del passing, failure  # Their tracebacks hold this frame: without a cycle all are freed.
 
 
 def _check_answered(ctx: Context, response: Response) -> None:
