@@ -14,6 +14,7 @@ from anylane.lane.link import Errand
 from anylane.protocol import Closing, Exchange
 from anylane_backends.readiness.link import ReadinessLink, RunnerLink
 from anylane_backends.readiness.loop import Event, Loop, Runner
+from anylane_backends.sockets import kernel
 from anylane_backends.sockets.sockets import NO_SOCKET, Outbox, half_close, read, reset
 
 
@@ -82,6 +83,15 @@ class ReadinessDriver(Driver):
 
     def unsent(self) -> int:
         return self._outbox.size
+
+    def unacknowledged(self) -> int:
+        return kernel.unacknowledged(self._sock.fileno())
+
+    def arrived(self) -> bool:
+        return kernel.arrived(self._sock.fileno())
+
+    def hung_up(self) -> bool:
+        return kernel.hung_up(self._sock.fileno())
 
     def start(self, exchange: Exchange) -> None:
         if self._here and self._due is None:

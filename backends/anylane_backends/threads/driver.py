@@ -15,6 +15,7 @@ from anylane.lane.driver import Driver
 from anylane.lane.link import Errand
 from anylane.lane.server_core import ServerCore
 from anylane.protocol import Closing, Exchange
+from anylane_backends.sockets import kernel
 from anylane_backends.sockets.sockets import NO_SOCKET, Outbox, half_close, read, reset
 from anylane_backends.threads.link import LinkLane, ThreadsLink
 from anylane_backends.threads.workers import Workers
@@ -330,6 +331,15 @@ class ThreadsDriver(Driver):
 
     def unsent(self) -> int:
         return self._outbox.size
+
+    def unacknowledged(self) -> int:
+        return kernel.unacknowledged(self._sock.fileno())
+
+    def arrived(self) -> bool:
+        return kernel.arrived(self._sock.fileno())
+
+    def hung_up(self) -> bool:
+        return kernel.hung_up(self._sock.fileno())
 
     def start(self, exchange: Exchange) -> None:
         """Leave the link to `_due`. `hand_over` gives it to a worker; a worker goes on with it."""

@@ -39,6 +39,21 @@ class Transport(ABC):
     def unsent(self) -> int:
         """Return how many bytes of what was written the kernel has not taken."""
 
+    def unacknowledged(self) -> int:
+        """Return how many bytes that the kernel has taken the peer has not acknowledged; 0 where
+        it does not tell."""
+        return 0
+
+    def arrived(self) -> bool:
+        """Return whether bytes of the peer wait in the kernel to be read; False where it does not
+        tell. The end of input alone is none."""
+        return False
+
+    def hung_up(self) -> bool:
+        """Return whether the peer has ended its side or broken the connection, even if bytes that
+        were not read yet are in front of that; False where the kernel does not tell."""
+        return False
+
     @abstractmethod
     def start(self, exchange: Exchange) -> None:
         """Run the coroutine of an exchange natively, with a link given to `started`.

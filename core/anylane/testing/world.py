@@ -211,6 +211,12 @@ class LockstepDriver(Driver):
     def unsent(self) -> int:
         return sum(map(len, self.unsent_data))
 
+    def arrived(self) -> bool:
+        return any(isinstance(item, bytes) for item in self.inbox)
+
+    def hung_up(self) -> bool:
+        return any(not isinstance(item, bytes) for item in self.inbox)
+
     def detach(self, errand: Errand) -> None:
         LockstepDriver(self.world, None, None, errand)
 
