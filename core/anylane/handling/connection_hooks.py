@@ -37,22 +37,12 @@ async def run_connect_hooks(app: Router, hooks: tuple[Call, ...], link: Link) ->
         welcome = True
     except BaseException as exc:  # noqa: BLE001  # the user's; `taken_apart` decides
         passing, failure = taken_apart(exc, link)
-        if isinstance(failure, Exception):
-            failure = sole(failure)
-        if isinstance(failure, HTTPError):
-            said = f"a connection was turned away: {spoken(failure)}"
-            host.log_limit.log(TURNED_AWAY, "info", said)
-        elif failure is not None and not link.exchange.over:
-            host.log("error", f"an on_connect hook failed: {shown(failure, 1000)}", failure)
-        if passing is exc:
-            raise
-        if passing is not None:
-            raise passing from None
         try:
             if isinstance(failure, Exception):
                 failure = sole(failure)
             if isinstance(failure, HTTPError):
-                host.log("info", f"a connection was turned away: {spoken(failure)}", None)
+                said = f"a connection was turned away: {spoken(failure)}"
+                host.log_limit.log(TURNED_AWAY, "info", said)
             elif failure is not None and not link.exchange.over:
                 host.log("error", f"an on_connect hook failed: {shown(failure, 1000)}", failure)
             if passing is exc:

@@ -18,7 +18,7 @@ from anylane.handling.timeout import Timeout
 from anylane.http.headers import TOO_LATE
 from anylane.http.request import Request
 from anylane.http.response import Response
-from anylane.lane.shielding import shielded
+from anylane.lane.link import shielded
 from anylane.protocol.fields import check_header
 from anylane.protocol.sse import last_event_id
 from anylane.protocol.timers import deadline_after

@@ -7,12 +7,13 @@ level-triggered: nothing is lost, spurious returns are legal, callers loop on a 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from anylane.errors import Cancelled
+from anylane.protocol.timers import NEVER
 
 if TYPE_CHECKING:
     from anylane.lane.host import Host
@@ -334,6 +335,33 @@ class Link(ABC):
     def entered(self, scope: Scope) -> None:
         """Take note that the exchange runs in this scope, and let it be interrupted."""
         self.exchange.begin(scope.cancel)
+
+
+async def shielded(link: Link, work: Callable[[], Awaitable[Any]]) -> Any:
+    """Await `work` although the exchange was interrupted, and return what it returns.
+
+    A handler that has not heard of its interruption hears of it first. All of this together gets
+    `Timeouts.close` seconds from its first use; after that the interruption is raised again.
+    """
+    exchange = link.exchange
+    if not link.heard:
+        await link.hear()
+    alarms = exchange.alarms
+    if alarms.shielded_until == NEVER:
+        alarms.shielded_until = link.now() + exchange.carrier.config.timeouts.close
+    if link.now() >= alarms.shielded_until:
+        raise link.cancellation()
+    result: Any = None
+    scope = link.shield()
+    async with scope:
+        alarm = alarms.set(alarms.shielded_until, scope.cancel)
+        try:
+            result = await work()
+        finally:
+            alarms.cancel(alarm)
+    if scope.caught:
+        raise link.cancellation()
+    return result
 
 
 Errand = Callable[[Link], Coroutine[Any, Any, None]]

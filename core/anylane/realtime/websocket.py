@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from anylane import json
 from anylane.errors import Disconnected, UsageError
-from anylane.lane.link import BURST
-from anylane.lane.shielding import shielded
+from anylane.lane.link import BURST, shielded
 from anylane.protocol.timers import deadline_after
 from anylane.realtime.parting import Leftover, Parting
 from anylane.realtime.source import ENDED, PENDING

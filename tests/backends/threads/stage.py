@@ -424,7 +424,9 @@ class Stage:
 
     def run(self, exchange: Exchange, link: Link) -> Coroutine[Any, Any, None]:
         assert isinstance(link, CheckedLink)
-        return self._run(exchange, link)
+        coroutine = self._run(exchange, link)
+        self.keep(coroutine)  # Its link is not made yet, and might never be.
+        return coroutine
 
     def keep(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Have `close` close it."""
