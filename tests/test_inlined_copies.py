@@ -117,8 +117,8 @@ COPIES = (
         "WebSocketProtocol.take",
         "self",
         does("_buffered =", "_messages.popleft()", "_owing =", "ask _messages", "ask wants_read"),
-        does("_answer_close()", "ask _limits.inbound_low", "ask _pings", "ask phase",
-             "carrier.timers.set()", "wants_read ="),
+        does("_answer_close()", "_life.resume()", "ask _limits.inbound_low", "ask phase",
+             "wants_read ="),
         "what depends on the time is left to the original",
     ),
     Copy(
@@ -126,8 +126,8 @@ COPIES = (
         "WebSocketProtocol.is_quiet",
         "self",
         does("_owing =", "ask _messages", "ask phase"),
-        does("_answer_close()", "_buffered =", "_messages.popleft()", "ask _limits.inbound_low",
-             "ask _pings", "ask wants_read", "carrier.timers.set()", "wants_read ="),
+        does("_answer_close()", "_buffered =", "_life.resume()", "_messages.popleft()",
+             "ask _limits.inbound_low", "ask wants_read", "wants_read ="),
         "it is true only where there is no message, and no close frame to answer",
     ),
     Copy(

@@ -154,6 +154,10 @@ class TlsConnection:
         if self._inner is not None:
             self._inner.data_unsent(size, now)
 
+    def data_taken(self, taken: int, pending: int, now: float) -> None:
+        if self._inner is not None:
+            self._inner.data_taken(taken, pending, now)
+
     def shutdown(self, now: float) -> None:
         if self._inner is not None:
             self._inner.shutdown(now)
@@ -241,6 +245,10 @@ class TlsConnection:
     @property
     def unsent(self) -> int:
         return self._unsent if self._inner is None else self._inner.unsent
+
+    @property
+    def pending(self) -> int:
+        return 0 if self._inner is None else self._inner.pending
 
     @property
     def congested(self) -> bool:

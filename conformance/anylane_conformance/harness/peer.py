@@ -63,6 +63,10 @@ class Peer(ABC):
         """Go on reading."""
 
     @abstractmethod
+    def sip(self, size: int) -> None:
+        """Read so many bytes at most, and stop again. Reading methods find them."""
+
+    @abstractmethod
     def nothing_yet(self) -> bool:
         """Return whether nothing can be read just now."""
 

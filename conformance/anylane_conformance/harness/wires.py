@@ -45,6 +45,14 @@ class SocketPeer(Peer):
     def release(self) -> None:
         """Do nothing: reading goes on when the case reads."""
 
+    def sip(self, size: int) -> None:
+        if not self.nothing_yet():
+            try:
+                self._buffer += self._socket.recv(size)
+            except ConnectionResetError:
+                self.transcript.end = "reset"
+                self._ended = True
+
     def nothing_yet(self) -> bool:
         return not select.select([self._socket], [], [], 0)[0]
 
@@ -108,6 +116,9 @@ class TlsPeer(Peer):
 
     def release(self) -> None:
         self.wire.release()
+
+    def sip(self, size: int) -> None:
+        self.wire.sip(size)
 
     def nothing_yet(self) -> bool:
         while not self._take_in():
@@ -214,6 +225,10 @@ class LockstepPeer(Peer):
 
     def release(self) -> None:
         self.wire.resume()
+
+    def sip(self, size: int) -> None:
+        self.wire.resume(size)
+        self._buffer += self.wire.take()
 
     def nothing_yet(self) -> bool:
         data = self.wire.take()

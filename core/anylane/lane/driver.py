@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from anylane.lane.errand import Errands, NoConnection
-from anylane.lane.transport import Transport
+from anylane.lane.lookout import Lookout
 from anylane.protocol.exchange import Interrupt
 from anylane.protocol.interfaces import Closing
 from anylane.protocol.timers import NEVER
@@ -28,7 +28,7 @@ NEVER_LATER = -NEVER
 """Earlier than any deadline."""
 
 
-class Driver(Transport):
+class Driver(Lookout):
     """Joins one Connection to one transport.
 
     A transport derives from it, calls the inputs, and supplies the verbs of `Transport`. Inputs and
@@ -106,7 +106,7 @@ class Driver(Transport):
 
     def writable(self) -> None:
         """Take note that some of what stayed was sent."""
-        self.connection.data_unsent(self.unsent(), self.now())
+        self.report(self.now())
         self.pump()
 
     def timeout(self) -> None:
@@ -114,11 +114,7 @@ class Driver(Transport):
         self._armed = NEVER
         now = self.now()
         if not self.lost:
-            # A transport that reports nothing between full and empty is asked before it is
-            # judged: a slow reader must not be taken for a stalled one.
-            unsent = self.unsent()
-            if unsent or self.connection.unsent:
-                self.connection.data_unsent(unsent, now)
+            self.look(now)
         self.connection.handle_timeout(now)
         if self._errands is not None:
             self._errands.fire_alarms(now)
@@ -254,7 +250,7 @@ class Driver(Transport):
             ):
                 break
             # Once more then: room for output may be what a held pong was waiting for.
-            connection.data_unsent(self.unsent(), self.now())
+            self.report(self.now())
 
     def _settle(self) -> None:
         connection = self.connection

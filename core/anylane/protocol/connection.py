@@ -62,13 +62,16 @@ class Connection:
         may append to it by itself, as `send` does.
     backlog: bytes that were given out and not taken by the kernel, as far as is known.
     high: the bytes of both over which it is `congested`.
+    moved: when the peer was last seen to have taken some of what was on its way before, by the
+        latest look. pending: bytes on their way then, those that our kernel holds included.
     idle: True between two requests, if nothing has changed of what a driver looks at: it wants to
         read, and is not being closed. False says nothing.
     """
 
-    __slots__ = ("_exchanges", "_protocol", "_stalled", "_token", "backlog", "closing", "config",
-                 "dates", "draining", "eof", "heads", "high", "idle", "local", "out", "peer",
-                 "queued", "read_size", "timers", "tls", "waiting")  # fmt: skip
+    __slots__ = ("_exchanges", "_protocol", "_stalled", "_taken", "_token", "backlog", "closing",
+                 "config", "dates", "draining", "eof", "heads", "high", "idle", "local", "moved",
+                 "out", "peer", "pending", "queued", "read_size", "timers", "tls",
+                 "waiting")  # fmt: skip
 
     def __init__(
         self,
@@ -99,6 +102,9 @@ class Connection:
         self.out: list[bytes] = []
         self.queued: int = 0
         self.backlog: int = 0
+        self.moved: float = -NEVER
+        self.pending: int = 0
+        self._taken = 0
         self._stalled = False
         # Lists, because an empty deque takes 760 bytes, and most connections are quiet.
         self.waiting: list[Exchange] = []
@@ -157,7 +163,7 @@ class Connection:
         """Take note that the kernel has not taken `size` bytes of what `data_to_send()` gave.
 
         This carries backpressure and WRITE_STALL, a deadline that is renewed when the figure
-        shrinks. It is the only thing that a transport reports about writing.
+        shrinks.
         """
         if self.closing is Closing.ABORT:
             return
@@ -175,6 +181,25 @@ class Connection:
             self.timers.set(Timer.WRITE_STALL, now + self.config.timeouts.write_stall)
         if self.closing is Closing.SEND_EOF and (progress or size == 0):
             self.timers.set(Timer.LINGER, now + self.config.timeouts.linger)
+
+    def data_taken(self, taken: int, pending: int, now: float) -> None:
+        """Take note of what the kernel says when it is asked: the peer has acknowledged `taken`
+        bytes since the connection began, and `pending` bytes are still on their way to it.
+
+        Report this before a deadline is judged, and with `data_unsent` where bytes stayed. A
+        kernel holds megabytes and says nothing while a slow reader takes them. Progress is what was
+        taken of that which was pending at the last look: what was written since then may have gone
+        to the kernel of a peer that hangs.
+        """
+        progress = taken > self._taken and self.pending > 0
+        self._taken, self.pending = taken, pending
+        if progress:
+            self.moved = now
+            timers, timeouts = self.timers, self.config.timeouts
+            if timers.is_set(Timer.WRITE_STALL):
+                timers.set(Timer.WRITE_STALL, now + timeouts.write_stall)
+            if self.closing is Closing.SEND_EOF:
+                timers.set(Timer.LINGER, now + timeouts.linger)
 
     def shutdown(self, now: float) -> None:
         """Drain: finish what runs, tell event streams and WebSockets to end, close when idle.

@@ -26,6 +26,7 @@ from anylane.protocol.websocket.frame_reader import (
     Violation,
 )
 from anylane.protocol.websocket.frame_writer import FrameWriter
+from anylane.protocol.websocket.liveness import Liveness
 
 if TYPE_CHECKING:
     from anylane.protocol.exchange import Exchange
@@ -87,14 +88,12 @@ class WebSocketProtocol:
     phase: where the closing handshake is. subprotocol: the one chosen, or None.
     close_code, close_reason: those of the peer's close frame, or of the failure; None and "" while
         open.
-    latency: of the last ping that was answered, in seconds; None before.
     wants_read: False while more messages are held than their limit allows.
     """
 
-    __slots__ = ("_buffered", "_close_frame", "_discarded", "_exchange", "_limits", "_messages",
-                 "_owed_pong", "_owing", "_pings", "_reader", "_timeouts", "_writer", "carrier",
-                 "close_code", "close_reason", "latency", "phase", "subprotocol",
-                 "wants_read")  # fmt: skip
+    __slots__ = ("_buffered", "_close_frame", "_discarded", "_exchange", "_life", "_limits",
+                 "_messages", "_owed_pong", "_owing", "_reader", "_timeouts", "_writer", "carrier",
+                 "close_code", "close_reason", "phase", "subprotocol", "wants_read")  # fmt: skip
 
     def __init__(
         self,
@@ -123,14 +122,12 @@ class WebSocketProtocol:
         self.wants_read: bool = True
         self._owing = False
         self._owed_pong: bytes | None = None
-        self._pings: dict[bytes, Ping] = {}
         self._close_frame: tuple[int, str] | None = None
         self.phase: Phase = Phase.OPEN
         self.subprotocol: str | None = subprotocol
         self.close_code: int | None = None
         self.close_reason: str = ""
-        self.latency: float | None = None
-        carrier.timers.set(Timer.PING, now + self._timeouts.ping)
+        self._life = Liveness(carrier, now)
 
     def _move(self, event: PhaseEvent) -> None:
         self.phase = PHASES[self.phase][event]
@@ -141,6 +138,7 @@ class WebSocketProtocol:
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Take bytes of the peer: hold messages, answer control frames, end at a violation."""
+        self._life.heard = now
         at, reader = 0, self._reader
         if self.phase is _OPEN:
             at, size = reader.read_plain(data, self._messages)
@@ -189,9 +187,11 @@ class WebSocketProtocol:
         """Act on PING, PONG or CLOSE, which has come."""
         match timer:
             case Timer.PING:
-                self.ping(now)
+                if self._life.quiet(now):
+                    self.ping(now)
             case Timer.PONG:
-                self._fail(1011, "no pong came in time", now)
+                if not self._life.alive(now):
+                    self._fail(1011, "no pong came in time", now)
             case Timer.CLOSE if self.phase is Phase.ENDING:
                 self._answer_close(now)
             case Timer.CLOSE:
@@ -216,6 +216,11 @@ class WebSocketProtocol:
     def is_open(self) -> bool:
         """Whether neither side has begun to end the session."""
         return self.phase is _OPEN
+
+    @property
+    def latency(self) -> float | None:
+        """Return the seconds that the last answered ping took, None before."""
+        return self._life.latency
 
     @property
     def has_messages(self) -> bool:
@@ -255,8 +260,7 @@ class WebSocketProtocol:
                 held = self._buffered + _MESSAGE_COST * len(self._messages)
                 if held <= self._limits.inbound_low:
                     self.wants_read = True
-                    if self._pings:
-                        self.carrier.timers.set(Timer.PONG, now + self._timeouts.pong)
+                    self._life.resume(now)
             return message
         self._owing = False
         if self.phase is Phase.ENDING:
@@ -283,11 +287,8 @@ class WebSocketProtocol:
         ping = Ping(now)
         if self.phase is Phase.OPEN:
             payload = self.carrier.token(4)
-            self._pings[payload] = ping
             self.carrier.send(self._writer.ping(payload))
-            self.carrier.timers.clear(Timer.PING)
-            if self.wants_read and not self.carrier.timers.is_set(Timer.PONG):
-                self.carrier.timers.set(Timer.PONG, now + self._timeouts.pong)
+            self._life.asked(payload, ping, reading=self.wants_read)
         return ping
 
     def close(self, code: int, reason: str, now: float) -> None:
@@ -301,7 +302,7 @@ class WebSocketProtocol:
         elif self.phase is Phase.OPEN:
             self._move(PhaseEvent.WE_CLOSE)
             self._send_close(code, reason)
-            self._stop_pings()
+            self._life.stop()
             self._reader.skip_messages()
             self.wants_read = True  # Its close frame may be behind what made us pause.
             self.carrier.timers.set(Timer.CLOSE, now + self._timeouts.close)
@@ -325,7 +326,8 @@ class WebSocketProtocol:
                 if self.phase is Phase.OPEN:
                     self._pong(received.payload)
             case PongReceived():
-                self._receive_pong(received.payload, now)
+                if self._life.answered(received.payload, now, reading=self.wants_read):
+                    self._exchange.news = True
             case CloseReceived():
                 self._peer_ends(received.code, received.reason, now, violation=False)
 
@@ -336,8 +338,7 @@ class WebSocketProtocol:
         held = self._buffered + _MESSAGE_COST * len(self._messages)
         if held > self._limits.inbound_high and self.wants_read:
             self.wants_read = False
-            # While we do not read, a pong that came in time would wait in the kernel.
-            self.carrier.timers.clear(Timer.PONG)
+            self._life.pause()
 
     def _pong(self, payload: bytes) -> None:
         # RFC 6455 §5.5.3: only the latest ping needs an answer, so a peer that sends pings and
@@ -347,24 +348,6 @@ class WebSocketProtocol:
         else:
             self.carrier.send(self._writer.pong(payload))
 
-    def _receive_pong(self, payload: bytes, now: float) -> None:
-        if payload not in self._pings:
-            return  # RFC 6455 §5.5.3: unsolicited, a heartbeat of the peer's own.
-        self._exchange.news = True
-        # A pong answers all pings up to its own.
-        for key in list(self._pings):
-            ping = self._pings.pop(key)
-            ping.latency = self.latency = now - ping.sent_at
-            if key == payload:
-                break
-        timers = self.carrier.timers
-        timers.clear(Timer.PONG)
-        oldest = next(iter(self._pings.values()), None)
-        if oldest is None:
-            timers.set(Timer.PING, now + self._timeouts.ping)
-        elif self.wants_read:
-            timers.set(Timer.PONG, max(now, oldest.sent_at + self._timeouts.pong))
-
     # -- the end ---------------------------------------------------------------------------------
 
     def _peer_ends(self, code: int, reason: str, now: float, *, violation: bool) -> None:
@@ -372,7 +355,7 @@ class WebSocketProtocol:
         self.close_code, self.close_reason = code, reason
         self._close_frame = (code, reason if violation else "")
         self._exchange.news = True
-        self._stop_pings()
+        self._life.stop()
         self._move(PhaseEvent.PEER_ENDS)
         if self.phase is Phase.CLOSED:
             self._closed()
@@ -402,12 +385,7 @@ class WebSocketProtocol:
 
     def _closed(self) -> None:
         self._move(PhaseEvent.LOST)
-        self._stop_pings()
+        self._life.stop()
         self.carrier.timers.clear(Timer.CLOSE)
         self.wants_read = True
         self._exchange.lose(Disconnected(self.close_code, self.close_reason))
-
-    def _stop_pings(self) -> None:
-        self._pings.clear()
-        self.carrier.timers.clear(Timer.PING)
-        self.carrier.timers.clear(Timer.PONG)
