@@ -144,6 +144,12 @@ def make_app() -> App:
     async def never(ctx):
         await ctx.sleep(1000)
 
+    @app.get("/stream")
+    async def stream(ctx):
+        async with ctx.stream() as out:
+            await out.write("first")
+            await ctx.sleep(1000)
+
     @app.websocket("/echo")
     async def echo_messages(ctx):
         ws = await ctx.accept()
@@ -581,6 +587,20 @@ def reader_who_takes_nothing_for_so_long(limit: float, seconds: float) -> str:
     wire.advance(limit / 2)
     wire.resume(1)
     assert wire.take()
+    wire.advance(seconds)
+    return seen(wire)
+
+
+@at_the_limit(
+    "timeouts.look", 3.0, within="200", beyond="200, closed",
+    lanes=("client_that_leaves_behind_pipelined_input_is_noticed",
+           "client_that_leaves_behind_unread_messages_is_noticed"),
+)  # fmt: skip
+def client_who_left_behind_unread_input_so_long_ago(limit: float, seconds: float) -> str:
+    wire = serve(timeouts_look=limit, limits_pipeline=10)
+    wire.receive(get("/stream"))
+    wire.receive(get())
+    wire.eof()
     wire.advance(seconds)
     return seen(wire)
 

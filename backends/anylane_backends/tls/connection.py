@@ -128,6 +128,10 @@ class TlsConnection:
             case Phase.FAILED:
                 self._leave()
 
+    def peer_left(self, now: float) -> None:
+        if self._inner is not None and self._phase is Phase.OPEN:
+            self._inner.peer_left(now)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         self._timers.clear_all()
         self._out.clear()
@@ -280,13 +284,7 @@ class TlsConnection:
         A TLS record never begins with a capital letter, and a request always does.
         """
         self._report(f"was not TLS but plain text: {data[:40]!r}")
-        headers = [
-            ("date", self._date().decode("ascii")),
-            ("content-type", "text/plain; charset=utf-8"),
-            ("content-length", str(len(_NOT_TLS))),
-            ("connection", "close"),
-        ]
-        self._out += [encode_head(400, headers), _NOT_TLS]
+        self._out += _not_tls(self._date())
         self._linger(now)
 
     # -- records -----------------------------------------------------------------------------
@@ -390,6 +388,17 @@ class TlsConnection:
     def _report(self, what: str) -> None:
         peer = f"{self.peer[0]}:{self.peer[1]}" if isinstance(self.peer, tuple) else "a client"
         self._log("info", f"TLS with {peer} {what}", None)
+
+
+def _not_tls(date: bytes) -> list[bytes]:
+    """Return the answer to a request that came as plain text."""
+    headers = [
+        ("date", date.decode("ascii")),
+        ("content-type", "text/plain; charset=utf-8"),
+        ("content-length", str(len(_NOT_TLS))),
+        ("connection", "close"),
+    ]
+    return [encode_head(400, headers), _NOT_TLS]
 
 
 def _reason(exc: ssl.SSLError | ValueError) -> str:

@@ -50,6 +50,10 @@ class Peer(ABC):
     def eof(self) -> None:
         """End this side's output; what the server sends can still be read."""
 
+    def leave(self) -> None:
+        """End this side's output as a client does that closes: under TLS that of TCP, too."""
+        self.eof()
+
     @abstractmethod
     def reset(self) -> None:
         """Reset the connection, as a client does that has crashed."""

@@ -104,6 +104,10 @@ class TlsPeer(Peer):
             self._tls.unwrap()
         self._flush()
 
+    def leave(self) -> None:
+        self.eof()
+        self.wire.eof()
+
     def cut_short(self) -> None:
         """End TCP without a close_notify."""
         self.wire.eof()

@@ -81,6 +81,9 @@ class Timeouts:
     """Idle, before a first request or between two. Longer than a page's think time is waste."""
     write_stall: float = 30.0
     """Unsent output that does not shrink is aborted. A slow reader lives, a stalled one not."""
+    look: float = 5.0
+    """Between two looks for a client that has left behind input that waits unread. One system
+    call."""
     ping: float = 20.0
     """Between two WebSocket pings of ours. Under most proxies' 60 seconds of idleness."""
     pong: float = 20.0

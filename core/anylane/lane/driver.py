@@ -56,6 +56,7 @@ class Driver(Lookout):
         tls: Any = None,
         errand: Errand | None = None,
     ) -> None:
+        super().__init__()
         self.server: ServerCore = server
         self.wakes: WakeQueue = server.wakes
         limits = server.config.limits
@@ -129,6 +130,7 @@ class Driver(Lookout):
         """Take note that the transport is gone: reset, failed write, or closed as asked."""
         if not self.lost:
             self.lost = True
+            self.look_at = NEVER
             self.connection.connection_lost(exc)
             if self._errands is not None:
                 self._errands.lose()
@@ -258,6 +260,7 @@ class Driver(Lookout):
             if connection.wants_read is not self.reading:
                 self.reading = not self.reading
                 self.set_reading(self.reading)
+                self.watch()
             if connection.read_size != self._read_size:
                 self._read_size = connection.read_size
                 self.resize_reads(self._read_size)
@@ -266,7 +269,8 @@ class Driver(Lookout):
                 self.close(self.closing)
         if self._errands is not None:
             self._settle_errands(self._errands)
-        if connection.deadline_bound < self._armed or self._interrupt_at < self._armed:
+        armed = self._armed
+        if connection.deadline_bound < armed or self._interrupt_at < armed or self.look_at < armed:
             self._arm()
         for link in self.links:
             if link.exchange.news or link.flushing:
@@ -290,11 +294,12 @@ class Driver(Lookout):
     def next_deadline(self) -> float | None:
         """Return when to call `timeout`, or None."""
         deadline: float | None = self.connection.next_deadline()
-        if self._errands is None and self._interrupt_at == NEVER:
+        own = min(self._interrupt_at, self.look_at)
+        if self._errands is not None:
+            own = min(own, self._errands.next_alarm())
+        if own == NEVER:
             return deadline
-        own = NEVER if self._errands is None else self._errands.next_alarm()
-        own = min(own, self._interrupt_at, NEVER if deadline is None else deadline)
-        return None if own == NEVER else own
+        return own if deadline is None else min(own, deadline)
 
     def _forget_when_over(self) -> None:
         if self.is_over():

@@ -82,6 +82,7 @@ class NoConnection:
     handle_timeout = _ignore
     data_unsent = _ignore
     data_taken = _ignore
+    peer_left = _ignore
     shutdown = _ignore
     abort = _ignore
     forget = _ignore

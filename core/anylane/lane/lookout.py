@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anylane.lane.transport import Transport
+from anylane.protocol.timers import NEVER
 
 if TYPE_CHECKING:
     from anylane.protocol.any_connection import AnyConnection
@@ -26,9 +27,11 @@ class Lookout(Transport):
     written: int
     lost: bool
     reading: bool
-    look_at: float
 
-    __slots__ = ()
+    __slots__ = ("look_at",)
+
+    def __init__(self) -> None:
+        self.look_at: float = NEVER
 
     def report(self, now: float) -> None:
         """Tell the connection what has left of its output.
@@ -47,6 +50,20 @@ class Lookout(Transport):
         self._report_taken(unsent, now)
         if unsent or connection.unsent:
             connection.data_unsent(unsent, now)
+        if now >= self.look_at:
+            self._look_for_peer(now)
+
+    def watch(self) -> None:
+        """Take note that the reader was parked or resumed. A parked reader does not hear of a
+        client that leaves, so it is looked for, once in `Timeouts.look` seconds."""
+        self.look_at = NEVER if self.reading else self.now() + self.server.config.timeouts.look
+
+    def _look_for_peer(self, now: float) -> None:
+        self.look_at = now + self.server.config.timeouts.look
+        if self.broken():
+            self.connection.connection_lost(ConnectionResetError("connection reset by peer"))
+        elif self.hung_up():
+            self.connection.peer_left(now)
 
     def _report_taken(self, unsent: int, now: float) -> None:
         pending = unsent + self.unacknowledged()

@@ -52,6 +52,9 @@ class AnyConnection(Protocol):
     def receive_eof(self, now: float) -> None:
         """Take note that the peer sends no more."""
 
+    def peer_left(self, now: float) -> None:
+        """Take note that the peer has ended its side behind input that is not being read."""
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """Take note that the transport is gone."""
 

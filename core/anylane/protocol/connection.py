@@ -34,6 +34,7 @@ class _Nothing:
 
     def receive_data(self, data: bytes, now: float) -> None: ...
     def receive_eof(self, now: float) -> None: ...
+    def peer_left(self, now: float) -> None: ...
     def connection_lost(self, reason: Disconnected) -> None: ...
     def timeout(self, timer: Timer, now: float) -> None: ...
     def sent(self, now: float) -> None: ...
@@ -129,6 +130,15 @@ class Connection:
             self.eof = True
             self.idle = False
             self._protocol.receive_eof(now)
+
+    def peer_left(self, now: float) -> None:
+        """Take note that the peer has ended its side, behind input that is not being read.
+
+        The end itself comes with `receive_eof` when all before it was read. Until then a transport
+        that looks says this, once or again and again.
+        """
+        if not self.eof and self.closing < Closing.CLOSE:
+            self._protocol.peer_left(now)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Take note that the transport is gone: it was reset, a write failed, or it was closed as

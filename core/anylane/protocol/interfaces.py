@@ -230,6 +230,10 @@ class InnerProtocol(Protocol):
     def receive_eof(self, now: float) -> None:
         """Take note that the peer sends no more."""
 
+    def peer_left(self, now: float) -> None:
+        """Take note that the peer has ended its side, behind input that is still to be read. It
+        may be told again and again."""
+
     def connection_lost(self, reason: Disconnected) -> None:
         """Take note that the transport is gone."""
 

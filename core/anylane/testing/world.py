@@ -144,8 +144,8 @@ class LockstepDriver(Driver):
     It asks for more once a third of that is free, as Linux does.
     """
 
-    __slots__ = ("_deadline", "closed", "eof_sent", "inbox", "kernel", "reset", "room", "sent",
-                 "stalled", "unsent_data", "world")  # fmt: skip
+    __slots__ = ("_deadline", "closed", "eof_sent", "hung", "inbox", "kernel", "reset", "room",
+                 "sent", "stalled", "unsent_data", "world")  # fmt: skip
 
     def __init__(self, world: World, peer: Any, local: Any, errand: Errand | None = None) -> None:
         self.world: World = world
@@ -155,6 +155,7 @@ class LockstepDriver(Driver):
         self.stalled: bool = False
         self.kernel: bytes = b""
         self.room: int = 0
+        self.hung: bool = False
         self.eof_sent: bool = False
         self.closed: bool = False
         self.reset: bool = False
@@ -172,6 +173,7 @@ class LockstepDriver(Driver):
 
         A reset overtakes what was sent before.
         """
+        self.hung = self.hung or not isinstance(item, bytes)
         if isinstance(item, BaseException):
             self.inbox.appendleft(item)
         else:
@@ -253,7 +255,10 @@ class LockstepDriver(Driver):
         return any(isinstance(item, bytes) for item in self.inbox)
 
     def hung_up(self) -> bool:
-        return any(not isinstance(item, bytes) for item in self.inbox)
+        return self.hung
+
+    def broken(self) -> bool:
+        return any(isinstance(item, BaseException) for item in self.inbox)
 
     def detach(self, errand: Errand) -> None:
         LockstepDriver(self.world, None, None, errand)

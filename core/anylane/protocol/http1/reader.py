@@ -174,6 +174,15 @@ class Reader(ABC):
             self._read(ReadEvent.END_OF_INPUT)
         if self._conn.closing is Closing.SEND_EOF or self.writing is Writing.IDLE:
             self._conn.close(Closing.CLOSE)
+        self._half_close()
+
+    def peer_left(self, now: float) -> None:  # noqa: ARG002  # as InnerProtocol
+        """See `InnerProtocol`. It means what the end of input means, but for what is unread."""
+        if self._exchange is not None and not self._exchange.half_closed:
+            self._half_close()
+
+    def _half_close(self) -> None:
+        exchange = self._exchange
         if exchange is not None:
             exchange.half_close()
             if self.writing is Writing.BODY:

@@ -91,9 +91,10 @@ class WebSocketProtocol:
     wants_read: False while more messages are held than their limit allows.
     """
 
-    __slots__ = ("_buffered", "_close_frame", "_discarded", "_exchange", "_life", "_limits",
-                 "_messages", "_owed_pong", "_owing", "_reader", "_timeouts", "_writer", "carrier",
-                 "close_code", "close_reason", "phase", "subprotocol", "wants_read")  # fmt: skip
+    __slots__ = ("_buffered", "_close_frame", "_discarded", "_exchange", "_left_with", "_life",
+                 "_limits", "_messages", "_owed_pong", "_owing", "_reader", "_timeouts", "_writer",
+                 "carrier", "close_code", "close_reason", "phase", "subprotocol",
+                 "wants_read")  # fmt: skip
 
     def __init__(
         self,
@@ -119,6 +120,7 @@ class WebSocketProtocol:
         self._messages: deque[tuple[Message, int]] = deque()
         self._buffered = 0
         self._discarded = 0
+        self._left_with = 0
         self.wants_read: bool = True
         self._owing = False
         self._owed_pong: bytes | None = None
@@ -177,6 +179,15 @@ class WebSocketProtocol:
         self.connection_lost(Disconnected(1006, "the connection ended without a close frame"))
         self.carrier.close(Closing.CLOSE)
 
+    def peer_left(self, now: float) -> None:
+        """Give the handler `Timeouts.close` seconds to receive what is in front of the peer's end:
+        as long as behind a close frame, which may be there, too."""
+        if self.phase is _OPEN and not self.wants_read:
+            timers = self.carrier.timers
+            if not timers.is_set(Timer.CLOSE):
+                self._left_with = self._buffered
+                timers.set(Timer.CLOSE, now + self._timeouts.close)
+
     def connection_lost(self, reason: Disconnected) -> None:
         """End the session; with 1006 if no close frame has come (RFC 6455 §7.1.5)."""
         if self.close_code is None:
@@ -194,6 +205,8 @@ class WebSocketProtocol:
                     self._fail(1011, "no pong came in time", now)
             case Timer.CLOSE if self.phase is Phase.ENDING:
                 self._answer_close(now)
+            case Timer.CLOSE if self.phase is Phase.OPEN:
+                self._read_on(now)
             case Timer.CLOSE:
                 self.connection_lost(Disconnected(1006, "no close frame came in time"))
                 self.carrier.close(Closing.CLOSE)
@@ -365,6 +378,16 @@ class WebSocketProtocol:
             self.carrier.timers.set(Timer.CLOSE, now + self._timeouts.close)
         else:
             self._answer_close(now)
+
+    def _read_on(self, now: float) -> None:
+        """Read on to the end of a peer that has left. If the handler receives nothing, what comes
+        in front of the end is dropped."""
+        if self._buffered != self._left_with:
+            self._left_with = self._buffered
+            self.carrier.timers.set(Timer.CLOSE, now + self._timeouts.close)
+        else:
+            self._reader.skip_messages()
+            self.wants_read = True
 
     def _answer_close(self, now: float) -> None:
         code, reason = self._close_frame or (1000, "")
