@@ -84,8 +84,8 @@ COPIES = (
         "Http1.conclude",
         "self",
         does("_asked_once()", "_conn.close()", "_exchange =", "ask _conn.closing"),
-        does("_close()", "_conn.timers.clear()", "_conn.timers.set()", "_discarded =",
-             "_end_events()", "_next()", "_read()", "_write()"),
+        does("_close()", "_conn.timers.clear()", "_discarded =",
+             "_end_events()", "_expect_body()", "_next()", "_read()", "_write()"),
         "a plain response has no stream and no body to drop, and its next states are known",
     ),
     Copy(
@@ -117,8 +117,8 @@ COPIES = (
         "WebSocketProtocol.take",
         "self",
         does("_buffered =", "_messages.popleft()", "_owing =", "ask _messages", "ask wants_read"),
-        does("_answer_close()", "_life.resume()", "ask _limits.inbound_low", "ask phase",
-             "wants_read ="),
+        does("_answer_close()", "_life.keep_pace()", "_life.resume()", "ask _limits.inbound_low",
+             "ask phase", "wants_read ="),
         "what depends on the time is left to the original",
     ),
     Copy(
@@ -126,8 +126,8 @@ COPIES = (
         "WebSocketProtocol.is_quiet",
         "self",
         does("_owing =", "ask _messages", "ask phase"),
-        does("_answer_close()", "_buffered =", "_life.resume()", "_messages.popleft()",
-             "ask _limits.inbound_low", "ask wants_read", "wants_read ="),
+        does("_answer_close()", "_buffered =", "_life.keep_pace()", "_life.resume()",
+             "_messages.popleft()", "ask _limits.inbound_low", "ask wants_read", "wants_read ="),
         "it is true only where there is no message, and no close frame to answer",
     ),
     Copy(

@@ -161,6 +161,10 @@ def make_app() -> App:
         await ctx.accept()
         await ctx.sleep(1)
 
+    @app.get("/huge")
+    async def huge(ctx):
+        return b"x" * 10_000
+
     @app.get("/large")
     async def large(ctx):
         return b"x" * 100
@@ -402,6 +406,53 @@ def message_of_that_size(limit: int, size: int) -> str:
     return frames(wire)
 
 
+# --- rates: bytes in each second, for a minute ---------------------------------------------------
+
+PATIENCE = {"timeouts_body": 2.0, "timeouts_write_stall": 2.0, "timeouts_rate_grace": 2.0}
+
+
+@at_the_limit(
+    "limits.body_rate", 10, within="nothing yet", beyond="408, closed", steps=(0, -1),
+    lanes=("body_has_a_minimum_rate",),
+)  # fmt: skip
+def body_that_comes_at_that_rate(limit: int, size: int) -> str:
+    wire = serve(limits_body_rate=limit, request_timeout=1000, **PATIENCE)
+    wire.receive(post("/", 10_000))
+    for _ in range(60):
+        wire.receive(b"x" * size)
+        wire.advance(1)
+    return seen(wire)
+
+
+@at_the_limit(
+    "limits.body_rate", 10, within="nothing yet", beyond="close 1008, closed", steps=(0, -1),
+    lanes=("message_has_a_minimum_rate",),
+)  # fmt: skip
+def message_that_comes_at_that_rate(limit: int, size: int) -> str:
+    wire = serve(limits_body_rate=limit, **PATIENCE)
+    websocket(wire, "/echo")
+    wire.receive(b"\x81\xfe" + struct.pack("!H", 10_000) + bytes(4))
+    for _ in range(60):
+        wire.receive(b"x" * size)
+        wire.advance(1)
+    return frames(wire)
+
+
+@at_the_limit(
+    "limits.send_rate", 10, within="nothing yet", beyond="reset", steps=(0, -1),
+    lanes=("answer_has_a_minimum_rate",),
+)  # fmt: skip
+def answer_that_is_taken_at_that_rate(limit: int, size: int) -> str:
+    wire = serve(limits_send_rate=limit, **PATIENCE)
+    wire.stall(kernel=5000)
+    wire.receive(get("/huge"))
+    for _ in range(60):
+        wire.resume(size)
+        wire.take()
+        wire.advance(1)
+    return seen(wire)
+
+
 # --- turns, connections, threads -----------------------------------------------------------------
 
 
@@ -551,6 +602,20 @@ def body_whose_next_piece_takes_so_long(limit: float, seconds: float) -> str:
     wire.advance(limit / 2)
     wire.receive(b"x")
     wire.advance(seconds)
+    return seen(wire)
+
+
+@at_the_limit(
+    "timeouts.rate_grace", 3.0, within="nothing yet", beyond="408, closed",
+    steps=(-BEFORE, BEFORE), lanes=("body_has_a_minimum_rate",),
+)  # fmt: skip
+def body_that_is_too_slow_for_so_long_and_a_pause(limit: float, seconds: float) -> str:
+    wire = serve(timeouts_rate_grace=limit, timeouts_body=2.0, limits_body_rate=1 << 40)
+    wire.receive(post("/", 100))
+    for _ in range(3):
+        wire.advance(1.5)
+        wire.receive(b"x")
+    wire.advance(2.0 + seconds - 4.5)
     return seen(wire)
 
 

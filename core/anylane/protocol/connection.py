@@ -16,6 +16,7 @@ from anylane.protocol.exchange import Exchange, Interrupt
 from anylane.protocol.http1.express import Heads
 from anylane.protocol.http1.machine import Http1
 from anylane.protocol.interfaces import Closing
+from anylane.protocol.pace import Pace
 from anylane.protocol.timers import NEVER, Timer, Timers
 
 if TYPE_CHECKING:
@@ -69,9 +70,9 @@ class Connection:
         read, and is not being closed. False says nothing.
     """
 
-    __slots__ = ("_exchanges", "_protocol", "_stalled", "_taken", "_token", "backlog", "closing",
-                 "config", "dates", "draining", "eof", "heads", "high", "idle", "local", "moved",
-                 "out", "peer", "pending", "queued", "read_size", "timers", "tls",
+    __slots__ = ("_exchanges", "_pace", "_protocol", "_stalled", "_taken", "_token", "backlog",
+                 "closing", "config", "dates", "draining", "eof", "heads", "high", "idle", "local",
+                 "moved", "out", "peer", "pending", "queued", "read_size", "timers", "tls",
                  "waiting")  # fmt: skip
 
     def __init__(
@@ -106,6 +107,7 @@ class Connection:
         self.moved: float = -NEVER
         self.pending: int = 0
         self._taken = 0
+        self._pace: Pace | None = None
         self._stalled = False
         # Lists, because an empty deque takes 760 bytes, and most connections are quiet.
         self.waiting: list[Exchange] = []
@@ -177,7 +179,7 @@ class Connection:
         """
         if self.closing is Closing.ABORT:
             return
-        progress = size < self.backlog
+        progress = self.backlog - size
         self.backlog = size
         if size == 0:
             if self._stalled:
@@ -186,10 +188,12 @@ class Connection:
                 self._protocol.sent(now)
             elif self._protocol.counts_output:
                 self._protocol.sent(now)
-        elif progress or not self.timers.is_set(Timer.WRITE_STALL):
+        elif self._pace is None or not self.timers.is_set(Timer.WRITE_STALL):
             self._stalled = True
-            self.timers.set(Timer.WRITE_STALL, now + self.config.timeouts.write_stall)
-        if self.closing is Closing.SEND_EOF and (progress or size == 0):
+            self._begin_to_wait(now)
+        elif progress > 0 and not self.pending:  # Else `data_taken` knows better.
+            self._pace.moved(progress, now)
+        if self.closing is Closing.SEND_EOF and (progress > 0 or size == 0):
             self.timers.set(Timer.LINGER, now + self.config.timeouts.linger)
 
     def data_taken(self, taken: int, pending: int, now: float) -> None:
@@ -201,15 +205,20 @@ class Connection:
         taken of that which was pending at the last look: what was written since then may have gone
         to the kernel of a peer that hangs.
         """
-        progress = taken > self._taken and self.pending > 0
+        progress = taken - self._taken if self.pending else 0
         self._taken, self.pending = taken, pending
-        if progress:
+        if progress > 0:
             self.moved = now
-            timers, timeouts = self.timers, self.config.timeouts
-            if timers.is_set(Timer.WRITE_STALL):
-                timers.set(Timer.WRITE_STALL, now + timeouts.write_stall)
-            if self.closing is Closing.SEND_EOF:
-                timers.set(Timer.LINGER, now + timeouts.linger)
+            if self._pace is not None and self.timers.is_set(Timer.WRITE_STALL):
+                self._pace.moved(progress, now)
+        if self.closing is Closing.SEND_EOF:
+            # Nothing is closed while the peer takes the last answer, even if our kernel has it all.
+            if not pending:
+                self.timers.clear(Timer.WRITE_STALL)
+            elif progress > 0:
+                self.timers.set(Timer.LINGER, now + self.config.timeouts.linger)
+                if not self.timers.is_set(Timer.WRITE_STALL):
+                    self._begin_to_wait(now)
 
     def shutdown(self, now: float) -> None:
         """Drain: finish what runs, tell event streams and WebSockets to end, close when idle.
@@ -357,10 +366,24 @@ class Connection:
             self.close(Closing.SEND_EOF)
             if self.closing is Closing.SEND_EOF:
                 self.timers.set(Timer.LINGER, now + self.config.timeouts.linger)
+                self.pending = max(self.pending, 1)  # The answer is on its way.
 
     def switch(self, protocol: InnerProtocol) -> None:
         """Give the peer's bytes to `protocol` from here on (RFC 9110 §7.8)."""
         self._protocol = protocol
+
+    def _begin_to_wait(self, now: float) -> None:
+        """Set WRITE_STALL: output stays until the peer takes some, at a minimum rate."""
+        if self._pace is None:
+            timeouts = self.config.timeouts
+            self._pace = Pace(
+                self.timers,
+                Timer.WRITE_STALL,
+                rate=self.config.limits.send_rate,
+                grace=timeouts.rate_grace,
+                pause=timeouts.write_stall,
+            )
+        self._pace.begin(now)
 
     def _lose(self, why: str) -> None:
         self.close(Closing.ABORT)

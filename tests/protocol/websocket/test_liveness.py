@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from wsproto.frame_protocol import FrameProtocol, Opcode
 
-from anylane import App, Context, ServerConfig, Timeouts
+from anylane import App, Context, Limits, ServerConfig, Timeouts
 from anylane.testing import Lockstep
 
-CONFIG = ServerConfig(timeouts=Timeouts(ping=5, pong=6, write_stall=400, linger=1))
+CONFIG = ServerConfig(
+    limits=Limits(body_rate=0), timeouts=Timeouts(ping=5, pong=6, write_stall=400, linger=1)
+)
 HANDSHAKE = (
     b"GET /%s HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"

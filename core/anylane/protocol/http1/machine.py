@@ -154,7 +154,7 @@ class Http1(Reader):
             self._held.clear()
             self._receive_body(early, now)
         elif not self._continue_due:
-            self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
+            self._expect_body(now)
 
     def _reject(self, refused: Refused, now: float) -> None:
         exchange = self._exchange = Exchange(self, self._conn, None, refused)
@@ -337,7 +337,7 @@ class Http1(Reader):
             case Writing.DONE if self.reading is Reading.BODY:
                 self._read(ReadEvent.BODY_UNWANTED)
                 self._discarded = 0
-                self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
+                self._expect_body(now)
             case Writing.DONE:
                 self._next(now)
             case Writing.BODY if self._writer is not None and (

@@ -18,6 +18,7 @@ from anylane.protocol.http1.express import Express, Heads
 from anylane.protocol.http1.grammar import check_incomplete, parse_head
 from anylane.protocol.http1.states import READING, ReadEvent, Reading, Writing
 from anylane.protocol.interfaces import Carrier, Closing, InnerProtocol
+from anylane.protocol.pace import Pace
 from anylane.protocol.request_head import RequestHead
 from anylane.protocol.timers import Timer
 
@@ -58,8 +59,8 @@ class Reader(ABC):
     """Half of `Http1`: what comes from the peer."""
 
     __slots__ = ("_body", "_conn", "_continue_due", "_discarded", "_exchange", "_express", "_held",
-                 "_keep_alive", "_limits", "_paused", "_scanned", "_skipped_crlf", "_timeouts",
-                 "reading", "writing")  # fmt: skip
+                 "_keep_alive", "_limits", "_pace", "_paused", "_scanned", "_skipped_crlf",
+                 "_timeouts", "reading", "writing")  # fmt: skip
 
     def __init__(self, connection: ConnectionCarrier) -> None:
         self._conn = connection
@@ -75,6 +76,7 @@ class Reader(ABC):
         if connection.config.express:
             self._express = Express(self._limits, connection.heads)
         self._body: Body | LengthBody | None = None
+        self._pace: Pace | None = None
         self._continue_due = False
         self._paused = False
         self._discarded = 0
@@ -246,8 +248,22 @@ class Reader(ABC):
             self._paused = exchange.buffered > self._limits.inbound_high
             if self._paused:
                 self._conn.timers.clear(Timer.BODY)
+            elif self._pace is not None and self._conn.timers.is_set(Timer.BODY):
+                self._pace.moved(len(data), now)
             else:
-                self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
+                self._expect_body(now)
+
+    def _expect_body(self, now: float) -> None:
+        """Begin to wait for the body: it has a deadline for each piece, and a minimum rate."""
+        if self._pace is None:
+            self._pace = Pace(
+                self._conn.timers,
+                Timer.BODY,
+                rate=self._limits.body_rate,
+                grace=self._timeouts.rate_grace,
+                pause=self._timeouts.body,
+            )
+        self._pace.begin(now)
 
     def _body_end(
         self, exchange: Exchange, body: Body | LengthBody, rest: bytes, now: float
@@ -288,10 +304,10 @@ class Reader(ABC):
             self._continue_due = False
             if self.writing is Writing.PENDING:
                 self._conn.send(_CONTINUE)
-            self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
+            self._expect_body(now)
         if self._paused and exchange.buffered <= self._limits.inbound_low:
             self._paused = False
-            self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
+            self._expect_body(now)
 
     def _body_will_end(self) -> bool:
         """Return whether the rest of the request is little enough to be read, and sure to come."""

@@ -1,12 +1,14 @@
 """Liveness: whether the peer of a WebSocket is alive, by our pings and by every other byte.
 
-It keeps PING and PONG, and neither sends nor closes. Noting the time of each read is cheaper than
-setting a timer for each, so what came is looked at when a timer has come.
+It keeps PING, PONG and the BODY of a message that comes in pieces, and neither sends nor closes.
+Noting the time of each read is cheaper than setting a timer for each, so what came is looked at
+when a timer has come.
 """
 
 from __future__ import annotations
 
 from anylane.protocol.interfaces import Carrier, Ping
+from anylane.protocol.pace import Pace
 from anylane.protocol.timers import Timer
 
 _MAX_PINGS = 64
@@ -17,16 +19,18 @@ must not pile up."""
 class Liveness:
     """The signs of life of one peer. Every `now` is in seconds, on the clock of the connection.
 
-    heard: when a byte came last. latency: of the last ping that was answered, in seconds; None
-    before.
+    expects: whether a message has begun and has to go on. heard: when a byte came last. latency: of
+    the last ping that was answered, in seconds; None before.
     """
 
-    __slots__ = ("_carrier", "_pings", "_timeouts", "heard", "latency")
+    __slots__ = ("_carrier", "_pace", "_pings", "_timeouts", "expects", "heard", "latency")
 
     def __init__(self, carrier: Carrier, now: float) -> None:
         self._carrier = carrier
         self._timeouts = carrier.config.timeouts
         self._pings: dict[bytes, Ping] = {}
+        self._pace: Pace | None = None
+        self.expects: bool = False
         self.heard: float = now
         self.latency: float | None = None
         carrier.timers.set(Timer.PING, now + self._timeouts.ping)
@@ -82,6 +86,26 @@ class Liveness:
             self._carrier.timers.set(Timer.PONG, due)
         return due > now
 
+    def keep_pace(self, size: int, now: float, unfinished: bool) -> None:
+        """Hold a message to its minimum rate, from its first byte to its last. `size` bytes have
+        come. unfinished: more of it is to come, and is read."""
+        began, self.expects = self.expects, unfinished
+        if not unfinished:
+            self._carrier.timers.clear(Timer.BODY)
+            return
+        if self._pace is None:
+            self._pace = Pace(
+                self._carrier.timers,
+                Timer.BODY,
+                rate=self._carrier.config.limits.body_rate,
+                grace=self._timeouts.rate_grace,
+                pause=self._timeouts.body,
+            )
+        if began:
+            self._pace.moved(size, now)
+        else:
+            self._pace.begin(now)
+
     def pause(self) -> None:
         """Wait for no pong: while we do not read, one that came in time would stay in the
         kernel."""
@@ -95,5 +119,6 @@ class Liveness:
     def stop(self) -> None:
         """Expect nothing more: the session ends."""
         self._pings.clear()
-        self._carrier.timers.clear(Timer.PING)
-        self._carrier.timers.clear(Timer.PONG)
+        self.expects = False
+        for timer in (Timer.PING, Timer.PONG, Timer.BODY):
+            self._carrier.timers.clear(timer)

@@ -158,11 +158,18 @@ class WebSocketProtocol:
                     self._messages.append((message, size))
                     self._hold(size)
                 if at == len(data):
-                    return
-            for received in reader.read(data[at:] if at else data):
-                self._receive(received, now)
+                    break
+            if at < len(data):
+                for received in reader.read(data[at:] if at else data):
+                    self._receive(received, now)
+            if reader.unfinished or self._life.expects:
+                self._life.keep_pace(len(data), now, self._awaits_message)
         except Violation as violation:
             self._peer_ends(violation.code, violation.reason, now, violation=True)
+
+    @property
+    def _awaits_message(self) -> bool:
+        return self.phase is Phase.OPEN and self.wants_read and self._reader.unfinished
 
     def _listening(self) -> bool:
         return self.phase in (Phase.OPEN, Phase.CLOSING)
@@ -197,6 +204,8 @@ class WebSocketProtocol:
     def timeout(self, timer: Timer, now: float) -> None:
         """Act on PING, PONG or CLOSE, which has come."""
         match timer:
+            case Timer.BODY:
+                self._fail(1008, "a message came too slowly", now)
             case Timer.PING:
                 if self._life.quiet(now):
                     self.ping(now)
@@ -274,6 +283,7 @@ class WebSocketProtocol:
                 if held <= self._limits.inbound_low:
                     self.wants_read = True
                     self._life.resume(now)
+                    self._life.keep_pace(0, now, self._awaits_message)
             return message
         self._owing = False
         if self.phase is Phase.ENDING:
