@@ -211,14 +211,10 @@ class Connection:
             self.moved = now
             if self._pace is not None and self.timers.is_set(Timer.WRITE_STALL):
                 self._pace.moved(progress, now)
-        if self.closing is Closing.SEND_EOF:
-            # Nothing is closed while the peer takes the last answer, even if our kernel has it all.
-            if not pending:
-                self.timers.clear(Timer.WRITE_STALL)
-            elif progress > 0:
-                self.timers.set(Timer.LINGER, now + self.config.timeouts.linger)
-                if not self.timers.is_set(Timer.WRITE_STALL):
-                    self._begin_to_wait(now)
+        if not pending:
+            self.timers.clear(Timer.WRITE_STALL)
+        elif progress > 0 and self.closing is Closing.SEND_EOF and self.owes(now):
+            self.timers.set(Timer.LINGER, now + self.config.timeouts.linger)
 
     def shutdown(self, now: float) -> None:
         """Drain: finish what runs, tell event streams and WebSockets to end, close when idle.
@@ -323,6 +319,15 @@ class Connection:
         if self.closing is _NO:
             self.out.append(data)
             self.queued += len(data)
+
+    def owes(self, now: float) -> bool:
+        """Return whether the peer has not taken all of our output yet, as far as the last look
+        says. WRITE_STALL runs then, even if our kernel has all of it: nothing is closed over what a
+        slow reader still takes."""
+        owes = self.unsent > 0 or self.pending > 0
+        if owes and not self.timers.is_set(Timer.WRITE_STALL):
+            self._begin_to_wait(now)
+        return owes
 
     def forget(self, exchange: Exchange) -> None:
         """Take note that the last coroutine of an exchange has returned. Its alarms are dropped,

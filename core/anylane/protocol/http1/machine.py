@@ -85,7 +85,7 @@ class Http1(Reader):
                 self._refuse(Refused(408, "the request head took too long"), now)
             case Timer.BODY:
                 self._refuse(Refused(408, "the request body took too long"), now)
-            case Timer.KEEP_ALIVE if self._conn.unsent:
+            case Timer.KEEP_ALIVE if self._conn.owes(now):
                 self._conn.timers.set(Timer.KEEP_ALIVE, now + self._timeouts.keep_alive)
             case Timer.KEEP_ALIVE:
                 self._conn.close(Closing.CLOSE)

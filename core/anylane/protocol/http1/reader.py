@@ -46,9 +46,8 @@ class ConnectionCarrier(Carrier, Protocol):
     read_size: int | None
     waiting: list[Exchange]
 
-    @property
-    def unsent(self) -> int:
-        """Bytes of output that the kernel has not taken yet."""
+    def owes(self, now: float) -> bool:
+        """Return whether the peer has not taken all output yet. It has a deadline then."""
         ...
 
     def switch(self, protocol: InnerProtocol) -> None:
