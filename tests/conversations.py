@@ -27,7 +27,9 @@ CONFIG = ServerConfig(
         pipeline=150, inbound_high=40, inbound_low=10, outbound_high=100, outbound_low=20,
     ),
     # Deadlines have tests of their own: here no client is late.
-    timeouts=Timeouts(head=LONG, body=LONG, keep_alive=LONG, write_stall=LONG, linger=5),
+    timeouts=Timeouts(
+        head=LONG, body=LONG, keep_alive=LONG, write_stall=LONG, look=LONG, linger=5
+    ),
 )  # fmt: skip
 
 

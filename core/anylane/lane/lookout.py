@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anylane.lane.transport import Transport
+from anylane.protocol.interfaces import Closing
 from anylane.protocol.timers import NEVER
 
 if TYPE_CHECKING:
@@ -55,11 +56,16 @@ class Lookout(Transport):
 
     def watch(self) -> None:
         """Take note that the reader was parked or resumed. A parked reader does not hear of a
-        client that leaves, so it is looked for, once in `Timeouts.look` seconds."""
-        self.look_at = NEVER if self.reading else self.now() + self.server.config.timeouts.look
+        client that leaves, so it is looked for, once in `Timeouts.look` seconds.
+
+        Not where everything is to be closed once it was written: writing notices, and has a
+        deadline.
+        """
+        watched = not self.reading and self.connection.closing < Closing.CLOSE
+        self.look_at = self.now() + self.server.config.timeouts.look if watched else NEVER
 
     def _look_for_peer(self, now: float) -> None:
-        self.look_at = now + self.server.config.timeouts.look
+        self.watch()
         if self.broken():
             self.connection.connection_lost(ConnectionResetError("connection reset by peer"))
         elif self.hung_up():
