@@ -28,7 +28,9 @@ CONFIG = ServerConfig(
         pieces_per_turn=2,
     ),
     # Deadlines have tests of their own: here no client is late.
-    timeouts=Timeouts(head=LONG, body=LONG, keep_alive=LONG, write_stall=LONG, linger=5),
+    timeouts=Timeouts(
+        head=LONG, body=LONG, keep_alive=LONG, write_stall=LONG, look=LONG, linger=5
+    ),
 )  # fmt: skip
 
 

@@ -54,9 +54,9 @@ COPIES = (
     Copy("Timers.set", "Http1.conclude", "timers", SET),
     Copy("Timers.clear", "Http1._request", "timers", does("at[] =")),
     Copy("Timers.clear", "Http1.conclude", "timers", does("at[] =")),
-    Copy("Connection.send", "Http1.conclude", "conn", SENT | {"out.append()"}),
+    Copy("Outgoing.send", "Http1.conclude", "conn", SENT | {"out.append()"}),
     Copy(
-        "Connection.send",
+        "Outgoing.send",
         "WebSocketProtocol.send",
         "conn",
         SENT,

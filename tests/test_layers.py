@@ -23,7 +23,14 @@ PACKAGES = {
 }
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("anylane.errors", "anylane.json", "anylane.cache", "anylane.serving", "anylane.shown"),
+    (
+        "anylane.errors",
+        "anylane.json",
+        "anylane.cache",
+        "anylane.serving",
+        "anylane.shown",
+        "anylane.log_limit",
+    ),
     ("anylane.callables",),
     ("anylane.config",),
     ("anylane.protocol",),

@@ -21,10 +21,10 @@ from anylane import App, Limits, ServerConfig, Timeouts
 from anylane.http import forms as form_module
 from anylane.http.urlencoded import MAX_FIELDS, MAX_STRAY
 from anylane.lane.driver import Driver
-from anylane.lane.log_limit import MAX_LINES
 from anylane.lane.places import LEAVING
 from anylane.lane.server_core import ServerCore
 from anylane.lane.wake_queue import WakeQueue
+from anylane.log_limit import MAX_LINES
 from anylane.protocol import Connection
 from anylane.protocol.refusal import LINGER
 from anylane.testing import Lockstep, World
@@ -156,6 +156,12 @@ def make_app() -> App:
     async def never(ctx):
         await ctx.sleep(1000)
 
+    @app.get("/stream")
+    async def stream(ctx):
+        async with ctx.stream() as out:
+            await out.write("first")
+            await ctx.sleep(1000)
+
     @app.websocket("/echo")
     async def echo_messages(ctx):
         ws = await ctx.accept()
@@ -166,6 +172,10 @@ def make_app() -> App:
     async def leave(ctx):
         await ctx.accept()
         await ctx.sleep(1)
+
+    @app.get("/huge")
+    async def huge(ctx):
+        return b"x" * 10_000
 
     @app.get("/large")
     async def large(ctx):
@@ -510,6 +520,38 @@ def message_in_so_many_fragments(limit: int, count: int) -> str:
     return frames(wire)
 
 
+# --- rates: bytes in each second, for a minute ---------------------------------------------------
+
+PATIENCE = {"timeouts_body": 2.0, "timeouts_write_stall": 2.0, "timeouts_rate_grace": 2.0}
+
+
+@at_the_limit(
+    "limits.body_rate", 10, within="nothing yet", beyond="408, closed", steps=(0, -1),
+    lanes=("body_has_a_minimum_rate",),
+)  # fmt: skip
+def body_that_comes_at_that_rate(limit: int, size: int) -> str:
+    wire = serve(limits_body_rate=limit, request_timeout=1000, **PATIENCE)
+    wire.receive(post("/", 10_000))
+    for _ in range(60):
+        wire.receive(b"x" * size)
+        wire.advance(1)
+    return seen(wire)
+
+
+@at_the_limit(
+    "limits.body_rate", 10, within="nothing yet", beyond="close 1008, closed", steps=(0, -1),
+    lanes=("message_has_a_minimum_rate",),
+)  # fmt: skip
+def message_that_comes_at_that_rate(limit: int, size: int) -> str:
+    wire = serve(limits_body_rate=limit, **PATIENCE)
+    websocket(wire, "/echo")
+    wire.receive(b"\x81\xfe" + struct.pack("!H", 10_000) + bytes(4))
+    for _ in range(60):
+        wire.receive(b"x" * size)
+        wire.advance(1)
+    return frames(wire)
+
+
 @at_the_limit(
     "limits.pieces_per_turn", 5, within="all are decoded", beyond="one is left for the next",
     lanes=("chunks_of_one_read_keep_their_order",),
@@ -521,6 +563,21 @@ def chunks_decoded_in_one_turn(limit: int, count: int) -> str:
     left = count - conn.waiting[0].buffered
     assert left == (conn.next_deadline() == 0 and not conn.wants_read)
     return "one is left for the next" if left else "all are decoded"
+
+
+@at_the_limit(
+    "limits.send_rate", 10, within="nothing yet", beyond="reset", steps=(0, -1),
+    lanes=("answer_has_a_minimum_rate",),
+)  # fmt: skip
+def answer_that_is_taken_at_that_rate(limit: int, size: int) -> str:
+    wire = serve(limits_send_rate=limit, **PATIENCE)
+    wire.stall(kernel=5000)
+    wire.receive(get("/huge"))
+    for _ in range(60):
+        wire.resume(size)
+        wire.take()
+        wire.advance(1)
+    return seen(wire)
 
 
 # --- turns, connections, threads -----------------------------------------------------------------
@@ -591,7 +648,7 @@ def core(config: ServerConfig) -> ServerCore:
 
 
 @at_the_limit(
-    "anylane.lane.log_limit.MAX_LINES", MAX_LINES, within="a line for each",
+    "anylane.log_limit.MAX_LINES", MAX_LINES, within="a line for each",
     beyond="one is counted", lanes=("floods_of_refusals_write_a_bounded_number_of_lines",),
     note="a few show what happens; a flood of them fills the disk",
 )  # fmt: skip
@@ -798,6 +855,20 @@ def body_whose_next_piece_takes_so_long(limit: float, seconds: float) -> str:
 
 
 @at_the_limit(
+    "timeouts.rate_grace", 3.0, within="nothing yet", beyond="408, closed",
+    steps=(-BEFORE, BEFORE), lanes=("body_has_a_minimum_rate",),
+)  # fmt: skip
+def body_that_is_too_slow_for_so_long_and_a_pause(limit: float, seconds: float) -> str:
+    wire = serve(timeouts_rate_grace=limit, timeouts_body=2.0, limits_body_rate=1 << 40)
+    wire.receive(post("/", 100))
+    for _ in range(3):
+        wire.advance(1.5)
+        wire.receive(b"x")
+    wire.advance(2.0 + seconds - 4.5)
+    return seen(wire)
+
+
+@at_the_limit(
     "timeouts.keep_alive", 3.0, within="200", beyond="200, closed",
     lanes=("idle_connection_is_closed", "keep_alive_expires_exactly_at_its_deadline"),
 )  # fmt: skip
@@ -830,6 +901,20 @@ def reader_who_takes_nothing_for_so_long(limit: float, seconds: float) -> str:
     wire.advance(limit / 2)
     wire.resume(1)
     assert wire.take()
+    wire.advance(seconds)
+    return seen(wire)
+
+
+@at_the_limit(
+    "timeouts.look", 3.0, within="200", beyond="200, closed",
+    lanes=("client_that_leaves_behind_pipelined_input_is_noticed",
+           "client_that_leaves_behind_unread_messages_is_noticed"),
+)  # fmt: skip
+def client_who_left_behind_unread_input_so_long_ago(limit: float, seconds: float) -> str:
+    wire = serve(timeouts_look=limit, limits_pipeline=10)
+    wire.receive(get("/stream"))
+    wire.receive(get())
+    wire.eof()
     wire.advance(seconds)
     return seen(wire)
 

@@ -127,6 +127,9 @@ class AsyncioDriver(Driver, asyncio.Protocol):
     def hung_up(self) -> bool:
         return kernel.hung_up(self._descriptor())
 
+    def broken(self) -> bool:
+        return kernel.broken(self._descriptor())
+
     def _descriptor(self) -> int:
         sock = None if self._transport is None else self._transport.get_extra_info("socket")
         return -1 if sock is None else sock.fileno()

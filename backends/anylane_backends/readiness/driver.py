@@ -94,6 +94,9 @@ class ReadinessDriver(Driver):
     def hung_up(self) -> bool:
         return kernel.hung_up(self._sock.fileno())
 
+    def broken(self) -> bool:
+        return kernel.broken(self._sock.fileno())
+
     def start(self, exchange: Exchange) -> None:
         if self._here and self._due is None:
             self._due = RunnerLink(self, exchange, self.lane)

@@ -9,9 +9,9 @@ from functools import partial
 from typing import Any, Protocol
 
 from anylane.config.server_config import ServerConfig
-from anylane.lane.log_limit import ACCEPTING
 from anylane.lane.server_core import ServerCore
-from anylane_backends.sockets.listening import Listener
+from anylane.log_limit import ACCEPTING
+from anylane_backends.sockets.listening import Listener, tcp_options
 from anylane_backends.sockets.sockets import TCP, reset_on_close
 
 EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
@@ -37,7 +37,7 @@ class Acceptor:
     blocking: leave them so, for a loop that sets it by itself when it is given one.
     """
 
-    __slots__ = ("_accept", "_blocking", "_linger", "_local", "_nodelay", "_ttl")
+    __slots__ = ("_accept", "_blocking", "_linger", "_local", "_options", "_ttl")
 
     def __init__(
         self, listener: socket.socket, config: ServerConfig, *, blocking: bool = False
@@ -50,8 +50,8 @@ class Acceptor:
         self._local = None if family in TCP and name[0] in _ANY else name
         # A listener that was inherited would keep these, and give them to the sockets of the
         # process that has it next.
-        told = isinstance(listener, Listener) and listener.gives_nodelay
-        self._nodelay = config.nodelay and family in TCP and not told
+        told = isinstance(listener, Listener) and listener.gives_options
+        self._options = () if told or family not in TCP else tuple(tcp_options(config))
         self._linger = config.linger
         self._ttl: tuple[int, int, int] | None = None
         if config.ttl is not None and family == socket.AF_INET:
@@ -77,8 +77,8 @@ class Acceptor:
             try:
                 if not self._blocking:
                     sock.setblocking(False)
-                if self._nodelay:
-                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                for option, value in self._options:
+                    sock.setsockopt(socket.IPPROTO_TCP, option, value)
                 if self._linger is not None:
                     reset_on_close(sock)
                 if self._ttl is not None:

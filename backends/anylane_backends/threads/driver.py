@@ -349,6 +349,9 @@ class ThreadsDriver(Driver):
     def hung_up(self) -> bool:
         return kernel.hung_up(self._sock.fileno())
 
+    def broken(self) -> bool:
+        return kernel.broken(self._sock.fileno())
+
     def start(self, exchange: Exchange) -> None:
         """Leave the link to `_due`. `hand_over` gives it to a worker; a worker goes on with it."""
         self.started(ThreadsLink(self, exchange))

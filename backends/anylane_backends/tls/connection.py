@@ -12,10 +12,11 @@ from enum import Enum, auto
 
 from anylane.config.server_config import ServerConfig
 from anylane.lane.host import Log
-from anylane.protocol import Closing, Connection, Exchange, Timer, TlsInfo
+from anylane.protocol import Closing, Connection, Timer, TlsInfo
 from anylane.protocol.http1.encoding import encode_head
 from anylane.protocol.peer import Address
 from anylane.protocol.timers import NEVER, Timers
+from anylane_backends.tls.around import Around
 from anylane_backends.tls.session import SLICE, TlsSession
 
 _CONTROL = 16 * 1024
@@ -43,7 +44,7 @@ class Phase(Enum):
     """There is no session, or none any more. An alert goes out at most, and input is discarded."""
 
 
-class TlsConnection:
+class TlsConnection(Around):
     """A layer around one Connection, with the same members (see `Connection`).
 
     make: makes the connection inside, once the handshake is over. context: the certificate and all
@@ -55,7 +56,7 @@ class TlsConnection:
 
     idle = False  # TLS may always have something to send.
 
-    __slots__ = ("_closing", "_control", "_date", "_discarded", "_eof", "_held", "_inner", "_log",
+    __slots__ = ("_closing", "_control", "_date", "_discarded", "_eof", "_held", "_log",
                  "_make", "_out", "_part", "_phase", "_session", "_timers", "_unsent", "config",
                  "local", "peer", "tls")  # fmt: skip
 
@@ -78,7 +79,7 @@ class TlsConnection:
         self.tls: TlsInfo | None = None
         self._make = make
         self._log = log
-        self._inner: Connection | None = None
+        super().__init__()
         self._phase = Phase.HANDSHAKE
         self._closing = Closing.NO
         self._timers = Timers()
@@ -128,6 +129,10 @@ class TlsConnection:
             case Phase.FAILED:
                 self._leave()
 
+    def peer_left(self, now: float) -> None:
+        if self._inner is not None and self._phase is Phase.OPEN:
+            self._inner.peer_left(now)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         self._timers.clear_all()
         self._out.clear()
@@ -171,14 +176,6 @@ class TlsConnection:
             self._inner.abort()
         self._close(Closing.ABORT)
 
-    def forget(self, exchange: Exchange) -> None:
-        if self._inner is not None:
-            self._inner.forget(exchange)
-
-    def release(self) -> None:
-        if self._inner is not None:
-            self._inner.release()
-
     # -- outputs -----------------------------------------------------------------------------
 
     def data_to_send(self) -> list[bytes]:
@@ -189,13 +186,6 @@ class TlsConnection:
             self._out.append(outgoing.read())
         out, self._out = self._out, []
         return out
-
-    def next_exchange(self) -> Exchange | None:
-        return None if self._inner is None else self._inner.next_exchange()
-
-    @property
-    def waiting(self) -> list[Exchange]:
-        return [] if self._inner is None else self._inner.waiting
 
     @property
     def queued(self) -> int:
@@ -219,10 +209,6 @@ class TlsConnection:
         if own == NEVER:
             return deadline
         return own if deadline is None else min(own, deadline)
-
-    @property
-    def ready(self) -> bool:
-        return self._inner is not None
 
     @property
     def wants_read(self) -> bool:
@@ -256,14 +242,6 @@ class TlsConnection:
     @property
     def unsent(self) -> int:
         return self._unsent if self._inner is None else self._inner.unsent
-
-    @property
-    def congested(self) -> bool:
-        return self._inner is not None and self._inner.congested
-
-    @property
-    def caught_up(self) -> bool:
-        return self._inner is None or self._inner.caught_up
 
     # -- the handshake -----------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import wsproto.events as ws_events
 
@@ -231,6 +232,92 @@ def stalled_reader_is_reset(conversation: Conversation) -> None:
     peer.get("/large")
     conversation.pause(0.4)
     assert conversation.helper().ask("/notes").body == b"gone"
+    peer.release()
+    peer.rest()
+    assert peer.transcript.end == "reset"
+
+
+MUCH = 8_000_000
+"""Bytes of an answer: more than a kernel holds for a client that reads slowly."""
+
+
+def much(app: App, _stage: Stage) -> None:
+    @app.post("/much")
+    async def answer(ctx: Context) -> bytes:
+        return b"x" * MUCH
+
+
+@case(CHAPTER, cuts=False, compare=False, extra=much, timeouts={"write_stall": 0.5, "linger": 0.3})
+def slow_reader_is_not_cut_off(conversation: Conversation) -> None:
+    """A client that reads slowly and without pause gets its answer whole, also where it is the last
+    one, and where our side lingers behind it: what it takes out of the kernel's buffer counts."""
+    for fields, body in (
+        ("Content-Length: 0", 0),
+        ("Content-Length: 0\r\nConnection: close", 0),
+        ("Content-Length: 1000000", 1000),
+    ):
+        peer = conversation.connect(receive_buffer=65536)
+        peer.hold()
+        peer.send(f"POST /much HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n".encode() + b"x" * body)
+        for _ in range(25):
+            peer.sip(30_000)
+            conversation.pause(0.05)
+        if body:
+            peer.send(b"x" * body)
+        peer.release()
+        assert len(peer.answer().body) == MUCH
+
+
+RATES: dict[str, Any] = {
+    "limits": {"body_rate": 1000, "send_rate": 1_000_000},
+    "timeouts": {"rate_grace": 0.2, "body": 0.2, "write_stall": 0.2},
+    "cuts": False,
+    "compare": False,
+}
+
+
+@case(CHAPTER, **RATES)
+def body_has_a_minimum_rate(conversation: Conversation) -> None:
+    """A body that never stops and never gets anywhere is answered 408."""
+    peer = conversation.connect()
+    peer.send(b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
+    drip(conversation, peer)
+    assert peer.answer().status == 408
+    peer.closed()
+
+
+@case(CHAPTER, **RATES)
+def message_has_a_minimum_rate(conversation: Conversation) -> None:
+    """A message that never stops and never gets anywhere closes with 1008, in one frame or in
+    many."""
+    for start, piece in (
+        (b"\x81\xfe\x03\xe8\0\0\0\0", b"x"),
+        (b"\x01\x80\0\0\0\0", b"\x00\x81\0\0\0\0x"),
+    ):
+        ws = conversation.websocket("/echo")
+        ws.peer.send(start)
+        drip(conversation, ws.peer, piece)
+        assert ws.closed(answer=False) == (1008, "a message came too slowly")
+
+
+def drip(conversation: Conversation, peer: Peer, piece: bytes = b"x") -> None:
+    """Send a small piece again and again, until there is an answer."""
+    for _ in range(200):
+        if not peer.nothing_yet():
+            return
+        peer.send(piece)
+        conversation.pause(0.02)
+
+
+@case(CHAPTER, **{**RATES, "extra": much})
+def answer_has_a_minimum_rate(conversation: Conversation) -> None:
+    """A client that takes less and less of an answer is reset."""
+    peer = conversation.connect(receive_buffer=65536)
+    peer.hold()
+    peer.post("/much", b"")
+    for _ in range(20):
+        peer.sip(3000)
+        conversation.pause(0.05)
     peer.release()
     peer.rest()
     assert peer.transcript.end == "reset"

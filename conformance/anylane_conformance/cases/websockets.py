@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import wsproto.events as ws_events
 
+from anylane import App, Context
 from anylane_conformance.cases import case
-from anylane_conformance.contract.stage import CHUNK, KERNEL
+from anylane_conformance.contract.stage import CHUNK, KERNEL, Stage
 from anylane_conformance.harness.conversation import Conversation
 from anylane_conformance.harness.peer import Peer
 from anylane_conformance.harness.websocket_peer import WebSocketPeer, message_event, raw_frame
@@ -290,6 +291,53 @@ def ping_that_nobody_answers(conversation: Conversation) -> None:
     ws = conversation.websocket("/answering")
     assert ws.closed(answer=False) == (1011, "no pong came in time")
     assert conversation.helper().ask("/notes").body == b"closed 1011"
+
+
+@case(CHAPTER, timeouts={"ping": 0.3, "pong": 0.5}, cuts=False, compare=False)
+def frame_that_arrives_slowly_is_a_sign_of_life(conversation: Conversation) -> None:
+    """A client whose frame takes longer than ping and pong together is alive: it can put no pong
+    into the middle of a frame (RFC 6455 §5.5)."""
+    ws = conversation.websocket("/echo")
+    message = "x" * 30_000
+    frame = ws.frame(message_event(message))
+    for at in range(0, len(frame), 2000):
+        ws.peer.send(frame[at : at + 2000])
+        conversation.pause(0.1)
+    assert ws.receive() == message
+    assert ws.transcript.controls == [], "a client that sends is not quiet, so nobody pings it"
+    ws.close()
+    assert ws.closed(answer=False) == (1000, "")
+
+
+def sending_much(app: App, _stage: Stage) -> None:
+    @app.websocket("/send-much")
+    async def send_much(ctx: Context) -> None:
+        ws = await ctx.accept()
+        await ws.receive()
+        for _ in range(60):
+            await ws.send(CHUNK)
+        await ws.send(await ws.receive())
+
+
+@case(
+    CHAPTER, timeouts={"ping": 0.2, "pong": 0.4}, cuts=False, compare=False, extra=sending_much
+)  # fmt: skip
+def ping_behind_our_own_data_is_waited_for(conversation: Conversation) -> None:
+    """A client that reads slowly finds our ping behind all that was sent before. What it takes of
+    that meanwhile is a sign of life."""
+    ws = conversation.websocket("/send-much", receive_buffer=65536)
+    ws.peer.hold()
+    ws.send("go")
+    for _ in range(30):
+        ws.peer.sip(40_000)
+        conversation.pause(0.05)
+    ws.peer.release()
+    for _ in range(60):
+        assert ws.receive() == CHUNK
+    ws.answer_ping()
+    ws.send("last")
+    assert ws.receive() == "last"
+    assert ws.closed() == (1000, "")
 
 
 @case(CHAPTER)

@@ -55,6 +55,10 @@ class Peer(ABC):
     def eof(self) -> None:
         """End this side's output; what the server sends can still be read."""
 
+    def leave(self) -> None:
+        """End this side's output as a client does that closes: under TLS that of TCP, too."""
+        self.eof()
+
     @abstractmethod
     def reset(self) -> None:
         """Reset the connection, as a client does that has crashed."""
@@ -66,6 +70,10 @@ class Peer(ABC):
     @abstractmethod
     def release(self) -> None:
         """Go on reading."""
+
+    @abstractmethod
+    def sip(self, size: int) -> None:
+        """Read so many bytes at most, and stop again. Reading methods find them."""
 
     @abstractmethod
     def nothing_yet(self) -> bool:

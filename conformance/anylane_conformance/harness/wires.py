@@ -61,6 +61,14 @@ class SocketPeer(Peer):
     def release(self) -> None:
         """Do nothing: reading goes on when the case reads."""
 
+    def sip(self, size: int) -> None:
+        if not self.nothing_yet():
+            try:
+                self._buffer += self._socket.recv(size)
+            except ConnectionResetError:
+                self.transcript.end = "reset"
+                self._ended = True
+
     def nothing_yet(self) -> bool:
         return not select.select([self._socket], [], [], 0)[0]
 
@@ -123,6 +131,10 @@ class TlsPeer(Peer):
             self._tls.unwrap()
         self._flush()
 
+    def leave(self) -> None:
+        self.eof()
+        self.wire.eof()
+
     def cut_short(self) -> None:
         """End TCP without a close_notify."""
         self.wire.eof()
@@ -135,6 +147,9 @@ class TlsPeer(Peer):
 
     def release(self) -> None:
         self.wire.release()
+
+    def sip(self, size: int) -> None:
+        self.wire.sip(size)
 
     def nothing_yet(self) -> bool:
         while not self._take_in():
@@ -249,6 +264,10 @@ class LockstepPeer(Peer):
 
     def release(self) -> None:
         self.wire.resume()
+
+    def sip(self, size: int) -> None:
+        self.wire.resume(size)
+        self._buffer += self.wire.take()
 
     def nothing_yet(self) -> bool:
         data = self.wire.take()

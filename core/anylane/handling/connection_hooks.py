@@ -12,8 +12,8 @@ from anylane.errors import HTTPError
 from anylane.handling.background import attempt
 from anylane.handling.context import Context
 from anylane.handling.failures import sole, taken_apart
-from anylane.lane.log_limit import TURNED_AWAY
 from anylane.lane.variables import apply_variables, changed_variables
+from anylane.log_limit import TURNED_AWAY
 from anylane.shown import shown, spoken
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from anylane.handling.failures import taken_apart
 from anylane.handling.return_values import put_routed
 from anylane.http.response import Response
 from anylane.lane.link import current_link
-from anylane.lane.log_limit import REFUSED, TOO_SLOW
 from anylane.lane.variables import apply_variables
+from anylane.log_limit import REFUSED, TOO_SLOW
 from anylane.protocol.exchange import Interrupt
 
 if TYPE_CHECKING:

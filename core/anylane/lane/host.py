@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from anylane.lane.log_limit import LogLimit
+    from anylane.log_limit import LogLimit
     from anylane.protocol.peer import Address
     from anylane.protocol.request_head import RequestHead
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.errors import UsageError
 from anylane.lane.errand import run_errand
-from anylane.lane.log_limit import TLS, LogLimit
 from anylane.lane.places import Guest, Places
 from anylane.lane.wake_queue import WakeQueue
+from anylane.log_limit import TLS, LogLimit
 from anylane.protocol.connection import Connection
 from anylane.protocol.dates import Dates
 from anylane.protocol.http1.express import Heads

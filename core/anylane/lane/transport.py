@@ -56,6 +56,11 @@ class Transport(ABC):
         were not read yet are in front of that; False where the kernel does not tell."""
         return False
 
+    def broken(self) -> bool:
+        """Return whether the connection was reset or has failed, so that nothing can be sent any
+        more; False where the kernel does not tell."""
+        return False
+
     @abstractmethod
     def start(self, exchange: Exchange) -> None:
         """Run the coroutine of an exchange natively, with a link given to `started`.

@@ -52,6 +52,9 @@ class AnyConnection(Protocol):
     def receive_eof(self, now: float) -> None:
         """Take note that the peer sends no more."""
 
+    def peer_left(self, now: float) -> None:
+        """Take note that the peer has ended its side behind input that is not being read."""
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """Take note that the transport is gone."""
 
@@ -60,6 +63,9 @@ class AnyConnection(Protocol):
 
     def data_unsent(self, size: int, now: float) -> None:
         """Take note that the kernel has not taken `size` bytes of what `data_to_send` gave."""
+
+    def data_taken(self, taken: int, pending: int, now: float) -> None:
+        """Take note of how much output the peer has acknowledged, and how much it has not."""
 
     def shutdown(self, now: float) -> None:
         """Drain: finish what runs, and close."""
@@ -133,6 +139,11 @@ class AnyConnection(Protocol):
     @property
     def unsent(self) -> int:
         """Return how many bytes of output the kernel has not taken yet."""
+        ...
+
+    @property
+    def pending(self) -> int:
+        """Return how many bytes were on their way to the peer at the last look (`data_taken`)."""
         ...
 
     @property

@@ -53,6 +53,8 @@ class Carrier(Protocol):
     """Bytes that the transport was given and the kernel has not taken, as far as is known."""
     high: int
     """Bytes of both over which it is `congested`."""
+    moved: float
+    """When the peer was last seen to have taken some of what was on its way, in seconds."""
     closing: Closing
 
     @property
@@ -90,8 +92,11 @@ class WebSocketSession(Protocol):
     subprotocol: str | None
     close_code: int | None
     close_reason: str
-    latency: float | None
-    """Of the last ping that was answered, in seconds."""
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds that the last answered ping took, None before."""
+        ...
 
     @property
     def is_open(self) -> bool:
@@ -220,6 +225,10 @@ class InnerProtocol(Protocol):
 
     def receive_eof(self, now: float) -> None:
         """Take note that the peer sends no more."""
+
+    def peer_left(self, now: float) -> None:
+        """Take note that the peer has ended its side, behind input that is still to be read. It
+        may be told again and again."""
 
     def connection_lost(self, reason: Disconnected) -> None:
         """Take note that the transport is gone."""

@@ -54,6 +54,10 @@ class RawProtocol:
         if self._over:
             self._carrier.close(Closing.CLOSE)
 
+    def peer_left(self, now: float) -> None:  # noqa: ARG002  # as InnerProtocol
+        if not self._exchange.half_closed:
+            self._exchange.half_close()
+
     def connection_lost(self, reason: Disconnected) -> None:
         self._exchange.lose(reason)
 

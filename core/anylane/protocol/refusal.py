@@ -42,6 +42,7 @@ class Refusal:
     local = tls = read_size = None
     ready = idle = congested = False
     caught_up = True
+    pending = 0
     idle_since = NEVER
 
     def __init__(self, config: ServerConfig, peer: Address, now: float, *, answers: bool) -> None:
@@ -80,6 +81,12 @@ class Refusal:
     def data_unsent(self, size: int, now: float) -> None:  # noqa: ARG002  # as Connection
         """Take note of what the kernel has not taken."""
         self.unsent = self.queued + size
+
+    def data_taken(self, taken: int, pending: int, now: float) -> None:
+        """Do nothing: it ends in a moment, however much the client has taken."""
+
+    def peer_left(self, now: float) -> None:
+        """Do nothing: it reads on for its moment, and finds the end by itself."""
 
     def shutdown(self, now: float) -> None:
         """Do nothing: it ends in a moment."""

@@ -80,7 +80,7 @@ class Http1(Reader):
         match timer:
             case Timer.HEAD | Timer.BODY:
                 self._late(timer, now)
-            case Timer.KEEP_ALIVE if self._conn.unsent:
+            case Timer.KEEP_ALIVE if self._conn.owes(now):
                 self._conn.timers.set(Timer.KEEP_ALIVE, now + self._timeouts.keep_alive)
             case Timer.KEEP_ALIVE:
                 self._conn.close(Closing.CLOSE)
@@ -152,7 +152,7 @@ class Http1(Reader):
             self._held.clear()
             self._receive_body(early, now)
         elif not self._continue_due:
-            self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
+            self._expect_body(now)
 
     def _reject(self, refused: Refused, now: float) -> None:
         exchange = self._exchange = Exchange(self, self._conn, None, refused)

@@ -18,6 +18,7 @@ from anylane.protocol.http1.express import Express, Heads
 from anylane.protocol.http1.grammar import check_incomplete, parse_head
 from anylane.protocol.http1.states import READING, ReadEvent, Reading, Writing
 from anylane.protocol.interfaces import Carrier, Closing, InnerProtocol
+from anylane.protocol.pace import Pace
 from anylane.protocol.request_head import RequestHead
 from anylane.protocol.timers import Timer
 
@@ -45,9 +46,8 @@ class ConnectionCarrier(Carrier, Protocol):
     read_size: int | None
     waiting: list[Exchange]
 
-    @property
-    def unsent(self) -> int:
-        """Bytes of output that the kernel has not taken yet."""
+    def owes(self, now: float) -> bool:
+        """Return whether the peer has not taken all output yet. It has a deadline then."""
         ...
 
     def switch(self, protocol: InnerProtocol) -> None:
@@ -58,8 +58,8 @@ class Reader(ABC):
     """Half of `Http1`: what comes from the peer."""
 
     __slots__ = ("_body", "_conn", "_continue_due", "_discarded", "_exchange", "_express", "_held",
-                 "_keep_alive", "_limits", "_paused", "_scanned", "_skipped_crlf", "_timeouts",
-                 "reading", "writing")  # fmt: skip
+                 "_keep_alive", "_limits", "_pace", "_paused", "_scanned", "_skipped_crlf",
+                 "_timeouts", "reading", "writing")  # fmt: skip
 
     def __init__(self, connection: ConnectionCarrier) -> None:
         self._conn = connection
@@ -75,6 +75,7 @@ class Reader(ABC):
         if connection.config.express:
             self._express = Express(self._limits, connection.heads)
         self._body: Body | LengthBody | None = None
+        self._pace: Pace | None = None
         self._continue_due = False
         self._paused = False
         self._discarded = 0
@@ -182,6 +183,15 @@ class Reader(ABC):
             self._read(ReadEvent.END_OF_INPUT)
         if self._conn.closing is Closing.SEND_EOF or self.writing is Writing.IDLE:
             self._conn.close(Closing.CLOSE)
+        self._half_close()
+
+    def peer_left(self, now: float) -> None:  # noqa: ARG002  # as InnerProtocol
+        """See `InnerProtocol`. It means what the end of input means, but for what is unread."""
+        if self._exchange is not None and not self._exchange.half_closed:
+            self._half_close()
+
+    def _half_close(self) -> None:
+        exchange = self._exchange
         if exchange is not None:
             exchange.half_close()
             if self.writing is Writing.BODY:
@@ -194,7 +204,7 @@ class Reader(ABC):
         if self._waits_for_room:
             timers.set(Timer.GO_ON, now)
         elif self.reading is Reading.BODY and timers.is_set(Timer.BODY):
-            timers.set(Timer.BODY, now + self._timeouts.body)
+            self._expect_body(now)
 
     def _go_on(self, now: float) -> None:
         """Go on with what is held: with the next request, or with the body of this one."""
@@ -219,7 +229,7 @@ class Reader(ABC):
     def _late(self, timer: Timer, now: float) -> None:
         """Refuse what did not come in time; give it more if we were the ones that did not read."""
         if self.reading is Reading.BODY and self._conn.congested:
-            self._conn.timers.set(timer, now + self._timeouts.body)
+            self._expect_body(now)
         else:
             part = "head" if timer is Timer.HEAD else "body"
             self._refuse(Refused(408, f"the request {part} took too long"), now)
@@ -281,19 +291,32 @@ class Reader(ABC):
         else:
             self._held += rest
             self._paused = exchange.buffered > self._limits.inbound_high
-            self._await_body(now)
+            self._await_body(now, len(data))
 
-    def _await_body(self, now: float) -> None:
+    def _await_body(self, now: float, size: int = 0) -> None:
         """Set when the body goes on: in another turn, or when the peer has sent more, or not before
-        its reader has room."""
+        its reader has room. size: bytes of it that have come now."""
         timers = self._conn.timers
-        timers.clear(Timer.BODY)
-        if self._paused:
-            return
-        if self._held:
-            timers.set(Timer.GO_ON, now)
+        if self._paused or self._held:
+            timers.clear(Timer.BODY)
+            if not self._paused:
+                timers.set(Timer.GO_ON, now)
+        elif size and self._pace is not None and timers.is_set(Timer.BODY):
+            self._pace.moved(size, now)
         else:
-            timers.set(Timer.BODY, now + self._timeouts.body)
+            self._expect_body(now)
+
+    def _expect_body(self, now: float) -> None:
+        """Begin to wait for the body: it has a deadline for each piece, and a minimum rate."""
+        if self._pace is None:
+            self._pace = Pace(
+                self._conn.timers,
+                Timer.BODY,
+                rate=self._limits.body_rate,
+                grace=self._timeouts.rate_grace,
+                pause=self._timeouts.body,
+            )
+        self._pace.begin(now)
 
     def _body_end(
         self, exchange: Exchange, body: Body | LengthBody, rest: bytes, now: float
@@ -334,7 +357,7 @@ class Reader(ABC):
             self._continue_due = False
             if self.writing is Writing.PENDING:
                 self._conn.send(_CONTINUE)
-            self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
+            self._expect_body(now)
         if self._paused and exchange.buffered <= self._limits.inbound_low:
             self._paused = False
             self._await_body(now)

@@ -125,6 +125,11 @@ class FrameReader:
         self._parts: list[Any] = []
         self._utf8: codecs.IncrementalDecoder | None = None
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether more has to come: of a frame, or of a message in fragments."""
+        return not self._between or self._open
+
     def skip_messages(self) -> None:
         """Neither keep nor check messages from here on: they are not needed any more."""
         self._skip = True

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING
 
-from anylane.protocol.interfaces import Carrier, Closing, Ping
+from anylane.protocol.interfaces import Carrier, Closing
 from anylane.protocol.timers import Timer
 from anylane.protocol.websocket.deflate import Inflater
 from anylane.protocol.websocket.frame_reader import (
@@ -22,6 +22,7 @@ from anylane.protocol.websocket.frame_reader import (
     Received,
     Violation,
 )
+from anylane.protocol.websocket.liveness import Liveness
 from anylane.protocol.websocket.phases import Phase
 
 if TYPE_CHECKING:
@@ -38,11 +39,13 @@ MESSAGE_COST = 64
 class Intake(ABC):
     """Half of `WebSocketProtocol`: what comes from the peer."""
 
-    __slots__ = ("_buffered", "_discarded", "_ended", "_exchange", "_full", "_limits", "_messages",
-                 "_pieces", "_pings", "_reader", "_rest", "_timeouts", "carrier",
+    __slots__ = ("_buffered", "_discarded", "_ended", "_exchange", "_full", "_life", "_limits",
+                 "_messages", "_pieces", "_reader", "_rest", "_timeouts", "carrier",
                  "phase", "wants_read")  # fmt: skip
 
-    def __init__(self, carrier: Carrier, exchange: Exchange, inflater: Inflater | None) -> None:
+    def __init__(
+        self, carrier: Carrier, exchange: Exchange, inflater: Inflater | None, now: float
+    ) -> None:
         self.carrier: Carrier = carrier
         self._exchange = exchange
         self._limits = carrier.config.limits
@@ -55,7 +58,7 @@ class Intake(ABC):
             express=carrier.config.express,
         )
         self.phase: Phase = Phase.OPEN
-        self._pings: dict[bytes, Ping] = {}
+        self._life = Liveness(carrier, now)
         self._messages: deque[tuple[Message, int]] = deque()
         self._buffered = 0
         self._full = False
@@ -75,10 +78,6 @@ class Intake(ABC):
         """Answer a ping."""
 
     @abstractmethod
-    def _receive_pong(self, payload: bytes, now: float) -> None:
-        """Take note of a pong."""
-
-    @abstractmethod
     def _peer_ends(self, code: int, reason: str, now: float, *, violation: bool) -> None:
         """Begin the end for a close frame or a violation."""
 
@@ -86,13 +85,15 @@ class Intake(ABC):
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Take bytes of the peer: hold messages, answer control frames, end at a violation."""
+        self._life.heard = now
         if self.phase is _OPEN and self.wants_read:
             had = len(self._messages)
             at, size = self._reader.read_plain(data, self._messages, self._pieces)
             if at:
                 self._hold(size)
-            if at < len(data):
-                self._read_on(data, at, self._pieces - len(self._messages) + had, now)
+            if at == len(data):
+                return
+            self._read_on(data, at, self._pieces - len(self._messages) + had, now)
         elif not self._listening():
             self._discarded += len(data)
             if self._discarded > self._limits.linger:
@@ -101,6 +102,12 @@ class Intake(ABC):
             self._read_on(data, 0, self._pieces, now)
         else:
             self._rest += data
+        if self._reader.unfinished or self._life.expects:
+            self._life.keep_pace(len(data), now, self._awaits_message)
+
+    @property
+    def _awaits_message(self) -> bool:
+        return self.phase is _OPEN and self.wants_read and self._reader.unfinished
 
     def _read_on(self, data: bytes, at: int, pieces: int, now: float) -> None:
         """Decode from *at* on: all of it, or up to the mark, or so many frames. The rest is gone on
@@ -138,8 +145,7 @@ class Intake(ABC):
 
     def _pause(self) -> None:
         self.wants_read = False
-        # While we do not read, a pong that came in time would wait in the kernel.
-        self.carrier.timers.clear(Timer.PONG)
+        self._life.pause()
 
     def _unpause(self, now: float) -> None:
         """Read again, after what is left of the latest read."""
@@ -147,8 +153,8 @@ class Intake(ABC):
             self.carrier.timers.set(Timer.GO_ON, now)
             return
         self.wants_read = True
-        if self._pings:
-            self.carrier.timers.set(Timer.PONG, now + self._timeouts.pong)
+        self._life.resume(now)
+        self._life.keep_pace(0, now, self._awaits_message)
 
     def _listening(self) -> bool:
         return self.phase in (Phase.OPEN, Phase.CLOSING)
@@ -164,7 +170,8 @@ class Intake(ABC):
                 if self.phase is Phase.OPEN:
                     self._pong(received.payload)
             case PongReceived():
-                self._receive_pong(received.payload, now)
+                if self._life.answered(received.payload, now, reading=self.wants_read):
+                    self._exchange.news = True
             case CloseReceived():
                 self._peer_ends(received.code, received.reason, now, violation=False)
 

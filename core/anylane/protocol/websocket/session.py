@@ -16,6 +16,7 @@ from anylane.protocol.websocket.close_codes import check_close
 from anylane.protocol.websocket.deflate import Agreed, Deflater, Inflater
 from anylane.protocol.websocket.frame_writer import FrameWriter
 from anylane.protocol.websocket.intake import MESSAGE_COST, Intake, Message
+from anylane.protocol.websocket.liveness import Liveness
 from anylane.protocol.websocket.phases import PHASES, Phase, PhaseEvent
 
 if TYPE_CHECKING:
@@ -34,13 +35,12 @@ class WebSocketProtocol(Intake):
     phase: where the closing handshake is. subprotocol: the one chosen, or None.
     close_code, close_reason: those of the peer's close frame, or of the failure; None and "" while
         open.
-    latency: of the last ping that was answered, in seconds; None before.
     wants_read: False while more messages are held than their limit allows, or the rest of a read
         is not decoded yet.
     """
 
-    __slots__ = ("_close_frame", "_owed_pong", "_owing", "_writer", "close_code",
-                 "close_reason", "latency", "subprotocol")  # fmt: skip
+    __slots__ = ("_close_frame", "_left_with", "_owed_pong", "_owing", "_writer", "close_code",
+                 "close_reason", "subprotocol")  # fmt: skip
 
     def __init__(
         self,
@@ -52,18 +52,18 @@ class WebSocketProtocol(Intake):
     ) -> None:
         settings = carrier.config.deflate
         inflater = Inflater(agreed) if agreed else None
-        super().__init__(carrier, exchange, inflater)
+        super().__init__(carrier, exchange, inflater, now)
         self._writer = FrameWriter(
             Deflater(agreed, settings) if agreed else None, settings.threshold
         )
+        self._left_with = 0
         self._owing = False
         self._owed_pong: bytes | None = None
         self._close_frame: tuple[int, str] | None = None
         self.subprotocol: str | None = subprotocol
         self.close_code: int | None = None
         self.close_reason: str = ""
-        self.latency: float | None = None
-        carrier.timers.set(Timer.PING, now + self._timeouts.ping)
+        self._life = Liveness(carrier, now)
 
     def _move(self, event: PhaseEvent) -> None:
         self.phase = PHASES[self.phase][event]
@@ -80,6 +80,15 @@ class WebSocketProtocol(Intake):
         self.connection_lost(Disconnected(1006, "the connection ended without a close frame"))
         self.carrier.close(Closing.CLOSE)
 
+    def peer_left(self, now: float) -> None:
+        """Give the handler `Timeouts.close` seconds to receive what is in front of the peer's end:
+        as long as behind a close frame, which may be there, too."""
+        if self.phase is _OPEN and not self.wants_read:
+            timers = self.carrier.timers
+            if not timers.is_set(Timer.CLOSE):
+                self._left_with = self._buffered
+                timers.set(Timer.CLOSE, now + self._timeouts.close)
+
     def connection_lost(self, reason: Disconnected) -> None:
         """End the session; with 1006 if no close frame has come (RFC 6455 §7.1.5)."""
         if self.close_code is None:
@@ -89,15 +98,21 @@ class WebSocketProtocol(Intake):
     def timeout(self, timer: Timer, now: float) -> None:
         """Act on PING, PONG or CLOSE, which has come."""
         match timer:
+            case Timer.BODY:
+                self._fail(1008, "a message came too slowly", now)
             case Timer.PING:
-                self.ping(now)
+                if self._life.quiet(now):
+                    self.ping(now)
             case Timer.PONG:
-                self._fail(1011, "no pong came in time", now)
+                if not self._life.alive(now):
+                    self._fail(1011, "no pong came in time", now)
             case Timer.GO_ON:
                 rest, self._rest = self._rest, b""
                 self._read_on(rest, 0, self._pieces, now)
             case Timer.CLOSE if self.phase is Phase.ENDING:
                 self._answer_close(now)
+            case Timer.CLOSE if self.phase is Phase.OPEN:
+                self._read_to_the_end(now)
             case Timer.CLOSE:
                 self.connection_lost(Disconnected(1006, "no close frame came in time"))
                 self.carrier.close(Closing.CLOSE)
@@ -123,6 +138,11 @@ class WebSocketProtocol(Intake):
     def is_open(self) -> bool:
         """Whether neither side has begun to end the session."""
         return self.phase is _OPEN
+
+    @property
+    def latency(self) -> float | None:
+        """Return the seconds that the last answered ping took, None before."""
+        return self._life.latency
 
     @property
     def has_messages(self) -> bool:
@@ -189,11 +209,8 @@ class WebSocketProtocol(Intake):
         ping = Ping(now)
         if self.phase is Phase.OPEN:
             payload = self.carrier.token(4)
-            self._pings[payload] = ping
             self.carrier.send(self._writer.ping(payload))
-            self.carrier.timers.clear(Timer.PING)
-            if self.wants_read and not self.carrier.timers.is_set(Timer.PONG):
-                self.carrier.timers.set(Timer.PONG, now + self._timeouts.pong)
+            self._life.asked(payload, ping, reading=self.wants_read)
         return ping
 
     def close(self, code: int, reason: str, now: float) -> None:
@@ -207,7 +224,7 @@ class WebSocketProtocol(Intake):
         elif self.phase is Phase.OPEN:
             self._move(PhaseEvent.WE_CLOSE)
             self._send_close(code, reason)
-            self._stop_pings()
+            self._life.stop()
             self._reader.skip_messages()
             self._full = False  # Its close frame may be behind what made us pause.
             self._unpause(now)
@@ -229,24 +246,6 @@ class WebSocketProtocol(Intake):
         else:
             self.carrier.send(self._writer.pong(payload))
 
-    def _receive_pong(self, payload: bytes, now: float) -> None:
-        if payload not in self._pings:
-            return  # RFC 6455 §5.5.3: unsolicited, a heartbeat of the peer's own.
-        self._exchange.news = True
-        # A pong answers all pings up to its own.
-        for key in list(self._pings):
-            ping = self._pings.pop(key)
-            ping.latency = self.latency = now - ping.sent_at
-            if key == payload:
-                break
-        timers = self.carrier.timers
-        timers.clear(Timer.PONG)
-        oldest = next(iter(self._pings.values()), None)
-        if oldest is None:
-            timers.set(Timer.PING, now + self._timeouts.ping)
-        elif self.wants_read:
-            timers.set(Timer.PONG, max(now, oldest.sent_at + self._timeouts.pong))
-
     # -- the end ---------------------------------------------------------------------------------
 
     def _peer_ends(self, code: int, reason: str, now: float, *, violation: bool) -> None:
@@ -254,7 +253,7 @@ class WebSocketProtocol(Intake):
         self.close_code, self.close_reason = code, reason
         self._close_frame = (code, reason if violation else "")
         self._exchange.news = True
-        self._stop_pings()
+        self._life.stop()
         self._move(PhaseEvent.PEER_ENDS)
         if self.phase is Phase.CLOSED:
             self._closed()
@@ -264,6 +263,17 @@ class WebSocketProtocol(Intake):
             self.carrier.timers.set(Timer.CLOSE, now + self._timeouts.close)
         else:
             self._answer_close(now)
+
+    def _read_to_the_end(self, now: float) -> None:
+        """Read on to the end of a peer that has left. If the handler receives nothing, what comes
+        in front of the end is dropped."""
+        if self._buffered != self._left_with:
+            self._left_with = self._buffered
+            self.carrier.timers.set(Timer.CLOSE, now + self._timeouts.close)
+        else:
+            self._reader.skip_messages()
+            self._full = False
+            self._unpause(now)
 
     def _answer_close(self, now: float) -> None:
         code, reason = self._close_frame or (1000, "")
@@ -284,14 +294,9 @@ class WebSocketProtocol(Intake):
 
     def _closed(self) -> None:
         self._move(PhaseEvent.LOST)
-        self._stop_pings()
+        self._life.stop()
         self.carrier.timers.clear(Timer.CLOSE)
         self._rest = b""
         self._full = False
         self.wants_read = True
         self._exchange.lose(Disconnected(self.close_code, self.close_reason))
-
-    def _stop_pings(self) -> None:
-        self._pings.clear()
-        self.carrier.timers.clear(Timer.PING)
-        self.carrier.timers.clear(Timer.PONG)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anylane.lane.log_limit import MAX_LINES, LogKind, LogLimit
+from anylane.log_limit import MAX_LINES, LogKind, LogLimit
 
 CATS = LogKind("cats")
 DOGS = LogKind("dogs", lines=1, seconds=60.0)
