@@ -86,7 +86,7 @@ class RunnerLink(NativeCancel, ReadinessLink):
     __slots__ = ("_cancelled",)
 
     driver: LinkDriver
-    canceller: Runner
+    canceller: Runner  # pyright: ignore[reportIncompatibleVariableOverride]  # never read as another
 
     def __init__(self, driver: Driver, exchange: Exchange, lane: Loop) -> None:
         # As Link's and ReadinessLink's own, without the calls: made for every request.

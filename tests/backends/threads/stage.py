@@ -828,7 +828,13 @@ def in_place_of_threads(stage: Stage) -> Generator[None]:
         clock = SimpleNamespace(monotonic=scheduler.monotonic)
         patch.setattr(driver_module, "time", clock)
         patch.setattr(lane_module, "time", clock)
-        patch.setattr(driver_module, "kernel", SimpleNamespace(arrived=stage.arrived))
+        kernel = SimpleNamespace(
+            arrived=stage.arrived,
+            unacknowledged=lambda _: 0,
+            hung_up=lambda _: False,
+            broken=lambda _: False,
+        )
+        patch.setattr(driver_module, "kernel", kernel)
         selectors = SimpleNamespace(DefaultSelector=lambda: Selector(stage))
         patch.setattr(lane_module, "selectors", selectors)
         patch.setattr(lane_module, "WakeupSocketpair", lambda: Wakeup(scheduler))
