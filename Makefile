@@ -9,7 +9,7 @@ PYTHON2 ?= python2.7
 CLASSIC := $(VENV)/autobahntestsuite
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons lint types-wheel fix hooks conformance autobahn \
+.PHONY: help demo test test-pythons lint types-wheel fix hooks conformance attacks autobahn \
 	autobahn-classic deep coverage fanout bench bench-full bench-scaling bench-core bench-report \
 	tox dist lines clean
 .DELETE_ON_ERROR:
@@ -63,6 +63,9 @@ coverage: $(VENV)/.test ## what tests, examples and conformance reach of core an
 	$(BIN)/python -m tools.check coverage $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+attacks: $(VENV)/.test ## hostile clients against a lane: make attacks BACKEND=trio (or all): minutes, figures
+	$(BIN)/python benchmarks/attacks.py --backend $(BACKEND) $(ARGS)
 
 fanout: $(VENV)/.demo ## 2,000 WebSockets in one room, 10,000 quiet ones: some minutes, figures
 	$(BIN)/python benchmarks/fanout.py

@@ -249,6 +249,7 @@ MAY_LOCK: Mapping[str, str] = {
     "realtime/broadcast.py": "send() is called from any thread, on every lane",
     "realtime/rooms.py": "rooms are asked for from any thread, on every lane",
     "handling/blocking.py": "a `def` handler's thread waits for what the exchange's task awaits",
+    "log_limit.py": "on threads requests are refused on any worker, and no number may be lost",
     "realtime/event_log.py": "send() is called from any thread, on every lane",
 }
 

@@ -172,3 +172,39 @@ def test_a_value_whose_repr_raises_is_shown_by_its_type() -> None:
     assert spoken(Unspeakable()) == shown(Unspeakable())
     assert shown("x" * 200) == "'" + "x" * 79
     assert spoken(ValueError("said")) == "said"
+
+
+@pytest.mark.parametrize("path", [b"/late", b"/exit", b"/group"])
+def test_an_exchange_that_ends_badly_leaves_nothing_to_the_garbage_collector(path: bytes) -> None:
+    app = App()
+
+    @app.get("/late")
+    async def late(ctx: Context) -> None:
+        await ctx.sleep(60)
+
+    @app.get("/exit")
+    async def leave(ctx: Context) -> None:
+        raise SystemExit
+
+    @app.get("/group")
+    async def group(ctx: Context) -> None:
+        raise BaseExceptionGroup("two", [SystemExit(), GeneratorExit()])
+
+    def converse() -> None:
+        wire = Lockstep(app, ServerConfig(request_timeout=1))
+        wire.receive(b"GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % path)
+        wire.advance(10)
+        wire.log.clear()  # It holds the exception.
+        wire.eof()
+
+    converse()
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        converse()
+        gc.collect()
+        found = {type(each).__qualname__ for each in gc.garbage}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+    assert not {"Exchange", "Connection", "Context"} & found

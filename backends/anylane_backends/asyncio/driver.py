@@ -12,6 +12,7 @@ from anylane.lane.link import Errand
 from anylane.lane.server_core import ServerCore
 from anylane.protocol import Closing, Exchange
 from anylane_backends.asyncio.link import AsyncioLink, LinkLane
+from anylane_backends.sockets import kernel
 from anylane_backends.sockets.sockets import reset_on_close, wait_for_more
 
 _JOIN = 256 * 1024
@@ -67,7 +68,7 @@ class AsyncioDriver(Driver, asyncio.Protocol):
             wait_for_more(self._transport.get_extra_info("socket"))
         if self.connection.closing:
             self.close(self.connection.closing)
-        if self._holds:
+        if self._holds or self.connection.queued:  # Who gets no place is answered at once.
             self.pump()
         else:  # Nothing has come yet, so nothing is to be written.
             self._settle()
@@ -116,6 +117,22 @@ class AsyncioDriver(Driver, asyncio.Protocol):
 
     def unsent(self) -> int:
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    def unacknowledged(self) -> int:
+        return kernel.unacknowledged(self._descriptor())
+
+    def arrived(self) -> bool:
+        return kernel.arrived(self._descriptor())
+
+    def hung_up(self) -> bool:
+        return kernel.hung_up(self._descriptor())
+
+    def broken(self) -> bool:
+        return kernel.broken(self._descriptor())
+
+    def _descriptor(self) -> int:
+        sock = None if self._transport is None else self._transport.get_extra_info("socket")
+        return -1 if sock is None else sock.fileno()
 
     def start(self, exchange: Exchange) -> None:
         lane = self.lane

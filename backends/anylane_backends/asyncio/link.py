@@ -85,8 +85,11 @@ def take_back(task: asyncio.Task[Any], exc: BaseException | None, before: int = 
 def is_cancellation(exc: BaseException) -> bool:
     """Return whether this is a CancelledError because the current task was cancelled.
 
-    It may be there although the task was not: it awaited something else that was.
+    It may be there although the task was not: it awaited something else that was. Also return
+    True for the GeneratorExit of a task that is left behind by its loop.
     """
+    if isinstance(exc, GeneratorExit):
+        return asyncio._get_running_loop() is None
     if not isinstance(exc, asyncio.CancelledError):
         return False
     task = asyncio.current_task()
@@ -255,4 +258,5 @@ class AsyncioLink(NativeCancel):
         return self.exchange.told or (task is not None and bool(task.cancelling()))
 
     def submit(self, func: Callable[[], Any]) -> Handle:
-        return self.lane.pool.submit(func, self.wake)
+        background = self.driver.errand is not None
+        return self.lane.pool.submit(func, self.wake, background=background)

@@ -15,6 +15,7 @@ from anylane.protocol import Closing, Exchange
 from anylane.shown import shown
 from anylane_backends.readiness.link import ReadinessLink, RunnerLink
 from anylane_backends.readiness.loop import Event, Loop, Runner
+from anylane_backends.sockets import kernel
 from anylane_backends.sockets.sockets import NO_SOCKET, Outbox, half_close, read, reset
 
 
@@ -83,6 +84,18 @@ class ReadinessDriver(Driver):
 
     def unsent(self) -> int:
         return self._outbox.size
+
+    def unacknowledged(self) -> int:
+        return kernel.unacknowledged(self._sock.fileno())
+
+    def arrived(self) -> bool:
+        return kernel.arrived(self._sock.fileno())
+
+    def hung_up(self) -> bool:
+        return kernel.hung_up(self._sock.fileno())
+
+    def broken(self) -> bool:
+        return kernel.broken(self._sock.fileno())
 
     def start(self, exchange: Exchange) -> None:
         if self._here and self._due is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from anylane.lane.driver import Driver
 from anylane.lane.link import Handle, Link, LinkDriver
-from anylane.protocol import Exchange
+from anylane.protocol import Exchange, Interrupt
 from anylane_backends.native_cancel import NativeCancel
 from anylane_backends.readiness.loop import Canceller, Event, Loop, NativeScope, Runner
 
@@ -59,6 +59,12 @@ class ReadinessLink(Link):
         self.canceller = scope
         super().entered(scope)
 
+    async def hear(self) -> None:
+        if self.exchange.interrupt not in (None, Interrupt.DISCONNECT):
+            self.cancellation()
+            await self.lane.checkpoint()
+        self.check()
+
     def cancellation(self) -> BaseException:
         return self.canceller.strike()
 
@@ -70,7 +76,8 @@ class ReadinessLink(Link):
         return self.lane.is_cancellation(exc) or super().is_cancellation(exc)
 
     def submit(self, func: Callable[[], Any]) -> Handle:
-        return self.lane.pool.submit(func, self.wake)
+        background = self.driver.errand is not None
+        return self.lane.pool.submit(func, self.wake, background=background)
 
 
 class RunnerLink(NativeCancel, ReadinessLink):
@@ -79,7 +86,7 @@ class RunnerLink(NativeCancel, ReadinessLink):
     __slots__ = ("_cancelled",)
 
     driver: LinkDriver
-    canceller: Runner
+    canceller: Runner  # pyright: ignore[reportIncompatibleVariableOverride]  # never read as another
 
     def __init__(self, driver: Driver, exchange: Exchange, lane: Loop) -> None:
         # As Link's and ReadinessLink's own, without the calls: made for every request.

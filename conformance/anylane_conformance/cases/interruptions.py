@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from anylane_conformance.cases import case
+from anylane_conformance.contract.endings.interruptions import CANCELLED_AGAIN
+from anylane_conformance.harness.case import Missing
 from anylane_conformance.harness.conversation import Conversation
 
 CHAPTER = "16 interruptions"
@@ -92,6 +94,46 @@ def interruption_in_a_foreign_await(conversation: Conversation) -> None:
     assert errors(conversation) == []
 
 
+@case(CHAPTER, "native_cancel", request_timeout=0.2, cuts=False)
+def interruption_is_the_loops_own(conversation: Conversation) -> None:
+    """On an event loop an interruption is the loop's own cancellation, each time."""
+    assert conversation.connect().ask("/interrupted/native").status == 503
+    assert conversation.helper().ask("/notes").body == b"7 True"
+
+
+@case(CHAPTER, "native_cancel", request_timeout=0.2, cuts=False)
+def foreign_await_in_cleaning_up(conversation: Conversation) -> None:
+    """A foreign await in `finally` behaves as its loop does: it goes on, or is cancelled again."""
+    assert conversation.connect().ask("/interrupted/foreign-finally").status == 503
+    note = conversation.helper().ask("/notes").body
+    if note == CANCELLED_AGAIN.encode():
+        raise Missing("cancelled_once")
+    assert note == b"cleaned up"
+    assert errors(conversation) == []
+
+
+@case(CHAPTER, "native_cancel", request_timeout=0.2, timeouts={"close": 0.3}, cuts=False)
+def cleaning_up_has_an_end(conversation: Conversation) -> None:
+    """What an interrupted handler still waits for is interrupted, too, once `Timeouts.close` is
+    over."""
+    helper = conversation.helper()
+    assert conversation.connect().ask("/interrupted/slow-finally").status == 503
+    assert helper.ask("/notes").body == b"cleaned up too long: interrupted"
+    assert helper.ask("/unblock").status == 200
+
+
+@case(CHAPTER, "native_cancel", timeouts={"drain": 0.3}, cuts=False, compare=False)
+def end_of_a_drain_reaches_a_task_group(conversation: Conversation) -> None:
+    """At the end of a drain all tasks of a handler end, those in a foreign await too."""
+    conversation.connect().get("/interrupted/foreign-group")
+    assert conversation.steady(lambda: conversation.connections) == 1
+    conversation.drain()
+    conversation.pause(0.4)
+    assert conversation.steady(lambda: conversation.connections) == 0
+    assert conversation.stage.said == []
+    assert errors(conversation) == []
+
+
 GOODBYES = ("fin", "reset", "close")
 
 
@@ -124,8 +166,13 @@ def foreign_await_ends_when_its_websocket_has_left(conversation: Conversation) -
 
 @case(CHAPTER, "native_cancel", timeouts={"close": 5.0}, cuts=False, compare=False)
 def foreign_await_ends_at_once_where_the_route_says_so(conversation: Conversation) -> None:
-    """`cancel_on_disconnect=True` cancels a WebSocket handler as soon as its client has left."""
+    """`cancel_on_disconnect=True` cancels a handler as soon as its client has left."""
     helper = conversation.helper()
+    peer = conversation.connect()
+    peer.get("/left/http")
+    assert helper.ask("/notes").body == b"waiting"
+    peer.reset()
+    assert helper.ask("/notes").body == b"disconnected interrupted"
     for how in GOODBYES:
         leave(conversation, "/left/at-once", how)
         assert helper.ask("/notes").body == b"disconnected interrupted", how
@@ -144,7 +191,7 @@ def foreign_await_goes_on_where_the_route_says_so(conversation: Conversation) ->
         assert helper.ask("/notes").body == b"None opened", how
 
 
-@case(CHAPTER, "native_cancel", timeouts={"close": 0.4}, cuts=False, compare=False)
+@case(CHAPTER, timeouts={"close": 0.4}, cuts=False, compare=False)
 def messages_before_a_goodbye_are_saved(conversation: Conversation) -> None:
     """A handler that saves each message in a foreign await loses none that came before its client
     left, although saving all of them takes longer than `Timeouts.close`."""

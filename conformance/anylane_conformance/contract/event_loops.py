@@ -51,6 +51,10 @@ class Native(Protocol):
         """Run a function so that what is registered cancels it; return whether it did."""
         ...
 
+    def cancelled(self) -> type[BaseException]:
+        """Return the class of the library's own cancellation."""
+        ...
+
     async def sleep(self, seconds: float) -> None:
         """Sleep by the library's own clock."""
 
@@ -88,6 +92,11 @@ class AsyncioNative:
         import asyncio
 
         return _EventGate(asyncio.Event())
+
+    def cancelled(self) -> type[BaseException]:
+        import asyncio
+
+        return asyncio.CancelledError
 
     async def sleep(self, seconds: float) -> None:
         import asyncio
@@ -161,6 +170,11 @@ class TrioNative:
 
         return _EventGate(trio.Event())
 
+    def cancelled(self) -> type[BaseException]:
+        import trio
+
+        return trio.Cancelled
+
     async def sleep(self, seconds: float) -> None:
         import trio
 
@@ -215,6 +229,12 @@ class CurioNative:
         import curio
 
         return _EventGate(curio.Event())
+
+    def cancelled(self) -> type[BaseException]:
+        import curio
+
+        found: type[BaseException] = curio.TaskCancelled
+        return found
 
     async def sleep(self, seconds: float) -> None:
         import curio

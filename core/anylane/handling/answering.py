@@ -151,6 +151,8 @@ class Answering(ABC):
         Its head, and so `ctx.response`, cannot be changed any more. Raise UsageError if a response
         was sent before, or its headers contradict its framing; nothing is sent then.
         """
+        if self.exchange.interrupt is not None:
+            await self.link.hear()
         self.check()
         if self.response.items is not None:
             await self.response.items.send(self)
@@ -244,7 +246,7 @@ class Answering(ABC):
         links: the values of the headers. An HTTP/1.0 client gets none. Raise UsageError for what is
         no list, and for values that no header can have; nothing is sent then.
         """
-        self.check()
+        await self.link.hear()
         if isinstance(links, str):
             raise UsageError(f"links is {shown(links)}; expected a list of such values: [link]")
         headers = [("link", link) for link in links]
@@ -266,7 +268,7 @@ class Answering(ABC):
         headers that the handshake sets itself, and if the request was answered already. Nothing is
         sent in any of these cases.
         """
-        self.check()
+        await self.link.hear()
         lines = list(headers)
         for name, value in lines:
             check_header(name, value)
@@ -298,7 +300,7 @@ class Answering(ABC):
         not set. Raise HTTPError 426 if the client asked for no upgrade, and UsageError if the body
         was not read or the request was answered already. Nothing is sent then.
         """
-        self.check()
+        await self.link.hear()
         exchange = self.exchange
         try:
             before = self.response.headers.items()

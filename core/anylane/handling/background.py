@@ -70,13 +70,16 @@ async def attempt(host: Host, what: str, call: Call, ctx: Context) -> None:
     """
     try:
         await run_call(call, ctx)
-    except BaseException as exc:
+    except BaseException as exc:  # noqa: BLE001  # the user's; `taken_apart` decides
         passing, failure = taken_apart(exc, ctx.link)
-        if failure is not None and ctx.exchange.interrupt is not None:
-            host.log("warning", f"{what} was cut off", None)
-        elif failure is not None:
-            host.log("error", f"{what} failed: {shown(failure, 1000)}", failure)
-        if passing is exc:
-            raise
-        if passing is not None:
-            raise passing from None
+        try:
+            if failure is not None and ctx.exchange.interrupt is not None:
+                host.log("warning", f"{what} was cut off", None)
+            elif failure is not None:
+                host.log("error", f"{what} failed: {shown(failure, 1000)}", failure)
+            if passing is exc:
+                raise
+            if passing is not None:
+                raise passing from None
+        finally:
+            del passing, failure  # As in run_exchange.

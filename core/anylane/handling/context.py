@@ -13,7 +13,7 @@ from anylane.errors import UsageError
 from anylane.handling.answering import Answering
 from anylane.handling.blocking import Calls, run_blocking
 from anylane.handling.job import Job
-from anylane.lane.shielding import shielded
+from anylane.lane.link import shielded
 from anylane.protocol.timers import deadline_after
 from anylane.realtime.select import Select
 from anylane.realtime.source import Source
@@ -60,7 +60,10 @@ class Context(Answering):
         seconds: 0 or less gives others their turn. Raise Disconnected as soon as the client leaves,
         and UsageError if `seconds` is no number. An interruption is raised as `check` says.
         """
-        link, alarms = self.link, self.exchange.alarms
+        link, exchange = self.link, self.exchange
+        if exchange.interrupt is not None and self._calls is None:
+            await link.hear()
+        alarms = exchange.alarms
         self.check()
         alarm = alarms.set(deadline_after(link.now(), seconds))
         try:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from anylane.handling.context import Context
 
 
-class Refusal(UsageError):
+class AnswerRefused(UsageError):
     """A response hook has put another answer in the place of this one, and that was sent."""
 
     def __init__(self) -> None:
@@ -71,14 +71,14 @@ class Gate:
         """Let `ctx.response` pass whose head goes out now, while its handler runs on.
 
         whole: whether its body may be changed, and not that of an event stream, which writes
-        without us. Return what changes the body. Raise Refusal if a hook has put another answer in
+        without us. Return what changes the body. Raise AnswerRefused if a hook has put another answer in
         its place; that one was sent.
         """
         # A returned iterator was shown before, so that a hook could put something in its place.
         if not ctx._shown and not await self.show(ctx):
             ctx.respond(ctx.response)
             ctx.link.pump()
-            raise Refusal
+            raise AnswerRefused
         return self._transforms(ctx) if whole else []
 
     async def show(self, ctx: Context) -> bool:

@@ -9,14 +9,14 @@ from anylane.handling.background import background
 from anylane.handling.context import Context
 from anylane.handling.error_responses import log_failure, problem
 from anylane.handling.failures import taken_apart
-from anylane.handling.gate import Refusal
+from anylane.handling.gate import AnswerRefused
 from anylane.handling.pipeline import check_reached
 from anylane.handling.return_values import put_routed
 from anylane.http.response import Response
 from anylane.http.settled import AbandonedResponse
-from anylane.lane.link import current_link
-from anylane.lane.shielding import shielded
+from anylane.lane.link import current_link, shielded
 from anylane.lane.variables import apply_variables
+from anylane.log_limit import REFUSED, TOO_SLOW
 from anylane.protocol.exchange import Interrupt
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ async def _answer(ctx: Context, dispatcher: Dispatcher) -> None:  # noqa: PLR091
                 except Exception as exc:  # noqa: BLE001  # the handler's; `handle` decides
                     await error_handlers.handle(ctx, exc)
             else:
-                ctx.link.host.log("info", f"refused: {exchange.refused}", None)
+                ctx.link.host.log_limit.log(REFUSED, "info", f"refused: {exchange.refused}")
                 await error_handlers.refuse(ctx, exchange.refused)
             if not exchange.started and exchange.interrupt is None:
                 response = ctx._response or ctx.response
@@ -103,16 +103,19 @@ async def _answer(ctx: Context, dispatcher: Dispatcher) -> None:  # noqa: PLR091
         finally:
             if ctx.items is not None:
                 await ctx.items.close()
-    except BaseException as exc:  # user code's: a failure ends its exchange alone
+    except BaseException as exc:  # noqa: BLE001  # user code's: a failure ends its exchange alone
         passing, failure = taken_apart(exc, ctx.link)
-        if failure is not None and exchange.over:
-            failure = without_disconnects(failure)
-        if failure is not None:
-            await _fail(ctx, failure)
-        if passing is exc:
-            raise
-        if passing is not None:
-            raise passing from None
+        try:
+            if failure is not None and exchange.over:
+                failure = without_disconnects(failure)
+            if failure is not None:
+                await _fail(ctx, failure)
+            if passing is exc:
+                raise
+            if passing is not None:
+                raise passing from None
+        finally:
+            del passing, failure  # Their tracebacks hold this frame: without a cycle all are freed.
 
 
 def _check_answered(ctx: Context, response: Response) -> None:
@@ -133,7 +136,7 @@ def _check_answered(ctx: Context, response: Response) -> None:
 async def _fail(ctx: Context, exc: BaseException) -> None:
     """Log an exception that nothing has dealt with, and answer 500 if that is still possible."""
     exchange = ctx.exchange
-    if isinstance(exc, Refusal):
+    if isinstance(exc, AnswerRefused):
         return  # The hook that has answered instead is no failure of the handler.
     log_failure(ctx, exc)
     if exchange.websocket is not None:
@@ -165,7 +168,8 @@ async def _answer_interrupt(ctx: Context) -> None:
     if exchange.interrupt is Interrupt.DEADLINE:
         where = ctx.route.where if ctx.route is not None else "the handler"
         seconds = ctx.link.driver.connection.config.request_timeout
-        ctx.link.host.log("warning", f"{where} took longer than {seconds:g} seconds: 503", None)
+        line = f"{where} took longer than {seconds:g} seconds: 503"
+        ctx.link.host.log_limit.log(TOO_SLOW, "warning", line)
     if not exchange.started:
         message = "the server took too long" if exchange.interrupt is Interrupt.DEADLINE else None
         response = problem(ctx, HTTPError(503, message)).close_connection()

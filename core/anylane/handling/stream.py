@@ -49,6 +49,8 @@ class Stream:
         self._transforms: list[Transform]
 
     async def __aenter__(self) -> Self:
+        if self._exchange.interrupt is not None:
+            await self._link.hear()
         self._link.check()
         self._response, self._transforms = await self._begin()
         response = self._response
@@ -69,6 +71,8 @@ class Stream:
         if not isinstance(data, bytes | str | bytearray | memoryview):
             raise UsageError(f"a chunk is {type(data).__name__}; expected bytes or str")
         link = self._link
+        if self._exchange.interrupt is not None:
+            await link.hear()
         link.check()
         await link.flush()
         link.check()

@@ -13,6 +13,7 @@ from typing import TypedDict
 
 from anylane.errors import UsageError
 from anylane.http.headers import http_date
+from anylane.http.urlencoded import MAX_FIELDS
 
 CookieKey = tuple[str, str | None, str | None]
 """Name, domain and path: with all three equal, a client replaces one cookie by another."""
@@ -61,11 +62,15 @@ def parse_cookies(lines: Iterable[str]) -> dict[str, str]:
 
     A part that is no `name=value` is skipped and the others are kept: a browser sends what any
     application of the site has ever set, so one bad pair must not log its user out. Of several with
-    one name the first counts, because clients put the longer path first (§5.4).
+    one name the first counts, because clients put the longer path first (§5.4). Parts behind the
+    first `MAX_FIELDS` are not looked at; browsers keep 180 cookies of a site at most.
     """
     found: dict[str, str] = {}
+    left = MAX_FIELDS
     for line in lines:
-        for part in line.split(";"):
+        parts = line.split(";", left)[:left]
+        left -= len(parts)
+        for part in parts:
             name, equals, value = part.partition("=")
             name = name.strip()
             if equals and name and name not in found:

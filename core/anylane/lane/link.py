@@ -7,12 +7,13 @@ level-triggered: nothing is lost, spurious returns are legal, callers loop on a 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from anylane.errors import Cancelled
+from anylane.protocol.timers import NEVER
 
 if TYPE_CHECKING:
     from anylane.lane.host import Host
@@ -72,6 +73,8 @@ class LinkDriver(Protocol):
     """Whether the outermost call is at work: what is queued is written behind it."""
     variables: VariableChanges
     """Context variables that are set at the beginning of each exchange."""
+    errand: Errand | None
+    """What it was made for, where there is no connection: background work."""
 
     @property
     def server(self) -> Host:
@@ -188,6 +191,11 @@ class Link(ABC):
         """
         return isinstance(exc, Cancelled) and self.exchange.interrupt is not None
 
+    async def hear(self) -> None:
+        """Do what `check` does, where it may await: some lanes raise their own cancellation only in
+        an await."""
+        self.check()
+
     def cancellation(self) -> BaseException:
         """Return what an interruption raises in the handler's own code: the lane's own exception,
         or Cancelled where there is none that can be raised by hand."""
@@ -298,8 +306,12 @@ class Link(ABC):
                 self.flushing -= 1
         elif driver.written - self.burst > BURST:
             self.burst = driver.written
-            driver.give_way(self)
-            await self.wait()
+            await self.give_way()
+
+    async def give_way(self) -> None:
+        """Let others have their turn. Call this between two pieces of work that would hold them."""
+        self.driver.give_way(self)
+        await self.wait()
 
     async def guard(self, work: Coroutine[Any, Any, None]) -> None:
         """Await `work`, the exchange's own, so that it can be interrupted natively.
@@ -323,6 +335,34 @@ class Link(ABC):
     def entered(self, scope: Scope) -> None:
         """Take note that the exchange runs in this scope, and let it be interrupted."""
         self.exchange.begin(scope.cancel)
+
+
+async def shielded(link: Link, work: Callable[[], Awaitable[Any]], *, ended: bool = False) -> Any:
+    """Await `work` although the exchange was interrupted, and return what it returns.
+
+    A handler that has not heard of its interruption hears of it first, unless it has ended. All of
+    this together gets `Timeouts.close` seconds from its first use; after that the interruption is
+    raised again.
+    """
+    exchange = link.exchange
+    if not ended and not link.heard:
+        await link.hear()
+    alarms = exchange.alarms
+    if alarms.shielded_until == NEVER:
+        alarms.shielded_until = link.now() + exchange.carrier.config.timeouts.close
+    if link.now() >= alarms.shielded_until:
+        raise link.cancellation()
+    result: Any = None
+    scope = link.shield()
+    async with scope:
+        alarm = alarms.set(alarms.shielded_until, scope.cancel)
+        try:
+            result = await work()
+        finally:
+            alarms.cancel(alarm)
+    if scope.caught:
+        raise link.cancellation()
+    return result
 
 
 Errand = Callable[[Link], Coroutine[Any, Any, None]]

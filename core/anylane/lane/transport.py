@@ -9,6 +9,8 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from anylane.lane.link import Errand
     from anylane.lane.server_core import ServerCore
     from anylane.protocol.exchange import Exchange
@@ -39,6 +41,26 @@ class Transport(ABC):
     def unsent(self) -> int:
         """Return how many bytes of what was written the kernel has not taken."""
 
+    def unacknowledged(self) -> int:
+        """Return how many bytes that the kernel has taken the peer has not acknowledged; 0 where
+        it does not tell."""
+        return 0
+
+    def arrived(self) -> bool:
+        """Return whether bytes of the peer wait in the kernel to be read; False where it does not
+        tell. The end of input alone is none."""
+        return False
+
+    def hung_up(self) -> bool:
+        """Return whether the peer has ended its side or broken the connection, even if bytes that
+        were not read yet are in front of that; False where the kernel does not tell."""
+        return False
+
+    def broken(self) -> bool:
+        """Return whether the connection was reset or has failed, so that nothing can be sent any
+        more; False where the kernel does not tell."""
+        return False
+
     @abstractmethod
     def start(self, exchange: Exchange) -> None:
         """Run the coroutine of an exchange natively, with a link given to `started`.
@@ -63,6 +85,14 @@ class Transport(ABC):
         ABORT closes it at once, with a reset, and drops what stayed. CLOSE and ABORT end with
         `lose`.
         """
+
+    def if_free(self, func: Callable[[], bool]) -> bool:
+        """Call a function that changes the connection, and return what it returns.
+
+        For a lane on which another thread may be at work on the connection: there it is not called
+        then, False is returned, and `server.places.note(driver)` is called behind that work.
+        """
+        return func()
 
     def detach(self, errand: Errand) -> None:
         """Make and pump one more driver for this errand, without a transport.

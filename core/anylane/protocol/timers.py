@@ -32,6 +32,8 @@ class Timer(IntEnum):
     CLOSE = 10
     LINGER = 11
     DRAIN = 12
+    GO_ON = 13
+    """Input that was put off is gone on with in a new turn. It is set to a time that has come."""
 
 
 _COUNT = len(Timer)

@@ -332,7 +332,7 @@ class Subscription(Generic[T]):
             try:
                 while item is PENDING:
                     if exchange.interrupt is not None:
-                        link.check()
+                        await link.hear()
                     exchange.check()
                     await link.wait()
                     item = self.poll(link)

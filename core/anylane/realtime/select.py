@@ -53,7 +53,7 @@ class Select:
             while (found := self._poll(link)) is None:
                 link.take_input()
                 if exchange.interrupt is not None:
-                    link.check()
+                    await link.hear()
                 exchange.check()
                 await link.wait()
         except BaseException:

@@ -46,6 +46,6 @@ class Timeout:
         swallowed = await self._scope.__aexit__(kind, exc, traceback)
         if self._scope.caught:
             if self._exchange.interrupt is not None:
-                self._link.check()  # It came inside, and only the time-out was seen.
+                await self._link.hear()  # It came inside, and only the time-out was seen.
             raise TimeoutError(f"took longer than {self._seconds:g} seconds")
         return swallowed

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from anylane import json
 from anylane.errors import Disconnected, UsageError
-from anylane.lane.link import BURST
-from anylane.lane.shielding import shielded
+from anylane.lane.link import BURST, shielded
 from anylane.protocol.timers import deadline_after
 from anylane.realtime.parting import Leftover, Parting
 from anylane.realtime.source import ENDED, PENDING
@@ -92,7 +91,7 @@ class WebSocket:
             while message is None:
                 if alarm is not None and alarm.fired:
                     if self._exchange.interrupt is not None:
-                        link.check()
+                        await link.hear()
                     raise TimeoutError(f"no message within {timeout:g} seconds")
                 await link.wait()
                 message = protocol.take()
@@ -101,7 +100,7 @@ class WebSocket:
             return message
         except Disconnected as exc:
             if self._exchange.interrupt is not None:
-                link.check()
+                await link.hear()
             if quiet and exc.code in (1000, 1001):
                 raise StopAsyncIteration from None
             raise
@@ -135,7 +134,7 @@ class WebSocket:
             protocol.send(message)
         except Disconnected:
             if self._exchange.interrupt is not None:
-                link.check()
+                await link.hear()
             raise
         if driver.pumping:
             pass  # It is written as soon as the handler suspends or ends.

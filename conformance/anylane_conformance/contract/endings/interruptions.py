@@ -11,6 +11,9 @@ from anylane_conformance.contract import event_loops
 if TYPE_CHECKING:
     from anylane_conformance.contract.stage import Stage
 
+CANCELLED_AGAIN = "cancelled again"
+"""What is noted where the loop cancels each foreign await of an interrupted handler."""
+
 
 def build(app: App, stage: Stage) -> None:
     """Add the handlers that are interrupted, below /interrupted and /left."""
@@ -176,6 +179,53 @@ def _native(app: App, stage: Stage) -> None:
             stage.note(f"{ctx.interrupted} {kind(exc)} {await ctx.run_sync(lambda: 'saved')}")
             raise
 
+    @app.get("/interrupted/foreign-finally")
+    async def foreign_finally(ctx: Context) -> None:
+        """Be interrupted, and clean up with a foreign await."""
+        library = native()
+        try:
+            await ctx.sleep(60)
+        finally:
+            try:
+                await library.sleep(0.01)
+                stage.note("cleaned up")
+            except BaseException:
+                stage.note(CANCELLED_AGAIN)
+                raise
+
+    @app.get("/interrupted/native")
+    async def loops_own(ctx: Context) -> None:
+        """Note whether what is raised, and raised again, is the loop's own cancellation."""
+        cancelled, told = native().cancelled(), []
+        uses = (
+            lambda: ctx.sleep(60),
+            lambda: ctx.sleep(60),
+            ctx.request.body,
+            ctx.send,
+            lambda: _enter(ctx.stream()),
+            lambda: anext(stage.room.subscribe()),
+            lambda: anext(ctx.select(stage.room.subscribe())),
+        )
+        for use in uses:
+            try:
+                await use()
+            except BaseException as exc:  # noqa: BLE001  # what nobody should write
+                told.append(isinstance(exc, cancelled))
+        stage.note(f"{len(told)} {all(told)}")
+
+    @app.get("/interrupted/slow-finally")
+    async def slow_finally(ctx: Context) -> None:
+        """Be interrupted, and clean up with a function that blocks for too long."""
+        native()
+        try:
+            await ctx.sleep(60)
+        finally:
+            try:
+                await ctx.run_sync(stage.blocker.wait, 10)
+            except BaseException as exc:
+                stage.note(f"cleaned up too long: {kind(exc)}")
+                raise
+
     @app.get("/interrupted/foreign-timeout")
     async def foreign_timeout(ctx: Context) -> str:
         """Be interrupted inside of a time-out of the library, which does not come."""
@@ -197,6 +247,15 @@ def _native(app: App, stage: Stage) -> None:
 
 
 def _left(app: App, stage: Stage) -> None:
+    @app.get("/left/http", cancel_on_disconnect=True)
+    async def of_http(ctx: Context) -> None:
+        stage.note("waiting")
+        try:
+            await event_loops.needed().gate().wait()
+        except BaseException as exc:
+            stage.note(f"{ctx.interrupted} {kind(exc)}")
+            raise
+
     for name, option in (("default", None), ("at-once", True), ("never", False)):
 
         @app.websocket(f"/left/{name}", cancel_on_disconnect=option)
@@ -219,13 +278,17 @@ def _left(app: App, stage: Stage) -> None:
 
     @app.websocket("/left/saves")
     async def saves(ctx: Context) -> None:
-        """Save each message in a foreign await, which takes most of the grace."""
+        """Save each message in a foreign await, if there is a loop; it takes some of the grace."""
+        native = event_loops.current()
         ws = await ctx.accept()
         await ws.send("waiting")
         saved: list[str] = []
         try:
             async for message in ws:
-                await event_loops.needed().sleep(0.15)
+                if native is None:
+                    await ctx.run_sync(time.sleep, 0.15)
+                else:
+                    await native.sleep(0.15)
                 saved.append(str(message))
         finally:
             stage.note(f"saved {' '.join(saved)}, {ctx.interrupted}")
