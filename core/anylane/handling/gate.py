@@ -71,8 +71,8 @@ class Gate:
         """Let `ctx.response` pass whose head goes out now, while its handler runs on.
 
         whole: whether its body may be changed, and not that of an event stream, which writes
-        without us. Return what changes the body. Raise AnswerRefused if a hook has put another answer in
-        its place; that one was sent.
+        without us. Return what changes the body. Raise AnswerRefused if a hook has put
+        another answer in its place; that one was sent.
         """
         # A returned iterator was shown before, so that a hook could put something in its place.
         if not ctx._shown and not await self.show(ctx):

@@ -64,6 +64,8 @@ async def run_exchange(  # calls cost time
             exchange.gone.__traceback__ = None
             if exchange.own_alarms is not None:
                 exchange.own_alarms.clear()
+        if ctx.error is not None and not ctx.jobs:
+            ctx.error = None  # Its traceback holds this frame: without a cycle both are freed.
         asked = ctx._request
         if asked is not None and asked.uploads is not None and not ctx.jobs:
             ctx.release()
