@@ -25,6 +25,11 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--report", metavar="FILE", help="Markdown, or JSON for FILE.json")
     parser.add_argument("--list", action="store_true", help="print every case with its rule")
+    parser.add_argument(
+        "--update-transcripts",
+        action="store_true",
+        help="record what clients receive in memory anew, in a source checkout; then review it",
+    )
     known, rest = parser.parse_known_args(arguments)
     try:
         import pytest
@@ -33,6 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
     if known.list:
         print("\n".join(rules()))
         return 0
+    if known.update_transcripts:
+        return update(parser)
     from anylane_conformance.harness.bounds import left_behind
 
     # By its path: for a name pytest would load the conftest files of the folder it is run in.
@@ -47,6 +54,27 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.flush()
         os._exit(code)
     return code
+
+
+def update(parser: argparse.ArgumentParser) -> int:
+    """Write the recordings of all cases, and return the exit status."""
+    import pytest
+
+    from anylane_conformance.cases import load
+    from anylane_conformance.harness import recordings
+
+    if not (Path(__file__).resolve().parents[2] / "pyproject.toml").exists():
+        parser.error("--update-transcripts needs a source checkout: an installed package is no "
+                     "place to review them")  # fmt: skip
+    try:
+        for line in recordings.update(load()):
+            print(line)
+    except pytest.skip.Exception as exc:
+        parser.error(f"a case cannot be held here: {exc}")
+    except RuntimeError as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    return 0
 
 
 def rules() -> Iterator[str]:

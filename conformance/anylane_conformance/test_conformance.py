@@ -7,30 +7,26 @@ import functools
 import pytest
 
 from anylane_conformance.cases import load
+from anylane_conformance.harness import recordings
 from anylane_conformance.harness.bounds import Stuck, bounded
 from anylane_conformance.harness.capabilities import ROWS
 from anylane_conformance.harness.case import Case, Missing
 from anylane_conformance.harness.conversation import PATIENCE, Conversation
-from anylane_conformance.harness.lanes import Lane, LockstepLane
+from anylane_conformance.harness.lanes import Lane
 from anylane_conformance.harness.report import Report
 from anylane_conformance.harness.transcripts import relaxed
 from anylane_conformance.harness.wires import Cutter
 from anylane_conformance.plugin import REPORT
-
-ORACLE = LockstepLane()
-"""The lane in memory: what clients see there, they must see everywhere."""
 
 
 @functools.cache
 def expected(name: str) -> tuple[list[tuple[object, ...]], int] | None:
     """Return the oracle's transcripts and how many bytes a case sends, None if it has no oracle."""
     case = load()[name]
-    if case.needs - ORACLE.capabilities:
+    if not recordings.holds(case):
         return None
-    cutter = Cutter()
-    with ORACLE.conversation(case, cutter=cutter) as conversation:
-        case.script(conversation)
-    return seen(conversation), cutter.sent
+    conversation, sent = recordings.play(case)
+    return seen(conversation), sent
 
 
 def seen(conversation: Conversation) -> list[tuple[object, ...]]:
@@ -71,6 +67,8 @@ def hold(lane: Lane, case: Case, report: Report, *, patience: float = PATIENCE) 
     try:
         with lane.conversation(case, patience=patience) as conversation:
             case.script(conversation)
+        if lane == recordings.ORACLE:
+            recordings.check(case, conversation)
         oracle = expected(case.name)
         if oracle is not None and case.compare:
             assert seen(conversation) == oracle[0]
@@ -106,8 +104,8 @@ def cut(case: Case) -> None:
     if oracle is None:
         pytest.skip("the oracle cannot run this case: " + ", ".join(sorted(case.needs)))
     transcripts, size = oracle
-    scene = ORACLE.scene(case)
+    scene = recordings.ORACLE.scene(case)
     for cutter in (Cutter(every_byte=True), *(Cutter(at) for at in range(1, size))):
-        with ORACLE.conversation(case, cutter=cutter, scene=scene) as conversation:
+        with recordings.ORACLE.conversation(case, cutter=cutter, scene=scene) as conversation:
             case.script(conversation)
         assert seen(conversation) == transcripts, f"cut at {cutter}"
