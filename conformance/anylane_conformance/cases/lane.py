@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from anylane_conformance.cases import case
-from anylane_conformance.contract import lane
+from anylane_conformance.contract import requests
 from anylane_conformance.harness.conversation import Conversation
 from anylane_conformance.harness.peer import Peer
 
@@ -116,7 +116,9 @@ def rests(conversation: Conversation, when: str) -> None:
     raise AssertionError(f"{when}, {min(seen):.0%} of a processor are used while nothing happens")
 
 
-@case(CHAPTER, "real_sockets", extra=lane.patient, limits={"inbound_high": 8192, "inbound_low": 1})
+@case(
+    CHAPTER, "real_sockets", extra=requests.patient, limits={"inbound_high": 8192, "inbound_low": 1}
+)
 def quiet_server_uses_no_processor(conversation: Conversation) -> None:
     """While nothing happens nothing is computed, whatever the connections wait for: a client, its
     handler, a reader, a writer."""
@@ -156,7 +158,7 @@ def quiet_server_uses_no_processor(conversation: Conversation) -> None:
         assert peer.ask("/").status == 200
 
 
-@case(CHAPTER, "real_sockets", "plain_wire", extra=lane.patient, config={"max_connections": 2})
+@case(CHAPTER, "real_sockets", "plain_wire", extra=requests.patient, config={"max_connections": 2})
 def full_server_uses_no_processor(conversation: Conversation) -> None:
     """While clients wait in the backlog of a server that has no place for them, nothing is
     computed."""
@@ -181,7 +183,7 @@ def full_server_uses_no_processor(conversation: Conversation) -> None:
 # --- settings of the lane ------------------------------------------------------------------------
 
 
-@case(CHAPTER, "parallel_blocking", cuts=False, extra=lane.patient, config={"max_threads": 2})
+@case(CHAPTER, "parallel_blocking", cuts=False, extra=requests.patient, config={"max_threads": 2})
 def max_threads_bounds_what_blocks(conversation: Conversation) -> None:
     """No more handlers block at once than there are to be threads; the others wait their turn."""
     peers = [conversation.connect() for _ in range(4)]
@@ -193,7 +195,7 @@ def max_threads_bounds_what_blocks(conversation: Conversation) -> None:
         assert peer.answer().body == b"unblocked"
 
 
-@case(CHAPTER, "real_sockets", "plain_wire", "read_size", extra=lane.pieces,
+@case(CHAPTER, "real_sockets", "plain_wire", "read_size", extra=requests.pieces,
       config={"http_buffer_size": 1024})  # fmt: skip
 def http_buffer_size_bounds_a_read(conversation: Conversation) -> None:
     """No more is read from a socket at once than the setting says, so no piece of a body is
