@@ -77,7 +77,9 @@ def check(case: Case, conversation: Conversation, folder: Path = FOLDER) -> None
         raise AssertionError(f"{path} is missing: run `{COMMAND}`, and review what it records")
     now, before = recorded(conversation), path.read_text(encoding="utf-8")
     if now != before:
-        lines = list(unified_diff(before.splitlines(), now.splitlines(), "recorded", "now", "", ""))
+        lines = list(
+            unified_diff(before.splitlines(), now.splitlines(), "recorded", "now", lineterm="")
+        )
         raise AssertionError(
             f"the clients did not receive what {path} says; if that is meant, run `{COMMAND}`, "
             "and review what has changed\n" + "\n".join(lines[:_DIFFERENT])
