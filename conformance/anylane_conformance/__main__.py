@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from itertools import groupby
@@ -10,7 +11,7 @@ from pathlib import Path
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit status.
+    """Run the command and return its exit status; end the process with it if a case got stuck.
 
     Arguments that are not known here go to pytest: `-k websocket`, `-x` ...
     """
@@ -24,6 +25,11 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--report", metavar="FILE", help="Markdown, or JSON for FILE.json")
     parser.add_argument("--list", action="store_true", help="print every case with its rule")
+    parser.add_argument(
+        "--update-transcripts",
+        action="store_true",
+        help="record what clients receive in memory anew, in a source checkout; then review it",
+    )
     known, rest = parser.parse_known_args(arguments)
     try:
         import pytest
@@ -32,12 +38,43 @@ def main(arguments: list[str] | None = None) -> int:
     if known.list:
         print("\n".join(rules()))
         return 0
+    if known.update_transcripts:
+        return update(parser)
+    from anylane_conformance.harness.bounds import left_behind
+
     # By its path: for a name pytest would load the conftest files of the folder it is run in.
     command = [str(Path(__file__).parent), "-p", "no:cacheprovider"]
     command += [f"--anylane-backend={name}" for name in known.backend]
     if known.report:
         command.append(f"--anylane-report={known.report}")
-    return int(pytest.main([*command, *rest]))
+    code = int(pytest.main([*command, *rest]))
+    if left_behind:
+        # The end of the interpreter would wait for what they have left, but for daemons.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def update(parser: argparse.ArgumentParser) -> int:
+    """Write the recordings of all cases, and return the exit status."""
+    import pytest
+
+    from anylane_conformance.cases import load
+    from anylane_conformance.harness import recordings
+
+    if not (Path(__file__).resolve().parents[2] / "pyproject.toml").exists():
+        parser.error("--update-transcripts needs a source checkout: an installed package is no "
+                     "place to review them")  # fmt: skip
+    try:
+        for line in recordings.update(load()):
+            print(line)
+    except pytest.skip.Exception as exc:
+        parser.error(f"a case cannot be held here: {exc}")
+    except RuntimeError as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    return 0
 
 
 def rules() -> Iterator[str]:

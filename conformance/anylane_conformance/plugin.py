@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from anylane_conformance.harness.bounds import BOUND
 from anylane_conformance.harness.report import Report
 
 REPORT = pytest.StashKey[Report]()
@@ -27,6 +28,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--anylane-report",
         metavar="FILE",
         help="write the results to FILE: Markdown, or JSON where it ends in .json",
+    )
+    group.addoption(
+        "--anylane-bound",
+        type=float,
+        default=BOUND,
+        metavar="SECONDS",
+        help="seconds after which a case is left behind as failed (%(default)s)",
     )
 
 

@@ -7,28 +7,26 @@ import functools
 import pytest
 
 from anylane_conformance.cases import load
+from anylane_conformance.harness import recordings
+from anylane_conformance.harness.bounds import Stuck, bounded
 from anylane_conformance.harness.capabilities import ROWS
 from anylane_conformance.harness.case import Case, Missing
-from anylane_conformance.harness.conversation import Conversation
-from anylane_conformance.harness.lanes import Lane, LockstepLane
+from anylane_conformance.harness.conversation import PATIENCE, Conversation
+from anylane_conformance.harness.lanes import Lane
+from anylane_conformance.harness.report import Report
 from anylane_conformance.harness.transcripts import relaxed
 from anylane_conformance.harness.wires import Cutter
 from anylane_conformance.plugin import REPORT
-
-ORACLE = LockstepLane()
-"""The lane in memory: what clients see there, they must see everywhere."""
 
 
 @functools.cache
 def expected(name: str) -> tuple[list[tuple[object, ...]], int] | None:
     """Return the oracle's transcripts and how many bytes a case sends, None if it has no oracle."""
     case = load()[name]
-    if case.needs - ORACLE.capabilities:
+    if not recordings.holds(case):
         return None
-    cutter = Cutter()
-    with ORACLE.conversation(case, cutter=cutter) as conversation:
-        case.script(conversation)
-    return seen(conversation), cutter.sent
+    conversation, sent = recordings.play(case)
+    return seen(conversation), sent
 
 
 def seen(conversation: Conversation) -> list[tuple[object, ...]]:
@@ -39,6 +37,19 @@ def seen(conversation: Conversation) -> list[tuple[object, ...]]:
 def test_case(lane: Lane, case: Case, request: pytest.FixtureRequest) -> None:
     """The case holds on this lane, and its client sees what it sees in memory."""
     report = request.config.stash[REPORT]
+    name = f"{lane.name}-{case.name}"
+    try:
+        bounded(lambda: hold(lane, case, report), name, request.config.option.anylane_bound)
+    except Stuck:
+        report.add(case.chapter, lane.name, "failed")
+        raise
+
+
+def hold(lane: Lane, case: Case, report: Report, *, patience: float = PATIENCE) -> None:
+    """Hold the conversation, and note in the report what came of it.
+
+    patience: seconds to wait for bytes.
+    """
     missing = case.needs - lane.capabilities
     if missing:
         for capability in missing:
@@ -54,8 +65,10 @@ def test_case(lane: Lane, case: Case, request: pytest.FixtureRequest) -> None:
             case.script(conversation)
         pytest.xfail(reason)
     try:
-        with lane.conversation(case) as conversation:
+        with lane.conversation(case, patience=patience) as conversation:
             case.script(conversation)
+        if lane == recordings.ORACLE:
+            recordings.check(case, conversation)
         oracle = expected(case.name)
         if oracle is not None and case.compare:
             assert seen(conversation) == oracle[0]
@@ -75,18 +88,24 @@ def test_case(lane: Lane, case: Case, request: pytest.FixtureRequest) -> None:
 def test_cut_at_every_byte(case: Case, request: pytest.FixtureRequest) -> None:
     """However the network cuts what the client sends, the client sees the same."""
     report = request.config.stash[REPORT]
-    oracle = expected(case.name)
-    if oracle is None:
-        pytest.skip("the oracle cannot run this case: " + ", ".join(sorted(case.needs)))
-    transcripts, size = oracle
-    scene = ORACLE.scene(case)
-    cutters = [Cutter(every_byte=True), *(Cutter(at) for at in range(1, size))]
     try:
-        for cutter in cutters:
-            with ORACLE.conversation(case, cutter=cutter, scene=scene) as conversation:
-                case.script(conversation)
-            assert seen(conversation) == transcripts, f"cut at {cutter}"
+        bounded(lambda: cut(case), f"cut-{case.name}", request.config.option.anylane_bound)
+    except pytest.skip.Exception:
+        raise
     except BaseException:
         report.add(case.chapter, "lockstep, cut", "failed")
         raise
     report.add(case.chapter, "lockstep, cut", "passed")
+
+
+def cut(case: Case) -> None:
+    """Hold the conversation cut at each offset, and after each byte."""
+    oracle = expected(case.name)
+    if oracle is None:
+        pytest.skip("the oracle cannot run this case: " + ", ".join(sorted(case.needs)))
+    transcripts, size = oracle
+    scene = recordings.ORACLE.scene(case)
+    for cutter in (Cutter(every_byte=True), *(Cutter(at) for at in range(1, size))):
+        with recordings.ORACLE.conversation(case, cutter=cutter, scene=scene) as conversation:
+            case.script(conversation)
+        assert seen(conversation) == transcripts, f"cut at {cutter}"

@@ -25,6 +25,27 @@ def hooks_run_in_the_documented_order(conversation: Conversation) -> None:
     assert answer.headers["x-order"] == "in request out response:NoneType"
 
 
+ALL = "a b1 b2 c".split()
+"""The names of the hooks by their order, and by their registration where it is equal."""
+
+
+@case(CHAPTER, extra=hooks.threefold)
+def three_hooks_of_a_kind_run_in_their_order(conversation: Conversation) -> None:
+    """Several hooks of one kind run in ascending order over all routers, and as they were
+    registered where it is equal; middleware is left in reverse. Answers pass those of the inner
+    router first."""
+    peer = conversation.connect()
+    for kind in ("whole", "stream"):
+        answer = peer.ask(f"/three/{kind}")
+        assert answer.headers["x-order"].split() == [
+            *(f"in-{name}" for name in ALL),
+            *(f"request-{name}" for name in ALL),
+            "handler",
+            *(f"out-{name}" for name in reversed(ALL)),
+            *(f"response-{name}" for name in ("b2", "c", "a", "b1")),
+        ]
+
+
 @case(CHAPTER)
 def hooks_run_after_an_exception_that_was_dealt_with(conversation: Conversation) -> None:
     """An exception handler's response passes through the response hooks as any other."""

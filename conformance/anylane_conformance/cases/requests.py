@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from anylane.testing.world import DATE
 from anylane_conformance.cases import case
 from anylane_conformance.harness.conversation import Conversation
 
@@ -194,3 +195,36 @@ def too_many_connections_wait(conversation: Conversation) -> None:
     assert third.answer().status == 200
     second.send("still here")
     assert second.receive() == "still here"
+
+
+DATED = (
+    ("/", 200),
+    ("/def/1", 200),
+    ("/count/3", 200),
+    ("/iterate", 200),
+    ("/sync-iterator", 200),
+    ("/early", 200),
+    ("/nowhere", 404),
+    ("/json", 405),
+    ("/teapot", 418),
+    ("/boom", 500),
+)
+
+
+@case(CHAPTER)
+def every_answer_has_a_date(conversation: Conversation) -> None:
+    """Each answer says when it was made, whole or streamed, good or bad, once (RFC 9110 §6.6.1)."""
+    peer = conversation.connect()
+    for target, status in DATED:
+        answer = peer.ask(target)
+        assert (answer.status, answer.headers.get("date")) == (status, DATE.decode()), target
+    peer.get("/json", method="OPTIONS")
+    assert peer.answer().headers["date"] == DATE.decode()
+    peer.get("/", method="HEAD")
+    assert peer.answer(to_head=True).headers["date"] == DATE.decode()
+    peer.send(b"nonsense\r\n\r\n")
+    answer = peer.answer()
+    assert (answer.status, answer.headers.get("date")) == (400, DATE.decode())
+    assert peer.transcript.http.lower().count(b"\r\ndate:") == len(DATED) + 3
+    events = conversation.connect().ask("/events/fields")
+    assert events.headers.get("date") == DATE.decode()

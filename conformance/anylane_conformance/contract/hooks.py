@@ -114,6 +114,40 @@ def _failures(app: App) -> None:
         return "too late"
 
 
+def threefold(app: App, stage: Stage) -> None:
+    """Add, for a case of its own, three of each kind of hook, registered in another order than
+    they run in, of the app and of a router."""
+    router = Router("/three")
+    for owner, name, order in ((router, "c", 2), (app, "a", -1), (app, "b1", 1), (router, "b2", 1)):
+        _one_of_each(owner, name, order)
+
+    @router.get("/{kind}")
+    async def of_three(ctx: Context) -> Any:
+        ctx.state.order.append("handler")
+        if ctx.params["kind"] == "stream":
+            return iter(("streamed",))
+        return "whole"
+
+    app.include(router)
+
+
+def _one_of_each(owner: App | Router, name: str, order: int) -> None:
+    @owner.middleware(order=order)
+    async def around(ctx: Context, call_next: Any) -> None:
+        ctx.state.order = [*getattr(ctx.state, "order", ()), f"in-{name}"]
+        await call_next()
+        ctx.state.order.append(f"out-{name}")
+
+    @owner.request_middleware(order=order)
+    async def before(ctx: Context) -> None:
+        ctx.state.order.append(f"request-{name}")
+
+    @owner.response_middleware(order=order)
+    def after(ctx: Context) -> None:
+        ctx.state.order.append(f"response-{name}")
+        ctx.response.set_header("x-order", " ".join(ctx.state.order))
+
+
 def connections(app: App, stage: Stage) -> None:
     """Add, for a case of its own, hooks of every connection. The third connection is refused."""
 

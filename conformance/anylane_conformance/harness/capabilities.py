@@ -52,6 +52,10 @@ ROWS: dict[str, Row] = {
     "real_sockets": Row(
         "there is a kernel with a backlog between the two sides. Not in memory", fails_fast=False
     ),
+    "read_size": Row(
+        "one read gives no more than `http_buffer_size`. Not where a backend's `ignores` says that "
+        "its loop decides, as uvloop's does, nor in memory, where no socket is read"
+    ),
     "plain_wire": Row(
         "what the client sends first needs no answer. Not over TLS: a client that the server "
         "leaves in the backlog is still in its handshake",

@@ -55,18 +55,16 @@ class Case:
 
         tls: whether the server speaks it even where the case is not about it.
         """
-        secure: dict[str, Any] = {}
+        settings: dict[str, Any] = {"port": 0, "max_threads": 8, **self.config}
         if tls or self.tls is not None:
             from anylane_conformance.harness import certificates
 
-            secure = certificates.server(self.tls or "none")
+            settings |= certificates.server(self.tls or "none")
         return ServerConfig(
-            port=0,
             request_timeout=self.request_timeout,
             limits=Limits(**self.limits),
             timeouts=Timeouts(**self.timeouts),
-            **secure,
-            **{"max_threads": 8, **self.config},
+            **settings,
         )
 
 

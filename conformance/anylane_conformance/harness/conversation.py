@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +23,14 @@ from anylane_conformance.harness.websocket_peer import WebSocketPeer
 from anylane_conformance.harness.wires import Cutter, LockstepPeer, SocketPeer, TlsPeer
 
 PATIENCE = 15.0
-"""Seconds that a case waits for bytes on a real lane; a loaded machine needs some."""
+"""Seconds that a case waits for bytes on a real lane, and for its server to end by itself; a loaded
+machine needs some."""
+
+Record = tuple[str, str, BaseException | None]
+"""Level, message and exception of a line of the log."""
+
+_SHOWN = 30
+"""Lines of a log that are shown with a failure, the last ones."""
 
 
 class Conversation(ABC):
@@ -44,13 +52,15 @@ class Conversation(ABC):
         *,
         certificate: bool = False,
         alpn: tuple[str, ...] = (),
+        listener: int = 0,
     ) -> Peer:
         """Open one more connection, whose transcript is compared.
 
         receive_buffer: bytes of the client's socket buffer, None for the system's default.
-        certificate, alpn: what the client shows and offers, where TLS is spoken.
+        certificate, alpn: what the client shows and offers, where TLS is spoken. listener: which of
+        the server's addresses it is opened to, on lanes with real sockets.
         """
-        peer = self._secured(self._connect(receive_buffer), certificate, alpn)
+        peer = self._secured(self._connect(receive_buffer, listener), certificate, alpn)
         self.peers.append(peer)
         return peer
 
@@ -62,11 +72,11 @@ class Conversation(ABC):
 
     def helper(self) -> Peer:
         """Open one more connection, whose transcript is not compared."""
-        return self._secured(self._connect(None))
+        return self._secured(self._connect())
 
     def bare(self) -> Peer:
         """Open one more connection without TLS whatever the server speaks, not compared."""
-        return self._connect(None)
+        return self._connect()
 
     def _secured(self, wire: Peer, certificate: bool = False, alpn: tuple[str, ...] = ()) -> Peer:
         if not self.tls:
@@ -90,12 +100,27 @@ class Conversation(ABC):
         """What the clients of the compared connections received."""
         return [peer.transcript for peer in self.peers]
 
+    @property
+    def log(self) -> list[tuple[str, str]]:
+        """(level, message) of all that an operator would have seen."""
+        return [(level, message) for level, message, _ in self.records]
+
+    def told(self) -> str:
+        """Return the server's log with its tracebacks, to be shown with a failure."""
+        lines = []
+        for level, message, error in self.records[-_SHOWN:]:
+            lines.append(f"  {level}: {message}")
+            if error is not None:
+                text = "".join(traceback.format_exception(error))
+                lines += [f"    {line}" for line in text.splitlines()]
+        return "\n".join(["the server's log:", *lines] if lines else ["the server's log is empty"])
+
     # -- what a lane supplies
 
     @property
     @abstractmethod
-    def log(self) -> list[tuple[str, str]]:
-        """(level, message) of all that an operator would have seen."""
+    def records(self) -> list[Record]:
+        """The lines of the server's log."""
 
     @property
     @abstractmethod
@@ -103,8 +128,12 @@ class Conversation(ABC):
         """How many connections the server holds; one whose handler has not ended is held."""
 
     @abstractmethod
-    def _connect(self, receive_buffer: int | None) -> Peer:
+    def _connect(self, receive_buffer: int | None = None, listener: int = 0) -> Peer:
         """Open a connection without TLS."""
+
+    @abstractmethod
+    def now(self) -> float:
+        """Return the time in seconds; in memory it is virtual."""
 
     @abstractmethod
     def pause(self, seconds: float) -> None:
@@ -132,15 +161,22 @@ class LockstepConversation(Conversation):
         self._cutter = cutter
 
     @property
-    def log(self) -> list[tuple[str, str]]:
-        return [(record.level, record.message) for record in self._world.log]
+    def records(self) -> list[Record]:
+        return [(each.level, each.message, each.error) for each in self._world.log]
 
     @property
     def connections(self) -> int:
         return len(self._world.server.drivers)
 
-    def _connect(self, receive_buffer: int | None) -> Peer:  # noqa: ARG002  # no kernel here
+    def _connect(
+        self,
+        receive_buffer: int | None = None,  # noqa: ARG002  # no kernel here
+        listener: int = 0,  # noqa: ARG002  # nor an address
+    ) -> Peer:
         return LockstepPeer(Lockstep(world=self._world), self._cutter)
+
+    def now(self) -> float:
+        return self._world.now
 
     def pause(self, seconds: float) -> None:
         self._world.advance(seconds)
@@ -168,27 +204,40 @@ class ServerConversation(Conversation):
         self, stage: Stage, app: App, config: ServerConfig, backend: Backend, *, patience: float
     ) -> None:
         super().__init__(stage, tls=config.ssl_certfile is not None)
-        self._log: list[tuple[str, str]] = []
+        self._records: list[Record] = []
         self.server: Server = Server(
             app,
             config,
             backend,
             date=lambda: DATE,
-            log=lambda level, message, error: self._log.append((level, message)),
+            log=lambda level, message, error: self._records.append((level, message, error)),
         )
         self._patience = patience
         self._sockets: list[Peer] = []
+        self._addresses = self.server.addresses
 
     @property
-    def log(self) -> list[tuple[str, str]]:
-        return self._log
+    def records(self) -> list[Record]:
+        return self._records
+
+    def start(self) -> None:
+        """Start the server. Raises what it raises, and TimeoutError if it is never ready."""
+        self.server.start().wait_ready(self._patience)
 
     @property
     def connections(self) -> int:
         return len(self.server.core.drivers)
 
-    def _connect(self, receive_buffer: int | None) -> Peer:
-        peer = SocketPeer(self.server.addresses[0], self._patience, receive_buffer)
+    def now(self) -> float:
+        return time.monotonic()
+
+    def _connect(self, receive_buffer: int | None = None, listener: int = 0) -> Peer:
+        peer = SocketPeer(
+            self._addresses[listener],
+            self._patience,
+            receive_buffer,
+            ended=lambda: self.server.wait(0),
+        )
         self._sockets.append(peer)
         return peer
 
@@ -209,7 +258,28 @@ class ServerConversation(Conversation):
         self.server.shutdown()
 
     def stop(self) -> None:
+        self._hang_up()
+        self.server.shutdown()
+        if not self.server.wait(self._patience):
+            open_now = self.connections
+            raise AssertionError(
+                f"the server did not end by itself within {self._patience:g} seconds of its "
+                f"shutdown; {open_now} connections are open"
+            )
+        self.server.wait_ready(0)  # It raises what the server has failed with.
+
+    def give_up(self) -> None:
+        """End the server by force: its case has failed. A thread that survives it is left behind,
+        and does not keep the process alive."""
+        self._hang_up()
+        self.stage.blocker.set()
+        self.server.shutdown(grace=0)
+        self.server.wait(_LAST_WORDS)
+
+    def _hang_up(self) -> None:
         for peer in self._sockets:
             peer.finish()
-        self.server.shutdown(grace=2)
-        assert self.server.wait(PATIENCE), "the server did not shut down"
+
+
+_LAST_WORDS = 2.0
+"""Seconds that the server of a failed case has to end."""

@@ -92,7 +92,12 @@ class LockstepLane(Lane):
 
         cutter: cuts what the case sends; whole without it. scene: of this case, to be used again.
         """
-        yield (scene or self.scene(case)).conversation(cutter or Cutter())
+        conversation = (scene or self.scene(case)).conversation(cutter or Cutter())
+        try:
+            yield conversation
+        except BaseException as exc:
+            exc.add_note(conversation.told())
+            raise
 
     def scene(self, case: Case) -> Scene:
         """Return a scene that `conversation` can use again and again."""
@@ -119,11 +124,14 @@ class ServerLane(Lane):
         app = contract.build(stage, case.extra)
         backend = load_backend(self.backend)
         conversation = ServerConversation(stage, app, config, backend, patience=patience)
-        conversation.server.start().wait_ready()
         try:
+            conversation.start()
             yield conversation
-        finally:
             conversation.stop()
+        except BaseException as exc:
+            conversation.give_up()
+            exc.add_note(conversation.told())
+            raise
 
 
 def server_lane(name: str, *, lazy: bool = False) -> ServerLane:
@@ -146,6 +154,8 @@ def server_lane(name: str, *, lazy: bool = False) -> ServerLane:
             )
         if getattr(backend, capability):
             capabilities.add(capability)
+    if "http_buffer_size" not in getattr(backend, "ignores", ()):
+        capabilities.add("read_size")
     if not backend.native_cancel:
         capabilities.add("foreign_refused")
     return ServerLane(

@@ -6,8 +6,11 @@ import select
 import socket
 import ssl
 import struct
+import time
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from anylane.testing import Lockstep
 from anylane_conformance.harness.peer import Peer, Silence
@@ -17,13 +20,30 @@ _PIECE = 64 * 1024
 
 _STALLED = 0.7
 """Seconds in which no byte is taken, after which `press` takes the other side to have stopped."""
+T = TypeVar("T")
+
+_LOOK = 0.25
+"""Seconds after which a peer that waits looks whether its server is still there."""
 
 
 class SocketPeer(Peer):
-    """A blocking client socket. patience: seconds that a case waits for bytes."""
+    """A blocking client socket.
 
-    def __init__(self, address: Any, patience: float, receive_buffer: int | None) -> None:
+    patience: seconds that a case waits for bytes. ended: returns whether the server has ended, so
+    that nothing more will come.
+    """
+
+    def __init__(
+        self,
+        address: Any,
+        patience: float,
+        receive_buffer: int | None,
+        *,
+        ended: Callable[[], bool] = lambda: False,
+    ) -> None:
         super().__init__()
+        self._patience = patience
+        self._server_ended = ended
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_STREAM)
         if receive_buffer is not None:
@@ -32,10 +52,13 @@ class SocketPeer(Peer):
         self._socket.settimeout(patience)
         self._socket.connect(address)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.settimeout(min(_LOOK, patience))
 
     def send(self, data: bytes) -> None:
+        left = memoryview(data)
         try:
-            self._socket.sendall(data)
+            while left:
+                left = left[self._waiting(partial(self._socket.send, left), "nothing was read") :]
         except (BrokenPipeError, ConnectionResetError):
             self.refused = True  # in most cases the answer is what counts
 
@@ -45,8 +68,21 @@ class SocketPeer(Peer):
         with suppress(TimeoutError, BrokenPipeError, ConnectionResetError):
             while taken < len(data):
                 taken += self._socket.send(data[taken : taken + _PIECE])
-        self._socket.settimeout(self._patience)
+        self._socket.settimeout(_LOOK)
         return taken
+
+    def _waiting(self, call: Callable[[], T], what: str) -> T:
+        """Return what the call returns; raise Silence if the patience or the server ends first."""
+        until = time.monotonic() + self._patience
+        while True:
+            ended = self._server_ended()  # before the call: what it has sent until then is read
+            try:
+                return call()
+            except TimeoutError:
+                if ended:
+                    raise Silence(f"{what}, and nothing will: the server has ended") from None
+                if time.monotonic() >= until:
+                    raise Silence(f"{what} within the patience of the case") from None
 
     def eof(self) -> None:
         self._socket.shutdown(socket.SHUT_WR)
@@ -73,11 +109,11 @@ class SocketPeer(Peer):
         return not select.select([self._socket], [], [], 0)[0]
 
     def _more(self) -> bytes:
+        seen = bytes(self._buffer[:200])
         try:
-            return self._socket.recv(1 << 20)
-        except TimeoutError:
-            seen = bytes(self._buffer[:200])
-            raise Silence(f"nothing came within the patience of the case, after {seen!r}") from None
+            return self._waiting(
+                partial(self._socket.recv, 1 << 20), f"nothing came after {seen!r}"
+            )
         except ConnectionResetError:
             self.transcript.end = "reset"
             return b""

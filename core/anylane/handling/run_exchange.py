@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from anylane.protocol.exchange import Exchange
 
 
-async def run_exchange(  # calls cost time
+async def run_exchange(  # noqa: PLR0912  # calls cost time
     dispatcher: Dispatcher, exchange: Exchange, link: Link
 ) -> None:
     """Run the handler of one exchange and answer the exchange, whatever happens.
