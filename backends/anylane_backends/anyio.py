@@ -82,6 +82,9 @@ class AnyioLane(Lane):
         with anyio.move_on_after(seconds):
             await event.wait()
 
+    async def detach(self, func: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._detached = asyncio.get_running_loop().create_task(func(), context=self.context)
+
     @asynccontextmanager
     async def tasks(self) -> AsyncGenerator[None]:
         async with anyio.create_task_group() as self._group:
@@ -195,6 +198,9 @@ class TrioLane(AnyioLane):
         except self.trio.Cancelled:
             # A handler that cancels its own task must not cancel the nursery with it.
             pass
+
+    async def detach(self, func: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self.trio.lowlevel.spawn_system_task(func, context=self.context)
 
     async def runner(self) -> TrioRunner:
         return TrioRunner(self)

@@ -329,6 +329,159 @@ def test_the_port_is_bound_before_the_startup_hooks_run(start: Start, folder: Pa
         assert "hook ran" not in process.line + process.end()[1]
 
 
+STARTING = """
+import time
+from contextlib import asynccontextmanager
+from anylane import App
+
+app = App()
+
+async def sleep(seconds):
+    name = {"asyncio": "asyncio", "uvloop": "asyncio", "threads": None}.get("BACKEND", "BACKEND")
+    if name is not None:
+        await __import__(name).sleep(seconds)
+
+@app.on_startup
+def first():
+    pass
+
+@app.lifespan
+@asynccontextmanager
+async def database(app):
+    try:
+        yield
+    finally:
+        await sleep(0.01)
+        print("database closed", flush=True)
+
+@app.on_shutdown
+async def close():
+    await sleep(0.01)
+    print("shutdown hook ran", flush=True)
+
+HOOK
+
+@app.on_startup
+def never():
+    print("a later hook ran", flush=True)
+
+@app.on_shutdown
+def not_reached():
+    print("a later shutdown hook ran", flush=True)
+"""
+SLOW = {
+    "a def that blocks": """
+@app.on_startup
+def slow():
+    print("begun", flush=True)
+    time.sleep(60)
+""",
+    "an async def that blocks": """
+@app.on_startup
+async def slow():
+    print("begun", flush=True)
+    time.sleep(60)
+""",
+    "one that catches every Exception": """
+@app.on_startup
+def slow():
+    begun = False
+    while True:
+        try:
+            if not begun:
+                begun = True
+                print("begun", flush=True)
+            time.sleep(60)
+        except Exception:
+            pass
+""",
+    "an async def that awaits": """
+@app.on_startup
+async def slow():
+    print("begun", flush=True)
+    await sleep(60)
+""",
+    "a lifespan that awaits": """
+@app.lifespan
+@asynccontextmanager
+async def slow(app):
+    try:
+        print("begun", flush=True)
+        await sleep(60)
+        yield
+    finally:
+        print("slow cleaned up", flush=True)
+""",
+    "a lifespan that blocks": """
+@app.lifespan
+@asynccontextmanager
+async def slow(app):
+    try:
+        print("begun", flush=True)
+        time.sleep(60)
+        yield
+    finally:
+        print("slow cleaned up", flush=True)
+""",
+}
+
+
+@pytest.mark.parametrize("backend", LANES)
+@pytest.mark.parametrize("hook", SLOW)
+def test_a_signal_during_a_startup_hook_gives_the_start_up(
+    start: Start, folder: Path, backend: str, hook: str
+) -> None:
+    """What was set up is run down again; the code is the same as at the end of a drain."""
+    if backend == "threads" and "awaits" in hook:
+        pytest.skip("a hook has nothing to await there")
+    text = STARTING.replace("BACKEND", backend).replace("HOOK", SLOW[hook])
+    (folder / "starting.py").write_text(text, encoding="utf-8")
+    process = start("--backend", backend, target="starting:app")
+    assert process.line == "begun\n"
+    process.signal()
+    code, rest, seconds = process.end()
+    cleaned = "slow cleaned up\n" if "lifespan" in hook else ""
+    assert rest.replace(f"{GIVEN_UP}\n", "") == f"{cleaned}shutdown hook ran\ndatabase closed\n"
+    assert rest.count(GIVEN_UP) == 1
+    assert code == 0
+    assert seconds < 5
+
+
+GIVEN_UP = "anylane: told to stop before the start was over: it was given up"
+
+
+def test_workers_give_their_start_up(start: Start, folder: Path) -> None:
+    text = STARTING.replace("BACKEND", "asyncio").replace("HOOK", SLOW["a def that blocks"])
+    (folder / "starting.py").write_text(text, encoding="utf-8")
+    process = start("--workers", "2", target="starting:app")
+    assert process.line == "begun\n"
+    process.signal()
+    code, rest, seconds = process.end()
+    assert rest == f"shutdown hook ran\ndatabase closed\n{GIVEN_UP}\n"
+    assert code == 0
+    assert seconds < 5
+
+
+@pytest.mark.parametrize("backend", LANES)
+def test_a_second_signal_ends_a_start_that_does_not_let_go(
+    start: Start, folder: Path, backend: str
+) -> None:
+    hook = SLOW["one that catches every Exception"].replace(
+        "except Exception:\n            pass",
+        "except BaseException:\n            print('never mind', flush=True)",
+    )
+    text = STARTING.replace("BACKEND", backend).replace("HOOK", hook)
+    (folder / "starting.py").write_text(text, encoding="utf-8")
+    process = start("--backend", backend, target="starting:app")
+    assert process.line == "begun\n"
+    process.signal()
+    assert process.output.readline() == "never mind\n"
+    process.signal()
+    code, rest, seconds = process.end()
+    assert (code, rest) == (1, "anylane: handlers still block: ended without them\n")
+    assert seconds < 6
+
+
 # --- signals ---------------------------------------------------------------------------------
 
 

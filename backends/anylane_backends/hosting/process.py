@@ -33,6 +33,8 @@ def run(
 ) -> None:
     """Serve in this process until SIGINT or SIGTERM drains the server; a second one aborts it.
 
+    During the start they give the start up: what was set up is run down again.
+
     listeners, access: as for Server. ready: called with the Server once it accepts, instead of
     `announce`. Exits with 3, and one line that says why, if the server cannot start; with 1 if
     handlers still block after the drain deadline, or after an abort. Raises UsageError inside a
@@ -45,12 +47,16 @@ def run(
         )
     signals = Signals()
 
-    def on_ready(server: Server) -> None:
-        signals.listen()
-        (ready or announce)(server)
-
     try:
-        server = Server(app, config, backend, listeners=listeners, ready=on_ready, access=access)
+        server = Server(
+            app,
+            config,
+            backend,
+            listeners=listeners,
+            attached=signals.listen,
+            ready=ready or announce,
+            access=access,
+        )
     except (BackendError, BindError, AnylaneError) as exc:
         fail(exc)
     with signals.to(server):
@@ -60,6 +66,8 @@ def run(
             if server.was_ready:
                 raise
             fail(exc, f"startup failed: {describe(exc)}; fix it, then start again")
+        if not server.was_ready:
+            _tell("told to stop before the start was over: it was given up")
 
 
 def announce(server: Server) -> None:
@@ -81,5 +89,9 @@ def fail(error: BaseException, message: str | None = None) -> NoReturn:
     """
     if logger.isEnabledFor(logging.DEBUG):
         traceback.print_exception(error)
-    print(f"anylane: {one_line(message or str(error))}", file=sys.stderr, flush=True)
+    _tell(one_line(message or str(error)))
     sys.exit(3)
+
+
+def _tell(line: str) -> None:
+    print(f"anylane: {line}", file=sys.stderr, flush=True)

@@ -12,12 +12,15 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from anylane.errors import Cancelled
 from anylane_backends.hosting.systemd import notify, notify_reloading
 from anylane_backends.hosting.terminal import Terminal
 from anylane_backends.sockets.listening import BindError, close
 from anylane_backends.sockets.wakeup import WakeupSocketpair
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from anylane.lane.server_core import ServerCore
 
 
@@ -42,9 +45,9 @@ class Served(Protocol):
 class Signals:
     """Lets signals end or reload a server: `with signals.to(server)`.
 
-    SIGINT and SIGTERM drain it; a second signal aborts it. SIGHUP makes it read its certificate
-    again, or drains it if the terminal is gone. A process that ignores SIGHUP already (a worker,
-    one under nohup) goes on ignoring it.
+    SIGINT and SIGTERM drain it, or give its start up; a second signal aborts it. SIGHUP makes it
+    read its certificate again, or drains it if the terminal is gone. A process that ignores SIGHUP
+    already (a worker, one under nohup) goes on ignoring it.
 
     A thread cannot be interrupted, and neither can a handler that blocks the loop. So that the end
     comes in time all the same, a watching thread ends the process.
@@ -84,7 +87,8 @@ class Signals:
             watch.join(LAST_RESORT)
 
     def listen(self) -> None:
-        """Make sure that each signal wakes the loop. Call it in the main thread, inside the loop.
+        """Make sure that each signal wakes the loop. Call it in the main thread, inside the loop,
+        before the startup hooks: they may wait.
 
         Without this a signal can wait for the next input. Python's handlers run in the main thread,
         between two bytecodes; a signal that the kernel gives to another thread, or that comes a
@@ -101,18 +105,20 @@ class Signals:
 
     # -- in signal handlers: only what is reentrant ------------------------------------------
 
-    def _end(self, _number: int, _frame: Any) -> None:
+    def _end(self, _number: int, frame: FrameType | None) -> None:
         self._count += 1
         core = self._server.core
         if self._count == 1:
             notify("STOPPING=1")
             core.request_shutdown()
             self._order(core.config.timeouts.drain + LAST_RESORT)
+            if core.is_starting(frame):
+                raise Cancelled("the server was told to stop before it had started")
         else:
             core.wakes.put(core.abort)
             self._order(LAST_RESORT)
 
-    def _hang_up(self, number: int, frame: Any) -> None:
+    def _hang_up(self, number: int, frame: FrameType | None) -> None:
         if self._terminal.is_gone():
             self._end(number, frame)
         else:

@@ -20,11 +20,13 @@ from anylane.protocol.http1.express import Heads
 from anylane.protocol.peer import Address
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from anylane.config.server_config import ServerConfig
     from anylane.lane.application import Application
     from anylane.lane.host import Forwarded, Log, Spool
     from anylane.lane.lifespan import Lifespan, ToTheEnd
-    from anylane.lane.link import Errand, Link
+    from anylane.lane.link import Errand, Link, Scope
     from anylane.protocol.any_connection import AnyConnection
     from anylane.protocol.exchange import Exchange
     from anylane.protocol.request_head import RequestHead
@@ -97,7 +99,8 @@ class ServerCore:
 
     Set by the hosting code afterwards:
 
-    listeners: bound and listening sockets, opaque to the core. ready: the backend calls it when it
+    listeners: bound and listening sockets, opaque to the core. attached: called once a backend has
+        attached, in its loop and before the startup hooks. ready: the backend calls it when it
         accepts.
     on_listeners_idle: the backend calls it once it drains and has stopped watching the listeners,
         which are closed then: new clients are refused, and not left waiting in the backlog.
@@ -139,6 +142,7 @@ class ServerCore:
         self.drivers: set[OpenDriver] = set()
         self.draining: bool = False
         self.wakes: WakeQueue = WakeQueue(_not_attached)
+        self.attached: Callable[[], None] = _not_attached
         self.ready: Callable[[], None] = _not_attached
         self.on_listeners_idle: Callable[[], None] = _not_attached
         self.access: Callable[[Access], None] | None = None
@@ -164,6 +168,7 @@ class ServerCore:
         self._changed = changed
         if self._stop_requested:
             wakes.put(self.shutdown)
+        self.attached()
 
     @property
     def accepting(self) -> bool:
@@ -171,6 +176,11 @@ class ServerCore:
         backlog, and no open one is dropped."""
         open_now = len(self.drivers) - self._without_connection
         return not self.draining and open_now < self.config.max_connections
+
+    @property
+    def told_to_stop(self) -> bool:
+        """Whether a shutdown was requested, although it may not have begun."""
+        return self._stop_requested or self.draining
 
     @property
     def over(self) -> bool:
@@ -234,13 +244,23 @@ class ServerCore:
                 peer = self.forwarded.client(peer, exchange.head)
             access(Access(peer, exchange.head, exchange.status, exchange.sent, seconds))
 
-    def lifespan(self, to_the_end: ToTheEnd | None = None) -> Lifespan:
+    def lifespan(
+        self, to_the_end: ToTheEnd | None = None, scope: Callable[[], Scope] | None = None
+    ) -> Lifespan:
         """Return the lifespan of this server: `async with server.lifespan():` around serving.
 
         Enter and leave it in one task. to_the_end: awaits a shutdown hook to its end even if the
-        lane was cancelled. Entering raises what a startup hook raises: do not serve then.
+        lane was cancelled. scope: makes a scope of native cancellation, as `Link.scope` does; with
+        it a startup hook is cancelled when the server is told to stop, and `wakes` must run by
+        then. Entering raises what a startup hook raises, and Cancelled if the server was told to
+        stop: do not serve then, and let it pass.
         """
-        return self._lifespan if to_the_end is None else self._lifespan.through(to_the_end)
+        return self._lifespan.through(to_the_end, scope)
+
+    def is_starting(self, frame: FrameType | None) -> bool:
+        """Return whether a startup hook blocks the thread whose innermost frame this is, so that
+        raising Cancelled there ends the hook. For signal handlers."""
+        return self._lifespan.is_interruptible(frame)
 
     async def startup(self) -> None:
         """Do what entering `lifespan()` does, where a block cannot be used. Raise what that
@@ -258,6 +278,7 @@ class ServerCore:
         thread; `request_shutdown` works from any. The server is `over` when all have ended.
         """
         self.draining = True
+        self._lifespan.give_up()
         for driver in tuple(self.drivers):
             driver.shutdown()
         self._tell()
@@ -267,12 +288,13 @@ class ServerCore:
 
         Call this from any thread, at any time: also before a backend has attached.
         """
-        self._stop_requested = True
+        self._stop_requested = self._lifespan.given_up = True
         self.wakes.put(self.shutdown)
 
     def abort(self) -> None:
         """End every connection now, and the background work. Call this on the lane's own thread."""
         self.draining = self.aborted = True
+        self._lifespan.give_up()
         for driver in tuple(self.drivers):
             driver.abort()
         self._tell()
