@@ -147,8 +147,8 @@ def _bind_each(address: Tcp, config: ServerConfig, bound: list[socket.socket]) -
             bound.append(listener)
             port = listener.getsockname()[1]
     here = {listener.family for listener in bound}
-    for family, failure in absent.items():
-        if not here or family in here:
+    for missing, failure in absent.items():
+        if not here or missing in here:
             raise failure
 
 

@@ -1,4 +1,4 @@
-"""What a name with several addresses becomes: getaddrinfo is played, the kernel's answers are real."""
+"""What a name with several addresses becomes. getaddrinfo is played, the kernel answers for real."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str | None, list[Any]]:
     def look_up(host: str | None, port: int, **_: Any) -> list[Any]:
         return [(*found[:4], (found[4][0], port, *found[4][2:])) for found in known[host]]
 
-    monkeypatch.setattr(listening.socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
     return known
 
 
