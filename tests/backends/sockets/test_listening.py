@@ -1,4 +1,4 @@
-"""What a name with several addresses becomes. getaddrinfo is played, the kernel answers for real."""
+"""What a name with several addresses becomes: getaddrinfo is played, the kernel is real."""
 
 from __future__ import annotations
 
