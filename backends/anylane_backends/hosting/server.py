@@ -175,7 +175,8 @@ class Server:
             self._end()
         elif grace is not None:
             self._grace = threading.Timer(grace, lambda: self.core.wakes.put(self.core.abort))
-            self._grace.daemon = True
+            with suppress(RuntimeError):  # A subinterpreter refuses daemons (PEP 684).
+                self._grace.daemon = True
             self._grace.start()
 
     def reload(self) -> bool:

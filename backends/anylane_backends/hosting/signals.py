@@ -17,6 +17,7 @@ from anylane_backends.hosting.systemd import notify, notify_reloading
 from anylane_backends.hosting.terminal import Terminal
 from anylane_backends.sockets.listening import BindError, close
 from anylane_backends.sockets.wakeup import WakeupSocketpair
+from anylane_backends.thread_pool import start_thread
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -74,8 +75,7 @@ class Signals:
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             handlers[signal.SIGHUP] = self._hang_up
         before = {number: signal.signal(number, each) for number, each in handlers.items()}
-        watch = threading.Thread(target=self._watch, name="anylane watch", daemon=True)
-        watch.start()
+        watch = start_thread(self._watch, "anylane watch")
         try:
             yield
         finally:

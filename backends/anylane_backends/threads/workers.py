@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from threading import Lock, Thread
 
+from anylane_backends.thread_pool import start_thread
+
 Job = Callable[[], None]
 
 
@@ -69,11 +71,8 @@ class Workers:
         if self._idle:
             self._idle.pop().release()
         elif len(self._threads) < self._limit:
-            # A daemon, because a handler that never returns must not keep the process alive.
-            name = f"anylane worker {len(self._threads)}"
-            thread = Thread(target=self._work, name=name, daemon=True)
             try:
-                thread.start()
+                thread = start_thread(self._work, f"anylane worker {len(self._threads)}")
             except RuntimeError:  # The system has no thread left: those that run must do.
                 if not self._threads:
                     raise

@@ -1,18 +1,18 @@
 """`def` handlers: they run in the pool, with a way back to the exchange for what has to be awaited.
 
 A pool thread posts an async function; the exchange's own task awaits it natively and hands the
-result back. `_thread.allocate_lock` is the one thing of threads that the core knows.
+result back. `_thread` is all of threads that the core knows.
 """
 
 from __future__ import annotations
 
-from _thread import allocate_lock
+from _thread import allocate_lock, get_ident
 from collections import deque
 from collections.abc import Callable, Iterator
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
-from anylane.errors import Disconnected
+from anylane.errors import Disconnected, UsageError
 from anylane.handling.shared_variables import SharedVariables, isolated
 from anylane.lane.variables import apply_variables
 
@@ -79,10 +79,11 @@ class Calls:
     variables: the context variables of the two; None where both run on one stack.
     """
 
-    __slots__ = ("_closed", "_link", "_lock", "_queue", "variables")
+    __slots__ = ("_closed", "_home", "_link", "_lock", "_queue", "variables")
 
     def __init__(self, link: Link) -> None:
         self._link = link
+        self._home = get_ident()
         self.variables: SharedVariables | None = None if link.inline else SharedVariables()
         self._lock = allocate_lock()
         self._queue: deque[Call] = deque()
@@ -91,8 +92,14 @@ class Calls:
     def run(self, func: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         """Have the exchange await `func(*args)`, and block this pool thread until it has.
 
-        Return its result, or raise what it raises; raise Disconnected if the exchange has ended.
+        Return its result, or raise what it raises. Raise Disconnected if the exchange has ended,
+        and UsageError where the pool has no threads.
         """
+        if get_ident() == self._home:
+            raise UsageError(
+                "ctx.call() waits in a thread, and none can be started here: this `def` runs on "
+                "the event loop's own. Write an `async def`"
+            )
         assert self.variables is not None, "a lane of one stack drives it instead"
         call = Call(func, args, self.variables)
         with self._lock:
