@@ -24,7 +24,7 @@ sys.exit(str(failed) if failed else 0)
 """
 
 SERVES = """
-import socket
+import socket, threading
 from anylane import App, Server, ServerConfig
 
 app = App()
@@ -58,6 +58,9 @@ try:
 finally:
     server.shutdown(grace=1)
     print("ended", server.wait(10), flush=True)
+    for thread in threading.enumerate():  # An interpreter cannot end before its threads.
+        if thread is not threading.current_thread():
+            thread.join(10)
 """
 
 INLINE = """
