@@ -115,8 +115,18 @@ def log_failure(ctx: Context, exc: BaseException) -> None:
     where = ctx.route.where if ctx.route is not None else "the server"
     why = explain(exc, host.lane) if ctx.link.inline else None
     request = f"{ctx.request.method} {ctx.request.target}"
-    reason = repr(exc) if why is None else f"{why} ({exc!r})"
+    reason = (repr(exc) if why is None else f"{why} ({exc!r})") + _unawaited(exc)
     host.log("error", f"{where} failed on {request}: {reason}", exc)
+
+
+def _unawaited(exc: BaseException) -> str:
+    """Return what to do where a coroutine was used as if it were its result, else nothing."""
+    if not isinstance(exc, AttributeError | TypeError) or "coroutine" not in str(exc):
+        return ""
+    name = getattr(getattr(exc, "obj", None), "__qualname__", "")
+    method = name.removeprefix("Context.") if name.startswith("Context.") else ""
+    call = f"await ctx.{method}(...)" if method else "await ..."
+    return f"; it was called and not awaited: write `{call}`"
 
 
 def problem(ctx: Context, error: HTTPError) -> Response:
