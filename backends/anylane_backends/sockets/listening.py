@@ -42,10 +42,8 @@ def bind(config: ServerConfig) -> list[socket.socket]:
             try:
                 _bind_one(address, config, listeners)
             except OSError as exc:
-                hint = _hint(address, exc)
-                raise BindError(
-                    f"cannot listen on {address}: {exc.strerror or exc}{hint}"
-                ) from None
+                why = exc.strerror or exc
+                raise BindError(f"cannot listen on {address}: {why}{_hint(address, exc)}") from None
     except BaseException:
         close(listeners, unlink=True)
         raise
@@ -177,7 +175,17 @@ def _bind_unix(address: Unix, config: ServerConfig, listeners: list[socket.socke
     _remove_stale(path)
     listener = UnixListener(socket.AF_UNIX, socket.SOCK_STREAM)
     listeners.append(listener)
-    listener.bind(str(path))
+    try:
+        listener.bind(str(path))
+    except OSError as exc:
+        if exc.errno is not None:
+            raise
+        # Python itself compares the length with the system's `sun_path`, 108 bytes on Linux.
+        size = len(os.fsencode(path))
+        raise OSError(
+            errno.ENAMETOOLONG,
+            f"its path {path} has {size} bytes, and a unix socket's about 100 at most",
+        ) from None
     found = path.stat()
     listener.made = (path, found.st_dev, found.st_ino)
     # Before listen(): until then no client can connect, whatever the umask has left open.
@@ -192,6 +200,9 @@ def _remove_stale(path: Path) -> None:
     try:
         kind = path.stat().st_mode
     except FileNotFoundError:
+        if path.is_symlink():
+            why = f"it is a symbolic link to {path.readlink()}, which does not exist"
+            raise OSError(errno.EEXIST, why) from None
         return
     if not stat.S_ISSOCK(kind):
         raise OSError(errno.EEXIST, "the file exists and is not a socket")
@@ -237,6 +248,8 @@ def _hint(address: Address, exc: OSError) -> str:
             return "; stop what listens there, or choose another path (--uds, uds=)"
         case Unix(), errno.EEXIST:
             return "; remove it, or choose another path (--uds, uds=)"
+        case Unix(), errno.ENAMETOOLONG:
+            return "; choose a shorter one (--uds, uds=)"
         case Unix(), _:
             return "; choose a path in a folder that this user may write (--uds, uds=)"
         case Inherited(), _:

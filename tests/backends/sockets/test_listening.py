@@ -94,3 +94,27 @@ def test_another_port_is_tried_if_an_address_has_it_taken(names, bound: Bound, m
     assert len({each.getsockname()[1] for each in bound}) == 1
     assert len(taken) == 3
     close(taken, unlink=True)
+
+
+def test_a_dangling_link_is_told(tmp_path):
+    link = tmp_path / "app.sock"
+    link.symlink_to(tmp_path / "gone")
+    with pytest.raises(BindError) as raised:
+        bind(ServerConfig(uds=str(link)))
+    assert str(raised.value) == (
+        f"cannot listen on unix:{link}: it is a symbolic link to {tmp_path}/gone, which does not "
+        "exist; remove it, or choose another path (--uds, uds=)"
+    )
+    assert link.is_symlink()
+
+
+def test_a_path_that_is_too_long_is_told_with_its_length(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = "é" * 60
+    with pytest.raises(BindError) as raised:
+        bind(ServerConfig(uds=name))
+    size = len(f"{tmp_path}/{name}".encode())
+    assert str(raised.value) == (
+        f"cannot listen on unix:{name}: its path {tmp_path}/{name} has {size} bytes, and a unix "
+        "socket's about 100 at most; choose a shorter one (--uds, uds=)"
+    )
