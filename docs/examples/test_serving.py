@@ -482,6 +482,109 @@ def test_a_second_signal_ends_a_start_that_does_not_let_go(
     assert seconds < 6
 
 
+# --- standard output, and logging --------------------------------------------------------------
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("stdout", ["full", "closed", "a pipe that nobody reads"])
+def test_a_standard_output_that_takes_nothing_does_not_end_the_server(
+    folder: Path, stdout: str, workers: str
+) -> None:
+    text = APP.replace('    print("shutdown hook ran", flush=True)', "    pass")
+    (folder / "quiet.py").write_text(text, encoding="utf-8")
+    port = free_port()
+    redirect = {"full": ">/dev/full", "closed": ">&-", "a pipe that nobody reads": ""}[stdout]
+    run = f"{sys.executable} -m anylane run quiet:app --port {port} --workers {workers} {redirect}"
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", f"exec {run}"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    try:
+        eventually(lambda: not refused_at(port))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert process.stderr.read() == ""
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def refused_at(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/", timeout=2).status_code != 200
+    except httpx.TransportError:
+        return True
+
+
+LOGGING = """
+import logging
+from anylane import App
+
+app = App()
+
+@app.get("/")
+async def home(ctx):
+    logging.getLogger("shop").info("sold")
+    logging.getLogger("shop").warning("sold out")
+    raise ValueError(ctx.request.query["text"])
+
+def configure():
+    logging.basicConfig(format="MINE %(name)s %(message)s", level=logging.INFO)
+"""
+
+
+@pytest.mark.parametrize("where", ["at import", "in a startup hook"])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_apps_own_basic_config_counts(
+    start: Start, folder: Path, where: str, workers: str
+) -> None:
+    when = "configure()" if where == "at import" else "app.on_startup(configure)"
+    (folder / "logs.py").write_text(LOGGING + when, encoding="utf-8")
+    process = start("--access-log", "--workers", workers, target="logs:app")
+    assert httpx.get(f"{process.url}/?text=x").status_code == 500
+    process.signal()
+    _, rest, _ = process.end()
+    lines = rest.splitlines()
+    assert lines.count("MINE shop sold") == 1
+    assert lines.count("MINE shop sold out") == 1
+    assert sum("failed on GET /?text=x" in line for line in lines) == 1
+    assert any(line.startswith("MINE anylane logs.home") for line in lines)
+    assert any(
+        re.match(r'MINE anylane.access 127.0.0.1:\d+ "GET /\?text=x', line) for line in lines
+    )
+
+
+def test_without_one_the_command_writes_its_own_lines(start: Start, folder: Path) -> None:
+    (folder / "logs.py").write_text(LOGGING, encoding="utf-8")
+    process = start("--access-log", target="logs:app")
+    text = "a%0D%0A2026-01-01%20ERROR%20forged%1B%5B2J"
+    assert httpx.get(f"{process.url}/?text={text}").status_code == 500
+    process.signal()
+    _, rest, _ = process.end()
+    stamp = r"(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} "
+    assert re.search(stamp + "WARNING sold out$", rest)
+    assert "sold\n" not in rest
+    assert re.search(stamp + "ERROR logs.home ", rest)
+    assert re.search(stamp + "INFO 127.0.0.1:", rest)
+    assert rest.count("ERROR logs.home") == 1
+    assert r"ValueError: a\r\n2026-01-01 ERROR forged\x1b[2J" in rest
+    assert "\x1b" not in rest
+    assert "\n2026-01-01 ERROR" not in rest
+
+
 # --- signals ---------------------------------------------------------------------------------
 
 

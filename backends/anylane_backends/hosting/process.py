@@ -15,7 +15,7 @@ from anylane.config.server_config import ServerConfig
 from anylane.errors import AnylaneError, UsageError
 from anylane.lane.server_core import Access
 from anylane_backends.hosting.loading import BackendError
-from anylane_backends.hosting.messages import describe, logger, one_line
+from anylane_backends.hosting.messages import describe, logger, one_line, say
 from anylane_backends.hosting.server import Server, running_loop
 from anylane_backends.hosting.signals import Signals
 from anylane_backends.hosting.systemd import notify
@@ -67,16 +67,14 @@ def run(
                 raise
             fail(exc, f"startup failed: {describe(exc)}; fix it, then start again")
         if not server.was_ready:
-            _tell("told to stop before the start was over: it was given up")
+            say("anylane: told to stop before the start was over: it was given up", error=True)
 
 
 def announce(server: Server) -> None:
     """Print the line that says where the server is, warn of settings without effect, and tell the
     service manager."""
     version = platform.python_version()
-    print(
-        f"anylane on {' '.join(server.urls)} ({server.backend.name}, Python {version})", flush=True
-    )
+    say(f"anylane on {' '.join(server.urls)} ({server.backend.name}, Python {version})")
     for each in server.unapplied:
         server.core.log("warning", each, None)
     notify("READY=1")
@@ -89,9 +87,5 @@ def fail(error: BaseException, message: str | None = None) -> NoReturn:
     """
     if logger.isEnabledFor(logging.DEBUG):
         traceback.print_exception(error)
-    _tell(one_line(message or str(error)))
+    say(f"anylane: {one_line(message or str(error))}", error=True)
     sys.exit(3)
-
-
-def _tell(line: str) -> None:
-    print(f"anylane: {line}", file=sys.stderr, flush=True)

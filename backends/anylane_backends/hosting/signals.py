@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 import time
 from collections import deque
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.errors import Cancelled
+from anylane_backends.hosting.messages import say
 from anylane_backends.hosting.systemd import notify, notify_reloading
 from anylane_backends.hosting.terminal import Terminal
 from anylane_backends.sockets.listening import BindError, close
@@ -149,7 +149,7 @@ class Signals:
                         order()
                     else:
                         deadline = time.monotonic() + order
-        print("anylane: handlers still block: ended without them", file=sys.stderr, flush=True)
+        say("anylane: handlers still block: ended without them", error=True)
         close(self._server.core.listeners, unlink=True)
         os._exit(1)
 
