@@ -23,9 +23,8 @@ class SharedVariables:
     __slots__ = ("_context", "_here", "_there", "_tokens")
 
     def __init__(self) -> None:
-        self._here = copy_context()
+        self._here = self._there = copy_context()
         self._context = self._here.copy()
-        self._there = self._here.copy()
         self._tokens: dict[ContextVar[Any], Token[Any]] = {}
 
     def give(self) -> VariableChanges:
@@ -40,11 +39,14 @@ class SharedVariables:
     def take(self) -> None:
         """Set in the task what has changed in the thread since the last time."""
         now = self._context.copy()
-        for variable, value in changed_variables(self._there, now):
+        changes = changed_variables(self._there, now)
+        gone = [each for each in self._tokens if each not in now]
+        if not (changes or gone):
+            return
+        for variable, value in changes:
             token = variable.set(value)
             self._tokens.setdefault(variable, token)
-        for variable in [each for each in self._tokens if each not in now]:
-            # The thread has reset it, by the token of its own.
+        for variable in gone:  # The thread has reset it, by the token of its own.
             variable.reset(self._tokens.pop(variable))
         self._there = now
         self._here = copy_context()
