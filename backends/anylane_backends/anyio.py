@@ -89,6 +89,9 @@ class AnyioLane(Lane):
         with anyio.move_on_after(seconds):
             await event.wait()
 
+    async def detach(self, func: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._detached = asyncio.get_running_loop().create_task(func(), context=self.context)
+
     @asynccontextmanager
     async def tasks(self) -> AsyncGenerator[None]:
         async with anyio.create_task_group() as self._group:
@@ -210,6 +213,9 @@ class TrioLane(AnyioLane):
     def is_cancellation(self, exc: BaseException) -> bool:
         # Behind it there is always a scope that was cancelled.
         return isinstance(exc, self.trio.Cancelled)
+
+    async def detach(self, func: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self.trio.lowlevel.spawn_system_task(func, context=self.context)
 
     async def runner(self) -> TrioRunner:
         return TrioRunner(self)

@@ -265,6 +265,9 @@ class CurioLane(Lane):
             self._birth = self.event()
             await self._birth.wait()
 
+    async def detach(self, func: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        (await _spawn(func())).daemon = True
+
     def _adopt(self, task: Any) -> None:
         task.daemon = True  # It is never joined.
         self._running.add(task)

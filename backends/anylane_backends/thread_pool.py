@@ -1,4 +1,4 @@
-"""The thread pool of the lanes whose handlers are coroutines."""
+"""The thread pool of the lanes whose handlers are coroutines, and how threads are started."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ class Pool:
     """Runs blocking functions: `max_threads` at a time, while the others wait in order.
 
     Background work has as many threads of its own, so that it delays no handler.
+    Where no thread can be started, a function runs at once, on the thread that submits it.
     """
 
     def __init__(self, server: ServerCore) -> None:
@@ -26,6 +27,7 @@ class Pool:
         server.longest_waiting = self._handlers.oldest
         self._lock = Lock()
         self._unfinished = 0
+        self._told = False
 
     def submit(
         self, func: Callable[[], Any], done: Callable[[], None], *, background: bool = False
@@ -40,8 +42,16 @@ class Pool:
         workers = self._background if background else self._handlers
         with self._lock:
             self._unfinished += 1
-        workers.jobs.append(partial(self._run, future, func))
-        workers.spread()
+        job = partial(self._run, future, func)
+        workers.jobs.append(job)
+        try:
+            workers.spread()
+        except RuntimeError as exc:
+            workers.jobs.remove(job)
+            if not self._told:
+                self._told = True
+                self._log("warning", f"no thread can be started ({exc}): `def` runs inline", None)
+            job()
         return future
 
     def close(self) -> None:

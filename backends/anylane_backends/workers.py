@@ -12,6 +12,23 @@ from threading import Lock, Thread
 Job = Callable[[], None]
 
 
+def start_thread(target: Callable[[], object], name: str) -> Thread:
+    """Start a thread that does not keep the process alive, where there are such threads.
+
+    A handler that never returns must not hold the process after the drain has given it up.
+
+    A subinterpreter refuses daemons (PEP 684): there it is a plain thread, for whose end the
+    interpreter waits. Raise RuntimeError where no thread can be started: in an isolated
+    subinterpreter before Python 3.12, under WebAssembly, or when the system has none left.
+    """
+    try:
+        thread = Thread(target=target, name=name, daemon=True)
+    except RuntimeError:
+        thread = Thread(target=target, name=name)
+    thread.start()
+    return thread
+
+
 class Workers:
     """At most `limit` threads. One more is started when there is something to do for it.
 
@@ -81,12 +98,8 @@ class Workers:
         if self._idle:
             self._idle.pop().release()
         elif len(self._threads) < self._limit:
-            # A daemon, which ThreadPoolExecutor's threads are not: a handler that never returns
-            # must not keep the process alive after the drain has given it up.
-            name = f"{self._name} {len(self._threads) + 1}"
-            thread = Thread(target=self._work, name=name, daemon=True)
             try:
-                thread.start()
+                thread = start_thread(self._work, f"{self._name} {len(self._threads) + 1}")
             except RuntimeError:  # The system has no thread left: those that run must do.
                 if not self._threads:
                     raise

@@ -32,6 +32,8 @@ class App(Router):
     for a function with other parameters than are asked for; nothing is registered then.
     """
 
+    is_whole = True
+
     def __init__(self) -> None:
         super().__init__()
         self.life: list[Step] = []

@@ -423,3 +423,55 @@ def test_run_inside_a_running_loop_says_what_to_use_there() -> None:
         asyncio.run(in_asyncio())
     with pytest.raises(UsageError, match="trio is running here already"):
         trio.run(in_asyncio)
+
+
+SLEEPS: dict[str, Callable[[float], Any]] = {
+    "asyncio": asyncio.sleep,
+    "uvloop": asyncio.sleep,
+    "anyio": anyio.sleep,
+    "trio": trio.sleep,
+}
+
+
+@pytest.mark.parametrize("lane", SLEEPS)
+def test_a_start_is_given_up_from_another_thread(lane: str) -> None:
+    events: list[str] = []
+    app = make_app(events)
+    begun = threading.Event()
+
+    @app.on_startup
+    async def slow() -> None:
+        begun.set()
+        try:
+            await SLEEPS[lane](60)
+        finally:
+            events.append("hook ended")
+
+    server = Server(app, LOCAL, lane).start()
+    assert begun.wait(10)
+    server.shutdown()
+    assert server.wait(10)
+    assert not server.was_ready
+    assert events == ["hook ended", "shutdown hook"]
+    with pytest.raises(RuntimeError, match="shut down before it was ready"):
+        server.wait_ready()
+
+
+@pytest.mark.parametrize("lane", ["asyncio", "trio"])
+def test_a_start_inside_a_running_loop_is_given_up(lane: str) -> None:
+    events: list[str] = []
+
+    async def stopping() -> None:
+        frozen = make_app(events)
+
+        @frozen.on_startup
+        async def slow() -> None:
+            server.shutdown()
+            await SLEEPS[lane](60)
+
+        server = Server(frozen, LOCAL, lane)
+        await server.serve()
+        events.append("served")
+
+    anyio.run(stopping, backend=lane)
+    assert events == ["shutdown hook", "served"]

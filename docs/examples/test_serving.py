@@ -334,6 +334,262 @@ def test_the_port_is_bound_before_the_startup_hooks_run(start: Start, folder: Pa
         assert "hook ran" not in process.line + process.end()[1]
 
 
+STARTING = """
+import time
+from contextlib import asynccontextmanager
+from anylane import App
+
+app = App()
+
+async def sleep(seconds):
+    name = {"asyncio": "asyncio", "uvloop": "asyncio", "threads": None}.get("BACKEND", "BACKEND")
+    if name is not None:
+        await __import__(name).sleep(seconds)
+
+@app.on_startup
+def first():
+    pass
+
+@app.lifespan
+@asynccontextmanager
+async def database(app):
+    try:
+        yield
+    finally:
+        await sleep(0.01)
+        print("database closed", flush=True)
+
+@app.on_shutdown
+async def close():
+    await sleep(0.01)
+    print("shutdown hook ran", flush=True)
+
+HOOK
+
+@app.on_startup
+def never():
+    print("a later hook ran", flush=True)
+
+@app.on_shutdown
+def not_reached():
+    print("a later shutdown hook ran", flush=True)
+"""
+SLOW = {
+    "a def that blocks": """
+@app.on_startup
+def slow():
+    print("begun", flush=True)
+    time.sleep(60)
+""",
+    "an async def that blocks": """
+@app.on_startup
+async def slow():
+    print("begun", flush=True)
+    time.sleep(60)
+""",
+    "one that catches every Exception": """
+@app.on_startup
+def slow():
+    begun = False
+    while True:
+        try:
+            if not begun:
+                begun = True
+                print("begun", flush=True)
+            time.sleep(60)
+        except Exception:
+            pass
+""",
+    "an async def that awaits": """
+@app.on_startup
+async def slow():
+    print("begun", flush=True)
+    await sleep(60)
+""",
+    "a lifespan that awaits": """
+@app.lifespan
+@asynccontextmanager
+async def slow(app):
+    try:
+        print("begun", flush=True)
+        await sleep(60)
+        yield
+    finally:
+        print("slow cleaned up", flush=True)
+""",
+    "a lifespan that blocks": """
+@app.lifespan
+@asynccontextmanager
+async def slow(app):
+    try:
+        print("begun", flush=True)
+        time.sleep(60)
+        yield
+    finally:
+        print("slow cleaned up", flush=True)
+""",
+}
+
+
+@pytest.mark.parametrize("backend", LANES)
+@pytest.mark.parametrize("hook", SLOW)
+def test_a_signal_during_a_startup_hook_gives_the_start_up(
+    start: Start, folder: Path, backend: str, hook: str
+) -> None:
+    """What was set up is run down again; the code is the same as at the end of a drain."""
+    if backend == "threads" and "awaits" in hook:
+        pytest.skip("a hook has nothing to await there")
+    text = STARTING.replace("BACKEND", backend).replace("HOOK", SLOW[hook])
+    (folder / "starting.py").write_text(text, encoding="utf-8")
+    process = start("--backend", backend, target="starting:app")
+    assert process.line == "begun\n"
+    process.signal()
+    code, rest, seconds = process.end()
+    cleaned = "slow cleaned up\n" if "lifespan" in hook else ""
+    assert rest.replace(f"{GIVEN_UP}\n", "") == f"{cleaned}shutdown hook ran\ndatabase closed\n"
+    assert rest.count(GIVEN_UP) == 1
+    assert code == 0
+    assert seconds < 5
+
+
+GIVEN_UP = "anylane: told to stop before the start was over: it was given up"
+
+
+def test_workers_give_their_start_up(start: Start, folder: Path) -> None:
+    text = STARTING.replace("BACKEND", "asyncio").replace("HOOK", SLOW["a def that blocks"])
+    (folder / "starting.py").write_text(text, encoding="utf-8")
+    process = start("--workers", "2", target="starting:app")
+    assert process.line == "begun\n"
+    process.signal()
+    code, rest, seconds = process.end()
+    assert rest == f"shutdown hook ran\ndatabase closed\n{GIVEN_UP}\n"
+    assert code == 0
+    assert seconds < 5
+
+
+@pytest.mark.parametrize("backend", LANES)
+def test_a_second_signal_ends_a_start_that_does_not_let_go(
+    start: Start, folder: Path, backend: str
+) -> None:
+    hook = SLOW["one that catches every Exception"].replace(
+        "except Exception:\n            pass",
+        "except BaseException:\n            print('never mind', flush=True)",
+    )
+    text = STARTING.replace("BACKEND", backend).replace("HOOK", hook)
+    (folder / "starting.py").write_text(text, encoding="utf-8")
+    process = start("--backend", backend, target="starting:app")
+    assert process.line == "begun\n"
+    process.signal()
+    assert process.output.readline() == "never mind\n"
+    process.signal()
+    code, rest, seconds = process.end()
+    assert (code, rest) == (1, "anylane: handlers still block: ended without them\n")
+    assert seconds < 6
+
+
+# --- standard output, and logging --------------------------------------------------------------
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("stdout", ["full", "closed", "a pipe that nobody reads"])
+def test_a_standard_output_that_takes_nothing_does_not_end_the_server(
+    folder: Path, stdout: str, workers: str
+) -> None:
+    text = APP.replace('    print("shutdown hook ran", flush=True)', "    pass")
+    (folder / "quiet.py").write_text(text, encoding="utf-8")
+    port = free_port()
+    redirect = {"full": ">/dev/full", "closed": ">&-", "a pipe that nobody reads": ""}[stdout]
+    run = f"{sys.executable} -m anylane run quiet:app --port {port} --workers {workers} {redirect}"
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", f"exec {run}"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    try:
+        eventually(lambda: not refused_at(port))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert process.stderr.read() == ""
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def refused_at(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/", timeout=2).status_code != 200
+    except httpx.TransportError:
+        return True
+
+
+LOGGING = """
+import logging
+from anylane import App
+
+app = App()
+
+@app.get("/")
+async def home(ctx):
+    logging.getLogger("shop").info("sold")
+    logging.getLogger("shop").warning("sold out")
+    raise ValueError(ctx.request.query["text"])
+
+def configure():
+    logging.basicConfig(format="MINE %(name)s %(message)s", level=logging.INFO)
+"""
+
+
+@pytest.mark.parametrize("where", ["at import", "in a startup hook"])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_apps_own_basic_config_counts(
+    start: Start, folder: Path, where: str, workers: str
+) -> None:
+    when = "configure()" if where == "at import" else "app.on_startup(configure)"
+    (folder / "logs.py").write_text(LOGGING + when, encoding="utf-8")
+    process = start("--access-log", "--workers", workers, target="logs:app")
+    assert httpx.get(f"{process.url}/?text=x").status_code == 500
+    process.signal()
+    _, rest, _ = process.end()
+    lines = rest.splitlines()
+    assert lines.count("MINE shop sold") == 1
+    assert lines.count("MINE shop sold out") == 1
+    assert sum("failed on GET /?text=x" in line for line in lines) == 1
+    assert any(line.startswith("MINE anylane logs.home") for line in lines)
+    assert any(
+        re.match(r'MINE anylane.access 127.0.0.1:\d+ "GET /\?text=x', line) for line in lines
+    )
+
+
+def test_without_one_the_command_writes_its_own_lines(start: Start, folder: Path) -> None:
+    (folder / "logs.py").write_text(LOGGING, encoding="utf-8")
+    process = start("--access-log", target="logs:app")
+    text = "a%0D%0A2026-01-01%20ERROR%20forged%1B%5B2J"
+    assert httpx.get(f"{process.url}/?text={text}").status_code == 500
+    process.signal()
+    _, rest, _ = process.end()
+    stamp = r"(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} "
+    assert re.search(stamp + "WARNING sold out$", rest)
+    assert "sold\n" not in rest
+    assert re.search(stamp + "ERROR logs.home ", rest)
+    assert re.search(stamp + "INFO 127.0.0.1:", rest)
+    assert rest.count("ERROR logs.home") == 1
+    assert r"ValueError: a\r\n2026-01-01 ERROR forged\x1b[2J" in rest
+    assert "\x1b" not in rest
+    assert "\n2026-01-01 ERROR" not in rest
+
+
 # --- signals ---------------------------------------------------------------------------------
 
 

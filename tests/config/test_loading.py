@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from anylane.config.addresses import Inherited, Tcp, Unix, parse_address
 from anylane.config.loading import (
     build,
     merge,
+    put,
     read_environment,
     read_file,
     run_settings,
@@ -50,7 +53,13 @@ def test_a_path_object_will_do(tmp_path):
         ("prot = 1", "unknown key prot; did you mean port?"),
         ("zzzzzz = 1", "unknown key zzzzzz"),
         ("[limits]\nbodi = 1", "unknown key limits.bodi; did you mean limits.body?"),
-        ("[limit]\nbody = 1", "unknown key limit"),
+        ("[limit]\nbody = 1", "unknown key limit; did you mean limits?"),
+        ("timeout = 5", "unknown key timeout; did you mean timeouts?"),
+        ("body = 5", "unknown key body; did you mean limits.body or timeouts.body?"),
+        ("Drain = 5", "unknown key Drain; did you mean timeouts.drain?"),
+        ("limits_body = 5", "unknown key limits_body; did you mean limits.body?"),
+        ('"limits.body" = 5', "unknown key limits.body; write body in a table limits"),
+        ("[workers]", "unknown key workers; did you mean run.workers?"),
         ("limits = 3", "limits is 3; expected a table"),
         ("port = ", "Invalid value"),
         ('[run]\nbakend = "a"', "unknown key run.bakend; did you mean backend?"),
@@ -81,6 +90,38 @@ def test_a_mistake_in_a_file_names_the_file_and_the_key(tmp_path, text, expected
 def test_what_is_wrong_in_a_file_is_said(tmp_path, name, text, expected):
     with pytest.raises(ConfigError, match=expected.replace("[", r"\[")):
         ServerConfig.from_file(write(tmp_path, name, text))
+
+
+WRONG: tuple[Any, ...] = (None, True, 1, -1, 1.5, "x", "", [], [1], [[]], {}, {"a": 1}, {"a": {}})
+
+
+@pytest.mark.parametrize("setting", [*settings(ServerConfig)], ids=lambda each: each.name)
+def test_a_value_of_any_type_is_taken_or_a_config_error(tmp_path, setting):
+    for value in WRONG:
+        for found in (value, {setting.path[-1]: value}):
+            source: dict[str, Any] = {}
+            put(source, setting, found)
+            path = write(tmp_path, "a.json", json.dumps(source))
+            with suppress(ConfigError):
+                ServerConfig.from_file(path)
+
+
+@pytest.mark.parametrize("setting", [*run_settings()], ids=lambda each: each.name)
+def test_a_value_of_any_type_in_the_run_table_is_taken_or_a_config_error(tmp_path, setting):
+    for value in WRONG:
+        path = write(tmp_path, "a.json", json.dumps({"run": {setting.path[-1]: value}}))
+        with suppress(ConfigError):
+            read_file(path, ServerConfig, command=True)
+
+
+def test_a_table_where_a_value_belongs_is_told():
+    with pytest.raises(ConfigError, match=r"ServerConfig\.linger is {}; expected int or None"):
+        build(ServerConfig, {"linger": {}})
+    joined = merge(("a file", {"linger": 5}), ("another", {"linger": {}}))
+    with pytest.raises(ConfigError, match=r"ServerConfig\.linger is {}"):
+        build(ServerConfig, joined)
+    with pytest.raises(ConfigError, match="limits is 5; expected a table"):
+        build(ServerConfig, merge(("a file", {"limits": {}}), ("another", {"limits": 5})))
 
 
 def test_a_file_that_is_not_there(tmp_path):

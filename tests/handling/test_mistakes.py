@@ -239,6 +239,50 @@ def test_a_mistake_of_a_handler_is_a_500_and_the_log_says_what_to_do(
     assert message in str(error)
 
 
+async def accepts_without_await(ctx: Context) -> None:
+    ws: Any = ctx.accept()
+    with _closing(ws):
+        await ws.receive()
+
+
+async def receives_without_await(ctx: Context) -> None:
+    ws: Any = ctx.accept()
+    with _closing(ws):
+        async for _ in ws:
+            pass
+
+
+async def reads_without_await(ctx: Context) -> str:
+    body: Any = ctx.request.json()
+    with _closing(body):
+        return str(body["name"])
+
+
+@contextmanager
+def _closing(coroutine: Any) -> Generator[None]:
+    try:
+        yield
+    finally:
+        coroutine.close()  # Python warns of it otherwise, which is an error in tests.
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (accepts_without_await, "called and not awaited: write `await ctx.accept(...)`"),
+        (receives_without_await, "it was called and not awaited: write `await ...`"),
+        (reads_without_await, "it was called and not awaited: write `await ...`"),
+    ],
+)
+def test_what_was_not_awaited_is_told(wrong: Any, message: str) -> None:
+    app = App()
+    app.websocket("/")(wrong)
+    wire = Lockstep(app)
+    wire.receive(HANDSHAKE)
+    assert wire.sent.startswith(b"HTTP/1.1 500 ")
+    assert message in next(record.message for record in wire.world.log if record.error is not None)
+
+
 def test_a_stream_that_was_left_can_be_gone_on_with() -> None:
     app = App()
 

@@ -74,6 +74,27 @@ def test_each_segment_has_one_class(pattern: str, kinds: list[Kind]) -> None:
         ("/a#b", "'#', which ends the path of a URL"),
         ("/100%", "a plain '%' is written %25"),
         ("/%FF", "wrong percent-encoding in '%FF'"),
+        # What other frameworks write.
+        ("/<id>", "write {id} (as plain text it is written %3Cid%3E)"),
+        ("/<int:id>", "write {id:int} (as"),
+        ("/<id:int>/x", "write {id:int} (as"),
+        ("/<string:name>", "write {name} (as"),
+        ("/<path:rest>", "write {rest:path} (as"),
+        ("/a-<id>", "has '<', which no path has as it is; write {id} (as"),
+        ("/a>b", "has '>', which no path has as it is; a parameter is written {name}"),
+        ("/:id", "write {id} (as plain text it is written %3Aid)"),
+        ("/users/:id/posts", "write {id} (as"),
+        ("/:id.json", "write {id} (as"),
+        ("/*", "write {rest:path} (as plain text it is written %2A)"),
+        ("/files/*", "write {rest:path} (as"),
+        ("/files/*rest", "write {rest:path} (as"),
+        ("/files/*path", "write {path:path} (as"),
+        ("/files/**", "write {rest:path} (as"),
+        ("/[id]", "write {id} (as plain text it is written %5Bid%5D)"),
+        ("/[...rest]", "write {rest:path} (as"),
+        ("/{int:id}", "the name comes first: write {id:int}"),
+        ("/{path:rest}", "the name comes first: write {rest:path}"),
+        ("/{rest:*}", "bad regular expression"),
     ],
 )
 def test_a_bad_pattern_is_refused_with_what_was_seen_and_what_to_do(
@@ -83,6 +104,24 @@ def test_a_bad_pattern_is_refused_with_what_was_seen_and_what_to_do(
         Pattern.parse(pattern)
     assert says in str(raised.value)
     assert repr(pattern) in str(raised.value) or pattern == ""
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("/%3Cid%3E", "/<id>"),
+        ("/%3Aid", "/:id"),
+        ("/p:list", "/p:list"),
+        ("/{id}:list", "/7:list"),
+        ("/12:30", "/12:30"),
+        ("/a*", "/a*"),
+        ("/%2A", "/*"),
+        ("/:", "/:"),
+        ("/:-)", "/:-)"),
+    ],
+)
+def test_plain_text_with_such_letters_matches_itself(pattern: str, path: str) -> None:
+    assert read(pattern, path) is not None
 
 
 def test_a_decorator_without_parentheses_is_noticed() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from anylane.app import App
 from anylane.errors import RouteError
 from anylane.routing.route import Route
 from anylane.routing.router import Router
@@ -149,6 +150,8 @@ def test_where_says_module_function_file_and_line() -> None:
         (lambda r: Router(host="a.*.example"), "expected 'api.example.com' or '*.example.com'"),
         (lambda r: r.include(r), "cannot include itself"),
         (lambda r: r.include(page), "expected a Router"),
+        (lambda r: r.include(App()), "its hooks, handlers and lifespan would be lost"),
+        (lambda r: App().include(App()), "or mount it: app.mount('/prefix', other)"),
     ],
 )
 def test_what_cannot_work_is_refused_at_registration(

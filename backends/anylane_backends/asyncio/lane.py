@@ -14,6 +14,7 @@ from typing import Any
 from anylane.lane.server_core import ServerCore
 from anylane.lane.wake_queue import WakeQueue
 from anylane_backends.asyncio.driver import AsyncioDriver
+from anylane_backends.asyncio.link import AsyncioScope
 from anylane_backends.sockets.accepting import Accepting
 from anylane_backends.thread_pool import Pool
 
@@ -101,6 +102,9 @@ class Lane:
         if self._connecting:
             await asyncio.wait(self._connecting)
 
+    def scope(self) -> AsyncioScope:
+        return AsyncioScope(self.server.wakes)
+
     # -- tasks -----------------------------------------------------------------------------------
 
     def keep(self, task: asyncio.Task[None]) -> None:
@@ -125,7 +129,7 @@ class AsyncioBackend:
     async def serve(self, server: ServerCore) -> None:
         lane = Lane(server)
         try:
-            async with server.lifespan(lane.to_the_end):
+            async with server.lifespan(lane.to_the_end, lane.scope):
                 lane.variables = contextvars.copy_context()  # With what the hooks have set.
                 try:
                     lane.accepting.update()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import select
 import socket
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +16,7 @@ from anylane.lane.host import Log
 from anylane.testing.client.errors import Silence
 from anylane_backends.hosting.server import Server
 from anylane_backends.sockets.sockets import READ_SIZE, reset
+from anylane_backends.workers import start_thread
 
 _GRACE = 5.0
 """Seconds that handlers have to end when the client is closed. Then they are aborted."""
@@ -122,9 +122,7 @@ class SocketLane:
         self.server: Server = Server(app, here, backend, log=journal)
         # A thread that a daemon starts is a daemon too. So a client that is never closed does not
         # keep the process alive.
-        starter = threading.Thread(target=self.server.start, daemon=True)
-        starter.start()
-        starter.join()
+        start_thread(self.server.start, "anylane starter").join()
         self.server.wait_ready(patience)
 
     def now(self) -> float:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 import sysconfig
 import traceback
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from anylane import errors
 from anylane.config.server_config import ServerConfig
@@ -18,8 +21,84 @@ logger: logging.Logger = logging.getLogger("anylane")
 
 
 def log(level: str, message: str, error: BaseException | None) -> None:
-    """Pass what the core reports on to the standard library's logging. level: "info", "error"."""
-    logger.log(logging.getLevelNamesMapping()[level.upper()], message, exc_info=error)
+    """Pass what the core reports on to the standard library's logging. level: "info", "error".
+
+    A client's text may be in the message and in what the error says. So that it forges no line,
+    whatever is not printable is escaped in both.
+    """
+    number = logging.getLevelNamesMapping()[level.upper()]
+    if not logger.isEnabledFor(number):
+        return
+    file, line, function, _ = logger.findCaller()
+    info = None if error is None else (type(error), error, error.__traceback__)
+    record = logger.makeRecord(
+        logger.name, number, file, line, printable(message), (), info, function
+    )
+    if error is not None:
+        record.exc_text = shown_traceback(error)  # What a Formatter would have made of exc_info.
+    logger.handle(record)
+
+
+def say(line: str, *, error: bool = False) -> None:
+    """Print a line on standard output, or on standard error. A full disk or a closed pipe there
+    must not end a server: then the line is dropped."""
+    try:
+        print(line, file=sys.stderr if error else sys.stdout, flush=True)
+    except (OSError, ValueError):
+        _give_up("stderr" if error else "stdout")
+
+
+def flush_standard_streams() -> None:
+    """Write what was printed and waits in a buffer, as far as that can be done (see `say`)."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        try:
+            if stream is not None:  # It was closed when Python started.
+                stream.flush()
+        except (OSError, ValueError):
+            _give_up(name)
+
+
+def _give_up(name: str) -> None:
+    # What is left in the buffer would fail again at the exit, and make the exit code 120.
+    setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115  # to the end
+
+
+def printable(text: str) -> str:
+    """Return the text with an escape for each character that is not printable: controls, line
+    ends, what turns the direction of writing, lone surrogates."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
+
+
+def shown_traceback(error: BaseException) -> str:
+    """Return a traceback as Python writes it, each exception's text on one line (see
+    `printable`)."""
+    made = traceback.TracebackException.from_exception(error)
+    left = [made]
+    while left:
+        each = left.pop()
+        _make_printable(each)
+        left += filter(None, (each.__cause__, each.__context__, *(each.exceptions or ())))
+    return "\n".join(map(printable, "".join(made.format()).rstrip("\n").split("\n")))
+
+
+def _make_printable(made: traceback.TracebackException) -> None:
+    lines_of = made.format_exception_only
+
+    def lines(*args: Any, **options: Any) -> Iterator[str]:
+        for line in lines_of(*args, **options):
+            yield printable(line.removesuffix("\n")) + "\n"
+
+    # `format` asks each exception of a chain or group for these by itself.
+    made.format_exception_only = lines  # type: ignore[method-assign, assignment]
+    # A note may have lines of its own, which are indented so that they look like no others.
+    notes = getattr(made, "__notes__", None)
+    if notes:
+        made.__notes__ = [str(each).replace("\n", "\n  ") for each in notes]
 
 
 def one_line(text: str) -> str:

@@ -15,7 +15,7 @@ from anylane.config.server_config import ServerConfig
 from anylane.errors import AnylaneError, UsageError
 from anylane.lane.server_core import Access
 from anylane_backends.hosting.loading import BackendError
-from anylane_backends.hosting.messages import describe, logger, one_line
+from anylane_backends.hosting.messages import describe, logger, one_line, say
 from anylane_backends.hosting.server import Server, running_loop
 from anylane_backends.hosting.signals import Signals
 from anylane_backends.hosting.systemd import notify
@@ -33,6 +33,8 @@ def run(
 ) -> None:
     """Serve in this process until SIGINT or SIGTERM drains the server; a second one aborts it.
 
+    During the start they give the start up: what was set up is run down again.
+
     listeners, access: as for Server. ready: called with the Server once it accepts, instead of
     `announce`. Exits with 3, and one line that says why, if the server cannot start; with 1 if
     handlers still block after the drain deadline, or after an abort. Raises UsageError inside a
@@ -45,12 +47,16 @@ def run(
         )
     signals = Signals()
 
-    def on_ready(server: Server) -> None:
-        signals.listen()
-        (ready or announce)(server)
-
     try:
-        server = Server(app, config, backend, listeners=listeners, ready=on_ready, access=access)
+        server = Server(
+            app,
+            config,
+            backend,
+            listeners=listeners,
+            attached=signals.listen,
+            ready=ready or announce,
+            access=access,
+        )
     except (BackendError, BindError, AnylaneError) as exc:
         fail(exc)
     with signals.to(server):
@@ -60,15 +66,15 @@ def run(
             if server.was_ready:
                 raise
             fail(exc, f"startup failed: {describe(exc)}; fix it, then start again")
+        if not server.was_ready:
+            say("anylane: told to stop before the start was over: it was given up", error=True)
 
 
 def announce(server: Server) -> None:
     """Print the line that says where the server is, warn of settings without effect, and tell the
     service manager."""
     version = platform.python_version()
-    print(
-        f"anylane on {' '.join(server.urls)} ({server.backend.name}, Python {version})", flush=True
-    )
+    say(f"anylane on {' '.join(server.urls)} ({server.backend.name}, Python {version})")
     for each in server.unapplied:
         server.core.log("warning", each, None)
     notify("READY=1")
@@ -81,5 +87,5 @@ def fail(error: BaseException, message: str | None = None) -> NoReturn:
     """
     if logger.isEnabledFor(logging.DEBUG):
         traceback.print_exception(error)
-    print(f"anylane: {one_line(message or str(error))}", file=sys.stderr, flush=True)
+    say(f"anylane: {one_line(message or str(error))}", error=True)
     sys.exit(3)

@@ -8,14 +8,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from anylane.app import App, check_served
 from anylane.config.server_config import ServerConfig
-from anylane.errors import UsageError
+from anylane.errors import Cancelled, UsageError
 from anylane.http.headers import http_date
 from anylane.lane.backend import Backend
 from anylane.lane.host import Log
@@ -43,6 +43,7 @@ class Server:
     `run` or `serve` next, once.
 
     date: returns the value of the Date header, `date_now` by default. log: as `messages.log`.
+    attached: called in the backend's loop, before the startup hooks.
     ready: called with the server once it accepts, on its own thread. access: called after each
     exchange. listeners: sockets that are bound already; the files of unix sockets among them are
     left to the caller.
@@ -57,6 +58,7 @@ class Server:
         *,
         date: Callable[[], bytes] | None = None,
         log: Log = log,
+        attached: Callable[[], None] | None = None,
         ready: Callable[[Server], None] | None = None,
         access: Callable[[Access], None] | None = None,
         listeners: list[socket.socket] | None = None,
@@ -84,6 +86,8 @@ class Server:
         self._unlink = listeners is None
         self.core.listeners = bind(self.config) if listeners is None else listeners
         self.core.ready = self._on_ready
+        if attached is not None:
+            self.core.attached = attached
         self.core.on_listeners_idle = lambda: close(self.core.listeners, unlink=self._unlink)
         self.was_ready: bool = False
         self._when_ready = ready
@@ -104,10 +108,14 @@ class Server:
         return [url_of(listener, self.config) for listener in self.core.listeners]
 
     def run(self) -> None:
-        """Serve in this thread until `shutdown`. Raises what a startup hook raises."""
+        """Serve in this thread until `shutdown`. Raises what a startup hook raises.
+
+        `shutdown` gives up a start that is not over; then `was_ready` stays False.
+        """
         self._began = True
         try:
-            self.backend.run(self.core)
+            with self._given_up():
+                self.backend.run(self.core)
         finally:
             self._end()
 
@@ -118,9 +126,19 @@ class Server:
         """
         self._began = True
         try:
-            await self.backend.serve(self.core)
+            with self._given_up():
+                await self.backend.serve(self.core)
         finally:
             self._end()
+
+    @contextmanager
+    def _given_up(self) -> Generator[None]:
+        """Swallow what says that the start was given up."""
+        try:
+            yield
+        except Cancelled:
+            if self.was_ready or not self.core.told_to_stop:
+                raise
 
     def start(self) -> Server:
         """Serve in a thread of its own, and return at once. Call `wait_ready` next.
@@ -158,7 +176,8 @@ class Server:
             self._end()
         elif grace is not None:
             self._grace = threading.Timer(grace, lambda: self.core.wakes.put(self.core.abort))
-            self._grace.daemon = True
+            with suppress(RuntimeError):  # A subinterpreter refuses daemons (PEP 684).
+                self._grace.daemon = True
             self._grace.start()
 
     def reload(self) -> bool:

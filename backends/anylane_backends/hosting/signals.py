@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 import time
 from collections import deque
@@ -12,12 +11,17 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from anylane.errors import Cancelled
+from anylane_backends.hosting.messages import say
 from anylane_backends.hosting.systemd import notify, notify_reloading
 from anylane_backends.hosting.terminal import Terminal
 from anylane_backends.sockets.listening import BindError, close
 from anylane_backends.sockets.wakeup import WakeupSocketpair
+from anylane_backends.workers import start_thread
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from anylane.lane.server_core import ServerCore
 
 
@@ -42,9 +46,9 @@ class Served(Protocol):
 class Signals:
     """Lets signals end or reload a server: `with signals.to(server)`.
 
-    SIGINT and SIGTERM drain it; a second signal aborts it. SIGHUP makes it read its certificate
-    again, or drains it if the terminal is gone. A process that ignores SIGHUP already (a worker,
-    one under nohup) goes on ignoring it.
+    SIGINT and SIGTERM drain it, or give its start up; a second signal aborts it. SIGHUP makes it
+    read its certificate again, or drains it if the terminal is gone. A process that ignores SIGHUP
+    already (a worker, one under nohup) goes on ignoring it.
 
     A thread cannot be interrupted, and neither can a handler that blocks the loop. So that the end
     comes in time all the same, a watching thread ends the process.
@@ -71,8 +75,7 @@ class Signals:
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             handlers[signal.SIGHUP] = self._hang_up
         before = {number: signal.signal(number, each) for number, each in handlers.items()}
-        watch = threading.Thread(target=self._watch, name="anylane watch", daemon=True)
-        watch.start()
+        watch = start_thread(self._watch, "anylane watch")
         try:
             yield
         finally:
@@ -84,7 +87,8 @@ class Signals:
             watch.join(LAST_RESORT)
 
     def listen(self) -> None:
-        """Make sure that each signal wakes the loop. Call it in the main thread, inside the loop.
+        """Make sure that each signal wakes the loop. Call it in the main thread, inside the loop,
+        before the startup hooks: they may wait.
 
         Without this a signal can wait for the next input. Python's handlers run in the main thread,
         between two bytecodes; a signal that the kernel gives to another thread, or that comes a
@@ -101,18 +105,20 @@ class Signals:
 
     # -- in signal handlers: only what is reentrant ------------------------------------------
 
-    def _end(self, _number: int, _frame: Any) -> None:
+    def _end(self, _number: int, frame: FrameType | None) -> None:
         self._count += 1
         core = self._server.core
         if self._count == 1:
             notify("STOPPING=1")
             core.request_shutdown()
             self._order(core.config.timeouts.drain + LAST_RESORT)
+            if core.is_starting(frame):
+                raise Cancelled("the server was told to stop before it had started")
         else:
             core.wakes.put(core.abort)
             self._order(LAST_RESORT)
 
-    def _hang_up(self, number: int, frame: Any) -> None:
+    def _hang_up(self, number: int, frame: FrameType | None) -> None:
         if self._terminal.is_gone():
             self._end(number, frame)
         else:
@@ -143,7 +149,7 @@ class Signals:
                         order()
                     else:
                         deadline = time.monotonic() + order
-        print("anylane: handlers still block: ended without them", file=sys.stderr, flush=True)
+        say("anylane: handlers still block: ended without them", error=True)
         close(self._server.core.listeners, unlink=True)
         os._exit(1)
 

@@ -12,7 +12,6 @@ import faulthandler
 import os
 import selectors
 import signal
-import sys
 import threading
 import time
 import traceback
@@ -23,6 +22,7 @@ from typing import Any, NoReturn
 
 from anylane_backends.hosting.heartbeat import READY, Heartbeat, Living, Patience, Pulse
 from anylane_backends.hosting.hung_workers import STACKS, HungWorkers
+from anylane_backends.hosting.messages import flush_standard_streams
 from anylane_backends.hosting.systemd import notify, notify_reloading
 from anylane_backends.hosting.terminal import Terminal
 from anylane_backends.sockets.wakeup import WakeupSocketpair
@@ -328,8 +328,7 @@ class Supervisor:
             worker.news = -1
 
     def _fork(self, func: Callable[[], None]) -> int:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        flush_standard_streams()
         # A signal that arrives for the child before it has its own handlers must not go to ours.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         pid = os.fork()
@@ -365,8 +364,7 @@ class Supervisor:
         finally:
             with suppress(Exception):
                 atexit._run_exitfuncs()  # As multiprocessing does before its own _exit().
-                sys.stdout.flush()
-                sys.stderr.flush()
+                flush_standard_streams()
             os._exit(status)
 
     def _run_work(self, tell: int) -> None:

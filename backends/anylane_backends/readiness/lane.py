@@ -37,24 +37,26 @@ class Lane(Loop):
         self._earlier = self.event()
         self._changed = self.event()
         self._wakeup = WakeupSocketpair()
+        self._over = False
         server.attach(WakeQueue(self._wakeup.wake), self._on_changed)
 
     # -- serving -----------------------------------------------------------------------------
 
     async def serve(self) -> None:
+        await self.detach(self._run_wakes)
         try:
-            async with self.server.lifespan(self.to_the_end):
+            async with self.server.lifespan(self.to_the_end, self.scope):
                 self.context = contextvars.copy_context()  # With what the hooks have set.
                 async with self.tasks():
                     await self._serve()
         finally:
             self.pool.close()
-            self._wakeup.close()
+            self._over = True
+            self._wakeup.wake()
 
     async def _serve(self) -> None:
         server = self.server
         self.start(self._ring_deadlines)
-        self.start(self._run_wakes)
         for listener in server.listeners:
             self.start(self._accept, listener)
         server.ready()
@@ -110,10 +112,13 @@ class Lane(Loop):
             self._attempt(lambda: self._deadlines.fire(time.monotonic()))
 
     async def _run_wakes(self) -> None:
-        while True:
-            await self.readable(self._wakeup.reader)
-            self._wakeup.drain()
-            self._attempt(self.server.wakes.run)
+        try:
+            while not self._over:
+                await self.readable(self._wakeup.reader)
+                self._wakeup.drain()
+                self._attempt(self.server.wakes.run)
+        finally:
+            self._wakeup.close()
 
     def _attempt(self, func: Callable[[], None]) -> None:
         # All connections depend on the tasks that call this, so no bug may end these.

@@ -106,6 +106,10 @@ class Loop(ABC):
         """Start a native task in a fresh copy of the lane's context. Never run it at once."""
 
     @abstractmethod
+    async def detach(self, func: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Start a native task that no block holds. It ends by itself, or with the loop."""
+
+    @abstractmethod
     def tasks(self) -> AbstractAsyncContextManager[None]:
         """Return the block in which `start` works. Leaving it cancels the tasks that still run,
         and waits for their end."""

@@ -10,6 +10,7 @@ import sys
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from anylane.config.addresses import Address, Inherited, Tcp, Unix
 from anylane.config.server_config import ServerConfig
@@ -19,6 +20,10 @@ _INHERITED = sys.platform == "linux"
 """Whether an accepted socket has its options from its listener, which saves a system call or two
 for each connection. Linux copies them (`tcp_create_openreq_child`). Where that is not known, each
 socket is told."""
+
+
+_ATTEMPTS = 10
+"""How often a free port is looked for that all addresses of a name have free."""
 
 
 class BindError(AnylaneError):
@@ -37,10 +42,8 @@ def bind(config: ServerConfig) -> list[socket.socket]:
             try:
                 _bind_one(address, config, listeners)
             except OSError as exc:
-                hint = _hint(address, exc)
-                raise BindError(
-                    f"cannot listen on {address}: {exc.strerror or exc}{hint}"
-                ) from None
+                why = exc.strerror or exc
+                raise BindError(f"cannot listen on {address}: {why}{_hint(address, exc)}") from None
     except BaseException:
         close(listeners, unlink=True)
         raise
@@ -117,14 +120,53 @@ def _bind_one(address: Address, config: ServerConfig, listeners: list[socket.soc
 
 
 def _bind_tcp(address: Tcp, config: ServerConfig, listeners: list[socket.socket]) -> None:
+    for attempt in range(_ATTEMPTS):
+        bound: list[socket.socket] = []
+        try:
+            _bind_each(address, config, bound)
+        except OSError as exc:
+            close(bound, unlink=False)
+            # The port was free at one address of the name, and is taken at another.
+            if address.port or exc.errno != errno.EADDRINUSE or attempt == _ATTEMPTS - 1:
+                raise
+        else:
+            listeners += bound
+            return
+
+
+def _bind_each(address: Tcp, config: ServerConfig, bound: list[socket.socket]) -> None:
+    """Bind every address of a name, all to one port. Pass over a family that is absent: resolvers
+    give ::1 where lo has no v6 (Docker's default), and :: on a kernel without it.
+
+    bound: is given the listeners, also those bound before OSError is raised.
+    """
     found = socket.getaddrinfo(
         address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
+    absent: dict[int, OSError] = {}
+    port = address.port
     for family, kind, protocol, _, where in dict.fromkeys(found):
-        listener = Listener(family, kind, protocol)
-        listeners.append(listener)
+        try:
+            listener = _listen(
+                Listener(family, kind, protocol), (where[0], port, *where[2:]), config
+            )
+        except OSError as exc:
+            if exc.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+                raise
+            absent[family] = exc
+        else:
+            bound.append(listener)
+            port = listener.getsockname()[1]
+    here = {listener.family for listener in bound}
+    for missing, failure in absent.items():
+        if not here or missing in here:
+            raise failure
+
+
+def _listen(listener: Listener, where: tuple[Any, ...], config: ServerConfig) -> Listener:
+    try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
+        if listener.family == socket.AF_INET6:
             # Else it would also take the IPv4 port that the next address wants.
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if _INHERITED:
@@ -136,6 +178,10 @@ def _bind_tcp(address: Tcp, config: ServerConfig, listeners: list[socket.socket]
         listener.bind(where)
         listener.listen(config.backlog)
         listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def _bind_unix(address: Unix, config: ServerConfig, listeners: list[socket.socket]) -> None:
@@ -143,7 +189,17 @@ def _bind_unix(address: Unix, config: ServerConfig, listeners: list[socket.socke
     _remove_stale(path)
     listener = UnixListener(socket.AF_UNIX, socket.SOCK_STREAM)
     listeners.append(listener)
-    listener.bind(str(path))
+    try:
+        listener.bind(str(path))
+    except OSError as exc:
+        if exc.errno is not None:
+            raise
+        # Python itself compares the length with the system's `sun_path`, 108 bytes on Linux.
+        size = len(os.fsencode(path))
+        raise OSError(
+            errno.ENAMETOOLONG,
+            f"its path {path} has {size} bytes, and a unix socket's about 100 at most",
+        ) from None
     found = path.stat()
     listener.made = (path, found.st_dev, found.st_ino)
     # Before listen(): until then no client can connect, whatever the umask has left open.
@@ -158,6 +214,9 @@ def _remove_stale(path: Path) -> None:
     try:
         kind = path.stat().st_mode
     except FileNotFoundError:
+        if path.is_symlink():
+            why = f"it is a symbolic link to {path.readlink()}, which does not exist"
+            raise OSError(errno.EEXIST, why) from None
         return
     if not stat.S_ISSOCK(kind):
         raise OSError(errno.EEXIST, "the file exists and is not a socket")
@@ -203,6 +262,8 @@ def _hint(address: Address, exc: OSError) -> str:
             return "; stop what listens there, or choose another path (--uds, uds=)"
         case Unix(), errno.EEXIST:
             return "; remove it, or choose another path (--uds, uds=)"
+        case Unix(), errno.ENAMETOOLONG:
+            return "; choose a shorter one (--uds, uds=)"
         case Unix(), _:
             return "; choose a path in a folder that this user may write (--uds, uds=)"
         case Inherited(), _:

@@ -24,7 +24,7 @@ from anylane_backends.sockets.accepting import Accepting
 from anylane_backends.sockets.wakeup import WakeupSocketpair
 from anylane_backends.threads.driver import ABANDON, READ, ThreadsDriver
 from anylane_backends.threads.loan import Lender
-from anylane_backends.workers import Workers
+from anylane_backends.workers import Workers, start_thread
 
 
 class Watch:
@@ -173,6 +173,13 @@ class ThreadsBackend:
     the speed depends on that; the conformance suite runs both ways."""
 
     def run(self, server: ServerCore) -> None:
+        try:
+            start_thread(_nothing, "anylane trial").join()
+        except RuntimeError as exc:
+            raise UsageError(
+                f"the {server.lane} lane needs threads, and none can be started here ({exc}); "
+                "choose another backend"
+            ) from None
         Lane(server, lends=self.lends).run()
 
     async def serve(self, server: ServerCore) -> None:
@@ -187,3 +194,7 @@ class ThreadsWithoutLoanBackend(ThreadsBackend):
     """Plain threads without the loan, for the conformance suite: its lane `threads-no-loan`."""
 
     lends = False
+
+
+def _nothing() -> None:
+    """Do nothing: that it was started was the purpose."""

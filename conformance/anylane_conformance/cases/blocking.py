@@ -47,6 +47,50 @@ def call_from_a_def_handler(conversation: Conversation) -> None:
     assert peer.ask("/run-sync").body == b"(3, 2)"
 
 
+@case(CHAPTER)
+def call_from_a_def_generator(conversation: Conversation) -> None:
+    """ctx.call works in each step of a sync iterator, whoever has returned it, and as it is closed
+    early."""
+    peer = conversation.connect()
+    assert peer.ask("/generator/call").body == b"one\ntwo\n(3, 2)\n"
+    assert conversation.helper().ask("/notes").body == b"cleaned up"
+    assert peer.ask("/generator/of-async").body == b"one\ntwo\n"
+
+
+@case(CHAPTER)
+def a_def_generator_cleans_up_where_it_is_not_sent(conversation: Conversation) -> None:
+    """The `finally` of a sync iterator that is closed early may use ctx.call, as its steps may."""
+    peer = conversation.connect()
+    peer.send(b"HEAD /generator/call HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert peer.answer(to_head=True).status == 200
+    assert conversation.helper().ask("/notes").body == b"cleaned up"
+
+
+@case(CHAPTER)
+def context_variables_of_a_def_handler(conversation: Conversation) -> None:
+    """What a function sets in context variables is seen by what ctx.call awaits, the other way
+    round, and by the hooks behind it."""
+    peer = conversation.connect()
+    said = peer.ask("/variables").headers["x-said"]
+    assert said == "by a def"
+    answer = peer.ask("/variables/call")
+    assert answer.body == b'["before","first","first","second"]'
+    assert answer.headers["x-said"] == "second"
+    answer = peer.ask("/variables/reset")
+    assert (answer.body, answer.headers["x-said"]) == (b"nothing", "nothing")
+    assert peer.ask("/variables/fails").headers["x-said"] == "before it failed"
+    assert peer.ask("/variables/run-sync").body == b"nothing"
+
+
+@case(CHAPTER)
+def context_variables_of_a_def_generator(conversation: Conversation) -> None:
+    """All steps of a sync iterator run in one context, which is its handler's."""
+    peer = conversation.connect()
+    answer = peer.ask("/variables/generator")
+    assert answer.body == (b"by the generator\nby the generator\nby the handler\nnothing\n")
+    assert peer.ask("/variables/of-async").body == b"by the generator\nby the coroutine\n"
+
+
 @case(CHAPTER, "parallel_blocking", cuts=False)
 def disconnect_is_seen_while_blocking(conversation: Conversation) -> None:
     """A function that blocks can see `ctx.disconnected` turn true meanwhile."""

@@ -193,9 +193,21 @@ def _check_file(found: dict[str, Any], name: str, kind: type) -> None:
         elif key in tables:
             raise ConfigError(f"{name}: {key} is {value!r}; expected a table")
         elif (key,) not in known:
-            raise ConfigError(f"{name}: unknown key {key}{_nearest(key, [*names, 'run'])}")
+            raise ConfigError(f"{name}: unknown key {key}{_meant(key, names, tables)}")
         elif isinstance(value, list):
             found[key] = tuple(value)
+
+
+def _meant(key: str, names: list[str], tables: set[str]) -> str:
+    """Return the end of the message about an unknown key that stands outside of all tables."""
+    if key in names:
+        table, _, inner = key.partition(".")
+        return f"; write {inner} in a table {table}"
+    names = [*names, *(f"run.{each.name}" for each in run_settings() if each.in_file)]
+    within = [each for each in names if each.partition(".")[2] == key.lower()]
+    if within:
+        return f"; did you mean {' or '.join(within)}?"
+    return _nearest(key, [*names, *tables, "run"])
 
 
 def _check_run_table(run: Any, name: str) -> None:
@@ -301,8 +313,9 @@ def merge(*sources: tuple[str, Mapping[str, Any]]) -> dict[str, Any]:
                     for key in place:
                         merged.pop(key, None)
         for key, value in source.items():
-            if isinstance(value, Mapping):
-                merged[key] = {**merged.get(key, {}), **value}
+            before = merged.get(key, {})
+            if isinstance(value, Mapping) and isinstance(before, Mapping):
+                merged[key] = {**before, **value}
             else:
                 merged[key] = value
     return merged
@@ -337,9 +350,14 @@ def _build(kind: type[C], source: Mapping[str, Any], base: Mapping[str, Any] | N
     values = {**(base or {}), **source}
     values.pop("run", None)
     for name, hint in get_type_hints(kind).items():
-        inner = values.get(name)
-        if isinstance(inner, Mapping):
-            below = (base or {}).get(name)
-            known = {} if below is None else {f.name: getattr(below, f.name) for f in fields(hint)}
-            values[name] = hint(**{**known, **inner})
+        if name not in values or not (isinstance(hint, type) and is_dataclass(hint)):
+            continue
+        inner = values[name]
+        if isinstance(inner, hint):
+            continue
+        if not isinstance(inner, Mapping):
+            raise ConfigError(f"{name} is {inner!r:.80}; expected a table")
+        below = (base or {}).get(name)
+        known = {} if below is None else {f.name: getattr(below, f.name) for f in fields(hint)}
+        values[name] = hint(**{**known, **inner})
     return kind(**values)

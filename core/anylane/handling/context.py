@@ -146,3 +146,9 @@ class Context(Answering):
         """Run a `def` handler in the pool, where `call` works, and return its result."""
         self._calls = Calls(self.link)
         return await run_blocking(self.link, lambda: func(self), self._calls)
+
+    def calls(self) -> Calls:
+        """Return what `call` goes through, in a `def` handler and in each step of an iterator."""
+        if self._calls is None:
+            self._calls = Calls(self.link)
+        return self._calls

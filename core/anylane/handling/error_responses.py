@@ -24,7 +24,7 @@ from anylane.http.response import Response
 from anylane.lane.stepping import explain
 from anylane.protocol.fields import PHRASES
 from anylane.routing.parts import METHODS, is_part
-from anylane.shown import shown
+from anylane.shown import shown, spoken
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context
@@ -133,7 +133,7 @@ def log_hook_failure(ctx: Context, where: str, exc: BaseException) -> None:
     host = ctx.link.host
     why = explain(exc, host.lane) if ctx.link.inline else None
     request = f"{ctx.request.method} {ctx.request.target}"
-    reason = shown(exc, 1000) if why is None else f"{why} ({shown(exc)})"
+    reason = (shown(exc, 1000) if why is None else f"{why} ({shown(exc)})") + _unawaited(exc)
     host.log("error", f"{where} failed on {request}: {reason}", exc)
 
 
@@ -170,6 +170,16 @@ def _learn(known: dict[object, str], func: Callable[..., Any]) -> None:
     code = getattr(function_of(func), "__code__", None)
     if code is not None:
         known[code] = location(func)
+
+
+def _unawaited(exc: BaseException) -> str:
+    """Return what to do where a coroutine was used as if it were its result, else nothing."""
+    if not isinstance(exc, AttributeError | TypeError) or "coroutine" not in spoken(exc):
+        return ""
+    name = getattr(getattr(exc, "obj", None), "__qualname__", "")
+    method = name.removeprefix("Context.") if name.startswith("Context.") else ""
+    call = f"await ctx.{method}(...)" if method else "await ..."
+    return f"; it was called and not awaited: write `{call}`"
 
 
 def problem(ctx: Context, error: HTTPError) -> Response:

@@ -154,12 +154,12 @@ class SyncItems(Items):
     __slots__ = ("_pooled",)
 
     def __init__(self, ctx: Context, items: Iterator[Any]) -> None:
-        self._pooled = PooledIterator(ctx.link, items)
+        self._pooled = PooledIterator(ctx.link, items, ctx.calls())
 
     async def next(self) -> Any:
         """Return the next item, or _END."""
         return await self._pooled.next()
 
     async def close(self) -> None:
-        """Have the iterator closed in the pool. Do not wait for that."""
-        self._pooled.close()
+        """Have the iterator closed in the pool (see `PooledIterator.close`)."""
+        await self._pooled.close()

@@ -12,15 +12,17 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, contextmanager
 from enum import Enum, auto
 from functools import partial
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from anylane.callables import Call, accepted_positionals, call_of, location, run_call
-from anylane.errors import UsageError
+from anylane.errors import Cancelled, UsageError
+from anylane.lane.stepping import LOOPS
 from anylane.shown import shown
 
 if TYPE_CHECKING:
     from anylane.lane.host import Log
+    from anylane.lane.link import Scope
 
 ToTheEnd = Callable[[Callable[[], Awaitable[Any]]], Awaitable[None]]
 """Awaits a function to its end even if the lane was cancelled."""
@@ -34,6 +36,8 @@ class Phase(Enum):
     AROUND = auto()
     """A context manager: entered with the startup hooks, left with the shutdown hooks."""
 
+
+_GIVEN_UP = "the server was told to stop before it had started"
 
 Step = tuple[Phase, Callable[..., Any]]
 """A registered function and when it is called."""
@@ -49,7 +53,7 @@ class Lifespan:
     has replaced the exception of the block, and swallows the exception if a context manager does.
     """
 
-    __slots__ = ("_app", "_log", "_steps", "_to_the_end", "_undo")
+    __slots__ = ("_app", "_log", "_scope", "_steps", "_to_the_end", "_undo", "_within", "given_up")
 
     def __init__(self, app: object, steps: Iterable[Step], log: Log) -> None:
         self._app = app
@@ -57,15 +61,48 @@ class Lifespan:
         self._log = log
         self._undo: list[Span | Call] = []
         self._to_the_end: ToTheEnd = _directly
+        self._scope: Callable[[], Scope] | None = None
+        self._within: Scope | None = None
+        self.given_up: bool = False
 
-    def through(self, to_the_end: ToTheEnd) -> Lifespan:
+    def through(
+        self, to_the_end: ToTheEnd | None, scope: Callable[[], Scope] | None = None
+    ) -> Lifespan:
         """Shield the shutdown hooks with `to_the_end`, and return this lifespan.
 
         Context managers are not shielded: they may be scopes of the event loop, and those must not
-        be left inside of another one.
+        be left inside of another one. scope: makes the scopes by which `give_up` cancels what the
+        current task awaits; without them it takes effect between two steps.
         """
-        self._to_the_end = to_the_end
+        self._to_the_end = to_the_end or _directly
+        self._scope = scope
         return self
+
+    def give_up(self) -> None:
+        """Have `start` raise Cancelled, as soon as it can; do nothing to a server that has started.
+
+        Call this on the lane's own thread, in another task than that of `start`.
+        """
+        self.given_up = True
+        if self._within is not None:
+            self._within.cancel()
+
+    def is_interruptible(self, frame: FrameType | None) -> bool:
+        """Return whether an exception raised in this frame would reach a step of `start`.
+
+        That is so while a hook blocks its thread, as every `def` does. It is not so while a task
+        awaits, nor inside of an event loop's library, which an exception could break.
+
+        frame: the innermost one of a thread.
+        """
+        while frame is not None:
+            if frame.f_code is Lifespan._take.__code__:
+                return frame.f_locals["self"] is self
+            module = str(frame.f_globals.get("__name__", ""))
+            if self._scope is not None and module.partition(".")[0] in LOOPS:
+                return False
+            frame = frame.f_back
+        return False
 
     async def start(self) -> None:
         """Call the startup hooks and enter the context managers, in the order of registration.
@@ -73,23 +110,65 @@ class Lifespan:
         What one of them raises is raised, after the context managers that were entered have been
         left with it: the server must not start. Shutdown hooks are not called then. Where leaving
         replaced the exception (by the group of a nursery, say), that one is raised from it.
+
+        After `give_up` what was begun is ended as by `stop`, shutdown hooks included as far as they
+        were registered before the step that was cut short. Then Cancelled is raised.
         """
-        for phase, func in self._steps:
+        for step in self._steps:
             try:
-                if phase is Phase.STARTUP:
-                    await run_call(call_of(func))
-                elif phase is Phase.SHUTDOWN:
-                    self._undo.append(call_of(func))
-                else:
-                    span = Span(func, self._app)
-                    await span.enter()
-                    self._undo.append(span)
+                self._check()
+                await self._take(*step)
             except BaseException as exc:
+                if self.given_up and (isinstance(exc, Exception) or _is_ours(exc)):
+                    if not _is_ours(exc):
+                        self._log(
+                            "error", f"the start was given up, and a hook failed: {exc!r}", exc
+                        )
+                    await self.stop()
+                    raise Cancelled(_GIVEN_UP) from None
                 self._undo = [each for each in self._undo if isinstance(each, Span)]
                 left = await self.stop(exc)
                 if left is not None and left is not exc:
                     raise left from exc
                 raise
+        if self.given_up:
+            await self.stop()
+            self._check()
+
+    def _check(self) -> None:
+        if self.given_up:
+            raise Cancelled(_GIVEN_UP)
+
+    async def _take(self, phase: Phase, func: Callable[..., Any]) -> None:
+        if phase is Phase.SHUTDOWN:
+            self._undo.append(call_of(func))
+            return
+        span = None if phase is Phase.STARTUP else Span(func, self._app)
+        enter = partial(run_call, call_of(func)) if span is None else span.enter
+        if self._scope is None:
+            await enter()
+        else:
+            scope = await self._cancellable(self._scope(), enter)
+            if span is None:
+                await scope.__aexit__(None, None, None)
+            else:
+                span.scope = scope  # It may hold scopes of its own, so it is left before this one.
+        if span is not None:
+            self._undo.append(span)
+
+    async def _cancellable(self, scope: Scope, func: Callable[[], Awaitable[Any]]) -> Scope:
+        """Await a function in a scope that `give_up` cancels. Return the scope, still open."""
+        await scope.__aenter__()
+        try:
+            self._within = scope
+            await func()
+        except BaseException as exc:
+            self._within = None
+            if await scope.__aexit__(type(exc), exc, exc.__traceback__):
+                raise Cancelled(_GIVEN_UP) from None
+            raise
+        self._within = None
+        return scope
 
     async def stop(self, exc: BaseException | None = None) -> BaseException | None:
         """Call the shutdown hooks and leave the context managers, the last registered first.
@@ -135,11 +214,14 @@ class Span:
 
     func: a function with one `yield`, or a callable that returns a context manager. It is called
     here, with `app` if it takes an argument. Raise UsageError if it gives something else.
+
+    scope: is around it, and left behind it.
     """
 
-    __slots__ = ("_manager",)
+    __slots__ = ("_manager", "scope")
 
     def __init__(self, func: Callable[..., Any], app: object) -> None:
+        self.scope: Scope | None = None
         arguments = (app,)[: accepted_positionals(func, 1)]
         if inspect.isasyncgenfunction(func):
             func = asynccontextmanager(func)
@@ -164,6 +246,17 @@ class Span:
 
     async def leave(self, exc: BaseException | None) -> bool:
         """Leave the context manager with this exception; return whether it has swallowed it."""
+        try:
+            swallowed = await self._leave(exc)
+        except BaseException as failure:
+            if self.scope is not None:
+                await self.scope.__aexit__(type(failure), failure, failure.__traceback__)
+            raise
+        if self.scope is not None:
+            await self.scope.__aexit__(None, None, None)
+        return swallowed
+
+    async def _leave(self, exc: BaseException | None) -> bool:
         manager = self._manager
         about = (type(exc), exc, exc.__traceback__) if exc is not None else (None, None, None)
         if hasattr(manager, "__aexit__"):
@@ -173,3 +266,10 @@ class Span:
 
 async def _directly(func: Callable[[], Awaitable[Any]]) -> None:
     await func()
+
+
+def _is_ours(exc: BaseException) -> bool:
+    """Return whether this is our interruption, however deep the group of a nursery has it."""
+    if isinstance(exc, BaseExceptionGroup):
+        return exc.split(Cancelled)[1] is None
+    return isinstance(exc, Cancelled)

@@ -22,11 +22,13 @@ from anylane.protocol.http1.express import Heads
 from anylane.protocol.peer import Address
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from anylane.config.server_config import ServerConfig
     from anylane.lane.application import Application
     from anylane.lane.host import Forwarded, Log, Spool
     from anylane.lane.lifespan import Lifespan, ToTheEnd
-    from anylane.lane.link import Errand, Link
+    from anylane.lane.link import Errand, Link, Scope
     from anylane.protocol.any_connection import AnyConnection
     from anylane.protocol.exchange import Exchange
     from anylane.protocol.request_head import RequestHead
@@ -97,7 +99,8 @@ class ServerCore:
 
     Set by the hosting code afterwards:
 
-    listeners: bound and listening sockets, opaque to the core. ready: the backend calls it when it
+    listeners: bound and listening sockets, opaque to the core. attached: called once a backend has
+        attached, in its loop and before the startup hooks. ready: the backend calls it when it
         accepts.
     on_listeners_idle: the backend calls it once it drains and has stopped watching the listeners,
         which are closed then: new clients are refused, and not left waiting in the backlog.
@@ -145,6 +148,7 @@ class ServerCore:
         self.places: Places = Places(config, log, self.drivers, lambda: self.wakes.put(self._tell))
         self.draining: bool = False
         self.wakes: WakeQueue = WakeQueue(_not_attached)
+        self.attached: Callable[[], None] = _not_attached
         self.ready: Callable[[], None] = _not_attached
         self.on_listeners_idle: Callable[[], None] = _not_attached
         self.access: Callable[[Access], None] | None = None
@@ -170,6 +174,7 @@ class ServerCore:
         self._changed = changed
         if self._stop_requested:
             wakes.put(self.shutdown)
+        self.attached()
 
     @property
     def accepting(self) -> bool:
@@ -179,6 +184,11 @@ class ServerCore:
         if not accepting:  # Who looks knows it now, and has to be told of the contrary.
             self._told = (False, *self._told[1:])
         return accepting
+
+    @property
+    def told_to_stop(self) -> bool:
+        """Whether a shutdown was requested, although it may not have begun."""
+        return self._stop_requested or self.draining
 
     @property
     def over(self) -> bool:
@@ -249,13 +259,23 @@ class ServerCore:
                 peer = self.forwarded.client(peer, exchange.head)
             access(Access(peer, exchange.head, exchange.status, exchange.sent, seconds))
 
-    def lifespan(self, to_the_end: ToTheEnd | None = None) -> Lifespan:
+    def lifespan(
+        self, to_the_end: ToTheEnd | None = None, scope: Callable[[], Scope] | None = None
+    ) -> Lifespan:
         """Return the lifespan of this server: `async with server.lifespan():` around serving.
 
         Enter and leave it in one task. to_the_end: awaits a shutdown hook to its end even if the
-        lane was cancelled. Entering raises what a startup hook raises: do not serve then.
+        lane was cancelled. scope: makes a scope of native cancellation, as `Link.scope` does; with
+        it a startup hook is cancelled when the server is told to stop, and `wakes` must run by
+        then. Entering raises what a startup hook raises, and Cancelled if the server was told to
+        stop: do not serve then, and let it pass.
         """
-        return self._lifespan if to_the_end is None else self._lifespan.through(to_the_end)
+        return self._lifespan.through(to_the_end, scope)
+
+    def is_starting(self, frame: FrameType | None) -> bool:
+        """Return whether a startup hook blocks the thread whose innermost frame this is, so that
+        raising Cancelled there ends the hook. For signal handlers."""
+        return self._lifespan.is_interruptible(frame)
 
     async def startup(self) -> None:
         """Do what entering `lifespan()` does, where a block cannot be used. Raise what that
@@ -274,6 +294,7 @@ class ServerCore:
         """
         self.draining = True
         self.log_limit.tell_all()
+        self._lifespan.give_up()
         for driver in tuple(self.drivers):
             driver.shutdown()
         self._tell()
@@ -283,12 +304,13 @@ class ServerCore:
 
         Call this from any thread, at any time: also before a backend has attached.
         """
-        self._stop_requested = True
+        self._stop_requested = self._lifespan.given_up = True
         self.wakes.put(self.shutdown)
 
     def abort(self) -> None:
         """End every connection now, and the background work. Call this on the lane's own thread."""
         self.draining = self.aborted = True
+        self._lifespan.give_up()
         for driver in tuple(self.drivers):
             driver.abort()
         self._tell()

@@ -14,7 +14,8 @@ from anylane.errors import Cancelled, UsageError
 from anylane.lane.link import Link
 from anylane.shown import shown, spoken
 
-_LOOPS = ("asyncio", "trio", "curio", "anyio", "uvloop", "sniffio")
+LOOPS = ("asyncio", "trio", "curio", "anyio", "uvloop", "sniffio")
+"""The packages of event loops."""
 
 _SYMPTOMS = ("no running event loop", "async context", "'NoneType' object has no attribute")
 """Parts of the messages by which the libraries say that none of their loops is running here."""
@@ -73,7 +74,7 @@ def explain(exc: BaseException, lane: str) -> str | None:
     while traceback is not None:
         code = traceback.tb_frame.f_code
         module = str(traceback.tb_frame.f_globals.get("__name__", ""))
-        if module.partition(".")[0] in _LOOPS:
+        if module.partition(".")[0] in LOOPS:
             return _message(f"{module.partition('.')[0]}.{code.co_name}", lane)
         traceback = traceback.tb_next
     return None
@@ -88,7 +89,7 @@ def _awaited(coroutine: Any, yielded: object) -> str:
         if code is not None:
             frame = getattr(found, "cr_frame", None) or getattr(found, "gi_frame", None)
             module = frame.f_globals.get("__name__", "") if frame is not None else ""
-            if module.partition(".")[0] in _LOOPS:
+            if module.partition(".")[0] in LOOPS:
                 return f"{module.partition('.')[0]}.{code.co_name}"
             name = code.co_name
         found = getattr(found, "cr_await", None) or getattr(found, "gi_yieldfrom", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextvars import Context, ContextVar
+from operator import is_
 from typing import Any
 
 VariableChanges = tuple[tuple[ContextVar[Any], Any], ...]
@@ -17,6 +18,12 @@ def apply_variables(changes: VariableChanges) -> None:
 
 def changed_variables(before: Context, now: Context) -> VariableChanges:
     """Return the variables, with their values, that `now` has and `before` has not so."""
+    if (
+        len(now) == len(before)
+        and all(map(is_, now, before))
+        and all(map(is_, now.values(), before.values()))
+    ):
+        return ()  # As mostly; this takes a quarter of the time.
     missing = object()
     return tuple(
         (variable, value)

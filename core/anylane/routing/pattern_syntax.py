@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from anylane.errors import RouteError
 from anylane.http.urlencoded import percent_decoded
 from anylane.routing.converters import CONVERTERS, MAX_DIGITS, PLAIN, Converter, Kind
+from anylane.routing.foreign_syntax import refuse_foreign
 
 if TYPE_CHECKING:
     from anylane.routing.converters import Reader, Values
@@ -75,6 +76,7 @@ def split_text(text: str) -> list[list[str | Parameter]]:
             segments[-1].append(_parameter(text[index + 1 : end], text))
             index = end + 1
         elif literal := _LITERAL.match(text, index):
+            refuse_foreign(literal[0], text, at_start=not segments[-1])
             segments[-1].append(_literal(literal[0], text))
             index = literal.end()
         else:
@@ -161,6 +163,11 @@ def _parameter(inner: str, text: str) -> Parameter:
         )
     if spec in CONVERTERS:
         return Parameter(name, CONVERTERS[spec])
+    if name in CONVERTERS and spec.isidentifier():
+        raise RouteError(
+            f"pattern {text!r} has a parameter {{{inner}}}; the name comes first: "
+            f"write {{{spec}:{name}}}"
+        )
     # A bare word as a regular expression matches only itself: far more likely, it is a typo.
     if spec.isidentifier():
         raise RouteError(

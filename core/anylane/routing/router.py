@@ -62,6 +62,9 @@ class Router:
     host: 'api.example.com' or '*.example.com', without a port; None for any.
     """
 
+    is_whole = False
+    """Whether it is an application by itself, with more than routes and their hooks."""
+
     def __init__(self, prefix: str = "", host: str | None = None) -> None:
         self.prefix: str = _checked_prefix(prefix)
         self.host: str | None = None if host is None else parse_host(host)
@@ -197,11 +200,17 @@ class Router:
         """Make the routes of *router* routes of this one, below *prefix*.
 
         That holds for routes that it gets later too. Its hooks stay its own and apply to its routes
-        only. Raises RouteError if the routes do not fit together, and this router is of no use
-        then; raises RegistrationError if the App serves already.
+        only. Raises RouteError for an App, which has more to it than that, and if the routes do not
+        fit together: this router is of no use then. Raises RegistrationError if the App serves
+        already.
         """
         if not isinstance(router, Router):
             raise RouteError(f"include() got {router!r:.80}; expected a Router")
+        if router.is_whole:
+            raise RouteError(
+                "include() got an App; its hooks, handlers and lifespan would be lost. Make it a "
+                "Router, or mount it: app.mount('/prefix', other)"
+            )
         self._check_open("a router")
         if router is self or router in self._above():
             raise RouteError("a router cannot include itself, directly or through another")

@@ -454,6 +454,15 @@ def test_an_access_line(caplog):
     ]
 
 
+def test_quotes_and_backslashes_of_a_client_do_not_end_the_field(caplog):
+    """As nginx writes them, so that a line has one reading."""
+    head = RequestHead(b"GET", b'/a" 200 9 "\\x22', b"1.1", Fields(b"", []))
+    caplog.set_level("INFO", logger="anylane.access")
+    log_access(Access(("1.2.3.4", 5), head, 404, 0, 0))
+    (line,) = caplog.messages
+    assert line == r'1.2.3.4:5 "GET /a\x22 200 9 \x22\x5Cx22 HTTP/1.1" 404 0 0.0'
+
+
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [

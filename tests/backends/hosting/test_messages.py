@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import logging
+import os
 import re
 import socket
+import sys
 import sysconfig
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +17,14 @@ import pytest
 
 import anylane_backends
 from anylane import ServerConfig, errors
-from anylane_backends.hosting.messages import describe, url_of
+from anylane_backends.hosting.messages import (
+    describe,
+    flush_standard_streams,
+    log,
+    logger,
+    say,
+    url_of,
+)
 
 CORE = Path(errors.__file__).parent
 BACKENDS = Path(anylane_backends.__file__).parent
@@ -83,3 +95,123 @@ def test_a_listener_has_a_url(
         except OSError:
             pytest.skip("this machine has no such address")
         assert re.fullmatch(expected, url_of(listener, config))
+
+
+FORGED = "no\r\n2026-01-01 00:00:00,000 ERROR forged\x1b[2J\x85\u2028\u202e\ud800"
+SHOWN = r"no\r\n2026-01-01 00:00:00,000 ERROR forged\x1b[2J\x85\u2028\u202e\ud800"
+
+
+class Loud(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+class Repr(Exception):
+    def __repr__(self) -> str:
+        return FORGED
+
+
+def plain() -> Exception:
+    return ValueError(FORGED)
+
+
+def with_cause() -> Exception:
+    error = ValueError("outer")
+    error.__cause__ = ValueError(FORGED)
+    return error
+
+
+def with_context() -> Exception:
+    error = ValueError("outer")
+    error.__context__ = ValueError(FORGED)
+    return error
+
+
+def of_a_group() -> Exception:
+    return ExceptionGroup(FORGED, [ValueError(FORGED), ExceptionGroup("b", [KeyError(FORGED)])])
+
+
+def with_a_note() -> Exception:
+    error = ValueError("outer")
+    error.add_note(FORGED)
+    return error
+
+
+def of_syntax() -> Exception:
+    try:
+        compile("a = \x1b", FORGED.replace("\ud800", ""), "exec")
+    except SyntaxError as exc:
+        return exc
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        plain,
+        with_cause,
+        with_context,
+        of_a_group,
+        with_a_note,
+        of_syntax,
+        Loud,
+        lambda: Repr(FORGED),
+    ],
+)
+def test_what_a_client_sends_forges_no_line_of_the_log(make: Any) -> None:
+    out = io.StringIO()
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    logger.addHandler(handler)
+    try:
+        error = make()
+        log("error", f"it failed: {FORGED}", error)
+    finally:
+        logger.removeHandler(handler)
+    text = out.getvalue()
+    assert text.startswith(f"ERROR it failed: {SHOWN}\n")
+    lines = text.split("\n")
+    assert all(line.isprintable() for line in lines), text
+    assert not any(line.startswith("2026") for line in lines)
+    assert make in (Loud, of_syntax, with_a_note) or SHOWN in "".join(lines[1:])
+
+
+def test_a_traceback_is_as_python_writes_it() -> None:
+    out = io.StringIO()
+    handler = logging.StreamHandler(out)
+    logger.addHandler(handler)
+    try:
+        error = raised("/srv/shop.py")
+        log("error", "it failed", error)
+    finally:
+        logger.removeHandler(handler)
+    expected = "".join(traceback.format_exception(error))
+    assert out.getvalue() == f"it failed\n{expected}"
+
+
+class Full(io.TextIOBase):
+    def write(self, _: str) -> int:
+        raise OSError(28, "No space left on device")
+
+    def flush(self) -> None:
+        raise OSError(28, "No space left on device")
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_line_that_cannot_be_written_is_dropped(
+    monkeypatch: pytest.MonkeyPatch, stream: str
+) -> None:
+    monkeypatch.setattr(sys, stream, None)
+    say("hello", error=stream == "stderr")
+    flush_standard_streams()
+    monkeypatch.setattr(sys, stream, Full())
+    say("hello", error=stream == "stderr")
+    with getattr(sys, stream) as null:
+        assert null.name == os.devnull
+    monkeypatch.setattr(sys, stream, Full())
+    flush_standard_streams()
+    with getattr(sys, stream) as null:
+        assert null.name == os.devnull

@@ -205,8 +205,10 @@ class Scheduler:
     def lock(self) -> Lock:
         return Lock(self)
 
-    def thread(self, *, target: Callable[[], None], name: str, daemon: bool) -> Thread:
-        return Thread(self, target, name)
+    def start_thread(self, target: Callable[[], None], name: str) -> Thread:
+        thread = Thread(self, target, name)
+        thread.start()
+        return thread
 
     def monotonic(self) -> float:
         return self.now

@@ -822,7 +822,7 @@ def in_place_of_threads(stage: Stage) -> Generator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module in (driver_module, link_module, loan_module, workers_module):
             patch.setattr(module, "Lock", scheduler.lock)
-        patch.setattr(workers_module, "Thread", scheduler.thread)
+        patch.setattr(workers_module, "start_thread", scheduler.start_thread)
         patch.setattr(loan_module, "monotonic", scheduler.monotonic)
         patch.setattr(loan_module, "_GIL", True)
         clock = SimpleNamespace(monotonic=scheduler.monotonic)

@@ -195,6 +195,18 @@ def _print_table(rows: Iterable[tuple[str, ...]]) -> None:
 command.add_command(run_command())
 
 
+def _fill_standard_descriptors() -> None:
+    """Open the null device in the place of a standard stream that is closed: the next socket would
+    get its number, and what is printed would go to a client."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # It gets the lowest number that is free.
+            os.set_inheritable(number, True)
+
+
 def main() -> None:
     """Run the command that the process's arguments name; the entry point."""
+    _fill_standard_descriptors()
     command(prog_name="anylane")

@@ -9,8 +9,15 @@ from anylane.lane.server_core import Access
 
 def set_up_logging(level: str) -> None:
     """Write anylane's messages of that level and above to standard error, and other libraries' from
-    warning on. level: one of `run_settings.LEVELS`."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    warning on, as long as the app has not set up logging by itself. level: one of
+    `run_settings.LEVELS`.
+
+    An app's `logging.basicConfig` does nothing where the root logger has a handler already. So ours
+    is none of its handlers: it is what logging falls back to where nobody else takes a record.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.lastResort = handler
     logging.getLogger("anylane").setLevel(level.upper())
 
 
@@ -18,12 +25,17 @@ access_logger: logging.Logger = logging.getLogger("anylane.access")
 
 
 def log_access(access: Access) -> None:
-    """Log one line: client, request line, status, bytes of the body, milliseconds."""
+    """Log one line: client, request line, status, bytes of the body, milliseconds.
+
+    A quote and a backslash in the target are written as nginx does, so that a line has one reading.
+    """
     head = access.head
     request = "-"
     sent = access.sent
     if head is not None:
         method, target = head.method.decode("ascii"), head.target.decode("ascii", "replace")
+        if '"' in target or "\\" in target:
+            target = target.replace("\\", r"\x5C").replace('"', r"\x22")
         request = f"{method} {target} HTTP/{head.version.decode('ascii')}"
         if method == "HEAD":
             sent = 0

@@ -19,7 +19,7 @@ from anylane_backends.hosting.cli.app_loading import CannotStart, load_app
 from anylane_backends.hosting.cli.log_lines import access_logger, log_access, set_up_logging
 from anylane_backends.hosting.heartbeat import Living, Patience
 from anylane_backends.hosting.loading import BackendError, load_backend
-from anylane_backends.hosting.messages import log, url_of
+from anylane_backends.hosting.messages import log, say, url_of
 from anylane_backends.hosting.signals import LAST_RESORT
 from anylane_backends.hosting.supervisor import Supervisor
 from anylane_backends.hosting.systemd import notify
@@ -59,7 +59,7 @@ def supervise(options: Options) -> None:
         urls = " ".join(url_of(each, options.config) for each in listeners)
         count = f"{told.workers} workers, " if told.workers > 1 else ""
         python = platform.python_version()
-        print(f"anylane on {urls} ({told.backend}, {count}Python {python})", flush=True)
+        say(f"anylane on {urls} ({told.backend}, {count}Python {python})")
         for each in unapplied(options.config, load_backend(told.backend), listeners):
             log("warning", each, None)
         if (told.worker_timeout or math.inf) < options.config.request_timeout:

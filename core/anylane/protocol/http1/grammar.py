@@ -13,6 +13,7 @@ import h11
 
 from anylane.config.limits import Limits
 from anylane.errors import Refused
+from anylane.protocol.http1.transfer_codings import check_codings
 from anylane.protocol.request_head import Fields, RequestHead
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def parse_head(block: bytes, limits: Limits) -> RequestHead:
         # RFC 9110 §15.6.6.
         raise Refused(505, "only HTTP/1.0 and HTTP/1.1 are spoken here", line[-8:])
     _check_fields(fields, limits)
-    _check_lengths(fields)
+    _check_framing(fields, b"%s.%s" % (major, minor))
     return _interpret(_authority(block), limits)
 
 
@@ -111,12 +112,16 @@ def _check_fields(lines: list[bytes], limits: Limits) -> None:
         raise _section_too_big(limits)
 
 
-def _check_lengths(lines: list[bytes]) -> None:
+def _check_framing(lines: list[bytes], version: bytes) -> None:
+    lengths = [line for line in lines if line[:15].lower() == b"content-length:"]
     # RFC 9112 §6.3 allows equal repetitions, and h11 folds them into one. No peer is known that
     # needs them.
-    lengths = [line for line in lines if line[:15].lower() == b"content-length:"]
     if len(lengths) > 1 or (lengths and b"," in lengths[0]):
         raise Refused(400, "repeated Content-Length", b", ".join(lengths))
+    codings = [
+        line[18:].strip(b" \t") for line in lines if line[:18].lower() == b"transfer-encoding:"
+    ]
+    check_codings(codings, has_length=bool(lengths), version=version)
 
 
 def _section_too_big(limits: Limits) -> Refused:
@@ -140,8 +145,7 @@ def _authority(block: bytes) -> h11.Request:
 
 
 def _hint(exc: h11.RemoteProtocolError) -> int:
-    # 501 stands for a transfer coding that h11 does not know (RFC 9112 §6.1).
-    return exc.error_status_hint if exc.error_status_hint in (400, 431, 501) else 400
+    return exc.error_status_hint if exc.error_status_hint in (400, 431) else 400
 
 
 def _interpret(request: h11.Request, limits: Limits) -> RequestHead:
@@ -165,7 +169,7 @@ def _interpret(request: h11.Request, limits: Limits) -> RequestHead:
             kind.append(value)
     _check_host(hosts, request.target, version)
     _check_target(request.method, request.target)
-    chunked, length = _framing(codings, lengths, version, limits)
+    chunked, length = _framing(lengths, limits, chunked=bool(codings))
     return RequestHead(
         method=request.method,
         target=request.target,
@@ -213,18 +217,9 @@ def _check_target(method: bytes, target: bytes) -> None:
         raise Refused(400, "target is neither a path nor an absolute URL", target)
 
 
-def _framing(
-    codings: list[bytes], lengths: list[bytes], version: bytes, limits: Limits
-) -> tuple[bool, int | None]:
+def _framing(lengths: list[bytes], limits: Limits, *, chunked: bool) -> tuple[bool, int | None]:
     """Return whether the body is chunked, and else its length in bytes or None."""
-    if codings:
-        # RFC 9112 §6.1: both together "ought to be handled as an error".
-        if lengths:
-            raise Refused(400, "Content-Length together with Transfer-Encoding")
-        if version == b"1.0":
-            raise Refused(400, "Transfer-Encoding in HTTP/1.0")
-        if len(codings) > 1 or codings[0].lower() != b"chunked":
-            raise Refused(501, "only the chunked transfer coding is known", codings[0])
+    if chunked:
         return True, None
     if not lengths:
         return False, None
