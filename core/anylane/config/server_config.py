@@ -121,7 +121,7 @@ class ServerConfig:
         check(self, "max_connections", int, 1, 10_000_000)
         check(self, "max_connections_per_address", (int, type(None)), 1, 10_000_000)
         check(self, "max_connections_per_network", (int, type(None)), 1, 10_000_000)
-        if self.when_full not in {"wait", "refuse"}:
+        if self.when_full not in ("wait", "refuse"):
             raise ConfigError(
                 f"ServerConfig.when_full is {self.when_full!r}; expected 'wait' or 'refuse'"
             )

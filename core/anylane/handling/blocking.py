@@ -13,8 +13,7 @@ from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from anylane.errors import Cancelled, UsageError
-from anylane.handling.shared_variables import SharedVariables, isolated
-from anylane.lane.variables import apply_variables
+from anylane.lane.variables import SharedVariables, apply_variables, isolated
 from anylane.shown import shown
 
 if TYPE_CHECKING:

@@ -177,7 +177,9 @@ def _unawaited(exc: BaseException) -> str:
     if not isinstance(exc, AttributeError | TypeError) or "coroutine" not in spoken(exc):
         return ""
     name = getattr(getattr(exc, "obj", None), "__qualname__", "")
-    method = name.removeprefix("Context.") if name.startswith("Context.") else ""
+    owner, _, method = name.rpartition(".")
+    if owner not in ("Context", "Answering"):
+        method = ""
     call = f"await ctx.{method}(...)" if method else "await ..."
     return f"; it was called and not awaited: write `{call}`"
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextvars import Context, ContextVar
+from collections.abc import Callable
+from contextvars import Context, ContextVar, Token, copy_context
 from operator import is_
 from typing import Any
 
@@ -30,3 +31,57 @@ def changed_variables(before: Context, now: Context) -> VariableChanges:
         for variable, value in now.items()
         if before.get(variable, missing) is not value
     )
+
+
+class SharedVariables:
+    """The context of the pool threads of one exchange, kept equal to that of its task.
+
+    Made in the task; `give` and `take` are called there, while no thread runs in the context.
+    """
+
+    __slots__ = ("_context", "_here", "_there", "_tokens")
+
+    def __init__(self) -> None:
+        self._here = self._there = copy_context()
+        self._context = self._here.copy()
+        self._tokens: dict[ContextVar[Any], Token[Any]] = {}
+
+    def give(self) -> VariableChanges:
+        """Return what has changed in the task since it last took; it is to be set in the thread."""
+        now = copy_context()
+        changes = changed_variables(self._here, now)
+        self._here = now
+        if changes:
+            self._there.run(apply_variables, changes)  # Else they would come back as the thread's.
+        return changes
+
+    def take(self) -> None:
+        """Set in the task what has changed in the thread since the last time."""
+        now = self._context.copy()
+        changes = changed_variables(self._there, now)
+        gone = [each for each in self._tokens if each not in now]
+        if not (changes or gone):
+            return
+        for variable, value in changes:
+            token = variable.set(value)
+            self._tokens.setdefault(variable, token)
+        for variable in gone:  # The thread has reset it, by the token of its own.
+            variable.reset(self._tokens.pop(variable))
+        self._there = now
+        self._here = copy_context()
+
+    def bound(self, func: Callable[[], Any]) -> Callable[[], Any]:
+        """Return a function that runs this one in the context of the threads."""
+        changes = self.give()
+        return lambda: self._context.run(_changed, changes, func)
+
+
+def _changed(changes: VariableChanges, func: Callable[[], Any]) -> Any:
+    apply_variables(changes)
+    return func()
+
+
+def isolated(func: Callable[[], Any]) -> Callable[[], Any]:
+    """Return a function that runs this one in a copy of the current context."""
+    context: Context = copy_context()
+    return lambda: context.run(func)

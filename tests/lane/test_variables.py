@@ -7,8 +7,7 @@ from contextvars import ContextVar, copy_context
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anylane.handling.shared_variables import SharedVariables
-from anylane.lane.variables import apply_variables
+from anylane.lane.variables import SharedVariables, apply_variables
 
 ONE: ContextVar[int] = ContextVar("one", default=0)
 TWO: ContextVar[int] = ContextVar("two", default=0)
