@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         ConfigError,
         Disconnected,
         HTTPError,
+        MissingValue,
         RouteError,
         UsageError,
     )
@@ -52,6 +53,7 @@ __all__ = [
     "Lagged",
     "Limits",
     "LoggedEvent",
+    "MissingValue",
     "Request",
     "Response",
     "Rooms",
@@ -80,6 +82,7 @@ _HOMES = {
     "EventLog": "anylane.realtime.event_log",
     "Form": "anylane.http.forms",
     "HTTPError": "anylane.errors",
+    "MissingValue": "anylane.errors",
     "Headers": "anylane.http.headers",
     "Lagged": "anylane.realtime.broadcast",
     "Limits": "anylane.config.limits",

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from anylane.callables import Call, accepted_positionals, call_of, location, run_call
-from anylane.errors import HTTPError, Refused, without_disconnects
-from anylane.handling.return_values import apply_result
+from anylane.errors import HTTPError, InvalidJSON, Refused, without_disconnects
+from anylane.handling.return_values import apply_result, returns_json
+from anylane.http.accept import prefers_json
+from anylane.http.parameters import split_parameters
 from anylane.http.response import Response
 from anylane.lane.stepping import explain
 from anylane.protocol.fields import PHRASES
@@ -119,13 +121,44 @@ def log_failure(ctx: Context, exc: BaseException) -> None:
     host.log("error", f"{where} failed on {request}: {reason}", exc)
 
 
+def close_for(ctx: Context, error: HTTPError) -> None:
+    """Close an accepted WebSocket whose client is at fault, and tell the operator in one line.
+
+    The code is 1007 for a message that is not what it should be, else 1008 (RFC 6455 §7.4.1).
+    """
+    code = 1007 if isinstance(error, InvalidJSON) else 1008
+    websocket = ctx.exchange.websocket
+    assert websocket is not None, "it was accepted"
+    where = ctx.route.where if ctx.route is not None else "the server"
+    ctx.link.host.log("info", f"{where} closed with {code}: {error}", None)
+    websocket.close(code, error.message or "", ctx.link.now())
+
+
+def _is_in_json(ctx: Context, error: HTTPError) -> bool:
+    """Return whether an error is answered with problem+json.
+
+    The innermost router that says something decides, else the client's Accept (RFC 9110 §12.5.1).
+    Where that says nothing, it is JSON for an error that carries data and for a request or a
+    handler that speaks JSON.
+    """
+    route = ctx.route
+    for hooks in (ctx.app.hooks,) if route is None else reversed(route.hooks):
+        if hooks.errors != "auto":
+            return hooks.errors == "json"
+    preferred = prefers_json(ctx.request.headers.get_all("accept"))
+    if preferred is not None:
+        return preferred
+    if error.detail is not None or (route is not None and returns_json(route.handler)):
+        return True
+    kind = split_parameters(ctx.request.headers.get("content-type") or "")[0].lower()
+    return kind == "application/json" or kind.endswith("+json")
+
+
 def problem(ctx: Context, error: HTTPError) -> Response:
-    """Return the response to an HTTPError: problem+json (RFC 9457) if the client's Accept asks for
-    JSON, else text."""
+    """Return the response to an HTTPError: problem+json (RFC 9457) or text."""
     phrase = PHRASES.get(error.status, "Error")
     response = Response(status=error.status, headers=error.headers)
-    accept = ctx.request.headers.get("accept") or ""
-    if "json" in accept:
+    if _is_in_json(ctx, error):
         value: dict[str, Any] = {"title": phrase, "status": error.status}
         if error.message is not None:
             value["detail"] = error.message

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from dataclasses import is_dataclass
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 from anylane import json
+from anylane.callables import called
 from anylane.errors import UsageError
 from anylane.handling.blocking import PooledIterator
 from anylane.http.response import JSON, TEXT, Response
@@ -16,6 +19,21 @@ if TYPE_CHECKING:
 
 
 _JSON = (dict, list, int, float, bool)
+
+
+@lru_cache(maxsize=512)
+def returns_json(handler: Callable[..., Any]) -> bool:
+    """Return whether a function says in its annotation that it returns what becomes JSON."""
+    try:
+        hint = get_type_hints(called(handler)).get("return")
+    except Exception:  # noqa: BLE001  # An annotation is any expression, and may name what is gone.
+        return False
+    kinds = get_args(hint) if isinstance(hint, UnionType) or get_origin(hint) is Union else (hint,)
+    origins = [get_origin(kind) or kind for kind in kinds]
+    return any(
+        isinstance(kind, type) and (issubclass(kind, _JSON) or is_dataclass(kind))
+        for kind in origins
+    )
 
 
 async def apply_result(ctx: Context, value: Any, where: str) -> None:

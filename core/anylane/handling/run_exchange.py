@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from anylane.errors import HTTPError, UsageError, without_disconnects
 from anylane.handling.background import background
 from anylane.handling.context import Context
-from anylane.handling.error_responses import log_failure, problem
+from anylane.handling.error_responses import close_for, log_failure, problem
 from anylane.handling.return_values import put_routed
 from anylane.http.response import Response
+from anylane.json import json_default
 from anylane.lane.link import current_link
 from anylane.lane.variables import apply_variables
 from anylane.protocol.exchange import Interrupt
@@ -29,6 +30,8 @@ async def run_exchange(  # noqa: PLR0912  # calls cost time
     through, after the exchange was ended: whole frames, then the end of the connection.
     """
     current_link.set(link)
+    if dispatcher.json_default is not None:
+        json_default.set(dispatcher.json_default)
     driver = link.driver
     if driver.variables:
         apply_variables(driver.variables)
@@ -125,10 +128,15 @@ def _check_answered(ctx: Context, response: Response) -> None:
 def _fail(ctx: Context, exc: BaseException) -> None:
     """Log an exception that nothing has dealt with, and answer 500 if that is still possible."""
     exchange = ctx.exchange
-    log_failure(ctx, exc)
     if exchange.websocket is not None:
+        if isinstance(exc, HTTPError) and exc.status < 500:
+            close_for(ctx, exc)
+            return
+        log_failure(ctx, exc)
         exchange.websocket.close(1011, "", ctx.link.now())
-    elif not exchange.started and exchange.interrupt is None:
+        return
+    log_failure(ctx, exc)
+    if not exchange.started and exchange.interrupt is None:
         _respond(ctx, problem(ctx, HTTPError(500)))
 
 

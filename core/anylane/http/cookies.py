@@ -11,7 +11,7 @@ from datetime import datetime
 from http.cookies import CookieError, SimpleCookie
 from typing import TypedDict
 
-from anylane.errors import UsageError
+from anylane.errors import MissingValue, UsageError
 from anylane.http.headers import http_date
 
 CookieKey = tuple[str, str | None, str | None]
@@ -56,14 +56,22 @@ _ATTRIBUTE = re.compile(r"[\x20-\x3a\x3c-\x7e]*")
 _SAME_SITE = ("strict", "lax", "none")
 
 
-def parse_cookies(lines: Iterable[str]) -> dict[str, str]:
+class Cookies(dict[str, str]):
+    """The cookies of a request, by name. `[name]` raises MissingValue, which is an HTTPError 400
+    and a KeyError, for one that the client has not sent."""
+
+    def __missing__(self, name: str) -> str:
+        raise MissingValue(name, "cookie")
+
+
+def parse_cookies(lines: Iterable[str]) -> Cookies:
     """Return the cookies of all Cookie headers, by name.
 
     A part that is no `name=value` is skipped and the others are kept: a browser sends what any
     application of the site has ever set, so one bad pair must not log its user out. Of several with
     one name the first counts, because clients put the longer path first (§5.4).
     """
-    found: dict[str, str] = {}
+    found = Cookies()
     for line in lines:
         for part in line.split(";"):
             name, equals, value = part.partition("=")

@@ -7,13 +7,13 @@ The core itself opens no file.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from importlib import import_module
 from io import BytesIO
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 from urllib.parse import parse_qsl
 
-from anylane.errors import HTTPError, UsageError
+from anylane.errors import HTTPError, UsageError, WrongField
 from anylane.http.headers import Headers
 from anylane.http.multidict import MAX_FIELDS, MultiDict
 from anylane.lane.host import Spool
@@ -72,17 +72,49 @@ class Upload:
         """Close the file, and delete it if it is a temporary one. Closing twice is harmless."""
         self.file.close()
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Raise WrongField for what a text has: the handler expected one."""
+            if not name.startswith("_") and hasattr(str, name):
+                raise WrongField("the form has a file where text was expected")
+            raise AttributeError(f"'Upload' object has no attribute {name!r}", name=name, obj=self)
+
     def __repr__(self) -> str:
         return f"Upload({self.filename!r}, {self.content_type!r}, {self.size} bytes)"
+
+
+class TextField(str):
+    """The text of a form's field. To use it as an `Upload` raises WrongField, which is an HTTPError
+    400 and an AttributeError: the client has sent text where the handler expected a file."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if not name.startswith("_") and hasattr(Upload, name):
+                raise WrongField("the form has text where a file was expected")
+            raise AttributeError(f"'str' object has no attribute {name!r}", name=name, obj=self)
 
 
 class Form(MultiDict["str | Upload"]):
     """The fields of a form, in order. A value is a str, or an `Upload` for a file.
 
+    A str that is used as an `Upload`, and an `Upload` that is used as a str, raises an HTTPError
+    400: a client may send either under any name.
+
     `form[name]` and `form.get(name)` return the first value of a name, `get_all` every one.
     """
 
     __slots__ = ()
+
+    what = "form field"
+
+    def __init__(self, items: Iterable[tuple[str, str | Upload]] = ()) -> None:
+        super().__init__(
+            (name, TextField(value) if isinstance(value, str) else value) for name, value in items
+        )
 
     def close(self) -> None:
         """Close every upload."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import ClassVar, NoReturn, cast, overload
 
-from anylane.errors import UsageError
+from anylane.errors import MissingValue, UsageError
 from anylane.protocol.fields import Header, check_header
 from anylane.protocol.request_head import Fields
 
@@ -198,8 +198,9 @@ Searching makes a request with new headers 1.4 times as fast (docs/performance.m
 class RequestHeaders(Headers):
     """The headers of a request: names in lower case, read only.
 
-    Every change raises UsageError. Requests that repeat the same header lines share one object; a
-    copy (`copy`, `pickle`) is a plain `Headers` that may be changed.
+    `[name]` raises MissingValue, which is an HTTPError 400 and a KeyError, for a header that the
+    client has not sent. Every change raises UsageError. Requests that repeat the same header lines
+    share one object; a copy (`copy`, `pickle`) is a plain `Headers` that may be changed.
     """
 
     __slots__ = ("_decoded", "_fields", "_searches")
@@ -259,6 +260,12 @@ class RequestHeaders(Headers):
             values.append(section[at - 2 : end - 2].strip(b" \t").decode("latin-1"))
             at = lines.find(start, end)
         return values
+
+    def __getitem__(self, name: str) -> str:
+        value = self.get(name)
+        if value is None:
+            raise MissingValue(name, "header")
+        return value
 
     def __reduce__(self) -> tuple[type[Headers], tuple[list[Header]]]:
         # A copy shares nothing and may be changed.

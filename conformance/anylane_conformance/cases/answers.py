@@ -1,0 +1,220 @@
+"""What comes in and goes out as a value: JSON, fields, cookies, errors. The same on every lane."""
+
+from __future__ import annotations
+
+import pytest
+
+from anylane_conformance.cases import case
+from anylane_conformance.contract import answers
+from anylane_conformance.harness.conversation import Conversation
+
+CHAPTER = "12 framework"
+
+
+def _errors(conversation: Conversation) -> list[str]:
+    return [message for level, message in conversation.log if level == "error"]
+
+
+@case(CHAPTER)
+def json_that_comes_in(conversation: Conversation) -> None:
+    """Integers of any size stay integers. What is not JSON in UTF-8 with finite numbers is 400 (RFC
+    8259 §8.1, RFC 7493 §2), whichever library reads it."""
+    peer = conversation.connect()
+    for whole in (2**63, 2**64, -(2**63) - 1, 2**70):
+        peer.post("/json", b'{"n":%d}' % whole)
+        assert peer.answer().body == b'{"n":%d}' % whole
+    for text in (
+        b"{",
+        b"NaN",
+        b"[-Infinity]",
+        b"1e999",
+        b'"\\ud800"',
+        b'"\xed\xa0\x80"',
+        b"\xef\xbb\xbf1",
+        "[1]".encode("utf-16"),
+        "[1]".encode("utf-16-le"),
+    ):
+        peer.post("/json", text)
+        assert peer.answer().status == 400, text
+    assert _errors(conversation) == []
+
+
+@case(CHAPTER, cuts=False)
+def json_is_nested_within_bounds(conversation: Conversation) -> None:
+    """Arrays and objects may be nested 1,024 deep, in and out; one level more is 400."""
+    peer = conversation.connect()
+    for begin, end in ((b"[", b"]"), (b'{"a":[', b"]}")):
+        levels = 1024 // len(end)
+        peer.post("/json", begin * levels + end * levels)
+        assert peer.answer().body == begin * levels + end * levels
+        for text in (begin * (levels + 1) + end * (levels + 1), begin * 20_000):
+            peer.post("/json", text)
+            assert peer.answer().status == 400
+    assert _errors(conversation) == []
+
+
+@case(CHAPTER)
+def json_that_goes_out(conversation: Conversation) -> None:
+    """Moments, UUIDs, enums, decimals, dataclasses and large integers have a form in JSON; NaN has
+    none, and the log says where it was."""
+    peer = conversation.connect()
+    expected = (
+        '{"datetime":"2026-01-02T03:04:05+00:00","date":"2026-01-02","time":"03:04:05.000060",'
+        '"uuid":"00000000-0000-0000-0000-000000000005","enum":"red","price":{"amount":"1.50"},'
+        '"whole":1180591620717411303424,"nothing":null}'
+    )
+    for how in ("returned", "set"):
+        assert peer.ask(f"/kinds/{how}").body.decode() == expected
+    ws = conversation.websocket("/kinds")
+    assert ws.receive() == expected
+    assert ws.closed() == (1000, "")
+    for how in ("returned", "set"):
+        assert peer.ask(f"/nan/{how}").status == 500
+    lines = _errors(conversation)
+    assert len(lines) == 2
+    assert all("['prices'][1]['net']" in line for line in lines)
+
+
+@case(CHAPTER, extra=answers.with_default)
+def json_default_of_the_app(conversation: Conversation) -> None:
+    """What JSON has no form for goes through `App(json_default=...)`, wherever it is encoded."""
+    peer = conversation.connect()
+    assert peer.ask("/point/returned").body == b'[{"x":1},1180591620717411303424]'
+    assert peer.ask("/point/def").body == b'{"point":{"x":2}}'
+    assert peer.ask("/point/set").body == b'{"x":3}'
+    assert b'data: {"x":4}\n' in peer.ask("/point/event").body
+    ws = conversation.websocket("/point")
+    assert ws.receive() == '{"x":5}'
+    assert ws.closed() == (1000, "")
+
+
+@case(CHAPTER)
+def what_a_client_leaves_out_is_its_own_fault(conversation: Conversation) -> None:
+    """A field, cookie or header that a handler asks for by name and that is missing is 400, with no
+    line of an error in the log."""
+    peer = conversation.connect()
+    for what in ("query", "cookie", "header"):
+        answer = peer.ask(f"/needs/{what}")
+        assert answer.status == 400
+        assert b"'needed' is missing" in answer.body
+    assert peer.ask("/needs/query?needed=x").body == b"x"
+    assert peer.ask("/needs/cookie", "Cookie: needed=x").body == b"x"
+    assert peer.ask("/needs/header", "Needed: x").body == b"x"
+    urlencoded = "Content-Type: application/x-www-form-urlencoded"
+    peer.post("/needs/text", b"other=x", urlencoded)
+    assert peer.answer().status == 400
+    peer.post("/needs/text", b"needed=x", urlencoded)
+    assert peer.answer().body == b"X"
+    ws = conversation.websocket("/needs/query")
+    assert ws.closed() == (1008, "the query parameter 'needed' is missing")
+    assert _errors(conversation) == []
+
+
+@case(CHAPTER)
+def text_for_a_file_and_a_file_for_text(conversation: Conversation) -> None:
+    """A client that sends text where the handler reads a file, or a file for text, gets 400."""
+    pytest.importorskip("multipart")
+    peer = conversation.connect()
+    begin = b'--b\r\nContent-Disposition: form-data; name="needed"'
+    text, file = (
+        begin + b"\r\n\r\nabc\r\n--b--\r\n",
+        begin + b'; filename="f"\r\n\r\nabc\r\n--b--\r\n',
+    )
+    for what, body, status in (
+        ("file", text, 400),
+        ("file", file, 200),
+        ("text", file, 400),
+        ("text", text, 200),
+    ):
+        peer.post(f"/needs/{what}", body, "Content-Type: multipart/form-data; boundary=b")
+        assert peer.answer().status == status
+    peer.post("/needs/file", b"needed=x", "Content-Type: application/x-www-form-urlencoded")
+    assert peer.answer().status == 400
+    assert _errors(conversation) == []
+
+
+@case(CHAPTER)
+def message_that_is_not_json(conversation: Conversation) -> None:
+    """`receive_json` raises a ValueError for what is not JSON. A handler that lets it pass closes
+    with 1007 (RFC 6455 §7.4.1) and no error in the log; one that catches it closes as it likes."""
+    for message in ("{", "NaN", "[1e999]", b"\xff"):
+        ws = conversation.websocket("/needs/json")
+        ws.send('{"n": 18446744073709551616}')
+        assert ws.receive() == '{"n":18446744073709551616}'
+        ws.send(message)
+        code, reason = ws.closed()
+        assert code == 1007
+        assert reason.startswith("the message is not JSON: ")
+    ws = conversation.websocket("/needs/number")
+    ws.send("one")
+    assert ws.closed() == (4001, "a number, please")
+    assert _errors(conversation) == []
+
+
+@case(CHAPTER)
+def errors_as_the_client_wants_them(conversation: Conversation) -> None:
+    """An HTTPError is problem+json or text by the weights of Accept, all lines together (RFC 9110
+    §12.5.1). Without a preference it is JSON for data and where JSON is spoken."""
+    peer = conversation.connect()
+    json, text = "application/problem+json", "text/plain; charset=utf-8"
+    for accept, expected in (
+        ((), text),
+        (("Accept: */*",), text),
+        (("Accept: application/json",), json),
+        (("Accept: application/json;q=0.1, text/plain",), text),
+        (("Accept: text/plain;q=0.5", "Accept: application/json"), json),
+        (("Accept: application/json;q=0, */*",), text),
+        (("Accept: application/json, text/plain, */*",), json),
+    ):
+        answer = peer.ask("/errors/auto", *accept)
+        assert answer.status == 409
+        assert answer.headers["content-type"] == expected, accept
+    for target, accept, expected in (
+        ("/errors/auto?detail", "*/*", json),
+        ("/errors/auto?detail", "text/plain", text),
+        ("/errors/speaks-json", "*/*", json),
+        ("/errors/speaks-json", "text/plain, */*;q=0.1", text),
+    ):
+        answer = peer.ask(target, f"Accept: {accept}")
+        assert answer.headers["content-type"] == expected, target
+    peer.post("/errors/auto", b"{}", "Content-Type: application/json; charset=utf-8")
+    assert peer.answer().headers["content-type"] == json
+
+
+@case(CHAPTER)
+def errors_as_a_router_wants_them(conversation: Conversation) -> None:
+    """`Router(errors=...)` decides whatever the client accepts; the innermost one that says
+    something does."""
+    peer = conversation.connect()
+    kinds = {"json": "application/problem+json", "text": "text/plain; charset=utf-8"}
+    for outer, other in (("json", "text"), ("text", "json")):
+        for accept in ("Accept: application/json", "Accept: text/plain"):
+            for path, expected in (
+                ("outer", outer),
+                ("inner/none", outer),
+                ("other/none", other),
+            ):
+                answer = peer.ask(f"/errors/{outer}/{path}", accept)
+                assert answer.headers["content-type"] == kinds[expected]
+
+
+@case(CHAPTER, extra=answers.in_json)
+def errors_as_the_app_wants_them(conversation: Conversation) -> None:
+    """`App(errors="json")` holds for requests without a route and for failures too."""
+    peer = conversation.connect()
+    for target, status in (
+        ("/nowhere", 404),
+        ("/json", 405),
+        ("/boom", 500),
+        ("/errors/auto", 409),
+    ):
+        answer = peer.ask(target, "Accept: text/plain")
+        assert (answer.status, answer.headers["content-type"]) == (
+            status,
+            "application/problem+json",
+        )
+    assert peer.ask("/as-text/fail").body == b"409 Conflict: no\n"
+    peer.send(b"GET / HTTP/1.1\r\nHost: a\r\n folded: yes\r\n\r\n")
+    answer = peer.answer()
+    assert answer.headers["content-type"] == "application/problem+json"
+    peer.closed()

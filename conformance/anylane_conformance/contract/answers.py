@@ -1,0 +1,175 @@
+"""Handlers for the values that come in and go out: JSON, fields, cookies, errors."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from anylane import App, Context, HTTPError, Response, Router
+
+if TYPE_CHECKING:
+    from anylane_conformance.contract.stage import Stage
+
+
+class _Colour(Enum):
+    RED = "red"
+
+
+@dataclass
+class _Price:
+    amount: Decimal
+
+
+_MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+_KINDS = {
+    "datetime": _MOMENT,
+    "date": date(2026, 1, 2),
+    "time": time(3, 4, 5, 60),
+    "uuid": UUID(int=5),
+    "enum": _Colour.RED,
+    "price": _Price(Decimal("1.50")),
+    "whole": 2**70,
+    "nothing": None,
+}
+
+
+def build(app: App, stage: Stage) -> None:
+    """Add the handlers whose answers are values, and those that need some."""
+    _values(app)
+    _needs(app)
+    _errors(app)
+
+
+def _values(app: App) -> None:
+    @app.get("/kinds/returned")
+    async def returned(ctx: Context) -> dict[str, Any]:
+        return _KINDS
+
+    @app.get("/kinds/set")
+    def set_by_def(ctx: Context) -> None:
+        ctx.response.set_json(_KINDS)
+
+    @app.websocket("/kinds")
+    async def kinds(ctx: Context) -> None:
+        ws = await ctx.accept()
+        await ws.send_json(_KINDS)
+
+    @app.get("/nan/returned")
+    async def returned_nan(ctx: Context) -> dict[str, Any]:
+        return {"prices": [1.0, {"net": math.nan}]}
+
+    @app.get("/nan/set")
+    def set_nan(ctx: Context) -> None:
+        ctx.response.set_json({"prices": [1.0, {"net": math.inf}]})
+
+
+def _needs(app: App) -> None:
+    @app.get("/needs/{what}")
+    async def needs(ctx: Context) -> str:
+        request, what = ctx.request, ctx.params["what"]
+        source: Any = {
+            "query": request.query,
+            "cookie": request.cookies,
+            "header": request.headers,
+        }[what]
+        return str(source["needed"])
+
+    @app.post("/needs/{what}")
+    async def needs_field(ctx: Context) -> Any:
+        form: Any = await ctx.request.form()
+        if ctx.params["what"] == "file":
+            return {"size": len(form["needed"].read())}
+        return form["needed"].upper()
+
+    @app.websocket("/needs/{what}")
+    async def needs_message(ctx: Context) -> None:
+        ws = await ctx.accept()
+        if ctx.params["what"] == "query":
+            await ws.send(ctx.request.query["needed"])
+        if ctx.params["what"] == "number":
+            try:
+                await ws.receive_json()
+            except ValueError:
+                await ws.close(4001, "a number, please")
+        while True:
+            await ws.send_json(await ws.receive_json())
+
+
+def _errors(app: App) -> None:
+    def fail(ctx: Context) -> None:
+        raise HTTPError(409, "no", detail={"a": 1} if "detail" in ctx.request.query else None)
+
+    @app.get("/errors/auto")
+    async def auto(ctx: Context) -> str:
+        fail(ctx)
+        return ""
+
+    @app.post("/errors/auto")
+    async def posted(ctx: Context) -> None:
+        fail(ctx)
+
+    @app.get("/errors/speaks-json")
+    async def speaks_json(ctx: Context) -> dict[str, int]:
+        fail(ctx)
+        return {}
+
+    for kind in ("json", "text"):
+        router = Router(f"/errors/{kind}", errors="json" if kind == "json" else "text")
+        router.get("/outer")(auto)
+        inner = Router("/inner")
+        inner.get("/none")(auto)
+        router.include(inner)
+        other = Router("/other", errors="text" if kind == "json" else "json")
+        other.get("/none")(auto)
+        router.include(other)
+        app.include(router)
+
+
+def in_json(app: App, stage: Stage) -> None:
+    """Have the whole app answer errors in JSON, but one router."""
+    app.hooks.errors = "json"
+    text = Router("/as-text", errors="text")
+
+    @text.get("/fail")
+    async def fail(ctx: Context) -> None:
+        raise HTTPError(409, "no")
+
+    app.include(text)
+
+
+class _Point:
+    def __init__(self, x: int) -> None:
+        self.x = x
+
+
+def with_default(app: App, stage: Stage) -> None:
+    """Have the app know a class that JSON does not."""
+    app.json_default = lambda point: {"x": point.x}
+
+    @app.get("/point/returned")
+    async def returned(ctx: Context) -> list[Any]:
+        return [_Point(1), 2**70]
+
+    @app.get("/point/def")
+    def returned_by_def(ctx: Context) -> dict[str, Any]:
+        return {"point": _Point(2)}
+
+    @app.get("/point/set")
+    def set_by_def(ctx: Context) -> Response:
+        return Response().set_json(_Point(3))
+
+    @app.get("/point/event")
+    async def event(ctx: Context) -> None:
+        async with ctx.event_stream() as events:
+            await events.send(_Point(4))
+
+    @app.websocket("/point")
+    async def socket(ctx: Context) -> None:
+        ws = await ctx.accept()
+        await ws.send_json(_Point(5))
