@@ -7,6 +7,7 @@ import pytest
 from anylane_conformance.cases import case
 from anylane_conformance.contract import answers
 from anylane_conformance.harness.conversation import Conversation
+from anylane_conformance.harness.peer import KEY
 
 CHAPTER = "12 framework"
 
@@ -169,13 +170,13 @@ def errors_as_the_client_wants_them(conversation: Conversation) -> None:
         answer = peer.ask("/errors/auto", *accept)
         assert answer.status == 409
         assert answer.headers["content-type"] == expected, accept
-    for target, accept, expected in (
+    for target, wanted, expected in (
         ("/errors/auto?detail", "*/*", json),
         ("/errors/auto?detail", "text/plain", text),
         ("/errors/speaks-json", "*/*", json),
         ("/errors/speaks-json", "text/plain, */*;q=0.1", text),
     ):
-        answer = peer.ask(target, f"Accept: {accept}")
+        answer = peer.ask(target, f"Accept: {wanted}")
         assert answer.headers["content-type"] == expected, target
     peer.post("/errors/auto", b"{}", "Content-Type: application/json; charset=utf-8")
     assert peer.answer().headers["content-type"] == json
@@ -218,3 +219,103 @@ def errors_as_the_app_wants_them(conversation: Conversation) -> None:
     answer = peer.answer()
     assert answer.headers["content-type"] == "application/problem+json"
     peer.closed()
+
+
+@case(CHAPTER)
+def cookies_hold_any_text(conversation: Conversation) -> None:
+    """A value goes out percent-encoded where a cookie cannot hold it (RFC 6265 §4.1.1), and comes
+    back as it was; no byte of a name or a value is lost."""
+    peer = conversation.connect()
+    wire = "a=two%2C%20w%C3%B6rds%3B%2050%25"
+    assert peer.ask("/cookie/set").headers["set-cookie"] == wire
+    assert peer.ask("/cookie/read", f"Cookie: {wire}").body.decode() == '{"a":"two, wörds; 50%"}'
+    # In UTF-8, "à" ends with the byte 0xA0.
+    assert peer.ask("/cookie/read", "Cookie: a=à; b=1").body.decode() == '{"a":"à","b":"1"}'
+    peer.send(b"GET /cookie/read HTTP/1.1\r\nHost: a\r\nCookie: \xa0__Host-x=1\r\n\r\n")
+    assert peer.answer().body.decode() == '{"\xa0__Host-x":"1"}'
+    assert peer.ask("/cookie/refused").status == 500
+    assert "__Host- needs secure=True" in _errors(conversation)[0]
+
+
+@case(CHAPTER)
+def redirects_to_any_text(conversation: Conversation) -> None:
+    """Location has what RFC 3986 allows; the rest is percent-encoded. The status is 303."""
+    peer = conversation.connect()
+    for query, location in (
+        ("/caf%C3%A9", "/caf%C3%A9"),
+        ("/%E6%97%A5%E6%9C%AC", "/%E6%97%A5%E6%9C%AC"),
+        ("/a+b", "/a%20b"),
+        ("/a%2520b", "/a%20b"),
+        ("/100%25", "/100%25"),
+        ("/a%0D%0AX-Evil:+1", "/a%0D%0AX-Evil:%201"),
+        ("https://example.com/a%3Fb%3Dc%23d", "https://example.com/a?b=c#d"),
+    ):
+        answer = peer.ask(f"/moved?to={query}")
+        assert (answer.status, answer.headers["location"]) == (303, location)
+
+
+@case(CHAPTER)
+def reset_content_has_none(conversation: Conversation) -> None:
+    """205 has no body, and says so with Content-Length: 0 (RFC 9110 §15.3.6)."""
+    peer = conversation.connect()
+    for path in ("whole", "streamed"):
+        peer.post(f"/reset/{path}", b"")
+        answer = peer.answer()
+        assert (answer.status, answer.headers["content-length"], answer.body) == (205, "0", b"")
+        assert "transfer-encoding" not in answer.headers
+    assert peer.ask("/").status == 200
+
+
+@case(CHAPTER)
+def trailers_that_would_be_headers(conversation: Conversation) -> None:
+    """A field for framing, routing, authentication or the like is refused where it is set (RFC 9110
+    §6.5.1)."""
+    peer = conversation.connect()
+    assert peer.ask("/bad-trailer").status == 500
+    assert "content-length cannot be a trailer" in _errors(conversation)[0]
+
+
+@case(CHAPTER)
+def host_of_a_request(conversation: Conversation) -> None:
+    """An empty port is allowed (RFC 3986 §3.2.3). Without Host, which HTTP/1.0 need not send, the
+    authority of an absolute target counts (RFC 9112 §3.3)."""
+    peer = conversation.connect()
+    for host in ("example.com:", "example.com", "example.com:80", "[::1]:"):
+        peer.send(f"GET /host HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert peer.answer().body == f'["{host}","/host"]'.encode()
+    peer.send(b"GET /host/routed HTTP/1.1\r\nHost: B.example:\r\n\r\n")
+    assert peer.answer().body == b'["B.example:"]'
+    for target, body in (
+        ("http://b.example:80/host?x", b'["b.example:80","/host"]'),
+        ("http://b.example/host/routed", b'["b.example"]'),
+        ("/host", b'[null,"/host"]'),
+    ):
+        peer = conversation.connect()
+        peer.send(f"GET {target} HTTP/1.0\r\n\r\n".encode())
+        assert peer.answer().body == body
+        peer.closed()
+
+
+@case(CHAPTER)
+def same_origin_with_and_without_its_port(conversation: Conversation) -> None:
+    """A port that is the default of the origin's scheme is the same as none (RFC 6454 §4)."""
+    for host, origin, status in (
+        ("example.com:443", "https://example.com", 101),
+        ("example.com", "https://example.com", 101),
+        ("EXAMPLE.com:", "https://example.com", 101),
+        ("example.com:80", "http://example.com", 101),
+        ("[::1]:443", "https://[::1]", 101),
+        ("example.com:8443", "https://example.com:8443", 101),
+        ("example.com:80", "https://example.com", 403),
+        ("example.com", "https://example.com:8443", 403),
+        ("example.com:443", "https://example.com.evil.example", 403),
+    ):
+        peer = conversation.connect()
+        peer.send(
+            f"GET /same-origin HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n"
+            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            f"Sec-WebSocket-Key: {KEY}\r\n\r\n".encode()
+        )
+        answer = peer.answer()
+        assert answer.status == status, (host, origin)
+        peer.eof()

@@ -44,6 +44,7 @@ def build(app: App, stage: Stage) -> None:
     _values(app)
     _needs(app)
     _errors(app)
+    _heads(app)
 
 
 def _values(app: App) -> None:
@@ -99,6 +100,56 @@ def _needs(app: App) -> None:
                 await ws.close(4001, "a number, please")
         while True:
             await ws.send_json(await ws.receive_json())
+
+
+def _heads(app: App) -> None:
+    @app.get("/cookie/set")
+    async def set_cookie(ctx: Context) -> str:
+        ctx.response.set_cookie("a", "two, wörds; 50%", path=None, samesite=None)
+        return "set"
+
+    @app.get("/cookie/read")
+    async def read_cookie(ctx: Context) -> dict[str, str]:
+        return ctx.request.cookies
+
+    @app.get("/cookie/refused")
+    async def refused(ctx: Context) -> None:
+        ctx.response.set_cookie("__Host-a", "1")
+
+    @app.get("/moved")
+    async def moved(ctx: Context) -> None:
+        ctx.response.redirect(ctx.request.query["to"])
+
+    @app.post("/reset/whole")
+    async def reset(ctx: Context) -> Response:
+        return Response("this must not be sent", status=205)
+
+    @app.post("/reset/streamed")
+    async def reset_streamed(ctx: Context) -> None:
+        ctx.response.set_status(205)
+        async with ctx.stream() as out:
+            await out.write("nor this")
+
+    @app.get("/bad-trailer")
+    async def bad_trailer(ctx: Context) -> str:
+        ctx.response.set_trailer("content-length", "5")
+        return "hello"
+
+    @app.get("/host")
+    async def host(ctx: Context) -> list[Any]:
+        return [ctx.request.host, ctx.request.path]
+
+    for_b = Router(host="b.example")
+
+    @for_b.get("/host/routed")
+    async def routed(ctx: Context) -> list[Any]:
+        return [ctx.request.host]
+
+    app.include(for_b)
+
+    @app.websocket("/same-origin", origins=["same-origin"])
+    async def same_origin(ctx: Context) -> None:
+        await ctx.accept()
 
 
 def _errors(app: App) -> None:

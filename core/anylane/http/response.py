@@ -144,8 +144,11 @@ class Response:
     def set_cookie(self, name: str, value: str, **options: Unpack[CookieOptions]) -> Response:
         """Add a Set-Cookie header (RFC 6265 §4.1).
 
-        A cookie of the same name, domain and path that was set before is replaced. Raises
-        UsageError for a name, value or attribute with which a browser would drop the cookie.
+        A cookie of the same name, domain and path that was set before is replaced. What a cookie
+        cannot hold is percent-encoded in UTF-8, the percent sign too; `request.cookies` and
+        JavaScript's `decodeURIComponent` give it back. Raises UsageError for a name, value or
+        attribute with which a browser would drop the cookie (RFC 6265bis): over 4,096 octets,
+        `__Host-` and `__Secure-` without what they promise.
 
         options: `max_age` in seconds, `expires`, `path`, `domain`, `secure`, `httponly`, `samesite`
             and `partitioned` (see `CookieOptions`).
