@@ -213,6 +213,13 @@ class RequestHeaders(Headers):
         # Headers that a parser has taken apart already need no search.
         self._searches = _SEARCHES if fields.section else 0
 
+    @classmethod
+    def of(cls, lines: Iterable[Header]) -> RequestHeaders:
+        """Return headers that a parser has decoded already. lines: names in lower case."""
+        made = cls(Fields(b"", []))
+        made._decoded = tuple(lines)
+        return made
+
     @property
     def lines(self) -> tuple[Header, ...]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
         """Every (name, value), in order, decoded on first use."""
