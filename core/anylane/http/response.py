@@ -12,7 +12,8 @@ from anylane import json
 from anylane.errors import UsageError
 from anylane.http.cookies import CookieKey, CookieOptions, CookieScope, cookie_line
 from anylane.http.headers import TOO_LATE, Headers, Initial
-from anylane.protocol.fields import Header, check_header, check_status
+from anylane.http.location import uri_reference
+from anylane.protocol.fields import Header, check_header, check_status, check_trailer
 
 
 class Items(Protocol):
@@ -207,24 +208,29 @@ class Response:
         # Written out in put_routed (tests/test_inlined_copies.py).
         return self.set_body(json.dumps(value), JSON)
 
-    def redirect(self, location: str, status: int = 307) -> Response:
+    def redirect(self, location: str, status: int = 303) -> Response:
         """Set Location and the status of a redirect (RFC 9110 §15.4).
 
-        The default, 307, keeps method and body. Raises UsageError for a status that is not from 300
-        to 399, and for a location that must not go on the wire.
+        The default, 303, has the client GET the location; 307 and 308 keep method and body. What
+        RFC 3986 does not allow in *location* is percent-encoded; escapes stay as they are. Raises
+        UsageError for a status that is not from 300 to 399, and for a location that is no text.
         """
         if check_status(status) // 100 != 3:
             raise UsageError(f"a redirect's status is {status}; expected 300 to 399, such as 303")
-        self.set_header("location", location)
+        try:
+            self.set_header("location", uri_reference(location))
+        except (TypeError, UnicodeEncodeError):
+            raise UsageError(f"the location is {location!r:.80}; expected text") from None
         return self.set_status(status)
 
     def set_trailer(self, name: str, value: str) -> Response:
         """Add a field that is sent behind a streamed body (RFC 9110 §6.5).
 
         Only HTTP/1.1 clients get it. It may be set while the body is being streamed. Raises
-        UsageError for a name or value that must not go on the wire.
+        UsageError for a name or value that must not go on the wire, and for a field that only a
+        header may be (§6.5.1).
         """
-        check_header(name, value)
+        check_trailer(name, value)
         self.trailers.append((name, value))
         return self
 
