@@ -15,7 +15,7 @@ from anylane.http.cookies import Cookies, parse_cookies
 from anylane.http.forms import Form, parse_multipart, parse_urlencoded
 from anylane.http.headers import Headers, RequestHeaders
 from anylane.http.multidict import Query
-from anylane.protocol.request_head import Fields, RequestHead, Text
+from anylane.protocol.request_head import Fields, RequestHead, Text, authority_of
 
 if TYPE_CHECKING:
     from anylane.lane.link import Link
@@ -145,11 +145,14 @@ class Request:
     def host(self) -> str | None:
         """The Host header as the client wrote it, name and port. It is never X-Forwarded-Host.
 
-        None for an HTTP/1.0 request without one (RFC 9112 §3.2).
+        Without one, which HTTP/1.0 need not send, it is the authority of an absolute target (RFC
+        9112 §3.3), and None for any other target.
         """
         head = self._exchange.head
-        host = head.get(b"host") if head is not None else None
-        return None if host is None else host.decode("latin-1")
+        if head is None:
+            return None
+        host = head.get(b"host")
+        return authority_of(head.text.target) if host is None else host.decode("latin-1")
 
     @property
     def cookies(self) -> dict[str, str]:
