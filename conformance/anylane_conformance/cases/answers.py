@@ -319,3 +319,18 @@ def same_origin_with_and_without_its_port(conversation: Conversation) -> None:
         answer = peer.answer()
         assert answer.status == status, (host, origin)
         peer.eof()
+
+
+@case(CHAPTER)
+def errors_are_raised_and_returned_anywhere(conversation: Conversation) -> None:
+    """An HTTPError may be returned instead of raised, by exception handlers too. It begins with a
+    clean response."""
+    peer = conversation.connect()
+    answer = peer.ask("/errors/returned")
+    assert (answer.status, answer.body) == (409, b"409 Conflict: returned\n")
+    assert answer.headers["x-kept"] == "yes"
+    for how in ("raised", "returned"):
+        answer = peer.ask(f"/errors/handled/{how}")
+        assert (answer.status, answer.body) == (410, f"410 Gone: {how}\n".encode())
+        assert "x-lost" not in answer.headers
+    assert _errors(conversation) == []

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from anylane_conformance.contract.stage import Stage
 
 
+class _OutOfTeaError(Exception):
+    pass
+
+
 class _Colour(Enum):
     RED = "red"
 
@@ -164,6 +168,22 @@ def _errors(app: App) -> None:
     @app.post("/errors/auto")
     async def posted(ctx: Context) -> None:
         fail(ctx)
+
+    @app.get("/errors/returned")
+    async def returned(ctx: Context) -> HTTPError:
+        return HTTPError(409, "returned", headers={"x-kept": "yes"})
+
+    @app.get("/errors/handled/{how}")
+    async def handled(ctx: Context) -> None:
+        raise _OutOfTeaError(ctx.params["how"])
+
+    @app.exception_handler(_OutOfTeaError)
+    def out_of_tea(ctx: Context, exc: _OutOfTeaError) -> HTTPError:
+        ctx.response.set_header("x-lost", "yes")
+        error = HTTPError(410, str(exc))
+        if str(exc) == "raised":
+            raise error
+        return error
 
     @app.get("/errors/speaks-json")
     async def speaks_json(ctx: Context) -> dict[str, int]:

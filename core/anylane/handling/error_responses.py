@@ -50,7 +50,7 @@ class ErrorHandlers:
         """Make an exception the response.
 
         Raise it again if that is too late, if there is no handler for it, and if one has failed
-        before. A handler's own exception passes through.
+        before. A handler's own exception passes through, but for an HTTPError: that is an answer.
         """
         if (
             ctx._failed
@@ -66,7 +66,12 @@ class ErrorHandlers:
                 log_failure(ctx, exc)
             call, where = handler
             ctx.response = initial_error_response(exc)
-            await apply_result(ctx, await run_call(call, ctx, exc), where)
+            try:
+                await apply_result(ctx, await run_call(call, ctx, exc), where)
+            except HTTPError as error:  # An answer like any other, and no failure of the handler.
+                if ctx.exchange.started:
+                    raise
+                ctx.response = problem(ctx, error)
         elif isinstance(exc, HTTPError):
             ctx.response = problem(ctx, exc)
         elif isinstance(exc, Refused):
@@ -84,8 +89,11 @@ class ErrorHandlers:
         ctx._failed = True
         ctx.response = initial_error_response(refused)
         for call, arguments, where in self._refusals:
-            result = await run_call(call, *(ctx, refused)[:arguments])
-            await apply_result(ctx, result, where)
+            try:
+                result = await run_call(call, *(ctx, refused)[:arguments])
+                await apply_result(ctx, result, where)
+            except HTTPError as answer:
+                ctx.response = problem(ctx, answer)
         if ctx.response.body is None and ctx.response.items is None:
             error = HTTPError(refused.status, refused.reason)
             usual = problem(ctx, error)

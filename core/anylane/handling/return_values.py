@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hin
 
 from anylane import json
 from anylane.callables import called
-from anylane.errors import UsageError
+from anylane.errors import HTTPError, UsageError
 from anylane.handling.blocking import PooledIterator
 from anylane.http.response import JSON, TEXT, Response
 
@@ -69,7 +69,7 @@ def put_result(ctx: Context, value: Any, where: str) -> Awaitable[None] | None:
     """Make `value`, which is not None, the response, as `apply_result` does.
 
     Return None for most values, which need no coroutine. Return an awaitable for an iterator, which
-    has to give its first item: await it.
+    has to give its first item: await it. Raise an HTTPError that was returned.
     """
     if ctx.exchange.started:
         raise UsageError(f"{where} returned {value!r:.80} after the response was sent")
@@ -82,6 +82,8 @@ def put_result(ctx: Context, value: Any, where: str) -> Awaitable[None] | None:
         response.set_json(value)
     elif isinstance(value, Response):
         ctx.response = value.succeed(response)
+    elif isinstance(value, HTTPError):
+        raise value
     elif isinstance(value, AsyncIterator):
         return AsyncItems(value).begin(ctx)
     elif isinstance(value, Iterator):
