@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import inspect
 import json as standard
 import math
 import re
@@ -135,6 +136,18 @@ def test_a_text_may_be_as_deep_as_the_bound_at_any_depth_of_the_stack(library: s
 
     deep(0)
     deep(sys.getrecursionlimit() // 3)
+
+
+def test_a_value_goes_out_where_the_stack_leaves_little_room(library: str) -> None:
+    value: Any = None
+    for _ in range(200):
+        value = [value]
+
+    def deep(levels: int) -> bytes:
+        return deep(levels - 1) if levels else json.dumps(value)
+
+    room = sys.getrecursionlimit() - len(inspect.stack(0))
+    assert deep(room - 100) == b"[" * 200 + b"null" + b"]" * 200
 
 
 JSON_VALUES = st.recursive(

@@ -217,9 +217,12 @@ def dumps(value: object) -> bytes:
         except (TypeError, ValueError, RecursionError):
             return _write(value)
     # orjson writes null for NaN and the infinities.
-    if data.find(b"null") >= 0 and _may_hold_nan((value,)):
-        return _write(value)
-    return data
+    try:
+        if data.find(b"null") < 0 or not _may_hold_nan((value,)):
+            return data
+    except RecursionError:
+        pass  # The caller's stack leaves no room for a look.
+    return _write(value)
 
 
 def _with_names(value: Any) -> Any:
