@@ -69,8 +69,8 @@ def loads(data: bytes | str) -> Any:
     8259 §8.1, RFC 7493 §2.1). So is an integer of more digits than Python reads (4,300 unless
     `sys.set_int_max_str_digits` says otherwise).
     """
-    if isinstance(data, str):
-        data = data.encode("utf-8")
+    if type(data) is not bytes:
+        data = data.encode("utf-8") if isinstance(data, str) else bytes(data)
     if _orjson is not None and (
         (size := len(data)) < 19
         or (size > 512 and not _has_some_digits(data))
