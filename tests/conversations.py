@@ -23,11 +23,14 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CONFIG = ServerConfig(
     request_timeout=LONG,
     limits=Limits(
-        # As small as lets everything wait for room that can.
+        # As small as lets everything wait, for room or for another turn, that can.
         pipeline=150, inbound_high=40, inbound_low=10, outbound_high=100, outbound_low=20,
+        pieces_per_turn=2,
     ),
     # Deadlines have tests of their own: here no client is late.
-    timeouts=Timeouts(head=LONG, body=LONG, keep_alive=LONG, write_stall=LONG, linger=5),
+    timeouts=Timeouts(
+        head=LONG, body=LONG, keep_alive=LONG, write_stall=LONG, look=LONG, linger=5
+    ),
 )  # fmt: skip
 
 

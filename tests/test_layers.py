@@ -23,10 +23,18 @@ PACKAGES = {
 }
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("anylane.errors", "anylane.json", "anylane.callables", "anylane.cache", "anylane.serving"),
+    (
+        "anylane.errors",
+        "anylane.json",
+        "anylane.cache",
+        "anylane.serving",
+        "anylane.shown",
+        "anylane.log_limit",
+    ),
+    ("anylane.callables",),
     ("anylane.config",),
     ("anylane.protocol",),
-    ("anylane.lane",),
+    ("anylane.lane", "anylane_backends.workers"),
     ("anylane_backends.sockets", "anylane_backends.thread_pool", "anylane_backends.native_cancel"),
     ("anylane_backends.tls", "anylane_backends.readiness"),
     ("anylane_backends.asyncio", "anylane_backends.threads"),

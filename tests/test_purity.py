@@ -233,7 +233,9 @@ CLOCKS_AND_ENVIRONMENT = frozenset(
 )
 
 # What tier 0 stands on. Not anylane.json: it loads orjson.
-GROUND = frozenset("anylane.cache anylane.config anylane.errors anylane.protocol".split())
+GROUND = frozenset(
+    "anylane.cache anylane.config anylane.errors anylane.protocol anylane.shown".split()
+)
 
 TIER_0 = Rules(forbidden=OUTSIDE | CLOCKS_AND_ENVIRONMENT, may_be_async=False, of_core=GROUND)
 # The settings are read from files and the environment, which may be called paths.
@@ -247,6 +249,7 @@ MAY_LOCK: Mapping[str, str] = {
     "realtime/broadcast.py": "send() is called from any thread, on every lane",
     "realtime/rooms.py": "rooms are asked for from any thread, on every lane",
     "handling/blocking.py": "a `def` handler's thread waits for what the exchange's task awaits",
+    "log_limit.py": "on threads requests are refused on any worker, and no number may be lost",
     "realtime/event_log.py": "send() is called from any thread, on every lane",
 }
 

@@ -16,8 +16,9 @@ from typing import Any, Self
 import anyio
 import anyio.lowlevel
 
+from anylane.errors import Cancelled
 from anylane.lane.server_core import ServerCore
-from anylane_backends.asyncio.link import is_foreign_cancellation
+from anylane_backends.asyncio.link import is_cancellation
 from anylane_backends.readiness.lane import Lane
 from anylane_backends.readiness.loop import Event
 
@@ -25,15 +26,21 @@ from anylane_backends.readiness.loop import Event
 class AnyioScope:
     """A scope that is an anyio CancelScope. Cancelling it after its block was left does nothing."""
 
+    heard = True  # It is raised at every checkpoint.
+
     __slots__ = ("_lane", "_scope", "caught")
 
-    def __init__(self, lane: AnyioLane) -> None:
+    def __init__(self, lane: AnyioLane, *, shields: bool = False) -> None:
         self._lane = lane
-        self._scope = lane.cancel_scope()
+        self._scope = lane.cancel_scope(shield=shields)
         self.caught: bool = False
 
     def cancel(self) -> None:
         self._lane.server.wakes.put(self._scope.cancel)
+
+    def strike(self) -> BaseException:
+        self._scope.cancel()
+        return Cancelled()
 
     async def __aenter__(self) -> Self:
         self._scope.__enter__()
@@ -51,7 +58,7 @@ class AnyioScope:
 
 
 class AnyioLane(Lane):
-    cancel_scope: Callable[[], anyio.CancelScope] = anyio.CancelScope
+    cancel_scope: Callable[..., anyio.CancelScope] = anyio.CancelScope
 
     def __init__(self, server: ServerCore) -> None:
         super().__init__(server)
@@ -111,13 +118,11 @@ class AnyioLane(Lane):
         if not task.cancelled() and (failure := task.exception()) is not None:
             self._group.start_soon(_fail, failure)
 
-    def scope(self) -> AnyioScope:
-        return AnyioScope(self)
+    def scope(self, *, shields: bool = False) -> AnyioScope:
+        return AnyioScope(self, shields=shields)
 
-    def is_foreign_cancellation(self, exc: BaseException) -> bool:
-        # This is about asyncio's CancelledError only. Behind trio's Cancelled there is always a
-        # scope that was cancelled.
-        return is_foreign_cancellation(exc)
+    def is_cancellation(self, exc: BaseException) -> bool:
+        return is_cancellation(exc)
 
     async def to_the_end(self, func: Callable[[], Awaitable[Any]]) -> None:
         with anyio.CancelScope(shield=True):
@@ -130,6 +135,8 @@ async def _fail(failure: BaseException) -> None:
 
 class TrioRunner:
     """A Runner that is a trio task in a scope. Cancelling the scope ends the task."""
+
+    heard = True  # As in AnyioScope.
 
     __slots__ = ("_lane", "_scope", "_task", "worn")
 
@@ -145,6 +152,10 @@ class TrioRunner:
     def cancel(self) -> None:
         self.worn = True
         self._scope.cancel()
+
+    def strike(self) -> BaseException:
+        self.cancel()
+        return Cancelled()
 
     def is_own_cancellation(self, exc: BaseException) -> bool:
         if isinstance(exc, BaseExceptionGroup):
@@ -170,7 +181,7 @@ class TrioLane(AnyioLane):
 
     def __init__(self, server: ServerCore) -> None:
         self.trio: ModuleType = import_module("trio")
-        self.cancel_scope: Callable[[], anyio.CancelScope] = self.trio.CancelScope
+        self.cancel_scope: Callable[..., anyio.CancelScope] = self.trio.CancelScope
         self._wait_readable = self.trio.lowlevel.wait_readable
         self._closed = self.trio.ClosedResourceError
         super().__init__(server)
@@ -195,6 +206,10 @@ class TrioLane(AnyioLane):
         except self.trio.Cancelled:
             # A handler that cancels its own task must not cancel the nursery with it.
             pass
+
+    def is_cancellation(self, exc: BaseException) -> bool:
+        # Behind it there is always a scope that was cancelled.
+        return isinstance(exc, self.trio.Cancelled)
 
     async def runner(self) -> TrioRunner:
         return TrioRunner(self)

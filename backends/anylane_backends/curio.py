@@ -53,6 +53,10 @@ class CurioEvent:
             await self._waiting.suspend("EVENT_WAIT")
 
 
+class _ScopeCancelled(curio.TaskCancelled):  # type: ignore[misc]  # curio has no types
+    """Raised in a task by an `Interruption`, and by nothing else."""
+
+
 class Interruption:
     """Raises a TaskCancelled of its own in a task, and recognizes it by its identity.
 
@@ -65,7 +69,7 @@ class Interruption:
         self._lane = lane
         self._task = task
         self._open = True
-        self.error: Any = curio.TaskCancelled("cancelled by its scope")
+        self.error: Any = _ScopeCancelled("cancelled by its scope")
 
     def deliver(self) -> None:
         """Raise it in the task, now or later. On the lane's own thread, and not in that task."""
@@ -80,6 +84,20 @@ class Interruption:
         if task.cancel_pending is None:
             task.cancel_pending = self.error
         self._lane.arm(time.monotonic() + _REDELIVER, self.deliver)
+
+    @property
+    def heard(self) -> bool:
+        """Whether it was raised in the task."""
+        return self.error.__traceback__ is not None
+
+    def strike(self) -> BaseException:
+        """Return what the current task is to raise. In the task itself it is raised only once."""
+        task = self._task
+        if task.state == "RUNNING":
+            if task.cancel_pending is self.error:
+                task.cancel_pending = None
+            return self.error  # type: ignore[no-any-return]
+        return _ScopeCancelled("cancelled by its scope")
 
     def close(self) -> None:
         """Make it void: from here on `deliver` does nothing."""
@@ -97,8 +115,15 @@ class CurioScope:
         self._lane = lane
         self.caught: bool = False
 
+    @property
+    def heard(self) -> bool:
+        return self._interruption.heard
+
     def cancel(self) -> None:
         self._lane.server.wakes.put(self._interruption.deliver)
+
+    def strike(self) -> BaseException:
+        return self._interruption.strike()
 
     async def __aenter__(self) -> Self:
         self._interruption = Interruption(self._lane, await _get_current())
@@ -138,9 +163,20 @@ class CurioRunner:
             self._interruption.close()
             self._interruption = None
 
+    @property
+    def heard(self) -> bool:
+        return self._interruption is not None and self._interruption.heard
+
     def cancel(self) -> None:
-        self._interruption = Interruption(self._lane, self._task)
-        self._interruption.deliver()
+        self._own().deliver()
+
+    def strike(self) -> BaseException:
+        return self._own().strike()
+
+    def _own(self) -> Interruption:
+        if self._interruption is None:
+            self._interruption = Interruption(self._lane, self._task)
+        return self._interruption
 
     def is_own_cancellation(self, exc: BaseException) -> bool:
         return self._interruption is not None and exc is self._interruption.error
@@ -161,6 +197,7 @@ class CurioLane(Lane):
         self.wake: Any = kernel._traps["trap_sched_wake"]
         self._selector = kernel._selector
         self._running: set[Any] = set()
+        self._ending = False
         self._births: deque[tuple[Callable[..., Awaitable[None]], tuple[Any, ...]]] = deque()
         self._birth = self.event()
         super().__init__(server)
@@ -170,6 +207,12 @@ class CurioLane(Lane):
 
     async def checkpoint(self) -> None:
         await _sleep(0)
+
+    def is_cancellation(self, exc: BaseException) -> bool:
+        # Nothing but a scope, a runner or the end of the lane cancels a task of ours.
+        return isinstance(exc, curio.TaskCancelled) and (
+            self._ending or isinstance(exc, _ScopeCancelled)
+        )
 
     # They are given the socket, not its number: then the kernel leaves it registered from one wait
     # to the next while its task waits for nothing else, which saves two system calls a request.
@@ -238,10 +281,11 @@ class CurioLane(Lane):
         try:
             yield
         finally:
+            self._ending = True
             for task in tuple(self._running):
                 await task.cancel()
 
-    def scope(self) -> CurioScope:
+    def scope(self, *, shields: bool = False) -> CurioScope:  # noqa: ARG002  # raised only once
         return CurioScope(self)
 
     def interrupt(self, task: Any, error: BaseException | None = None) -> None:

@@ -4,65 +4,66 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from queue import SimpleQueue
-from threading import Lock, Thread
+from functools import partial
+from threading import Lock
 from typing import Any
 
 from anylane.lane.server_core import ServerCore
-
-Job = tuple[Future[Any], Callable[[], Any]]
+from anylane_backends.workers import Workers
 
 
 class Pool:
     """Runs blocking functions: `max_threads` at a time, while the others wait in order.
 
-    Its threads are daemons, which ThreadPoolExecutor's are not: a handler that blocks must not
-    hold the process after the drain has given it up.
+    Background work has as many threads of its own, so that it delays no handler.
     """
 
     def __init__(self, server: ServerCore) -> None:
         self._log = server.log
-        self._limit = server.config.max_threads
-        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        threads = server.config.max_threads
+        self._handlers = Workers(threads, "anylane pool")
+        self._background = Workers(threads, "anylane background")
+        server.longest_waiting = self._handlers.oldest
         self._lock = Lock()
-        self._threads = 0
-        self._busy = 0
+        self._unfinished = 0
 
-    def submit(self, func: Callable[[], Any], done: Callable[[], None]) -> Future[Any]:
+    def submit(
+        self, func: Callable[[], Any], done: Callable[[], None], *, background: bool = False
+    ) -> Future[Any]:
         """Run a function in the pool. Return its future.
 
-        done: called on the pool's thread, after the future has its result.
+        done: called on the pool's thread, after the future has its result. background: whether it
+        belongs to no connection's exchange.
         """
         future: Future[Any] = Future()
         future.add_done_callback(lambda _: done())
+        workers = self._background if background else self._handlers
         with self._lock:
-            self._busy += 1
-            if self._busy > self._threads < self._limit:
-                self._threads += 1
-                Thread(target=self._work, name=f"anylane pool {self._threads}", daemon=True).start()
-        self._jobs.put((future, func))
+            self._unfinished += 1
+        workers.jobs.append(partial(self._run, future, func))
+        workers.spread()
         return future
 
     def close(self) -> None:
         """End the threads. Functions that still run end by themselves, or with the process."""
-        if self._busy:
-            self._log("warning", f"{self._busy} functions still block; they are left behind", None)
-        for _ in range(self._threads):
-            self._jobs.put(None)
+        left = self._unfinished
+        if left:
+            self._log("warning", f"{left} functions still block; they are left behind", None)
+        for workers in (self._handlers, self._background):
+            workers.close(0)
 
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            future, func = job
-            result: Any = None
-            error: BaseException | None = None
-            try:
-                result = func()
-            except BaseException as exc:  # noqa: BLE001  # the future raises it
-                error = exc
-            with self._lock:
-                self._busy -= 1
-            if error is None:
-                future.set_result(result)
-            else:
-                future.set_exception(error)
-            del job, future, func, result, error
+    def _run(self, future: Future[Any], func: Callable[[], Any]) -> None:
+        result: Any = None
+        error: BaseException | None = None
+        try:
+            result = func()
+        except BaseException as exc:  # noqa: BLE001  # the future raises it
+            error = exc
+        with self._lock:  # Before the result is known: the end of the server may come of it.
+            self._unfinished -= 1
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+        # The traceback knows this frame: without a cycle all is freed at once.
+        del future, func, result, error

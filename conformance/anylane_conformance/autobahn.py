@@ -35,6 +35,8 @@ LONG = tuple(f"{section}.*.{size}" for section in (12, 13) for size in range(6, 
 PARALLEL = 4
 """Quick cases that run at a time, because some only wait for a second. The long ones run one by
 one: kosoku gives each of them 20 seconds at most."""
+FRAGMENTS = 4 * 1024 * 1024 // 64
+"""Fragments of the message that has most (9.3.1, 9.4.1)."""
 LARGEST = 16 * 1024 * 1024
 """Bytes of the largest message (9.1.6)."""
 
@@ -69,12 +71,15 @@ async def echo(ctx: Context) -> None:
 
 
 def config(port: int = 0) -> ServerConfig:
-    """Return the defaults, but for the size of a message and the threshold of compression.
+    """Return the defaults, but for the size of a message, the number of its fragments (9.3.1 sends
+    4 MiB by 64 bytes) and the threshold of compression.
 
     The cases about compression want to see it, and kosoku 0.1.0 stumbles over short texts that come
     back uncompressed (12.1.1).
     """
-    return ServerConfig(port=port, limits=Limits(message=LARGEST), deflate=Deflate(threshold=1))
+    return ServerConfig(
+        port=port, limits=Limits(message=LARGEST, fragments=FRAGMENTS), deflate=Deflate(threshold=1)
+    )
 
 
 def serve(backend: str, port: int) -> None:

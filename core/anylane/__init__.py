@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from anylane.config.server_config import ServerConfig
     from anylane.errors import (
         AnylaneError,
+        Cancelled,
         ConfigError,
         Disconnected,
         HTTPError,
@@ -42,6 +43,7 @@ __all__ = [
     "AnylaneError",
     "App",
     "Broadcast",
+    "Cancelled",
     "ConfigError",
     "Context",
     "Deflate",
@@ -75,6 +77,7 @@ _HOMES = {
     "AnylaneError": "anylane.errors",
     "App": "anylane.app",
     "Broadcast": "anylane.realtime.broadcast",
+    "Cancelled": "anylane.errors",
     "ConfigError": "anylane.errors",
     "Context": "anylane.handling.context",
     "Deflate": "anylane.config.limits",

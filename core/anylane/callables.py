@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+from anylane.shown import shown
+
 Call = tuple[Callable[..., Any], bool]
 """A function, and whether what it returns has to be awaited."""
 
@@ -73,7 +75,8 @@ def signature_problem(func: Callable[..., Any], *forms: str) -> str:
 def location(function: Callable[..., Any]) -> str:
     """Return "module.function (file:line)" of a function, for messages."""
     found = _function(function)
-    name = f"{getattr(found, '__module__', '?')}.{getattr(found, '__qualname__', repr(found))}"
+    qualname = getattr(found, "__qualname__", None) or shown(found)
+    name = f"{getattr(found, '__module__', '?')}.{qualname}"
     code = getattr(found, "__code__", None)
     return name if code is None else f"{name} ({code.co_filename}:{code.co_firstlineno})"
 

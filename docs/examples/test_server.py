@@ -282,6 +282,7 @@ def test_settings_that_cannot_be_applied_are_named(
         uds=str(tmp_path / "a.sock"),
         ttl=3,
         linger=0,
+        max_connections_per_address=5,
         backlog=129,
         forwarded_allow_ips=("unix",),
     )
@@ -290,6 +291,7 @@ def test_settings_that_cannot_be_applied_are_named(
     assert server.unapplied == [
         "ttl has no effect: it is TCP's, and only unix sockets are served",
         "linger has no effect: it is TCP's, and only unix sockets are served",
+        "max_connections_per_address has no effect: it is TCP's, and only unix sockets are served",
         "forwarded_allow_ips has no effect: proxy_headers is off",
         "backlog is 128, not 129: raise net.core.somaxconn",
     ]

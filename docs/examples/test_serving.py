@@ -40,6 +40,11 @@ def block(ctx):
     time.sleep(ctx.params["seconds"])
     return "awake"
 
+@app.get("/hang/{seconds:float}", inline=True)
+def hang(ctx):
+    time.sleep(ctx.params["seconds"])
+    return "awake"
+
 @app.get("/stream")
 async def stream(ctx):
     async with ctx.stream() as out:
@@ -719,6 +724,127 @@ def test_workers_drain_and_a_second_signal_aborts(start: Start) -> None:
         code, rest, seconds = process.end()
     assert code == 0, rest
     assert seconds < 3
+
+
+def pid_of(process: Process) -> int:
+    pid: int = httpx.get(process.url, timeout=5).json()["pid"]
+    return pid
+
+
+class Places:
+    """Connections to a server, by the worker that has accepted them."""
+
+    def __init__(self, process: Process, stack: ExitStack) -> None:
+        self._address = re.findall(r"//(\S+):(\d+)", process.url)[0]
+        self._stack = stack
+        self._free: dict[int, list[socket.socket]] = {}
+
+    def reserve(self, pid: int, number: int) -> None:
+        """Have so many connections to this worker, for `ask`."""
+        while len(self._free.get(pid, ())) < number:
+            host, port = self._address
+            sock = self._stack.enter_context(socket.create_connection((host, int(port)), 10))
+            self._send(sock, "/")
+            answer = b""
+            while not (found := re.search(rb'"pid":(\d+)', answer)):
+                data = sock.recv(4096)
+                assert data, answer
+                answer += data
+            self._free.setdefault(int(found[1]), []).append(sock)
+
+    def ask(self, pid: int, path: str) -> socket.socket:
+        """Ask this worker for it. Returns the connection, on which the answer will come."""
+        self.reserve(pid, 1)
+        sock = self._free[pid].pop()
+        self._send(sock, path)
+        return sock
+
+    def _send(self, sock: socket.socket, path: str) -> None:
+        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+
+
+HANG = ("--workers", "2", "--max-threads", "3", "--worker-timeout", "1.5")
+
+
+@pytest.mark.parametrize("backend", LANES)
+def test_hung_workers_are_replaced(start: Start, backend: str) -> None:
+    """On loops one worker's loop is blocked. In the other every thread of the pool is, and one more
+    exchange waits for one."""
+    process = start(*HANG, "--backend", backend, "--timeouts-close", "0.5")
+    before = workers_of(process)
+    first, second = sorted(before)
+    with ExitStack() as stack:
+        places = Places(process, stack)
+        for pid in before:
+            places.reserve(pid, 4)
+        for _ in range(4):
+            places.ask(second, "/block/600")
+        for _ in range(4 if backend == "threads" else 1):
+            places.ask(first, "/block/600" if backend == "threads" else "/hang/600")
+        eventually(lambda: not workers_of(process) & before, seconds=30)
+    eventually(lambda: len(workers_of(process)) == 2)
+    assert httpx.get(process.url).json()["pid"] not in before
+    process.signal()
+    code, rest, _ = process.end()
+    assert code == 0, rest
+    stuck = "all its threads have been busy for 1.5 s, and an exchange waits for one"
+    assert f"ERROR worker {second} is hung: {stuck}; starting another" in rest
+    why = stuck if backend == "threads" else "its loop has not run for 1.5 s"
+    assert f"ERROR worker {first} is hung: {why}; starting another" in rest
+    # The stacks of both, with the lines that block.
+    assert len(re.findall(r'main.py", line \d+ in block', rest)) >= 3, rest
+    assert backend == "threads" or len(re.findall(r'main.py", line \d+ in hang', rest)) == 1, rest
+    assert "Traceback" not in rest
+    assert "ended with" not in rest
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio", "threads"])
+def test_a_worker_that_blocks_for_long_is_not_taken_for_hung(start: Start, backend: str) -> None:
+    """Its handlers block for longer than the time-out, on all threads but the one that the others
+    need on this lane; or on all, while no exchange waits for one."""
+    process = start(*HANG, "--backend", backend)
+    before = workers_of(process)
+    with ExitStack() as stack:
+        places = Places(process, stack)
+        count = 2 if backend == "threads" else 3
+        blocked = [places.ask(pid, "/block/4") for pid in sorted(before) for _ in range(count)]
+        for _ in range(5):
+            for pid in sorted(before):
+                assert b"200 OK" in places.ask(pid, "/").recv(4096)
+            time.sleep(0.5)
+        assert all(b"awake" in sock.recv(4096) for sock in blocked)
+    assert workers_of(process) == before
+    process.signal()
+    code, rest, _ = process.end()
+    assert code == 0, rest
+    assert "hung" not in rest
+
+
+def test_a_hung_worker_that_wakes_up_in_time_answers(start: Start) -> None:
+    process = start(*HANG, "--timeouts-close", "20")
+    (pid, *_) = sorted(workers_of(process))
+    with ExitStack() as stack:
+        sock = Places(process, stack).ask(pid, "/hang/4")
+        assert b"awake" in sock.recv(4096)
+        eventually(lambda: pid not in workers_of(process))
+    process.signal()
+    code, rest, _ = process.end()
+    assert code == 0, rest
+    assert f"the hung worker {pid} has ended" in rest
+    assert "main.py" not in rest
+
+
+def test_a_worker_timeout_under_the_request_timeout_is_warned_about(start: Start) -> None:
+    process = start(*HANG)
+    process.signal()
+    assert "WARNING worker_timeout (1.5 s) is under request_timeout (30 s)" in process.end()[1]
+
+
+def test_a_worker_timeout_without_workers_is_warned_about(start: Start) -> None:
+    process = start("--worker-timeout", "60")
+    process.signal()
+    rest = process.line + process.end()[1]
+    assert "WARNING worker_timeout has no effect: it is for --workers" in rest
 
 
 def test_reload_serves_the_changed_code(start: Start, folder: Path) -> None:

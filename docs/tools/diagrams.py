@@ -9,7 +9,7 @@ from typing import Any
 from drawn import draw
 
 from anylane.protocol.http1.states import READING, WRITING
-from anylane.protocol.websocket.session import PHASES
+from anylane.protocol.websocket.phases import PHASES
 
 Table = Mapping[Any, Mapping[Any, Enum]]
 

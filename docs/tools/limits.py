@@ -42,7 +42,8 @@ def table(settings: Iterable[tuple[str, Any, str]]) -> str:
     lines = [*HEAD]
     for name, default, reason in settings:
         for number, row in enumerate(found[name]):
-            what = "<br>".join(filter(None, (f"`{name}`", reason, row.note))) if not number else "″"
+            first = (f"`{name}`", reason) if not number else ("″",)
+            what = "<br>".join(filter(None, (*first, row.note)))
             cells = [
                 what,
                 shown(default) if not number else "",

@@ -72,7 +72,7 @@ def lanes() -> dict[str, list[str]]:
 
 
 LANES = ("asyncio", "anyio", "curio", "threads")
-SHARED = ("readiness", "sockets", "native_cancel", "thread_pool", "tls")
+SHARED = ("readiness", "sockets", "native_cancel", "thread_pool", "workers", "tls")
 
 
 def rows() -> Iterator[tuple[str, str, int]]:

@@ -181,7 +181,7 @@ OTHER = {"log_level": "debug", "preset": "strict"}
 @pytest.mark.parametrize("setting", [*run_settings()], ids=lambda each: each.name)
 def test_a_field_of_run_settings_is_a_variable_and_a_key_of_the_run_table(tmp_path, setting):
     """One field is all that a new flag of the command needs; tests of it: test_cli.py."""
-    value = {bool: True, int: 2}.get(setting.kind, OTHER.get(setting.name, "x"))
+    value = {bool: True, int: 2, float: 2.5}.get(setting.kind, OTHER.get(setting.name, "x"))
     assert value != setting.default
     source = {"run": {setting.name: value}}
     environ = {f"ANYLANE_{setting.name.upper()}": str(value)}

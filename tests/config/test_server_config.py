@@ -18,9 +18,15 @@ def test_the_defaults_are_valid_and_frozen(kind):
         kind(1)
 
 
+RATES = ("body_rate", "send_rate")
+
+
 @pytest.mark.parametrize("field", [each.name for each in fields(Limits)])
 @pytest.mark.parametrize("value", [0, -1, (1 << 40) + 1, 1.5, "1", None, True])
 def test_a_limit_out_of_bounds_names_field_and_value(field, value):
+    if field in RATES and value == 0 and value is not True:
+        assert getattr(Limits(**{field: value}), field) == 0, "it is switched off"
+        return
     with pytest.raises(ConfigError, match=rf"Limits\.{field} is {value!r}"):
         Limits(**{field: value})
 
@@ -55,6 +61,10 @@ def test_a_low_mark_is_at_most_its_high_mark(low):
         ("ws_buffer_size", 256 * 1024 + 1),
         ("nodelay", 1),
         ("max_connections", 0),
+        ("max_connections_per_address", 0),
+        ("max_connections_per_network", 1.5),
+        ("when_full", "maybe"),
+        ("when_full", None),
         ("max_threads", 0),
         ("request_timeout", 0),
         ("eager", None),

@@ -63,6 +63,24 @@ def test_a_hostile_value_takes_no_square_of_its_length(inside: str) -> None:
     assert time.process_time() - before < 2
 
 
+@pytest.mark.parametrize("lines", [[";" * 8192] * 8, ["=;" * 4096] * 8, ["a=1;" * 2048] * 8])
+def test_many_cookies_are_looked_at_up_to_a_number(
+    lines: list[str],
+) -> None:
+    class Line(str):
+        __slots__ = ()
+
+        def split(self, sep: str | None = None, maxsplit: Any = -1) -> list[str]:
+            found = super().split(sep, maxsplit)
+            parts.extend(found)
+            return found
+
+    parts: list[str] = []
+    assert parse_cookies(["first=1", *map(Line, lines), "last=1"]).keys() <= {"first", "a"}
+    # The rest of a line and of each line behind it stays one part.
+    assert len(parts) <= 1000 + len(lines)
+
+
 def written(*args: Any, **options: Any) -> set[str]:
     (line,) = Response().set_cookie(*args, **options).headers.get_all("set-cookie")
     return set(line.split("; "))

@@ -17,6 +17,7 @@ from anylane.lane.server_core import ServerCore
 from anylane.lane.stepping import SteppedLink, step
 from anylane.protocol import Closing, Exchange
 from anylane.protocol.any_connection import AnyConnection
+from anylane.testing import Lockstep, World
 
 
 class Echo:
@@ -119,3 +120,20 @@ def test_without_a_transport_there_is_a_connection_that_is_over() -> None:
     assert connection.next_deadline() is None
     assert connection.closing is Closing.ABORT
     assert not connection.congested
+
+
+def test_what_was_counted_of_a_flood_is_told_when_a_connection_comes_or_goes() -> None:
+    for comes in (True, False):
+        world = World(App())
+        wires = [Lockstep(world=world) for _ in range(30)]
+        for wire in wires:
+            wire.receive(b"nonsense\r\n\r\n")
+        assert len(world.log) == 10
+        world.now += 1
+        if comes:
+            Lockstep(world=world)
+        else:
+            wires[0].lose()
+        assert [record.message for record in world.log[10:]] == [
+            "refused requests: 20 more in the last 1 s"
+        ]

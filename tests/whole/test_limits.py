@@ -18,11 +18,15 @@ import pytest
 from wsproto.frame_protocol import FrameProtocol, Opcode
 
 from anylane import App, Limits, ServerConfig, Timeouts
-from anylane.http.multidict import MAX_FIELDS
+from anylane.http import forms as form_module
+from anylane.http.urlencoded import MAX_FIELDS, MAX_STRAY
 from anylane.lane.driver import Driver
+from anylane.lane.places import LEAVING
 from anylane.lane.server_core import ServerCore
 from anylane.lane.wake_queue import WakeQueue
+from anylane.log_limit import MAX_LINES
 from anylane.protocol import Connection
+from anylane.protocol.refusal import LINGER
 from anylane.testing import Lockstep, World
 
 BEFORE = 1 / 1024
@@ -131,6 +135,14 @@ def make_app() -> App:
     async def query(ctx):
         return ctx.request.query.get("a")
 
+    @app.get("/cookie")
+    async def cookie(ctx):
+        return ctx.request.cookies.get("a", "")
+
+    @app.post("/form")
+    async def form(ctx):
+        return str(len(await ctx.request.form()))
+
     @app.post("/")
     async def echo(ctx):
         return await ctx.request.body()
@@ -144,6 +156,12 @@ def make_app() -> App:
     async def never(ctx):
         await ctx.sleep(1000)
 
+    @app.get("/stream")
+    async def stream(ctx):
+        async with ctx.stream() as out:
+            await out.write("first")
+            await ctx.sleep(1000)
+
     @app.websocket("/echo")
     async def echo_messages(ctx):
         ws = await ctx.accept()
@@ -154,6 +172,10 @@ def make_app() -> App:
     async def leave(ctx):
         await ctx.accept()
         await ctx.sleep(1)
+
+    @app.get("/huge")
+    async def huge(ctx):
+        return b"x" * 10_000
 
     @app.get("/large")
     async def large(ctx):
@@ -180,8 +202,9 @@ def get(target: str = "/", *lines: str, method: str = "GET") -> bytes:
     return "\r\n".join([f"{method} {target} HTTP/1.1", "Host: a", *lines, "", ""]).encode()
 
 
-def post(target: str, length: int, body: bytes = b"") -> bytes:
-    return get(target, f"Content-Length: {length}", method="POST") + body
+def post(target: str, length: int, body: bytes = b"", kind: str = "text/plain") -> bytes:
+    lines = (f"Content-Length: {length}", f"Content-Type: {kind}")
+    return get(target, *lines, method="POST") + body
 
 
 def websocket(wire: Any, path: str) -> None:
@@ -197,10 +220,10 @@ def websocket(wire: Any, path: str) -> None:
     assert wire.take().startswith(b"HTTP/1.1 101 ")
 
 
-def frame(opcode: int, payload: bytes) -> bytes:
+def frame(opcode: int, payload: bytes, *, fin: bool = True) -> bytes:
     size = len(payload)
     length = bytes([0x80 | size]) if size < 126 else b"\xfe" + struct.pack("!H", size)
-    return bytes([0x80 | opcode]) + length + bytes(4) + payload
+    return bytes([fin << 7 | opcode]) + length + bytes(4) + payload
 
 
 def seen(wire: Any) -> str:
@@ -269,10 +292,57 @@ def so_many_header_lines(limit: int, count: int) -> str:
     return seen(wire)
 
 
-@at_the_limit("anylane.http.multidict.MAX_FIELDS", MAX_FIELDS, within="200", beyond="400")
+@at_the_limit("anylane.http.urlencoded.MAX_FIELDS", MAX_FIELDS, within="200", beyond="400")
 def so_many_query_fields(_limit: int, count: int) -> str:
     wire = serve()
     wire.receive(get("/query?" + "&".join(["a=b"] * count)))
+    return seen(wire)
+
+
+@at_the_limit("anylane.http.urlencoded.MAX_FIELDS", MAX_FIELDS, within="200", beyond="413")
+def so_many_form_fields(_limit: int, count: int) -> str:
+    return form(URLENCODED, b"&".join([b"a=b"] * count))
+
+
+@at_the_limit(
+    "anylane.http.urlencoded.MAX_FIELDS", MAX_FIELDS, within="seen", beyond="not looked at"
+)
+def so_many_cookies(_limit: int, count: int) -> str:
+    wire = serve()
+    wire.receive(get("/cookie", "Cookie: " + "x=;" * (count - 1) + "a=b"))
+    return "seen" if wire.sent.endswith(b"b") else "not looked at"
+
+
+@at_the_limit("anylane.http.urlencoded.MAX_STRAY", MAX_STRAY, within="200", beyond="400")
+def so_many_stray_percent_signs_of_a_query(_limit: int, count: int) -> str:
+    wire = serve()
+    wire.receive(get("/query?a=b&" + "%" * count))
+    return seen(wire)
+
+
+@at_the_limit("anylane.http.urlencoded.MAX_STRAY", MAX_STRAY, within="200", beyond="400")
+def so_many_stray_percent_signs_of_a_form(_limit: int, count: int) -> str:
+    return form(URLENCODED, b"%&" * 10 + b"%" * (count - 10))
+
+
+@at_the_limit("anylane.http.forms.MAX_HEADERS", form_module.MAX_HEADERS, within="200", beyond="413")
+def headers_of_that_size_in_all_parts(_limit: int, size: int) -> str:
+    fixed = len(b"content-disposition" + b"form-data; name=a; x=")
+    parts = []
+    while size:
+        length = min(size, 1024) if size >= 2 * 1024 else size
+        head = b"Content-Disposition: form-data; name=a; x=" + b"y" * (length - fixed)
+        parts.append(b"--b\r\n" + head + b"\r\n\r\n\r\n")
+        size -= length
+    return form("multipart/form-data; boundary=b", b"".join(parts) + b"--b--\r\n")
+
+
+URLENCODED = "application/x-www-form-urlencoded"
+
+
+def form(kind: str, body: bytes) -> str:
+    wire = serve(limits_body=1 << 20)
+    wire.receive(post("/form", len(body), body, kind=kind))
     return seen(wire)
 
 
@@ -291,6 +361,17 @@ def chunked_body_of_that_size(limit: int, size: int) -> str:
     wire = serve(limits_body=limit)
     body = b"%x\r\n%s\r\n0\r\n\r\n" % (size, b"x" * size)
     wire.receive(get("/", "Transfer-Encoding: chunked", method="POST") + body)
+    return seen(wire)
+
+
+@at_the_limit(
+    "limits.chunk_overhead", 100, within="200", beyond="400, closed", steps=(0, 4),
+    lanes=("chunk_overhead_limit",),
+)  # fmt: skip
+def framing_of_so_much_more_than_its_data(limit: int, more: int) -> str:
+    wire = serve(limits_chunk_overhead=limit)
+    chunks = b"1\r\nx\r\n" * (more // 4) + b"0\r\n\r\n"
+    wire.receive(get("/", "Transfer-Encoding: chunked", method="POST") + chunks)
     return seen(wire)
 
 
@@ -375,6 +456,23 @@ def output_of_that_size_unsent(limit: int, size: int) -> str:
 
 
 @at_the_limit(
+    "limits.outbound_high", 1000, within="the next request is begun", beyond="it is not, nor read",
+    lanes=("no_request_is_begun_while_answers_wait",),
+)  # fmt: skip
+def answer_of_that_size_unsent_before_the_next_request(limit: int, size: int) -> str:
+    conn = connection(outbound_high=limit, outbound_low=1)
+    conn.receive_data(get() * 2, 0)
+    exchange = conn.next_exchange()
+    exchange.respond(200, [], b"")
+    conn.send(b"x" * (size - conn.queued))
+    exchange.finish(0)
+    conn.data_to_send()
+    if conn.waiting:
+        return "the next request is begun"
+    return "it is not" if conn.wants_read else "it is not, nor read"
+
+
+@at_the_limit(
     "limits.outbound_low", 20, within="a waiting write goes on", beyond="it waits",
     lanes=("slow_reader_is_waited_for",),
 )  # fmt: skip
@@ -387,6 +485,20 @@ def output_of_that_size_still_unsent(limit: int, size: int) -> str:
 
 
 @at_the_limit(
+    "limits.pieces_per_turn", 5, within="all are answered", beyond="one is left for the next",
+    lanes=("frames_of_one_read_keep_their_order",),
+)  # fmt: skip
+def frames_decoded_in_one_turn(limit: int, count: int) -> str:
+    wire = serve(limits_pieces_per_turn=limit)
+    websocket(wire, "/echo")
+    conn = wire._driver.connection
+    conn.receive_data(frame(9, b"") * count, 0)
+    left = count - len(b"".join(conn.data_to_send())) // 2
+    assert left == (conn.next_deadline() == 0 and not conn.wants_read)
+    return "one is left for the next" if left else "all are answered"
+
+
+@at_the_limit(
     "limits.message", 20, within="text", beyond="close 1009, closed", lanes=("message_limit",)
 )
 def message_of_that_size(limit: int, size: int) -> str:
@@ -394,6 +506,78 @@ def message_of_that_size(limit: int, size: int) -> str:
     websocket(wire, "/echo")
     wire.receive(frame(1, b"x" * size))
     return frames(wire)
+
+
+@at_the_limit(
+    "limits.fragments", 3, within="text", beyond="close 1008, closed", lanes=("fragment_limit",)
+)
+def message_in_so_many_fragments(limit: int, count: int) -> str:
+    wire = serve(limits_fragments=limit)
+    websocket(wire, "/echo")
+    for number in range(count):
+        opcode, fin = 0 if number else 1, number == count - 1
+        wire.receive(frame(opcode, b"x", fin=fin))
+    return frames(wire)
+
+
+# --- rates: bytes in each second, for a minute ---------------------------------------------------
+
+PATIENCE = {"timeouts_body": 2.0, "timeouts_write_stall": 2.0, "timeouts_rate_grace": 2.0}
+
+
+@at_the_limit(
+    "limits.body_rate", 10, within="nothing yet", beyond="408, closed", steps=(0, -1),
+    lanes=("body_has_a_minimum_rate",),
+)  # fmt: skip
+def body_that_comes_at_that_rate(limit: int, size: int) -> str:
+    wire = serve(limits_body_rate=limit, request_timeout=1000, **PATIENCE)
+    wire.receive(post("/", 10_000))
+    for _ in range(60):
+        wire.receive(b"x" * size)
+        wire.advance(1)
+    return seen(wire)
+
+
+@at_the_limit(
+    "limits.body_rate", 10, within="nothing yet", beyond="close 1008, closed", steps=(0, -1),
+    lanes=("message_has_a_minimum_rate",),
+)  # fmt: skip
+def message_that_comes_at_that_rate(limit: int, size: int) -> str:
+    wire = serve(limits_body_rate=limit, **PATIENCE)
+    websocket(wire, "/echo")
+    wire.receive(b"\x81\xfe" + struct.pack("!H", 10_000) + bytes(4))
+    for _ in range(60):
+        wire.receive(b"x" * size)
+        wire.advance(1)
+    return frames(wire)
+
+
+@at_the_limit(
+    "limits.pieces_per_turn", 5, within="all are decoded", beyond="one is left for the next",
+    lanes=("chunks_of_one_read_keep_their_order",),
+)  # fmt: skip
+def chunks_decoded_in_one_turn(limit: int, count: int) -> str:
+    conn = connection(pieces_per_turn=limit)
+    conn.receive_data(get("/", "Transfer-Encoding: chunked", method="POST"), 0)
+    conn.receive_data(b"1\r\nx\r\n" * count, 0)
+    left = count - conn.waiting[0].buffered
+    assert left == (conn.next_deadline() == 0 and not conn.wants_read)
+    return "one is left for the next" if left else "all are decoded"
+
+
+@at_the_limit(
+    "limits.send_rate", 10, within="nothing yet", beyond="reset", steps=(0, -1),
+    lanes=("answer_has_a_minimum_rate",),
+)  # fmt: skip
+def answer_that_is_taken_at_that_rate(limit: int, size: int) -> str:
+    wire = serve(limits_send_rate=limit, **PATIENCE)
+    wire.stall(kernel=5000)
+    wire.receive(get("/huge"))
+    for _ in range(60):
+        wire.resume(size)
+        wire.take()
+        wire.advance(1)
+    return seen(wire)
 
 
 # --- turns, connections, threads -----------------------------------------------------------------
@@ -464,12 +648,47 @@ def core(config: ServerConfig) -> ServerCore:
 
 
 @at_the_limit(
-    "max_connections", 3, within="accepts", beyond="accepting pauses",
-    steps=(-1, 0), lanes=("too_many_connections_wait",),
+    "anylane.log_limit.MAX_LINES", MAX_LINES, within="a line for each",
+    beyond="one is counted", lanes=("floods_of_refusals_write_a_bounded_number_of_lines",),
+    note="a few show what happens; a flood of them fills the disk",
+)  # fmt: skip
+def so_many_refusals_in_a_second(_limit: int, count: int) -> str:
+    world = World(make_app(), ServerConfig(**LANE))
+    for _ in range(count):
+        Lockstep(world=world).receive(b"nonsense\r\n\r\n")
+    world.server.shutdown()
+    lines = [record.message for record in world.log]
+    counted = [line for line in lines if line == "refused requests: 1 more in the last 1 s"]
+    assert len(lines) == min(count, MAX_LINES) + len(counted)
+    return "one is counted" if counted else "a line for each"
+
+
+@at_the_limit(
+    "max_connections", 3, within="all stay", beyond="the one idle longest is closed",
+    lanes=("the_one_idle_longest_goes", "idle_sockets_lock_nobody_out"),
 )  # fmt: skip
 def so_many_open_connections(limit: int, count: int) -> str:
     world = World(make_app(), ServerConfig(max_connections=limit))
+    wires: list[Any] = []
+    for _ in range(count):
+        assert world.server.accepting
+        wires.append(Lockstep(world=world))
+        world.advance(1)
+    gone = [wire for wire in wires if wire.closed]
+    assert gone in ([], wires[:1]) and not any(wire.reset_sent for wire in gone)
+    return "the one idle longest is closed" if gone else "all stay"
+
+
+@at_the_limit(
+    "max_connections", 3, within="accepts", beyond="accepting pauses",
+    steps=(-1, 0), lanes=("too_many_connections_wait", "who_waits_is_served_when_another_is_idle"),
+    note="where no connection is idle",
+)  # fmt: skip
+def so_many_busy_connections(limit: int, count: int) -> str:
+    world = World(make_app(), ServerConfig(max_connections=limit))
     wires = [Lockstep(world=world) for _ in range(count)]
+    for wire in wires:
+        wire.receive(get("/never"))
     accepts = world.server.accepting
     wires[0].lose()
     assert world.server.accepting
@@ -477,10 +696,95 @@ def so_many_open_connections(limit: int, count: int) -> str:
 
 
 @at_the_limit(
+    "max_connections", 3, within="nothing yet", beyond="503, closed",
+    lanes=("a_full_house_can_refuse",),
+    note='where no connection is idle and when_full = "refuse"',
+)  # fmt: skip
+def so_many_busy_connections_of_a_house_that_refuses(limit: int, count: int) -> str:
+    world = World(make_app(), ServerConfig(max_connections=limit, when_full="refuse"))
+    wires: list[Any] = []
+    for _ in range(count):
+        assert world.server.accepting
+        wires.append(Lockstep(world=world))
+        wires[-1].receive(get("/never"))
+    return seen(wires[-1])
+
+
+def of_clients(config: ServerConfig, limit: int, count: int, address: str) -> str:
+    world = World(make_app(), config)
+    wires: list[Any] = [
+        Lockstep(world=world, peer=(address.format(number), 1)) for number in range(count)
+    ]
+    assert not any(wire.closed for wire in wires[:limit])
+    return "closed" if wires[-1].closed else "all stay"
+
+
+@at_the_limit(
+    "max_connections_per_address", 3, within="all stay", beyond="closed",
+    lanes=("a_client_can_be_bound",), note='with when_full = "refuse": 503, closed',
+)  # fmt: skip
+def so_many_connections_of_one_client(limit: int, count: int) -> str:
+    config = ServerConfig(max_connections_per_address=limit)
+    return of_clients(config, limit, count, "192.0.2.1")
+
+
+@at_the_limit(
+    "max_connections_per_network", 3, within="all stay", beyond="closed",
+    lanes=("a_network_can_be_bound",), note='with when_full = "refuse": 503, closed',
+)  # fmt: skip
+def so_many_connections_of_one_network(limit: int, count: int) -> str:
+    config = ServerConfig(max_connections_per_network=limit)
+    return of_clients(config, limit, count, "192.0.2.{}")
+
+
+@at_the_limit(
+    "anylane.lane.places.LEAVING", LEAVING, within="accepts", beyond="accepting pauses",
+    steps=(-1, 0), note="let go for newcomers, and hooks of theirs still run",
+)  # fmt: skip
+def so_many_connections_that_leave(_limit: int, count: int) -> str:
+    app = make_app()
+
+    @app.on_disconnect
+    async def goodbye(ctx):
+        await ctx.sleep(100)
+
+    world = World(app, ServerConfig(max_connections=1))
+    for _ in range(1 + count):
+        assert world.server.accepting
+        Lockstep(world=world)
+    return "accepts" if world.server.accepting else "accepting pauses"
+
+
+@at_the_limit(
+    "anylane.protocol.refusal.LINGER", LINGER, within="503, our side ended", beyond="503, closed",
+    note="for a client that was refused, to read the answer",
+)  # fmt: skip
+def refused_client_that_stays_so_long(_limit: float, seconds: float) -> str:
+    world = World(make_app(), ServerConfig(max_connections=1, when_full="refuse"))
+    Lockstep(world=world).receive(get("/never"))
+    wire: Any = Lockstep(world=world)
+    wire.advance(seconds)
+    assert b" 503 " in wire.sent and wire.eof_sent
+    return "503, closed" if wire.closed else "503, our side ended"
+
+
+@at_the_limit(
     "max_threads", 3, within="all run", beyond="the last waits for its turn",
     lanes=("quiet_connections_hold_no_thread",),
 )  # fmt: skip
 def so_many_functions_that_block(limit: int, count: int) -> str:
+    return blocking(limit, count, background=False)
+
+
+@at_the_limit(
+    "max_threads", 3, within="all run", beyond="the last waits for its turn",
+    lanes=("background_that_fills_its_threads_delays_no_handler",),
+)  # fmt: skip
+def so_many_functions_that_block_in_the_background(limit: int, count: int) -> str:
+    return blocking(limit, count, background=True)
+
+
+def blocking(limit: int, count: int, *, background: bool) -> str:
     from anylane_backends.thread_pool import Pool
 
     before = set(threading.enumerate())
@@ -491,11 +795,13 @@ def so_many_functions_that_block(limit: int, count: int) -> str:
         begun.release()
         return go.wait(10)
 
-    futures = [pool.submit(block, lambda: None) for _ in range(count)]
+    futures = [pool.submit(block, lambda: None, background=background) for _ in range(count)]
     for _ in range(min(limit, count)):
         assert begun.acquire(timeout=10)
+    assert pool.submit(lambda: True, lambda: None, background=not background).result(10)
+    threads_of_the_others = 1
     # A thread for the last one would have been started by now, whether or not it has begun.
-    threads = len(set(threading.enumerate()) - before)
+    threads = len(set(threading.enumerate()) - before) - threads_of_the_others
     go.set()
     assert all(each.result(10) for each in futures)
     pool.close()
@@ -549,6 +855,20 @@ def body_whose_next_piece_takes_so_long(limit: float, seconds: float) -> str:
 
 
 @at_the_limit(
+    "timeouts.rate_grace", 3.0, within="nothing yet", beyond="408, closed",
+    steps=(-BEFORE, BEFORE), lanes=("body_has_a_minimum_rate",),
+)  # fmt: skip
+def body_that_is_too_slow_for_so_long_and_a_pause(limit: float, seconds: float) -> str:
+    wire = serve(timeouts_rate_grace=limit, timeouts_body=2.0, limits_body_rate=1 << 40)
+    wire.receive(post("/", 100))
+    for _ in range(3):
+        wire.advance(1.5)
+        wire.receive(b"x")
+    wire.advance(2.0 + seconds - 4.5)
+    return seen(wire)
+
+
+@at_the_limit(
     "timeouts.keep_alive", 3.0, within="200", beyond="200, closed",
     lanes=("idle_connection_is_closed", "keep_alive_expires_exactly_at_its_deadline"),
 )  # fmt: skip
@@ -581,6 +901,20 @@ def reader_who_takes_nothing_for_so_long(limit: float, seconds: float) -> str:
     wire.advance(limit / 2)
     wire.resume(1)
     assert wire.take()
+    wire.advance(seconds)
+    return seen(wire)
+
+
+@at_the_limit(
+    "timeouts.look", 3.0, within="200", beyond="200, closed",
+    lanes=("client_that_leaves_behind_pipelined_input_is_noticed",
+           "client_that_leaves_behind_unread_messages_is_noticed"),
+)  # fmt: skip
+def client_who_left_behind_unread_input_so_long_ago(limit: float, seconds: float) -> str:
+    wire = serve(timeouts_look=limit, limits_pipeline=10)
+    wire.receive(get("/stream"))
+    wire.receive(get())
+    wire.eof()
     wire.advance(seconds)
     return seen(wire)
 

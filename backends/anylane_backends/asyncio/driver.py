@@ -68,7 +68,7 @@ class AsyncioDriver(Driver, asyncio.Protocol):
             wait_for_more(self._transport.get_extra_info("socket"))
         if self.connection.closing:
             self.close(self.connection.closing)
-        if self._holds:
+        if self._holds or self.connection.queued:  # Who gets no place is answered at once.
             self.pump()
         else:  # Nothing has come yet, so nothing is to be written.
             self._settle()
@@ -126,6 +126,9 @@ class AsyncioDriver(Driver, asyncio.Protocol):
 
     def hung_up(self) -> bool:
         return kernel.hung_up(self._descriptor())
+
+    def broken(self) -> bool:
+        return kernel.broken(self._descriptor())
 
     def _descriptor(self) -> int:
         sock = None if self._transport is None else self._transport.get_extra_info("socket")

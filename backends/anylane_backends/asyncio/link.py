@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from anylane.errors import Cancelled
 from anylane.lane.driver import Driver
 from anylane.lane.link import Handle, LinkDriver
 from anylane.lane.wake_queue import WakeQueue
@@ -81,13 +82,18 @@ def take_back(task: asyncio.Task[Any], exc: BaseException | None, before: int = 
     return task.uncancel() <= before and isinstance(exc, asyncio.CancelledError)
 
 
-def is_foreign_cancellation(exc: BaseException) -> bool:
-    """Return whether this is a CancelledError although the current task was not cancelled: it
-    awaited something else that was."""
+def is_cancellation(exc: BaseException) -> bool:
+    """Return whether this is a CancelledError because the current task was cancelled.
+
+    It may be there although the task was not: it awaited something else that was. Also return
+    True for the GeneratorExit of a task that is left behind by its loop.
+    """
+    if isinstance(exc, GeneratorExit):
+        return asyncio._get_running_loop() is None
     if not isinstance(exc, asyncio.CancelledError):
         return False
     task = asyncio.current_task()
-    return task is not None and not task.cancelling()
+    return task is None or bool(task.cancelling())
 
 
 class AsyncioLink(NativeCancel):
@@ -221,16 +227,36 @@ class AsyncioLink(NativeCancel):
         return AsyncioScope(self.driver.wakes)
 
     def cancel_task(self) -> None:
-        if self._task is not None:
+        # A handler that was told at its use of `ctx` is not to hear of it twice.
+        if self._task is not None and not self.exchange.told:
             self._cancelled = True
             self._task.cancel()
 
     def is_own_cancellation(self, exc: BaseException) -> bool:
-        # The task began with this exchange, so nothing has cancelled it before.
-        return self._cancelled and self._task is not None and take_back(self._task, exc)
+        task = self._task
+        if self._cancelled and task is not None:
+            # The task began with this exchange, so nothing has cancelled it before.
+            return take_back(task, exc)
+        return self.exchange.told and not is_cancellation(exc) and self.is_cancellation(exc)
 
-    def is_foreign_cancellation(self, exc: BaseException) -> bool:
-        return is_foreign_cancellation(exc)
+    def is_cancellation(self, exc: BaseException) -> bool:
+        kinds = asyncio.CancelledError, Cancelled
+        return is_cancellation(exc) or (
+            self.exchange.interrupt is not None and isinstance(exc, kinds)
+        )
+
+    def cancellation(self) -> BaseException:
+        task = self._task
+        if task is not None and asyncio.current_task() is not task:
+            # Only a child of the handler's task hears of it here.
+            self.exchange.told = False
+        return asyncio.CancelledError()
+
+    @property
+    def heard(self) -> bool:
+        task = asyncio.current_task()
+        return self.exchange.told or (task is not None and bool(task.cancelling()))
 
     def submit(self, func: Callable[[], Any]) -> Handle:
-        return self.lane.pool.submit(func, self.wake)
+        background = self.driver.errand is not None
+        return self.lane.pool.submit(func, self.wake, background=background)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from anylane import errors
 from anylane.config.server_config import ServerConfig
+from anylane.shown import spoken
 
 logger: logging.Logger = logging.getLogger("anylane")
 
@@ -29,7 +30,8 @@ def one_line(text: str) -> str:
 def describe(error: BaseException) -> str:
     """Return what was raised, with file and line of the user's own code that led there, if any."""
     name = type(error).__name__
-    text = f"{name}: {error}" if str(error) else name
+    said = spoken(error)
+    text = f"{name}: {said}" if said else name
     own = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)

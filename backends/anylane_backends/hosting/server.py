@@ -20,6 +20,7 @@ from anylane.http.headers import http_date
 from anylane.lane.backend import Backend
 from anylane.lane.host import Log
 from anylane.lane.server_core import Access, ServerCore
+from anylane.shown import shown
 from anylane_backends.hosting.loading import checked, load_backend
 from anylane_backends.hosting.messages import log, url_of
 from anylane_backends.hosting.unapplied import unapplied
@@ -200,7 +201,7 @@ class Server:
         except BaseException as exc:  # noqa: BLE001  # `wait_ready` raises it
             self._error = exc
             if self.was_ready:
-                self.core.log("error", f"the server failed: {exc!r}", exc)
+                self.core.log("error", f"the server failed: {shown(exc, 1000)}", exc)
         finally:
             self._ready.set()
 

@@ -8,6 +8,7 @@ connections in the backlog of a worker that is replaced are not lost.
 from __future__ import annotations
 
 import atexit
+import faulthandler
 import os
 import selectors
 import signal
@@ -20,13 +21,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from anylane_backends.hosting.heartbeat import READY, Heartbeat, Living, Patience, Pulse
+from anylane_backends.hosting.hung_workers import STACKS, HungWorkers
 from anylane_backends.hosting.systemd import notify, notify_reloading
 from anylane_backends.hosting.terminal import Terminal
 from anylane_backends.sockets.wakeup import WakeupSocketpair
 
-Work = Callable[[Callable[[], None]], None]
-"""What a worker does: serve until SIGTERM, and call its argument once it accepts. SystemExit sets
-the exit code."""
+Work = Callable[[Callable[[Living], None]], None]
+"""What a worker does: serve until SIGTERM, and call its argument with its server once that accepts.
+SystemExit sets the exit code."""
 
 
 _QUICK = 1.0
@@ -46,15 +49,21 @@ _KILL_AFTER = 5.0
 class Worker:
     """One worker process.
 
-    news: our end of the pipe by which it says that it accepts, -1 once that is closed. started:
-    `time.monotonic()`. ready: whether it accepts. retiring: whether it was told to end.
+    news: our end of the pipe by which it says that it accepts and that it is alive, -1 once that is
+    closed. started: `time.monotonic()`. heartbeat: None until it accepts. retiring: whether it was
+    told to end.
     """
 
     pid: int
     news: int
     started: float
-    ready: bool = False
+    heartbeat: Heartbeat | None = None
     retiring: bool = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether it accepts."""
+        return self.heartbeat is not None
 
 
 @dataclass(slots=True)
@@ -72,13 +81,15 @@ class Slot:
 
 
 class Supervisor:
-    """Starts workers, replaces the dead, passes on SIGTERM, renews all of them on SIGHUP.
+    """Starts workers, replaces the dead and the hung, passes on SIGTERM, renews all of them on
+    SIGHUP.
 
     count: of workers. work: what each of them does. announce: called once all are ready. stopping:
     called before they are told to end. reread: called on SIGHUP, before new workers are started; it
-    returns False if none are to be. log: called with level and message. patience: returns the
-    seconds that a worker needs at most to drain. watch: run in a process of its own, with the
-    supervisor's process id.
+    returns False if none are to be. log: called with level and message. drain: returns the seconds
+    that a worker needs at most to drain. close: returns the seconds that a hung one has for it.
+    patience: when a worker is taken for hung, None for never. watch: run in a process of its own,
+    with the supervisor's process id.
     """
 
     def __init__(
@@ -90,7 +101,9 @@ class Supervisor:
         stopping: Callable[[], None],
         reread: Callable[[], bool],
         log: Callable[[str, str], None],
-        patience: Callable[[], float],
+        drain: Callable[[], float],
+        close: Callable[[], float],
+        patience: Patience | None,
         watch: Callable[[int], None] | None = None,
     ) -> None:
         self._slots = [Slot() for _ in range(count)]
@@ -101,7 +114,9 @@ class Supervisor:
         self._terminal = Terminal()
         self._reloading = False
         self._log = log
+        self._drain = drain
         self._patience = patience
+        self._hung = HungWorkers(_tell, close)
         self._watch = watch
         self._watcher = 0
         self._renewing: list[Slot] = []
@@ -123,8 +138,11 @@ class Supervisor:
         if self._watch is not None:
             self._watcher = self._fork(self._run_watch)
         while True:
+            self._judge()
+            self._hung.act(time.monotonic())
             self._act()
-            if self._stopping and not any(s.worker or s.old for s in self._slots):
+            alive = self._hung or any(s.worker or s.old for s in self._slots)
+            if self._stopping and not alive:
                 break
             for key, _ in self._selector.select(self._timeout()):
                 if key.fileobj is self._wakeup.reader:
@@ -155,9 +173,13 @@ class Supervisor:
             self._renewing = list(self._slots)
 
     def _take_news(self, worker: Worker) -> None:
-        if os.read(worker.news, 1):
-            worker.ready = True
-        self._forget_news(worker)
+        news = os.read(worker.news, 4096)
+        if not news:
+            self._forget_news(worker)
+        elif worker.heartbeat is not None:
+            worker.heartbeat.beat(news)
+        elif READY in news:
+            worker.heartbeat = Heartbeat(self._patience or Patience(), time.monotonic())
 
     def _reap(self) -> None:
         while True:
@@ -169,6 +191,8 @@ class Supervisor:
                 return
             if pid == self._watcher:
                 self._watcher = 0
+            if self._hung.ended(pid):
+                self._log("info", f"the hung worker {pid} has ended")
             for slot in self._slots:
                 for worker in (slot.worker, *slot.old):
                     if worker is not None and worker.pid == pid:
@@ -199,6 +223,29 @@ class Supervisor:
         slot.pause = min(max(0.2, slot.pause * 2), _LONGEST_PAUSE) if quick else 0.0
         slot.not_before = now + slot.pause
         self._log("warning", f"worker {worker.pid} ended with {how}: starting another")
+
+    def _judge(self) -> None:
+        if self._patience is None:
+            return
+        now = time.monotonic()
+        for slot in self._slots:
+            for worker in (slot.worker, *slot.old):
+                if worker is None or worker.heartbeat is None or worker.retiring:
+                    continue
+                why = worker.heartbeat.judge(now)
+                if why is not None:
+                    self._log("error", f"worker {worker.pid} is hung: {why}; starting another")
+                    self._give_up(slot, worker)
+
+    def _give_up(self, slot: Slot, worker: Worker) -> None:
+        """Let a hung worker end apart from its slot, which is free for another at once."""
+        self._forget_news(worker)
+        if worker is slot.worker:
+            slot.worker = None
+            slot.pause = slot.not_before = 0.0
+        else:
+            slot.old.remove(worker)
+        self._hung.add(worker.pid, time.monotonic())
 
     # -- what to do
 
@@ -233,14 +280,14 @@ class Supervisor:
             for old in slot.old:
                 if not old.retiring:
                     old.retiring = True
-                    _tell(old, signal.SIGTERM)
+                    _tell(old.pid, signal.SIGTERM)
 
     def _stop(self) -> None:
         self._stopping += 1
         if self._stopping == 1:
             notify("STOPPING=1")
             self._when_stopping()
-            self._kill_at = time.monotonic() + self._patience() + _KILL_AFTER
+            self._kill_at = time.monotonic() + self._drain() + _KILL_AFTER
         self._tell_all(signal.SIGTERM)
 
     def _tell_all(self, number: int) -> None:
@@ -248,12 +295,16 @@ class Supervisor:
             for worker in (slot.worker, *slot.old):
                 if worker is not None:
                     worker.retiring = True
-                    _tell(worker, number)
+                    _tell(worker.pid, number)
 
     def _timeout(self) -> float | None:
         times = [slot.not_before for slot in self._slots if slot.worker is None]
         if self._stopping:
             times = [] if self._kill_at is None else [self._kill_at]
+        elif self._patience is not None:
+            times.append(time.monotonic() + self._patience.interval)
+        if (at := self._hung.next()) is not None:
+            times.append(at)
         return max(0.0, min(times) - time.monotonic()) if times else None
 
     # -- processes
@@ -299,6 +350,11 @@ class Supervisor:
             self._selector.close()
             self._wakeup.close()
             os.close(self._pulse)
+            for slot in self._slots:  # The pipes of the other workers.
+                for worker in filter(None, (slot.worker, *slot.old)):
+                    if worker.news >= 0:
+                        os.close(worker.news)
+                        worker.news = -1  # It may stand in both places.
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             func()
             status = 0
@@ -314,9 +370,13 @@ class Supervisor:
             os._exit(status)
 
     def _run_work(self, tell: int) -> None:
-        def ready() -> None:
-            os.write(tell, b"1")
-            os.close(tell)
+        def ready(server: Living) -> None:
+            os.write(tell, READY)
+            if self._patience is not None:
+                Pulse(server, tell).start(self._patience.interval)
+
+        # By number: a handler that hangs may have changed sys.stderr.
+        faulthandler.register(STACKS, file=2, chain=False)
 
         threading.Thread(target=self._end_with_supervisor, daemon=True).start()
         self._work(ready)
@@ -338,6 +398,6 @@ def _heard(_number: int, _frame: object) -> None:
     """Do nothing. With a handler the signal is neither ignored nor fatal."""
 
 
-def _tell(worker: Worker, number: int) -> None:
+def _tell(pid: int, number: int) -> None:
     with suppress(ProcessLookupError):
-        os.kill(worker.pid, number)
+        os.kill(pid, number)

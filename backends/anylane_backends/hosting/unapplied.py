@@ -12,7 +12,7 @@ from anylane.lane.backend import Backend
 _SOMAXCONN = Path("/proc/sys/net/core/somaxconn")
 
 
-_TCP_ONLY = ("ttl", "linger")
+_TCP_ONLY = ("ttl", "linger", "max_connections_per_address", "max_connections_per_network")
 
 
 def unapplied(

@@ -12,6 +12,7 @@ from anylane.lane.deadlines import Deadline
 from anylane.lane.driver import Driver
 from anylane.lane.link import Errand
 from anylane.protocol import Closing, Exchange
+from anylane.shown import shown
 from anylane_backends.readiness.link import ReadinessLink, RunnerLink
 from anylane_backends.readiness.loop import Event, Loop, Runner
 from anylane_backends.sockets import kernel
@@ -93,6 +94,9 @@ class ReadinessDriver(Driver):
     def hung_up(self) -> bool:
         return kernel.hung_up(self._sock.fileno())
 
+    def broken(self) -> bool:
+        return kernel.broken(self._sock.fileno())
+
     def start(self, exchange: Exchange) -> None:
         if self._here and self._due is None:
             self._due = RunnerLink(self, exchange, self.lane)
@@ -161,7 +165,7 @@ class ReadinessDriver(Driver):
 
     async def _run_here(self, link: RunnerLink, runner: Runner) -> None:
         self._due = None
-        link.runner = runner
+        link.canceller = runner
         work = self.server.run_exchange(link.exchange, link)
         try:
             try:
@@ -228,7 +232,7 @@ class ReadinessDriver(Driver):
         except OSError as exc:
             self._end(exc)
         except Exception as exc:  # noqa: BLE001
-            self.server.log("error", f"a connection failed: {exc!r}", exc)
+            self.server.log("error", f"a connection failed: {shown(exc, 1000)}", exc)
             self._end(exc, reset)
 
     # -- the end ---------------------------------------------------------------------------------

@@ -17,9 +17,10 @@ from anylane.lane.deadlines import Deadline, Deadlines
 from anylane.lane.server_core import ServerCore
 from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol.timers import NEVER
+from anylane.shown import shown
 from anylane_backends.readiness.driver import ReadinessDriver
 from anylane_backends.readiness.loop import Loop
-from anylane_backends.sockets.accepting import EXHAUSTED_PAUSE, Acceptor
+from anylane_backends.sockets.accepting import EXHAUSTED_PAUSE, TURN, Acceptor, cannot_accept
 from anylane_backends.sockets.wakeup import WakeupSocketpair
 from anylane_backends.thread_pool import Pool
 
@@ -79,11 +80,13 @@ class Lane(Loop):
             try:
                 self._accept_waiting(acceptor)
             except OSError as exc:
-                server.log("warning", f"cannot accept for now: {exc.strerror}", None)
+                cannot_accept(server, exc)
                 await self.within(self._changed, EXHAUSTED_PAUSE)
 
     def _accept_waiting(self, acceptor: Acceptor) -> None:
-        while self.server.accepting and (accepted := acceptor.accept()):
+        for _ in range(TURN):
+            if not self.server.accepting or (accepted := acceptor.accept()) is None:
+                return
             ReadinessDriver(self, *accepted)
 
     def _on_changed(self) -> None:
@@ -117,4 +120,4 @@ class Lane(Loop):
         try:
             func()
         except Exception as exc:  # noqa: BLE001
-            self.server.log("error", f"the {self.server.lane} lane failed: {exc!r}", exc)
+            self.server.log("error", f"the {self.server.lane} lane failed: {shown(exc, 1000)}", exc)

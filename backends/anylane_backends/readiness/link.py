@@ -6,19 +6,22 @@ from collections.abc import Callable
 from typing import Any
 
 from anylane.lane.driver import Driver
-from anylane.lane.link import Handle, Link, LinkDriver, Scope
-from anylane.protocol import Exchange
+from anylane.lane.link import Handle, Link, LinkDriver
+from anylane.protocol import Exchange, Interrupt
 from anylane_backends.native_cancel import NativeCancel
-from anylane_backends.readiness.loop import Event, Loop, Runner
+from anylane_backends.readiness.loop import Canceller, Event, Loop, NativeScope, Runner
 
 
 class ReadinessLink(Link):
     """The Link of an exchange with a task of its own. All of its waiters wait for one event.
 
-    A notification stays latched when the waiters that it was for were cancelled.
+    A notification stays latched when the waiters that it was for were cancelled. canceller: what
+    interrupts the exchange.
     """
 
-    __slots__ = ("_latched", "_news", "lane")
+    __slots__ = ("_latched", "_news", "canceller", "lane")
+
+    canceller: Canceller
 
     def __init__(self, driver: Driver, exchange: Exchange, lane: Loop) -> None:
         # Written out in RunnerLink.__init__ (tests/test_inlined_copies.py).
@@ -35,6 +38,10 @@ class ReadinessLink(Link):
                 self._news = self.lane.event()
             await self._news.wait()
         self._latched = False
+        if self.exchange.interrupt is not None and not self.exchange.told:
+            # What it waited for came first. The cancellation is native all the same.
+            self.cancellation()
+            await self.lane.checkpoint()
 
     def notify(self) -> None:
         self._latched = True
@@ -42,26 +49,44 @@ class ReadinessLink(Link):
             news, self._news = self._news, None
             news.set()
 
-    def scope(self) -> Scope:
+    def scope(self) -> NativeScope:
         return self.lane.scope()
 
-    def is_foreign_cancellation(self, exc: BaseException) -> bool:
-        return self.lane.is_foreign_cancellation(exc)
+    def shield(self) -> NativeScope:
+        return self.lane.scope(shields=True)
+
+    def entered(self, scope: NativeScope) -> None:  # type: ignore[override]  # `scope` makes it
+        self.canceller = scope
+        super().entered(scope)
+
+    async def hear(self) -> None:
+        if self.exchange.interrupt not in (None, Interrupt.DISCONNECT):
+            self.cancellation()
+            await self.lane.checkpoint()
+        self.check()
+
+    def cancellation(self) -> BaseException:
+        return self.canceller.strike()
+
+    @property
+    def heard(self) -> bool:
+        return self.canceller.heard
+
+    def is_cancellation(self, exc: BaseException) -> bool:
+        return self.lane.is_cancellation(exc) or super().is_cancellation(exc)
 
     def submit(self, func: Callable[[], Any]) -> Handle:
-        return self.lane.pool.submit(func, self.wake)
+        background = self.driver.errand is not None
+        return self.lane.pool.submit(func, self.wake, background=background)
 
 
 class RunnerLink(NativeCancel, ReadinessLink):
-    """The Link of an exchange that runs in its connection's own task.
+    """The Link of an exchange that runs in its connection's own task, which is its canceller."""
 
-    runner: that task.
-    """
-
-    __slots__ = ("_cancelled", "runner")
+    __slots__ = ("_cancelled",)
 
     driver: LinkDriver
-    runner: Runner
+    canceller: Runner  # pyright: ignore[reportIncompatibleVariableOverride]  # never read as another
 
     def __init__(self, driver: Driver, exchange: Exchange, lane: Loop) -> None:
         # As Link's and ReadinessLink's own, without the calls: made for every request.
@@ -74,7 +99,11 @@ class RunnerLink(NativeCancel, ReadinessLink):
 
     def cancel_task(self) -> None:
         self._cancelled = True
-        self.runner.cancel()
+        self.canceller.cancel()
+
+    def cancellation(self) -> BaseException:
+        self._cancelled = True
+        return super().cancellation()
 
     def is_own_cancellation(self, exc: BaseException) -> bool:
-        return self._cancelled and self.runner.is_own_cancellation(exc)
+        return self._cancelled and self.canceller.is_own_cancellation(exc)

@@ -24,7 +24,26 @@ class Event(Protocol):
     async def wait(self) -> object: ...
 
 
-class Runner(Protocol):
+class Canceller(Protocol):
+    """What interrupts an exchange natively: its scope, or its runner.
+
+    heard: whether the interruption has been raised in the exchange, as far as that is known.
+    """
+
+    @property
+    def heard(self) -> bool: ...
+
+    def strike(self) -> BaseException:
+        """Return what the exchange's own code is to raise now. Where a checkpoint raises it
+        natively from now on, that comes first."""
+        ...
+
+
+class NativeScope(Scope, Canceller, Protocol):
+    """A scope of the loop's library around an exchange, or within it."""
+
+
+class Runner(Canceller, Protocol):
     """A native task that reads a connection and runs its exchanges, one after the other.
 
     A new task for each exchange would cost a third of a plain request's time. A runner is made and
@@ -92,8 +111,9 @@ class Loop(ABC):
         and waits for their end."""
 
     @abstractmethod
-    def scope(self) -> Scope:
-        """Return a scope of native cancellation (see `Link.scope`)."""
+    def scope(self, *, shields: bool = False) -> NativeScope:
+        """Return a scope of native cancellation (see `Link.scope`). shields: keep out those of the
+        scopes around it, where these would be raised again and again."""
 
     @abstractmethod
     def arm(self, at: float, call: Callable[[], None]) -> Deadline:
@@ -105,10 +125,10 @@ class Loop(ABC):
         variables."""
         return nullcontext()
 
-    def is_foreign_cancellation(self, exc: BaseException) -> bool:  # noqa: ARG002  # by loop
-        """Return whether `exc` looks like a native cancellation although the exchange was not
-        cancelled (see `Link.is_foreign_cancellation`)."""
-        return False
+    @abstractmethod
+    def is_cancellation(self, exc: BaseException) -> bool:
+        """Return whether `exc` is a native cancellation of the current task (see
+        `Link.is_cancellation`)."""
 
     async def to_the_end(self, func: Callable[[], Awaitable[Any]]) -> None:
         """Await the function to its end, even if the lane was cancelled."""

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from anylane.config.server_config import ServerConfig
 from anylane.lane.server_core import ServerCore
-from anylane_backends.sockets.listening import Listener
+from anylane.log_limit import ACCEPTING
+from anylane_backends.sockets.listening import Listener, tcp_options
 from anylane_backends.sockets.sockets import TCP, reset_on_close
 
 EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
@@ -25,7 +26,7 @@ EXHAUSTED_PAUSE = 0.2
 _ANY = frozenset(("0.0.0.0", "::"))  # noqa: S104  # only compared
 
 
-_TURN = 64
+TURN = 64
 """Connections accepted in one go before others get their turn."""
 
 
@@ -36,7 +37,7 @@ class Acceptor:
     blocking: leave them so, for a loop that sets it by itself when it is given one.
     """
 
-    __slots__ = ("_accept", "_blocking", "_linger", "_local", "_nodelay", "_ttl")
+    __slots__ = ("_accept", "_blocking", "_linger", "_local", "_options", "_ttl")
 
     def __init__(
         self, listener: socket.socket, config: ServerConfig, *, blocking: bool = False
@@ -49,8 +50,8 @@ class Acceptor:
         self._local = None if family in TCP and name[0] in _ANY else name
         # A listener that was inherited would keep these, and give them to the sockets of the
         # process that has it next.
-        told = isinstance(listener, Listener) and listener.gives_nodelay
-        self._nodelay = config.nodelay and family in TCP and not told
+        told = isinstance(listener, Listener) and listener.gives_options
+        self._options = () if told or family not in TCP else tuple(tcp_options(config))
         self._linger = config.linger
         self._ttl: tuple[int, int, int] | None = None
         if config.ttl is not None and family == socket.AF_INET:
@@ -76,8 +77,8 @@ class Acceptor:
             try:
                 if not self._blocking:
                     sock.setblocking(False)
-                if self._nodelay:
-                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                for option, value in self._options:
+                    sock.setsockopt(socket.IPPROTO_TCP, option, value)
                 if self._linger is not None:
                     reset_on_close(sock)
                 if self._ttl is not None:
@@ -85,6 +86,11 @@ class Acceptor:
                 return sock, peer, sock.getsockname() if self._local is None else self._local
             except OSError:
                 sock.close()  # This client has left already.
+
+
+def cannot_accept(server: ServerCore, exc: OSError) -> None:
+    """Log that the system has nothing left for one more connection."""
+    server.log_limit.log(ACCEPTING, "warning", f"cannot accept for now: {exc.strerror}")
 
 
 class Watcher(Protocol):
@@ -132,13 +138,15 @@ class Accepting:
             self._server.on_listeners_idle()
 
     def _accept(self, acceptor: Acceptor) -> None:
-        for _ in range(_TURN):
+        for _ in range(TURN):
+            if not self._server.accepting:
+                self.update()
             if not self._on:
                 return
             try:
                 found = acceptor.accept()
             except OSError as exc:
-                self._server.log("warning", f"cannot accept for now: {exc.strerror}", None)
+                cannot_accept(self._server, exc)
                 self._exhausted = True
                 self.update()
                 self._lane.later(EXHAUSTED_PAUSE, self._resume)

@@ -29,6 +29,17 @@ def hung_up(descriptor: int) -> bool:
     return bool(poll.poll(0))
 
 
+def broken(descriptor: int) -> bool:
+    """Return whether the connection was reset or has failed. A unix socket whose peer has closed is
+    broken once everything was read."""
+    if descriptor < 0:
+        return False
+    poll = select.poll()
+    poll.register(descriptor, 0)  # POLLERR and POLLHUP are always reported
+    events = sum(event for _, event in poll.poll(0))
+    return bool(events & select.POLLERR or (events & select.POLLHUP and not arrived(descriptor)))
+
+
 def unacknowledged(descriptor: int) -> int:
     """Return how many bytes that the kernel has taken the peer has not acknowledged (tcp(7),
     SIOCOUTQ)."""

@@ -15,10 +15,11 @@ from anylane.lane.driver import Driver
 from anylane.lane.link import Errand
 from anylane.lane.server_core import ServerCore
 from anylane.protocol import Closing, Exchange
+from anylane.shown import shown
 from anylane_backends.sockets import kernel
 from anylane_backends.sockets.sockets import NO_SOCKET, Outbox, half_close, read, reset
 from anylane_backends.threads.link import LinkLane, ThreadsLink
-from anylane_backends.threads.workers import Workers
+from anylane_backends.workers import Workers
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
@@ -32,13 +33,15 @@ class DriverLane(LinkLane, Protocol):
     """What a driver needs of its lane.
 
     server: what is served. selector: finds the drivers whose sockets are ready. deadlines: what the
-    selecting thread calls in time. workers: step the handlers.
+    selecting thread calls in time. workers: step the handlers. background: steps what runs apart
+    from any connection.
     """
 
     server: ServerCore
     selector: selectors.BaseSelector
     deadlines: Deadlines
     workers: Workers
+    background: Workers
 
     def give_up_after(self, seconds: float) -> None:
         """End the server by then, although handlers still block."""
@@ -50,10 +53,12 @@ class ThreadsDriver(Driver):
     `_lock` guards `_owned`, `_mail`, `_registered` and `_outbox`. Everything else belongs to the
     owner: the selecting thread, or the worker that steps the handler. The verbs may be called on a
     worker, so what concerns the selector waits in `_dirty` and `_deadline_wanted` for `_tend`.
+
+    workers: step its handlers.
     """
 
     __slots__ = ("_deadline", "_deadline_wanted", "_dirty", "_eof_sent", "_lock", "_mail",
-                 "_outbox", "_owned", "_registered", "_sock", "lane")  # fmt: skip
+                 "_outbox", "_owned", "_registered", "_sock", "lane", "workers")  # fmt: skip
 
     def __init__(
         self,
@@ -64,6 +69,7 @@ class ThreadsDriver(Driver):
         errand: Errand | None = None,
     ) -> None:
         self.lane: DriverLane = lane
+        self.workers: Workers = lane.workers if errand is None else lane.background
         self._sock = sock
         self._outbox = Outbox()
         self._lock = Lock()
@@ -109,7 +115,7 @@ class ThreadsDriver(Driver):
             if link is None or link.blocked:
                 break
             self._do(link.resume)
-            if self.lane.workers.jobs:  # Others wait; a client that pipelines gets in line again.
+            if self.workers.jobs:  # Others wait; a client that pipelines gets in line again.
                 break
         self.hand_over(selecting=False)
 
@@ -143,7 +149,7 @@ class ThreadsDriver(Driver):
             func()
         except Exception as exc:  # noqa: BLE001
             # The fault is ours, not the peer's or the handler's. It must end no other connection.
-            self.server.log("error", f"the connection failed: {exc!r}", exc)
+            self.server.log("error", f"the connection failed: {shown(exc, 1000)}", exc)
             self.lose(exc)
 
     def hand_over(self, *, selecting: bool) -> None:
@@ -169,9 +175,11 @@ class ThreadsDriver(Driver):
                 if link.blocked:
                     link.turn.release()
                 else:
-                    self.lane.workers.jobs.append(self.work)
-                    if not selecting:
-                        self.wakes.put(self.lane.workers.spread)
+                    self.workers.jobs.append(self.work)
+                    if self.workers is not self.lane.workers:
+                        self.workers.spread()  # The lane looks after the others only.
+                    elif not selecting:
+                        self.wakes.put(self.workers.spread)
                 return
             if not selecting:
                 self.wakes.put(partial(self.hand_over, selecting=True))
@@ -341,9 +349,23 @@ class ThreadsDriver(Driver):
     def hung_up(self) -> bool:
         return kernel.hung_up(self._sock.fileno())
 
+    def broken(self) -> bool:
+        return kernel.broken(self._sock.fileno())
+
     def start(self, exchange: Exchange) -> None:
         """Leave the link to `_due`. `hand_over` gives it to a worker; a worker goes on with it."""
         self.started(ThreadsLink(self, exchange))
+
+    def if_free(self, func: Callable[[], bool]) -> bool:
+        with self._lock:
+            if self._owned:
+                self._post(self._settle)
+                return False
+            self._owned = True
+        answers: list[bool] = []
+        self._do(lambda: answers.append(func()))
+        self.hand_over(selecting=True)
+        return answers == [True]
 
     def detach(self, errand: Errand) -> None:
         ThreadsDriver(self.lane, NO_SOCKET, None, None, errand)

@@ -24,7 +24,7 @@ from anylane_backends.sockets.accepting import Accepting
 from anylane_backends.sockets.wakeup import WakeupSocketpair
 from anylane_backends.threads.driver import ABANDON, READ, ThreadsDriver
 from anylane_backends.threads.loan import Lender
-from anylane_backends.threads.workers import Workers
+from anylane_backends.workers import Workers
 
 
 class Watch:
@@ -42,6 +42,8 @@ class Watch:
 class Lane:
     """One server: its listeners, selector, deadlines and workers.
 
+    Background work has workers of its own, so that it delays no handler however long it blocks.
+
     The selecting thread is the one that has this role now: the caller of `run`, or the worker to
     which it is lent while handlers are quick.
 
@@ -52,7 +54,10 @@ class Lane:
         self.server = server
         self.selector: selectors.BaseSelector = selectors.DefaultSelector()
         self.deadlines: Deadlines = Deadlines()
-        self.workers: Workers = Workers(server.config.max_threads)
+        threads = server.config.max_threads
+        self.workers: Workers = Workers(threads, "anylane worker")
+        self.background: Workers = Workers(threads, "anylane background")
+        server.longest_waiting = self.workers.oldest
         self.lender: Lender = Lender(self.workers, lends=lends)
         self.variables: Variables = copy_context()
         self._wakeup = WakeupSocketpair()
@@ -96,7 +101,8 @@ class Lane:
             left = len(server.drivers)
             if left:
                 server.log("warning", f"{left} connections left behind: their handlers block", None)
-            self.workers.close(0 if left else None)
+            for workers in (self.workers, self.background):
+                workers.close(0 if left else None)
             for driver in server.drivers:
                 if isinstance(driver, ThreadsDriver):
                     driver.discard()

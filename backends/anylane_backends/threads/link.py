@@ -11,6 +11,7 @@ from anylane.errors import UsageError
 from anylane.lane.server_core import ServerCore
 from anylane.lane.stepping import SteppedLink, step
 from anylane.protocol import Exchange
+from anylane.shown import shown
 from anylane_backends.threads.loan import Lender
 
 
@@ -79,7 +80,7 @@ class ThreadsLink(SteppedLink):
         try:
             parked = self._variables.run(step, self._coroutine, server.lane)
         except BaseException as exc:  # noqa: BLE001  # SystemExit too ends only its handler
-            server.log("error", f"a handler ended its thread's work with {exc!r}", exc)
+            server.log("error", f"a handler ended its thread's work with {shown(exc, 1000)}", exc)
         finally:
             self._thread = 0
             if not parked:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from anylane.lane.server_core import ServerCore
 
 if TYPE_CHECKING:
-    from anylane_backends.threads.workers import Job, Workers
+    from anylane_backends.workers import Job, Workers
 
 
 _LATE = 0.003

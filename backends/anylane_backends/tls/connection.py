@@ -12,10 +12,11 @@ from enum import Enum, auto
 
 from anylane.config.server_config import ServerConfig
 from anylane.lane.host import Log
-from anylane.protocol import Closing, Connection, Exchange, Timer, TlsInfo
+from anylane.protocol import Closing, Connection, Timer, TlsInfo
 from anylane.protocol.http1.encoding import encode_head
 from anylane.protocol.peer import Address
 from anylane.protocol.timers import NEVER, Timers
+from anylane_backends.tls.around import Around
 from anylane_backends.tls.session import SLICE, TlsSession
 
 _CONTROL = 16 * 1024
@@ -43,7 +44,7 @@ class Phase(Enum):
     """There is no session, or none any more. An alert goes out at most, and input is discarded."""
 
 
-class TlsConnection:
+class TlsConnection(Around):
     """A layer around one Connection, with the same members (see `Connection`).
 
     make: makes the connection inside, once the handshake is over. context: the certificate and all
@@ -55,9 +56,9 @@ class TlsConnection:
 
     idle = False  # TLS may always have something to send.
 
-    __slots__ = ("_closing", "_control", "_date", "_discarded", "_eof", "_held", "_inner", "_log",
-                 "_make", "_out", "_phase", "_session", "_timers", "_unsent", "config", "local",
-                 "peer", "tls")  # fmt: skip
+    __slots__ = ("_closing", "_control", "_date", "_discarded", "_eof", "_held", "_log",
+                 "_make", "_out", "_part", "_phase", "_session", "_timers", "_unsent", "config",
+                 "local", "peer", "tls")  # fmt: skip
 
     def __init__(
         self,
@@ -78,15 +79,14 @@ class TlsConnection:
         self.tls: TlsInfo | None = None
         self._make = make
         self._log = log
-        self._inner: Connection | None = None
+        super().__init__()
         self._phase = Phase.HANDSHAKE
         self._closing = Closing.NO
         self._timers = Timers()
         self._timers.set(Timer.TLS_HANDSHAKE, now + config.timeouts.tls_handshake)
         self._session = TlsSession(context)
         self._out: list[bytes] = []
-        self._held = False
-        self._eof = False
+        self._held = self._part = self._eof = False
         self._unsent = 0
         self._control = 0
         self._discarded = 0
@@ -102,6 +102,7 @@ class TlsConnection:
             case Phase.HANDSHAKE:
                 self._shake_hands(now, data)
             case Phase.OPEN:
+                self._part = True
                 self._session.incoming.write(data)
                 self._feed(now)
             case Phase.SENT_CLOSE | Phase.FAILED:
@@ -127,6 +128,10 @@ class TlsConnection:
                 self._connection.receive_eof(now)
             case Phase.FAILED:
                 self._leave()
+
+    def peer_left(self, now: float) -> None:
+        if self._inner is not None and self._phase is Phase.OPEN:
+            self._inner.peer_left(now)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._timers.clear_all()
@@ -160,18 +165,16 @@ class TlsConnection:
         else:
             self._leave()
 
+    def dismiss(self, now: float) -> None:
+        if self._inner is not None:
+            self._inner.dismiss(now)
+        else:
+            self._leave()
+
     def abort(self) -> None:
         if self._inner is not None:
             self._inner.abort()
         self._close(Closing.ABORT)
-
-    def forget(self, exchange: Exchange) -> None:
-        if self._inner is not None:
-            self._inner.forget(exchange)
-
-    def release(self) -> None:
-        if self._inner is not None:
-            self._inner.release()
 
     # -- outputs -----------------------------------------------------------------------------
 
@@ -183,13 +186,6 @@ class TlsConnection:
             self._out.append(outgoing.read())
         out, self._out = self._out, []
         return out
-
-    def next_exchange(self) -> Exchange | None:
-        return None if self._inner is None else self._inner.next_exchange()
-
-    @property
-    def waiting(self) -> list[Exchange]:
-        return [] if self._inner is None else self._inner.waiting
 
     @property
     def queued(self) -> int:
@@ -215,10 +211,6 @@ class TlsConnection:
         return own if deadline is None else min(own, deadline)
 
     @property
-    def ready(self) -> bool:
-        return self._inner is not None
-
-    @property
     def wants_read(self) -> bool:
         if self._eof or self._held:
             return False
@@ -234,6 +226,15 @@ class TlsConnection:
         return max(self._closing, inner.closing)
 
     @property
+    def idle_since(self) -> float:
+        """Return since when. Half a record is a request, and so is a part of a handshake."""
+        if self._phase is Phase.OPEN:
+            return NEVER if self._held or self._part else self._connection.idle_since
+        if self._phase is not Phase.HANDSHAKE or self._session.hello or self.closing:
+            return NEVER
+        return self._timers.at[Timer.TLS_HANDSHAKE] - self.config.timeouts.tls_handshake
+
+    @property
     def read_size(self) -> int | None:
         """Return a size of ciphertext, which is a little more than the plaintext in it."""
         return self.config.http_buffer_size if self._inner is None else self._inner.read_size
@@ -241,14 +242,6 @@ class TlsConnection:
     @property
     def unsent(self) -> int:
         return self._unsent if self._inner is None else self._inner.unsent
-
-    @property
-    def congested(self) -> bool:
-        return self._inner is not None and self._inner.congested
-
-    @property
-    def caught_up(self) -> bool:
-        return self._inner is None or self._inner.caught_up
 
     # -- the handshake -----------------------------------------------------------------------
 
@@ -272,13 +265,7 @@ class TlsConnection:
         A TLS record never begins with a capital letter, and a request always does.
         """
         self._report(f"was not TLS but plain text: {data[:40]!r}")
-        headers = [
-            ("date", self._date().decode("ascii")),
-            ("content-type", "text/plain; charset=utf-8"),
-            ("content-length", str(len(_NOT_TLS))),
-            ("connection", "close"),
-        ]
-        self._out += [encode_head(400, headers), _NOT_TLS]
+        self._out += _not_tls(self._date())
         self._linger(now)
 
     # -- records -----------------------------------------------------------------------------
@@ -327,6 +314,7 @@ class TlsConnection:
                 self._fail(exc, now)
                 return
             if data:
+                self._part = False
                 inner.receive_data(data, now)
             else:
                 inner.receive_eof(now)
@@ -382,6 +370,17 @@ class TlsConnection:
     def _report(self, what: str) -> None:
         peer = f"{self.peer[0]}:{self.peer[1]}" if isinstance(self.peer, tuple) else "a client"
         self._log("info", f"TLS with {peer} {what}", None)
+
+
+def _not_tls(date: bytes) -> list[bytes]:
+    """Return the answer to a request that came as plain text."""
+    headers = [
+        ("date", date.decode("ascii")),
+        ("content-type", "text/plain; charset=utf-8"),
+        ("content-length", str(len(_NOT_TLS))),
+        ("connection", "close"),
+    ]
+    return [encode_head(400, headers), _NOT_TLS]
 
 
 def _reason(exc: ssl.SSLError | ValueError) -> str:

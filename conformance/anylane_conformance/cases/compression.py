@@ -14,7 +14,7 @@ from anylane_conformance.harness.websocket_peer import WebSocketPeer, message_ev
 CHAPTER = "3 WebSocket compression"
 
 OFFER = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
-CONT, TEXT, BINARY, PING = 0, 1, 2, 9
+CONT, TEXT, BINARY, CLOSE, PING = 0, 1, 2, 8, 9
 RSV1 = 4
 FLUSH = b"\x00\x00\xff\xff"
 """What a sender takes away at the end of a message, and only there."""
@@ -38,6 +38,31 @@ def compressed_echo(conversation: Conversation) -> None:
         ws.send(message)
         assert ws.receive() == message
     ws.close()
+    assert ws.closed(answer=False) == (1000, "")
+
+
+@case(CHAPTER, limits={"pieces_per_turn": 2, "inbound_high": 900, "inbound_low": 90})
+def frames_of_one_read_keep_their_order(conversation: Conversation) -> None:
+    """Frames that came in one read are decoded a few at a time, and are answered as if each had
+    come alone: messages that unfold, fragments, pings, and a close frame behind them."""
+    ws = conversation.websocket("/echo", OFFER)
+    frames, texts = [], []
+    for number in range(6):
+        texts += [f"{number}" * 600, f"plain {number}", f"in parts {number}"]
+        parts = (f"in parts {number}"[at : at + 3].encode() for at in (0, 3, 6, 9))
+        first, *middle, last = parts
+        frames += [
+            raw_frame(TEXT, deflated(texts[-3].encode()), rsv=RSV1),
+            raw_frame(TEXT, texts[-2].encode()),
+            raw_frame(TEXT, first, fin=False),
+            *(raw_frame(CONT, part, fin=False) for part in middle),
+            raw_frame(PING, b"%d" % number),
+            raw_frame(CONT, last),
+        ]
+    ws.peer.send(b"".join(frames) + raw_frame(CLOSE, b"\x03\xe8"))
+    for text in texts:
+        assert ws.receive() == text
+    assert [ws.pong() for _ in range(6)] == [b"%d" % number for number in range(6)]
     assert ws.closed(answer=False) == (1000, "")
 
 

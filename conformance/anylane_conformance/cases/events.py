@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from anylane import EventLog
 from anylane_conformance.cases import case
-from anylane_conformance.cases.streams import KERNEL
 from anylane_conformance.contract.events import LARGE
+from anylane_conformance.contract.stage import KERNEL
 from anylane_conformance.harness.conversation import Conversation
 from anylane_conformance.harness.peer import Peer
 

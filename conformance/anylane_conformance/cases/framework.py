@@ -164,6 +164,35 @@ def background_that_blocks_delays_nobody(conversation: Conversation) -> None:
     assert conversation.helper().ask("/notes").body == b"background def"
 
 
+@case(CHAPTER, "parallel_blocking", cuts=False)
+def background_that_fills_its_threads_delays_no_handler(conversation: Conversation) -> None:
+    """While more functions block in the background than there are threads, `async def` handlers and
+    `def` handlers are answered, on open connections and on new ones."""
+    crowd(conversation, 20)
+
+
+@case(CHAPTER, "parallel_blocking", cuts=False, config={"max_threads": 1})
+def background_never_takes_the_only_thread(conversation: Conversation) -> None:
+    """With one thread for handlers, background work that blocks leaves it to them."""
+    crowd(conversation, 3)
+
+
+def crowd(conversation: Conversation, jobs: int) -> None:
+    """Leave so many jobs that block, and see that nothing waits for them and none is lost."""
+    peer = conversation.connect()
+    for _ in range(jobs):
+        assert peer.ask("/background/def").body == b"answered"
+    for other in (peer, conversation.connect()):
+        assert other.ask("/").status == 200
+        assert other.ask("/def/7").body == b'{"n":7}'
+        assert other.ask("/run-sync").body == b"(3, 2)"
+    assert conversation.stage.said == []
+    assert peer.ask("/unblock").status == 200
+    helper = conversation.helper()
+    for _ in range(jobs):
+        assert helper.ask("/notes").body == b"background def"
+
+
 @case(CHAPTER, cuts=False)
 def background_waits_for_the_last_byte(conversation: Conversation) -> None:
     """Background work begins after the last byte of the response, also for a client that is slow to

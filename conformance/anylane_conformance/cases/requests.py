@@ -182,13 +182,15 @@ def context_variables_do_not_leak(conversation: Conversation) -> None:
 
 @case(CHAPTER, "real_sockets", "plain_wire", config={"max_connections": 2})
 def too_many_connections_wait(conversation: Conversation) -> None:
-    """At max_connections accepting pauses; a client that comes then waits and is not dropped."""
-    first, second, third = conversation.connect(), conversation.connect(), conversation.connect()
-    assert first.ask("/").status == 200
-    assert second.ask("/").status == 200
+    """At max_connections, where no connection is idle, accepting pauses; a client that comes then
+    waits and is not dropped."""
+    first, second = conversation.websocket("/echo"), conversation.websocket("/echo")
+    third = conversation.connect()
     third.get("/")
     assert conversation.steady(lambda: int(third.nothing_yet())) == 1
-    first.eof()
-    first.closed()
+    first.close()
+    assert first.closed(answer=False) == (1000, "")
+    first.peer.eof()
     assert third.answer().status == 200
-    assert second.ask("/").status == 200
+    second.send("still here")
+    assert second.receive() == "still here"

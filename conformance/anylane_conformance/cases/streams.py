@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from anylane_conformance.cases import case
-from anylane_conformance.contract.stage import BLOB
+from anylane_conformance.contract.stage import BLOB, CHUNK, KERNEL, MEGABYTE
 from anylane_conformance.harness.conversation import Conversation
 
 CHAPTER = "2 streams"
-KERNEL = 8_000_000
-"""What the two socket buffers of a connection may hold at the most (tcp_wmem, tcp_rmem)."""
 
 
 @case(CHAPTER)
@@ -76,6 +74,48 @@ def slow_reader_who_asked_once_gets_it_all(conversation: Conversation) -> None:
     assert answer.headers["connection"] == "close"
     assert len(answer.body) == BLOB
     peer.closed()
+
+
+@case(CHAPTER, cuts=False)
+def no_request_is_begun_while_answers_wait(conversation: Conversation) -> None:
+    """While a client does not read its answers, no further request that it has sent is begun; when
+    it reads, each one is answered, in order."""
+    peer = conversation.connect(receive_buffer=65536)
+    peer.hold()
+    requests = [f"GET /numbered/{n} HTTP/1.1\r\nHost: a\r\n\r\n".encode() for n in range(30)]
+    peer.send(b"".join(requests))
+    ahead = conversation.steady(lambda: conversation.stage.produced)
+    conversation.measure("bytes answered to a client that asks and reads nothing", ahead)
+    assert ahead <= KERNEL + MEGABYTE, f"{ahead} bytes were answered, and none was read"
+    peer.release()
+    for number in range(30):
+        assert peer.answer().body[:8] == b"%8d" % number
+    assert peer.ask("/").status == 200
+
+
+@case(CHAPTER, cuts=False, limits={"outbound_high": 100, "outbound_low": 50})
+def requests_wait_for_room_at_any_mark(conversation: Conversation) -> None:
+    """Requests in one piece are all answered, in order, also where each answer is over the mark."""
+    peer = conversation.connect()
+    peer.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /count/3 HTTP/1.1\r\nHost: a\r\n\r\n" * 20)
+    for _ in range(20):
+        assert peer.answer().body == b'{"message":"Hello, World!"}'
+        assert peer.answer().body == b"0\n1\n2\n"
+    assert peer.ask("/").status == 200
+
+
+@case(CHAPTER, cuts=False, compare=False, limits={"body": 1 << 26})
+def upload_that_is_not_read_is_held_up(conversation: Conversation) -> None:
+    """An upload that its handler does not read stays in the kernel, but for what the mark allows:
+    a lane that goes on reading would take all of it."""
+    peer = conversation.connect()
+    size = 500 * len(CHUNK)
+    peer.send(b"POST /unread HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size)
+    taken = peer.press(CHUNK * 500)
+    conversation.measure("bytes taken of an upload that is not read", taken)
+    assert taken <= 2 * KERNEL, f"{taken} bytes were taken of an upload that is not read"
+    conversation.helper().ask("/send/done")
+    peer.reset()
 
 
 @case(CHAPTER)

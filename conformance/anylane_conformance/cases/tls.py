@@ -6,8 +6,7 @@ import json
 from typing import Any
 
 from anylane_conformance.cases import case
-from anylane_conformance.cases.streams import KERNEL
-from anylane_conformance.contract.stage import BLOB
+from anylane_conformance.contract.stage import BLOB, KERNEL
 from anylane_conformance.harness.conversation import Conversation
 from anylane_conformance.harness.peer import Peer
 from anylane_conformance.harness.websocket_peer import message_event

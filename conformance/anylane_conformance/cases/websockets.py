@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import wsproto.events as ws_events
 
+from anylane import App, Context
 from anylane_conformance.cases import case
+from anylane_conformance.contract.stage import CHUNK, KERNEL, Stage
 from anylane_conformance.harness.conversation import Conversation
 from anylane_conformance.harness.peer import Peer
 from anylane_conformance.harness.websocket_peer import WebSocketPeer, message_event, raw_frame
@@ -291,6 +293,53 @@ def ping_that_nobody_answers(conversation: Conversation) -> None:
     assert conversation.helper().ask("/notes").body == b"closed 1011"
 
 
+@case(CHAPTER, timeouts={"ping": 0.3, "pong": 0.5}, cuts=False, compare=False)
+def frame_that_arrives_slowly_is_a_sign_of_life(conversation: Conversation) -> None:
+    """A client whose frame takes longer than ping and pong together is alive: it can put no pong
+    into the middle of a frame (RFC 6455 §5.5)."""
+    ws = conversation.websocket("/echo")
+    message = "x" * 30_000
+    frame = ws.frame(message_event(message))
+    for at in range(0, len(frame), 2000):
+        ws.peer.send(frame[at : at + 2000])
+        conversation.pause(0.1)
+    assert ws.receive() == message
+    assert ws.transcript.controls == [], "a client that sends is not quiet, so nobody pings it"
+    ws.close()
+    assert ws.closed(answer=False) == (1000, "")
+
+
+def sending_much(app: App, _stage: Stage) -> None:
+    @app.websocket("/send-much")
+    async def send_much(ctx: Context) -> None:
+        ws = await ctx.accept()
+        await ws.receive()
+        for _ in range(60):
+            await ws.send(CHUNK)
+        await ws.send(await ws.receive())
+
+
+@case(
+    CHAPTER, timeouts={"ping": 0.2, "pong": 0.4}, cuts=False, compare=False, extra=sending_much
+)  # fmt: skip
+def ping_behind_our_own_data_is_waited_for(conversation: Conversation) -> None:
+    """A client that reads slowly finds our ping behind all that was sent before. What it takes of
+    that meanwhile is a sign of life."""
+    ws = conversation.websocket("/send-much", receive_buffer=65536)
+    ws.peer.hold()
+    ws.send("go")
+    for _ in range(30):
+        ws.peer.sip(40_000)
+        conversation.pause(0.05)
+    ws.peer.release()
+    for _ in range(60):
+        assert ws.receive() == CHUNK
+    ws.answer_ping()
+    ws.send("last")
+    assert ws.receive() == "last"
+    assert ws.closed() == (1000, "")
+
+
 @case(CHAPTER)
 def drain_closes_with_1001(conversation: Conversation) -> None:
     """A server that shuts down answers what was asked before and closes with 1001 (RFC 6455
@@ -313,6 +362,18 @@ def messages_are_held_back_and_none_is_lost(conversation: Conversation) -> None:
     assert helper.ask("/send/go").status == 200
     assert ws.receive() == "received 50000"
     assert ws.closed() == (1000, "")
+
+
+@case(CHAPTER, cuts=False, compare=False)
+def messages_that_are_not_received_are_held_up(conversation: Conversation) -> None:
+    """Messages that their handler does not receive stay in the kernel, but for what the mark
+    allows: a lane that goes on reading would take all of them."""
+    ws = conversation.websocket("/waiting")
+    taken = ws.peer.press(ws.frame(message_event(CHUNK)) * 500)
+    conversation.measure("bytes taken of messages that are not received", taken)
+    assert taken <= 2 * KERNEL, f"{taken} bytes were taken of messages that are not received"
+    assert conversation.helper().ask("/send/go").status == 200
+    ws.peer.reset()
 
 
 @case(CHAPTER, timeouts={"write_stall": 0.3}, cuts=False)

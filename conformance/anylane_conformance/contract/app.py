@@ -23,6 +23,7 @@ from anylane_conformance.contract import (
     tls,
     websockets,
 )
+from anylane_conformance.contract.endings import failures, interruptions
 
 if TYPE_CHECKING:
     from anylane_conformance.contract.stage import Extra, Stage
@@ -40,6 +41,8 @@ CHAPTERS = (
     hooks,
     background,
     events,
+    failures,
+    interruptions,
 )
 """The modules whose `build` adds handlers to the app, in this order."""
 

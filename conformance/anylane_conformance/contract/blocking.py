@@ -52,6 +52,12 @@ def build(app: App, stage: Stage) -> None:
             time.sleep(0.005)
         stage.note(f"disconnected: {ctx.disconnected}")
 
+    @app.get("/hog")
+    async def hog(ctx: Context) -> str:
+        """Hold up the whole lane, where there is a loop."""
+        time.sleep(0.5)  # noqa: ASYNC251  # that is what it is for
+        return "done"
+
     @app.get("/nap")
     def nap(ctx: Context) -> str:
         time.sleep(0.3)

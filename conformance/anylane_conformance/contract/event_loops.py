@@ -51,6 +51,13 @@ class Native(Protocol):
         """Run a function so that what is registered cancels it; return whether it did."""
         ...
 
+    def cancelled(self) -> type[BaseException]:
+        """Return the class of the library's own cancellation."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep by the library's own clock."""
+
     def timeout(self, seconds: float) -> AbstractAsyncContextManager[None]:
         """Return the library's own time-out; the block raises TimeoutError."""
         ...
@@ -85,6 +92,16 @@ class AsyncioNative:
         import asyncio
 
         return _EventGate(asyncio.Event())
+
+    def cancelled(self) -> type[BaseException]:
+        import asyncio
+
+        return asyncio.CancelledError
+
+    async def sleep(self, seconds: float) -> None:
+        import asyncio
+
+        await asyncio.sleep(seconds)
 
     async def cancellable(self, register: Register, func: Func) -> bool:
         import asyncio
@@ -153,6 +170,16 @@ class TrioNative:
 
         return _EventGate(trio.Event())
 
+    def cancelled(self) -> type[BaseException]:
+        import trio
+
+        return trio.Cancelled
+
+    async def sleep(self, seconds: float) -> None:
+        import trio
+
+        await trio.sleep(seconds)
+
     async def cancellable(self, register: Register, func: Func) -> bool:
         import trio
 
@@ -202,6 +229,17 @@ class CurioNative:
         import curio
 
         return _EventGate(curio.Event())
+
+    def cancelled(self) -> type[BaseException]:
+        import curio
+
+        found: type[BaseException] = curio.TaskCancelled
+        return found
+
+    async def sleep(self, seconds: float) -> None:
+        import curio
+
+        await curio.sleep(seconds)
 
     async def cancellable(self, register: Register, func: Func) -> bool:
         import curio

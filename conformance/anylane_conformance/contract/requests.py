@@ -37,6 +37,11 @@ def _answers(app: App) -> None:
             total += len(chunk)
         return {"length": total}
 
+    @app.post("/form-size")
+    async def form_size(ctx: Context) -> dict[str, int]:
+        fields = await ctx.request.form()
+        return {"fields": len(fields), "length": sum(len(str(each)) for _, each in fields.items())}
+
     @app.get("/users/{id:int}")
     async def user(ctx: Context) -> dict[str, int]:
         return {"id": ctx.params["id"]}

@@ -16,6 +16,13 @@ BLOB = 20_000_000
 """Bytes of the large downloads and messages."""
 
 
+KERNEL = 8_000_000
+"""Bytes that the two socket buffers of a connection may hold at most (tcp_wmem, tcp_rmem)."""
+
+MEGABYTE = 1_000_000
+"""Bytes of an answer that is more than a connection may hold, and quick to send."""
+
+
 class Stage:
     """What a case and its handlers share.
 

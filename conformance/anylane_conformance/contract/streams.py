@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from anylane import App, Context, UsageError
 from anylane_conformance.contract import event_loops
-from anylane_conformance.contract.stage import BLOB, CHUNK
+from anylane_conformance.contract.stage import BLOB, CHUNK, MEGABYTE
 
 if TYPE_CHECKING:
     from anylane_conformance.contract.stage import Stage
@@ -39,6 +39,17 @@ def build(app: App, stage: Stage) -> None:
                 piece = CHUNK[: min(len(CHUNK), BLOB - start)]
                 await out.write(piece)
                 stage.produced += len(piece)
+
+    @app.get("/numbered/{n:int}")
+    async def numbered(ctx: Context) -> bytes:
+        stage.produced += MEGABYTE
+        return b"%8d" % ctx.params["n"] + b"x" * (MEGABYTE - 8)
+
+    @app.post("/unread")
+    async def unread(ctx: Context) -> str:
+        """Answer once the room is told something, without a look at the body."""
+        with stage.room.subscribe() as subscription:
+            return await anext(subscription)
 
     @app.get("/keep")
     async def keep(ctx: Context) -> None:

@@ -44,6 +44,11 @@ ROWS: dict[str, Row] = {
         "cancels by scopes, and curio wraps what it joins in TaskError",
         fails_fast=False,  # the case itself asks the handler's library
     ),
+    "cancelled_once": Row(
+        "a foreign await that cleans up after an interruption goes on. Not on trio and anyio: a "
+        "cancelled scope cancels every await in it",
+        fails_fast=False,  # the case itself asks the handler's library
+    ),
     "real_sockets": Row(
         "there is a kernel with a backlog between the two sides. Not in memory", fails_fast=False
     ),

@@ -62,12 +62,11 @@ class Case:
             secure = certificates.server(self.tls or "none")
         return ServerConfig(
             port=0,
-            max_threads=8,
             request_timeout=self.request_timeout,
             limits=Limits(**self.limits),
             timeouts=Timeouts(**self.timeouts),
             **secure,
-            **self.config,
+            **{"max_threads": 8, **self.config},
         )
 
 

@@ -47,8 +47,17 @@ class Peer(ABC):
         """Send bytes."""
 
     @abstractmethod
+    def press(self, data: bytes) -> int:
+        """Send as much of *data* as the server and the kernels between take, and return how many
+        bytes that is. Where it is not all, the connection is of no use for sending any more."""
+
+    @abstractmethod
     def eof(self) -> None:
         """End this side's output; what the server sends can still be read."""
+
+    def leave(self) -> None:
+        """End this side's output as a client does that closes: under TLS that of TCP, too."""
+        self.eof()
 
     @abstractmethod
     def reset(self) -> None:
@@ -61,6 +70,10 @@ class Peer(ABC):
     @abstractmethod
     def release(self) -> None:
         """Go on reading."""
+
+    @abstractmethod
+    def sip(self, size: int) -> None:
+        """Read so many bytes at most, and stop again. Reading methods find them."""
 
     @abstractmethod
     def nothing_yet(self) -> bool:

@@ -12,6 +12,12 @@ from typing import Any
 from anylane.testing import Lockstep
 from anylane_conformance.harness.peer import Peer, Silence
 
+_PIECE = 64 * 1024
+"""Bytes that `press` sends at a time."""
+
+_STALLED = 0.7
+"""Seconds in which no byte is taken, after which `press` takes the other side to have stopped."""
+
 
 class SocketPeer(Peer):
     """A blocking client socket. patience: seconds that a case waits for bytes."""
@@ -22,6 +28,7 @@ class SocketPeer(Peer):
         self._socket = socket.socket(family, socket.SOCK_STREAM)
         if receive_buffer is not None:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self._patience = patience
         self._socket.settimeout(patience)
         self._socket.connect(address)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -31,6 +38,15 @@ class SocketPeer(Peer):
             self._socket.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
             self.refused = True  # in most cases the answer is what counts
+
+    def press(self, data: bytes) -> int:
+        taken = 0
+        self._socket.settimeout(_STALLED)
+        with suppress(TimeoutError, BrokenPipeError, ConnectionResetError):
+            while taken < len(data):
+                taken += self._socket.send(data[taken : taken + _PIECE])
+        self._socket.settimeout(self._patience)
+        return taken
 
     def eof(self) -> None:
         self._socket.shutdown(socket.SHUT_WR)
@@ -44,6 +60,14 @@ class SocketPeer(Peer):
 
     def release(self) -> None:
         """Do nothing: reading goes on when the case reads."""
+
+    def sip(self, size: int) -> None:
+        if not self.nothing_yet():
+            try:
+                self._buffer += self._socket.recv(size)
+            except ConnectionResetError:
+                self.transcript.end = "reset"
+                self._ended = True
 
     def nothing_yet(self) -> bool:
         return not select.select([self._socket], [], [], 0)[0]
@@ -89,12 +113,27 @@ class TlsPeer(Peer):
         self._flush()
         self.refused: bool = self.wire.refused
 
+    def press(self, data: bytes) -> int:
+        taken = 0
+        while taken < len(data):
+            piece = data[taken : taken + _PIECE]
+            self._tls.write(piece)
+            sealed = self._outgoing.read()
+            if self.wire.press(sealed) < len(sealed):
+                break
+            taken += len(piece)
+        return taken
+
     def eof(self) -> None:
         """Send a close_notify; TCP stays open in both directions."""
         self._take_in()
         with suppress(ssl.SSLWantReadError):
             self._tls.unwrap()
         self._flush()
+
+    def leave(self) -> None:
+        self.eof()
+        self.wire.eof()
 
     def cut_short(self) -> None:
         """End TCP without a close_notify."""
@@ -108,6 +147,9 @@ class TlsPeer(Peer):
 
     def release(self) -> None:
         self.wire.release()
+
+    def sip(self, size: int) -> None:
+        self.wire.sip(size)
 
     def nothing_yet(self) -> bool:
         while not self._take_in():
@@ -200,6 +242,14 @@ class LockstepPeer(Peer):
             self.wire.receive(piece)
         self.refused: bool = self.wire.reset_sent
 
+    def press(self, data: bytes) -> int:
+        sent = 0
+        while sent < len(data) and not self.wire.unread:
+            piece = data[sent : sent + _PIECE]
+            self.wire.receive(piece)
+            sent += len(piece)
+        return sent - self.wire.unread
+
     def eof(self) -> None:
         self.wire.eof()
 
@@ -214,6 +264,10 @@ class LockstepPeer(Peer):
 
     def release(self) -> None:
         self.wire.resume()
+
+    def sip(self, size: int) -> None:
+        self.wire.resume(size)
+        self._buffer += self.wire.take()
 
     def nothing_yet(self) -> bool:
         data = self.wire.take()

@@ -6,7 +6,7 @@ the state does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from anylane.config.checks import check, check_each
 from anylane.errors import ConfigError
@@ -17,8 +17,8 @@ class Limits:
     """The bounds of every buffer of the core, in bytes or as a number.
 
     A ConfigError that names the field, the value and the bound is raised for a value that is no int
-    from 1 to 2**40, and for a low mark above its high one. docs/limits.md shows what happens at
-    each bound.
+    from 1 to 2**40 (a rate: from 0), and for a low mark above its high one. docs/limits.md shows
+    what happens at each bound.
     """
 
     target: int = 8 * 1024
@@ -31,6 +31,9 @@ class Limits:
     """More header lines get 431. As Apache's LimitRequestFields."""
     body: int = 2 * 1024 * 1024
     """A larger request body gets 413. nginx allows 1 MiB; uploads of a photo fit."""
+    chunk_overhead: int = 64 * 1024
+    """A chunked body gets 400 if its framing is over so many bytes more than its data. Chunks of
+    five bytes and more never are, those of one after 16,000. Go allows 16 KiB."""
     pipeline: int = 64 * 1024
     """Reading pauses over so much input behind a running handler. One large request's head."""
     drain_body: int = 64 * 1024
@@ -44,16 +47,29 @@ class Limits:
     inbound_low: int = 64 * 1024
     """Reading resumes when no more than this is held."""
     outbound_high: int = 64 * 1024
-    """Writes begin to wait when more output is unsent. asyncio's own default."""
+    """While more output is unsent writes wait, no further request of the connection is begun, and
+    nothing is read. asyncio's own default."""
     outbound_low: int = 16 * 1024
     """Waiting writes go on when no more than this is unsent."""
     message: int = 1024 * 1024
     """A larger WebSocket message, inflated, is closed with 1009. As the `websockets` library."""
+    fragments: int = 16 * 1024
+    """A WebSocket message in more fragments is closed with 1008. The largest, 64 bytes each."""
+    body_rate: int = 240
+    """Bytes a second at which a body, or a message in pieces, has to come, on average over
+    `timeouts.body` and `rate_grace`; 0 for any. As Kestrel; Apache asks for 500."""
+    send_rate: int = 240
+    """Bytes a second that a client has to take while output waits for it, on average over
+    `timeouts.write_stall` and `rate_grace`; 0 for any. As Kestrel."""
     exchanges_per_turn: int = 16
     """So many pipelined requests are started in one go before other connections get their turn."""
+    pieces_per_turn: int = 128
+    """So many chunks of a body or frames of a WebSocket are decoded in one go before other
+    connections get their turn. The slowest take a millisecond together."""
 
     def __post_init__(self) -> None:
-        check_each(self, 1, 1 << 40, int)
+        for each in fields(self):
+            check(self, each.name, int, 0 if each.name.endswith("_rate") else 1, 1 << 40)
         for low, high in (("inbound_low", "inbound_high"), ("outbound_low", "outbound_high")):
             if getattr(self, low) > getattr(self, high):
                 raise ConfigError(
@@ -77,10 +93,16 @@ class Timeouts:
     6)."""
     body: float = 30.0
     """Between two pieces of a request body; a longer pause gets 408."""
+    rate_grace: float = 10.0
+    """Slower than a minimum rate for so long, beyond one pause, is too slow. Three lost packets
+    take 7; Kestrel waits 5."""
     keep_alive: float = 15.0
     """Idle, before a first request or between two. Longer than a page's think time is waste."""
     write_stall: float = 30.0
     """Unsent output that does not shrink is aborted. A slow reader lives, a stalled one not."""
+    look: float = 5.0
+    """Between two looks for a client that has left behind input that waits unread. One system
+    call."""
     ping: float = 20.0
     """Between two WebSocket pings of ours. Under most proxies' 60 seconds of idleness."""
     pong: float = 20.0

@@ -42,6 +42,10 @@ class RunSettings:
     """Folder put first on the import path."""
     workers: int = _setting(1, bounds=(1, 1024))
     """Processes that share the listening sockets; the dead are replaced."""
+    worker_timeout: float | None = _setting(None, bounds=(0.1, 86_400.0))
+    """A worker is hung, and replaced, when its loop did not run for so long, or when all threads of
+    its pool are busy, none has finished for so long and an exchange has waited for one that long.
+    Unset, it is 60 seconds for the loop, and never for the pool."""
     reload: bool = False
     """Renew the worker when a Python file changes (needs watchfiles)."""
     reload_dir: str | None = None
@@ -66,6 +70,6 @@ class RunSettings:
                 expected = ", ".join(choices)
                 raise ConfigError(f"{each.name} is {value!r}; expected one of {expected}")
             bounds = each.metadata.get("bounds")
-            if bounds is not None and not bounds[0] <= value <= bounds[1]:
+            if bounds is not None and value is not None and not bounds[0] <= value <= bounds[1]:
                 low, high = bounds
                 raise ConfigError(f"{each.name} is {value!r}; expected {low} to {high}")

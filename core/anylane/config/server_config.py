@@ -53,9 +53,17 @@ class ServerConfig:
     ws_buffer_size: int | None = None
     """Bytes of one read from a socket that speaks WebSocket. None leaves it to the backend."""
     max_connections: int = 10_000
-    """Open connections at which accepting pauses. None of them is dropped."""
+    """Open connections. For one more the one idle longest is closed in order."""
+    max_connections_per_address: int | None = None
+    """Open connections of one IPv4 address or IPv6 /64; more are refused. None sets no bound:
+    offices and mobile networks share one. Believed proxies and unix sockets have none."""
+    max_connections_per_network: int | None = None
+    """The same for an IPv4 /24 or IPv6 /48, against a client with many addresses."""
+    when_full: str = "wait"
+    """When none is idle: "wait" leaves newcomers in the backlog, so that they are served a moment
+    later; "refuse" answers 503 with Retry-After (over TLS it closes), for a balancer in front."""
     max_threads: int = 16
-    """Threads for `def` handlers, and the workers of the threads lane."""
+    """Threads for `def` handlers, the workers of the threads lane; as many for background work."""
     request_timeout: float = 30.0
     """A handler without a response after so long is cancelled natively, and 503 is sent."""
     eager: bool = True
@@ -108,6 +116,12 @@ class ServerConfig:
         check(self, "backlog", int, 1, 65_535)
         check(self, "nodelay", bool)
         check(self, "max_connections", int, 1, 10_000_000)
+        check(self, "max_connections_per_address", (int, type(None)), 1, 10_000_000)
+        check(self, "max_connections_per_network", (int, type(None)), 1, 10_000_000)
+        if self.when_full not in {"wait", "refuse"}:
+            raise ConfigError(
+                f"ServerConfig.when_full is {self.when_full!r}; expected 'wait' or 'refuse'"
+            )
         check(self, "max_threads", int, 1, 10_000)
         check(self, "request_timeout", (int, float), 0.001, 86_400.0 * 365)
         check(self, "eager", bool)

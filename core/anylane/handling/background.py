@@ -9,8 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from anylane.callables import Call, is_coroutine_function, location, run_call
+from anylane.handling.failures import taken_apart
 from anylane.lane.link import current_link
 from anylane.lane.variables import apply_variables, changed_variables
+from anylane.shown import shown
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context
@@ -61,14 +63,23 @@ async def _do(ctx: Context, job: Job) -> None:
 
 
 async def attempt(host: Host, what: str, call: Call, ctx: Context) -> None:
-    """Call a hook or a job. Log an Exception that it raises, and nothing else comes of that.
+    """Call a hook or a job. Log what it raises, and nothing else comes of that.
 
-    what: names it in the log line. A native cancellation passes through.
+    what: names it in the log line. A native cancellation passes through, and so does a
+    KeyboardInterrupt by a signal.
     """
     try:
         await run_call(call, ctx)
-    except Exception as exc:  # noqa: BLE001  # the hook's
-        if ctx.exchange.interrupt is not None:
-            host.log("warning", f"{what} was cut off", None)
-        else:
-            host.log("error", f"{what} failed: {exc!r}", exc)
+    except BaseException as exc:  # noqa: BLE001  # the user's; `taken_apart` decides
+        passing, failure = taken_apart(exc, ctx.link)
+        try:
+            if failure is not None and ctx.exchange.interrupt is not None:
+                host.log("warning", f"{what} was cut off", None)
+            elif failure is not None:
+                host.log("error", f"{what} failed: {shown(failure, 1000)}", failure)
+            if passing is exc:
+                raise
+            if passing is not None:
+                raise passing from None
+        finally:
+            del passing, failure  # As in run_exchange.

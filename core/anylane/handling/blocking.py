@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from anylane.errors import Disconnected
+from anylane.errors import Cancelled, UsageError
+from anylane.shown import shown
 
 if TYPE_CHECKING:
     from anylane.lane.link import Link
@@ -31,19 +32,20 @@ class Call:
         self._done = allocate_lock()
         self._done.acquire()
 
-    async def serve(self) -> None:
+    async def serve(self, link: Link) -> None:
         """Await the function in the exchange's task, and hand on what it returns or raises.
 
-        An exception that is no Exception, such as a cancellation, is raised here; the pool thread
-        gets Disconnected for it.
+        A cancellation of the exchange is raised here, and the pool thread gets Cancelled for it. It
+        gets that, too, for what is raised anew after an interruption.
         """
         try:
             self._value = await self._func(*self._args)
-        except Exception as exc:  # noqa: BLE001  # it is the pool thread's
-            self._error = exc
-        except BaseException:
-            self._error = Disconnected(None, "the exchange was cancelled")
-            raise
+        except BaseException as exc:
+            if isinstance(exc, Cancelled) or not link.is_cancellation(exc):
+                self._error = exc
+            else:
+                self._error = Cancelled()
+                raise
         finally:
             self._done.release()
 
@@ -73,17 +75,18 @@ class Calls:
         self._link = link
         self._lock = allocate_lock()
         self._queue: deque[Call] = deque()
-        self._closed = False
+        self._closed: Callable[[], BaseException] | None = None
 
     def run(self, func: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         """Have the exchange await `func(*args)`, and block this pool thread until it has.
 
-        Return its result, or raise what it raises; raise Disconnected if the exchange has ended.
+        Return its result, or raise what it raises. Raise Cancelled if the exchange was cancelled,
+        and UsageError if its function has ended.
         """
         call = Call(func, args)
         with self._lock:
-            if self._closed:
-                raise Disconnected(None, "the exchange has ended; its thread can await nothing now")
+            if self._closed is not None:
+                raise self._closed()
             self._queue.append(call)
         self._link.wake()
         return call.wait()
@@ -92,14 +95,14 @@ class Calls:
         """Return the next call to serve, None if there is none."""
         return self._queue.popleft() if self._queue else None
 
-    def close(self) -> None:
-        """Take no more calls. Those that wait, and later ones, raise Disconnected."""
+    def close(self, why: Callable[[], BaseException]) -> None:
+        """Take no more calls. Those that wait, and later ones, raise what `why` makes."""
         with self._lock:
-            self._closed = True
+            self._closed = why
             pending = list(self._queue)
             self._queue.clear()
         for call in pending:
-            call.fail(Disconnected(None, "the exchange was cancelled"))
+            call.fail(why())
 
 
 class PooledIterator:
@@ -124,10 +127,18 @@ class PooledIterator:
         return await run_blocking(self._link, self._step)
 
     def close(self) -> None:
-        """Have the iterator closed in the pool, if it can be. Do not wait for it."""
+        """Have the iterator closed in the pool, if it can be. Do not wait for it; what it raises is
+        logged."""
         close = getattr(self._items, "close", None)
         if close is not None:
-            self._link.submit(lambda: self._locked(close))
+            self._link.submit(lambda: self._locked(lambda: self._finish(close)))
+
+    def _finish(self, close: Callable[[], Any]) -> None:
+        try:
+            close()
+        except BaseException as exc:  # noqa: BLE001  # the user's; nobody waits for it
+            why = f"a returned iterator failed as it was closed: {shown(exc, 1000)}"
+            self._link.host.log("error", why, exc)
 
     def _step(self) -> Any:
         return self._locked(lambda: next(self._items, self.END))
@@ -141,7 +152,7 @@ async def run_blocking(link: Link, func: Callable[[], Any], calls: Calls | None 
     """Run a blocking function in the pool, in a copy of this context, and serve its calls.
 
     Return its result, or raise what it raises. If the exchange is cancelled meanwhile, the function
-    goes on in its thread, and its later calls raise Disconnected.
+    goes on in its thread, and its later calls raise Cancelled.
     """
     context = copy_context()
     handle = link.submit(lambda: context.run(func))
@@ -149,10 +160,17 @@ async def run_blocking(link: Link, func: Callable[[], Any], calls: Calls | None 
         while not handle.done():
             call = calls.take() if calls is not None else None
             if call is not None:
-                await call.serve()
+                await call.serve(link)
             else:
                 await link.wait()
-    finally:
+    except BaseException:
         if calls is not None:
-            calls.close()
+            calls.close(Cancelled)
+        raise
+    if calls is not None:
+        calls.close(_ended)
     return handle.result()
+
+
+def _ended() -> UsageError:
+    return UsageError("ctx.call() was used after its handler had returned, in another thread")

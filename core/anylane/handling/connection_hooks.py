@@ -11,7 +11,10 @@ from anylane.callables import Call, run_call
 from anylane.errors import HTTPError
 from anylane.handling.background import attempt
 from anylane.handling.context import Context
+from anylane.handling.failures import sole, taken_apart
 from anylane.lane.variables import apply_variables, changed_variables
+from anylane.log_limit import TURNED_AWAY
+from anylane.shown import shown, spoken
 
 if TYPE_CHECKING:
     from anylane.lane.link import Link
@@ -32,11 +35,22 @@ async def run_connect_hooks(app: Router, hooks: tuple[Call, ...], link: Link) ->
         for call in hooks:
             await run_call(call, ctx)
         welcome = True
-    except HTTPError as exc:
-        host.log("info", f"a connection was turned away: {exc}", None)
-    except Exception as exc:  # noqa: BLE001  # the hook's
-        if not link.exchange.over:
-            host.log("error", f"an on_connect hook failed: {exc!r}", exc)
+    except BaseException as exc:  # noqa: BLE001  # the user's; `taken_apart` decides
+        passing, failure = taken_apart(exc, link)
+        try:
+            if isinstance(failure, Exception):
+                failure = sole(failure)
+            if isinstance(failure, HTTPError):
+                said = f"a connection was turned away: {spoken(failure)}"
+                host.log_limit.log(TURNED_AWAY, "info", said)
+            elif failure is not None and not link.exchange.over:
+                host.log("error", f"an on_connect hook failed: {shown(failure, 1000)}", failure)
+            if passing is exc:
+                raise
+            if passing is not None:
+                raise passing from None
+        finally:
+            del passing, failure  # As in run_exchange.
     finally:
         if welcome:
             driver.welcome(changed_variables(before, copy_context()))

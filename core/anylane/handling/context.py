@@ -18,6 +18,7 @@ from anylane.handling.timeout import Timeout
 from anylane.http.headers import TOO_LATE
 from anylane.http.request import Request
 from anylane.http.response import Response
+from anylane.lane.link import shielded
 from anylane.protocol.fields import check_header
 from anylane.protocol.sse import last_event_id
 from anylane.protocol.timers import deadline_after
@@ -26,6 +27,7 @@ from anylane.realtime.raw_stream import RawStream
 from anylane.realtime.select import Select
 from anylane.realtime.source import Source
 from anylane.realtime.websocket import WebSocket
+from anylane.shown import shown
 
 if TYPE_CHECKING:
     from anylane.http.response import Items
@@ -45,8 +47,9 @@ class Context:
     which error and response hooks may look at; None otherwise. app: the App that serves this.
 
     Whatever sends or waits takes in what the client did meanwhile. It raises Disconnected if the
-    client is gone or the handler was interrupted, again at each use, and UsageError once the
-    handler has returned.
+    client is gone, and the lane's cancellation (or `Cancelled`) if the handler was interrupted,
+    again at each use; and UsageError once the handler has returned. `run_sync`, `background` and a
+    WebSocket's `close` still work after an interruption, until `Timeouts.close` is over.
 
     For the framework: route, allow (the methods of a 405), items (a returned iterator), jobs (those
     of `background`), exchange and link. Private to `handling`: _request and _response (None until
@@ -119,6 +122,15 @@ class Context:
         self.link.take_input()
         return self.exchange.gone is not None
 
+    @property
+    def interrupted(self) -> str | None:
+        """Why the framework has interrupted this handler: "deadline" for `request_timeout`,
+        "shutdown" for the end of a drain, "disconnected" for a client that is gone; None if it has
+        not."""
+        self.link.take_input()
+        interrupt = self.exchange.interrupt
+        return None if interrupt is None else interrupt.value
+
     def path_for(self, name: str, /, **params: object) -> str:
         """Return the percent-encoded path of the route of that name.
 
@@ -127,8 +139,15 @@ class Context:
         return self.app.path_for(name, **params)
 
     def check(self) -> None:
-        """Raise Disconnected if the client is gone or this handler was interrupted."""
-        self.link.check()
+        """Raise Disconnected if the client is gone.
+
+        Raise the lane's own cancellation if this handler was interrupted, or `Cancelled` where
+        there is none, and in a `def`: nothing that `except Exception` catches.
+        """
+        link, exchange = self.link, self.exchange
+        if exchange.interrupt is not None and self._calls is not None:
+            exchange.check()
+        link.check()
 
     # -- answering -----------------------------------------------------------------------------
 
@@ -139,6 +158,8 @@ class Context:
         was sent before, or its headers contradict its framing; nothing is sent then.
         """
         response = self.response
+        if self.exchange.interrupt is not None:
+            await self.link.hear()
         self.check()
         if response.items is not None:
             await response.items.send(self)
@@ -193,9 +214,9 @@ class Context:
         links: the values of the headers. An HTTP/1.0 client gets none. Raise UsageError for what is
         no list, and for values that no header can have; nothing is sent then.
         """
-        self.check()
+        await self.link.hear()
         if isinstance(links, str):
-            raise UsageError(f"links is {links!r:.80}; expected a list of such values: [link]")
+            raise UsageError(f"links is {shown(links)}; expected a list of such values: [link]")
         headers = [("link", link) for link in links]
         for name, value in headers:
             check_header(name, value)
@@ -215,7 +236,7 @@ class Context:
         headers that the handshake sets itself, and if the request was answered already. Nothing is
         sent in any of these cases.
         """
-        self.check()
+        await self.link.hear()
         lines = list(headers)
         for name, value in lines:
             check_header(name, value)
@@ -228,8 +249,11 @@ class Context:
         except Refused as refused:
             raise HTTPError(refused.status, refused.reason, headers=refused.headers) from refused
         self.response.freeze()
+        ws = WebSocket(self.exchange, self.link, protocol)
+        if self.route is None or self.route.cancel_on_disconnect is None:
+            ws.watch()
         self.link.pump()
-        return WebSocket(self.exchange, self.link, protocol)
+        return ws
 
     async def take_over(self) -> RawStream:
         """Leave HTTP and return the bytes of the connection as a RawStream.
@@ -239,7 +263,7 @@ class Context:
         not set. Raise HTTPError 426 if the client asked for no upgrade, and UsageError if the body
         was not read or the request was answered already. Nothing is sent then.
         """
-        self.check()
+        await self.link.hear()
         try:
             session = self.exchange.take_over(self.response.headers.items(), self.link.now())
         except Refused as refused:
@@ -270,9 +294,12 @@ class Context:
         """Wait so many seconds on the core's clock, which is virtual in tests.
 
         seconds: 0 or less gives others their turn. Raise Disconnected as soon as the client leaves,
-        and UsageError if `seconds` is no number.
+        and UsageError if `seconds` is no number. An interruption is raised as `check` says.
         """
-        link, alarms = self.link, self.exchange.alarms
+        link, exchange = self.link, self.exchange
+        if exchange.interrupt is not None and self._calls is None:
+            await link.hear()
+        alarms = exchange.alarms
         self.check()
         alarm = alarms.set(deadline_after(link.now(), seconds))
         try:
@@ -304,21 +331,26 @@ class Context:
     async def run_sync(self, func: Callable[..., Any], *args: Any) -> Any:
         """Run a blocking function in the pool; return its result, or raise what it raises.
 
-        If the handler is cancelled meanwhile, the function goes on in its thread. Raise UsageError
-        for an `async def`.
+        If the handler is cancelled meanwhile, the function goes on in its thread. After an
+        interruption this still works, for cleaning up, until `Timeouts.close` is over. Raise
+        UsageError for an `async def`.
         """
         if is_coroutine_function(func):
             raise UsageError(
                 f"ctx.run_sync() got {location(func)}, an `async def`; it takes a function that "
                 "blocks. Await that one as it is"
             )
-        return await run_blocking(self.link, lambda: func(*args))
+        link = self.link
+        if self.exchange.interrupt is not None:
+            return await shielded(link, lambda: run_blocking(link, lambda: func(*args)))
+        return await run_blocking(link, lambda: func(*args))
 
     def call(self, func: Callable[..., Any], *args: Any) -> Any:
         """Have `func(*args)` awaited for a `def` handler, such as `ctx.call(ctx.sleep, 1)`.
 
         It blocks the handler's thread. Return the result, or raise what `func` raises. Raise
-        UsageError in an `async def` handler, and Disconnected if the exchange has ended.
+        UsageError in an `async def` handler and if the handler has ended, and Cancelled if it was
+        interrupted.
         """
         if self._calls is None:
             raise UsageError("ctx.call() is for `def` handlers; in an `async def` use await")

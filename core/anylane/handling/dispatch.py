@@ -95,7 +95,7 @@ class Dispatcher:
             resolution = self._table.resolve(method, path, host, guard=guard)
         if type(resolution) is Found:
             ctx.route, ctx.params = route, params = resolution
-            ctx.exchange.cancel_on_disconnect = route.cancel_on_disconnect
+            ctx.exchange.cancel_on_disconnect = bool(route.cancel_on_disconnect)
             endpoint = self._endpoints[route]
             self._learn(head, route, endpoint, params)
             return endpoint(ctx)

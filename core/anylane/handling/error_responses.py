@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from anylane.callables import Call, accepted_positionals, call_of, location, run_call
 from anylane.errors import HTTPError, InvalidJSON, Refused, without_disconnects
+from anylane.handling.failures import sole
 from anylane.handling.return_values import apply_result, returns_json
 from anylane.http.accept import prefers_json
 from anylane.http.parameters import split_parameters
 from anylane.http.response import Response
 from anylane.lane.stepping import explain
 from anylane.protocol.fields import PHRASES
+from anylane.shown import shown
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context
@@ -50,8 +52,11 @@ class ErrorHandlers:
         """Make an exception the response.
 
         Raise it again if that is too late, if there is no handler for it, and if one has failed
-        before. A handler's own exception passes through, but for an HTTPError: that is an answer.
+        before. A handler's own exception passes through, but for an HTTPError: that is an answer. A
+        group with nothing but one HTTPError or Disconnected counts as that.
         """
+        if isinstance(exc, ExceptionGroup):
+            exc = sole(exc)
         if (
             ctx._failed
             or ctx.exchange.started
@@ -125,7 +130,7 @@ def log_failure(ctx: Context, exc: BaseException) -> None:
     where = ctx.route.where if ctx.route is not None else "the server"
     why = explain(exc, host.lane) if ctx.link.inline else None
     request = f"{ctx.request.method} {ctx.request.target}"
-    reason = repr(exc) if why is None else f"{why} ({exc!r})"
+    reason = shown(exc, 1000) if why is None else f"{why} ({shown(exc)})"
     host.log("error", f"{where} failed on {request}: {reason}", exc)
 
 

@@ -7,6 +7,7 @@ from contextvars import Context, copy_context
 from typing import Any, NoReturn
 
 from anylane.errors import UsageError
+from anylane.shown import shown
 
 
 class Job:
@@ -30,6 +31,6 @@ def _refuse(given: object) -> NoReturn:
     if isinstance(given, Coroutine):
         given.close()  # Else Python warns that it was never awaited, but much later.
     raise UsageError(
-        f"ctx.background() got {given!r:.80}; expected a function and its arguments: "
+        f"ctx.background() got {shown(given)}; expected a function and its arguments: "
         "ctx.background(work, x), not ctx.background(work(x))"
     )

@@ -21,6 +21,7 @@ from anylane.handling.return_values import apply_result, put_routed
 from anylane.routing.hooks import STOP, Hook, Hooks
 from anylane.routing.origins import Origins, check_origin
 from anylane.routing.route import Middleware, Route
+from anylane.shown import shown
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context
@@ -247,7 +248,7 @@ async def run_until_stop(calls: tuple[Call, ...], ctx: Context) -> bool:
             return True
         if result is not None:
             raise UsageError(
-                f"the hook {location(func)} returned {result!r:.80}; expected None or STOP. To "
+                f"the hook {location(func)} returned {shown(result)}; expected None or STOP. To "
                 "answer, set ctx.response and return STOP"
             )
     return False

@@ -13,6 +13,7 @@ from anylane.callables import called
 from anylane.errors import HTTPError, UsageError
 from anylane.handling.blocking import PooledIterator
 from anylane.http.response import JSON, TEXT, Response
+from anylane.shown import shown
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context
@@ -72,7 +73,7 @@ def put_result(ctx: Context, value: Any, where: str) -> Awaitable[None] | None:
     has to give its first item: await it. Raise an HTTPError that was returned.
     """
     if ctx.exchange.started:
-        raise UsageError(f"{where} returned {value!r:.80} after the response was sent")
+        raise UsageError(f"{where} returned {shown(value)} after the response was sent")
     response = ctx.response
     if isinstance(value, str):
         response.set_text(value)
@@ -96,8 +97,8 @@ def put_result(ctx: Context, value: Any, where: str) -> Awaitable[None] | None:
         # Other frameworks take (body, status), so that is what people try.
         hint = ". A status goes with Response(body, status)" if isinstance(value, tuple) else ""
         raise UsageError(
-            f"{where} returned a {type(value).__name__}: {value!r:.80}; expected str, bytes, dict, "
-            f"list, dataclass, number, Response, iterator or None{hint}"
+            f"{where} returned a {type(value).__name__}: {shown(value)}; expected str, bytes, "
+            f"dict, list, dataclass, number, Response, iterator or None{hint}"
         )
     return None
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from anylane.errors import HTTPError, UsageError, without_disconnects
+from anylane.errors import Cancelled, HTTPError, UsageError, without_disconnects
 from anylane.handling.background import background
 from anylane.handling.context import Context
 from anylane.handling.error_responses import close_for, log_failure, problem
+from anylane.handling.failures import taken_apart
 from anylane.handling.return_values import put_routed
 from anylane.http.response import Response
 from anylane.json import json_default
 from anylane.lane.link import current_link
 from anylane.lane.variables import apply_variables
+from anylane.log_limit import REFUSED, TOO_SLOW
 from anylane.protocol.exchange import Interrupt
 
 if TYPE_CHECKING:
@@ -27,7 +29,8 @@ async def run_exchange(  # noqa: PLR0912  # calls cost time
     """Run the handler of one exchange and answer the exchange, whatever happens.
 
     Raise nothing of the handler's or the peer's. A native cancellation from outside passes
-    through, after the exchange was ended: whole frames, then the end of the connection.
+    through, and so does a KeyboardInterrupt by a signal, after the exchange was ended: whole
+    frames, then the end of the connection.
     """
     current_link.set(link)
     if dispatcher.json_default is not None:
@@ -44,12 +47,9 @@ async def run_exchange(  # noqa: PLR0912  # calls cost time
             else:
                 await link.guard(_answer(ctx, dispatcher))
         except BaseException as exc:
-            if link.is_own_cancellation(exc):
-                pass
-            elif link.is_foreign_cancellation(exc):
-                # This exchange was not cancelled: it awaited something else that was.
-                _fail(ctx, exc)
-            else:
+            if not link.is_own_cancellation(exc) and not (
+                isinstance(exc, Cancelled) and exchange.interrupt is not None
+            ):
                 if exchange.websocket is not None:
                     exchange.websocket.close(1011, "", link.now())
                 raise
@@ -62,6 +62,8 @@ async def run_exchange(  # noqa: PLR0912  # calls cost time
             # The traceback holds the handler's variables, and an exchange may outlive them: a room
             # that expects to wake it still holds it.
             exchange.gone.__traceback__ = None
+            if exchange.own_alarms is not None:
+                exchange.own_alarms.clear()
         asked = ctx._request
         if asked is not None and asked.uploads is not None and not ctx.jobs:
             ctx.release()
@@ -83,7 +85,7 @@ async def _answer(ctx: Context, dispatcher: Dispatcher) -> None:  # noqa: PLR091
                 except Exception as exc:  # noqa: BLE001  # the handler's; `handle` decides
                     await error_handlers.handle(ctx, exc)
             else:
-                ctx.link.host.log("info", f"refused: {exchange.refused}", None)
+                ctx.link.host.log_limit.log(REFUSED, "info", f"refused: {exchange.refused}")
                 await error_handlers.refuse(ctx, exchange.refused)
             if not exchange.started and exchange.interrupt is None:
                 response = ctx._response or ctx.response
@@ -98,17 +100,19 @@ async def _answer(ctx: Context, dispatcher: Dispatcher) -> None:  # noqa: PLR091
         finally:
             if ctx.items is not None:
                 await ctx.items.close()
-    except (Exception, BaseExceptionGroup) as exc:  # noqa: BLE001  # the handler's; it is logged
-        left = without_disconnects(exc)
-        if not exchange.over:
-            _fail(ctx, exc)
-        elif left is not None and not isinstance(left, Exception):
-            raise left from None  # A native cancellation among them is its canceller's.
-        elif left is not None:
-            _fail(ctx, left)
-    except (SystemExit, KeyboardInterrupt) as exc:
-        # A handler does not end the server: only signals do.
-        _fail(ctx, exc)
+    except BaseException as exc:  # noqa: BLE001  # user code's: a failure ends its exchange alone
+        passing, failure = taken_apart(exc, ctx.link)
+        try:
+            if failure is not None and exchange.over:
+                failure = without_disconnects(failure)
+            if failure is not None:
+                _fail(ctx, failure)
+            if passing is exc:
+                raise
+            if passing is not None:
+                raise passing from None
+        finally:
+            del passing, failure  # Their tracebacks hold this frame: without a cycle all are freed.
 
 
 def _check_answered(ctx: Context, response: Response) -> None:
@@ -146,7 +150,8 @@ def _answer_interrupt(ctx: Context) -> None:
     if exchange.interrupt is Interrupt.DEADLINE:
         where = ctx.route.where if ctx.route is not None else "the handler"
         seconds = ctx.link.driver.connection.config.request_timeout
-        ctx.link.host.log("warning", f"{where} took longer than {seconds:g} seconds: 503", None)
+        line = f"{where} took longer than {seconds:g} seconds: 503"
+        ctx.link.host.log_limit.log(TOO_SLOW, "warning", line)
     if not exchange.started:
         message = "the server took too long" if exchange.interrupt is Interrupt.DEADLINE else None
         response = problem(ctx, HTTPError(503, message))

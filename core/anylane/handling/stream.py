@@ -37,6 +37,8 @@ class Stream:
         self._length = length
 
     async def __aenter__(self) -> Self:
+        if self._exchange.interrupt is not None:
+            await self._link.hear()
         self._link.check()
         status, headers = self._response.head()
         if self._response.status is None:
@@ -57,6 +59,8 @@ class Stream:
         if not isinstance(data, bytes | str | bytearray | memoryview):
             raise UsageError(f"a chunk is {type(data).__name__}; expected bytes or str")
         link = self._link
+        if self._exchange.interrupt is not None:
+            await link.hear()
         link.check()
         await link.flush()
         link.check()

@@ -45,5 +45,7 @@ class Timeout:
         self._exchange.alarms.cancel(self._alarm)
         swallowed = await self._scope.__aexit__(kind, exc, traceback)
         if self._scope.caught:
+            if self._exchange.interrupt is not None:
+                await self._link.hear()  # It came inside, and only the time-out was seen.
             raise TimeoutError(f"took longer than {self._seconds:g} seconds")
         return swallowed

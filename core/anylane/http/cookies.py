@@ -16,6 +16,8 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from anylane.errors import MissingValue, UsageError
 from anylane.http.headers import http_date
+from anylane.http.urlencoded import MAX_FIELDS, percent_decoded
+from anylane.shown import shown
 
 CookieKey = tuple[str, str | None, str | None]
 """Name, domain and path: with all three equal, a client replaces one cookie by another."""
@@ -83,14 +85,18 @@ def parse_cookies(lines: Iterable[str]) -> Cookies:
 
     A part that is no `name=value` is skipped and the others are kept: a browser sends what any
     application of the site has ever set, so one bad pair must not log its user out. Of several with
-    one name the first counts, because clients put the longer path first (§5.4).
+    one name the first counts, because clients put the longer path first (§5.4). Parts behind the
+    first `MAX_FIELDS` are not looked at; browsers keep 180 cookies of a site at most.
 
     Only spaces and tabs are taken away around names and values. To take away any other byte would
     make `__Host-a` of a name that a neighbouring domain may set.
     """
     found = Cookies()
+    left = MAX_FIELDS
     for line in lines:
-        for part in line.split(";"):
+        parts = line.split(";", left)[:left]
+        left -= len(parts)
+        for part in parts:
             name, equals, value = part.partition("=")
             name = name.strip(" \t")
             if equals and name and name not in found:
@@ -110,7 +116,10 @@ def decoded(value: str) -> str:
         value = _ESCAPED.sub(lambda each: chr(int(each[1], 8)) if each[1] else each[2], value[1:-1])
         octets = value.encode("latin-1")
     elif "%" in value:
-        octets = unquote_to_bytes(value.encode("latin-1"))
+        # The second way takes a microsecond for each escape.
+        octets = (
+            percent_decoded(value) if value.isascii() else unquote_to_bytes(value.encode("latin-1"))
+        )
     elif value.isascii():
         return value
     else:
@@ -141,7 +150,7 @@ def cookie_line(
     if _NAME.fullmatch(name) is None:
         raise UsageError(f"cookie name is {name!r:.80}; expected a token (RFC 9110 §5.6.2)")
     if not isinstance(value, str):
-        raise UsageError(f"the value of cookie {name} is {value!r:.80}; expected a str")
+        raise UsageError(f"the value of cookie {name} is {shown(value)}; expected a str")
     try:
         pair = f"{name}={quote_from_bytes(value.encode('utf-8'), _PLAIN)}"
     except UnicodeEncodeError:

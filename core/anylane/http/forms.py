@@ -1,4 +1,4 @@
-"""Forms: urlencoded by the standard library, multipart by the `multipart` package.
+"""Forms: urlencoded, and multipart by the `multipart` package.
 
 An upload is held in memory up to a bound, and then in a temporary file that the server supplies.
 The core itself opens no file.
@@ -7,16 +7,17 @@ The core itself opens no file.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from importlib import import_module
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, NoReturn
-from urllib.parse import parse_qsl, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 from anylane.errors import HTTPError, UsageError, WrongField
 from anylane.http.headers import Headers, RequestHeaders
-from anylane.http.multidict import MAX_FIELDS, MultiDict
+from anylane.http.multidict import MultiDict
 from anylane.http.parameters import split_parameters
+from anylane.http.urlencoded import MAX_FIELDS, SLICE, EncodedFields
 from anylane.lane.host import Spool
 
 MAX_IN_MEMORY = 256 * 1024
@@ -25,6 +26,10 @@ frameworks, the usual file of a form fits."""
 
 MAX_FIELD_SIZE = 1024 * 1024
 """Bytes of a field that is no file. A larger one gets 413."""
+
+MAX_HEADERS = 256 * 1024
+"""Bytes of the headers of all parts of a form together. More get 413. A thousand usual parts take
+150 KB; headers cost as much to read as ten times their length of a body."""
 
 _CHARSETS = {
     name: charset
@@ -144,18 +149,22 @@ class Form(MultiDict["str | Upload"]):
                 value.close()
 
 
-def parse_urlencoded(text: str) -> Form:
+GiveWay = Callable[[], Awaitable[None]]
+"""Lets others have their turn."""
+
+
+async def parse_urlencoded(text: str, give_way: GiveWay) -> Form:
     """Return the fields of an urlencoded form.
 
-    Raises HTTPError 413 for more than `MAX_FIELDS` fields.
+    Raises HTTPError 413 for more than `MAX_FIELDS` fields, and 400 for more than `MAX_STRAY` stray
+    percent signs.
     """
-    try:
-        return Form(parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS))
-    except ValueError:
-        raise HTTPError(413, f"the form has more than {MAX_FIELDS} fields") from None
+    return Form(await EncodedFields(text, "form", 413).decoded_in_turns(give_way))
 
 
-async def parse_multipart(content_type: str, chunks: AsyncIterator[bytes], spool: Spool) -> Form:
+async def parse_multipart(
+    content_type: str, chunks: AsyncIterator[bytes], spool: Spool, give_way: GiveWay
+) -> Form:
     """Return the fields of a multipart form (RFC 7578), read from *chunks*.
 
     Raises HTTPError 400 for a malformed form, 413 for a form over a bound, and UsageError if the
@@ -172,10 +181,17 @@ async def parse_multipart(content_type: str, chunks: AsyncIterator[bytes], spool
         parser = library.PushMultipartParser(
             boundary.encode("latin-1"), max_segment_count=MAX_FIELDS
         )
+        done = 0
         async for chunk in chunks:
-            if not parser.closed:
-                for event in parser.parse(chunk):
-                    parts.take(event)
+            for start in range(0, len(chunk), SLICE):
+                piece = chunk[start : start + SLICE]
+                if done and done + len(piece) > SLICE:
+                    done = 0
+                    await give_way()
+                done += len(piece)
+                if not parser.closed:
+                    for event in parser.parse(piece):
+                        parts.take(event)
         parser.close()
     except library.ParserLimitReached as exc:
         parts.form().close()
@@ -200,6 +216,7 @@ class _Parts:
         self._charset = "utf-8"
         self._text: bytearray | None = None
         self._upload: Upload | None = None
+        self._headers = 0
 
     def take(self, event: Any) -> None:
         """Take the parser's next event. Raises HTTPError 400 or 413."""
@@ -220,6 +237,9 @@ class _Parts:
 
     def _begin(self, segment: Any) -> None:
         self._name = segment.name or ""
+        self._headers += sum(len(name) + len(value) for name, value in segment.headerlist)
+        if self._headers > MAX_HEADERS:
+            raise HTTPError(413, f"the form's parts have over {MAX_HEADERS} bytes of headers")
         filename = segment.filename
         if filename is None:
             filename = _extended_filename(segment.header("Content-Disposition") or "")

@@ -13,6 +13,7 @@ from typing import ClassVar, NoReturn, cast, overload
 from anylane.errors import MissingValue, UsageError
 from anylane.protocol.fields import Header, check_header
 from anylane.protocol.request_head import Fields
+from anylane.shown import shown
 
 Initial = Mapping[str, str] | Iterable[Header]
 """What a Headers can be made from: a mapping or pairs."""
@@ -55,7 +56,7 @@ class Headers:
                     self.add(name, value)
             except (TypeError, ValueError):
                 raise UsageError(
-                    f"headers are {initial!r:.80}; expected a mapping or pairs: "
+                    f"headers are {shown(initial)}; expected a mapping or pairs: "
                     "{'x-name': 'value'} or [('x-name', 'value')]"
                 ) from None
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import ClassVar, Generic, TypeVar, overload
-from urllib.parse import parse_qsl
 
-from anylane.errors import HTTPError, MissingValue
+from anylane.errors import MissingValue
+from anylane.http.urlencoded import EncodedFields
 
 V = TypeVar("V")
 
@@ -65,15 +65,11 @@ class MultiDict(Generic[V]):
         return f"{type(self).__name__}({self._items!r})"
 
 
-MAX_FIELDS = 1000
-"""Fields of a query (more get 400) or a form (more get 413). It bounds the work; other limits bound
-the size."""
-
-
 class Query(MultiDict[str]):
     """The names and values of a query string, percent-decoded, in order.
 
-    Building one raises HTTPError 400 for more than `MAX_FIELDS` fields.
+    Building one raises HTTPError 400 for more than 1,000 fields, and for more than 1,000 `%` that
+    begin no escape.
 
     raw: the text that it was made from, without the `?`.
     """
@@ -84,9 +80,4 @@ class Query(MultiDict[str]):
 
     def __init__(self, raw: str) -> None:
         self.raw: str = raw
-        try:
-            super().__init__(
-                parse_qsl(raw, keep_blank_values=True, max_num_fields=MAX_FIELDS) if raw else ()
-            )
-        except ValueError:
-            raise HTTPError(400, f"the query has more than {MAX_FIELDS} fields") from None
+        super().__init__(EncodedFields(raw, "query", 400).decoded() if raw else ())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from anylane import json
 from anylane.errors import HTTPError, InvalidJSON, Refused, UsageError
@@ -15,6 +14,7 @@ from anylane.http.cookies import Cookies, parse_cookies
 from anylane.http.forms import Form, parse_multipart, parse_urlencoded
 from anylane.http.headers import Headers, RequestHeaders
 from anylane.http.multidict import Query
+from anylane.http.urlencoded import unescaped
 from anylane.protocol.request_head import Fields, RequestHead, Text, authority_of
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Request:
     def path(self) -> str:
         """The path, percent-decoded. Use `raw_path` where `%2F` must stay apart from `/`."""
         if self._path is None:
-            self._path = unquote(self.raw_path)
+            self._path = unescaped(self.raw_path)
         return self._path
 
     @property
@@ -135,7 +135,8 @@ class Request:
     def query(self) -> Query:
         """The names and values of the query string, as a `Query`.
 
-        Raises HTTPError 400 for more than 1,000 fields.
+        Raises HTTPError 400 for more than 1,000 fields, and for more than 1,000 `%` that begin no
+        escape.
         """
         if self._query is None:
             self._query = Query(self.query_string)
@@ -180,6 +181,8 @@ class Request:
                 "body() gives the same bytes each time"
             )
         if not self._body:
+            if self._exchange.interrupt is not None:
+                await self._link.hear()
             self._exchange.check()
             whole = self._exchange.read_all()
             if whole is not None:
@@ -228,10 +231,12 @@ class Request:
             content_type = self.headers.get("content-type") or ""
             kind = content_type.partition(";")[0].strip().lower()
             if kind == "application/x-www-form-urlencoded":
-                self.uploads = parse_urlencoded(await self.text())
+                self.uploads = await parse_urlencoded(await self.text(), self._link.give_way)
             elif kind == "multipart/form-data":
                 spool = self._link.host.spool
-                self.uploads = await parse_multipart(content_type, self.stream(), spool)
+                self.uploads = await parse_multipart(
+                    content_type, self.stream(), spool, self._link.give_way
+                )
             else:
                 raise HTTPError(415, f"expected a form, not {kind or 'a body without a type'}")
         return self.uploads
@@ -267,6 +272,8 @@ class Request:
 
     def _read(self) -> bytes | None:
         """Return the next piece, b"" behind the last one, or None if none is here yet."""
+        if self._exchange.interrupt is not None:
+            self._link.check()
         self._exchange.check()
         try:
             return self._exchange.read(self._link.now())

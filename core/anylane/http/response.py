@@ -14,6 +14,7 @@ from anylane.http.cookies import CookieKey, CookieOptions, CookieScope, cookie_l
 from anylane.http.headers import TOO_LATE, Headers, Initial
 from anylane.http.location import uri_reference
 from anylane.protocol.fields import Header, check_header, check_status, check_trailer
+from anylane.shown import shown
 
 
 class Items(Protocol):
@@ -220,7 +221,7 @@ class Response:
         try:
             self.set_header("location", uri_reference(location))
         except (TypeError, UnicodeEncodeError):
-            raise UsageError(f"the location is {location!r:.80}; expected text") from None
+            raise UsageError(f"the location is {shown(location)}; expected text") from None
         return self.set_status(status)
 
     def set_trailer(self, name: str, value: str) -> Response:
@@ -296,7 +297,7 @@ class Response:
 
 def _encoded(text: str) -> bytes:
     if not isinstance(text, str):
-        raise UsageError(f"the text is {text!r:.80}; expected a str. set_json() takes any value")
+        raise UsageError(f"the text is {shown(text)}; expected a str. set_json() takes any value")
     return text.encode("utf-8")
 
 
@@ -305,6 +306,6 @@ def _bytes_of(body: object) -> bytes:
     if isinstance(body, bytearray | memoryview):
         return bytes(body)
     raise UsageError(
-        f"the body is {body!r:.80}; expected bytes. set_text() takes a str, set_json() what JSON "
+        f"the body is {shown(body)}; expected bytes. set_text() takes a str, set_json() what JSON "
         "can say"
     )

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from anylane.lane.errand import Errands, NoConnection
-from anylane.lane.transport import Transport
+from anylane.lane.lookout import Lookout
 from anylane.protocol.exchange import Interrupt
 from anylane.protocol.interfaces import Closing
 from anylane.protocol.timers import NEVER
@@ -28,7 +28,7 @@ NEVER_LATER = -NEVER
 """Earlier than any deadline."""
 
 
-class Driver(Transport):
+class Driver(Lookout):
     """Joins one Connection to one transport.
 
     A transport derives from it, calls the inputs, and supplies the verbs of `Transport`. Inputs and
@@ -56,6 +56,7 @@ class Driver(Transport):
         tls: Any = None,
         errand: Errand | None = None,
     ) -> None:
+        super().__init__()
         self.server: ServerCore = server
         self.wakes: WakeQueue = server.wakes
         limits = server.config.limits
@@ -106,7 +107,7 @@ class Driver(Transport):
 
     def writable(self) -> None:
         """Take note that some of what stayed was sent."""
-        self.connection.data_unsent(self.unsent(), self.now())
+        self.report(self.now())
         self.pump()
 
     def timeout(self) -> None:
@@ -114,11 +115,7 @@ class Driver(Transport):
         self._armed = NEVER
         now = self.now()
         if not self.lost:
-            # A transport that reports nothing between full and empty is asked before it is
-            # judged: a slow reader must not be taken for a stalled one.
-            unsent = self.unsent()
-            if unsent or self.connection.unsent:
-                self.connection.data_unsent(unsent, now)
+            self.look(now)
         self.connection.handle_timeout(now)
         if self._errands is not None:
             self._errands.fire_alarms(now)
@@ -133,6 +130,7 @@ class Driver(Transport):
         """Take note that the transport is gone: reset, failed write, or closed as asked."""
         if not self.lost:
             self.lost = True
+            self.look_at = NEVER
             self.connection.connection_lost(exc)
             if self._errands is not None:
                 self._errands.lose()
@@ -254,7 +252,7 @@ class Driver(Transport):
             ):
                 break
             # Once more then: room for output may be what a held pong was waiting for.
-            connection.data_unsent(self.unsent(), self.now())
+            self.report(self.now())
 
     def _settle(self) -> None:
         connection = self.connection
@@ -262,15 +260,19 @@ class Driver(Transport):
             if connection.wants_read is not self.reading:
                 self.reading = not self.reading
                 self.set_reading(self.reading)
+                self.watch()
             if connection.read_size != self._read_size:
                 self._read_size = connection.read_size
                 self.resize_reads(self._read_size)
             if connection.closing is not self.closing:
                 self.closing = connection.closing
                 self.close(self.closing)
+        if self.server.places.crowded:
+            self.server.places.note(self)
         if self._errands is not None:
             self._settle_errands(self._errands)
-        if connection.deadline_bound < self._armed or self._interrupt_at < self._armed:
+        armed = self._armed
+        if connection.deadline_bound < armed or self._interrupt_at < armed or self.look_at < armed:
             self._arm()
         for link in self.links:
             if link.exchange.news or link.flushing:
@@ -294,11 +296,12 @@ class Driver(Transport):
     def next_deadline(self) -> float | None:
         """Return when to call `timeout`, or None."""
         deadline: float | None = self.connection.next_deadline()
-        if self._errands is None and self._interrupt_at == NEVER:
+        own = min(self._interrupt_at, self.look_at)
+        if self._errands is not None:
+            own = min(own, self._errands.next_alarm())
+        if own == NEVER:
             return deadline
-        own = NEVER if self._errands is None else self._errands.next_alarm()
-        own = min(own, self._interrupt_at, NEVER if deadline is None else deadline)
-        return None if own == NEVER else own
+        return own if deadline is None else min(own, deadline)
 
     def _forget_when_over(self) -> None:
         if self.is_over():

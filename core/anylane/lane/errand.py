@@ -53,13 +53,14 @@ class NoConnection:
     It is a connection that is over, and the carrier of its errands, which is never congested.
     """
 
-    __slots__ = ("backlog", "closing", "config", "high", "out", "queued", "timers", "waiting")
+    __slots__ = ("backlog", "closing", "config", "high", "moved", "out", "queued", "timers",
+                 "waiting")  # fmt: skip
 
     peer = local = tls = read_size = None
     ready = caught_up = True
     wants_read = idle = congested = False
-    unsent = 0
-    deadline_bound = NEVER
+    unsent = pending = 0
+    deadline_bound = idle_since = NEVER
 
     def __init__(self, config: ServerConfig) -> None:
         self.config: ServerConfig = config
@@ -69,6 +70,7 @@ class NoConnection:
         self.out: list[bytes] = []
         self.queued: int = 0
         self.backlog: int = 0
+        self.moved: float = -NEVER
         self.high: int = 0
 
     def _ignore(self, *_: Any, **__: Any) -> None:
@@ -79,7 +81,10 @@ class NoConnection:
     connection_lost = _ignore
     handle_timeout = _ignore
     data_unsent = _ignore
+    data_taken = _ignore
+    peer_left = _ignore
     shutdown = _ignore
+    dismiss = _ignore
     abort = _ignore
     forget = _ignore
     release = _ignore

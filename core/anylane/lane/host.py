@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from anylane.log_limit import LogLimit
     from anylane.protocol.peer import Address
     from anylane.protocol.request_head import RequestHead
 
@@ -31,13 +32,15 @@ class Forwarded(Protocol):
 class Host(Protocol):
     """A server, as a handler's machinery sees it (`link.host`). `ServerCore` is one.
 
-    log: takes what an operator should see. token: gives that many random bytes. time: gives the
+    log: takes what an operator should see. log_limit: takes what a client can cause as often as it
+    likes. token: gives that many random bytes. time: gives the
     wall time, in seconds since 1970; it moves with virtual time in tests. spool: opens a temporary
     file. lane: the name of the backend, for messages. forwarded: tells the clients behind trusted
     proxies; None where no proxy is trusted.
     """
 
     log: Log
+    log_limit: LogLimit
     token: Callable[[int], bytes]
     time: Callable[[], float]
     spool: Spool

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from anylane.callables import Call, accepted_positionals, call_of, location, run_call
 from anylane.errors import UsageError
+from anylane.shown import shown
 
 if TYPE_CHECKING:
     from anylane.lane.host import Log
@@ -109,7 +110,7 @@ class Lifespan:
                 if isinstance(undo, Span) and exc is not None:
                     exc = failure
                 elif isinstance(failure, Exception):
-                    self._log("error", f"a shutdown hook failed: {failure!r}", failure)
+                    self._log("error", f"a shutdown hook failed: {shown(failure, 1000)}", failure)
                 else:
                     exc = failure
         return exc
@@ -149,7 +150,7 @@ class Span:
             if inspect.iscoroutine(self._manager):
                 self._manager.close()
             raise UsageError(
-                f"@app.lifespan {location(func)} returned {self._manager!r:.80}, no context "
+                f"@app.lifespan {location(func)} returned {shown(self._manager)}, no context "
                 "manager; write `yield` between what is set up and what is torn down"
             )
 

@@ -7,10 +7,13 @@ level-triggered: nothing is lost, spurious returns are legal, callers loop on a 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from anylane.errors import Cancelled
+from anylane.protocol.timers import NEVER
 
 if TYPE_CHECKING:
     from anylane.lane.host import Host
@@ -70,6 +73,8 @@ class LinkDriver(Protocol):
     """Whether the outermost call is at work: what is queued is written behind it."""
     variables: VariableChanges
     """Context variables that are set at the beginning of each exchange."""
+    errand: Errand | None
+    """What it was made for, where there is no connection: background work."""
 
     @property
     def server(self) -> Host:
@@ -177,10 +182,34 @@ class Link(ABC):
     def submit(self, func: Callable[[], Any]) -> Handle:
         """Run a blocking function in the pool, and `wake()` when it is done."""
 
-    def is_foreign_cancellation(self, exc: BaseException) -> bool:  # noqa: ARG002  # by lane
-        """Return whether `exc` looks like a native cancellation although this exchange was not
-        cancelled: it awaited something else that was."""
-        return False
+    def is_cancellation(self, exc: BaseException) -> bool:
+        """Return whether `exc` is a cancellation of this exchange: the core's own interruption, or
+        a native one from outside.
+
+        What only looks like one is a failure of the handler, such as a CancelledError that it
+        raises itself, or that comes out of something else that was cancelled.
+        """
+        return isinstance(exc, Cancelled) and self.exchange.interrupt is not None
+
+    async def hear(self) -> None:
+        """Do what `check` does, where it may await: some lanes raise their own cancellation only in
+        an await."""
+        self.check()
+
+    def cancellation(self) -> BaseException:
+        """Return what an interruption raises in the handler's own code: the lane's own exception,
+        or Cancelled where there is none that can be raised by hand."""
+        return Cancelled()
+
+    @property
+    def heard(self) -> bool:
+        """Whether the handler has heard of its interruption, natively or by `check`, as far as the
+        lane can know."""
+        return self.exchange.told
+
+    def shield(self) -> Scope:
+        """Return a new scope that keeps the exchange's interruption out. It can be cancelled."""
+        return self.scope()
 
     def begin(self) -> None:  # noqa: B027  # by lane
         """Take note that the exchange runs in the current task, and let it be interrupted. Called
@@ -232,10 +261,13 @@ class Link(ABC):
         self.push()
 
     def check(self) -> None:
-        """Take in what came. Then raise Disconnected if the client is gone or the handler was
-        interrupted, and UsageError if the exchange is over for good."""
+        """Take in what came. Then raise `cancellation()` if the handler was interrupted,
+        Disconnected if the client is gone, and UsageError if the exchange is over for good."""
         self.take_input()
-        self.exchange.check()
+        try:
+            self.exchange.check()
+        except Cancelled:
+            raise self.cancellation() from None
 
     def wake(self) -> None:
         """Have `notify` called on the lane's own thread. Call this from any thread.
@@ -274,15 +306,62 @@ class Link(ABC):
                 self.flushing -= 1
         elif driver.written - self.burst > BURST:
             self.burst = driver.written
-            driver.give_way(self)
-            await self.wait()
+            await self.give_way()
+
+    async def give_way(self) -> None:
+        """Let others have their turn. Call this between two pieces of work that would hold them."""
+        self.driver.give_way(self)
+        await self.wait()
 
     async def guard(self, work: Coroutine[Any, Any, None]) -> None:
-        """Await `work`, the exchange's own, so that it can be interrupted natively."""
-        scope = self.scope()
-        async with scope:
-            self.exchange.begin(scope.cancel)
-            await work
+        """Await `work`, the exchange's own, so that it can be interrupted natively.
+
+        An interruption that arrives as `Cancelled` ends here, too.
+        """
+        try:
+            if self.native:
+                self.begin()
+                await work
+            else:
+                scope = self.scope()
+                async with scope:
+                    self.entered(scope)
+                    await work
+        except BaseException as exc:
+            own = isinstance(exc, Cancelled) and self.exchange.interrupt is not None
+            if not self.is_own_cancellation(exc) and not own:
+                raise
+
+    def entered(self, scope: Scope) -> None:
+        """Take note that the exchange runs in this scope, and let it be interrupted."""
+        self.exchange.begin(scope.cancel)
+
+
+async def shielded(link: Link, work: Callable[[], Awaitable[Any]]) -> Any:
+    """Await `work` although the exchange was interrupted, and return what it returns.
+
+    A handler that has not heard of its interruption hears of it first. All of this together gets
+    `Timeouts.close` seconds from its first use; after that the interruption is raised again.
+    """
+    exchange = link.exchange
+    if not link.heard:
+        await link.hear()
+    alarms = exchange.alarms
+    if alarms.shielded_until == NEVER:
+        alarms.shielded_until = link.now() + exchange.carrier.config.timeouts.close
+    if link.now() >= alarms.shielded_until:
+        raise link.cancellation()
+    result: Any = None
+    scope = link.shield()
+    async with scope:
+        alarm = alarms.set(alarms.shielded_until, scope.cancel)
+        try:
+            result = await work()
+        finally:
+            alarms.cancel(alarm)
+    if scope.caught:
+        raise link.cancellation()
+    return result
 
 
 Errand = Callable[[Link], Coroutine[Any, Any, None]]

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.errors import UsageError
 from anylane.lane.errand import run_errand
+from anylane.lane.places import Guest, Places
 from anylane.lane.wake_queue import WakeQueue
+from anylane.log_limit import TLS, LogLimit
 from anylane.protocol.connection import Connection
 from anylane.protocol.dates import Dates
 from anylane.protocol.http1.express import Heads
@@ -71,10 +73,8 @@ class Access:
     seconds: float
 
 
-class OpenDriver(Protocol):
+class OpenDriver(Guest, Protocol):
     """What a server asks of each `Driver` that belongs to it."""
-
-    errand: Errand | None
 
     def shutdown(self) -> None:
         """Drain its connection."""
@@ -105,9 +105,13 @@ class ServerCore:
 
     For backends and drivers:
 
+    log_limit: takes what clients can cause as often as they like.
     drivers: those that are open. errands: background work that was deferred and has not ended.
+    places: who of them may stay, and who goes for a newcomer.
     draining: no more is accepted. aborted: everything that was open has been ended.
     wakes: runs functions on the lane's own thread, once a backend has attached.
+    longest_waiting: returns what waits longest for a thread, the same object for as long as it
+    waits, or None; set by a backend that has threads for handlers. It is called from any thread.
     """
 
     def __init__(
@@ -132,11 +136,13 @@ class ServerCore:
         self.time = time
         self.token = token
         self.log = log
+        self.log_limit: LogLimit = LogLimit(lambda level, message: log(level, message, None), time)
         self.lane = lane
         self.spool = spool
         self.forwarded: Forwarded | None = application.forwarded(config)
         self.listeners: list[Any] = []
         self.drivers: set[OpenDriver] = set()
+        self.places: Places = Places(config, log, self.drivers, lambda: self.wakes.put(self._tell))
         self.draining: bool = False
         self.wakes: WakeQueue = WakeQueue(_not_attached)
         self.ready: Callable[[], None] = _not_attached
@@ -144,10 +150,10 @@ class ServerCore:
         self.access: Callable[[Access], None] | None = None
         self.errands: set[Errand] = set()
         self.aborted: bool = False
+        self.longest_waiting: Callable[[], object | None] = _not_attached
         self._changed: Callable[[], None] = _not_attached
         self._told = (True, False, False)
         self._stop_requested = False
-        self._without_connection = 0
         self._lifespan = application.lifespan(log)
         self._dates = Dates(date)
         self._wrap = wrap
@@ -168,9 +174,11 @@ class ServerCore:
     @property
     def accepting(self) -> bool:
         """Whether one more connection may be accepted. While it is False new ones wait in the
-        backlog, and no open one is dropped."""
-        open_now = len(self.drivers) - self._without_connection
-        return not self.draining and open_now < self.config.max_connections
+        backlog. Look at it before each."""
+        accepting = not self.draining and self.places.has_room()
+        if not accepting:  # Who looks knows it now, and has to be told of the contrary.
+            self._told = (False, *self._told[1:])
+        return accepting
 
     @property
     def over(self) -> bool:
@@ -186,6 +194,10 @@ class ServerCore:
         as `ctx.request.tls`, from a transport that speaks TLS by itself; no layer is put around the
         connection then.
         """
+        plain = self._wrap is None or tls is not None
+        refusal = self.places.refusal(peer, now, plain=plain)
+        if refusal is not None:
+            return refusal
         if self._wrap is None or tls is not None:
             return self._make_connection(peer, local, now, tls)
         return self._wrap(
@@ -194,9 +206,12 @@ class ServerCore:
             now=now,
             peer=peer,
             local=local,
-            log=self.log,
+            log=self._log_of_layer,
             date=self._dates.date,
         )
+
+    def _log_of_layer(self, level: str, message: str, _error: BaseException | None) -> None:
+        self.log_limit.log(TLS, level, message)
 
     def _make_connection(self, peer: Address, local: Address, now: float, tls: Any) -> Connection:
         return Connection(
@@ -258,6 +273,7 @@ class ServerCore:
         thread; `request_shutdown` works from any. The server is `over` when all have ended.
         """
         self.draining = True
+        self.log_limit.tell_all()
         for driver in tuple(self.drivers):
             driver.shutdown()
         self._tell()
@@ -280,19 +296,22 @@ class ServerCore:
     def add(self, driver: OpenDriver) -> None:
         """Count a new driver among those that are open."""
         self.drivers.add(driver)
-        if driver.errand is not None:  # Background work has no connection to count.
-            self._without_connection += 1
-        if self.draining or len(self.drivers) >= self.config.max_connections:
-            self._tell()  # Below its limit, a server that does not drain has nothing to tell.
+        if self.log_limit.counting:
+            self.log_limit.tell_due()
+        self.places.add(driver)
+        if self.draining:
+            self._tell()
 
     def forget(self, driver: OpenDriver) -> None:
         """Take note that the connection of a driver is over, and so is its last exchange."""
+        if self.log_limit.counting:
+            self.log_limit.tell_due()
         if driver in self.drivers:
             self.drivers.discard(driver)
+            self.places.forget(driver)
             if driver.errand is not None:
-                self._without_connection -= 1
                 self.errands.discard(driver.errand)
-        if self.draining or len(self.drivers) + 1 >= self.config.max_connections:
+        if self.draining or self.places.crowded:
             self._tell()
 
     def forget_errand(self, errand: Errand) -> None:
@@ -301,8 +320,11 @@ class ServerCore:
         self._tell()
 
     def _tell(self) -> None:
+        if self.over:
+            self.log_limit.tell_all()
+        told = self._told
         now = (self.accepting, self.draining, self.over)
-        if now != self._told:
+        if now != told:
             self._told = now
             self._changed()
 

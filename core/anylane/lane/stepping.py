@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from anylane.errors import Cancelled, UsageError
 from anylane.lane.link import Link
+from anylane.shown import shown, spoken
 
 _LOOPS = ("asyncio", "trio", "curio", "anyio", "uvloop", "sniffio")
 
@@ -65,7 +66,8 @@ def explain(exc: BaseException, lane: str) -> str | None:
     """
     if isinstance(exc, ForeignAwaitError):
         return str(exc)
-    if not any(part in str(exc) for part in _SYMPTOMS):
+    text = spoken(exc)
+    if not any(part in text for part in _SYMPTOMS):
         return None
     traceback = exc.__traceback__
     while traceback is not None:
@@ -79,7 +81,7 @@ def explain(exc: BaseException, lane: str) -> str | None:
 
 def _awaited(coroutine: Any, yielded: object) -> str:
     """Return the name of the innermost thing with a name that the handler awaits."""
-    name = repr(yielded)
+    name = shown(yielded)
     found = coroutine
     while found is not None:
         code = getattr(found, "cr_code", None) or getattr(found, "gi_code", None)
@@ -90,7 +92,7 @@ def _awaited(coroutine: Any, yielded: object) -> str:
                 return f"{module.partition('.')[0]}.{code.co_name}"
             name = code.co_name
         found = getattr(found, "cr_await", None) or getattr(found, "gi_yieldfrom", None)
-    return name if yielded is None else f"{name} ({yielded!r})"
+    return name if yielded is None else f"{name} ({shown(yielded)})"
 
 
 def _message(awaited: str, lane: str) -> str:
@@ -103,14 +105,16 @@ def _message(awaited: str, lane: str) -> str:
 class SteppedScope:
     """A scope on a lane without native cancellation (see `Scope`).
 
-    Its cancellation is seen at the next `wait()` inside, which raises `Cancelled`.
+    Its cancellation is seen at the next `wait()` inside, which raises `Cancelled`. shields: keep
+    out the cancellations of the scopes around it.
     """
 
-    __slots__ = ("_link", "_open", "cancelled", "caught")
+    __slots__ = ("_link", "_open", "cancelled", "caught", "shields")
 
-    def __init__(self, link: SteppedLink) -> None:
+    def __init__(self, link: SteppedLink, *, shields: bool = False) -> None:
         self._link = link
         self._open = True
+        self.shields: bool = shields
         self.cancelled: bool = False
         self.caught: bool = False
 
@@ -167,36 +171,59 @@ class SteppedLink(Link):
     """The Link of lanes that step. A lane supplies `notify` and `block`.
 
     latched: whether `notify` was called since `park` last returned. scopes: those that are open,
-    outermost first.
+    outermost first. closed: the coroutine is closed where it was parked: its server is gone.
     """
 
-    __slots__ = ("latched", "scopes")
+    __slots__ = ("closed", "latched", "scopes")
 
     inline = True
 
     def __init__(self, driver: Any, exchange: Any) -> None:
         super().__init__(driver, exchange)
         self.latched: bool = False
+        self.closed: bool = False
         self.scopes: list[SteppedScope] = []
 
     def is_cancelled(self) -> bool:
-        """Return whether a scope that is open was cancelled."""
-        return any(scope.cancelled for scope in self.scopes)
+        """Return whether a scope that is open was cancelled, and no shield is inside of it."""
+        for scope in reversed(self.scopes):
+            if scope.cancelled or scope.shields:
+                return scope.cancelled
+        return False
+
+    def is_cancellation(self, exc: BaseException) -> bool:
+        """Return whether a scope raises `exc`, or the coroutine is closed."""
+        if isinstance(exc, GeneratorExit):
+            return self.closed
+        return super().is_cancellation(exc) or (isinstance(exc, Cancelled) and self.is_cancelled())
 
     async def park(self) -> None:
         """Suspend until `notify` (see `Link.park`). Raise Cancelled if an open scope was cancelled,
         before or after suspending."""
         if self.is_cancelled():
-            raise Cancelled
+            self._cancel()
         if not self.latched:
-            await PARK
+            try:
+                await PARK
+            except GeneratorExit:  # Nothing goes on here, so nothing else can say so.
+                self.closed = True
+                raise
         self.latched = False
         if self.is_cancelled():
-            raise Cancelled
+            self._cancel()
+
+    def _cancel(self) -> NoReturn:
+        if self.exchange.interrupt is not None:
+            self.exchange.told = True
+        raise Cancelled
 
     def scope(self) -> SteppedScope:
         """Return a scope whose cancellation is seen at the next `wait()` inside."""
         return SteppedScope(self)
+
+    def shield(self) -> SteppedScope:
+        """Return a scope inside of which the cancellations of those around it are not seen."""
+        return SteppedScope(self, shields=True)
 
     def submit(self, func: Callable[[], Any]) -> Done:
         """Run the function now, on this stack. What it raises is kept for `result()`."""

@@ -9,6 +9,8 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from anylane.lane.link import Errand
     from anylane.lane.server_core import ServerCore
     from anylane.protocol.exchange import Exchange
@@ -54,6 +56,11 @@ class Transport(ABC):
         were not read yet are in front of that; False where the kernel does not tell."""
         return False
 
+    def broken(self) -> bool:
+        """Return whether the connection was reset or has failed, so that nothing can be sent any
+        more; False where the kernel does not tell."""
+        return False
+
     @abstractmethod
     def start(self, exchange: Exchange) -> None:
         """Run the coroutine of an exchange natively, with a link given to `started`.
@@ -78,6 +85,14 @@ class Transport(ABC):
         ABORT closes it at once, with a reset, and drops what stayed. CLOSE and ABORT end with
         `lose`.
         """
+
+    def if_free(self, func: Callable[[], bool]) -> bool:
+        """Call a function that changes the connection, and return what it returns.
+
+        For a lane on which another thread may be at work on the connection: there it is not called
+        then, False is returned, and `server.places.note(driver)` is called behind that work.
+        """
+        return func()
 
     def detach(self, errand: Errand) -> None:
         """Make and pump one more driver for this errand, without a transport.

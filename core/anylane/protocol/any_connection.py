@@ -52,6 +52,9 @@ class AnyConnection(Protocol):
     def receive_eof(self, now: float) -> None:
         """Take note that the peer sends no more."""
 
+    def peer_left(self, now: float) -> None:
+        """Take note that the peer has ended its side behind input that is not being read."""
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """Take note that the transport is gone."""
 
@@ -61,8 +64,14 @@ class AnyConnection(Protocol):
     def data_unsent(self, size: int, now: float) -> None:
         """Take note that the kernel has not taken `size` bytes of what `data_to_send` gave."""
 
+    def data_taken(self, taken: int, pending: int, now: float) -> None:
+        """Take note of how much output the peer has acknowledged, and how much it has not."""
+
     def shutdown(self, now: float) -> None:
         """Drain: finish what runs, and close."""
+
+    def dismiss(self, now: float) -> None:
+        """Close in order, for a newcomer. It is idle."""
 
     def abort(self) -> None:
         """End everything now."""
@@ -113,6 +122,11 @@ class AnyConnection(Protocol):
         ...
 
     @property
+    def idle_since(self) -> float:
+        """Return since when nothing is asked and nothing under way; NEVER while there is."""
+        ...
+
+    @property
     def read_size(self) -> int | None:
         """Return how many bytes one read should give; None where it does not matter."""
         ...
@@ -125,6 +139,11 @@ class AnyConnection(Protocol):
     @property
     def unsent(self) -> int:
         """Return how many bytes of output the kernel has not taken yet."""
+        ...
+
+    @property
+    def pending(self) -> int:
+        """Return how many bytes were on their way to the peer at the last look (`data_taken`)."""
         ...
 
     @property

@@ -7,7 +7,7 @@ raise because of what the peer sent. A connection has one owner at a time and no
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from anylane.config.server_config import ServerConfig
 from anylane.errors import Disconnected
@@ -16,7 +16,8 @@ from anylane.protocol.exchange import Exchange, Interrupt
 from anylane.protocol.http1.express import Heads
 from anylane.protocol.http1.machine import Http1
 from anylane.protocol.interfaces import Closing
-from anylane.protocol.timers import NEVER, Timer, Timers
+from anylane.protocol.outgoing import Outgoing
+from anylane.protocol.timers import NEVER, Timer
 
 if TYPE_CHECKING:
     from anylane.protocol.interfaces import InnerProtocol
@@ -29,14 +30,15 @@ _NO = Closing.NO  # A member of an enum takes twice the time of a global to look
 class _Nothing:
     """The protocol of a connection that is over: nothing that is reported matters any more."""
 
-    counts_output: ClassVar[bool] = False
     wants_read = False
 
     def receive_data(self, data: bytes, now: float) -> None: ...
     def receive_eof(self, now: float) -> None: ...
+    def peer_left(self, now: float) -> None: ...
     def connection_lost(self, reason: Disconnected) -> None: ...
     def timeout(self, timer: Timer, now: float) -> None: ...
     def sent(self, now: float) -> None: ...
+    def eased(self, now: float) -> None: ...
     def shutdown(self, now: float) -> None: ...
 
 
@@ -44,7 +46,7 @@ _NOTHING = _Nothing()
 _KEPT = (Timer.WRITE_STALL, Timer.DRAIN)
 
 
-class Connection:
+class Connection(Outgoing):
     """A machine with bytes and time going in, and exchanges, bytes and one deadline coming out.
 
     Every time is in seconds, on the one clock of the lane.
@@ -62,13 +64,14 @@ class Connection:
         may append to it by itself, as `send` does.
     backlog: bytes that were given out and not taken by the kernel, as far as is known.
     high: the bytes of both over which it is `congested`.
+    moved: when the peer was last seen to have taken some of what was on its way before, by the
+        latest look. pending: bytes on their way then, those that our kernel holds included.
     idle: True between two requests, if nothing has changed of what a driver looks at: it wants to
         read, and is not being closed. False says nothing.
     """
 
-    __slots__ = ("_exchanges", "_protocol", "_stalled", "_token", "backlog", "closing", "config",
-                 "dates", "draining", "eof", "heads", "high", "idle", "local", "out", "peer",
-                 "queued", "read_size", "timers", "tls", "waiting")  # fmt: skip
+    __slots__ = ("_exchanges", "_token", "dates", "draining", "eof", "heads", "local", "peer",
+                 "read_size", "tls", "waiting")  # fmt: skip
 
     def __init__(
         self,
@@ -82,24 +85,16 @@ class Connection:
         token: Callable[[int], bytes],
         heads: Heads | None = None,
     ) -> None:
-        self.config: ServerConfig = config
+        super().__init__(config)
         self.peer: Address = peer
         self.local: Address = local
         self.tls: Any = tls
         self.dates: Dates = date if isinstance(date, Dates) else Dates(date)
         self._token = token
         self.heads: Heads | None = heads
-        self.timers: Timers = Timers()
-        self.closing: Closing = _NO
         self.draining: bool = False
         self.eof: bool = False
-        self.idle: bool = False
         self.read_size: int | None = config.http_buffer_size
-        self.high: int = config.limits.outbound_high
-        self.out: list[bytes] = []
-        self.queued: int = 0
-        self.backlog: int = 0
-        self._stalled = False
         # Lists, because an empty deque takes 760 bytes, and most connections are quiet.
         self.waiting: list[Exchange] = []
         self._exchanges: list[Exchange] = []
@@ -124,6 +119,15 @@ class Connection:
             self.idle = False
             self._protocol.receive_eof(now)
 
+    def peer_left(self, now: float) -> None:
+        """Take note that the peer has ended its side, behind input that is not being read.
+
+        The end itself comes with `receive_eof` when all before it was read. Until then a transport
+        that looks says this, once or again and again.
+        """
+        if not self.eof and self.closing < Closing.CLOSE:
+            self._protocol.peer_left(now)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """Take note that the transport is gone: it was reset, a write failed, or it was closed as
         `closing` asked. What was queued is dropped; exchanges that run hear Disconnected.
@@ -142,6 +146,9 @@ class Connection:
         or too often is harmless."""
         for exchange in tuple(self._exchanges):
             exchange.fire_alarms(now)
+        # Once at most: what is put off meanwhile waits for another turn.
+        going_on = self.timers.at[Timer.GO_ON] <= now
+        self.timers.clear(Timer.GO_ON)
         while (timer := self.timers.take_due(now)) is not None:
             match timer:
                 case Timer.WRITE_STALL:
@@ -152,29 +159,8 @@ class Connection:
                     self.close(Closing.CLOSE)
                 case _:
                     self._protocol.timeout(timer, now)
-
-    def data_unsent(self, size: int, now: float) -> None:
-        """Take note that the kernel has not taken `size` bytes of what `data_to_send()` gave.
-
-        This carries backpressure and WRITE_STALL, a deadline that is renewed when the figure
-        shrinks. It is the only thing that a transport reports about writing.
-        """
-        if self.closing is Closing.ABORT:
-            return
-        progress = size < self.backlog
-        self.backlog = size
-        if size == 0:
-            if self._stalled:
-                self._stalled = False
-                self.timers.clear(Timer.WRITE_STALL)
-                self._protocol.sent(now)
-            elif self._protocol.counts_output:
-                self._protocol.sent(now)
-        elif progress or not self.timers.is_set(Timer.WRITE_STALL):
-            self._stalled = True
-            self.timers.set(Timer.WRITE_STALL, now + self.config.timeouts.write_stall)
-        if self.closing is Closing.SEND_EOF and (progress or size == 0):
-            self.timers.set(Timer.LINGER, now + self.config.timeouts.linger)
+        if going_on and self.closing < Closing.CLOSE:
+            self._protocol.timeout(Timer.GO_ON, now)
 
     def shutdown(self, now: float) -> None:
         """Drain: finish what runs, tell event streams and WebSockets to end, close when idle.
@@ -187,6 +173,15 @@ class Connection:
             if self.closing < Closing.CLOSE:
                 self._protocol.shutdown(now)
 
+    def dismiss(self, now: float) -> None:
+        """Close an idle connection in order, because its place is needed.
+
+        A client that does not take what it was sent before is reset after `Timeouts.linger`.
+        """
+        self.close(Closing.CLOSE)
+        self._stalled = True
+        self.timers.set(Timer.WRITE_STALL, now + self.config.timeouts.linger)
+
     def abort(self) -> None:
         """End everything now, at the drain deadline or because an operator has asked twice.
 
@@ -197,16 +192,6 @@ class Connection:
         self._lose("the server shut down")
 
     # -- outputs -----------------------------------------------------------------------------
-
-    def data_to_send(self) -> list[bytes]:
-        """Remove and return the bytes to write, in order. They belong to the caller now, and count
-        as `backlog` until `data_unsent` says otherwise."""
-        out = self.out
-        if out:
-            self.out = []
-            self.backlog += self.queued
-            self.queued = 0
-        return out
 
     def next_exchange(self) -> Exchange | None:
         """Remove and return a request whose handler was not started yet, or None.
@@ -238,6 +223,15 @@ class Connection:
         return bound
 
     @property
+    def idle_since(self) -> float:
+        """Return when the last byte of an answer was sent or, where nothing was asked yet, when it
+        began; NEVER while something is asked or under way."""
+        deadline = self.timers.at[Timer.KEEP_ALIVE]
+        if deadline == NEVER or self.waiting or self._exchanges or self.closing or self.eof:
+            return NEVER
+        return deadline - self.config.timeouts.keep_alive
+
+    @property
     def ready(self) -> bool:
         """Whether requests can come. A layer around a connection may have to shake hands before."""
         return True
@@ -252,33 +246,11 @@ class Connection:
             and self._protocol.wants_read
         )
 
-    @property
-    def unsent(self) -> int:
-        """Return how many bytes of output the kernel has not taken yet."""
-        return self.backlog + self.queued
-
-    @property
-    def congested(self) -> bool:
-        """Whether output is over its high mark: writers wait until it has `caught_up`."""
-        return self.backlog + self.queued > self.high
-
-    @property
-    def caught_up(self) -> bool:
-        """Whether output is at or under its low mark: writers that waited go on."""
-        return self.unsent <= self.config.limits.outbound_low
-
     # -- for the protocol inside -----------------------------------------------------------
 
     def token(self, size: int) -> bytes:
         """Return that many random bytes."""
         return self._token(size)
-
-    def send(self, data: bytes) -> None:
-        """Queue bytes for the transport. They are dropped once the connection is being closed."""
-        # Written out in Http1.conclude and WebSocketProtocol.send (tests/test_inlined_copies.py).
-        if self.closing is _NO:
-            self.out.append(data)
-            self.queued += len(data)
 
     def forget(self, exchange: Exchange) -> None:
         """Take note that the last coroutine of an exchange has returned. Its alarms are dropped,
@@ -322,6 +294,7 @@ class Connection:
             self.close(Closing.SEND_EOF)
             if self.closing is Closing.SEND_EOF:
                 self.timers.set(Timer.LINGER, now + self.config.timeouts.linger)
+                self.pending = max(self.pending, 1)  # The answer is on its way.
 
     def switch(self, protocol: InnerProtocol) -> None:
         """Give the peer's bytes to `protocol` from here on (RFC 9110 §7.8)."""

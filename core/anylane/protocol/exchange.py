@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from enum import Enum, auto
+from enum import Enum
 from typing import Any
 
-from anylane.errors import Disconnected, Refused, UsageError
+from anylane.errors import Cancelled, Disconnected, Refused, UsageError
 from anylane.protocol.fields import Header
 from anylane.protocol.interfaces import (
     Carrier,
@@ -28,11 +28,11 @@ from anylane.protocol.timers import NEVER, Alarms
 class Interrupt(Enum):
     """Why the core wants a handler to end before it is ready."""
 
-    DEADLINE = auto()
+    DEADLINE = "deadline"
     """`request_timeout` passed before the response started."""
-    DISCONNECT = auto()
+    DISCONNECT = "disconnected"
     """The client is gone, and the route says `cancel_on_disconnect`."""
-    SHUTDOWN = auto()
+    SHUTDOWN = "shutdown"
     """The drain deadline passed, or the server was aborted."""
 
 
@@ -58,8 +58,9 @@ class Exchange:
     body_complete: the whole body has come. buffered: bytes of it that were not read yet.
         body_refused: why the rest will not come, or None. trailers: those of a chunked body.
     gone: why the client will not read what is sent, None while it may. When it is set, `on_gone` is
-        called. told: the handler has heard of it. half_closed: the client sends no more.
+        called. half_closed: the client sends no more.
     interrupt: why the handler is to end, or None. When it is set, `on_interrupt` is called.
+    told: the handler has heard of the later of the two.
         cancel_on_disconnect: also interrupt the handler when the client leaves.
     news: something happened to this exchange that its handler may wait for. A driver clears it when
         it notifies the handler.
@@ -158,17 +159,20 @@ class Exchange:
         )
 
     def check(self) -> None:
-        """Raise Disconnected if the client is gone or the handler was interrupted.
+        """Raise Cancelled if the handler was interrupted, and Disconnected if the client is gone.
 
         Raise UsageError if the exchange is over for good: its link wakes no coroutine any more.
+        A handler that was interrupted because its client is gone gets Disconnected here. A `def`
+        that runs on after its interruption gets Cancelled, although its exchange has ended.
         """
+        if self.interrupt is not None and self.interrupt is not Interrupt.DISCONNECT:
+            self.told = True
+            raise Cancelled
         if self.forgotten:
             raise UsageError(_TOO_LATE)
         if self.gone is not None:
             self.told = True
             raise self.gone
-        if self.interrupt is not None:
-            raise Disconnected(None, f"the handler was interrupted: {self.interrupt.name}")
 
     def read(self, now: float) -> bytes | None:
         """Return the next piece of the body, b"" at its end, None when there is none yet.
@@ -369,6 +373,6 @@ class Exchange:
         """Ask the handler to end now; the first reason stays."""
         if self.interrupt is None and not self.finished:
             self.interrupt = why
-            self.news = True
+            self.told = False
             if self.on_interrupt is not None:
                 self.on_interrupt()

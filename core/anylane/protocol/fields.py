@@ -9,6 +9,7 @@ import re
 from http import HTTPStatus
 
 from anylane.errors import UsageError
+from anylane.shown import shown
 
 Header = tuple[str, str]
 """A header field: name and value."""
@@ -63,7 +64,7 @@ def check_status(status: int) -> int:
     That is an int from 200 to 999.
     """
     if not isinstance(status, int) or not 200 <= status <= 999:  # type: ignore[redundant-expr]
-        raise UsageError(f"status is {status!r}; expected an int from 200 to 999")
+        raise UsageError(f"status is {shown(status)}; expected an int from 200 to 999")
     return int(status)
 
 
@@ -73,7 +74,7 @@ def check_header(name: str, value: str) -> None:
     A name is a token (RFC 9110 §5.1). A value is Latin-1 without control characters (§5.5).
     """
     if not isinstance(name, str) or not isinstance(value, str):  # type: ignore[redundant-expr]
-        raise UsageError(f"header {name!r} is {value!r}; expected a str for each")
+        raise UsageError(f"header {shown(name)} is {shown(value)}; expected a str for each")
     # Most names are letters, digits and hyphens, most values plain ASCII. A few methods in C cost
     # less than the expressions: 1.2 % of the instructions of a request that sets one header.
     plain = name.isascii() and name.replace("-", "0").isalnum()

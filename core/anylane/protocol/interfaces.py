@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from anylane.errors import Disconnected
 from anylane.protocol.fields import Header
@@ -53,6 +53,8 @@ class Carrier(Protocol):
     """Bytes that the transport was given and the kernel has not taken, as far as is known."""
     high: int
     """Bytes of both over which it is `congested`."""
+    moved: float
+    """When the peer was last seen to have taken some of what was on its way, in seconds."""
     closing: Closing
 
     @property
@@ -90,8 +92,11 @@ class WebSocketSession(Protocol):
     subprotocol: str | None
     close_code: int | None
     close_reason: str
-    latency: float | None
-    """Of the last ping that was answered, in seconds."""
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds that the last answered ping took, None before."""
+        ...
 
     @property
     def is_open(self) -> bool:
@@ -210,10 +215,6 @@ class Stream(Protocol):
 class InnerProtocol(Protocol):
     """What a connection speaks now: HTTP/1.1, WebSocket, or a protocol that is not ours."""
 
-    counts_output: ClassVar[bool]
-    """Whether `sent` is to be told each time that the kernel has taken everything, not only after
-    it had not."""
-
     @property
     def wants_read(self) -> bool:
         """False: leave the peer's bytes in the kernel."""
@@ -225,6 +226,10 @@ class InnerProtocol(Protocol):
     def receive_eof(self, now: float) -> None:
         """Take note that the peer sends no more."""
 
+    def peer_left(self, now: float) -> None:
+        """Take note that the peer has ended its side, behind input that is still to be read. It
+        may be told again and again."""
+
     def connection_lost(self, reason: Disconnected) -> None:
         """Take note that the transport is gone."""
 
@@ -232,7 +237,10 @@ class InnerProtocol(Protocol):
         """Act on a deadline that has come."""
 
     def sent(self, now: float) -> None:
-        """Take note that the kernel has taken everything."""
+        """Take note that the kernel has taken everything, after it had not."""
+
+    def eased(self, now: float) -> None:
+        """Take note that output was over its high mark and is not any more."""
 
     def shutdown(self, now: float) -> None:
         """End as soon as this protocol can without cutting anything off (a drain)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from anylane.protocol.interfaces import Carrier, Closing
 
@@ -32,8 +32,6 @@ class RawProtocol:
 
     # -- what the connection hears -----------------------------------------------------------
 
-    counts_output: ClassVar[bool] = False
-
     @property
     def wants_read(self) -> bool:
         return self._over or not self._paused
@@ -56,6 +54,10 @@ class RawProtocol:
         if self._over:
             self._carrier.close(Closing.CLOSE)
 
+    def peer_left(self, now: float) -> None:  # noqa: ARG002  # as InnerProtocol
+        if not self._exchange.half_closed:
+            self._exchange.half_close()
+
     def connection_lost(self, reason: Disconnected) -> None:
         self._exchange.lose(reason)
 
@@ -64,6 +66,9 @@ class RawProtocol:
 
     def sent(self, now: float) -> None:
         """Do nothing: nothing waits for that here."""
+
+    def eased(self, now: float) -> None:
+        """Do nothing: the handler waits for that by itself."""
 
     def shutdown(self, now: float) -> None:
         """Say nothing in a protocol that we do not know; the DRAIN deadline comes."""

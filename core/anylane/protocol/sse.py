@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from anylane.errors import Disconnected, UsageError
 from anylane.protocol.interfaces import Carrier
 from anylane.protocol.timers import Timer
+from anylane.shown import shown
 
 if TYPE_CHECKING:
     from anylane.protocol.exchange import Exchange
@@ -76,7 +77,7 @@ def encode_text(what: str, text: object) -> bytes:
     what: names it in the error. Raise UsageError if it is no str or has no UTF-8 form.
     """
     if not isinstance(text, str):
-        raise UsageError(f"{what} of an event is {text!r:.80}; expected str")
+        raise UsageError(f"{what} of an event is {shown(text)}; expected str")
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError as exc:
@@ -91,7 +92,7 @@ def check_retry(retry: object) -> int:
     no whole number from 0."""
     # bool is an int to isinstance, but `retry=True` is a mistake.
     if not isinstance(retry, int) or isinstance(retry, bool) or retry < 0:
-        raise UsageError(f"retry is {retry!r}; expected whole milliseconds from 0")
+        raise UsageError(f"retry is {shown(retry)}; expected whole milliseconds from 0")
     return retry
 
 
@@ -102,7 +103,7 @@ def _one_line(what: str, text: object) -> bytes:
             # CR and LF would begin another field. Clients ignore an id with NUL (§9.2.6), and
             # would ask for the wrong one when they come again.
             raise UsageError(
-                f"{what} of an event is {text!r:.80}, which has {name} at {data.index(byte)}; "
+                f"{what} of an event is {shown(text)}, which has {name} at {data.index(byte)}; "
                 f"expected one line without CR, LF and NUL"
             )
     return data

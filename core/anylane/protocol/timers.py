@@ -10,6 +10,7 @@ from enum import IntEnum
 from math import isnan, nan
 
 from anylane.errors import UsageError
+from anylane.shown import shown
 
 NEVER = float("inf")
 """The deadline of what has none."""
@@ -31,6 +32,8 @@ class Timer(IntEnum):
     CLOSE = 10
     LINGER = 11
     DRAIN = 12
+    GO_ON = 13
+    """Input that was put off is gone on with in a new turn. It is set to a time that has come."""
 
 
 _COUNT = len(Timer)
@@ -116,17 +119,22 @@ def deadline_after(now: float, seconds: float) -> float:
     except (TypeError, OverflowError):
         deadline = nan
     if isnan(deadline):
-        raise UsageError(f"a time is {seconds!r:.80}; expected seconds, an int or a float")
+        raise UsageError(f"a time is {shown(seconds)}; expected seconds, an int or a float")
     return deadline
 
 
 class Alarms:
-    """The alarms of one exchange. They are few at a time: a list beats a heap below about ten."""
+    """The alarms of one exchange. They are few at a time: a list beats a heap below about ten.
 
-    __slots__ = ("_pending",)
+    shielded_until: when what cleans up after an interruption is interrupted, too; NEVER until that
+        is decided.
+    """
+
+    __slots__ = ("_pending", "shielded_until")
 
     def __init__(self) -> None:
         self._pending: list[Alarm] = []
+        self.shielded_until: float = NEVER
 
     def set(self, deadline: float, on_fire: Callable[[], None] | None = None) -> Alarm:
         """Set an alarm, and return it."""

@@ -331,6 +331,8 @@ class Subscription(Generic[T]):
             exchange = link.exchange
             try:
                 while item is PENDING:
+                    if exchange.interrupt is not None:
+                        await link.hear()
                     exchange.check()
                     await link.wait()
                     item = self.poll(link)

@@ -19,6 +19,7 @@ from anylane.protocol.sse import (
     last_event_id,
 )
 from anylane.realtime.event_log import EventLog, LoggedEvent, text_of
+from anylane.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +77,7 @@ class EventStream:
         if retry is not None:
             check_retry(retry)
         if heartbeat is not None and not (_is_number(heartbeat) and heartbeat > 0):
-            raise UsageError(f"heartbeat is {heartbeat!r}; expected seconds over 0, or None")
+            raise UsageError(f"heartbeat is {shown(heartbeat)}; expected seconds over 0, or None")
         self._exchange = exchange
         self.link: Link = link
         self._response = response
@@ -150,6 +151,8 @@ class EventStream:
         UsageError outside of the block."""
         exchange, link = self._exchange, self.link
         link.take_input()
+        if exchange.interrupt is not None:
+            link.check()
         exchange.check()
         if not self._open:
             raise UsageError("the event stream is not open: send inside of its `with` block")
@@ -232,7 +235,7 @@ class EventStream:
             return False
         swallowed = await self._scope.__aexit__(kind, exc, traceback)
         if self._scope.caught:
-            exchange.check()
+            self.link.check()
         return swallowed
 
     def __enter__(self) -> Self:

@@ -66,7 +66,7 @@ class RawStream:
 
     def _check(self) -> None:
         """Raise UsageError after `close`, and what the exchange has to raise."""
-        self._exchange.check()
+        self._link.check()
         if self._closed:
             raise UsageError("the raw stream was closed: it can be neither read nor written now")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from anylane.errors import UsageError
 from anylane.realtime.source import ENDED, PENDING
+from anylane.shown import shown
 
 if TYPE_CHECKING:
     from anylane.lane.link import Link
@@ -34,7 +35,7 @@ class Select:
         for source in sources:
             if not hasattr(source, "poll"):
                 raise UsageError(
-                    f"ctx.select() got {source!r:.80}; expected sources, such as a WebSocket or a "
+                    f"ctx.select() got {shown(source)}; expected sources, such as a WebSocket or a "
                     "Subscription: ctx.select(ws, subscription)"
                 )
         self._live: list[OwnSource] = [
@@ -51,6 +52,8 @@ class Select:
         try:
             while (found := self._poll(link)) is None:
                 link.take_input()
+                if exchange.interrupt is not None:
+                    await link.hear()
                 exchange.check()
                 await link.wait()
         except BaseException:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from anylane import json
 from anylane.errors import Disconnected, InvalidJSON, UsageError
-from anylane.lane.link import BURST
+from anylane.lane.link import BURST, shielded
 from anylane.protocol.timers import deadline_after
+from anylane.realtime.parting import Leftover, Parting
 from anylane.realtime.source import ENDED, PENDING
 
 if TYPE_CHECKING:
@@ -31,6 +32,15 @@ class WebSocket:
         self._link = link
         self._protocol = protocol
         self._receiving = False
+
+    def watch(self) -> None:
+        """Let no foreign await of the handler outlast its client for long (see `Parting`)."""
+        if not self._link.inline:  # Nothing foreign can be awaited there.
+            self._exchange.on_gone = self._left
+
+    def _left(self) -> None:
+        parting = Parting(self._exchange, self._link)
+        self._protocol = cast("WebSocketSession", Leftover(self._protocol, parting))
 
     @property
     def close_code(self) -> int | None:
@@ -80,6 +90,8 @@ class WebSocket:
                 alarm = self._exchange.alarms.set(deadline_after(driver.now(), timeout))
             while message is None:
                 if alarm is not None and alarm.fired:
+                    if self._exchange.interrupt is not None:
+                        await link.hear()
                     raise TimeoutError(f"no message within {timeout:g} seconds")
                 await link.wait()
                 message = protocol.take()
@@ -87,6 +99,8 @@ class WebSocket:
                     message = protocol.poll(driver.now())
             return message
         except Disconnected as exc:
+            if self._exchange.interrupt is not None:
+                await link.hear()
             if quiet and exc.code in (1000, 1001):
                 raise StopAsyncIteration from None
             raise
@@ -122,7 +136,12 @@ class WebSocket:
         # Where `flush` would return at once it is not called: this runs for every message.
         if carrier.backlog + carrier.queued > carrier.high or driver.written - link.burst > BURST:
             await link.flush()
-        protocol.send(message)
+        try:
+            protocol.send(message)
+        except Disconnected:
+            if self._exchange.interrupt is not None:
+                await link.hear()
+            raise
         if driver.pumping:
             pass  # It is written as soon as the handler suspends or ends.
         elif protocol.has_messages:
@@ -142,7 +161,7 @@ class WebSocket:
         """
         ping = self._protocol.ping(self._link.now())
         while ping.latency is None:
-            self._exchange.check()
+            self._link.check()
             await self._link.wait()
         return ping.latency
 
@@ -153,7 +172,14 @@ class WebSocket:
         code: 1000 to 1014 without 1004 to 1006, or 3000 to 4999 (§7.4); UsageError is raised for
         others. reason: any text with a UTF-8 form; it is cut to 123 bytes (§5.5).
         """
-        self._protocol.close(code, reason, self._link.now())
+        exchange, link = self._exchange, self._link
+        self._protocol.close(code, reason, link.now())
+        if exchange.interrupt is None:
+            await self._until_gone()
+        elif exchange.gone is None:
+            await shielded(link, self._until_gone)
+
+    async def _until_gone(self) -> None:
         while self._exchange.gone is None:
             await self._link.wait()
 
@@ -168,6 +194,8 @@ class WebSocket:
         try:
             message = protocol.poll(self._link.now())
         except Disconnected:
+            if self._exchange.interrupt is not None:
+                self._link.check()
             return ENDED
         return PENDING if message is None else message
 

@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_to_bytes
 
 from anylane.errors import RouteError
+from anylane.http.urlencoded import percent_decoded
 from anylane.routing.converters import CONVERTERS, MAX_DIGITS, PLAIN, Converter, Kind
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def decode_segment(text: str) -> str | None:
     if _BAD_PERCENT.search(text):
         return None
     try:
-        return unquote_to_bytes(text).decode()
+        return percent_decoded(text).decode()
     except UnicodeError:
         return None
 

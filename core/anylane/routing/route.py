@@ -52,8 +52,9 @@ class Route:
     """The middleware of this route alone, outermost first."""
     inline: bool = False
     """Whether a plain `def` is called directly instead of in a thread: it does not block."""
-    cancel_on_disconnect: bool = False
-    """Whether the handler is cancelled once the client is gone."""
+    cancel_on_disconnect: bool | None = None
+    """Whether the handler is cancelled once the client is gone. None: a WebSocket handler is, once
+    a foreign await has lasted `Timeouts.close` since then, and no other."""
     when: Predicate | None = None
     """The guard. A request that it refuses does not see this route."""
     subprotocols: tuple[str, ...] = ()

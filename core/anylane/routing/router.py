@@ -43,7 +43,7 @@ class RouteOptions(TypedDict, total=False):
     """Middleware for this route alone, outermost first."""
     inline: bool
     """Call a plain `def` directly instead of in a thread, because it does not block."""
-    cancel_on_disconnect: bool
+    cancel_on_disconnect: bool | None
     """Cancel the handler once the client is gone."""
     when: Predicate | None
     """A guard. A request that it refuses does not see this route."""
@@ -121,7 +121,7 @@ class Router:
         name: str | None = None,
         middleware: Iterable[Middleware] = (),
         inline: bool = False,
-        cancel_on_disconnect: bool = False,
+        cancel_on_disconnect: bool | None = None,
         when: Predicate | None = None,
     ) -> Callable[[H], H]:
         """Return a decorator that registers a handler for several methods.
@@ -159,6 +159,7 @@ class Router:
         origins: Iterable[str | None] | None = None,
         name: str | None = None,
         middleware: Iterable[Middleware] = (),
+        cancel_on_disconnect: bool | None = None,
         when: Predicate | None = None,
     ) -> Callable[[H], H]:
         """Return a decorator that registers an `async def` handler for WebSockets (RFC 6455).
@@ -172,6 +173,9 @@ class Router:
             Origin, which browsers always do. Without *origins* every page may.
         name: the name for `path_for`; the handler's own by default.
         middleware: for this route alone, outermost first.
+        cancel_on_disconnect: whether an await of something else than `ctx` is cancelled once the
+            client is gone: True at once, False never, None once it has lasted `Timeouts.close`
+            since then or since the last message was taken. Not on lanes without an event loop.
         when: a guard. A handshake that it refuses does not see this route.
         """
         pattern = self._pattern(path)
@@ -186,6 +190,7 @@ class Router:
                 websocket=True,
                 name=name or "",
                 middleware=middleware_chain(middleware, pattern),
+                cancel_on_disconnect=cancel_on_disconnect,
                 when=when,
                 subprotocols=tuple(subprotocols),
                 origins=None if origins is None else parse_origins(origins, pattern.text),

@@ -77,21 +77,25 @@ class Lockstep:
         """Let virtual time pass, in seconds, stopping at every deadline on the way."""
         self.world.advance(seconds)
 
-    def stall(self) -> None:
-        """Let the client stop reading. What is written from now on stays unsent."""
+    def stall(self, kernel: int = 0) -> None:
+        """Let the client stop reading. What is written from now on stays unsent.
+
+        kernel: bytes that our kernel takes nevertheless. The client has not acknowledged them.
+        """
         self._driver.stalled = True
+        self._driver.room = kernel
 
     def resume(self, size: int | None = None) -> None:
         """Let the client read *size* bytes and stop again, or all and go on if it is None."""
-        driver = self._driver
-        data = b"".join(driver.unsent_data)
-        taken = data if size is None else data[:size]
-        driver.unsent_data = [data[len(taken) :]] if len(taken) < len(data) else []
-        driver.stalled = size is not None
-        driver.sent.append(taken)
-        driver.stir()
-        driver.writable()
+        self._driver.take(size)
         self.world.run()
+
+    @property
+    def unread(self) -> int:
+        """How many bytes of the client the server has not read: backpressure leaves them in the
+        kernel."""
+        self.world.run()
+        return sum(len(item) for item in self._driver.inbox if isinstance(item, bytes))
 
     @property
     def sent(self) -> bytes:

@@ -138,10 +138,14 @@ class World:
 
 
 class LockstepDriver(Driver):
-    """The transport: two queues of bytes, and what the test did to them."""
+    """The transport: two queues of bytes, and what the test did to them.
 
-    __slots__ = ("_deadline", "closed", "eof_sent", "inbox", "reset", "sent", "stalled",
-                 "unsent_data", "world")  # fmt: skip
+    While the client is stalled, a kernel of `room` bytes takes what is written first (`kernel`).
+    It asks for more once a third of that is free, as Linux does.
+    """
+
+    __slots__ = ("_deadline", "closed", "eof_sent", "hung", "inbox", "kernel", "reset", "room",
+                 "sent", "stalled", "unsent_data", "world")  # fmt: skip
 
     def __init__(self, world: World, peer: Any, local: Any, errand: Errand | None = None) -> None:
         self.world: World = world
@@ -149,6 +153,9 @@ class LockstepDriver(Driver):
         self.sent: list[bytes] = []
         self.unsent_data: list[bytes] = []
         self.stalled: bool = False
+        self.kernel: bytes = b""
+        self.room: int = 0
+        self.hung: bool = False
         self.eof_sent: bool = False
         self.closed: bool = False
         self.reset: bool = False
@@ -166,6 +173,7 @@ class LockstepDriver(Driver):
 
         A reset overtakes what was sent before.
         """
+        self.hung = self.hung or not isinstance(item, bytes)
         if isinstance(item, BaseException):
             self.inbox.appendleft(item)
         else:
@@ -206,16 +214,51 @@ class LockstepDriver(Driver):
         return self.world.now
 
     def write(self, chunks: list[bytes]) -> None:
-        (self.unsent_data if self.stalled else self.sent).extend(chunks)
+        if self.stalled:
+            self.unsent_data.extend(chunks)
+            self._fill()
+        else:
+            self.sent.extend(chunks)
+
+    def _fill(self) -> None:
+        """Let the kernel take what it has room for."""
+        room = self.room - len(self.kernel)
+        if room > 0 and self.unsent_data:
+            data = b"".join(self.unsent_data)
+            self.kernel += data[:room]
+            self.unsent_data = [data[room:]] if len(data) > room else []
+
+    def take(self, size: int | None) -> None:
+        """Let the client read so many bytes and stop again; all and go on if it is None."""
+        self.stalled = size is not None
+        if size is None:
+            taken, self.kernel, self.unsent_data = [self.kernel, *self.unsent_data], b"", []
+        else:
+            data = b"".join((self.kernel, *self.unsent_data))
+            held = max(0, len(self.kernel) - size)
+            taken, data = [data[:size]], data[size:]
+            self.kernel, rest = data[:held], data[held:]
+            self.unsent_data = [rest] if rest else []
+        self.sent.extend(taken)
+        if len(self.kernel) * 3 <= self.room * 2:
+            self._fill()
+            self.stir()
+            self.writable()
 
     def unsent(self) -> int:
         return sum(map(len, self.unsent_data))
+
+    def unacknowledged(self) -> int:
+        return len(self.kernel)
 
     def arrived(self) -> bool:
         return any(isinstance(item, bytes) for item in self.inbox)
 
     def hung_up(self) -> bool:
-        return any(not isinstance(item, bytes) for item in self.inbox)
+        return self.hung
+
+    def broken(self) -> bool:
+        return any(isinstance(item, BaseException) for item in self.inbox)
 
     def detach(self, errand: Errand) -> None:
         LockstepDriver(self.world, None, None, errand)
@@ -242,6 +285,7 @@ class LockstepDriver(Driver):
         if how is Closing.ABORT:
             self.reset = True
             self.unsent_data.clear()
+            self.kernel = b""
         self.stir()
 
 

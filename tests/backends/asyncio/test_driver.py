@@ -14,6 +14,7 @@ from anylane import App, Context, ServerConfig
 from anylane.lane.server_core import ServerCore
 from anylane_backends.asyncio.driver import AsyncioDriver
 from anylane_backends.asyncio.lane import Lane
+from anylane_backends.asyncio.link import is_cancellation
 from anylane_backends.sockets.accepting import Acceptor
 from anylane_backends.sockets.listening import bind
 
@@ -296,3 +297,13 @@ def test_a_connection_that_is_over_leaves_nothing_to_the_garbage_collector(
     written, found = asyncio.run(main())
     assert written.endswith(b"ok" if left == "behind its answer" else b"")
     assert "Connection" not in found
+
+
+def test_a_task_that_its_loop_has_left_behind_has_not_failed() -> None:
+    """Its coroutine is closed by the collector; a handler that raises GeneratorExit has failed."""
+
+    async def within() -> bool:
+        return is_cancellation(GeneratorExit())
+
+    assert is_cancellation(GeneratorExit())
+    assert not asyncio.run(within())

@@ -145,6 +145,7 @@ def test_what_cannot_start_is_one_line_and_exit_code_3(arguments, expected):
         ("linger", "2", "ServerConfig.linger is 2; expected 0 (reset) or None"),
         ("ws_buffer_size", "262145", "ServerConfig.ws_buffer_size is 262145; expected 1024 to"),
         ("workers", "0", "workers is 0; expected 1 to 1024"),
+        ("worker_timeout", "0.0", "worker_timeout is 0.0; expected 0.1 to 86400.0"),
     ],
 )
 def test_a_bad_value_from_any_source_is_one_line_and_exit_code_3(
@@ -158,6 +159,7 @@ def test_a_bad_value_from_any_source_is_one_line_and_exit_code_3(
             monkeypatch.setenv(f"ANYLANE_{setting.upper()}", value)
         case _:
             table = {"limits_body": "[limits]\nbody", "workers": "[run]\nworkers"}
+            table["worker_timeout"] = "[run]\nworker_timeout"
             Path("a.toml").write_text(f"{table.get(setting, setting)} = {value}\n", "utf-8")
             arguments += ["--config", "a.toml"]
     told = {"flag": "the command line", "variable": "the environment", "file": "a.toml"}

@@ -6,7 +6,7 @@ import errno
 import socket
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -52,6 +52,23 @@ def test_nobody_waits_for_more_unless_it_is_wanted(
     """Nor who came in while the server was still starting, or was what started it."""
     sock = accept(nodelay=nodelay, taken_over=taken_over)[0]
     assert bool(sock.getsockopt(*TCP_NODELAY)) is nodelay
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="of Linux and macOS")
+@pytest.mark.parametrize("taken_over", [True, False])
+def test_the_kernel_holds_little_for_a_client_that_reads_nothing(
+    accept: Accept, taken_over: bool
+) -> None:
+    """Beyond what is on the wire: 2 to 4 MB without the option."""
+    sock, *_, client = accept(taken_over=taken_over)
+    mark = ServerConfig().limits.outbound_high
+    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == mark
+    sent = 0
+    with suppress(BlockingIOError):
+        while sent < 64 << 20:
+            sent += sock.send(bytes(16 * 1024))
+    window = client.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    assert sent < window + 4 * mark
 
 
 def test_a_listener_that_was_taken_over_stays_as_it_was() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import time
 from collections.abc import Generator
 
@@ -45,6 +46,32 @@ def test_bytes_and_the_end_of_input_are_told_apart(pair: Pair) -> None:
     assert ours.recv(10) == b"x"
     assert not kernel.arrived(number)
     assert kernel.hung_up(number)
+    assert not kernel.broken(number)
+
+
+def test_a_reset_is_told_from_an_end(pair: Pair) -> None:
+    ours, peer = pair
+    number = ours.fileno()
+    peer.sendall(b"x")
+    assert soon(lambda: kernel.arrived(number))
+    assert not kernel.broken(number)
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+    assert soon(lambda: kernel.broken(number))
+    assert kernel.hung_up(number)
+
+
+def test_a_unix_socket_is_broken_once_all_was_read() -> None:
+    """Its peer closes both ways at once, and what came before is still there."""
+    ours, peer = socket.socketpair()
+    with ours:
+        with peer:
+            peer.sendall(b"x")
+        number = ours.fileno()
+        assert kernel.hung_up(number)
+        assert not kernel.broken(number)
+        assert ours.recv(10) == b"x"
+        assert kernel.broken(number)
 
 
 def test_what_the_peer_has_not_acknowledged_is_counted(pair: Pair) -> None:
@@ -62,6 +89,7 @@ def test_what_the_peer_has_not_acknowledged_is_counted(pair: Pair) -> None:
 def test_a_closed_socket_has_nothing_to_tell() -> None:
     assert not kernel.arrived(-1)
     assert not kernel.hung_up(-1)
+    assert not kernel.broken(-1)
     assert kernel.unacknowledged(-1) == 0
 
 

@@ -21,26 +21,35 @@ import pytest
 from anylane import ServerConfig
 from anylane.config.limits import Limits, Timeouts
 from anylane.errors import Disconnected
-from anylane.lane import wake_queue
+from anylane.lane import places, wake_queue
 from anylane.lane.deadlines import Deadline, Deadlines
 from anylane.lane.host import Log
 from anylane.lane.lifespan import Lifespan
 from anylane.lane.link import Link
+from anylane.lane.places import may_go
 from anylane.lane.server_core import ServerCore
 from anylane.protocol import Exchange
+from anylane_backends import workers as workers_module
 from anylane_backends.threads import driver as driver_module
 from anylane_backends.threads import lane as lane_module
 from anylane_backends.threads import link as link_module
 from anylane_backends.threads import loan as loan_module
-from anylane_backends.threads import workers as workers_module
 from anylane_backends.threads.driver import READ, WRITE, ThreadsDriver
 from anylane_backends.threads.lane import Lane
-from anylane_backends.threads.link import ThreadsLink
+from anylane_backends.threads.link import LinkDriver, ThreadsLink
 from tests.backends.threads.interleaving import Abort, Scheduler, VirtualThread
 
 TRACED = frozenset(
     module.__file__ or ""
-    for module in (driver_module, lane_module, link_module, loan_module, workers_module, wake_queue)
+    for module in (
+        driver_module,
+        lane_module,
+        link_module,
+        loan_module,
+        workers_module,
+        wake_queue,
+        places,
+    )
 )
 
 LIMIT = 10.0
@@ -76,6 +85,8 @@ class Step(Enum):
     """Send a piece of the answer."""
     LATE = auto()
     """Block its thread beyond a deadline, and take in that this has come."""
+    LEAVE = auto()
+    """Leave background work, which blocks its thread for a time."""
 
 
 @dataclass(frozen=True)
@@ -124,10 +135,18 @@ class Ending(Enum):
 
 @dataclass(frozen=True)
 class Play:
+    """places: how many clients are served at once. Where they do not suffice, a request may be lost
+    that is sent when its connection goes."""
+
     clients: tuple[Client, ...]
     workers: int
     lends: bool
     ending: Ending
+    places: int = 100
+
+    @property
+    def is_crowded(self) -> bool:
+        return len(self.clients) >= self.places
 
 
 # --- the kernel -------------------------------------------------------------------------------
@@ -196,6 +215,9 @@ class Sock:
         return (READ if readable else 0) | (WRITE if writable else 0)
 
     # -- the client's
+
+    def arrived(self) -> bool:
+        return bool(self._inbox)
 
     def put(self, data: bytes) -> None:
         if not self.closed:
@@ -284,9 +306,12 @@ class Stage:
         self.begun: set[bytes] = set()
         self.ended: list[bytes] = []
         self.answered: set[bytes] = set()
+        self.left: int = 0
+        self.worked: int = 0
         self.drained = False
         self.to_do = 0
         self.socks: list[Sock] = []
+        self.backlog: deque[Sock] = deque()
         self._coroutines: list[Coroutine[Any, Any, None]] = []
         self._random = Random(seed)
 
@@ -310,6 +335,7 @@ class Stage:
             self,
             ServerConfig(
                 max_threads=self.play.workers,
+                max_connections=self.play.places,
                 limits=Limits(outbound_high=200, outbound_low=20, exchanges_per_turn=2),
                 timeouts=Timeouts(keep_alive=60, head=60, body=60, write_stall=60, drain=60),
             ),
@@ -329,7 +355,7 @@ class Stage:
                 sock.close()
 
     def _log(self, level: str, message: str, error: BaseException | None) -> None:
-        if level != "info":
+        if level != "info" and "places are taken" not in message:
             self.fail(f"{level}: {message}")
             if error is not None:
                 self.scheduler.fail(error)
@@ -357,12 +383,22 @@ class Stage:
         self._random.shuffle(posts)
         return posts
 
-    def connect(self, sock: Any) -> None:
-        """On the lane's thread: a client was accepted."""
-        if self.server.draining:
-            sock.close()
-        else:
+    def connect(self, sock: Sock) -> None:
+        """On the lane's thread: a client has come."""
+        self.backlog.append(sock)
+        self.accept()
+
+    def accept(self) -> None:
+        """On the lane's thread: accept as many as may come now."""
+        while self.backlog and self.server.accepting:
+            sock: Any = self.backlog.popleft()
             self.lane.connect(sock, None, None)
+        while self.backlog and self.server.draining:
+            self.backlog.popleft().close()
+
+    def arrived(self, descriptor: int) -> bool:
+        """Ask as `kernel` does."""
+        return any(sock.fileno() == descriptor and sock.arrived() for sock in self.socks)
 
     def _end(self) -> None:
         scheduler, server = self.scheduler, self.server
@@ -389,8 +425,12 @@ class Stage:
     def run(self, exchange: Exchange, link: Link) -> Coroutine[Any, Any, None]:
         assert isinstance(link, CheckedLink)
         coroutine = self._run(exchange, link)
-        self._coroutines.append(coroutine)
+        self.keep(coroutine)  # Its link is not made yet, and might never be.
         return coroutine
+
+    def keep(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Have `close` close it."""
+        self._coroutines.append(coroutine)
 
     def close(self) -> None:
         """Where it has failed, handlers are left."""
@@ -443,10 +483,22 @@ class Stage:
                     self.scheduler.sleep(seconds)
                     self._take_input(exchange, link)
                     assert alarm.fired
+                case Step.LEAVE:
+                    self.left += 1
+                    link.driver.defer(partial(self._work, seconds))
             exchange.check()
         body += await self._body(exchange, link)
         assert body == b"".join(request.body)
         await answer.send()
+
+    async def _work(self, seconds: float, link: Link) -> None:
+        """Block in the background, park, and block again."""
+        self.scheduler.sleep(seconds)
+        alarm = link.exchange.alarms.set(link.now() + seconds)
+        while not alarm.fired:
+            await link.wait()
+        self.scheduler.sleep(seconds)
+        self.worked += 1
 
     def _take_input(self, exchange: Exchange, link: ThreadsLink) -> None:
         driver = link.transport
@@ -487,20 +539,26 @@ class Stage:
                 self.fail(why)
 
     def _undone(self) -> Iterator[str]:
-        workers = self.lane.workers
-        if workers.jobs and (workers._idle or len(workers._threads) < workers._limit):
-            yield "a job waits, and a worker is free"
+        for workers in (self.lane.workers, self.lane.background):
+            if workers.jobs and (workers._idle or len(workers._threads) < workers._limit):
+                yield "a job waits, and a worker is free"
         if self.server.wakes:
             yield "what was put into the queue does not run"
+        if self.backlog and any(
+            isinstance(driver, CheckedDriver) and not driver._owned and may_go(driver)
+            for driver in self.server.drivers
+        ):
+            yield "a client waits, and an idle connection could go"
         for driver in self.server.drivers:
             assert isinstance(driver, CheckedDriver)
-            sock, mail = driver.sock, driver._mail or []
+            mail = driver._mail or []
             if mail and not driver._owned:
-                yield f"{sock.name} has messages, and no owner"
+                yield f"{driver.name} has messages, and no owner"
             if not driver._owned and driver._due() is not None:
-                yield f"{sock.name} has news, and no owner"
-            if driver.lost or sock.closed:
+                yield f"{driver.name} has news, and no owner"
+            if driver.lost or driver.sock.closed:
                 continue
+            sock = driver.sock
             if sock.ready() & READ and driver.reading and driver._input not in mail:
                 yield f"{sock.name} has input that its owner does not know of"
             if sock.ready() & WRITE and driver._outbox.size:
@@ -512,8 +570,10 @@ class Stage:
         assert not server.drivers
         assert not self.lane.lender.lent
         assert not self.lane.workers.jobs
+        assert not self.lane.background.jobs
+        assert self.worked == self.left or self.play.ending is Ending.ABORT
         assert sorted(self.ended) == sorted(self.begun)
-        if self.play.ending is Ending.DRAIN:
+        if self.play.ending is Ending.DRAIN and not self.play.is_crowded:
             for number, client in enumerate(self.play.clients):
                 names = {b"/%d/%d" % (number, at) for at in range(len(client.requests))}
                 assert client.parting is Parting.RESETS or names <= self.answered
@@ -608,7 +668,7 @@ class Visitor:
                 self._pause()
                 data = self._sock.take()
                 if not data:
-                    if not self._stage.drained:
+                    if not self._stage.drained and not self._stage.play.is_crowded:
                         self._stage.fail(f"{name!r} was not answered: {self._got!r}")
                     return False
                 self._got += data
@@ -678,6 +738,10 @@ class CheckedLane(Lane):
         self.deadlines = CheckedDeadlines()
         self.deadlines.stage = stage
 
+    def _changed(self) -> None:
+        super()._changed()
+        self.server.wakes.put(self.stage.accept)
+
     def _turn(self) -> None:
         stage = self.stage
         if stage.selecting is not None:
@@ -698,6 +762,17 @@ class CheckedDriver(ThreadsDriver):
     def sock(self) -> Sock:
         assert isinstance(self._sock, Sock)
         return self._sock
+
+    @property
+    def name(self) -> str:
+        return "background work" if self.errand is not None else self.sock.name
+
+    def work(self) -> None:
+        worker = self.stage.scheduler.current
+        assert worker is not None
+        if ("background" in worker.name) is not (self.errand is not None):
+            self.stage.fail(f"{self.name} is stepped by a worker of the wrong kind")
+        super().work()
 
     def _do(self, func: Callable[[], None]) -> None:
         before = self.inside
@@ -727,6 +802,11 @@ class CheckedDriver(ThreadsDriver):
 class CheckedLink(ThreadsLink):
     """While its thread is blocked, others may own the connection."""
 
+    def __init__(self, driver: LinkDriver, exchange: Exchange) -> None:
+        super().__init__(driver, exchange)
+        assert isinstance(driver, CheckedDriver)
+        driver.stage.keep(self._coroutine)
+
     def block(self) -> None:
         driver = self.transport
         assert isinstance(driver, CheckedDriver)
@@ -748,10 +828,18 @@ def in_place_of_threads(stage: Stage) -> Generator[None]:
         clock = SimpleNamespace(monotonic=scheduler.monotonic)
         patch.setattr(driver_module, "time", clock)
         patch.setattr(lane_module, "time", clock)
+        kernel = SimpleNamespace(
+            arrived=stage.arrived,
+            unacknowledged=lambda _: 0,
+            hung_up=lambda _: False,
+            broken=lambda _: False,
+        )
+        patch.setattr(driver_module, "kernel", kernel)
         selectors = SimpleNamespace(DefaultSelector=lambda: Selector(stage))
         patch.setattr(lane_module, "selectors", selectors)
         patch.setattr(lane_module, "WakeupSocketpair", lambda: Wakeup(scheduler))
-        patch.setattr(lane_module, "ThreadsDriver", CheckedDriver)
+        for module in (lane_module, driver_module):
+            patch.setattr(module, "ThreadsDriver", CheckedDriver)
         patch.setattr(driver_module, "ThreadsLink", CheckedLink)
         yield
 

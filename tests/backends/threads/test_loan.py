@@ -11,7 +11,7 @@ from anylane.lane.server_core import ServerCore
 from anylane_backends.threads import loan as loan_module
 from anylane_backends.threads.lane import Lane, ThreadsBackend, ThreadsWithoutLoanBackend
 from anylane_backends.threads.loan import Lender
-from anylane_backends.threads.workers import Workers
+from anylane_backends.workers import Workers
 
 
 def core() -> ServerCore:
@@ -31,7 +31,7 @@ def test_a_lender_lends_unless_it_is_told_not_to(
     lends: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loan_module, "_GIL", True)
-    workers, turns = Workers(1), []
+    workers, turns = Workers(1, "anylane worker"), []
     lender = Lender(workers, lends=lends)
 
     def turn() -> None:
@@ -41,7 +41,7 @@ def test_a_lender_lends_unless_it_is_told_not_to(
 
     try:
         assert lender.lend(turn, core()) is lends
-        assert turns == (["anylane worker 0"] if lends else [])
+        assert turns == (["anylane worker 1"] if lends else [])
         assert not lender.lent
     finally:
         workers.close(None)

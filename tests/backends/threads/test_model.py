@@ -15,10 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anylane.lane.places import Places
 from anylane.lane.wake_queue import WakeQueue
 from anylane_backends.threads.driver import ThreadsDriver
 from anylane_backends.threads.link import ThreadsLink
 from anylane_backends.threads.loan import Loan
+from anylane_backends.workers import Workers
 from tests.backends.threads.stage import (
     SECONDS,
     Client,
@@ -51,6 +53,7 @@ plays = st.builds(
     workers=st.integers(1, 3),
     lends=st.sampled_from((True, True, False)),
     ending=st.sampled_from((Ending.DRAIN, Ending.DRAIN, *Ending)),
+    places=st.sampled_from((100, 100, 1, 2)),
 )
 
 
@@ -94,6 +97,7 @@ BLOCKS = Request(((Step.BLOCK, 0.04),), (), 1)
 BLOCKS_THEN_CALLS = Request(((Step.BLOCK, 0.2), (Step.CALL, 0)), (), 1)
 WRITES_THEN_BLOCKS = Request(((Step.WRITE, 0), (Step.BLOCK, 0.04)), (), 400)
 LATE_TWICE = Request(((Step.LATE, 0.04), (Step.LATE, 0.04)), (b"a", b"b", b"c"), 1)
+LEAVES = Request(((Step.LEAVE, 0.2), (Step.LEAVE, 0.001)), (), 1)
 READS = Request(((Step.LOOK, 0), (Step.BODY, 0)), (b"a",) * 8, 1)
 
 PLAYS = {
@@ -121,6 +125,9 @@ PLAYS = {
     "room for output while the handler blocks": drained(
         one(WRITES_THEN_BLOCKS, room=90), workers=1, lends=False
     ),
+    "background work that fills its workers": drained(
+        one(LEAVES, LEAVES, QUICK), one(LEAVES, QUICK, pauses=(0.001, 0.04)), workers=1
+    ),
     "a drain while handlers block": ended(
         one(BLOCKS, parting=Parting.STAYS),
         one(BLOCKS, parting=Parting.STAYS),
@@ -130,6 +137,23 @@ PLAYS = {
         one(ENDS, ENDS, ENDS, parting=Parting.STAYS),
         one(ENDS, ENDS, ENDS, parting=Parting.STAYS),
         ending=Ending.EARLY_DRAIN,
+    ),
+    "an abort while background work blocks": ended(
+        one(LEAVES, parting=Parting.STAYS), one(BLOCKS), ending=Ending.ABORT
+    ),
+    "newcomers in a full house": Play(
+        (one(ENDS), one(ENDS, ENDS, parting=Parting.STAYS), one(ENDS, parting=Parting.STAYS)) * 2,
+        workers=2,
+        lends=False,
+        ending=Ending.DRAIN,
+        places=2,
+    ),
+    "newcomers for one place": Play(
+        (one(BLOCKS, parting=Parting.STAYS),) * 5,
+        workers=2,
+        lends=False,
+        ending=Ending.DRAIN,
+        places=1,
     ),
     "an abort while handlers block": ended(
         one(BLOCKS, parting=Parting.STAYS), one(BLOCKS), ending=Ending.ABORT
@@ -151,6 +175,20 @@ def nudge(driver: ThreadsDriver) -> None:
 def notify(link: ThreadsLink) -> None:
     link.transport.nudge()
     link.latched = True
+
+
+def spread(workers: Workers, spread: Callable[[Workers], None] = Workers.spread) -> None:
+    if "background" not in workers._name:
+        spread(workers)
+
+
+def if_free(driver: ThreadsDriver, func: Callable[[], bool]) -> bool:
+    if driver._owned:
+        return False
+    driver._owned = True
+    gone = func()
+    driver.hand_over(selecting=True)
+    return gone
 
 
 @dataclass(frozen=True)
@@ -188,6 +226,27 @@ BROKEN = {
         lambda loan: loan._end() or True,
         "a job behind one that blocks",
         "two threads select",
+    ),
+    "background work is lost": Broken(
+        Workers,
+        "spread",
+        spread,
+        "background work that fills its workers",
+        "a job waits, and a worker is free",
+    ),
+    "one that became idle is forgotten": Broken(
+        Places,
+        "note",
+        lambda places, guest: None,
+        "newcomers in a full house",
+        "a client waits, and an idle connection could go",
+    ),
+    "one that was owned is forgotten": Broken(
+        ThreadsDriver,
+        "if_free",
+        if_free,
+        "newcomers for one place",
+        "a client waits, and an idle connection could go",
     ),
     "input is lost": Broken(
         ThreadsDriver,

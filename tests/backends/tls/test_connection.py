@@ -286,7 +286,7 @@ def test_a_close_behind_held_plaintext_waits_for_its_turn(files):
     wire.eof()
     wire.advance(10)
     assert client.take().endswith(b'{"length":50000}')
-    assert seen[0] is False
+    assert seen == [True, True], "our kernel knows of the end, and was asked"
     assert client.ended()
     assert wire.closed
 
@@ -530,6 +530,21 @@ def test_a_handshake_has_a_deadline_however_it_drips(files):
     assert [record.message for record in wire.log] == ["TLS with 192.0.2.1:50000 took too long"]
 
 
+def test_a_flood_of_failed_handshakes_writes_a_bounded_number_of_lines(files):
+    wire = serve(files)
+    for _ in range(50):
+        wire.open().receive(b"GET / HTTP/1.1\r\n\r\n")
+        wire.open().receive(b"\x16\x03\x01\x00\x05nonsense")
+    lines = [record.message for record in wire.log]
+    assert len(lines) == 10
+    assert all(each.startswith("TLS with ") for each in lines)
+    wire.advance(1)
+    wire.open()
+    assert [record.message for record in wire.log[10:]] == [
+        "failed TLS connections: 90 more in the last 1 s"
+    ]
+
+
 def test_a_finished_handshake_has_none(files):
     wire = serve(files, timeouts=Timeouts(tls_handshake=3, keep_alive=10))
     Client(wire)
@@ -728,3 +743,67 @@ def test_the_oldest_version_is_configured(files):
     with pytest.raises(ssl.SSLError, match="PROTOCOL_VERSION"):
         Client(wire, tls=ssl.TLSVersion.TLSv1_2)
     assert len(wire.log) == 1
+
+
+# --- places --------------------------------------------------------------------------------------
+
+
+def full_house(files: Path) -> tuple[World, Lockstep]:
+    """A server with one place, and a client that has it and has sent nothing."""
+    config = ServerConfig(ssl_certfile=str(files / "server.pem"), max_connections=1)
+    world = World(greeting(), config, wrap=wrap(config))
+    return world, Lockstep(world=world)
+
+
+@BOTH
+@pytest.mark.parametrize("asks", [False, True])
+def test_an_idle_session_goes_in_order(version, asks, files):
+    world, wire = full_house(files)
+    client = Client(wire, tls=version)
+    if asks:
+        client.send(GET)
+        assert client.take().endswith(b"hi")
+    Lockstep(world=world)
+    assert client.ended()
+    assert wire.closed and not wire.reset_sent
+
+
+def test_who_has_not_begun_its_handshake_goes_and_who_has_stays(files):
+    world, silent = full_house(files)
+    wire = Lockstep(world=world)
+    assert silent.closed and not silent.reset_sent
+    client = Client(wire, shake=False)
+    with pytest.raises(ssl.SSLWantReadError):
+        client.tls.do_handshake()
+    hello = client.outgoing.read()
+    wire.receive(hello[:100])
+    assert not world.server.accepting
+    wire.receive(hello[100:])
+    assert not world.server.accepting
+    Client(Lockstep(world=world))
+    assert not wire.closed
+
+
+def test_half_a_record_is_a_request(files):
+    world, wire = full_house(files)
+    client = Client(wire)
+    client.tls.write(GET)
+    record = client.outgoing.read()
+    wire.receive(record[:-5])
+    assert not world.server.accepting
+    wire.receive(record[-5:])
+    assert client.take().endswith(b"hi")
+    assert world.server.accepting
+
+
+def test_a_client_without_a_place_costs_no_handshake(files):
+    config = ServerConfig(
+        ssl_certfile=str(files / "server.pem"), max_connections=1, when_full="refuse"
+    )
+    world = World(greeting(), config, wrap=wrap(config))
+    busy = Client(Lockstep(world=world))
+    busy.tls.write(GET)
+    busy.wire.receive(busy.outgoing.read()[:-5])
+    refused = Lockstep(world=world)
+    refused.receive(b"a hello")
+    assert refused.closed and not refused.sent and not world.log[1:]

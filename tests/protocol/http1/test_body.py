@@ -16,19 +16,19 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n"
 NEXT = b"GET /next HTTP/1.1\r\n"
 
 
-def body_of(field: bytes = CHUNKED) -> Body:
-    return Body(parse_head(b"POST / HTTP/1.1\r\nHost: a\r\n" + field + b"\r\n", LIMITS), LIMITS)
+def body_of(field: bytes = CHUNKED, *, express: bool = True, limits: Limits = LIMITS) -> Body:
+    head = parse_head(b"POST / HTTP/1.1\r\nHost: a\r\n" + field + b"\r\n", limits)
+    return Body(head, limits, express=express)
 
 
-def feed(body: Body, pieces: list[bytes]) -> tuple[bytes, bytes]:
+def feed(body: Body, pieces: list[bytes], most: int = 1000) -> tuple[bytes, bytes]:
     """Return what was decoded, and what is behind the body."""
     decoded, rest = b"", b""
     for piece in pieces:
-        if body.complete:
-            rest += piece
-            continue
-        chunks, rest = body.feed(piece)
-        decoded += b"".join(chunks)
+        rest += piece
+        while rest and not body.complete:
+            chunks, rest = body.feed(rest, most)
+            decoded += b"".join(chunks)
     return decoded, rest
 
 
@@ -143,6 +143,77 @@ def test_the_cut_does_not_matter(chunks, data):
     decoded, _ = feed(body, pieces)
     assert decoded == b"".join(chunks)
     assert body.complete
+
+
+CHUNKS = st.one_of(
+    *[st.sampled_from([wire for wire, *_ in table]) for table in (GOOD, BAD)],
+    st.builds(
+        lambda size, zeros, chunk, end: b"0" * zeros + size(len(chunk)) + b"\r\n" + chunk + end,
+        st.sampled_from([lambda size: b"%x" % size, lambda size: b"%X;a" % size]),
+        st.integers(0, 9),
+        st.binary(min_size=1, max_size=12),
+        st.sampled_from([b"\r\n"] * 6 + [b"\n", b"\r", b"", b"x\r\n"]),
+    ),
+)
+SMALL = Limits(body=20, header_section=100, header_count=3, chunk_overhead=12)
+
+
+@given(st.lists(CHUNKS, max_size=6), st.data(), st.integers(1, 3), st.sampled_from([LIMITS, SMALL]))
+def test_the_express_lane_is_indistinguishable(parts, data, most, limits):
+    """Also where it hands over to h11 and back, however the bytes were cut, whatever the budget."""
+    wire = (
+        b"".join(parts)
+        + data.draw(st.sampled_from([b"0\r\n\r\n", b"0\r\nX: y\r\n\r\n", b""]))
+        + NEXT
+    )
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(wire)), max_size=5)))
+    pieces = [wire[a:b] for a, b in zip([0, *cuts], [*cuts, len(wire)], strict=True)]
+    found = []
+    for express, step in ((True, 1000), (False, 1000), (True, most), (False, most)):
+        body = body_of(express=express, limits=limits)
+        try:
+            told: object = feed(body, pieces, step)
+        except Refused as refused:
+            told = refused.status, refused.reason
+        found.append((told, body.complete, body.received, body.trailers))
+    assert found == found[:1] * 4
+
+
+def test_so_many_chunks_are_taken_at_a_time():
+    wire = b"1\r\na\r\n" * 3 + b"1;x\r\nb\r\n" * 3 + b"0\r\n\r\n"
+    for express in (True, False):
+        body = body_of(express=express)
+        assert body.feed(wire, 2) == ([b"aa"], wire[12:])
+        assert body.feed(wire[12:], 2) == ([b"ab"], wire[26:])
+        assert body.feed(wire[26:], 9) == ([b"bb"], b"")
+        assert body.complete
+
+
+def test_plain_chunks_need_no_h11(monkeypatch: pytest.MonkeyPatch):
+    body = body_of()
+    monkeypatch.setattr("h11.Connection", None)
+    wire = b"A\r\n0123456789\r\n1\r\na\r\n0\r\n\r\n"
+    assert feed(body, [wire + NEXT]) == (b"0123456789a", NEXT)
+
+
+@pytest.mark.parametrize("express", [True, False])
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_framing_may_take_so_much_more_than_its_data(express, size):
+    limits = Limits(body=10_000, chunk_overhead=100)
+    over = 5 - size
+    chunk = b"%x\r\n%s\r\n" % (size, b"x" * size)
+    fits = chunk * (100 // over)
+    assert feed(body_of(express=express, limits=limits), [fits + b"0\r\n\r\n"])[1] == b""
+    with pytest.raises(Refused, match="chunk framing") as caught:
+        feed(body_of(express=express, limits=limits), [fits + chunk])
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize("express", [True, False])
+def test_honest_chunks_never_take_too_much(express):
+    limits = Limits(chunk_overhead=1)
+    wire = b"5\r\nabcde\r\n" * 5000 + b"10\r\n0123456789abcdef\r\n" * 5000
+    assert len(feed(body_of(express=express, limits=limits), [wire])[0]) == 5000 * 21
 
 
 @given(st.binary(max_size=300))

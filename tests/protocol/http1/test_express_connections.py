@@ -24,7 +24,11 @@ SETTINGS = [
     settings(limits=CONFIG.limits, timeouts=CONFIG.timeouts, request_timeout=100_000.0),
     settings(limits=CONFIG.limits, timeouts=HASTY, request_timeout=2.5),
     settings(limits=heads.LIMITS),
-    settings(limits=Limits(pipeline=300, exchanges_per_turn=2, drain_body=3, linger=50)),
+    settings(
+        limits=Limits(
+            pipeline=300, exchanges_per_turn=2, drain_body=3, linger=50, pieces_per_turn=1
+        )
+    ),
     settings(timeouts=HASTY),
 ]
 ANSWERS = st.sampled_from(
@@ -192,7 +196,7 @@ PATHS = st.sampled_from([b"/echo", b"/echo", b"/echo", b"/slow", b"/late", b"/fe
                          b"/leave"])  # fmt: skip
 IMPATIENT = Timeouts(keep_alive=3, write_stall=5, ping=3, pong=4, close=2, linger=1, drain=6)
 TIGHT = Limits(message=40, inbound_high=200, inbound_low=100, outbound_high=100, outbound_low=10,
-               linger=50, pipeline=1000)  # fmt: skip
+               linger=50, pipeline=1000, pieces_per_turn=2, fragments=3)  # fmt: skip
 WEBSOCKETS = [
     settings(limits=Limits(message=40), deflate=Deflate(threshold=10)),
     settings(limits=TIGHT, timeouts=IMPATIENT, deflate=Deflate(threshold=10)),

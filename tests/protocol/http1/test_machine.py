@@ -26,6 +26,7 @@ LIMITS = Limits(
     inbound_low=10,
     outbound_high=1000,
     outbound_low=100,
+    send_rate=1,
 )
 TIMEOUTS = Timeouts(
     head=1, body=2, keep_alive=3, write_stall=4, ping=5, pong=6, close=7, linger=8, drain=9

@@ -12,7 +12,7 @@ from anylane import App, Limits, ServerConfig, Timeouts
 from anylane.protocol.http1 import machine, reader
 from anylane.protocol.http1.states import READING, WRITING, ReadEvent, Reading, WriteEvent, Writing
 from anylane.protocol.websocket import session as websocket
-from anylane.protocol.websocket.session import PHASES, Phase, PhaseEvent
+from anylane.protocol.websocket.phases import PHASES, Phase, PhaseEvent
 from anylane.testing import Lockstep
 
 Seen = set[tuple[Enum, Enum]]

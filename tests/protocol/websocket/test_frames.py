@@ -190,9 +190,9 @@ def test_bad_utf8_is_seen_at_its_first_byte():
 
 def test_the_lane_takes_no_messages_that_are_to_be_skipped():
     frames = reader()
-    assert frames.read_plain(frame(TEXT, b"x"), deque()) != (0, 0)
+    assert frames.read_plain(frame(TEXT, b"x"), deque(), 9) != (0, 0)
     frames.skip_messages()
-    assert frames.read_plain(frame(TEXT, b"x"), deque()) == (0, 0)
+    assert frames.read_plain(frame(TEXT, b"x"), deque(), 9) == (0, 0)
 
 
 def test_skipped_messages_are_neither_kept_nor_checked_and_controls_still_count():
@@ -266,7 +266,7 @@ def test_the_lane_unmasks_as_wsproto_does(size):
     peer = FrameProtocol(client=True, extensions=[])
     data = bytes(peer.send_data(payload))
     messages: deque[tuple[str | bytes, int]] = deque()
-    assert reader(1 << 20).read_plain(data * 2, messages) == (2 * len(data), 2 * size)
+    assert reader(1 << 20).read_plain(data * 2, messages, 9) == (2 * len(data), 2 * size)
     assert list(messages) == [(payload, size)] * 2
     assert {type(message) for message, _ in messages} == {bytes}
 
@@ -279,7 +279,7 @@ def test_any_key_is_a_key(key, size):
     length = bytes((0x80 | size,)) if size < 126 else b"\xfe" + size.to_bytes(2, "big")
     masked = bytes(a ^ b for a, b in zip(payload, itertools.cycle(key)))
     messages: deque[tuple[str | bytes, int]] = deque()
-    reader(1 << 20).read_plain(b"\x82" + length + key + masked, messages)
+    reader(1 << 20).read_plain(b"\x82" + length + key + masked, messages, 9)
     assert list(messages) == [(payload, size)]
 
 
@@ -306,7 +306,7 @@ def test_any_key_is_a_key(key, size):
 def test_the_lane_takes_what_is_plain_in_front_of_what_is_not(odd):
     whole = frame(TEXT, "é".encode()) + frame(BINARY, b"\x00" * LIMIT)
     messages: deque[tuple[str | bytes, int]] = deque()
-    assert reader(LIMIT).read_plain(whole + odd, messages) == (len(whole), LIMIT + 2)
+    assert reader(LIMIT).read_plain(whole + odd, messages, 9) == (len(whole), LIMIT + 2)
     assert list(messages) == [("é", 2), (b"\x00" * LIMIT, LIMIT)]
 
 
@@ -314,7 +314,7 @@ def test_the_lane_takes_nothing_between_the_fragments_of_a_message():
     frames = reader()
     first = frame(TEXT, b"a", fin=False)
     assert frames.read_frame(first, 0) == (None, 0, len(first))
-    assert frames.read_plain(frame(TEXT, b"b"), deque()) == (0, 0)
+    assert frames.read_plain(frame(TEXT, b"b"), deque(), 9) == (0, 0)
     [found] = frames.read(frame(CONT, b"c"))
     assert found == message("ac")
 
@@ -324,7 +324,7 @@ def test_the_lane_takes_nothing_for_a_frame_in_the_middle_of_another():
     # Masked with nothing, so that the payload looks like what it is.
     begun = bytes((0x82, 0x80 | len(inner))) + bytes(4)
     assert list(frames.read(begun)) == []
-    assert frames.read_plain(inner, deque()) == (0, 0)
+    assert frames.read_plain(inner, deque(), 9) == (0, 0)
     assert frames.read_frame(inner, 0) is None
     assert list(frames.read(inner)) == [message(inner)]
 

@@ -24,7 +24,17 @@ if os.environ.get("HYPOTHESIS_PROFILE") == "deep":
     settings.load_profile("deep")
 
 LIMIT = 40
-CONFIG = ServerConfig(limits=Limits(message=LIMIT), deflate=Deflate(threshold=10))
+CONFIGS = [
+    ServerConfig(limits=limits, deflate=Deflate(threshold=10))
+    for limits in (
+        Limits(message=LIMIT),
+        Limits(message=LIMIT, pieces_per_turn=1),
+        Limits(message=LIMIT, pieces_per_turn=3, inbound_high=150, inbound_low=100),
+        Limits(message=LIMIT, inbound_high=30, inbound_low=1),
+    )
+]
+"""How much of a read is decoded in one turn must change nothing that can be seen."""
+
 HANDSHAKE = (
     b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -178,7 +188,7 @@ def predict(steps: list[Step]) -> Outcome:
 # -- what the server does -------------------------------------------------------------------------
 
 
-def play(pieces: list[bytes]) -> tuple[Outcome, list[object]]:
+def play(pieces: list[bytes], config: ServerConfig = CONFIGS[0]) -> tuple[Outcome, list[object]]:
     """The client's view, and what the handler saw."""
     seen: list[object] = []
     app = App()
@@ -195,7 +205,7 @@ def play(pieces: list[bytes]) -> tuple[Outcome, list[object]]:
             seen.append(exc.code)
             raise
 
-    wire = Lockstep(app, CONFIG)
+    wire = Lockstep(app, config)
     wire.receive(HANDSHAKE)
     for piece in pieces:
         wire.receive(piece)
@@ -289,10 +299,10 @@ def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
 
 
 @settings(deadline=None)
-@given(STEPS, CUTS)
-def test_what_is_delivered_and_answered_is_what_the_model_says(steps, cuts):
+@given(STEPS, CUTS, st.sampled_from(CONFIGS))
+def test_what_is_delivered_and_answered_is_what_the_model_says(steps, cuts, config):
     expected = predict(steps)
-    found, seen = play(pieces(encoded(steps), cuts))
+    found, seen = play(pieces(encoded(steps), cuts), config)
     assert found.messages == expected.messages == seen[:-1]
     assert found.close == expected.close
     # A ping inside of a message that turned out too big may have been answered before.
@@ -304,14 +314,14 @@ def test_what_is_delivered_and_answered_is_what_the_model_says(steps, cuts):
 
 
 @settings(deadline=None)
-@given(STEPS, CUTS, st.integers(0, 600), st.integers(1, 255))
-def test_damage_costs_nothing_that_came_before_it(steps, cuts, at, flip):
+@given(STEPS, CUTS, st.integers(0, 600), st.integers(1, 255), st.sampled_from(CONFIGS))
+def test_damage_costs_nothing_that_came_before_it(steps, cuts, at, flip, config):
     data = bytearray(encoded(steps))
     if not data:
         return
     at %= len(data)
     data[at] ^= flip
-    found, seen = play(pieces(bytes(data), cuts))
+    found, seen = play(pieces(bytes(data), cuts), config)
     # Whole steps in front of the damaged byte are answered as ever.
     encoder, intact, size = Encoder(), [], 0
     for step in steps:

@@ -29,6 +29,7 @@ from anylane_backends.hosting.cli.log_lines import set_up_logging
 from anylane_backends.hosting.cli.options import Options
 from anylane_backends.hosting.cli.supervise import serve, supervise
 from anylane_backends.hosting.loading import BackendError, backends, load_backend
+from anylane_backends.hosting.messages import log
 from anylane_backends.hosting.process import fail
 from anylane_backends.sockets.listening import BindError
 
@@ -99,6 +100,8 @@ def run(**flags: Any) -> None:
         if options.run.workers > 1 or options.run.reload:
             supervise(options)
         else:
+            if options.run.worker_timeout is not None:
+                log("warning", "worker_timeout has no effect: it is for --workers", None)
             serve(options)
     except (ConfigError, CannotStart, BindError, BackendError) as exc:
         fail(exc.__cause__ or exc, str(exc))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import platform
 import sys
@@ -16,6 +17,7 @@ from anylane.errors import ConfigError
 from anylane_backends.hosting import process
 from anylane_backends.hosting.cli.app_loading import CannotStart, load_app
 from anylane_backends.hosting.cli.log_lines import access_logger, log_access, set_up_logging
+from anylane_backends.hosting.heartbeat import Living, Patience
 from anylane_backends.hosting.loading import BackendError, load_backend
 from anylane_backends.hosting.messages import log, url_of
 from anylane_backends.hosting.signals import LAST_RESORT
@@ -46,10 +48,10 @@ def supervise(options: Options) -> None:
     watch = _watcher(told) if told.reload else None
     listeners = bind(options.config)
 
-    def work(ready: Callable[[], None]) -> None:
+    def work(ready: Callable[[Living], None]) -> None:
         os.environ.pop("NOTIFY_SOCKET", None)  # The supervisor speaks for all.
         try:
-            serve(current, listeners=listeners, ready=lambda _: ready())
+            serve(current, listeners=listeners, ready=lambda server: ready(server.core))
         except (CannotStart, BackendError) as exc:
             process.fail(exc.__cause__ or exc, str(exc))
 
@@ -60,6 +62,8 @@ def supervise(options: Options) -> None:
         print(f"anylane on {urls} ({told.backend}, {count}Python {python})", flush=True)
         for each in unapplied(options.config, load_backend(told.backend), listeners):
             log("warning", each, None)
+        if (told.worker_timeout or math.inf) < options.config.request_timeout:
+            log("warning", short_worker_timeout(options), None)
         notify("READY=1")
 
     def reread() -> bool:
@@ -84,13 +88,27 @@ def supervise(options: Options) -> None:
             # process accepts from.
             stopping=lambda: close(listeners, unlink=True),
             log=lambda level, message: log(level, message, None),
-            patience=lambda: current.config.timeouts.drain + LAST_RESORT,
+            drain=lambda: current.config.timeouts.drain + LAST_RESORT,
+            close=lambda: current.config.timeouts.close,
+            # A debugger stops the loop, too, and --reload is for those who work on the code.
+            patience=None
+            if told.reload and told.worker_timeout is None
+            else Patience(told.worker_timeout),
             reread=reread,
             watch=watch,
         ).run()
     finally:
         close(listeners, unlink=True)
     sys.exit(status)
+
+
+def short_worker_timeout(options: Options) -> str:
+    """Return what to know of a worker timeout under the request timeout."""
+    return (
+        f"worker_timeout ({options.run.worker_timeout:g} s) is under request_timeout "
+        f"({options.config.request_timeout:g} s): a worker is replaced while its handlers may "
+        "still answer in time"
+    )
 
 
 def fixed_that_differ(old: Options, new: Options) -> list[str]:
@@ -105,7 +123,7 @@ def fixed_that_differ(old: Options, new: Options) -> list[str]:
         ),
         *(
             name
-            for name in ("workers", "reload", "reload_dir")
+            for name in ("workers", "worker_timeout", "reload", "reload_dir")
             if getattr(old.run, name) != getattr(new.run, name)
         ),
     ]

@@ -8,7 +8,6 @@ leads from one to the other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
 
 from anylane.errors import Disconnected, Refused, UsageError
 from anylane.protocol.exchange import Exchange, Interrupt
@@ -49,8 +48,6 @@ _NEXT_WRITING = WRITING[_ANSWERED][WriteEvent.NEXT_REQUEST]
 class Http1(Reader):
     """The protocol that a connection starts with, and the `Stream` of its exchanges."""
 
-    counts_output: ClassVar[bool] = False
-
     __slots__ = ("_events", "_fresh", "_handler_timeout", "_keep_alive_timeout",
                  "_writer")  # fmt: skip
 
@@ -81,11 +78,9 @@ class Http1(Reader):
     def timeout(self, timer: Timer, now: float) -> None:
         """Act on a deadline that has come: answer 408 or 503, close, or send a heartbeat."""
         match timer:
-            case Timer.HEAD:
-                self._refuse(Refused(408, "the request head took too long"), now)
-            case Timer.BODY:
-                self._refuse(Refused(408, "the request body took too long"), now)
-            case Timer.KEEP_ALIVE if self._conn.unsent:
+            case Timer.HEAD | Timer.BODY:
+                self._late(timer, now)
+            case Timer.KEEP_ALIVE if self._conn.owes(now):
                 self._conn.timers.set(Timer.KEEP_ALIVE, now + self._timeouts.keep_alive)
             case Timer.KEEP_ALIVE:
                 self._conn.close(Closing.CLOSE)
@@ -93,6 +88,8 @@ class Http1(Reader):
                 self._handler_late(now)
             case Timer.HEARTBEAT if self._events is not None:
                 self._events.timeout(now)
+            case Timer.GO_ON:
+                self._go_on(now)
             case _:
                 pass
 
@@ -104,9 +101,9 @@ class Http1(Reader):
     def shutdown(self, now: float) -> None:
         """Close once the exchange that runs is answered, or at once if there is none."""
         self._keep_alive = False
-        if self.reading is Reading.HEAD:
-            # The rest of this head must not meet a closed socket: the reset could destroy the
-            # answer before it.
+        if self.reading is Reading.HEAD or self._waits_for_room:
+            # What else comes must not meet a closed socket: the reset could destroy the answer
+            # before it.
             self._close(now)
         elif self._exchange is None and self._fresh and not self._conn.eof:
             # It may have been accepted a moment ago, with its request on the way. Clients do not
@@ -146,7 +143,8 @@ class Http1(Reader):
             return
         self.reading: Reading = READING[Reading.HEAD][ReadEvent.HEAD_WITH_BODY]
         by_length = self._express is not None and not head.chunked
-        self._body = LengthBody(head) if by_length else Body(head, self._limits)
+        express = self._express is not None
+        self._body = LengthBody(head) if by_length else Body(head, self._limits, express=express)
         self._continue_due = head.expects_continue
         self._paused = False
         if self._held:
@@ -154,7 +152,7 @@ class Http1(Reader):
             self._held.clear()
             self._receive_body(early, now)
         elif not self._continue_due:
-            self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
+            self._expect_body(now)
 
     def _reject(self, refused: Refused, now: float) -> None:
         exchange = self._exchange = Exchange(self, self._conn, None, refused)
@@ -216,15 +214,16 @@ class Http1(Reader):
             return True
         timers = conn.timers  # As its `clear` and `set`, without the calls.
         timers.at[_HANDLER] = NEVER
+        if self._held or conn.eof:
+            self.writing = _ANSWERED
+            self._next(now)
+            return True
         timers.at[_KEEP_ALIVE] = deadline = now + self._keep_alive_timeout
         if deadline < timers.bound:  # noqa: PLR1730  # min() takes three times as long
             timers.bound = deadline
         self._exchange = None
         self.writing, self.reading = _NEXT_WRITING, _NEXT_READING
-        if self._held or conn.eof:
-            self._go_on(now)
-        else:
-            conn.idle = conn.closing is _NO
+        conn.idle = conn.closing is _NO
         return True
 
     def send_data(self, data: bytes) -> None:
@@ -337,7 +336,8 @@ class Http1(Reader):
             case Writing.DONE if self.reading is Reading.BODY:
                 self._read(ReadEvent.BODY_UNWANTED)
                 self._discarded = 0
-                self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
+                self._paused = False
+                self._await_body(now)
             case Writing.DONE:
                 self._next(now)
             case Writing.BODY if self._writer is not None and (
@@ -357,19 +357,14 @@ class Http1(Reader):
         if self._conn.draining:
             self._close(now)
             return
-        self._conn.timers.set(Timer.KEEP_ALIVE, now + self._timeouts.keep_alive)
-        self._next_request(now)
-
-    def _next_request(self, now: float) -> None:
         self._exchange = self._writer = None
+        if self._held and self._conn.congested:
+            return  # WRITE_STALL runs until `eased`.
+        self._conn.timers.set(Timer.KEEP_ALIVE, now + self._timeouts.keep_alive)
         self.writing = WRITING[self.writing][WriteEvent.NEXT_REQUEST]
         self.reading = READING[self.reading][ReadEvent.NEXT_REQUEST]
         self._discarded = 0
-        self._go_on(now)
-
-    def _go_on(self, now: float) -> None:
-        """Go on with what came already."""
-        if self._held:
+        if self._held:  # Go on with what came already.
             self._parse(now)
         if self._conn.eof:
             self.receive_eof(now)

@@ -18,6 +18,7 @@ from anylane.protocol.http1.express import Express, Heads
 from anylane.protocol.http1.grammar import check_incomplete, parse_head
 from anylane.protocol.http1.states import READING, ReadEvent, Reading, Writing
 from anylane.protocol.interfaces import Carrier, Closing, InnerProtocol
+from anylane.protocol.pace import Pace
 from anylane.protocol.request_head import RequestHead
 from anylane.protocol.timers import Timer
 
@@ -45,9 +46,8 @@ class ConnectionCarrier(Carrier, Protocol):
     read_size: int | None
     waiting: list[Exchange]
 
-    @property
-    def unsent(self) -> int:
-        """Bytes of output that the kernel has not taken yet."""
+    def owes(self, now: float) -> bool:
+        """Return whether the peer has not taken all output yet. It has a deadline then."""
         ...
 
     def switch(self, protocol: InnerProtocol) -> None:
@@ -58,8 +58,8 @@ class Reader(ABC):
     """Half of `Http1`: what comes from the peer."""
 
     __slots__ = ("_body", "_conn", "_continue_due", "_discarded", "_exchange", "_express", "_held",
-                 "_keep_alive", "_limits", "_paused", "_scanned", "_skipped_crlf", "_timeouts",
-                 "reading", "writing")  # fmt: skip
+                 "_keep_alive", "_limits", "_pace", "_paused", "_scanned", "_skipped_crlf",
+                 "_timeouts", "reading", "writing")  # fmt: skip
 
     def __init__(self, connection: ConnectionCarrier) -> None:
         self._conn = connection
@@ -75,6 +75,7 @@ class Reader(ABC):
         if connection.config.express:
             self._express = Express(self._limits, connection.heads)
         self._body: Body | LengthBody | None = None
+        self._pace: Pace | None = None
         self._continue_due = False
         self._paused = False
         self._discarded = 0
@@ -107,13 +108,17 @@ class Reader(ABC):
     @property
     def wants_read(self) -> bool:
         """See `InnerProtocol`."""
-        if self.reading is _IDLE and not self._held:
-            return True
+        # Congested, as far as it matters: this is asked when what was queued has been given out.
+        roomy = self._conn.backlog <= self._conn.high
         match self.reading:
-            case Reading.DONE | Reading.IDLE | Reading.HEAD:
-                return len(self._held) < self._limits.pipeline or self._exchange is None
+            case Reading.DONE:
+                return roomy and len(self._held) < self._limits.pipeline
+            case Reading.IDLE | Reading.HEAD:
+                return roomy
             case Reading.BODY:
-                return not self._paused
+                return roomy and not self._paused and not self._held
+            case Reading.DROP:
+                return not self._held
             case Reading.DISCARD:
                 # Until our answer is out there is no reason to hurry a client that goes on
                 # sending; then what it sends is thrown away (`Limits.linger`).
@@ -145,6 +150,8 @@ class Reader(ABC):
                 self._parse(now)
             case Reading.DONE:
                 self._held += data
+            case Reading.BODY | Reading.DROP if self._held:
+                self._held += data
             case Reading.BODY | Reading.DROP:
                 self._receive_body(data, now)
             case Reading.DISCARD:
@@ -159,6 +166,8 @@ class Reader(ABC):
         """See `InnerProtocol`."""
         exchange = self._exchange
         match self.reading:
+            case Reading.BODY | Reading.DROP if self._held:
+                return  # It comes behind what is held.
             case Reading.HEAD:
                 self._refuse(Refused(400, "the request head is cut short", bytes(self._held)), now)
             case Reading.BODY:
@@ -174,10 +183,56 @@ class Reader(ABC):
             self._read(ReadEvent.END_OF_INPUT)
         if self._conn.closing is Closing.SEND_EOF or self.writing is Writing.IDLE:
             self._conn.close(Closing.CLOSE)
+        self._half_close()
+
+    def peer_left(self, now: float) -> None:  # noqa: ARG002  # as InnerProtocol
+        """See `InnerProtocol`. It means what the end of input means, but for what is unread."""
+        if self._exchange is not None and not self._exchange.half_closed:
+            self._half_close()
+
+    def _half_close(self) -> None:
+        exchange = self._exchange
         if exchange is not None:
             exchange.half_close()
             if self.writing is Writing.BODY:
                 exchange.lose(Disconnected(None, "the client closed during the response"))
+
+    def eased(self, now: float) -> None:
+        """See `InnerProtocol`. Requests that waited for room have their turn; and the peer's time
+        counts anew, for it was not read."""
+        timers = self._conn.timers
+        if self._waits_for_room:
+            timers.set(Timer.GO_ON, now)
+        elif self.reading is Reading.BODY and timers.is_set(Timer.BODY):
+            self._expect_body(now)
+
+    def _go_on(self, now: float) -> None:
+        """Go on with what is held: with the next request, or with the body of this one."""
+        if self._waits_for_room:
+            self._next(now)
+        elif self._holds_body() and not (self._paused and self.reading is Reading.BODY):
+            held = bytes(self._held)
+            self._held.clear()
+            self._receive_body(held, now)
+            if self._conn.eof and not self._holds_body():
+                self.receive_eof(now)
+
+    def _holds_body(self) -> bool:
+        """Whether what is held is of a body, and was not decoded in this turn."""
+        return bool(self._held) and self.reading in (Reading.BODY, Reading.DROP)
+
+    @property
+    def _waits_for_room(self) -> bool:
+        """Whether a request is held although the one before it is over: output was congested."""
+        return self._exchange is None and self.writing is Writing.DONE
+
+    def _late(self, timer: Timer, now: float) -> None:
+        """Refuse what did not come in time; give it more if we were the ones that did not read."""
+        if self.reading is Reading.BODY and self._conn.congested:
+            self._expect_body(now)
+        else:
+            part = "head" if timer is Timer.HEAD else "body"
+            self._refuse(Refused(408, f"the request {part} took too long"), now)
 
     # -- requests ------------------------------------------------------------------------------
 
@@ -221,7 +276,7 @@ class Reader(ABC):
         assert exchange is not None
         self._continue_due = False
         try:
-            chunks, rest = body.feed(data)
+            chunks, rest = body.feed(data, self._limits.pieces_per_turn)
         except Refused as refused:
             self._refuse(refused, now)
             return
@@ -234,11 +289,34 @@ class Reader(ABC):
         elif self._discarded > self._limits.drain_body:
             self._close(now)
         else:
+            self._held += rest
             self._paused = exchange.buffered > self._limits.inbound_high
-            if self._paused:
-                self._conn.timers.clear(Timer.BODY)
-            else:
-                self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
+            self._await_body(now, len(data))
+
+    def _await_body(self, now: float, size: int = 0) -> None:
+        """Set when the body goes on: in another turn, or when the peer has sent more, or not before
+        its reader has room. size: bytes of it that have come now."""
+        timers = self._conn.timers
+        if self._paused or self._held:
+            timers.clear(Timer.BODY)
+            if not self._paused:
+                timers.set(Timer.GO_ON, now)
+        elif size and self._pace is not None and timers.is_set(Timer.BODY):
+            self._pace.moved(size, now)
+        else:
+            self._expect_body(now)
+
+    def _expect_body(self, now: float) -> None:
+        """Begin to wait for the body: it has a deadline for each piece, and a minimum rate."""
+        if self._pace is None:
+            self._pace = Pace(
+                self._conn.timers,
+                Timer.BODY,
+                rate=self._limits.body_rate,
+                grace=self._timeouts.rate_grace,
+                pause=self._timeouts.body,
+            )
+        self._pace.begin(now)
 
     def _body_end(
         self, exchange: Exchange, body: Body | LengthBody, rest: bytes, now: float
@@ -279,10 +357,10 @@ class Reader(ABC):
             self._continue_due = False
             if self.writing is Writing.PENDING:
                 self._conn.send(_CONTINUE)
-            self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
+            self._expect_body(now)
         if self._paused and exchange.buffered <= self._limits.inbound_low:
             self._paused = False
-            self._conn.timers.set(Timer.BODY, now + self._timeouts.body)
+            self._await_body(now)
 
     def _body_will_end(self) -> bool:
         """Return whether the rest of the request is little enough to be read, and sure to come."""

@@ -11,6 +11,7 @@ from enum import Enum, auto
 from anylane.errors import UsageError
 from anylane.protocol.fields import Header
 from anylane.protocol.http1.encoding import JOINED, encode_head, encode_trailers
+from anylane.shown import shown
 
 
 class Framing(Enum):
@@ -148,7 +149,7 @@ class ResponseWriter:
 def _declared(value: str, length: int | None) -> int:
     """Return the number of a Content-Length. Raise UsageError if it is not the one of the body."""
     if not (value.isascii() and value.isdigit() and len(value) <= 18):
-        raise UsageError(f"Content-Length is {value!r}; expected a number of bytes")
+        raise UsageError(f"Content-Length is {shown(value)}; expected a number of bytes")
     if length is not None and length != int(value):
         raise UsageError(f"Content-Length is {value}, but the body has {length} bytes")
     return int(value)

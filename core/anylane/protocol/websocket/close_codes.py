@@ -6,6 +6,7 @@ A table and its checks. Nothing here closes anything.
 from __future__ import annotations
 
 from anylane.errors import UsageError
+from anylane.shown import shown
 
 NO_STATUS = 1005
 """What a close frame without a code counts as. It is never on the wire."""
@@ -40,12 +41,13 @@ def check_close(code: int, reason: str) -> None:
     """Raise UsageError for a code that must not be sent, and for a reason that cannot be."""
     if not (isinstance(code, int) and is_close_code(code)):  # type: ignore[redundant-expr]
         raise UsageError(
-            f"close code is {code!r}; expected 1000 to 1014 without 1004 to 1006, or 3000 to 4999"
+            f"close code is {shown(code)}; expected "
+            "1000 to 1014 without 1004 to 1006, or 3000 to 4999"
         )
     try:
         reason.encode("utf-8")
     except (AttributeError, UnicodeEncodeError):
         raise UsageError(
-            f"close reason is {reason!r:.80}; expected a str with a UTF-8 form, that is without "
+            f"close reason is {shown(reason)}; expected a str with a UTF-8 form, that is without "
             "lone surrogates"
         ) from None

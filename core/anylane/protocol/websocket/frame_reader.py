@@ -91,19 +91,30 @@ class FrameReader:
     """Reads what one client sends.
 
     limit: bytes of one message, inflated.
+    fragments: those of one message.
     inflater: if permessage-deflate was agreed upon.
     express: whether plain frames are read directly.
+    frames: those that `read` has decoded, and pieces of one.
     """
 
-    __slots__ = ("_between", "_compressed", "_decoder", "_express", "_header", "_inflater",
-                 "_limit", "_open", "_parts", "_size", "_skip", "_utf8")  # fmt: skip
+    __slots__ = ("_between", "_compressed", "_decoder", "_express", "_fragments", "_header",
+                 "_inflater", "_limit", "_most", "_open", "_parts", "_size", "_skip", "_utf8",
+                 "frames")  # fmt: skip
 
     def __init__(
-        self, limit: int, inflater: Inflater | None = None, *, express: bool = True
+        self,
+        limit: int,
+        inflater: Inflater | None = None,
+        *,
+        fragments: int = 1 << 40,
+        express: bool = True,
     ) -> None:
         self._limit = limit
+        self._most = fragments
+        self._fragments = 0
         self._inflater = inflater
         self._express = express
+        self.frames: int = 0
         self._between = True
         self._header = _HeaderRules(self)
         self._decoder: FrameDecoder | None = None
@@ -114,24 +125,33 @@ class FrameReader:
         self._parts: list[Any] = []
         self._utf8: codecs.IncrementalDecoder | None = None
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether more has to come: of a frame, or of a message in fragments."""
+        return not self._between or self._open
+
     def skip_messages(self) -> None:
         """Neither keep nor check messages from here on: they are not needed any more."""
         self._skip = True
         self._parts.clear()
 
-    def read_plain(self, data: bytes, messages: deque[tuple[str | bytes, int]]) -> tuple[int, int]:
+    def read_plain(
+        self, data: bytes, messages: deque[tuple[str | bytes, int]], most: int
+    ) -> tuple[int, int]:
         """Read the whole, plain messages at the beginning of *data*, each in one frame.
 
-        This is the express lane. The messages are appended to *messages*, with their sizes in
-        bytes. Returns how many bytes of *data* were read, and the sum of the sizes. Raises nothing:
-        what it does not take is for `read_frame` or `read`. 0.7 us for a small message, where
-        wsproto takes 9 (CPython 3.13); `benchmarks/core.py` guards it.
+        This is the express lane. The messages, so many at most, are appended to *messages*, with
+        their sizes in bytes. Returns how many bytes of *data* were read, and the sum of the sizes.
+        Raises nothing: what it does not take is for `read_frame` or `read`. 0.7 us for a small
+        message, where wsproto takes 9 (CPython 3.13); `benchmarks/core.py` guards it.
         """
         if not self._between or not self._express or self._skip or self._open:
             return 0, 0
         at = total = 0
         whole, limit = len(data), self._limit
-        while whole - at > 5:
+        for _ in range(most):
+            if whole - at < 6:
+                break
             kind = data[at]
             length = data[at + 1] - 0x80  # Below 0: not masked.
             if (kind != _PLAIN_TEXT and kind != _PLAIN_BINARY) or length < 0:  # noqa: PLR1714
@@ -182,12 +202,30 @@ class FrameReader:
             return None
         self._header.rsv1 = rsv1
         whole = self._add(opcode, bytes(unmask(data, begin, end)), final=final)
+        self._fragments += 1
         return (None, 0, end) if whole is None else (whole.data, whole.size, end)
+
+    def next_slice(self, data: bytes, at: int) -> int:
+        """Return where the bytes end that `read` is to be given next: with the frame at *at*, where
+        that is known.
+
+        wsproto copies for each frame all that is behind it, so its work grows with the square of
+        the number of frames that it is given at once.
+        """
+        decoder = self._decoder
+        if self._between:
+            begin, length = _payload_at(data, at)
+            return begin + length if begin else at + _SLICE
+        if decoder is None or decoder.header is None:
+            return at + _SLICE
+        left = decoder.header.payload_len - decoder.payload_consumed - len(decoder.buffer)
+        return at + max(left, 1)
 
     def read(self, data: bytes) -> Iterator[Received]:
         """Yield what is complete with these bytes, in order.
 
-        Raises Violation. It must not be called again after that, nor after a close frame.
+        Each frame, or piece of one, adds 1 to `frames`. Raises Violation. It must not be called
+        again after that, nor after a close frame.
         """
         decoder = self._decoder
         if decoder is None:
@@ -197,6 +235,7 @@ class FrameReader:
         try:
             while (frame := decoder.process_buffer()) is not None:
                 opcode, payload, finished, final = frame
+                self.frames += 1
                 assert isinstance(payload, bytes)
                 match opcode:
                     case Opcode.PING:
@@ -208,6 +247,7 @@ class FrameReader:
                         return
                     case _:
                         message = self._add(opcode, payload, final=finished and final)
+                        self._fragments += finished
                         if message is not None:
                             yield message
             self._between = not (decoder.header or len(decoder.buffer))
@@ -228,6 +268,8 @@ class FrameReader:
         if self._open is not (opcode is Opcode.CONTINUATION):
             expected = "a continuation" if self._open else "the first frame of a message"
             return Violation(_PROTOCOL_ERROR, f"expected {expected}, got {opcode.name}")
+        if self._open and self._fragments >= self._most and not self._skip:
+            return Violation(_POLICY, f"message is in over {self._most} fragments")
         if self._skip or (self._compressed if self._open else rsv1):
             return None
         before = self._size if self._open else 0
@@ -240,7 +282,7 @@ class FrameReader:
         """Add a piece of a message, not always a whole frame. Return a message that is complete."""
         if not self._open:
             self._compressed = self._header.rsv1
-            self._size = 0
+            self._size = self._fragments = 0
             self._utf8 = _utf8_decoder() if opcode is Opcode.TEXT else None
         self._open = not final
         if self._skip:
@@ -319,11 +361,15 @@ _DATA = {
 }
 """First bytes of data frames, and what they say (RFC 6455 §5.2, RFC 7692 §6)."""
 
+_SLICE = 1024
+"""Bytes that wsproto is given where it is not known where a frame ends."""
+
 _MAX_PARTS = 1024
 """Fragments that are held apart. Each costs 50 bytes of memory besides its own."""
 
 _PROTOCOL_ERROR = int(CloseReason.PROTOCOL_ERROR)
 _INVALID_DATA = int(CloseReason.INVALID_FRAME_PAYLOAD_DATA)
+_POLICY = int(CloseReason.POLICY_VIOLATION)
 _TOO_BIG = int(CloseReason.MESSAGE_TOO_BIG)
 _BAD_COMPRESSED = "invalid compressed data, or invalid UTF-8 in it"
 

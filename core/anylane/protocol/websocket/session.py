@@ -1,84 +1,32 @@
 """WebSocket on one connection: messages, control frames, the close handshake, timers (RFC 6455).
 
-`frame_reader` and `frame_writer` turn bytes into messages and control frames, and back. This file
-decides what is answered to them. A close waits until everything received before it was answered.
-Backpressure and a deadline for each state are here, too.
+`intake` takes in what the peer sends, by `frame_reader`; `frame_writer` makes the bytes of what is
+sent. This file decides what is answered. A close waits until everything received before it was
+answered. A deadline for each state is here, too.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from enum import Enum, auto
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from anylane.errors import Disconnected
 from anylane.protocol.interfaces import Carrier, Closing, Ping
 from anylane.protocol.timers import Timer
 from anylane.protocol.websocket.close_codes import check_close
 from anylane.protocol.websocket.deflate import Agreed, Deflater, Inflater
-from anylane.protocol.websocket.frame_reader import (
-    CloseReceived,
-    FrameReader,
-    MessageReceived,
-    PingReceived,
-    PongReceived,
-    Received,
-    Violation,
-)
 from anylane.protocol.websocket.frame_writer import FrameWriter
+from anylane.protocol.websocket.intake import MESSAGE_COST, Intake, Message
+from anylane.protocol.websocket.liveness import Liveness
+from anylane.protocol.websocket.phases import PHASES, Phase, PhaseEvent
 
 if TYPE_CHECKING:
     from anylane.protocol.exchange import Exchange
 
-
-class Phase(Enum):
-    """Where the closing handshake is (RFC 6455 §7)."""
-
-    OPEN = auto()
-    ENDING = auto()
-    """The peer has closed or broken a rule. What it sent before that is being answered."""
-    CLOSING = auto()
-    """Our close frame is out, and the peer's is awaited."""
-    CLOSED = auto()
-
-
-class PhaseEvent(Enum):
-    """What moves a session towards its end."""
-
-    PEER_ENDS = auto()
-    WE_CLOSE = auto()
-    LOST = auto()
-
-
-PHASES: dict[Phase, dict[PhaseEvent, Phase]] = {
-    Phase.OPEN: {
-        PhaseEvent.PEER_ENDS: Phase.ENDING,
-        PhaseEvent.WE_CLOSE: Phase.CLOSING,
-        PhaseEvent.LOST: Phase.CLOSED,
-    },
-    Phase.ENDING: {
-        PhaseEvent.WE_CLOSE: Phase.CLOSED,
-        PhaseEvent.LOST: Phase.CLOSED,
-    },
-    Phase.CLOSING: {
-        PhaseEvent.PEER_ENDS: Phase.CLOSED,
-        PhaseEvent.LOST: Phase.CLOSED,
-    },
-    Phase.CLOSED: {
-        PhaseEvent.LOST: Phase.CLOSED,
-    },
-}
-
-Message = str | bytes
-
 # Every message looks these up, and a member of an enum takes twice the time of a global.
 _OPEN, _NO = Phase.OPEN, Closing.NO
 
-_MESSAGE_COST = 64
-"""Bytes that a held message counts besides its own, so that a flood of empty messages is one."""
 
-
-class WebSocketProtocol:
+class WebSocketProtocol(Intake):
     """A WebSocket session between the 101 and the end of the connection (RFC 6455).
 
     It is what the connection speaks then (`InnerProtocol`), and what its handler's side sees
@@ -87,14 +35,12 @@ class WebSocketProtocol:
     phase: where the closing handshake is. subprotocol: the one chosen, or None.
     close_code, close_reason: those of the peer's close frame, or of the failure; None and "" while
         open.
-    latency: of the last ping that was answered, in seconds; None before.
-    wants_read: False while more messages are held than their limit allows.
+    wants_read: False while more messages are held than their limit allows, or the rest of a read
+        is not decoded yet.
     """
 
-    __slots__ = ("_buffered", "_close_frame", "_discarded", "_exchange", "_limits", "_messages",
-                 "_owed_pong", "_owing", "_pings", "_reader", "_timeouts", "_writer", "carrier",
-                 "close_code", "close_reason", "latency", "phase", "subprotocol",
-                 "wants_read")  # fmt: skip
+    __slots__ = ("_close_frame", "_left_with", "_owed_pong", "_owing", "_writer", "close_code",
+                 "close_reason", "subprotocol")  # fmt: skip
 
     def __init__(
         self,
@@ -105,79 +51,43 @@ class WebSocketProtocol:
         agreed: Agreed | None = None,
     ) -> None:
         settings = carrier.config.deflate
-        self.carrier: Carrier = carrier
-        self._exchange = exchange
-        self._limits = carrier.config.limits
-        self._timeouts = carrier.config.timeouts
-        self._reader = FrameReader(
-            self._limits.message,
-            Inflater(agreed) if agreed else None,
-            express=carrier.config.express,
-        )
+        inflater = Inflater(agreed) if agreed else None
+        super().__init__(carrier, exchange, inflater, now)
         self._writer = FrameWriter(
             Deflater(agreed, settings) if agreed else None, settings.threshold
         )
-        self._messages: deque[tuple[Message, int]] = deque()
-        self._buffered = 0
-        self._discarded = 0
-        self.wants_read: bool = True
+        self._left_with = 0
         self._owing = False
         self._owed_pong: bytes | None = None
-        self._pings: dict[bytes, Ping] = {}
         self._close_frame: tuple[int, str] | None = None
-        self.phase: Phase = Phase.OPEN
         self.subprotocol: str | None = subprotocol
         self.close_code: int | None = None
         self.close_reason: str = ""
-        self.latency: float | None = None
-        carrier.timers.set(Timer.PING, now + self._timeouts.ping)
+        self._life = Liveness(carrier, now)
 
     def _move(self, event: PhaseEvent) -> None:
         self.phase = PHASES[self.phase][event]
 
     # -- what the connection hears -----------------------------------------------------------
 
-    counts_output: ClassVar[bool] = True
-
-    def receive_data(self, data: bytes, now: float) -> None:
-        """Take bytes of the peer: hold messages, answer control frames, end at a violation."""
-        at, reader = 0, self._reader
-        if self.phase is _OPEN:
-            at, size = reader.read_plain(data, self._messages)
-            if at:
-                self._hold(size)
-            if at == len(data):
-                return
-        elif not self._listening():
-            self._discard(data)
-            return
-        try:
-            while self.phase is Phase.OPEN and (whole := reader.read_frame(data, at)) is not None:
-                message, size, at = whole
-                if message is not None:
-                    self._messages.append((message, size))
-                    self._hold(size)
-                if at == len(data):
-                    return
-            for received in reader.read(data[at:] if at else data):
-                self._receive(received, now)
-        except Violation as violation:
-            self._peer_ends(violation.code, violation.reason, now, violation=True)
-
-    def _listening(self) -> bool:
-        return self.phase in (Phase.OPEN, Phase.CLOSING)
-
-    def _discard(self, data: bytes) -> None:
-        self._discarded += len(data)
-        if self._discarded > self._limits.linger:
-            self.carrier.close(Closing.ABORT)
-
     def receive_eof(self, now: float) -> None:  # noqa: ARG002  # as InnerProtocol
         """End the session with 1006, for no close frame came; then the client is gone."""
+        if self._rest:
+            self._ended = True  # Its close frame may be in there.
+            return
         if self.phase is Phase.ENDING:
             return  # Its close frame came; what it asked before that is still answered.
         self.connection_lost(Disconnected(1006, "the connection ended without a close frame"))
         self.carrier.close(Closing.CLOSE)
+
+    def peer_left(self, now: float) -> None:
+        """Give the handler `Timeouts.close` seconds to receive what is in front of the peer's end:
+        as long as behind a close frame, which may be there, too."""
+        if self.phase is _OPEN and not self.wants_read:
+            timers = self.carrier.timers
+            if not timers.is_set(Timer.CLOSE):
+                self._left_with = self._buffered
+                timers.set(Timer.CLOSE, now + self._timeouts.close)
 
     def connection_lost(self, reason: Disconnected) -> None:
         """End the session; with 1006 if no close frame has come (RFC 6455 §7.1.5)."""
@@ -188,19 +98,31 @@ class WebSocketProtocol:
     def timeout(self, timer: Timer, now: float) -> None:
         """Act on PING, PONG or CLOSE, which has come."""
         match timer:
+            case Timer.BODY:
+                self._fail(1008, "a message came too slowly", now)
             case Timer.PING:
-                self.ping(now)
+                if self._life.quiet(now):
+                    self.ping(now)
             case Timer.PONG:
-                self._fail(1011, "no pong came in time", now)
+                if not self._life.alive(now):
+                    self._fail(1011, "no pong came in time", now)
+            case Timer.GO_ON:
+                rest, self._rest = self._rest, b""
+                self._read_on(rest, 0, self._pieces, now)
             case Timer.CLOSE if self.phase is Phase.ENDING:
                 self._answer_close(now)
+            case Timer.CLOSE if self.phase is Phase.OPEN:
+                self._read_to_the_end(now)
             case Timer.CLOSE:
                 self.connection_lost(Disconnected(1006, "no close frame came in time"))
                 self.carrier.close(Closing.CLOSE)
             case _:
                 pass
 
-    def sent(self, now: float) -> None:  # noqa: ARG002  # as InnerProtocol
+    def sent(self, now: float) -> None:
+        """Do nothing: nothing waits for that here."""
+
+    def eased(self, now: float) -> None:  # noqa: ARG002  # as InnerProtocol
         """Send the pong that waited for room in the output."""
         if self._owed_pong is not None and not self.carrier.congested:
             payload, self._owed_pong = self._owed_pong, None
@@ -218,13 +140,18 @@ class WebSocketProtocol:
         return self.phase is _OPEN
 
     @property
+    def latency(self) -> float | None:
+        """Return the seconds that the last answered ping took, None before."""
+        return self._life.latency
+
+    @property
     def has_messages(self) -> bool:
         """Whether the next `poll` gives a message."""
         return bool(self._messages)
 
     def take(self) -> Message | None:
         """Return what `poll` would, if that does not depend on the time, else None."""
-        if self.wants_read and self._messages:
+        if self._messages and not self._full:
             self._owing = True
             message, size = self._messages.popleft()
             self._buffered -= size
@@ -251,12 +178,11 @@ class WebSocketProtocol:
             self._owing = True
             message, size = self._messages.popleft()
             self._buffered -= size
-            if not self.wants_read:
-                held = self._buffered + _MESSAGE_COST * len(self._messages)
+            if self._full:
+                held = self._buffered + MESSAGE_COST * len(self._messages)
                 if held <= self._limits.inbound_low:
-                    self.wants_read = True
-                    if self._pings:
-                        self.carrier.timers.set(Timer.PONG, now + self._timeouts.pong)
+                    self._full = False
+                    self._unpause(now)
             return message
         self._owing = False
         if self.phase is Phase.ENDING:
@@ -283,11 +209,8 @@ class WebSocketProtocol:
         ping = Ping(now)
         if self.phase is Phase.OPEN:
             payload = self.carrier.token(4)
-            self._pings[payload] = ping
             self.carrier.send(self._writer.ping(payload))
-            self.carrier.timers.clear(Timer.PING)
-            if self.wants_read and not self.carrier.timers.is_set(Timer.PONG):
-                self.carrier.timers.set(Timer.PONG, now + self._timeouts.pong)
+            self._life.asked(payload, ping, reading=self.wants_read)
         return ping
 
     def close(self, code: int, reason: str, now: float) -> None:
@@ -301,9 +224,10 @@ class WebSocketProtocol:
         elif self.phase is Phase.OPEN:
             self._move(PhaseEvent.WE_CLOSE)
             self._send_close(code, reason)
-            self._stop_pings()
+            self._life.stop()
             self._reader.skip_messages()
-            self.wants_read = True  # Its close frame may be behind what made us pause.
+            self._full = False  # Its close frame may be behind what made us pause.
+            self._unpause(now)
             self.carrier.timers.set(Timer.CLOSE, now + self._timeouts.close)
 
     def finish(self, now: float) -> None:
@@ -314,31 +238,6 @@ class WebSocketProtocol:
 
     # -- frames ----------------------------------------------------------------------------------
 
-    def _receive(self, received: Received, now: float) -> None:
-        match received:
-            case MessageReceived():
-                # RFC 6455 §5.5.1: after our close frame, data is of no use any more.
-                if self.phase is Phase.OPEN:
-                    self._messages.append((received.data, received.size))
-                    self._hold(received.size)
-            case PingReceived():
-                if self.phase is Phase.OPEN:
-                    self._pong(received.payload)
-            case PongReceived():
-                self._receive_pong(received.payload, now)
-            case CloseReceived():
-                self._peer_ends(received.code, received.reason, now, violation=False)
-
-    def _hold(self, size: int) -> None:
-        """Take note that messages of that size were appended."""
-        self._exchange.news = True
-        self._buffered += size
-        held = self._buffered + _MESSAGE_COST * len(self._messages)
-        if held > self._limits.inbound_high and self.wants_read:
-            self.wants_read = False
-            # While we do not read, a pong that came in time would wait in the kernel.
-            self.carrier.timers.clear(Timer.PONG)
-
     def _pong(self, payload: bytes) -> None:
         # RFC 6455 §5.5.3: only the latest ping needs an answer, so a peer that sends pings and
         # reads nothing costs one payload, not a queue.
@@ -347,24 +246,6 @@ class WebSocketProtocol:
         else:
             self.carrier.send(self._writer.pong(payload))
 
-    def _receive_pong(self, payload: bytes, now: float) -> None:
-        if payload not in self._pings:
-            return  # RFC 6455 §5.5.3: unsolicited, a heartbeat of the peer's own.
-        self._exchange.news = True
-        # A pong answers all pings up to its own.
-        for key in list(self._pings):
-            ping = self._pings.pop(key)
-            ping.latency = self.latency = now - ping.sent_at
-            if key == payload:
-                break
-        timers = self.carrier.timers
-        timers.clear(Timer.PONG)
-        oldest = next(iter(self._pings.values()), None)
-        if oldest is None:
-            timers.set(Timer.PING, now + self._timeouts.ping)
-        elif self.wants_read:
-            timers.set(Timer.PONG, max(now, oldest.sent_at + self._timeouts.pong))
-
     # -- the end ---------------------------------------------------------------------------------
 
     def _peer_ends(self, code: int, reason: str, now: float, *, violation: bool) -> None:
@@ -372,7 +253,7 @@ class WebSocketProtocol:
         self.close_code, self.close_reason = code, reason
         self._close_frame = (code, reason if violation else "")
         self._exchange.news = True
-        self._stop_pings()
+        self._life.stop()
         self._move(PhaseEvent.PEER_ENDS)
         if self.phase is Phase.CLOSED:
             self._closed()
@@ -382,6 +263,17 @@ class WebSocketProtocol:
             self.carrier.timers.set(Timer.CLOSE, now + self._timeouts.close)
         else:
             self._answer_close(now)
+
+    def _read_to_the_end(self, now: float) -> None:
+        """Read on to the end of a peer that has left. If the handler receives nothing, what comes
+        in front of the end is dropped."""
+        if self._buffered != self._left_with:
+            self._left_with = self._buffered
+            self.carrier.timers.set(Timer.CLOSE, now + self._timeouts.close)
+        else:
+            self._reader.skip_messages()
+            self._full = False
+            self._unpause(now)
 
     def _answer_close(self, now: float) -> None:
         code, reason = self._close_frame or (1000, "")
@@ -402,12 +294,9 @@ class WebSocketProtocol:
 
     def _closed(self) -> None:
         self._move(PhaseEvent.LOST)
-        self._stop_pings()
+        self._life.stop()
         self.carrier.timers.clear(Timer.CLOSE)
+        self._rest = b""
+        self._full = False
         self.wants_read = True
         self._exchange.lose(Disconnected(self.close_code, self.close_reason))
-
-    def _stop_pings(self) -> None:
-        self._pings.clear()
-        self.carrier.timers.clear(Timer.PING)
-        self.carrier.timers.clear(Timer.PONG)

@@ -1,4 +1,4 @@
-"""The workers of the threads lane: a bounded pool of threads.
+"""Workers: a bounded pool of threads.
 
 Nothing here knows of connections. Jobs are functions that never raise.
 """
@@ -15,12 +15,17 @@ Job = Callable[[], None]
 class Workers:
     """At most `limit` threads. One more is started when there is something to do for it.
 
-    jobs: those that wait, in order. Append to it, then call `spread` once for all of them.
+    name: begins the names of the threads. jobs: those that wait, in order. Append to it, then call
+    `spread` once for all of them.
+
+    Handlers and background work have workers of their own: a job waits for jobs of its own kind
+    only, and as many of both kinds as are allowed can block at the same time.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, name: str) -> None:
         self.jobs: deque[Job] = deque()
         self._limit = limit
+        self._name = name
         self._lock = Lock()
         # Each idle worker waits for a lock of its own; the last to fall asleep is the first to
         # wake, because what it touches is still in the caches.
@@ -33,6 +38,13 @@ class Workers:
         """Return the next job, which the caller has to do, or None."""
         try:
             return self.jobs.popleft()
+        except IndexError:
+            return None
+
+    def oldest(self) -> Job | None:
+        """Return the job that waits longest, or None. Call this from any thread."""
+        try:
+            return self.jobs[0]
         except IndexError:
             return None
 
@@ -69,8 +81,9 @@ class Workers:
         if self._idle:
             self._idle.pop().release()
         elif len(self._threads) < self._limit:
-            # A daemon, because a handler that never returns must not keep the process alive.
-            name = f"anylane worker {len(self._threads)}"
+            # A daemon, which ThreadPoolExecutor's threads are not: a handler that never returns
+            # must not keep the process alive after the drain has given it up.
+            name = f"{self._name} {len(self._threads) + 1}"
             thread = Thread(target=self._work, name=name, daemon=True)
             try:
                 thread.start()
