@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ConfigError,
         Disconnected,
         HTTPError,
+        MissingValue,
         RouteError,
         UsageError,
     )
@@ -54,6 +55,7 @@ __all__ = [
     "Lagged",
     "Limits",
     "LoggedEvent",
+    "MissingValue",
     "Request",
     "Response",
     "Rooms",
@@ -83,6 +85,7 @@ _HOMES = {
     "EventLog": "anylane.realtime.event_log",
     "Form": "anylane.http.forms",
     "HTTPError": "anylane.errors",
+    "MissingValue": "anylane.errors",
     "Headers": "anylane.http.headers",
     "Lagged": "anylane.realtime.broadcast",
     "Limits": "anylane.config.limits",

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from anylane.callables import location
+from anylane.callables import location, signature_problem
 from anylane.config.server_config import ServerConfig
 from anylane.errors import RegistrationError, UsageError
 from anylane.handling.application import FrozenApp
 from anylane.lane.lifespan import Phase, Step
-from anylane.routing.hooks import check_hook
+from anylane.routing.hooks import Errors, check_hook
 from anylane.routing.route import Route
 from anylane.routing.router import Router
 
@@ -30,12 +30,24 @@ class App(Router):
 
     The decorators return the function unchanged. They raise UsageError for what is no function and
     for a function with other parameters than are asked for; nothing is registered then.
+
+    errors: how an HTTPError is written, as in `Router`; also one of a request without a route.
+    json_default: `func(value)`, which is given what JSON has no form for, and returns something
+        that it has. It is called while a value is encoded, so it must not block.
     """
 
     is_whole = True
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        *,
+        errors: Errors = "auto",
+        json_default: Callable[[Any], Any] | None = None,
+    ) -> None:
+        super().__init__(errors=errors)
+        if json_default is not None and (problem := signature_problem(json_default, "(value)")):
+            raise UsageError(f"json_default {location(json_default)} {problem}")
+        self.json_default: Callable[[Any], Any] | None = json_default
         self.life: list[Step] = []
         self.connect_hooks: list[Callable[..., Any]] = []
         self.disconnect_hooks: list[Callable[..., Any]] = []
@@ -166,6 +178,7 @@ class App(Router):
                 disconnect_hooks=self.disconnect_hooks,
                 exception_handlers=self.exception_handlers,
                 request_error_hooks=self.request_error_hooks,
+                json_default=self.json_default,
             )
         return self._frozen
 

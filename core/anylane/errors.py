@@ -98,6 +98,34 @@ class HTTPError(AnylaneError):
         return f"{self.status} {self.message}" if self.message else str(self.status)
 
 
+class MissingValue(HTTPError, KeyError):
+    """The client has left out what the handler asked for by name: a field of the query or the form,
+    a cookie or a header. It is answered with 400, and it is a KeyError.
+
+    name: the name that was asked for.
+    """
+
+    def __init__(self, name: str, what: str = "value") -> None:
+        super().__init__(400, f"the {what} {name!r:.80} is missing")
+        self.name = name
+
+
+class InvalidJSON(HTTPError, ValueError):
+    """The client has sent something else where the handler asked for JSON. It is answered with 400,
+    a WebSocket is closed with 1007, and it is a ValueError."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(400, message)
+
+
+class WrongField(HTTPError, AttributeError):
+    """The client has sent text where the handler uses a form's field as a file, or a file where it
+    uses it as text. It is answered with 400, and it is an AttributeError."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(400, message)
+
+
 class Refused(AnylaneError):
     """The peer broke a rule. This never leaves the core.
 

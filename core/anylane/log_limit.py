@@ -27,6 +27,9 @@ class LogKind:
     seconds: float = 1.0
 
 
+CLOSED = LogKind("WebSockets closed for what their client sent")
+"""Messages that a handler could not take, with 1007 or 1008."""
+
 REFUSED = LogKind("refused requests")
 """Requests that could not be parsed, or are over a bound."""
 

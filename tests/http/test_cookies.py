@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import UTC, datetime
 from http.cookies import SimpleCookie
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from anylane import App, Context, Response, UsageError
@@ -29,6 +30,17 @@ from anylane.testing import Lockstep
         (["a=first; a=second"], {"a": "first"}),
         (["a=b=c"], {"a": "b=c"}),
         (["a="], {"a": ""}),
+        # Only spaces and tabs are taken away: 0x85 and 0xA0 are white space to Python alone.
+        (["a=\xc3\xa0"], {"a": "à"}),
+        (["a=\xc3\x85\t ; b=1"], {"a": "Å", "b": "1"}),
+        (["\xa0__Host-x=1"], {"\xa0__Host-x": "1"}),
+        (["\x85a=1; a\xa0=2"], {"\x85a": "1", "a\xa0": "2"}),
+        # Percent-encoded UTF-8, as browsers' scripts write it; anything else stays as it is.
+        (
+            ["a=caf%C3%A9%20%25; b=50%; c=%zz; d=%FF; e=a+b"],
+            {"a": "café %", "b": "50%", "c": "%zz", "d": "%FF", "e": "a+b"},
+        ),
+        (["a=\xe9; b=\xff%41; c=%C3\xa9"], {"a": "é", "b": "\xff%41", "c": "é"}),
     ],
 )
 def test_reading_skips_what_is_malformed_and_keeps_the_rest(
@@ -37,9 +49,9 @@ def test_reading_skips_what_is_malformed_and_keeps_the_rest(
     assert parse_cookies(lines) == expected
 
 
-@given(st.text(st.sampled_from('"\\0127a '), max_size=30))
+@given(st.text(st.sampled_from('"\\0127a '), max_size=30).map(lambda value: value.strip(" ")))
 def test_quoted_values_are_read_as_the_standard_library_reads_them(value: str) -> None:
-    expected = SimpleCookie().value_decode(value.strip())[0]
+    expected = SimpleCookie().value_decode(value)[0]
     assert parse_cookies([f"a={value}"]) == {"a": expected}
 
 
@@ -92,9 +104,9 @@ def test_every_attribute() -> None:
         samesite="none",
         partitioned=True,
     ) == {
-        'a="two\\054 words"',
+        "a=two%2C%20words",
         "Max-Age=60",
-        "expires=Wed, 02 Jan 2030 03:04:05 GMT",
+        "Expires=Wed, 02 Jan 2030 03:04:05 GMT",
         "Path=/x",
         "Domain=example.com",
         "Secure",
@@ -104,10 +116,59 @@ def test_every_attribute() -> None:
     }
 
 
-@pytest.mark.parametrize("value", ['a "b"; c\\d', "ä", "", "=", "%3B"])
+COOKIE_OCTETS = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*")
+"""RFC 6265 §4.1.1."""
+
+
+@given(st.text(max_size=60) | st.text(st.sampled_from('%2C"\\;, =+é\n\x85\xa0🐢'), max_size=20))
+@example('a "b"; c\\d')
+@example('"quoted"')
+@example("%3B")
+@example("%")
 def test_what_is_written_is_read_again(value: str) -> None:
-    line = Response().set_cookie("a", value).headers["set-cookie"]
-    assert parse_cookies([line.rpartition("; Path=")[0]]) == {"a": value}
+    """Any text comes back, and what is on the wire is what a cookie may hold."""
+    (line,) = Response().set_cookie("a", value).headers.get_all("set-cookie")
+    pair = line.partition("; ")[0]
+    assert COOKIE_OCTETS.fullmatch(pair.removeprefix("a="))
+    assert parse_cookies([f"before=1; {pair}; after=2"]) == {
+        "before": "1",
+        "a": value,
+        "after": "2",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "wire"),
+    [
+        ("two, words", "two%2C%20words"),
+        ("à", "%C3%A0"),
+        ("50%", "50%25"),
+        ('a"b\\c;d', "a%22b%5Cc%3Bd"),
+        ("!#$&'()*+-./:<=>?@[]^_`{|}~", "!#$&'()*+-./:<=>?@[]^_`{|}~"),
+    ],
+)
+def test_what_a_cookie_cannot_hold_is_percent_encoded(value: str, wire: str) -> None:
+    """As `encodeURIComponent` does it, where it has to."""
+    (line,) = Response().set_cookie("a", value).headers.get_all("set-cookie")
+    assert line.partition("; ")[0] == f"a={wire}"
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("__Secure-a", {"secure": True, "path": "/x", "domain": "example.com"}),
+        ("__Host-a", {"secure": True}),
+        ("__Http-a", {"secure": True, "httponly": True, "domain": ".example.com"}),
+        ("__Host-Http-a", {"secure": True, "httponly": True}),
+        ("__Hosta", {}),
+        ("a", {"value": "x" * 4095}),
+        ("a", {"path": "/" + "x" * 1023}),
+    ],
+)
+def test_a_cookie_that_keeps_its_promises_is_written(name: str, options: dict[str, Any]) -> None:
+    """RFC 6265bis §4.1.3, §5.6, §5.7."""
+    given: dict[str, Any] = {"value": "1", **options}
+    assert written(name, **given)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +182,27 @@ def test_what_is_written_is_read_again(value: str) -> None:
         {"samesite": "sometimes"},
         {"samesite": "none"},
         {"partitioned": True},
-        {"value": "\N{SNOWMAN}"},
+        {"name": ""},
+        {"name": "a:b"},
+        {"name": "ä"},
+        {"value": "\ud800"},
+        {"value": 5},
+        # RFC 6265bis §5.6 and §5.7: too large.
+        {"value": "x" * 4096},
+        {"value": "à" * 1000},
+        {"path": "/" + "x" * 1024},
+        {"domain": "example.com:80"},
+        {"domain": "bücher.example"},
+        # RFC 6265bis §4.1.3: names that promise something, in any case.
+        {"name": "__Secure-a"},
+        {"name": "__secure-a"},
+        {"name": "__Host-a"},
+        {"name": "__Host-a", "secure": True, "path": "/x"},
+        {"name": "__Host-a", "secure": True, "path": None},
+        {"name": "__HOST-a", "secure": True, "domain": "example.com"},
+        {"name": "__Http-a", "secure": True},
+        {"name": "__Host-Http-a", "secure": True},
+        {"name": "__Host-Http-a", "secure": True, "httponly": True, "domain": "a.example"},
     ],
 )
 def test_what_browsers_would_drop_is_a_usage_error(options: dict[str, Any]) -> None:

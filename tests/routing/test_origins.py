@@ -51,6 +51,11 @@ def status(origins: list[str | None] | None, *values: str, host: str = "a:8000")
         (["same-origin"], ["http://a:8000"], 101),
         (["same-origin"], ["https://A:8000"], 101),
         (["same-origin"], ["http://a"], 403),
+        # RFC 6454 §6.2: browsers leave the default port out.
+        (["https://example.com:443"], [SITE], 101),
+        ([SITE], ["https://example.com:443"], 101),
+        (["http://example.com:443"], ["http://example.com"], 403),
+        (["https://[::1]:443"], ["https://[::1]"], 101),
         (["same-origin"], ["same-origin"], 403),
         (["same-origin"], [], 403),
         (["same-origin", SITE], [SITE], 101),
@@ -58,6 +63,26 @@ def status(origins: list[str | None] | None, *values: str, host: str = "a:8000")
 )
 def test_who_may_open_a_websocket(origins, values, expected):
     assert status(origins, *values) == expected
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "expected"),
+    [
+        ("example.com:443", SITE, 101),
+        ("example.com", "https://example.com:443", 101),
+        ("Example.com:", SITE, 101),
+        ("example.com:80", "http://example.com", 101),
+        ("[::1]", "http://[::1]:80", 101),
+        ("example.com:80", SITE, 403),
+        ("example.com:443", "http://example.com", 403),
+        ("example.com", "https://example.com:444", 403),
+        ("example.com", "ftp://example.com:443", 403),
+        ("example.com", "null", 403),
+        ("null", "null", 403),
+    ],
+)
+def test_the_same_origin_with_and_without_its_port(host: str, origin: str, expected: int) -> None:
+    assert status(["same-origin"], origin, host=host) == expected
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from anylane import App
 from anylane_conformance.contract import (
+    answers,
     background,
     blocking,
     disconnects,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 CHAPTERS = (
     requests,
+    answers,
     streams,
     websockets,
     time,

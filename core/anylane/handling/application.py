@@ -40,8 +40,10 @@ class FrozenApp(Dispatcher):
         disconnect_hooks: Iterable[Callable[..., Any]],
         exception_handlers: Mapping[type[Exception], Callable[..., Any]],
         request_error_hooks: Iterable[Callable[..., Any]],
+        json_default: Callable[[Any], Any] | None,
     ) -> None:
         super().__init__(app, ErrorHandlers(exception_handlers, request_error_hooks))
+        self.json_default = json_default
         self._life = tuple(life)
         connect, disconnect = calls_of(connect_hooks), calls_of(disconnect_hooks)
         self.on_connect: Errand | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -47,14 +47,16 @@ class Dispatcher:
 
     It is made once, when an app is frozen, so that nothing is looked up twice for a request. app:
     the router of everything, which `ctx.app` is. error_handlers: deal with what goes wrong.
+    json_default: what the app makes of a value that JSON has no form for, or None.
     """
 
     __slots__ = ("_by_host", "_endpoints", "_fallbacks", "_guarded", "_known", "_prefixes",
-                 "_table", "app", "error_handlers")  # fmt: skip
+                 "_table", "app", "error_handlers", "json_default")  # fmt: skip
 
     def __init__(self, app: Router, error_handlers: ErrorHandlers) -> None:
         self.app: Router = app
         self.error_handlers: ErrorHandlers = error_handlers
+        self.json_default: Callable[[Any], Any] | None = None
         self._table = RouteTable(app.routes)
         self._by_host = self._table.by_host
         self._guarded = any(route.when is not None for route in app.routes)

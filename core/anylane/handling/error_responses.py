@@ -17,11 +17,14 @@ from anylane.callables import (
     location,
     run_call,
 )
-from anylane.errors import HTTPError, Refused, without_disconnects
+from anylane.errors import HTTPError, InvalidJSON, Refused, without_disconnects
 from anylane.handling.failures import sole
-from anylane.handling.return_values import apply_result
+from anylane.handling.return_values import apply_result, returns_json
+from anylane.http.accept import prefers_json
+from anylane.http.parameters import split_parameters
 from anylane.http.response import Response
 from anylane.lane.stepping import explain
+from anylane.log_limit import CLOSED
 from anylane.protocol.fields import PHRASES
 from anylane.routing.parts import METHODS, is_part
 from anylane.shown import shown, spoken
@@ -58,8 +61,8 @@ class ErrorHandlers:
         """Make an exception the response.
 
         Raise it again if that is too late, if there is no handler for it, and if one has failed
-        before. A handler's own exception passes through. A group with nothing but one HTTPError or
-        Disconnected counts as that.
+        before. A handler's own exception passes through, but for an HTTPError: that is an answer. A
+        group with nothing but one HTTPError or Disconnected counts as that.
         """
         if isinstance(exc, ExceptionGroup):
             exc = sole(exc)
@@ -77,7 +80,12 @@ class ErrorHandlers:
                 log_failure(ctx, exc)
             call, where = handler
             ctx.response = initial_error_response(exc)
-            await apply_result(ctx, await run_call(call, ctx, exc), where)
+            try:
+                await apply_result(ctx, await run_call(call, ctx, exc), where)
+            except HTTPError as error:  # An answer like any other, and no failure of the handler.
+                if ctx.exchange.started:
+                    raise
+                ctx.response = problem(ctx, error)
         elif isinstance(exc, HTTPError):
             ctx.response = problem(ctx, exc)
         elif isinstance(exc, Refused):
@@ -95,8 +103,11 @@ class ErrorHandlers:
         ctx._failed = True
         ctx.response = initial_error_response(refused)
         for call, arguments, where in self._refusals:
-            result = await run_call(call, *(ctx, refused)[:arguments])
-            await apply_result(ctx, result, where)
+            try:
+                result = await run_call(call, *(ctx, refused)[:arguments])
+                await apply_result(ctx, result, where)
+            except HTTPError as answer:
+                ctx.response = problem(ctx, answer)
         if ctx.response.body is None and ctx.response.items is None:
             error = HTTPError(refused.status, refused.reason)
             usual = problem(ctx, error)
@@ -184,13 +195,45 @@ def _unawaited(exc: BaseException) -> str:
     return f"; it was called and not awaited: write `{call}`"
 
 
+def close_for(ctx: Context, error: HTTPError) -> None:
+    """Close an accepted WebSocket whose client is at fault, and tell the operator in one line.
+
+    The code is 1007 for a message that is not what it should be, else 1008 (RFC 6455 §7.4.1).
+    """
+    code = 1007 if isinstance(error, InvalidJSON) else 1008
+    websocket = ctx.exchange.websocket
+    assert websocket is not None, "it was accepted"
+    where = ctx.route.where if ctx.route is not None else "the server"
+    said = f"{where} closed with {code}: {spoken(error)}"
+    ctx.link.host.log_limit.log(CLOSED, "info", said)
+    websocket.close(code, error.message or "", ctx.link.now())
+
+
+def _is_in_json(ctx: Context, error: HTTPError) -> bool:
+    """Return whether an error is answered with problem+json.
+
+    The innermost router that says something decides, else the client's Accept (RFC 9110 §12.5.1).
+    Where that says nothing, it is JSON for an error that carries data and for a request or a
+    handler that speaks JSON.
+    """
+    route = ctx.route
+    for hooks in (ctx.app.hooks,) if route is None else reversed(route.hooks):
+        if hooks.errors != "auto":
+            return hooks.errors == "json"
+    preferred = prefers_json(ctx.request.headers.get_all("accept"))
+    if preferred is not None:
+        return preferred
+    if error.detail is not None or (route is not None and returns_json(route.handler)):
+        return True
+    kind = split_parameters(ctx.request.headers.get("content-type") or "")[0].lower()
+    return kind == "application/json" or kind.endswith("+json")
+
+
 def problem(ctx: Context, error: HTTPError) -> Response:
-    """Return the response to an HTTPError: problem+json (RFC 9457) if the client's Accept asks for
-    JSON, else text."""
+    """Return the response to an HTTPError: problem+json (RFC 9457) or text."""
     phrase = PHRASES.get(error.status, "Error")
     response = Response(status=error.status, headers=error.headers)
-    accept = ctx.request.headers.get("accept") or ""
-    if "json" in accept:
+    if _is_in_json(ctx, error):
         value: dict[str, Any] = {"title": phrase, "status": error.status}
         if error.message is not None:
             value["detail"] = error.message

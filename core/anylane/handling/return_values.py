@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from dataclasses import is_dataclass
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 from anylane import json
-from anylane.errors import UsageError
+from anylane.callables import called
+from anylane.errors import HTTPError, UsageError
 from anylane.handling.blocking import PooledIterator
 from anylane.http.response import JSON, TEXT, Response
 from anylane.shown import shown
@@ -17,6 +20,21 @@ if TYPE_CHECKING:
 
 
 _JSON = (dict, list, int, float, bool)
+
+
+@lru_cache(maxsize=512)
+def returns_json(handler: Callable[..., Any]) -> bool:
+    """Return whether a function says in its annotation that it returns what becomes JSON."""
+    try:
+        hint = get_type_hints(called(handler)).get("return")
+    except Exception:  # noqa: BLE001  # An annotation is any expression, and may name what is gone.
+        return False
+    kinds = get_args(hint) if isinstance(hint, UnionType) or get_origin(hint) is Union else (hint,)
+    origins = [get_origin(kind) or kind for kind in kinds]
+    return any(
+        isinstance(kind, type) and (issubclass(kind, _JSON) or is_dataclass(kind))
+        for kind in origins
+    )
 
 
 async def apply_result(ctx: Context, value: Any, where: str) -> None:
@@ -52,7 +70,7 @@ def put_result(ctx: Context, value: Any, where: str) -> Awaitable[None] | None:
     """Make `value`, which is not None, the response, as `apply_result` does.
 
     Return None for most values, which need no coroutine. Return an awaitable for an iterator, which
-    has to give its first item: await it.
+    has to give its first item: await it. Raise an HTTPError that was returned.
     """
     if ctx.exchange.started:
         raise UsageError(f"{where} returned {shown(value)} after the response was sent")
@@ -65,6 +83,8 @@ def put_result(ctx: Context, value: Any, where: str) -> Awaitable[None] | None:
         response.set_json(value)
     elif isinstance(value, Response):
         ctx.response = value.succeed(response)
+    elif isinstance(value, HTTPError):
+        raise value
     elif isinstance(value, AsyncIterator):
         return AsyncItems(value).begin(ctx)
     elif isinstance(value, Iterator):

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from anylane.errors import Cancelled, HTTPError, UsageError, without_disconnects
 from anylane.handling.background import background
 from anylane.handling.context import Context
-from anylane.handling.error_responses import log_failure, problem
+from anylane.handling.error_responses import close_for, log_failure, problem
 from anylane.handling.failures import taken_apart
 from anylane.handling.gate import AnswerRefused
 from anylane.handling.pipeline import check_reached
 from anylane.handling.return_values import put_routed
 from anylane.http.response import Response
 from anylane.http.settled import AbandonedResponse
+from anylane.json import json_default
 from anylane.lane.link import current_link, shielded
 from anylane.lane.variables import apply_variables
 from anylane.log_limit import REFUSED, TOO_SLOW
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from anylane.protocol.exchange import Exchange
 
 
-async def run_exchange(  # noqa: PLR0912  # calls cost time
+async def run_exchange(  # noqa: C901, PLR0912  # calls cost time
     dispatcher: Dispatcher, exchange: Exchange, link: Link
 ) -> None:
     """Run the handler of one exchange and answer the exchange, whatever happens.
@@ -35,6 +36,8 @@ async def run_exchange(  # noqa: PLR0912  # calls cost time
     frames, then the end of the connection.
     """
     current_link.set(link)
+    if dispatcher.json_default is not None:
+        json_default.set(dispatcher.json_default)
     driver = link.driver
     if driver.variables:
         apply_variables(driver.variables)
@@ -75,7 +78,7 @@ async def run_exchange(  # noqa: PLR0912  # calls cost time
             driver.push()
 
 
-async def _answer(ctx: Context, dispatcher: Dispatcher) -> None:  # noqa: PLR0912  # calls cost time
+async def _answer(ctx: Context, dispatcher: Dispatcher) -> None:  # noqa: C901, PLR0912  # calls cost time
     exchange, error_handlers = ctx.exchange, dispatcher.error_handlers
     try:
         try:
@@ -140,10 +143,15 @@ async def _fail(ctx: Context, exc: BaseException) -> None:
     exchange = ctx.exchange
     if isinstance(exc, AnswerRefused):
         return  # The hook that has answered instead is no failure of the handler.
-    log_failure(ctx, exc)
     if exchange.websocket is not None:
+        if isinstance(exc, HTTPError) and exc.status < 500:
+            close_for(ctx, exc)
+            return
+        log_failure(ctx, exc)
         exchange.websocket.close(1011, "", ctx.link.now())
-    elif not exchange.started and exchange.interrupt is None:
+        return
+    log_failure(ctx, exc)
+    if not exchange.started and exchange.interrupt is None:
         ctx.error = exc
         await _answer_instead(ctx, problem(ctx, HTTPError(500)))
 

@@ -7,14 +7,16 @@ The core itself opens no file.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from importlib import import_module
 from io import BytesIO
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any, NoReturn
+from urllib.parse import unquote_to_bytes
 
-from anylane.errors import HTTPError, UsageError
-from anylane.http.headers import Headers
+from anylane.errors import HTTPError, UsageError, WrongField
+from anylane.http.headers import Headers, RequestHeaders
 from anylane.http.multidict import MultiDict
+from anylane.http.parameters import split_parameters
 from anylane.http.urlencoded import MAX_FIELDS, SLICE, EncodedFields
 from anylane.lane.host import Spool
 
@@ -29,22 +31,39 @@ MAX_HEADERS = 256 * 1024
 """Bytes of the headers of all parts of a form together. More get 413. A thousand usual parts take
 150 KB; headers cost as much to read as ten times their length of a body."""
 
-_CHARSETS = frozenset(("utf-8", "us-ascii", "iso-8859-1", "iso-8859-15", "windows-1252"))
-"""Encodings of fields that are no files; any other gets 400. Not every codec that Python has:
-punycode takes the square of its length, a minute for a megabyte, and each unknown name stays in
-memory for ever. RFC 7578 §5.1.2 asks clients to send UTF-8, and browsers do."""
+_CHARSETS = {
+    name: charset
+    for charset, names in {
+        "utf-8": "utf-8 utf8 unicode-1-1-utf-8 u8",
+        "us-ascii": "us-ascii ascii ansi-x3.4-1968 iso646-us 646",
+        "iso-8859-1": "iso-8859-1 iso8859-1 latin-1 latin1 l1",
+        "iso-8859-15": "iso-8859-15 iso8859-15 latin-9 latin9 l9",
+        "windows-1252": "windows-1252 cp1252 cp-1252 x-cp1252",
+    }.items()
+    for name in names.split()
+}
+"""Encodings of fields that are no files, by the names that are in use for them (with "-" for "_");
+any other gets 400. Not every codec that Python has: punycode takes the square of its length, a
+minute for a megabyte, and each unknown name stays in memory for ever. RFC 7578 §5.1.2 asks clients
+to send UTF-8, and browsers do."""
 
-_BOUNDARY = re.compile(r""";\s*boundary=(?:"([^"\r\n]{1,200})"|([^\s;,"]{1,200}))""", re.IGNORECASE)
+_MAX_BOUNDARY = 200
+"""Characters of a boundary. RFC 2046 §5.1.1 allows 70."""
+
+_EXTENDED = re.compile(r"([^']*)'[^']*'(.*)", re.DOTALL)
+"""A value with its encoding and its language in front of it (RFC 8187 §3.2.1)."""
 
 
 class Upload:
     """One file of a form. It is closed when its request and the background work of it have ended.
 
+    It is false where a browser's file input was left empty: without a name and without a byte.
+
     filename: as the client calls it; never to be used as a path.
     content_type: as the client says.
     size: bytes.
     file: a binary file, open, at its beginning.
-    headers: the headers of this part.
+    headers: the headers of this part, read only.
     """
 
     __slots__ = ("_spool", "content_type", "file", "filename", "headers", "size")
@@ -76,17 +95,52 @@ class Upload:
         """Close the file, and delete it if it is a temporary one. Closing twice is harmless."""
         self.file.close()
 
+    def __bool__(self) -> bool:
+        return bool(self.filename or self.size)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Raise WrongField for what a text has: the handler expected one."""
+            if not name.startswith("_") and hasattr(str, name):
+                raise WrongField("the form has a file where text was expected")
+            raise AttributeError(f"'Upload' object has no attribute {name!r}", name=name, obj=self)
+
     def __repr__(self) -> str:
         return f"Upload({self.filename!r}, {self.content_type!r}, {self.size} bytes)"
+
+
+class TextField(str):
+    """The text of a form's field. To use it as an `Upload` raises WrongField, which is an HTTPError
+    400 and an AttributeError: the client has sent text where the handler expected a file."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if not name.startswith("_") and hasattr(Upload, name):
+                raise WrongField("the form has text where a file was expected")
+            raise AttributeError(f"'str' object has no attribute {name!r}", name=name, obj=self)
 
 
 class Form(MultiDict["str | Upload"]):
     """The fields of a form, in order. A value is a str, or an `Upload` for a file.
 
+    A str that is used as an `Upload`, and an `Upload` that is used as a str, raises an HTTPError
+    400: a client may send either under any name.
+
     `form[name]` and `form.get(name)` return the first value of a name, `get_all` every one.
     """
 
     __slots__ = ()
+
+    what = "form field"
+
+    def __init__(self, items: Iterable[tuple[str, str | Upload]] = ()) -> None:
+        super().__init__(
+            (name, TextField(value) if isinstance(value, str) else value) for name, value in items
+        )
 
     def close(self) -> None:
         """Close every upload."""
@@ -117,14 +171,16 @@ async def parse_multipart(
     parser is not installed. Every upload that was begun is closed then.
     """
     library = _library()
-    found = _BOUNDARY.search(content_type)
-    if found is None:
-        raise HTTPError(400, "multipart/form-data without a boundary")
+    boundary = split_parameters(content_type)[1].get("boundary", "")
+    if not 0 < len(boundary) <= _MAX_BOUNDARY:
+        raise HTTPError(400, "multipart/form-data without a boundary, or with one that is too long")
     parts = _Parts(library, spool)
     try:
         # Not strict: that would refuse what may follow the last boundary (RFC 2046 §5.1.1), but
         # only when the network happens to cut there.
-        parser = library.PushMultipartParser(found[1] or found[2], max_segment_count=MAX_FIELDS)
+        parser = library.PushMultipartParser(
+            boundary.encode("latin-1"), max_segment_count=MAX_FIELDS
+        )
         done = 0
         async for chunk in chunks:
             for start in range(0, len(chunk), SLICE):
@@ -184,22 +240,24 @@ class _Parts:
         self._headers += sum(len(name) + len(value) for name, value in segment.headerlist)
         if self._headers > MAX_HEADERS:
             raise HTTPError(413, f"the form's parts have over {MAX_HEADERS} bytes of headers")
-        if segment.filename is not None:
+        filename = segment.filename
+        if filename is None:
+            filename = _extended_filename(segment.header("Content-Disposition") or "")
+        if filename is not None:
             kind = segment.content_type or "application/octet-stream"
-            headers = Headers.from_wire(
-                (name.lower().encode("latin-1", "replace"), value.encode("latin-1", "replace"))
-                for name, value in segment.headerlist
-            )
-            self._upload = Upload(segment.filename, kind, headers, self._spool)
+            headers = RequestHeaders.of((name.lower(), value) for name, value in segment.headerlist)
+            self._upload = Upload(filename, kind, headers, self._spool)
             # Listed before it is complete, so that it is closed however this ends.
             self._items.append((self._name, self._upload))
         else:
             self._text = bytearray()
-            self._charset = (segment.charset or "utf-8").lower()
-            if self._charset not in _CHARSETS:
+            named = segment.charset or "utf-8"
+            charset = _CHARSETS.get(named.lower().replace("_", "-"))
+            if charset is None:
                 raise HTTPError(
-                    400, f"the field {self._name!r} is in {self._charset!r:.40}; expected utf-8"
+                    400, f"the field {self._name!r} is in {named!r:.40}; expected utf-8"
                 )
+            self._charset = charset
 
     def _end(self) -> None:
         if self._upload is not None:
@@ -212,6 +270,21 @@ class _Parts:
                 raise HTTPError(400, f"the field {self._name!r} is not {self._charset}") from None
             self._items.append((self._name, text))
             self._text = None
+
+
+def _extended_filename(disposition: str) -> str | None:
+    """Return `filename*` of a Content-Disposition (RFC 8187); None if there is none.
+
+    RFC 7578 §4.2 forbids clients to send it, and some do. A part that has one is a file.
+    """
+    value = split_parameters(disposition)[1].get("filename*")
+    if value is None:
+        return None
+    found = _EXTENDED.fullmatch(value)
+    if found is None:
+        return value
+    charset = _CHARSETS.get(found[1].lower(), "utf-8")
+    return unquote_to_bytes(found[2]).decode(charset, "replace")
 
 
 def _library() -> Any:

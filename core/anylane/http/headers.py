@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import ClassVar, NoReturn, cast, overload
 
-from anylane.errors import UsageError
+from anylane.errors import MissingValue, UsageError
 from anylane.protocol.fields import Header, check_header
 from anylane.protocol.request_head import Fields
 from anylane.shown import shown
@@ -199,8 +199,9 @@ Searching makes a request with new headers 1.4 times as fast (docs/performance.m
 class RequestHeaders(Headers):
     """The headers of a request: names in lower case, read only.
 
-    Every change raises UsageError. Requests that repeat the same header lines share one object; a
-    copy (`copy`, `pickle`) is a plain `Headers` that may be changed.
+    `[name]` raises MissingValue, which is an HTTPError 400 and a KeyError, for a header that the
+    client has not sent. Every change raises UsageError. Requests that repeat the same header lines
+    share one object; a copy (`copy`, `pickle`) is a plain `Headers` that may be changed.
     """
 
     __slots__ = ("_decoded", "_fields", "_searches")
@@ -212,6 +213,13 @@ class RequestHeaders(Headers):
         self._decoded: tuple[Header, ...] | None = None
         # Headers that a parser has taken apart already need no search.
         self._searches = _SEARCHES if fields.section else 0
+
+    @classmethod
+    def of(cls, lines: Iterable[Header]) -> RequestHeaders:
+        """Return headers that a parser has decoded already. lines: names in lower case."""
+        made = cls(Fields(b"", []))
+        made._decoded = tuple(lines)
+        return made
 
     @property
     def lines(self) -> tuple[Header, ...]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -260,6 +268,12 @@ class RequestHeaders(Headers):
             values.append(section[at - 2 : end - 2].strip(b" \t").decode("latin-1"))
             at = lines.find(start, end)
         return values
+
+    def __getitem__(self, name: str) -> str:
+        value = self.get(name)
+        if value is None:
+            raise MissingValue(name, "header")
+        return value
 
     def __reduce__(self) -> tuple[type[Headers], tuple[list[Header]]]:
         # A copy shares nothing and may be changed.

@@ -6,8 +6,9 @@ Nothing here changes what it holds.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Generic, TypeVar, overload
+from typing import ClassVar, Generic, TypeVar, overload
 
+from anylane.errors import MissingValue
 from anylane.http.urlencoded import EncodedFields
 
 V = TypeVar("V")
@@ -16,11 +17,15 @@ V = TypeVar("V")
 class MultiDict(Generic[V]):
     """A read-only mapping in which a name may have several values.
 
-    `[name]` returns the first value and raises KeyError if there is none; `get` returns a default
-    then, and `get_all` every value. Iteration gives each name once, `len()` the number of pairs.
+    `[name]` returns the first value and raises MissingValue, which is an HTTPError 400 and a
+    KeyError, if there is none; `get` returns a default then, and `get_all` every value. Iteration
+    gives each name once, `len()` the number of pairs.
     """
 
     __slots__ = ("_items",)
+
+    what: ClassVar[str] = "value"
+    """What one of the values is called in the message to a client that left it out."""
 
     def __init__(self, items: Iterable[tuple[str, V]] = ()) -> None:
         self._items = list(items)
@@ -45,7 +50,7 @@ class MultiDict(Generic[V]):
         for key, value in self._items:
             if key == name:
                 return value
-        raise KeyError(name)
+        raise MissingValue(name, self.what)
 
     def __contains__(self, name: object) -> bool:
         return any(key == name for key, _ in self._items)
@@ -70,6 +75,8 @@ class Query(MultiDict[str]):
     """
 
     __slots__ = ("raw",)
+
+    what = "query parameter"
 
     def __init__(self, raw: str) -> None:
         self.raw: str = raw

@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from anylane import json
-from anylane.errors import HTTPError, Refused, UsageError
-from anylane.http.cookies import parse_cookies
+from anylane.errors import HTTPError, InvalidJSON, Refused, UsageError
+from anylane.http.cookies import Cookies, parse_cookies
 from anylane.http.forms import Form, parse_multipart, parse_urlencoded
 from anylane.http.headers import Headers, RequestHeaders
 from anylane.http.multidict import Query
 from anylane.http.urlencoded import unescaped
-from anylane.protocol.request_head import Fields, RequestHead, Text
+from anylane.protocol.request_head import Fields, RequestHead, Text, authority_of
 
 if TYPE_CHECKING:
     from anylane.lane.link import Link
@@ -44,7 +44,7 @@ class Request:
         self._path: str | None = None
         self._query: Query | None = None
         self._headers: Headers | None = None
-        self._cookies: dict[str, str] | None = None
+        self._cookies: Cookies | None = None
         self.uploads: Form | None = None
         self._body: list[bytes] | bytes = []
         self._reading = False
@@ -146,15 +146,22 @@ class Request:
     def host(self) -> str | None:
         """The Host header as the client wrote it, name and port. It is never X-Forwarded-Host.
 
-        None for an HTTP/1.0 request without one (RFC 9112 §3.2).
+        Without one, which HTTP/1.0 need not send, it is the authority of an absolute target (RFC
+        9112 §3.3), and None for any other target.
         """
         head = self._exchange.head
-        host = head.get(b"host") if head is not None else None
-        return None if host is None else host.decode("latin-1")
+        if head is None:
+            return None
+        host = head.get(b"host")
+        return authority_of(head.text.target) if host is None else host.decode("latin-1")
 
     @property
     def cookies(self) -> dict[str, str]:
-        """The cookies by name. Malformed ones are skipped (RFC 6265 §5)."""
+        """The cookies by name. Malformed ones are skipped (RFC 6265 §5).
+
+        `[name]` raises MissingValue, which is an HTTPError 400 and a KeyError, for one that the
+        client has not sent; `get` returns a default.
+        """
         if self._cookies is None:
             self._cookies = parse_cookies(self.headers.get_all("cookie"))
         return self._cookies
@@ -203,13 +210,15 @@ class Request:
     async def json(self) -> Any:
         """Return the value of a JSON body.
 
-        Raises HTTPError 400 if it is not JSON, and what `body` raises.
+        Raises HTTPError 400 if it is not JSON in UTF-8, is nested deeper than 1,024 levels or has a
+        number that is no finite float (see `anylane.json.loads`), and what `body` raises. The error
+        is a ValueError, too.
         """
         data = await self.body()
         try:
             return json.loads(data)
         except ValueError as exc:
-            raise HTTPError(400, f"the body is not JSON: {exc}") from None
+            raise InvalidJSON(f"the body is not JSON: {exc}") from None
 
     async def form(self) -> Form:
         """Return the fields of an urlencoded or multipart form; each call returns the same object.
@@ -259,7 +268,7 @@ class Request:
 
         They are empty until the body was read to its end.
         """
-        return Headers.from_wire(self._exchange.trailers)
+        return RequestHeaders(Fields(b"", list(self._exchange.trailers)))
 
     def _read(self) -> bytes | None:
         """Return the next piece, b"" behind the last one, or None if none is here yet."""

@@ -12,7 +12,8 @@ from anylane import json
 from anylane.errors import UsageError
 from anylane.http.cookies import CookieKey, CookieOptions, CookieScope, cookie_line
 from anylane.http.headers import TOO_LATE, Headers, Initial
-from anylane.protocol.fields import Header, check_header, check_status
+from anylane.http.location import uri_reference
+from anylane.protocol.fields import Header, check_header, check_status, check_trailer
 from anylane.shown import shown
 
 
@@ -145,8 +146,11 @@ class Response:
     def set_cookie(self, name: str, value: str, **options: Unpack[CookieOptions]) -> Response:
         """Add a Set-Cookie header (RFC 6265 §4.1).
 
-        A cookie of the same name, domain and path that was set before is replaced. Raises
-        UsageError for a name, value or attribute with which a browser would drop the cookie.
+        A cookie of the same name, domain and path that was set before is replaced. What a cookie
+        cannot hold is percent-encoded in UTF-8, the percent sign too; `request.cookies` and
+        JavaScript's `decodeURIComponent` give it back. Raises UsageError for a name, value or
+        attribute with which a browser would drop the cookie (RFC 6265bis): over 4,096 octets,
+        `__Host-` and `__Secure-` without what they promise.
 
         options: `max_age` in seconds, `expires`, `path`, `domain`, `secure`, `httponly`, `samesite`
             and `partitioned` (see `CookieOptions`).
@@ -205,24 +209,29 @@ class Response:
         # Written out in put_routed (tests/test_inlined_copies.py).
         return self.set_body(json.dumps(value), JSON)
 
-    def redirect(self, location: str, status: int = 307) -> Response:
+    def redirect(self, location: str, status: int = 303) -> Response:
         """Set Location and the status of a redirect (RFC 9110 §15.4).
 
-        The default, 307, keeps method and body. Raises UsageError for a status that is not from 300
-        to 399, and for a location that must not go on the wire.
+        The default, 303, has the client GET the location; 307 and 308 keep method and body. What
+        RFC 3986 does not allow in *location* is percent-encoded; escapes stay as they are. Raises
+        UsageError for a status that is not from 300 to 399, and for a location that is no text.
         """
         if check_status(status) // 100 != 3:
             raise UsageError(f"a redirect's status is {status}; expected 300 to 399, such as 303")
-        self.set_header("location", location)
+        try:
+            self.set_header("location", uri_reference(location))
+        except (TypeError, UnicodeEncodeError):
+            raise UsageError(f"the location is {shown(location)}; expected text") from None
         return self.set_status(status)
 
     def set_trailer(self, name: str, value: str) -> Response:
         """Add a field that is sent behind a streamed body (RFC 9110 §6.5).
 
         Only HTTP/1.1 clients get it. It may be set while the body is being streamed. Raises
-        UsageError for a name or value that must not go on the wire.
+        UsageError for a name or value that must not go on the wire, and for a field that only a
+        header may be (§6.5.1).
         """
-        check_header(name, value)
+        check_trailer(name, value)
         self.trailers.append((name, value))
         return self
 

@@ -29,6 +29,35 @@ PHRASES: dict[int, str] = {
 not know."""
 
 
+NO_TRAILERS = frozenset(
+    (
+        # Framing and the message as a whole.
+        "content-length", "transfer-encoding", "connection", "trailer", "te", "upgrade",
+        "keep-alive", "proxy-connection",
+        # Routing, and what changes the request.
+        "host", "cache-control", "expect", "max-forwards", "pragma", "range", "if-match",
+        "if-none-match", "if-modified-since", "if-unmodified-since", "if-range",
+        # Authentication.
+        "authorization", "cookie", "proxy-authenticate", "proxy-authorization", "set-cookie",
+        "www-authenticate",
+        # What the answer is, and the content.
+        "age", "date", "expires", "location", "retry-after", "vary", "warning",
+        "content-encoding", "content-range", "content-type",
+    )
+)  # fmt: skip
+"""RFC 9110 §6.5.1: fields that a recipient needs before the content, or believes. They may not come
+behind it."""
+
+
+def check_trailer(name: str, value: str) -> None:
+    """Raise UsageError for a field that must not go on the wire, or not as a trailer."""
+    check_header(name, value)
+    if name.lower() in NO_TRAILERS:
+        raise UsageError(
+            f"{name} cannot be a trailer (RFC 9110 §6.5.1); set it as a header, before the body"
+        )
+
+
 def check_status(status: int) -> int:
     """Return *status*. Raise UsageError unless it can be the status of a final response.
 

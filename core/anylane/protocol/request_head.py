@@ -6,6 +6,7 @@ theirs.
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 RawHeaders = list[tuple[bytes, bytes]]
@@ -118,6 +119,17 @@ class RequestHead:
     def get(self, name: bytes) -> bytes | None:
         """Return the first value of that (lower-case) name, or None."""
         return next((value for key, value in self.headers if key == name), None)
+
+
+def authority_of(target: str) -> str | None:
+    """Return the authority of an absolute-form target (RFC 9112 §3.2.2), None for another form."""
+    scheme, mark, rest = target.partition("://")
+    if not mark or "/" in scheme or "?" in scheme:
+        return None
+    return _AUTHORITY_END.split(rest, maxsplit=1)[0]
+
+
+_AUTHORITY_END = re.compile("[/?]")
 
 
 def _path_of(absolute: str) -> str:

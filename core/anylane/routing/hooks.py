@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Literal, get_args
 
 from anylane.callables import location, signature_problem
 from anylane.errors import UsageError
@@ -23,12 +23,22 @@ STOP = Stop.STOP
 """A request or response hook returns it to end the pipeline: the response goes out as it stands."""
 
 
+Errors = Literal["auto", "json", "text"]
+"""How an HTTPError is written: as problem+json (RFC 9457), as text, or as the client wants it."""
+
+
 class Hooks:
-    """The hooks of one router, and its parts. They may grow until the app is frozen."""
+    """The hooks of one router, and its parts. They may grow until the app is frozen.
 
-    __slots__ = ("around", "parts", "request", "response")
+    errors: how an HTTPError of its routes is written. "auto" leaves that to the router around it.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("around", "errors", "parts", "request", "response")
+
+    def __init__(self, errors: Errors = "auto") -> None:
+        if errors not in get_args(Errors):
+            raise UsageError(f"errors is {errors!r:.80}; expected 'auto', 'json' or 'text'")
+        self.errors: Errors = errors
         self.request: list[Hook] = []
         self.response: list[Hook] = []
         self.around: list[Hook] = []

@@ -21,8 +21,17 @@ SAME_ORIGIN = "same-origin"
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+")
 
+_PORTS = {"http": "80", "https": "443"}
+
 Origins = frozenset[str | None]
 """Origins in lower case, SAME_ORIGIN, and None for a client that sends none."""
+
+
+def _without_port(origin: str) -> str:
+    """Return *origin* without the port that its scheme has anyway (RFC 6454 §4, §6.2)."""
+    scheme, _, host = origin.partition("://")
+    name, colon, port = host.rpartition(":")
+    return f"{scheme}://{name}" if colon and port in ("", _PORTS.get(scheme)) else origin
 
 
 def parse_origins(origins: Iterable[str | None], where: str) -> Origins:
@@ -32,7 +41,7 @@ def parse_origins(origins: Iterable[str | None], where: str) -> Origins:
     """
     if isinstance(origins, str):
         raise RouteError(f"origins of {where!r} is {origins!r}; write [{origins!r}]")
-    found = frozenset(each.lower() if each is not None else None for each in origins)
+    found = frozenset(None if each is None else _without_port(each.lower()) for each in origins)
     for each in found - {None, SAME_ORIGIN, "null"}:
         if each is not None and not _ORIGIN.fullmatch(each):
             raise RouteError(
@@ -49,12 +58,14 @@ def parse_origins(origins: Iterable[str | None], where: str) -> Origins:
 def check_origin(origins: Origins, request: Request) -> None:
     """Raise HTTPError 403 unless the request comes from one of *origins*."""
     values = request.headers.get_all("origin")
-    origin = values[0].lower() if values else None
+    origin = _without_port(values[0].lower()) if values else None
     if len(values) <= 1 and origin in origins - {SAME_ORIGIN}:
         return
-    # The scheme is not compared: a proxy that ends TLS would make it differ.
-    same = origin is not None and origin.partition("://")[2] == (request.host or "").lower()
-    if len(values) == 1 and same and SAME_ORIGIN in origins:
-        return
+    if SAME_ORIGIN in origins and len(values) == 1 and origin is not None and request.host:
+        # The scheme is not compared: a proxy that ends TLS would make it differ. The host is taken
+        # to be of the origin's, which says what port a host without one means.
+        scheme = origin.partition("://")[0]
+        if origin == _without_port(f"{scheme}://{request.host.lower()}"):
+            return
     seen = ", ".join(values) if values else "missing"
     raise HTTPError(403, f"Origin is {seen}; this WebSocket is not open to it")

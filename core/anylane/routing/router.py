@@ -13,7 +13,7 @@ from typing import Any, TypedDict, TypeVar, Unpack, overload
 
 from anylane.callables import location
 from anylane.errors import RouteError, UsageError
-from anylane.routing.hooks import Hook, Hooks, check_hook
+from anylane.routing.hooks import Errors, Hook, Hooks, check_hook
 from anylane.routing.origins import parse_origins
 from anylane.routing.parts import check_part, name_of_part
 from anylane.routing.pattern import Pattern
@@ -60,15 +60,21 @@ class Router:
 
     prefix: empty, or a pattern such as '/api' or '/{tenant}', without a slash at its end.
     host: 'api.example.com' or '*.example.com', without a port; None for any.
+    errors: how an HTTPError of its routes is written: "json" (problem+json, RFC 9457), "text", or
+        "auto": as the router around it says, and else as the client's Accept does (RFC 9110
+        §12.5.1). Without a preference it is JSON where the error carries data, where the request
+        does, and where the handler's annotation says that it returns JSON; else text.
     """
 
     is_whole = False
     """Whether it is an application by itself, with more than routes and their hooks."""
 
-    def __init__(self, prefix: str = "", host: str | None = None) -> None:
+    def __init__(
+        self, prefix: str = "", host: str | None = None, *, errors: Errors = "auto"
+    ) -> None:
         self.prefix: str = _checked_prefix(prefix)
         self.host: str | None = None if host is None else parse_host(host)
-        self.hooks: Hooks = Hooks()
+        self.hooks: Hooks = Hooks(errors)
         self._routes: list[Route] = []
         self._mounts: list[tuple[Router, str]] = []
         """The routers that this one is included in, with the prefix there."""

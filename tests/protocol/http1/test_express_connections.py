@@ -33,6 +33,7 @@ SETTINGS = [
 ]
 ANSWERS = st.sampled_from(
     [
+        b"status=205&size=3", b"status=205",
         b"", b"status=204", b"status=304", b"status=304&size=3", b"status=500&size=3", b"size=3",
         b"status=299", b"size=16384", b"size=16385", b"size=70000", b"date=now", b"Date=a&date=b",
         b"connection=close", b"Connection=keep-alive", b"connection=x,close", b"content-length=3",

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from anylane.errors import UsageError
-from anylane.protocol.fields import check_header, check_status
+from anylane.protocol.fields import NO_TRAILERS, check_header, check_status, check_trailer
 from anylane.protocol.http1.encoding import JOINED, encode_head, encode_trailers
 from anylane.protocol.http1.writer import Framing, ResponseWriter
 
@@ -50,6 +50,12 @@ def head(
         ("HEAD 1.0", 200, None, Framing.NONE, {"connection": "keep-alive"}),
         ("GET 1.1", 204, 0, Framing.NONE, {}),
         ("GET 1.1", 204, None, Framing.NONE, {}),
+        # RFC 9110 §15.3.6: 205 says that there is nothing.
+        ("GET 1.1", 205, 0, Framing.NONE, {"content-length": "0"}),
+        ("GET 1.1", 205, 5, Framing.NONE, {"content-length": "0"}),
+        ("GET 1.1", 205, None, Framing.NONE, {"content-length": "0"}),
+        ("HEAD 1.1", 205, 5, Framing.NONE, {"content-length": "0"}),
+        ("GET 1.0", 205, None, Framing.NONE, {"content-length": "0", "connection": "keep-alive"}),
         ("GET 1.1", 304, 0, Framing.NONE, {}),
         ("GET 1.1", 304, None, Framing.NONE, {}),
         ("GET 1.1", 304, 5, Framing.NONE, {"content-length": "5"}),
@@ -152,7 +158,7 @@ def test_a_body_under_its_length_is_refused_at_its_end():
 
 
 @pytest.mark.parametrize(
-    ("method", "status"), [(b"HEAD", 200), (b"GET", 204), (b"GET", 304)], ids=str
+    ("method", "status"), [(b"HEAD", 200), (b"GET", 204), (b"GET", 205), (b"GET", 304)], ids=str
 )
 def test_what_is_written_where_no_body_belongs_is_dropped(method, status):
     writer, _ = head(method, status=status)
@@ -209,6 +215,18 @@ def test_a_status_that_is_refused(status):
 
 def test_an_unknown_status_has_an_empty_reason():
     assert encode_head(299, []) == b"HTTP/1.1 299 \r\n\r\n"
+
+
+@pytest.mark.parametrize("name", [*NO_TRAILERS, "Content-Length", "SET-COOKIE", "a b"])
+def test_what_only_a_header_may_be_is_refused_as_a_trailer(name: str) -> None:
+    """RFC 9110 §6.5.1."""
+    with pytest.raises(UsageError):
+        check_trailer(name, "1")
+
+
+@pytest.mark.parametrize("name", ["x-digest", "Server-Timing", "etag", "grpc-status"])
+def test_other_trailers_are_not(name: str) -> None:
+    check_trailer(name, "1")
 
 
 def test_trailers_are_the_last_door_too():

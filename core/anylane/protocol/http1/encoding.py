@@ -90,7 +90,7 @@ def encode_plain(  # noqa: PLR0917  # Called for each response, and keywords cos
 
 def _begin(date: bytes, status: int, headers: Sequence[Header]) -> bytes | None:
     """Return all of it up to the number of its Content-Length; None if it is not plain."""
-    if status in (204, 304) or any(name.lower() in _FRAMING for name, _ in headers):
+    if status in (204, 205, 304) or any(name.lower() in _FRAMING for name, _ in headers):
         return None
     return b"%bdate: %b\r\n%bcontent-length: " % (
         status_line(status),

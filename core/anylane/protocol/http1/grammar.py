@@ -28,10 +28,11 @@ _FIELD_LINE = re.compile(rb"%s:[ \t]*[\x21-\x7e\x80-\xff \t]*" % _TOKEN)
 colon (RFC 9112 §5.1), and a line that begins with white space is obs-fold (§5.2)."""
 
 HOST = (
-    rb"(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+(?::[0-9]{1,5})?"
-    rb"|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?"
+    rb"(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+(?::[0-9]{0,5})?"
+    rb"|\[[0-9A-Fa-f:.]+\](?::[0-9]{0,5})?"
 )
-"""RFC 3986 §3.2.2 host and port, without userinfo and without a comma (a list of two hosts)."""
+"""RFC 3986 §3.2.2 host and port, without userinfo and without a comma (a list of two hosts). The
+port may be empty (§3.2.3)."""
 
 _HOST = re.compile(HOST)
 _BARE_LF = re.compile(rb"(?<!\r)\n")
@@ -208,7 +209,8 @@ def _check_target(method: bytes, target: bytes) -> None:
         raise Refused(400, "fragment in the request target", target)
     # RFC 9112 §3.2: authority-form only for CONNECT, asterisk-form only for OPTIONS.
     if method == b"CONNECT":
-        if _HOST.fullmatch(target) is None or b":" not in target:
+        # RFC 9110 §9.3.6: 400 for an empty port.
+        if _HOST.fullmatch(target) is None or not target.rpartition(b":")[2].isdigit():
             raise Refused(400, "CONNECT takes host:port", target)
     elif target == b"*":
         if method != b"OPTIONS":

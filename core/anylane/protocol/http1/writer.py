@@ -18,7 +18,7 @@ class Framing(Enum):
     """How the client knows where the body ends."""
 
     NONE = auto()
-    """There is no body on the wire: HEAD, 204, 304. What is written is dropped."""
+    """There is no body on the wire: HEAD, 204, 205, 304. What is written is dropped."""
     LENGTH = auto()
     """By Content-Length."""
     CHUNKED = auto()
@@ -50,8 +50,9 @@ class ResponseWriter:
 
         length: of the body in bytes, None if it is not known.
         """
-        # RFC 9110 §6.4.1: none of these has a body; HEAD and 304 may tell GET's length (§8.6).
-        bodyless = self._head_request or status in (204, 304)
+        # RFC 9110 §6.4.1: none of these has a body; HEAD and 304 may tell GET's length (§8.6), and
+        # 205 tells that there is nothing (§15.3.6).
+        bodyless = self._head_request or status in (204, 205, 304)
         lines: list[Header] = [("date", date.decode("ascii"))]
         options: list[str] = []
         for name, value in headers:
@@ -69,6 +70,8 @@ class ResponseWriter:
                     lines[0] = (name, value)
                 case _:
                     lines.append((name, value))
+        if status == 205:
+            length = 0
         self.keep_alive = self.keep_alive and "close" not in options
         if length is not None and status != 204 and not (status == 304 and length == 0):
             lines.append(("content-length", str(length)))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from anylane.http.cookies import unquoted
+from anylane.http.cookies import decoded
 
 _MONTHS: tuple[str, ...] = tuple("jan feb mar apr may jun jul aug sep oct nov dec".split())
 
@@ -85,7 +85,7 @@ class CookieJar(MutableMapping[str, str]):
         return list(self._cookies.values())
 
     def _all(self) -> dict[str, str]:
-        return {**{each.name: unquoted(each.value) for each in self._cookies.values()}, **self._own}
+        return {**{each.name: decoded(each.value) for each in self._cookies.values()}, **self._own}
 
     def __getitem__(self, name: str) -> str:
         return self._all()[name]
