@@ -49,7 +49,7 @@ def call_from_a_def_handler(conversation: Conversation) -> None:
 
 @case(CHAPTER)
 def call_from_a_def_generator(conversation: Conversation) -> None:
-    """ctx.call works in each step of a sync iterator, whoever has returned it, and as it is closed
+    """ctx.call works in each step of a sync iterator, of any handler, and as it is closed
     early."""
     peer = conversation.connect()
     assert peer.ask("/generator/call").body == b"one\ntwo\n(3, 2)\n"

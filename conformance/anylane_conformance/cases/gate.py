@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from anylane_conformance.cases import case
-from anylane_conformance.contract.gate import stamped
+from anylane_conformance.contract.answers import stamped
 from anylane_conformance.harness.conversation import Conversation
 
 CHAPTER = "12 framework"
@@ -64,8 +64,8 @@ def status_seen(conversation: Conversation) -> list[str]:
 
 @case(CHAPTER, extra=stamped, config=DEFAULT, cuts=False)
 def response_hooks_see_every_form_of_answer(conversation: Conversation) -> None:
-    """Whoever makes an answer, the response hooks see it once, with its status, before its head
-    goes out. It has the default headers."""
+    """The response hooks see an answer of any form once, with its status, before its head goes
+    out. It has the default headers."""
     for form, (data, status) in FORMS.items():
         head = ask(conversation, data)
         assert head.startswith(b"HTTP/1.1 %d " % status), form

@@ -148,7 +148,7 @@ def quiet_server_uses_no_processor(conversation: Conversation) -> None:
     assert kept.ask("/notes").body == b"waiting"
     rests(conversation, "with a client that has closed its half before its answer")
 
-    unread.post("/unread", b"x" * 200_000)
+    unread.post("/left-unread", b"x" * 200_000)
     assert kept.ask("/notes").body == b"waiting"
     rests(conversation, "with a body that is not read")
 

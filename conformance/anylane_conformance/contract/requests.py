@@ -152,7 +152,7 @@ def patient(app: App, stage: Stage) -> None:
             stage.note("waiting")
             return await anext(subscription)
 
-    @app.post("/unread")
+    @app.post("/left-unread")
     async def unread(ctx: Context) -> str:
         return await until_told(ctx)
 

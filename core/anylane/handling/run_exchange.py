@@ -78,7 +78,7 @@ async def run_exchange(  # noqa: C901, PLR0912  # calls cost time
             driver.push()
 
 
-async def _answer(ctx: Context, dispatcher: Dispatcher) -> None:  # noqa: C901, PLR0912  # calls cost time
+async def _answer(ctx: Context, dispatcher: Dispatcher) -> None:  # noqa: PLR0912  # calls cost time
     exchange, error_handlers = ctx.exchange, dispatcher.error_handlers
     try:
         try:
