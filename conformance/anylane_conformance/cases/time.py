@@ -149,3 +149,58 @@ def native_timeout_around_receive(conversation: Conversation) -> None:
     ws.send("later")
     assert ws.receive() == "later"
     assert ws.closed() == (1000, "")
+
+
+@case(CHAPTER, "real_sockets", "plain_wire", timeouts={"keep_alive": 0.5, "head": 0.5, "body": 0.5})
+def input_that_came_in_time_is_not_late(conversation: Conversation) -> None:
+    """A deadline is judged by what has come, however late the loop is: a request, the rest of a
+    head and the rest of a body that came in time are answered."""
+    for _ in range(3):
+        kept, heading, sending = (conversation.connect() for _ in range(3))
+        assert kept.ask("/").status == 200
+        heading.send(b"GET /def/1 HTTP/1.1\r\nHost: a\r\n")
+        sending.send(b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab")
+        conversation.pause(0.1)
+        busy = conversation.helper()
+        busy.get("/hog")  # It blocks the loop until the deadlines have passed.
+        conversation.pause(0.2)
+        kept.post("/length", b"kept")
+        heading.send(b"\r\n")
+        sending.send(b"cd")
+        assert kept.answer().body == b'{"length":4}'
+        assert heading.answer().body == b'{"n":1}'
+        assert sending.answer().body == b'{"length":4}'
+        assert busy.answer().body == b"done"
+
+
+@case(CHAPTER, request_timeout=1.0, timeouts={"body": 5.0})
+def upload_that_goes_on_is_not_the_handlers_delay(conversation: Conversation) -> None:
+    """The deadline of a handler begins anew with each piece of a body that it keeps up with, so it
+    does not bound an upload that never pauses."""
+    peer = conversation.connect()
+    peer.send(b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n")
+    for _ in range(6):
+        conversation.pause(0.4)
+        peer.send(b"x")
+    assert peer.answer().body == b'{"length":6}'
+
+
+@case(CHAPTER, "real_sockets", "plain_wire")
+def drain_answers_what_has_arrived(conversation: Conversation) -> None:
+    """A request that lies in the socket of a kept connection when the drain begins is answered, and
+    so is one whose head comes in two pieces."""
+    kept, halved, idle = (conversation.connect() for _ in range(3))
+    assert kept.ask("/").status == halved.ask("/").status == idle.ask("/").status == 200
+    halved.send(b"GET /def/1 HTTP/1.1\r\nHost: a\r\n")
+    conversation.pause(0.1)
+    busy = conversation.helper()
+    busy.get("/hog")  # It blocks the loop, so that all of this has arrived when it goes on.
+    conversation.pause(0.2)
+    kept.post("/length", b"kept")
+    halved.send(b"\r\n")
+    conversation.drain()
+    assert kept.answer().body == b'{"length":4}'
+    assert halved.answer().body == b'{"n":1}'
+    assert busy.answer().body == b"done"
+    for peer in (kept, halved, idle):
+        peer.closed()

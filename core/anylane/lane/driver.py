@@ -115,6 +115,9 @@ class Driver(Lookout):
         self._armed = NEVER
         now = self.now()
         if not self.lost:
+            if self.input_comes_first():
+                self.rouse()
+                return
             self.look(now)
         self.connection.handle_timeout(now)
         if self._errands is not None:

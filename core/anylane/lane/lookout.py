@@ -29,10 +29,18 @@ class Lookout(Transport):
     lost: bool
     reading: bool
 
-    __slots__ = ("look_at",)
+    __slots__ = ("_gave_way", "look_at")
 
     def __init__(self) -> None:
         self.look_at: float = NEVER
+        self._gave_way = False
+
+    def input_comes_first(self) -> bool:
+        """Return whether bytes wait to be read before a deadline is judged that has come: they came
+        in time, and the loop was late. Once for each: a flood must not put it off for ever."""
+        first = self.reading and not self._gave_way and self.arrived()
+        self._gave_way = first
+        return first
 
     def report(self, now: float) -> None:
         """Tell the connection what has left of its output.

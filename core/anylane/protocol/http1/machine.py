@@ -81,7 +81,7 @@ class Http1(Reader):
         match timer:
             case Timer.HEAD | Timer.BODY:
                 self._late(timer, now)
-            case Timer.KEEP_ALIVE if self._conn.owes(now):
+            case Timer.KEEP_ALIVE if not self._conn.draining and self._conn.owes(now):
                 self._conn.timers.set(Timer.KEEP_ALIVE, now + self._timeouts.keep_alive)
             case Timer.KEEP_ALIVE:
                 self._conn.close(Closing.CLOSE)
@@ -100,18 +100,22 @@ class Http1(Reader):
             self._conn.timers.set(Timer.KEEP_ALIVE, now + self._timeouts.keep_alive)
 
     def shutdown(self, now: float) -> None:
-        """Close once the exchange that runs is answered, or at once if there is none."""
+        """Close once the exchange that runs is answered. If there is none, close when the socket
+        was looked at once more: bytes that lie in it are a request, and are answered."""
         self._keep_alive = False
-        if self.reading is Reading.HEAD or self._waits_for_room:
+        timers = self._conn.timers
+        if self._waits_for_room:
             # What else comes must not meet a closed socket: the reset could destroy the answer
             # before it.
             self._close(now)
+        elif self.reading is Reading.HEAD:
+            timers.set(Timer.HEAD, now)
         elif self._exchange is None and self._fresh and not self._conn.eof:
             # It may have been accepted a moment ago, with its request on the way. Clients do not
             # repeat a request that was reset, so it is waited for, and answered.
-            self._conn.timers.set(Timer.KEEP_ALIVE, now + _FIRST_REQUEST)
+            timers.set(Timer.KEEP_ALIVE, now + _FIRST_REQUEST)
         elif self._exchange is None:
-            self._conn.close(Closing.CLOSE)
+            timers.set(Timer.KEEP_ALIVE, now)
         elif self._events is not None:
             # It may never end by itself: its client is told when to come back, and gets it whole.
             self._events.shutdown()

@@ -30,7 +30,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 # What every request asks for: a member of an enum takes twice the time of a global to look up.
 _IDLE, _DONE = Reading.IDLE, Reading.DONE
-_KEEP_ALIVE = Timer.KEEP_ALIVE
+_KEEP_ALIVE, _HANDLER = Timer.KEEP_ALIVE, Timer.HANDLER
 
 
 class ConnectionCarrier(Carrier, Protocol):
@@ -234,6 +234,8 @@ class Reader(ABC):
         """Refuse what did not come in time; give it more if we were the ones that did not read."""
         if self.reading is Reading.BODY and self._conn.congested:
             self._expect_body(now)
+        elif timer is Timer.HEAD and self._conn.draining:
+            self._close(now)
         else:
             part = "head" if timer is Timer.HEAD else "body"
             self._refuse(Refused(408, f"the request {part} took too long"), now)
@@ -285,6 +287,10 @@ class Reader(ABC):
             self._refuse(refused, now)
             return
         if self.reading is Reading.BODY:
+            timers = self._conn.timers
+            if not exchange.buffered and exchange.interrupt is None and timers.is_set(_HANDLER):
+                # Its handler keeps up with an upload that goes on, so it is not what takes long.
+                timers.set(_HANDLER, now + self._conn.config.request_timeout)
             exchange.push(chunks)
         else:
             self._discarded += len(data) - len(rest)
