@@ -119,9 +119,10 @@ def slow_body_is_cut_off(conversation: Conversation) -> None:
     peer.closed()
 
 
-@case(CHAPTER, timeouts={"body": 0.3}, request_timeout=0.5, cuts=False)
+@case(CHAPTER, timeouts={"body": 0.3, "rate_grace": 0.4}, request_timeout=0.5, cuts=False)
 def body_drip_meets_the_deadline(conversation: Conversation) -> None:
-    """A body that never stops and never ends is cut off with its handler, with 503."""
+    """A body that never stops and never ends is the client's delay: it is cut off with 408 for its
+    rate, and not with 503 for its handler."""
     peer = conversation.connect()
     peer.send(b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
     for _ in range(200):
@@ -129,7 +130,7 @@ def body_drip_meets_the_deadline(conversation: Conversation) -> None:
             break
         peer.send(b"x")
         conversation.pause(0.02)
-    assert peer.answer().status == 503
+    assert peer.answer().status == 408
     peer.closed()
 
 
