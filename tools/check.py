@@ -47,6 +47,13 @@ STAGES = (
         command=[BIN / "anylane-conformance", "--backend", "asyncio", "-k", "cut_at_every_byte"],
         counted=True,
     ),
+    Stage(
+        name="attacks, quick",
+        command=[
+            *(sys.executable, "benchmarks/attacks.py", "--quick", "--backend", "asyncio", "--only"),
+            "pipelining,upload,inflating,chunks,fragments,idle,leave-unread,leave-stream,forms",
+        ],
+    ),
     Stage(name="Autobahn, quick", command=[*AUTOBAHN, "--quick", "--backend", "asyncio"]),
     Stage(name="Autobahn, basic, all lanes", command=[*AUTOBAHN, "--basic", "--backend", "all"]),
 )
