@@ -343,6 +343,9 @@ class ThreadsDriver(Driver):
     def unacknowledged(self) -> int:
         return kernel.unacknowledged(self._sock.fileno())
 
+    def input_comes_first(self) -> bool:
+        return False  # `_late` has read it.
+
     def arrived(self) -> bool:
         return kernel.arrived(self._sock.fileno())
 
