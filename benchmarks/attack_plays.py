@@ -381,7 +381,9 @@ def cookies(target: Target) -> Outcome:
     return f"cookies of 8 KB of ; and =: {', '.join(sorted(said))}", "500" not in said
 
 
-_SHORT = {"ping": 1, "pong": 1, "close": 1, "write_stall": 2, "rate_grace": 1}
+_SHORT = {
+    "look": 1, "ping": 1, "pong": 1, "close": 1, "body": 2, "write_stall": 2, "rate_grace": 1,
+}  # fmt: skip
 
 PLAYS = (
     Play("pipelining", "many requests at once, nothing read", pipelining, 100),
