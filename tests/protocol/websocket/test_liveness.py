@@ -14,6 +14,7 @@ from anylane.testing import Lockstep
 CONFIG = ServerConfig(
     limits=Limits(body_rate=0), timeouts=Timeouts(ping=5, pong=6, write_stall=400, linger=1)
 )
+LITTLE = Limits(inbound_high=100, inbound_low=10)
 HANDSHAKE = (
     b"GET /%s HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -151,6 +152,16 @@ def test_a_client_whose_kernel_alone_is_alive_is_dead():
     wire = connect(b"ticks")
     wire.advance(11)
     assert seen(wire)[-1] == "close 1011"
+
+
+def test_pings_go_on_while_nothing_is_read():
+    """A reset that answers one is the only news of a program that has ended."""
+    wire = Lockstep(app(), ServerConfig(limits=LITTLE, timeouts=CONFIG.timeouts))
+    wire.receive(HANDSHAKE % b"ticks")
+    wire.receive(MESSAGE * 20)
+    wire.advance(26)
+    assert seen(wire).count("PING") == 5
+    assert not wire.closing, "no pong is waited for"
 
 
 def test_pings_that_are_never_answered_do_not_pile_up():

@@ -42,7 +42,9 @@ class Liveness:
         self._pings[payload] = ping
         timers = self._carrier.timers
         timers.clear(Timer.PING)
-        if reading and not timers.is_set(Timer.PONG):
+        if not reading:
+            timers.set(Timer.PING, ping.sent_at + self._timeouts.ping)
+        elif not timers.is_set(Timer.PONG):
             timers.set(Timer.PONG, ping.sent_at + self._timeouts.pong)
 
     def answered(self, payload: bytes, now: float, *, reading: bool) -> bool:
@@ -107,13 +109,20 @@ class Liveness:
             self._pace.begin(now)
 
     def pause(self) -> None:
-        """Wait for no pong: while we do not read, one that came in time would stay in the
-        kernel."""
-        self._carrier.timers.clear(Timer.PONG)
+        """Wait for no pong: while we do not read, one that came in time would stay in the kernel.
+
+        Pings go on. To a program that has ended they are answered with a reset, also where its end
+        could not reach us, because our kernel has no room for what is in front of it.
+        """
+        timers = self._carrier.timers
+        timers.clear(Timer.PONG)
+        if self._pings:
+            timers.set(Timer.PING, self.heard + self._timeouts.ping)
 
     def resume(self, now: float) -> None:
         """Wait for the pongs that are owed: we read again."""
         if self._pings:
+            self._carrier.timers.clear(Timer.PING)
             self._carrier.timers.set(Timer.PONG, now + self._timeouts.pong)
 
     def stop(self) -> None:
