@@ -141,7 +141,7 @@ FORMS: dict[str, tuple[list[bytes | float], int]] = {
 def play(app: App, said: list[bytes | float]) -> tuple[str, Lockstep]:
     wire = Lockstep(app, CONFIG)
     for each in said:
-        if isinstance(each, float):
+        if not isinstance(each, bytes):
             wire.advance(each)
         else:
             wire.receive(each)

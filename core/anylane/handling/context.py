@@ -43,6 +43,9 @@ class Context(Answering):
 
     __slots__ = ()
 
+    jobs: list[Job] | None
+    _calls: Calls | None
+
     # -- waiting ---------------------------------------------------------------------------------
 
     def now(self) -> float:

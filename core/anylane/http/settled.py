@@ -65,7 +65,7 @@ class HandshakeResponse(Response):
         """Raise UsageError: the status of a handshake is settled."""
         self._refuse("status")
 
-    def set_body(self, *_: Any) -> NoReturn:
+    def set_body(self, body: Any, content_type: str = "") -> NoReturn:  # noqa: ARG002  # as Response
         """Raise UsageError: a handshake has no body."""
         self._refuse("body")
 
@@ -104,7 +104,7 @@ class AbandonedResponse(Response):
     def headers(self) -> NoReturn:
         self._touch()
 
-    def set_body(self, *_: Any) -> NoReturn:
+    def set_body(self, body: Any, content_type: str = "") -> NoReturn:  # noqa: ARG002  # as Response
         """Raise Cancelled."""
         self._touch()
 

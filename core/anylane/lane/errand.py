@@ -62,7 +62,8 @@ class NoConnection:
     ready = caught_up = True
     wants_read = idle = congested = False
     unsent = pending = 0
-    deadline_bound = idle_since = NEVER
+    deadline_bound = NEVER
+    idle_since: float = NEVER
 
     def __init__(self, config: ServerConfig) -> None:
         self.config: ServerConfig = config

@@ -73,6 +73,11 @@ class Connection(Outgoing):
     __slots__ = ("_exchanges", "_token", "dates", "draining", "eof", "heads", "local", "peer",
                  "read_size", "tls", "waiting")  # fmt: skip
 
+    closing: Closing
+    idle: bool
+    pending: int
+    _protocol: InnerProtocol
+
     def __init__(
         self,
         config: ServerConfig,

@@ -30,8 +30,11 @@ class UnspeakableError(Exception):
 class UnspeakableBaseError(BaseException):
     """The same, and no Exception."""
 
-    __repr__ = UnspeakableError.__repr__
-    __str__ = UnspeakableError.__str__
+    def __repr__(self) -> str:
+        raise OwnError("no repr")
+
+    def __str__(self) -> str:
+        raise OwnError("no str")
 
 
 KINDS: dict[str, Callable[[], BaseException]] = {

@@ -42,6 +42,13 @@ class WebSocketProtocol(Intake):
     __slots__ = ("_close_frame", "_left_with", "_owed_pong", "_owing", "_writer", "close_code",
                  "close_reason", "subprotocol")  # fmt: skip
 
+    phase: Phase
+    wants_read: bool
+    _buffered: int
+    _full: bool
+    _rest: bytes
+    _ended: bool
+
     def __init__(
         self,
         carrier: Carrier,
