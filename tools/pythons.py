@@ -26,8 +26,8 @@ LANE = "threads"
 """The lane whose conformance is run: it is the one that uses most of what Python itself brings, and
 needs no other library to support this Python."""
 
-CASES = ("-k", "not cut_at_every_byte")
-"""The cases that are run: what is cut at every byte runs in memory, as most of the tests do."""
+CASES = ("-k", "not cut_at_every_byte and not lockstep and not no-loan")
+"""The cases that are run, on that lane alone: what runs in memory, the tests run too."""
 
 EXTRAS = ".[all,conformance]"
 GROUP = "test"
