@@ -47,8 +47,8 @@ MAX_WORK = {
     "JSON echoed, three middleware": 10.2,
     "browser's headers": 9.0,
     "browser's headers, heads differ": 13.0,
-    "16 pipelined": 5.9,
-    "WebSocket echo, 64 B": 5.1,
+    "16 pipelined": 6.1,
+    "WebSocket echo, 64 B": 5.2,
     "WebSocket echo, 4 of 64 B at once": 2.45,
     "WebSocket echo, 4 KiB": 6.6,
 }

@@ -32,7 +32,7 @@ _FIRST_REQUEST = 1.0
 round trips."""
 
 # Every request looks these up, and a member of an enum takes twice the time of a global.
-_DONE = Reading.DONE
+_DONE, _IDLE = Reading.DONE, Reading.IDLE
 _PENDING, _BODY = Writing.PENDING, Writing.BODY
 _NO, _CLOSE = Closing.NO, Closing.CLOSE
 _KEEP_ALIVE, _HANDLER = Timer.KEEP_ALIVE, Timer.HANDLER
@@ -100,8 +100,7 @@ class Http1(Reader):
             self._conn.timers.set(Timer.KEEP_ALIVE, now + self._timeouts.keep_alive)
 
     def shutdown(self, now: float) -> None:
-        """Close once the exchange that runs is answered. If there is none, close when the socket
-        was looked at once more: bytes that lie in it are a request, and are answered."""
+        """Close once what has arrived is answered: bytes that lie in the socket are a request."""
         self._keep_alive = False
         timers = self._conn.timers
         if self._waits_for_room:
@@ -362,15 +361,17 @@ class Http1(Reader):
             self._close(now)
             return
         self._exchange = self._writer = None
-        if self._held and self._conn.congested:
-            return  # WRITE_STALL runs until `eased`.
-        self._conn.timers.set(Timer.KEEP_ALIVE, now + self._timeouts.keep_alive)
+        conn = self._conn
+        if self._held and conn.backlog + conn.queued > conn.high:
+            return  # It is congested. WRITE_STALL runs until `eased`.
         self.writing = WRITING[self.writing][WriteEvent.NEXT_REQUEST]
         self.reading = READING[self.reading][ReadEvent.NEXT_REQUEST]
         self._discarded = 0
         if self._held:  # Go on with what came already.
             self._parse(now)
-        if self._conn.eof:
+        if self.reading is _IDLE:
+            conn.timers.set(Timer.KEEP_ALIVE, now + self._timeouts.keep_alive)
+        if conn.eof:
             self.receive_eof(now)
 
     def _close(self, now: float) -> None:
