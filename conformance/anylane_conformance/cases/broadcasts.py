@@ -98,7 +98,7 @@ def def_handlers_wait_for_a_room(conversation: Conversation) -> None:
     assert peer.answer().body == b"one two"
 
 
-# The order between two connections is nobody's to promise, so the transcripts are not compared.
+# The order between two connections is not promised, so the transcripts are not compared.
 @case(CHAPTER, cuts=False, compare=False)
 def a_cancelled_select_loses_nothing(conversation: Conversation) -> None:
     """Time-outs at any moment of a select lose neither messages nor items."""

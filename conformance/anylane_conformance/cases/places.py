@@ -65,7 +65,7 @@ def who_has_asked_is_not_idle(conversation: Conversation) -> None:
     newcomer = conversation.connect()
     newcomer.get("/")
     conversation.pause(0.05)
-    if not oldest.nothing_yet():  # On threads nobody holds up the lane: it has gone already.
+    if not oldest.nothing_yet():  # On threads the lane is not held up: it has gone already.
         oldest, other = other, oldest
     oldest.get("/def/1")
     assert oldest.answer().body == b'{"n":1}'

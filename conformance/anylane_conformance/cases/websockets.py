@@ -304,7 +304,7 @@ def frame_that_arrives_slowly_is_a_sign_of_life(conversation: Conversation) -> N
         ws.peer.send(frame[at : at + 2000])
         conversation.pause(0.1)
     assert ws.receive() == message
-    assert ws.transcript.controls == [], "a client that sends is not quiet, so nobody pings it"
+    assert ws.transcript.controls == [], "a client that sends is not quiet, so it gets no ping"
     ws.close()
     assert ws.closed(answer=False) == (1000, "")
 

@@ -13,7 +13,7 @@ def set_up_logging(level: str) -> None:
     `run_settings.LEVELS`.
 
     An app's `logging.basicConfig` does nothing where the root logger has a handler already. So ours
-    is none of its handlers: it is what logging falls back to where nobody else takes a record.
+    is none of its handlers: it is what logging falls back to where no handler takes a record.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

@@ -1,4 +1,4 @@
-"""Handlers, hooks, iterators and jobs that raise what nobody should raise."""
+"""Handlers, hooks, iterators and jobs that raise what they should not."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def _that_swallow(app: App, stage: Stage) -> None:
         for use in uses:
             try:
                 await use()
-            except BaseException as exc:  # noqa: BLE001  # what nobody should write
+            except BaseException as exc:  # noqa: BLE001  # wrong on purpose
                 told.append(kind(exc))
         try:
             ctx.check()
@@ -209,7 +209,7 @@ def _native(app: App, stage: Stage) -> None:
         for use in uses:
             try:
                 await use()
-            except BaseException as exc:  # noqa: BLE001  # what nobody should write
+            except BaseException as exc:  # noqa: BLE001  # wrong on purpose
                 told.append(isinstance(exc, cancelled))
         stage.note(f"{len(told)} {all(told)}")
 
