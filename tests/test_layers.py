@@ -42,6 +42,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("anylane.http",),
     ("anylane.routing", "anylane.realtime"),
     ("anylane.handling",),
+    ("anylane.typed",),
     ("anylane.middleware",),
     ("anylane.app",),
     ("anylane.contrib", "anylane.testing"),

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from anylane.handling.context import Context
-    from anylane.http.forms import Form, Upload
+    from anylane.http.forms import FormData, Upload
     from anylane.http.headers import Headers
     from anylane.http.request import Request
     from anylane.http.response import Response
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from anylane.realtime.rooms import Rooms
     from anylane.realtime.websocket import WebSocket
     from anylane.routing.hooks import STOP
-    from anylane.routing.router import Router
     from anylane.serving import Server, serve
+    from anylane.typed.router import Router
+    from anylane.typed.sources import Cookie, File, Form, Header, JsonBody, Path, Query, State
 
 __all__ = [
     "STOP",
@@ -48,16 +49,23 @@ __all__ = [
     "Cancelled",
     "ConfigError",
     "Context",
+    "Cookie",
     "Deflate",
     "Disconnected",
     "EventLog",
+    "File",
     "Form",
+    "FormData",
     "HTTPError",
+    "Header",
     "Headers",
+    "JsonBody",
     "Lagged",
     "Limits",
     "LoggedEvent",
     "MissingValue",
+    "Path",
+    "Query",
     "Request",
     "Response",
     "Rooms",
@@ -65,6 +73,7 @@ __all__ = [
     "Router",
     "Server",
     "ServerConfig",
+    "State",
     "Subscription",
     "Timeouts",
     "Upload",
@@ -85,7 +94,7 @@ _HOMES = {
     "Deflate": "anylane.config.limits",
     "Disconnected": "anylane.errors",
     "EventLog": "anylane.realtime.event_log",
-    "Form": "anylane.http.forms",
+    "FormData": "anylane.http.forms",
     "HTTPError": "anylane.errors",
     "MissingValue": "anylane.errors",
     "Headers": "anylane.http.headers",
@@ -96,7 +105,7 @@ _HOMES = {
     "Response": "anylane.http.response",
     "Rooms": "anylane.realtime.rooms",
     "RouteError": "anylane.errors",
-    "Router": "anylane.routing.router",
+    "Router": "anylane.typed.router",
     "Server": "anylane.serving",
     "ServerConfig": "anylane.config.server_config",
     "Subscription": "anylane.realtime.broadcast",
@@ -105,6 +114,14 @@ _HOMES = {
     "UsageError": "anylane.errors",
     "WebSocket": "anylane.realtime.websocket",
     "serve": "anylane.serving",
+    "Cookie": "anylane.typed.sources",
+    "File": "anylane.typed.sources",
+    "Form": "anylane.typed.sources",
+    "Header": "anylane.typed.sources",
+    "JsonBody": "anylane.typed.sources",
+    "Path": "anylane.typed.sources",
+    "Query": "anylane.typed.sources",
+    "State": "anylane.typed.sources",
 }
 """The module of each public name; the same names as in `__all__` and under TYPE_CHECKING."""
 

@@ -15,7 +15,7 @@ import pytest
 from anylane import (
     App,
     Context,
-    Form,
+    FormData,
     Headers,
     HTTPError,
     MissingValue,
@@ -72,7 +72,7 @@ def test_urlencoded_fields_keep_their_order_and_repetitions() -> None:
 
 
 def test_a_form_is_multi_value() -> None:
-    form = Form([("a", "1"), ("b", "2"), ("a", "3")])
+    form = FormData([("a", "1"), ("b", "2"), ("a", "3")])
     assert (form["a"], form.get("c"), form.get_all("a")) == ("1", None, ["1", "3"])
     assert list(form) == ["a", "b"] and len(form) == 3 and "b" in form
     for error in (KeyError, MissingValue):
@@ -82,7 +82,7 @@ def test_a_form_is_multi_value() -> None:
 
 def test_a_field_used_as_the_other_kind_is_the_clients_fault() -> None:
     upload = Upload("f", "text/plain", Headers(), BytesIO)
-    form: Any = Form([("text", "abc"), ("file", upload)])
+    form: Any = FormData([("text", "abc"), ("file", upload)])
     assert (form["text"], form["text"].upper(), isinstance(form["text"], str)) == (
         "abc",
         "ABC",

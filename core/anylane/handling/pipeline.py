@@ -81,7 +81,9 @@ def _shell(part: Any) -> Middleware | None:
 def _handler_endpoint(route: Route) -> Endpoint:
     """Return what runs the route's handler inside the route's own middleware."""
     run: Endpoint
-    if not route.is_async and not route.inline:
+    if route.endpoint is not None:
+        run = route.endpoint
+    elif not route.is_async and not route.inline:
         run = _blocking(route)
     elif is_coroutine_function(route.handler):
         run = route.handler

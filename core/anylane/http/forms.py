@@ -124,7 +124,7 @@ class TextField(str):
             raise AttributeError(f"'str' object has no attribute {name!r}", name=name, obj=self)
 
 
-class Form(MultiDict["str | Upload"]):
+class FormData(MultiDict["str | Upload"]):
     """The fields of a form, in order. A value is a str, or an `Upload` for a file.
 
     A str that is used as an `Upload`, and an `Upload` that is used as a str, raises an HTTPError
@@ -153,18 +153,18 @@ GiveWay = Callable[[], Awaitable[None]]
 """Lets others have their turn."""
 
 
-async def parse_urlencoded(text: str, give_way: GiveWay) -> Form:
+async def parse_urlencoded(text: str, give_way: GiveWay) -> FormData:
     """Return the fields of an urlencoded form.
 
     Raises HTTPError 413 for more than `MAX_FIELDS` fields, and 400 for more than `MAX_STRAY` stray
     percent signs.
     """
-    return Form(await EncodedFields(text, "form", 413).decoded_in_turns(give_way))
+    return FormData(await EncodedFields(text, "form", 413).decoded_in_turns(give_way))
 
 
 async def parse_multipart(
     content_type: str, chunks: AsyncIterator[bytes], spool: Spool, give_way: GiveWay
-) -> Form:
+) -> FormData:
     """Return the fields of a multipart form (RFC 7578), read from *chunks*.
 
     Raises HTTPError 400 for a malformed form, 413 for a form over a bound, and UsageError if the
@@ -231,9 +231,9 @@ class _Parts:
             if len(self._text) > MAX_FIELD_SIZE:
                 raise HTTPError(413, f"the field {self._name!r} is over {MAX_FIELD_SIZE} bytes")
 
-    def form(self) -> Form:
+    def form(self) -> FormData:
         """Return the fields that are complete, and every upload that was begun."""
-        return Form(self._items)
+        return FormData(self._items)
 
     def _begin(self, segment: Any) -> None:
         self._name = segment.name or ""

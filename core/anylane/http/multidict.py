@@ -42,6 +42,10 @@ class MultiDict(Generic[V]):
         """Return every value of that name as a list, in order."""
         return [value for key, value in self._items if key == name]
 
+    def first(self) -> dict[str, V]:
+        """Return the first value of each name as a dict."""
+        return dict(reversed(self._items))
+
     def items(self) -> list[tuple[str, V]]:
         """Return every (name, value) as a list, in order."""
         return list(self._items)

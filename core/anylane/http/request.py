@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from anylane import json
 from anylane.errors import HTTPError, InvalidJSON, Refused, UsageError
 from anylane.http.cookies import Cookies, parse_cookies
-from anylane.http.forms import Form, parse_multipart, parse_urlencoded
+from anylane.http.forms import FormData, parse_multipart, parse_urlencoded
 from anylane.http.headers import Headers, RequestHeaders
 from anylane.http.multidict import Query
 from anylane.http.urlencoded import unescaped
@@ -45,7 +45,7 @@ class Request:
         self._query: Query | None = None
         self._headers: Headers | None = None
         self._cookies: Cookies | None = None
-        self.uploads: Form | None = None
+        self.uploads: FormData | None = None
         self._body: list[bytes] | bytes = []
         self._reading = False
 
@@ -220,7 +220,7 @@ class Request:
         except ValueError as exc:
             raise InvalidJSON(f"the body is not JSON: {exc}") from None
 
-    async def form(self) -> Form:
+    async def form(self) -> FormData:
         """Return the fields of an urlencoded or multipart form; each call returns the same object.
 
         Raises HTTPError 400 for a malformed form, 413 for one over a bound, and 415 if the body is

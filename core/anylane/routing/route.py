@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias
 
@@ -76,6 +76,10 @@ class Route:
     """The hooks of the routers that it is a part of, outermost first."""
     prefixes: tuple[str, ...] = ()
     """The prefix of each of those routers, as patterns."""
+    endpoint: Callable[[Any], Awaitable[Any]] | None = None
+    """What finds the arguments of a handler that takes more than the Context, and calls it."""
+    plan: Any = None
+    """How those arguments are found."""
     where: str = field(init=False)
     """Where the handler is: "module.function (file:line)"."""
     is_async: bool = field(init=False)
@@ -87,7 +91,7 @@ class Route:
             raise RouteError(
                 f"the handler of {self.pattern.text!r} is {self.handler!r}, no function"
             )
-        if problem := signature_problem(self.handler, "(ctx)"):
+        if self.endpoint is None and (problem := signature_problem(self.handler, "(ctx)")):
             raise RouteError(f"the handler {location(self.handler)} {problem}")
         coroutine = is_coroutine_function(self.handler)
         object.__setattr__(self, "where", location(self.handler))

@@ -6,7 +6,7 @@ looks at a request.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import count
 from typing import Any, TypedDict, TypeVar, Unpack, overload
@@ -277,7 +277,7 @@ class Router:
         self._check_open(name_of_part(part))
         self.hooks.parts.append(Hook(order, next(_registrations), part))
 
-    def _decorator(self, make: Callable[..., Route]) -> Callable[[H], H]:
+    def _decorator(self, make: partial[Route]) -> Callable[[H], H]:
         """Return a decorator that registers the route that *make* builds.
 
         make: takes the handler and where it is registered, by keyword.
@@ -285,11 +285,24 @@ class Router:
 
         def register(handler: H) -> H:
             self._register(
-                make(handler=handler, host=self.host, hooks=(self.hooks,), prefixes=(self.prefix,))
+                make(
+                    handler=handler,
+                    host=self.host,
+                    hooks=(self.hooks,),
+                    prefixes=(self.prefix,),
+                    **self._resolve(handler, make.keywords),
+                )
             )
             return handler
 
         return register
+
+    def _resolve(self, handler: object, options: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: ARG002
+        """Return what is to be known of a route because of its handler's parameters: nothing.
+
+        options: the other fields of the Route.
+        """
+        return {}
 
     def _pattern(self, path: str) -> Pattern:
         """Return the pattern of *path* below the prefix."""

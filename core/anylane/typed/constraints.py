@@ -1,0 +1,87 @@
+"""Constraints: bounds of a value, from the markers of this package and of other libraries."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from anylane.typed.sources import Source, checked_constraints
+
+NAMES = ("ge", "gt", "le", "lt", "multiple_of", "min_length", "max_length", "pattern")
+
+Check = Callable[[Any], bool]
+
+
+def constraints_of(markers: Iterable[Any]) -> dict[str, Any]:
+    """Return what the markers of an annotation say about a value.
+
+    They are `Source`s, `msgspec.Meta`, pydantic's `Field` and the classes of annotated-types, which
+    are known by their attributes: none of these libraries is imported.
+    """
+    found: dict[str, Any] = {}
+    for marker in markers:
+        if isinstance(marker, Source):
+            found.update(marker.constraints)
+            continue
+        if isinstance(marker, type):
+            continue
+        found.update(
+            (name, value)
+            for name in NAMES
+            if (value := getattr(marker, name, None)) is not None and not callable(value)
+        )
+        # What pydantic's Field was given lies in a list of such markers.
+        found.update(constraints_of(getattr(marker, "metadata", None) or ()))
+    return checked_constraints(found, "the annotation")
+
+
+def compiled(constraints: Mapping[str, Any]) -> tuple[Check | None, str]:
+    """Return what checks a value, and what it has to be, for answers; None where all are right.
+
+    The check returns whether the value is right, and never raises.
+    """
+    checks: list[Check] = []
+    texts: list[str] = []
+    for name, bound in constraints.items():
+        check, text = _COMPILERS[name](bound)
+        checks.append(check)
+        texts.append(text)
+    if not checks:
+        return None, ""
+
+    def holds(value: Any) -> bool:
+        try:
+            return all(check(value) for check in checks)
+        except TypeError:  # A date without a zone beside one that has one.
+            return False
+
+    return (holds, " and ".join(texts))
+
+
+def _divides(bound: Any) -> Check:
+    def check(value: Any) -> bool:
+        if isinstance(value, float) or isinstance(bound, float):
+            # Digits as they were written: 0.3 is a multiple of 0.1.
+            return Decimal(str(value)) % Decimal(str(bound)) == 0
+        return bool(value % bound == 0)
+
+    return check
+
+
+def _found(pattern: str) -> Check:
+    search = re.compile(pattern).search
+    return lambda value: search(value) is not None
+
+
+_COMPILERS: dict[str, Callable[[Any], tuple[Check, str]]] = {
+    "ge": lambda bound: (lambda value: value >= bound, f"at least {bound}"),
+    "gt": lambda bound: (lambda value: value > bound, f"more than {bound}"),
+    "le": lambda bound: (lambda value: value <= bound, f"at most {bound}"),
+    "lt": lambda bound: (lambda value: value < bound, f"less than {bound}"),
+    "multiple_of": lambda bound: (_divides(bound), f"a multiple of {bound}"),
+    "min_length": lambda bound: (lambda value: len(value) >= bound, f"of length {bound} or more"),
+    "max_length": lambda bound: (lambda value: len(value) <= bound, f"of length {bound} or less"),
+    "pattern": lambda bound: (_found(bound), f"matching {bound}"),
+}

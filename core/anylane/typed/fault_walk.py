@@ -1,0 +1,146 @@
+"""The walk through a value that msgspec has refused, to find each of its faults.
+
+msgspec names the first one alone. This is run for wrong requests only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, fields, is_dataclass
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints, is_typeddict
+
+from anylane.typed.faults import Fault, shown_in_json
+
+Convert = Callable[[Any, Any], Any]
+
+MAX_LEVELS = 32
+"""Levels of objects and lists that are walked through. What lies deeper is one fault."""
+
+
+class Walk:
+    """Walks through one value.
+
+    library: msgspec. convert: returns a value as a type, or raises. location: where the value is,
+    as faults name it.
+    """
+
+    __slots__ = ("_convert", "_library", "_location")
+
+    def __init__(self, library: Any, convert: Convert, location: str) -> None:
+        self._library = library
+        self._convert = convert
+        self._location = location
+
+    def faults(self, value: Any, kind: Any, place: str = "") -> Iterator[Fault]:
+        """Yield each fault of a value that is not of a type; none if it is. place: where it is."""
+        problem = self._problem(value, kind)
+        if problem is None:
+            return
+        inner = kind
+        while get_origin(inner) is Annotated:
+            inner = get_args(inner)[0]
+        if get_origin(inner) in (Union, UnionType):
+            kinds = [each for each in get_args(inner) if each is not NoneType]
+            if len(kinds) == 1 and value is not None:
+                yield from self.faults(value, kinds[0], place)
+                return
+        found = False
+        if place.count(".") < MAX_LEVELS:
+            for fault in self._inside(value, inner, place):
+                found = True
+                yield fault
+        if not found:
+            yield Fault(self._location, place, _expected(problem), shown_in_json(place, value))
+
+    def _problem(self, value: Any, kind: Any) -> str | None:
+        try:
+            self._convert(value, kind)
+        except (self._library.MsgspecError, UnicodeError, RecursionError) as exc:
+            return str(exc)
+        return None
+
+    def _inside(self, value: Any, kind: Any, place: str) -> Iterator[Fault]:
+        """Yield the faults of the members of an object or the items of a list."""
+        origin, arguments = get_origin(kind), get_args(kind)
+        if isinstance(value, list) and origin in (list, set, frozenset) and arguments:
+            for index, item in enumerate(value):
+                yield from self.faults(item, arguments[0], _at(place, index))
+        elif isinstance(value, dict) and origin is dict and len(arguments) == 2:
+            for name, item in value.items():
+                yield from self.faults(item, arguments[1], _at(place, name))
+        elif isinstance(value, dict):
+            yield from self._members(value, kind, place)
+
+    def _members(self, value: dict[str, Any], kind: Any, place: str) -> Iterator[Fault]:
+        known = members(self._library, kind)
+        for name, member, required in known:
+            if name in value:
+                yield from self.faults(value[name], member, _at(place, name))
+            elif required:
+                yield Fault(self._location, _at(place, name), "a value")
+        config = getattr(kind, "__struct_config__", None)
+        if config is not None and config.forbid_unknown_fields:
+            names = {name for name, _, _ in known}
+            for name in value:
+                if name not in names and name != config.tag_field:
+                    yield Fault(self._location, _at(place, name), "no such field")
+
+
+def members(library: Any, kind: Any) -> list[tuple[str, Any, bool]]:
+    """Return the name in JSON, the type and whether it is required, of each field of a class with
+    named fields; none for any other type."""
+    cls = get_origin(kind) or kind
+    if not isinstance(cls, type):
+        return []
+    if hasattr(cls, "__struct_fields__"):
+        return [
+            (each.encode_name, each.type, each.required) for each in library.structs.fields(kind)
+        ]
+    if is_dataclass(cls):
+        hints = get_type_hints(cls, include_extras=True)
+        return [
+            (
+                each.name,
+                hints[each.name],
+                each.default is MISSING and each.default_factory is MISSING,
+            )
+            for each in fields(cls)
+            if each.init
+        ]
+    if is_typeddict(cls):
+        hints = get_type_hints(cls, include_extras=True)
+        required: frozenset[str] = getattr(cls, "__required_keys__", frozenset())
+        return [(name, hints[name], name in required) for name in hints]
+    return []
+
+
+def _at(place: str, name: object) -> str:
+    name = str(name)
+    return f"{place}.{name}" if place else name[:200]
+
+
+_PLACE = re.compile(r" - at `[^`]*`$")
+_NAMES = {
+    "int": "an integer",
+    "float": "a number",
+    "str": "a text",
+    "bool": "true or false",
+    "null": "null",
+    "object": "an object",
+    "array": "an array",
+}
+
+
+def _expected(message: str) -> str:
+    """Return what msgspec expected, from a message such as "Expected `int`, got `str`"."""
+    message = _PLACE.sub("", message)
+    found = re.match(r"Expected (.+?)(?:, got .*)?$", message, re.DOTALL)
+    if found is None:
+        return message[:1].lower() + message[1:]
+    return re.sub(r"`([^`]*)`", lambda each: _names(each[1]), found[1])
+
+
+def _names(text: str) -> str:
+    return " or ".join(_NAMES.get(each, each) for each in text.split(" | "))

@@ -1,0 +1,186 @@
+"""Models: JSON and forms into dataclasses, TypedDicts, msgspec Structs and pydantic models.
+
+The two libraries do the work, and neither is imported unless a handler's annotation needs it. What
+JSON is, and what a client is told, does not depend on which.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, is_dataclass
+from types import NoneType, UnionType
+from typing import Any, Protocol, Union, get_args, get_origin, is_typeddict
+
+from anylane import json
+from anylane.errors import InvalidJSON
+from anylane.extras import load
+from anylane.typed.fault_walk import Walk
+from anylane.typed.faults import MAX_FAULTS, Fault, shown_in_json
+
+
+class Model(Protocol):
+    """Reads the values of one type. Made once, when a handler is registered."""
+
+    def from_json(self, data: bytes, faults: list[Fault]) -> Any:
+        """Return the value of a JSON text. Raise InvalidJSON for what is no JSON. Add to *faults*
+        what is wrong with any other; the value means nothing then."""
+        ...
+
+    def from_fields(self, fields: dict[str, Any], faults: list[Fault]) -> Any:
+        """Return the value that the texts of a form stand for, as `from_json` does."""
+        ...
+
+
+def is_model(kind: Any) -> bool:
+    """Return whether a type is read from a JSON body without a marker: a dataclass, TypedDict,
+    Struct or pydantic model, a list or dict of these, a bare dict, and a union of such."""
+    origin = get_origin(kind)
+    if origin is Union or origin is UnionType:
+        kinds = [each for each in get_args(kind) if each is not NoneType]
+        return bool(kinds) and all(is_model(each) for each in kinds)
+    if kind is dict or origin is dict:
+        return True
+    if origin in (list, tuple, set, frozenset):
+        return any(is_model(each) for each in get_args(kind))
+    return is_object(kind)
+
+
+def is_object(kind: Any) -> bool:
+    """Return whether a class has named fields."""
+    kind = get_origin(kind) or kind
+    if not isinstance(kind, type):
+        return False
+    return is_dataclass(kind) or is_typeddict(kind) or is_struct(kind) or is_pydantic(kind)
+
+
+def is_struct(kind: Any) -> bool:
+    """Return whether a class is a msgspec Struct."""
+    return isinstance(kind, type) and hasattr(kind, "__struct_fields__")
+
+
+def is_pydantic(kind: Any) -> bool:
+    """Return whether a class is a pydantic model, or a pydantic dataclass."""
+    return isinstance(kind, type) and hasattr(kind, "__pydantic_core_schema__")
+
+
+def _needs_pydantic(kind: Any) -> bool:
+    return is_pydantic(kind) or any(_needs_pydantic(each) for each in get_args(kind))
+
+
+def model_of(kind: Any, needed_by: str) -> Model:
+    """Return what reads values of a type.
+
+    needed_by: what it is for, for messages. Raise UsageError if the library that it needs is not
+    installed, and TypeError for a type that has no form in JSON.
+    """
+    if kind is dict or kind is list or kind is Any:
+        return _Plain(kind)
+    if _needs_pydantic(kind):
+        return _Pydantic(load("pydantic", extra="pydantic", needed_by=needed_by), kind)
+    return _Msgspec(load("msgspec", extra="typed", needed_by=needed_by), kind)
+
+
+def _loaded(data: bytes) -> Any:
+    """Return the value of a JSON body, by the rules of `anylane.json`."""
+    try:
+        return json.loads(data)
+    except ValueError as exc:
+        raise InvalidJSON(f"the body is not JSON: {exc}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Plain:
+    """A bare dict or list, and Any: what JSON itself has."""
+
+    kind: Any
+
+    def from_json(self, data: bytes, faults: list[Fault]) -> Any:
+        value = _loaded(data)
+        if self.kind is not Any and not isinstance(value, self.kind):
+            expected = "a JSON object" if self.kind is dict else "a JSON array"
+            faults.append(Fault("body", "", expected, shown_in_json("", value)))
+        return value
+
+    def from_fields(self, fields: dict[str, Any], faults: list[Fault]) -> Any:  # noqa: ARG002
+        return fields
+
+
+class _Msgspec:
+    """What msgspec reads: all but pydantic's models."""
+
+    def __init__(self, library: Any, kind: Any) -> None:
+        self._library = library
+        self._kind = kind
+        self._decode: Callable[[bytes], Any] = library.json.Decoder(kind).decode
+        self._errors: tuple[type[Exception], ...] = (
+            library.MsgspecError,
+            UnicodeError,
+            RecursionError,
+        )
+
+    def from_json(self, data: bytes, faults: list[Fault]) -> Any:
+        try:
+            return self._decode(data)
+        except self._errors:
+            pass
+        # Read again by our own rules: they say what is JSON, and from here on every fault is found
+        # and not the first one alone.
+        return self._converted(_loaded(data), "body", faults, strict=True)
+
+    def from_fields(self, fields: dict[str, Any], faults: list[Fault]) -> Any:
+        return self._converted(fields, "form", faults, strict=False)
+
+    def _converted(self, value: Any, location: str, faults: list[Fault], *, strict: bool) -> Any:
+        def convert(value: Any, kind: Any) -> Any:
+            return self._library.convert(value, kind, strict=strict)
+
+        try:
+            return convert(value, self._kind)
+        except self._errors:
+            found = list(_first(Walk(self._library, convert, location).faults(value, self._kind)))
+            faults += found or [Fault(location, "", "something else", shown_in_json("", value))]
+            return None
+
+
+class _Pydantic:
+    """A pydantic model, and what has one in it."""
+
+    def __init__(self, library: Any, kind: Any) -> None:
+        self._adapter: Any = library.TypeAdapter(kind)
+        self._error: type[Exception] = library.ValidationError
+
+    def from_json(self, data: bytes, faults: list[Fault]) -> Any:
+        # pydantic's own reader takes NaN and Infinity.
+        _loaded(data)
+        try:
+            return self._adapter.validate_json(data, strict=True)
+        except self._error as exc:
+            faults += self._faults(exc, "body")
+            return None
+
+    def from_fields(self, fields: dict[str, Any], faults: list[Fault]) -> Any:
+        try:
+            return self._adapter.validate_python(fields)
+        except self._error as exc:
+            faults += self._faults(exc, "form")
+            return None
+
+    def _faults(self, exc: Any, location: str) -> Iterator[Fault]:
+        for each in exc.errors(include_url=False, include_context=False)[:MAX_FAULTS]:
+            field = ".".join(str(part) for part in each["loc"])
+            missing = each["type"] == "missing"
+            seen = None if missing else shown_in_json(field, each["input"])
+            yield Fault(location, field, _spoken(each["msg"]), seen)
+
+
+def _spoken(message: str) -> str:
+    """Return what pydantic expected, from a message such as "Input should be a valid integer"."""
+    found = re.fullmatch(r"Input should be (.*)", message, re.DOTALL)
+    text = found[1] if found else message
+    return "a value" if text == "Field required" else text
+
+
+def _first(faults: Iterator[Fault]) -> Iterator[Fault]:
+    for _, fault in zip(range(MAX_FAULTS), faults, strict=False):
+        yield fault

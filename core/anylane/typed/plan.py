@@ -1,0 +1,250 @@
+"""Plan: how a handler's parameters are found for each request, made once for each route."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from inspect import isasyncgenfunction
+from typing import TYPE_CHECKING, Any
+
+from anylane.callables import called, is_coroutine_function
+from anylane.errors import HTTPError
+from anylane.http.parameters import split_parameters
+from anylane.typed.answers import Answer
+from anylane.typed.constraints import compiled
+from anylane.typed.faults import Fault, Invalid
+from anylane.typed.models import Model, is_object, model_of
+from anylane.typed.parameters import CONTEXT, REQUIRED, Parameter
+from anylane.typed.readers import (
+    Reader,
+    file_reader,
+    form_reader,
+    many_reader,
+    path_reader,
+    text_reader,
+)
+from anylane.typed.sources import File
+
+if TYPE_CHECKING:
+    from anylane.handling.context import Context
+
+Fill = Callable[["Context", dict[str, Any], list[Fault]], None]
+"""Reads parameters into a dictionary of arguments, at once."""
+
+FillBody = Callable[["Context", dict[str, Any], list[Fault]], Awaitable[None]]
+"""Does the same with what has to be waited for."""
+
+
+class Plan:
+    """Finds the arguments of one function.
+
+    fills: read what came with the head. bodies: read the body.
+    """
+
+    __slots__ = ("bodies", "fills", "parameters")
+
+    def __init__(
+        self, parameters: tuple[Parameter, ...], names: Mapping[str, str], where: str
+    ) -> None:
+        self.parameters = parameters
+        self.fills: tuple[Fill, ...] = tuple(_fills(parameters, names))
+        self.bodies: tuple[FillBody, ...] = tuple(_bodies(parameters, where))
+
+    async def arguments(self, ctx: Context) -> dict[str, Any]:
+        """Return the arguments of a request, by name. Raise Invalid, an HTTPError 422, for every
+        fault at once; HTTPError 400, 413 or 415 for a body that cannot be read."""
+        arguments: dict[str, Any] = {}
+        faults: list[Fault] = []
+        for fill in self.fills:
+            fill(ctx, arguments, faults)
+        for body in self.bodies:
+            await body(ctx, arguments, faults)
+        if faults:
+            raise Invalid(faults)
+        return arguments
+
+    def arguments_at_once(self, ctx: Context) -> dict[str, Any]:
+        """Do what `arguments` does where there is no body: without a coroutine."""
+        arguments: dict[str, Any] = {}
+        faults: list[Fault] = []
+        for fill in self.fills:
+            fill(ctx, arguments, faults)
+        if faults:
+            raise Invalid(faults)
+        return arguments
+
+
+def _fills(parameters: tuple[Parameter, ...], names: Mapping[str, str]) -> list[Fill]:
+    """Return what reads the parameters that need no body, one for each source."""
+    found: list[Fill] = [
+        partial(_fill_context, each.name) for each in parameters if each.where == CONTEXT
+    ]
+    path = [
+        (each.name, path_reader(each, names[each.key]))
+        for each in parameters
+        if each.where == "path"
+    ]
+    if path:
+        found.append(partial(_fill_path, tuple(path)))
+    for where, texts, several in _SOURCES:
+        single = [each for each in parameters if each.where == where and each.collection is None]
+        many = [each for each in parameters if each.where == where and each.collection is not None]
+        if single:
+            found.append(
+                partial(_fill, texts, tuple((each.name, text_reader(each)) for each in single))
+            )
+        if many:
+            found.append(
+                partial(_fill, several, tuple((each.name, many_reader(each)) for each in many))
+            )
+    return found
+
+
+def _fill_context(name: str, ctx: Context, arguments: dict[str, Any], _faults: list[Fault]) -> None:
+    arguments[name] = ctx
+
+
+def _fill_path(
+    readers: tuple[tuple[str, Reader], ...],
+    ctx: Context,
+    arguments: dict[str, Any],
+    faults: list[Fault],
+) -> None:
+    values = ctx.params
+    for name, read in readers:
+        arguments[name] = read(values, faults)
+
+
+def _fill(
+    source: Callable[[Context], Any],
+    readers: tuple[tuple[str, Reader], ...],
+    ctx: Context,
+    arguments: dict[str, Any],
+    faults: list[Fault],
+) -> None:
+    values = source(ctx)
+    for name, read in readers:
+        arguments[name] = read(values, faults)
+
+
+_SOURCES: tuple[tuple[str, Callable[[Context], Any], Callable[[Context], Any]], ...] = (
+    ("query", lambda ctx: ctx.request.query.first(), lambda ctx: ctx.request.query),
+    ("header", lambda ctx: ctx.request.headers, lambda ctx: ctx.request.headers),
+    ("cookie", lambda ctx: ctx.request.cookies, lambda ctx: ctx.request.cookies),
+)
+"""Each source: where single values are, and where several of a name are."""
+
+
+def _bodies(parameters: tuple[Parameter, ...], where: str) -> list[FillBody]:
+    """Return what reads the parameters of the body."""
+    found: list[FillBody] = []
+    for parameter in parameters:
+        if parameter.where == "body":
+            model = model_of(parameter.kind, f"the parameter {parameter.name!r} of {where}")
+            found.append(_json_body(parameter, model))
+    fields = tuple(each for each in parameters if each.where == "form")
+    if fields:
+        found.append(_form(fields, where))
+    return found
+
+
+def _json_body(parameter: Parameter, model: Model) -> FillBody:
+    check, limits = compiled(parameter.constraints)
+    name, default, optional = parameter.name, parameter.default, parameter.optional
+    read = model.from_json
+
+    async def fill(ctx: Context, arguments: dict[str, Any], faults: list[Fault]) -> None:
+        request = ctx.request
+        kind = request.headers.get("content-type")
+        if kind != "application/json":
+            _check_json(kind)
+        data = await request.body()
+        if not data and default is not REQUIRED:
+            arguments[name] = default
+            return
+        if optional and data.strip() == b"null":
+            arguments[name] = None
+            return
+        before = len(faults)
+        value = arguments[name] = read(data, faults)
+        if check is not None and len(faults) == before and not check(value):
+            faults.append(Fault("body", "", limits, None))
+
+    return fill
+
+
+def _check_json(content_type: str | None) -> None:
+    """Raise HTTPError 415 unless a media type is JSON (RFC 8259 §11, RFC 6839 §3.1).
+
+    A body without a type is taken for JSON: clients in scripts leave it out. A page of another
+    site cannot send one without.
+    """
+    if content_type is None:
+        return
+    kind = split_parameters(content_type)[0].lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise HTTPError(415, f"expected application/json, not {kind[:80]!r}")
+
+
+def _form(parameters: tuple[Parameter, ...], where: str) -> FillBody:
+    readers: list[tuple[str, Reader]] = []
+    for each in parameters:
+        if isinstance(each.marker, File):
+            readers.append((each.name, file_reader(each)))
+        elif is_object(each.kind):
+            model = model_of(each.kind, f"the parameter {each.name!r} of {where}")
+            readers.append((each.name, _whole_form(model)))
+        elif each.collection is not None:
+            readers.append((each.name, many_reader(each)))
+        else:
+            readers.append((each.name, form_reader(each)))
+
+    async def fill(ctx: Context, arguments: dict[str, Any], faults: list[Fault]) -> None:
+        form = await ctx.request.form()
+        for name, read in readers:
+            arguments[name] = read(form, faults)
+
+    return fill
+
+
+def _whole_form(model: Model) -> Reader:
+    def reader(form: Any, faults: list[Fault]) -> Any:
+        fields = {}
+        for name in form:
+            values = form.get_all(name)
+            fields[name] = values[0] if len(values) == 1 else values
+        return model.from_fields(fields, faults)
+
+    return reader
+
+
+def endpoint_of(
+    func: Callable[..., Any], plan: Plan, answer: Answer | None, *, inline: bool
+) -> Callable[[Context], Awaitable[Any]]:
+    """Return what calls a handler with its arguments, for the pipeline of a route.
+
+    answer: makes what it returns the response. inline: whether a plain `def` is called directly,
+    and not in the pool.
+    """
+    coroutine = is_coroutine_function(func)
+    if not (coroutine or inline or isasyncgenfunction(called(func))):
+
+        async def in_the_pool(ctx: Context) -> Any:
+            arguments = await plan.arguments(ctx)
+            if not plan.bodies:
+                # Read in advance, so that a `def` handler never waits for the client.
+                await ctx.request.body()
+            result = await ctx.run_handler(lambda _: func(**arguments))
+            return result if answer is None else answer(ctx, result)
+
+        return in_the_pool
+
+    waits = bool(plan.bodies)
+
+    async def directly(ctx: Context) -> Any:
+        result = func(**(await plan.arguments(ctx) if waits else plan.arguments_at_once(ctx)))
+        if coroutine:
+            result = await result
+        return result if answer is None else answer(ctx, result)
+
+    return directly

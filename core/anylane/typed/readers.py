@@ -1,0 +1,155 @@
+"""Readers: from one source of a request to the value of one parameter.
+
+Each is made once. It returns the value; what is missing or wrong it adds to a list of faults, and
+then the value means nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, get_args
+
+from anylane.errors import RouteError
+from anylane.http.forms import Upload
+from anylane.typed.constraints import Check, compiled
+from anylane.typed.faults import Fault, is_secret, shown_value
+from anylane.typed.parameters import COLLECTIONS, REQUIRED, Parameter
+from anylane.typed.scalars import Converter, converter_of, read_text
+
+if TYPE_CHECKING:
+    from anylane.http.multidict import MultiDict
+
+Reader = Callable[[Any, list[Fault]], Any]
+"""Takes the values of a source by name, and the list of faults."""
+
+MISSING = object()
+
+
+def text_reader(parameter: Parameter) -> Reader:
+    """Return what reads a parameter that one text stands for, from a mapping of texts."""
+    converter, check, expected = _converted(parameter, parameter.kind)
+    where, key, default = parameter.where, parameter.key, parameter.default
+    read = converter.read
+    plain = read is read_text and check is None
+
+    def reader(texts: Mapping[str, Any], faults: list[Fault]) -> Any:
+        text = texts.get(key, MISSING)
+        if text is MISSING:
+            if default is REQUIRED:
+                faults.append(Fault(where, key, expected))
+            return default
+        if plain:
+            return text
+        try:
+            value = read(text)
+            if check is None or check(value):
+                return value
+        except ValueError:
+            pass
+        faults.append(Fault(where, key, expected, shown_value(key, text)))
+        return None
+
+    return reader
+
+
+def path_reader(parameter: Parameter, converter: str) -> Reader:
+    """Return what reads a parameter of the path. converter: its own in the pattern, if it has one:
+    the value is converted then."""
+    if not converter and parameter.kind is not Any:
+        return text_reader(parameter)
+    check, limits = compiled(parameter.constraints)
+    key, whole = parameter.key, parameter.kind is float and converter == "int"
+
+    def reader(values: Mapping[str, Any], faults: list[Fault]) -> Any:
+        value = float(values[key]) if whole else values[key]
+        if check is not None and not check(value):
+            faults.append(Fault("path", key, limits, shown_value(key, value)))
+        return value
+
+    return reader
+
+
+def many_reader(parameter: Parameter) -> Reader:
+    """Return what reads every value of a name, from a MultiDict or Headers."""
+    make, kinds = COLLECTIONS[parameter.collection], get_args(parameter.kind)
+    size = len(kinds) if parameter.collection is tuple and Ellipsis not in kinds and kinds else None
+    items = [_item_reader(each, parameter) for each in kinds if each is not Ellipsis] or [
+        _item_reader(str, parameter)
+    ]
+    check, limits = compiled(parameter.constraints)
+    where, key, default = parameter.where, parameter.key, parameter.default
+
+    def reader(values: MultiDict[Any], faults: list[Fault]) -> Any:
+        texts = values.get_all(key)
+        if not texts:
+            if default is REQUIRED:
+                faults.append(Fault(where, key, "a value"))
+            return default
+        if size is not None and len(texts) != size:
+            faults.append(Fault(where, key, f"{size} values", str(len(texts))))
+            return None
+        reads = items if size is not None else items * len(texts)
+        found = make([read(text, faults) for read, text in zip(reads, texts, strict=True)])
+        if check is not None and not check(found):
+            faults.append(Fault(where, key, limits, f"{len(texts)} values"))
+        return found
+
+    return reader
+
+
+def _item_reader(kind: Any, parameter: Parameter) -> Callable[[str, list[Fault]], Any]:
+    converter = converter_of(kind)
+    if converter is None:
+        raise RouteError(
+            f"the parameter {parameter.name!r} is a list of {kind}, which is no scalar"
+        )
+    read, expected, where, key = converter.read, converter.expected, parameter.where, parameter.key
+
+    def reader(text: str, faults: list[Fault]) -> Any:
+        try:
+            return read(text)
+        except ValueError:
+            faults.append(Fault(where, key, expected, shown_value(key, text)))
+            return None
+
+    return reader
+
+
+def file_reader(parameter: Parameter) -> Reader:
+    """Return what reads an Upload, or a list of them, from a form."""
+    key, default, many = parameter.key, parameter.default, parameter.collection
+
+    def reader(form: MultiDict[Any], faults: list[Fault]) -> Any:
+        # An empty file input sends a part without a name and without bytes, which is false.
+        found = [each for each in form.get_all(key) if isinstance(each, Upload) and each]
+        if found:
+            return COLLECTIONS[many](found) if many else found[0]
+        if default is REQUIRED:
+            seen = "a text" if key in form and not isinstance(form[key], Upload) else None
+            faults.append(Fault("form", key, "a file", seen))
+        return default
+
+    return reader
+
+
+def form_reader(parameter: Parameter) -> Reader:
+    """Return what reads a text of a form. A file where a text is expected is a fault."""
+    inner = text_reader(parameter)
+    key, expected = parameter.key, _converted(parameter, parameter.kind)[2]
+
+    def reader(form: MultiDict[Any], faults: list[Fault]) -> Any:
+        if isinstance(form.get(key), Upload):
+            faults.append(Fault("form", key, expected, "a file"))
+            return None
+        return inner(form, faults)
+
+    return reader
+
+
+def _converted(parameter: Parameter, kind: Any) -> tuple[Converter, Check | None, str]:
+    """Return the converter of a type, what checks its values, and what a text has to be."""
+    converter = Converter(read_text, "a text") if kind is Any else converter_of(kind)
+    assert converter is not None, "it was resolved"
+    check, limits = compiled(parameter.constraints)
+    expected = f"{converter.expected} {limits}" if limits else converter.expected
+    return converter, check, "a value" if is_secret(parameter.key) and not limits else expected

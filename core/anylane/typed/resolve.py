@@ -1,0 +1,106 @@
+"""Resolve: from a handler's signature to the fields of its Route."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from anylane.callables import called, location
+from anylane.errors import RouteError, UsageError
+from anylane.handling.context import Context
+from anylane.routing.converters import Kind
+from anylane.routing.pattern_syntax import Parameter as PathParameter
+from anylane.typed.answers import answer_of
+from anylane.typed.parameters import CONTEXT, hints_of, parameters_of
+from anylane.typed.plan import Plan, endpoint_of
+
+if TYPE_CHECKING:
+    from anylane.routing.pattern import Pattern
+
+_NAMED = {Kind.INT: "int", Kind.FLOAT: "float", Kind.UUID: "uuid", Kind.TAIL: "path"}
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "CONNECT"})
+
+
+def resolve(handler: object, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the fields of a Route that its handler's annotations decide.
+
+    options: the other fields of the Route. Nothing is returned for a handler that takes only the
+    Context and whose answer has no type to hold it to. Raise RouteError for a parameter that cannot
+    be resolved, and for a library that is missing.
+    """
+    if not callable(handler):
+        return {}  # Route says what is wrong.
+    try:
+        signature = inspect.signature(handler, follow_wrapped=False)
+    except (TypeError, ValueError):  # A builtin without a signature.
+        return {}
+    where = location(handler)
+    names = names_of(options["pattern"])
+    websocket = options.get("websocket", False)
+    plain = _takes_context_only(signature, names)
+    returned = signature.return_annotation
+    if plain and (websocket or returned is inspect.Signature.empty or returned is None):
+        return {}
+    if plain and isinstance(returned, str) and returned.partition("[")[0] in _UNTYPED:
+        return {}
+    try:
+        parameters = parameters_of(
+            handler,
+            names=names,
+            body=not websocket and not (options.get("methods", frozenset()) & _BODILESS),
+            where=where,
+        )
+        plan = Plan(parameters, names, where)
+        answer = None
+        if not websocket:
+            answer = answer_of(hints_of(handler, where).get("return"), where)
+    except UsageError as exc:
+        raise exc if isinstance(exc, RouteError) else RouteError(str(exc)) from None
+    if answer is None and [each.where for each in parameters] == [CONTEXT]:
+        return {}
+    return {
+        "endpoint": endpoint_of(handler, plan, answer, inline=options.get("inline", False)),
+        "plan": plan,
+    }
+
+
+_UNTYPED = frozenset({"None", "str", "bytes", "dict", "list", "Any", "object", "Response"})
+"""Annotations of an answer that hold it to nothing. They are not looked up."""
+
+
+def names_of(pattern: Pattern) -> dict[str, str]:
+    """Return the name of the converter of each parameter of a pattern, empty for text."""
+    return {
+        part.name: _NAMED.get(part.converter.kind, "")
+        for segment in pattern.segments
+        for part in segment.parts
+        if isinstance(part, PathParameter)
+    }
+
+
+def _takes_context_only(signature: inspect.Signature, names: Mapping[str, str]) -> bool:
+    """Return whether a function is called as `handler(ctx)`, as far as its names tell.
+
+    Annotations that are text are not looked up: a handler may import Context for type checkers
+    alone.
+    """
+    first, *rest = signature.parameters.values() or (None,)
+    if first is None or first.kind in (first.VAR_POSITIONAL, first.KEYWORD_ONLY):
+        return first is not None and first.kind is first.VAR_POSITIONAL
+    if any(
+        each.annotation is not each.empty or each.default is each.empty
+        for each in rest
+        if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+    ):
+        return False
+    if first.annotation is first.empty or first.annotation is Any:
+        return first.name not in names or first.name == "ctx"
+    if isinstance(first.annotation, str):
+        return first.annotation.rpartition(".")[2].strip("\"'") == "Context"
+    return isinstance(first.annotation, type) and issubclass(first.annotation, Context)
+
+
+def is_typed(handler: Any) -> bool:
+    """Return whether a handler has annotations at all."""
+    return bool(getattr(called(handler), "__annotations__", None))
