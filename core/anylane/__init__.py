@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from anylane.realtime.websocket import WebSocket
     from anylane.routing.hooks import STOP
     from anylane.serving import Server, serve
-    from anylane.typed.router import Router
+    from anylane.typed.depends import Depends
     from anylane.typed.sources import Cookie, File, Form, Header, JsonBody, Path, Query, State
+    from anylane.typed.typed_router import Router
 
 __all__ = [
     "STOP",
@@ -51,6 +52,7 @@ __all__ = [
     "Context",
     "Cookie",
     "Deflate",
+    "Depends",
     "Disconnected",
     "EventLog",
     "File",
@@ -105,7 +107,7 @@ _HOMES = {
     "Response": "anylane.http.response",
     "Rooms": "anylane.realtime.rooms",
     "RouteError": "anylane.errors",
-    "Router": "anylane.typed.router",
+    "Router": "anylane.typed.typed_router",
     "Server": "anylane.serving",
     "ServerConfig": "anylane.config.server_config",
     "Subscription": "anylane.realtime.broadcast",
@@ -114,6 +116,7 @@ _HOMES = {
     "UsageError": "anylane.errors",
     "WebSocket": "anylane.realtime.websocket",
     "serve": "anylane.serving",
+    "Depends": "anylane.typed.depends",
     "Cookie": "anylane.typed.sources",
     "File": "anylane.typed.sources",
     "Form": "anylane.typed.sources",

@@ -16,7 +16,7 @@ from anylane.handling.application import FrozenApp
 from anylane.lane.lifespan import Phase, Step
 from anylane.routing.hooks import Errors, check_hook
 from anylane.routing.route import Route
-from anylane.typed.router import Router
+from anylane.typed.typed_router import Router
 
 F = TypeVar("F", bound=Callable[..., Any])
 

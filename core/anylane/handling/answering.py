@@ -28,11 +28,28 @@ from anylane.routing.parts import Transform, transformed
 from anylane.shown import shown
 
 if TYPE_CHECKING:
-    from anylane.http.response import Items
+    from anylane.http.response import Closing
     from anylane.lane.link import Link
     from anylane.protocol.exchange import Exchange
     from anylane.routing.route import Route
     from anylane.routing.router import Router
+
+
+class ClosedInTurn:
+    """Two things that are closed, one after the other. The second is closed if the first fails."""
+
+    __slots__ = ("_first", "_second")
+
+    def __init__(self, first: Closing, second: Closing) -> None:
+        self._first = first
+        self._second = second
+
+    async def close(self) -> None:
+        """Close both. Raise what they raise."""
+        try:
+            await self._first.close()
+        finally:
+            await self._second.close()
 
 
 class AnswerGate(Protocol):
@@ -49,9 +66,25 @@ class AnswerGate(Protocol):
 class Answering(ABC):
     """One request and its response: half of a `Context`, whose docstring names the attributes."""
 
-    __slots__ = ("_calls", "_failed", "_gate", "_pending", "_request", "_response", "_shown",
-                 "_state", "allow", "app", "error", "exchange", "items", "jobs", "link", "params",
-                 "route")  # fmt: skip
+    __slots__ = (
+        "_calls",
+        "_failed",
+        "_gate",
+        "_pending",
+        "_request",
+        "_response",
+        "_shown",
+        "_state",
+        "allow",
+        "app",
+        "closing",
+        "error",
+        "exchange",
+        "jobs",
+        "link",
+        "params",
+        "route",
+    )  # fmt: skip
 
     def __init__(self, exchange: Exchange, link: Link, app: Router) -> None:
         self.exchange: Exchange = exchange
@@ -65,7 +98,7 @@ class Answering(ABC):
         self._shown = False
         self._gate: AnswerGate | None = None
         self._pending: object = None
-        self.items: Items | None = None
+        self.closing: Closing | None = None
         self.jobs: list[Job] | None = None
         self._request: Request | None = None
         self._response: Response | None = None
@@ -142,6 +175,11 @@ class Answering(ABC):
         if exchange.interrupt is not None and self._calls is not None:
             exchange.check()
         link.check()
+
+    def close_at_end(self, closing: Closing) -> None:
+        """Have this closed before the exchange ends, and what was given here before behind it."""
+        before = self.closing
+        self.closing = closing if before is None else ClosedInTurn(closing, before)
 
     # -- answering -----------------------------------------------------------------------------
 

@@ -118,7 +118,7 @@ class Items:
     async def begin(self, ctx: Context) -> None:
         """Take the first item, and make this the body of the response. Set the content type if
         there is none: text for a str, else bytes. Raise what the iterator raises."""
-        ctx.items = self
+        ctx.close_at_end(self)
         self._first = await self.next()
         response = ctx.response
         response.items = self

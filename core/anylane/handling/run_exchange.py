@@ -78,7 +78,9 @@ async def run_exchange(  # noqa: C901, PLR0912  # calls cost time
             driver.push()
 
 
-async def _answer(ctx: Context, dispatcher: Dispatcher) -> None:  # noqa: PLR0912  # calls cost time
+async def _answer(  # noqa: C901, PLR0912  # calls cost time
+    ctx: Context, dispatcher: Dispatcher
+) -> None:
     exchange, error_handlers = ctx.exchange, dispatcher.error_handlers
     try:
         try:
@@ -100,14 +102,17 @@ async def _answer(ctx: Context, dispatcher: Dispatcher) -> None:  # noqa: PLR091
                     await ctx._gate.whole(ctx)
                     response = ctx.response
                 if response.items is None:
-                    status, headers, body = response.wire()
-                    exchange.conclude(status, headers, body, ctx.link.driver.now())
+                    wire = response.wire()
+                    if ctx.closing is None:
+                        exchange.conclude(*wire, ctx.link.driver.now())
+                    else:
+                        exchange.respond(*wire)
                     response.freeze()
                 else:
                     await response.items.send(ctx)
         finally:
-            if ctx.items is not None:
-                await ctx.items.close()
+            if ctx.closing is not None:
+                await ctx.closing.close()
     except BaseException as exc:  # noqa: BLE001  # user code's: a failure ends its exchange alone
         passing, failure = taken_apart(exc, ctx.link)
         try:

@@ -241,6 +241,11 @@ class Request:
                 raise HTTPError(415, f"expected a form, not {kind or 'a body without a type'}")
         return self.uploads
 
+    @property
+    def is_form_read(self) -> bool:
+        """Whether `form` has read the body."""
+        return self.uploads is not None
+
     async def stream(self) -> AsyncIterator[bytes]:
         """Yield the body piece by piece as bytes, as it comes, with backpressure.
 

@@ -17,14 +17,19 @@ from anylane.protocol.fields import Header, check_header, check_status, check_tr
 from anylane.shown import shown
 
 
-class Items(Protocol):
-    """A body that is sent piece by piece, where a handler returned an iterator."""
+class Closing(Protocol):
+    """Something that is closed before an exchange ends."""
+
+    async def close(self) -> None:
+        """Close it."""
+
+
+class Items(Closing, Protocol):
+    """A body that is sent piece by piece, where a handler returned an iterator. It is closed
+    whether it was sent or not."""
 
     async def send(self, ctx: Any, /) -> None:
         """Send the whole response: its head, and each item."""
-
-    async def close(self) -> None:
-        """Close the iterator, whether it was sent or not."""
 
 
 TEXT, _HTML = "text/plain; charset=utf-8", "text/html; charset=utf-8"

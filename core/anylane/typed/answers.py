@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 from anylane import json
 from anylane.errors import HTTPError, RouteError, UsageError
 from anylane.http.response import JSON, Response
-from anylane.typed.parameters import without_none
 from anylane.typed.shapes import Shape, Shapes, Unfit, has_fields
+from anylane.typed.signature import without_none
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context

@@ -14,7 +14,6 @@ from anylane.typed.answers import Answer
 from anylane.typed.constraints import compiled
 from anylane.typed.faults import Fault, Invalid
 from anylane.typed.models import Model, is_object, model_of
-from anylane.typed.parameters import CONTEXT, REQUIRED, Parameter
 from anylane.typed.readers import (
     Reader,
     file_reader,
@@ -23,6 +22,7 @@ from anylane.typed.readers import (
     path_reader,
     text_reader,
 )
+from anylane.typed.signature import CONTEXT, REQUIRED, Parameter
 from anylane.typed.sources import File
 
 if TYPE_CHECKING:
@@ -50,15 +50,21 @@ class Plan:
         self.fills: tuple[Fill, ...] = tuple(_fills(parameters, names))
         self.bodies: tuple[FillBody, ...] = tuple(_bodies(parameters, where))
 
-    async def arguments(self, ctx: Context) -> dict[str, Any]:
-        """Return the arguments of a request, by name. Raise Invalid, an HTTPError 422, for every
-        fault at once; HTTPError 400, 413 or 415 for a body that cannot be read."""
+    async def read(self, ctx: Context, faults: list[Fault]) -> dict[str, Any]:
+        """Return the arguments of a request, by name, and add to *faults* what is wrong. Raise
+        HTTPError 400, 413 or 415 for a body that cannot be read."""
         arguments: dict[str, Any] = {}
-        faults: list[Fault] = []
         for fill in self.fills:
             fill(ctx, arguments, faults)
         for body in self.bodies:
             await body(ctx, arguments, faults)
+        return arguments
+
+    async def arguments(self, ctx: Context) -> dict[str, Any]:
+        """Return the arguments of a request, by name. Raise Invalid, an HTTPError 422, for every
+        fault at once, and what `read` raises."""
+        faults: list[Fault] = []
+        arguments = await self.read(ctx, faults)
         if faults:
             raise Invalid(faults)
         return arguments
@@ -218,33 +224,49 @@ def _whole_form(model: Model) -> Reader:
     return reader
 
 
-def endpoint_of(
-    func: Callable[..., Any], plan: Plan, answer: Answer | None, *, inline: bool
-) -> Callable[[Context], Awaitable[Any]]:
-    """Return what calls a handler with its arguments, for the pipeline of a route.
+def caller_of(
+    func: Callable[..., Any], *, inline: bool
+) -> Callable[[Context, dict[str, Any]], Awaitable[Any]]:
+    """Return what calls a handler with its arguments: in the pool if it is a plain `def`.
 
-    answer: makes what it returns the response. inline: whether a plain `def` is called directly,
-    and not in the pool.
+    inline: whether such a one is called directly.
     """
-    coroutine = is_coroutine_function(func)
-    if not (coroutine or inline or isasyncgenfunction(called(func))):
+    if is_coroutine_function(func):
+        return lambda _ctx, arguments: func(**arguments)
+    if inline or isasyncgenfunction(called(func)):
 
-        async def in_the_pool(ctx: Context) -> Any:
-            arguments = await plan.arguments(ctx)
-            if not plan.bodies:
-                # Read in advance, so that a `def` handler never waits for the client.
-                await ctx.request.body()
-            result = await ctx.run_handler(lambda _: func(**arguments))
+        async def directly(_ctx: Context, arguments: dict[str, Any]) -> Any:
+            return func(**arguments)
+
+        return directly
+
+    async def in_the_pool(ctx: Context, arguments: dict[str, Any]) -> Any:
+        if not ctx.request.is_form_read:
+            # Read in advance, so that a `def` handler never waits for the client.
+            await ctx.request.body()
+        return await ctx.run_handler(lambda _: func(**arguments))
+
+    return in_the_pool
+
+
+def endpoint_of(
+    call: Callable[[Context, dict[str, Any]], Awaitable[Any]], plan: Plan, answer: Answer | None
+) -> Callable[[Context], Awaitable[Any]]:
+    """Return what runs a handler without dependencies, for the pipeline of a route.
+
+    call: calls it with its arguments. answer: makes what it returns the response.
+    """
+    if plan.bodies:
+
+        async def with_body(ctx: Context) -> Any:
+            result = await call(ctx, await plan.arguments(ctx))
             return result if answer is None else answer(ctx, result)
 
-        return in_the_pool
+        return with_body
+    if answer is None:
+        return lambda ctx: call(ctx, plan.arguments_at_once(ctx))
 
-    waits = bool(plan.bodies)
+    async def at_once(ctx: Context) -> Any:
+        return answer(ctx, await call(ctx, plan.arguments_at_once(ctx)))
 
-    async def directly(ctx: Context) -> Any:
-        result = func(**(await plan.arguments(ctx) if waits else plan.arguments_at_once(ctx)))
-        if coroutine:
-            result = await result
-        return result if answer is None else answer(ctx, result)
-
-    return directly
+    return at_once

@@ -13,8 +13,8 @@ from anylane.errors import RouteError
 from anylane.http.forms import Upload
 from anylane.typed.constraints import Check, compiled
 from anylane.typed.faults import Fault, is_secret, shown_value
-from anylane.typed.parameters import COLLECTIONS, REQUIRED, Parameter
 from anylane.typed.scalars import Converter, converter_of, read_text
+from anylane.typed.signature import COLLECTIONS, REQUIRED, Parameter
 
 if TYPE_CHECKING:
     from anylane.http.multidict import MultiDict

@@ -6,14 +6,15 @@ import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from anylane.callables import called, location
+from anylane.callables import location
 from anylane.errors import RouteError, UsageError
 from anylane.handling.context import Context
 from anylane.routing.converters import Kind
 from anylane.routing.pattern_syntax import Parameter as PathParameter
 from anylane.typed.answers import answer_of
-from anylane.typed.parameters import CONTEXT, hints_of, parameters_of
-from anylane.typed.plan import Plan, endpoint_of
+from anylane.typed.injection import Injection, injected
+from anylane.typed.plan import Plan, caller_of, endpoint_of
+from anylane.typed.signature import CONTEXT, hints_of, parameters_of
 
 if TYPE_CHECKING:
     from anylane.routing.pattern import Pattern
@@ -45,13 +46,10 @@ def resolve(handler: object, options: Mapping[str, Any]) -> Mapping[str, Any]:
     if plain and isinstance(returned, str) and returned.partition("[")[0] in _UNTYPED:
         return {}
     try:
-        parameters = parameters_of(
-            handler,
-            names=names,
-            body=not websocket and not (options.get("methods", frozenset()) & _BODILESS),
-            where=where,
-        )
+        body = not websocket and not (options.get("methods", frozenset()) & _BODILESS)
+        parameters = parameters_of(handler, names=names, body=body, where=where)
         plan = Plan(parameters, names, where)
+        injection = Injection(parameters, names=names, body=body)
         answer = None
         if not websocket:
             answer = answer_of(hints_of(handler, where).get("return"), where)
@@ -59,10 +57,10 @@ def resolve(handler: object, options: Mapping[str, Any]) -> Mapping[str, Any]:
         raise exc if isinstance(exc, RouteError) else RouteError(str(exc)) from None
     if answer is None and [each.where for each in parameters] == [CONTEXT]:
         return {}
-    return {
-        "endpoint": endpoint_of(handler, plan, answer, inline=options.get("inline", False)),
-        "plan": plan,
-    }
+    call = caller_of(handler, inline=options.get("inline", False))
+    if injection.needs:
+        return {"endpoint": injected(call, plan, injection, answer), "plan": plan}
+    return {"endpoint": endpoint_of(call, plan, answer), "plan": plan}
 
 
 _UNTYPED = frozenset({"None", "str", "bytes", "dict", "list", "Any", "object", "Response"})
@@ -94,13 +92,10 @@ def _takes_context_only(signature: inspect.Signature, names: Mapping[str, str]) 
         if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
     ):
         return False
+    if first.name == "ctx":
+        return True
     if first.annotation is first.empty or first.annotation is Any:
-        return first.name not in names or first.name == "ctx"
+        return first.name not in names
     if isinstance(first.annotation, str):
         return first.annotation.rpartition(".")[2].strip("\"'") == "Context"
     return isinstance(first.annotation, type) and issubclass(first.annotation, Context)
-
-
-def is_typed(handler: Any) -> bool:
-    """Return whether a handler has annotations at all."""
-    return bool(getattr(called(handler), "__annotations__", None))

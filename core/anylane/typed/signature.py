@@ -19,6 +19,7 @@ from anylane.handling.context import Context
 from anylane.http.forms import Upload
 from anylane.shown import shown
 from anylane.typed.constraints import constraints_of
+from anylane.typed.depends import Dependency
 from anylane.typed.models import is_model, is_object
 from anylane.typed.scalars import converter_of
 from anylane.typed.sources import (
@@ -38,6 +39,9 @@ REQUIRED: Any = inspect.Parameter.empty
 
 CONTEXT = "context"
 """Where the Context comes from."""
+
+DEPENDS = "depends"
+"""Where the values of dependencies come from."""
 
 COLLECTIONS: Mapping[Any, Callable[[list[Any]], Any]] = {
     list: list,
@@ -66,6 +70,8 @@ class Parameter:
     """Its default, or REQUIRED."""
     marker: Source | None = None
     """What was written in its annotation."""
+    dependency: Dependency | None = None
+    """What gives its value, if that is another function."""
     constraints: Mapping[str, Any] = field(default_factory=dict)
     """Bounds of its value."""
     metadata: tuple[Any, ...] = ()
@@ -108,13 +114,15 @@ def parameters_of(
                 f"the parameter {each} of {where} has no name to be given by; write each one with "
                 "its name"
             )
-        if each.annotation is REQUIRED:
+        resolved: Parameter | None
+        if isinstance(each.default, Dependency):
+            resolved = _dependency(each.name, each.default)
+        elif each.annotation is REQUIRED or each.name == "ctx":
             resolved = _unannotated(each, index, names, where)
-            if resolved is None:
-                continue
         else:
             resolved = _annotated(each, hints[each.name], names, where, body=body)
-        found.append(resolved)
+        if resolved is not None:
+            found.append(resolved)
     _check_together(found, where)
     return tuple(found)
 
@@ -176,6 +184,9 @@ def _annotated(
         metadata = (*metadata, *rest)
     if isinstance(hint, type) and issubclass(hint, Context):
         return Parameter(name=name, where=CONTEXT)
+    for each in metadata:
+        if isinstance(each, Dependency):
+            return _dependency(name, each)
     kind, optional = without_none(hint)
     markers = [_marker(each) for each in metadata if _is_marker(each)]
     if len(markers) > 1:
@@ -202,6 +213,10 @@ def _annotated(
     )
     _check(resolved, names, where, body=body)
     return resolved
+
+
+def _dependency(name: str, dependency: Dependency) -> Parameter:
+    return Parameter(name=name, where=DEPENDS, dependency=dependency)
 
 
 def _is_marker(value: Any) -> bool:

@@ -1,0 +1,194 @@
+"""Injection: a handler's dependencies, in the order in which they are made, and their run."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from anylane.callables import called, is_coroutine_function, location
+from anylane.errors import RouteError
+from anylane.handling.answering import ClosedInTurn
+from anylane.handling.return_values import put_routed
+from anylane.typed.answers import Answer
+from anylane.typed.depends import Dependency
+from anylane.typed.faults import Fault, Invalid
+from anylane.typed.plan import Plan
+from anylane.typed.signature import Parameter, parameters_of
+from anylane.typed.teardown import Given, Held, Teardown
+
+if TYPE_CHECKING:
+    from anylane.handling.context import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One dependency, resolved."""
+
+    dependency: Dependency
+    plan: Plan
+    inputs: tuple[tuple[str, int], ...]
+    """Its own dependencies: the name of each parameter, and the place of its value."""
+    where: str
+    is_generator: bool
+    is_coroutine: bool
+
+
+class Injection:
+    """The dependencies of one function, each behind those that it needs itself.
+
+    inputs: the names of the function's parameters, and the places of their values.
+    """
+
+    __slots__ = ("_body", "_names", "_under", "inputs", "needs")  # fmt: skip
+
+    def __init__(
+        self,
+        parameters: tuple[Parameter, ...],
+        *,
+        names: Mapping[str, str],
+        body: bool,
+        overrides: Mapping[Callable[..., Any], Callable[..., Any]] | None = None,
+    ) -> None:
+        self._names, self._body = names, body
+        self._under: list[Callable[..., Any]] = []
+        self.needs: list[Need] = []
+        places: dict[Callable[..., Any], int] = {}
+        self.inputs = self._resolve(parameters, places, overrides or {})
+
+    def _resolve(
+        self,
+        parameters: tuple[Parameter, ...],
+        places: dict[Callable[..., Any], int],
+        overrides: Mapping[Callable[..., Any], Callable[..., Any]],
+    ) -> tuple[tuple[str, int], ...]:
+        found = []
+        for parameter in parameters:
+            dependency = parameter.dependency
+            if dependency is None:
+                continue
+            func = overrides.get(dependency.func, dependency.func)
+            if func in self._under:
+                circle = [*self._under[self._under.index(func) :], func]
+                raise RouteError(
+                    "these dependencies need each other: " + " -> ".join(map(location, circle))
+                )
+            if func not in places:
+                self._under.append(func)
+                need = self._need(func, dependency, places, overrides)
+                self._under.pop()
+                places[func] = len(self.needs)
+                self.needs.append(need)
+            found.append((parameter.name, places[func]))
+        return tuple(found)
+
+    def _need(
+        self,
+        func: Callable[..., Any],
+        dependency: Dependency,
+        places: dict[Callable[..., Any], int],
+        overrides: Mapping[Callable[..., Any], Callable[..., Any]],
+    ) -> Need:
+        where = location(func)
+        parameters = parameters_of(func, names=self._names, body=self._body, where=where)
+        inputs = self._resolve(parameters, places, overrides)
+        inner = called(func)
+        return Need(
+            Dependency(func, dependency.scope, inline=dependency.inline),
+            Plan(parameters, self._names, where),
+            inputs,
+            where,
+            inspect.isasyncgenfunction(inner) or inspect.isgeneratorfunction(inner),
+            is_coroutine_function(func),
+        )
+
+    def parameters(self) -> list[Parameter]:
+        """Return the parameters of all dependencies that a request gives."""
+        return [each for need in self.needs for each in need.plan.parameters]
+
+
+def injected(
+    call: Callable[[Context, dict[str, Any]], Awaitable[Any]],
+    plan: Plan,
+    injection: Injection,
+    answer: Answer | None,
+) -> Callable[[Context], Awaitable[Any]]:
+    """Return what runs a handler with its dependencies, for the pipeline of a route.
+
+    call: calls the handler with its arguments.
+    """
+
+    async def run(ctx: Context) -> Any:
+        arguments, for_needs = await _read(ctx, plan, injection)
+        early, late = Teardown(ctx), Teardown(ctx)
+        try:
+            values: list[Any] = []
+            for need, given in zip(injection.needs, for_needs, strict=True):
+                for name, place in need.inputs:
+                    given[name] = values[place]
+                values.append(await _value(ctx, need, given, early, late))
+            for name, place in injection.inputs:
+                arguments[name] = values[place]
+            result = await call(ctx, arguments)
+            if answer is not None:
+                result = answer(ctx, result)
+            if result is not None and (begun := put_routed(ctx, result)) is not None:
+                await begun
+            if ctx.closing is None:  # Else an iterator uses it until it was sent.
+                await early.run(None)
+        except BaseException as exc:
+            if ctx.closing is None:
+                exc = await _given_back(early, exc)
+            _hold(ctx, early, late, exc)
+            raise exc from exc.__cause__
+        _hold(ctx, early, late, None)
+
+    return run
+
+
+async def _read(
+    ctx: Context, plan: Plan, injection: Injection
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the arguments of the handler, and those of each dependency, as far as the request
+    gives them. Raise Invalid for every fault at once."""
+    faults: list[Fault] = []
+    arguments = await plan.read(ctx, faults)
+    for_needs = [await need.plan.read(ctx, faults) for need in injection.needs]
+    if faults:
+        raise Invalid(dict.fromkeys(faults))
+    return arguments, for_needs
+
+
+async def _given_back(teardown: Teardown, exc: BaseException) -> BaseException:
+    """Give back, and return what is to be raised: what came out of that, or the failure itself."""
+    try:
+        await teardown.run(exc)
+    except BaseException as instead:  # noqa: BLE001  # the caller raises it
+        return instead
+    return exc
+
+
+def _hold(ctx: Context, early: Teardown, late: Teardown, exc: BaseException | None) -> None:
+    """Have what is left given back before the exchange ends."""
+    for teardown in (early, late):
+        if teardown:
+            held = Held(ctx.link, teardown, late=teardown is late, failure=exc)
+            before = ctx.closing
+            ctx.closing = held if before is None else ClosedInTurn(before, held)
+
+
+async def _value(
+    ctx: Context, need: Need, arguments: dict[str, Any], early: Teardown, late: Teardown
+) -> Any:
+    func = need.dependency.func
+    if need.is_generator:
+        given = Given(func(**arguments), need.where, inline=need.dependency.inline)
+        value = await given.value(ctx)
+        (late if need.dependency.scope == "response" else early).add(given)
+        return value
+    if need.is_coroutine:
+        return await func(**arguments)
+    if need.dependency.inline:
+        return func(**arguments)
+    return await ctx.run_handler(lambda _: func(**arguments))

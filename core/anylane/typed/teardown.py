@@ -1,0 +1,168 @@
+"""Teardown: what was given to a handler, and has to be given back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+from anylane.errors import UsageError
+from anylane.lane.link import Link
+
+if TYPE_CHECKING:
+    from anylane.handling.context import Context
+
+_END = object()
+
+
+class Given:
+    """One generator that has given its value. where: names it in messages."""
+
+    __slots__ = ("_inline", "_items", "_where")
+
+    def __init__(self, items: Any, where: str, *, inline: bool) -> None:
+        self._items: AsyncGenerator[Any, None] | Generator[Any, None, None] = items
+        self._where = where
+        self._inline = inline
+
+    async def value(self, ctx: Context) -> Any:
+        """Run the generator to its `yield`, and return what it gives."""
+        if isinstance(self._items, AsyncGenerator):
+            found = await anext(self._items, _END)
+        else:
+            items = self._items
+            found = await self._run(ctx, lambda: next(items, _END))
+        if found is _END:
+            raise UsageError(f"{self._where} has ended without a yield; expected one")
+        return found
+
+    async def end(self, ctx: Context, exc: BaseException | None) -> None:
+        """Run what stands behind the `yield`. exc: what is raised there. Raise what comes out of
+        it, unless that is `exc` itself."""
+        try:
+            if isinstance(self._items, AsyncGenerator):
+                found = await self._end_async(self._items, exc)
+            else:
+                items = self._items
+                found = await self._run(ctx, lambda: _end_sync(items, exc))
+        except BaseException as raised:
+            if raised is not exc:
+                raise
+            return
+        if found is not _END:
+            await self._close(ctx)
+            raise UsageError(f"{self._where} has a second yield; expected one")
+
+    async def _end_async(
+        self, items: AsyncGenerator[Any, None], exc: BaseException | None
+    ) -> object:
+        try:
+            return await (anext(items) if exc is None else items.athrow(exc))
+        except StopAsyncIteration:
+            return _END
+
+    async def _close(self, ctx: Context) -> None:
+        if isinstance(self._items, AsyncGenerator):
+            await self._items.aclose()
+        else:
+            await self._run(ctx, self._items.close)
+
+    async def _run(self, ctx: Context, func: Callable[[], Any]) -> Any:
+        return func() if self._inline else await ctx.run_handler(lambda _: func())
+
+
+def _end_sync(items: Generator[Any, None, None], exc: BaseException | None) -> object:
+    try:
+        return next(items) if exc is None else items.throw(exc)
+    except StopIteration:
+        return _END
+
+
+class Teardown:
+    """What is to be given back, in reverse, for one request.
+
+    All of it together gets `Timeouts.close` seconds. A failure does not keep the others from their
+    turn: each sees the latest exception.
+    """
+
+    __slots__ = ("_ctx", "_given")
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._given: list[Given] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._given)
+
+    def add(self, given: Given) -> None:
+        """Take one more."""
+        self._given.append(given)
+
+    async def run(self, exc: BaseException | None) -> None:
+        """Give all back. exc: what the handler has raised. Raise what a generator raises instead of
+        that."""
+        if self._given:
+            await bounded(self._ctx.link, lambda: self._run(exc))
+
+    async def _run(self, exc: BaseException | None) -> None:
+        raised: BaseException | None = None
+        while self._given:
+            try:
+                await self._given.pop().end(self._ctx, exc)
+            except BaseException as instead:  # noqa: BLE001  # the user's; the others go on
+                exc = raised = instead
+        if raised is not None:
+            raise raised
+
+
+async def bounded(link: Link, work: Callable[[], Awaitable[None]]) -> None:
+    """Await `work` outside the interrupted scope, and cancel it after `Timeouts.close` seconds."""
+    exchange = link.exchange
+    until = link.now() + exchange.carrier.config.timeouts.close
+    scope = link.shield()
+    async with scope:
+        alarm = exchange.alarms.set(until, scope.cancel)
+        try:
+            await work()
+        finally:
+            exchange.alarms.cancel(alarm)
+
+
+class Held:
+    """Gives back before an exchange ends. It is closed behind the iterator that is sent.
+
+    late: whether the last byte is waited for. failure: what the handler has raised.
+    """
+
+    __slots__ = ("_failure", "_late", "_link", "_teardown")
+
+    def __init__(
+        self, link: Link, teardown: Teardown, *, late: bool, failure: BaseException | None = None
+    ) -> None:
+        self._link = link
+        self._teardown = teardown
+        self._late = late
+        self._failure = failure
+
+    async def close(self) -> None:
+        """Give back. Raise what a generator raises."""
+        failure = sys.exception() or self._failure
+        try:
+            if self._late:
+                self._link.push()
+                await _all_sent(self._link)
+        finally:
+            await self._teardown.run(failure)
+
+
+async def _all_sent(link: Link) -> None:
+    """Wait until the kernel has all that was written so far, or the client is gone."""
+    told: list[bool] = []
+
+    async def tell(_: Link) -> None:
+        told.append(True)
+        link.wake()
+
+    link.driver.defer(tell)
+    while not told and link.exchange.gone is None and link.exchange.interrupt is None:
+        await link.wait()
