@@ -48,6 +48,8 @@ class App(Router):
         if json_default is not None and (problem := signature_problem(json_default, "(value)")):
             raise UsageError(f"json_default {location(json_default)} {problem}")
         self.json_default: Callable[[Any], Any] | None = json_default
+        self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
+        """For tests: what is called instead of a dependency. It may be changed at any time."""
         self.life: list[Step] = []
         self.connect_hooks: list[Callable[..., Any]] = []
         self.disconnect_hooks: list[Callable[..., Any]] = []

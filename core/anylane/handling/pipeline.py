@@ -89,6 +89,8 @@ def _handler_endpoint(route: Route) -> Endpoint:
         run = route.handler
     else:  # Also an async generator function.
         run = _inline(route.handler)
+    if route.status is not None:
+        run = _with_status(run, route.status)
     own = [_shell(each) if is_part(each) else each for each in route.middleware]
     if middleware := [each for each in own if each is not None]:
         chain = Chain(middleware)
@@ -125,6 +127,16 @@ def _applied(inner: Endpoint, chain: Chain | None = None) -> Endpoint:
 def _inline(handler: Callable[..., Any]) -> Endpoint:
     async def run(ctx: Context) -> Any:
         return handler(ctx)
+
+    return run
+
+
+def _with_status(inner: Endpoint, status: int) -> Endpoint:
+    async def run(ctx: Context) -> Any:
+        value = await inner(ctx)
+        if not ctx.exchange.started and ctx.response.status is None:
+            ctx.response.set_status(status)
+        return value
 
     return run
 

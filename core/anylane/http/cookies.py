@@ -17,6 +17,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from anylane.errors import MissingValue, UsageError
 from anylane.http.headers import http_date
 from anylane.http.urlencoded import MAX_FIELDS, percent_decoded
+from anylane.http.values.reading import TypedReading
 from anylane.shown import shown
 
 CookieKey = tuple[str, str | None, str | None]
@@ -72,9 +73,11 @@ _DOMAIN = re.compile(r"\.?[0-9A-Za-z_](?:[0-9A-Za-z_.-]*[0-9A-Za-z_])?")
 _SAME_SITE = ("strict", "lax", "none")
 
 
-class Cookies(dict[str, str]):
+class Cookies(dict[str, str], TypedReading):
     """The cookies of a request, by name. `[name]` raises MissingValue, which is an HTTPError 400
     and a KeyError, for one that the client has not sent."""
+
+    location = "cookie"
 
     def __missing__(self, name: str) -> str:
         raise MissingValue(name, "cookie")

@@ -18,6 +18,8 @@ from anylane.http.headers import Headers, RequestHeaders
 from anylane.http.multidict import MultiDict
 from anylane.http.parameters import split_parameters
 from anylane.http.urlencoded import MAX_FIELDS, SLICE, EncodedFields
+from anylane.http.values.faults import Fault, Invalid
+from anylane.http.values.reading import TypedReading
 from anylane.lane.host import Spool
 
 MAX_IN_MEMORY = 256 * 1024
@@ -124,7 +126,7 @@ class TextField(str):
             raise AttributeError(f"'str' object has no attribute {name!r}", name=name, obj=self)
 
 
-class FormData(MultiDict["str | Upload"]):
+class FormData(MultiDict["str | Upload"], TypedReading):
     """The fields of a form, in order. A value is a str, or an `Upload` for a file.
 
     A str that is used as an `Upload`, and an `Upload` that is used as a str, raises an HTTPError
@@ -136,11 +138,21 @@ class FormData(MultiDict["str | Upload"]):
     __slots__ = ()
 
     what = "form field"
+    location = "form"
 
     def __init__(self, items: Iterable[tuple[str, str | Upload]] = ()) -> None:
         super().__init__(
             (name, TextField(value) if isinstance(value, str) else value) for name, value in items
         )
+
+    def file(self, name: str) -> Upload:
+        """Return the first file of that name. Raise Invalid, an HTTPError 422, where there is none,
+        and for an empty file input, which browsers send without a name."""
+        for value in self.get_all(name):
+            if isinstance(value, Upload) and value:
+                return value
+        seen = "a text" if isinstance(self.get(name), str) else None
+        raise Invalid([Fault("form", name, "a file", seen)])
 
     def close(self) -> None:
         """Close every upload."""

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import ClassVar, NoReturn, cast, overload
 
 from anylane.errors import MissingValue, UsageError
+from anylane.http.values.reading import TypedReading
 from anylane.protocol.fields import Header, check_header
 from anylane.protocol.request_head import Fields
 from anylane.shown import shown
@@ -28,7 +29,7 @@ _MANY = 8
 them."""
 
 
-class Headers:
+class Headers(TypedReading):
     """An ordered list of (name, value) with case-insensitive names (RFC 9110 §5).
 
     `[name]` returns the first value and raises KeyError if there is none. Iteration gives each name
@@ -42,6 +43,8 @@ class Headers:
     """
 
     __slots__ = ("_names", "frozen", "lines")
+
+    location = "header"
 
     def __init__(self, initial: Initial = ()) -> None:
         self.lines: list[Header] = []

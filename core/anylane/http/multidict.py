@@ -10,6 +10,7 @@ from typing import ClassVar, Generic, TypeVar, overload
 
 from anylane.errors import MissingValue
 from anylane.http.urlencoded import EncodedFields
+from anylane.http.values.reading import TypedReading
 
 V = TypeVar("V")
 
@@ -69,7 +70,7 @@ class MultiDict(Generic[V]):
         return f"{type(self).__name__}({self._items!r})"
 
 
-class Query(MultiDict[str]):
+class Query(MultiDict[str], TypedReading):
     """The names and values of a query string, percent-decoded, in order.
 
     Building one raises HTTPError 400 for more than 1,000 fields, and for more than 1,000 `%` that
@@ -81,6 +82,7 @@ class Query(MultiDict[str]):
     __slots__ = ("raw",)
 
     what = "query parameter"
+    location = "query"
 
     def __init__(self, raw: str) -> None:
         self.raw: str = raw

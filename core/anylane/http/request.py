@@ -156,7 +156,7 @@ class Request:
         return authority_of(head.text.target) if host is None else host.decode("latin-1")
 
     @property
-    def cookies(self) -> dict[str, str]:
+    def cookies(self) -> Cookies:
         """The cookies by name. Malformed ones are skipped (RFC 6265 §5).
 
         `[name]` raises MissingValue, which is an HTTPError 400 and a KeyError, for one that the

@@ -76,6 +76,8 @@ class Route:
     """The hooks of the routers that it is a part of, outermost first."""
     prefixes: tuple[str, ...] = ()
     """The prefix of each of those routers, as patterns."""
+    status: int | None = None
+    """The status of an answer that sets none."""
     endpoint: Callable[[Any], Awaitable[Any]] | None = None
     """What finds the arguments of a handler that takes more than the Context, and calls it."""
     plan: Any = None
@@ -133,6 +135,15 @@ class Route:
             hooks=(router.hooks, *self.hooks),
             prefixes=(router.prefix, *(prefix + each for each in self.prefixes)),
         )
+
+
+def checked_status(status: int | None, pattern: Pattern) -> int | None:
+    """Return the status of a route. Raises RouteError for one that no answer has."""
+    if status is not None and not 200 <= status <= 599:
+        raise RouteError(
+            f"status of {pattern.text!r} is {status!r}; expected an int from 200 to 599"
+        )
+    return status
 
 
 def method_set(methods: Iterable[str], pattern: Pattern) -> frozenset[str]:

@@ -22,6 +22,7 @@ from anylane.routing.route import (
     Middleware,
     Predicate,
     Route,
+    checked_status,
     method_set,
     middleware_chain,
     not_async,
@@ -49,6 +50,8 @@ class RouteOptions(TypedDict, total=False):
     """Cancel the handler once the client is gone."""
     when: Predicate | None
     """A guard. A request that it refuses does not see this route."""
+    status: int | None
+    """The status of an answer that sets none, such as 201."""
 
 
 class Router:
@@ -128,6 +131,7 @@ class Router:
         inline: bool = False,
         cancel_on_disconnect: bool | None = None,
         when: Predicate | None = None,
+        status: int | None = None,
     ) -> Callable[[H], H]:
         """Return a decorator that registers a handler for several methods.
 
@@ -141,12 +145,14 @@ class Router:
         inline: call a plain `def` directly instead of in a thread, because it does not block.
         cancel_on_disconnect: cancel the handler once the client is gone.
         when: a guard. A request that it refuses does not see this route.
+        status: of an answer that sets none, such as 201.
         """
         pattern = self._pattern(path)
         return self._decorator(
             partial(
                 Route,
                 pattern=pattern,
+                status=checked_status(status, pattern),
                 methods=method_set(methods, pattern),
                 name=name or "",
                 middleware=middleware_chain(middleware, pattern),

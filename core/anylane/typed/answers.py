@@ -7,7 +7,7 @@ from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 from anylane import json
-from anylane.errors import HTTPError, RouteError, UsageError
+from anylane.errors import HTTPError, UsageError
 from anylane.http.response import JSON, Response
 from anylane.typed.shapes import Shape, Shapes, Unfit, has_fields
 from anylane.typed.signature import without_none
@@ -26,8 +26,6 @@ JSON_LINES = "application/jsonl"
 def answer_of(hint: Any, where: str) -> Answer | None:
     """Return what holds a handler's answers to its annotation; None for one that says nothing of
     fields. where: the handler, for messages.
-
-    Raise RouteError for a type that has no form in JSON.
     """
     if hint is None or hint is Any:
         return None
@@ -77,10 +75,7 @@ def _is_response(kind: Any) -> bool:
 
 
 def _shape(kind: Any, where: str) -> Shape:
-    try:
-        return Shapes(f"the answer of {where}").of(kind)
-    except TypeError as exc:
-        raise RouteError(f"the answer of {where} cannot be sent: {exc}") from None
+    return Shapes(f"the answer of {where}").of(kind)
 
 
 def _check_none(ctx: Context, where: str, name: str, *, allowed: bool) -> None:

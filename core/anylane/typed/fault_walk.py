@@ -11,7 +11,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-from anylane.typed.faults import Fault, shown_in_json
+from anylane.http.values.faults import Fault, shown_in_json
 
 Convert = Callable[[Any, Any], Any]
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from anylane.callables import called, is_coroutine_function, location
 from anylane.errors import RouteError
 from anylane.handling.answering import ClosedInTurn
 from anylane.handling.return_values import put_routed
+from anylane.http.values.faults import Fault, Invalid
 from anylane.typed.answers import Answer
-from anylane.typed.depends import Dependency
-from anylane.typed.faults import Fault, Invalid
+from anylane.typed.depends import SCOPES, Dependency, Scope
 from anylane.typed.plan import Plan
 from anylane.typed.signature import Parameter, parameters_of
 from anylane.typed.teardown import Given, Held, Teardown
@@ -41,7 +42,7 @@ class Injection:
     inputs: the names of the function's parameters, and the places of their values.
     """
 
-    __slots__ = ("_body", "_names", "_under", "inputs", "needs")  # fmt: skip
+    __slots__ = ("_body", "_names", "_overrides", "_parameters", "_under", "inputs", "needs")
 
     def __init__(
         self,
@@ -49,26 +50,44 @@ class Injection:
         *,
         names: Mapping[str, str],
         body: bool,
-        overrides: Mapping[Callable[..., Any], Callable[..., Any]] | None = None,
+        overrides: Mapping[Callable[..., Any], Callable[..., Any]] = MappingProxyType({}),
     ) -> None:
-        self._names, self._body = names, body
+        self._parameters, self._names, self._body = parameters, names, body
+        self._overrides = overrides
         self._under: list[Callable[..., Any]] = []
         self.needs: list[Need] = []
-        places: dict[Callable[..., Any], int] = {}
-        self.inputs = self._resolve(parameters, places, overrides or {})
+        self.inputs = self._resolve(parameters, {}, "handler", "")
+        _check_bodies(self.parameters(), parameters)
+
+    def overridden(self, overrides: Mapping[Callable[..., Any], Callable[..., Any]]) -> Injection:
+        """Return the same with other functions. Raise RouteError as at registration."""
+        return Injection(
+            self._parameters, names=self._names, body=self._body, overrides=dict(overrides)
+        )
 
     def _resolve(
         self,
         parameters: tuple[Parameter, ...],
         places: dict[Callable[..., Any], int],
-        overrides: Mapping[Callable[..., Any], Callable[..., Any]],
+        scope: Scope,
+        where: str,
     ) -> tuple[tuple[str, int], ...]:
+        """Return the dependencies among the parameters of a function, and add those that are new.
+
+        scope: how long the function's own value lives. where: its name, for messages.
+        """
         found = []
         for parameter in parameters:
             dependency = parameter.dependency
             if dependency is None:
                 continue
-            func = overrides.get(dependency.func, dependency.func)
+            if SCOPES.index(dependency.scope) < SCOPES.index(scope):
+                raise RouteError(
+                    f"{where} lives as long as its scope {scope!r} says, and needs "
+                    f"{location(dependency.func)}, whose scope is {dependency.scope!r}; give that "
+                    f"one the scope {scope!r} too"
+                )
+            func = self._overrides.get(dependency.func, dependency.func)
             if func in self._under:
                 circle = [*self._under[self._under.index(func) :], func]
                 raise RouteError(
@@ -76,10 +95,15 @@ class Injection:
                 )
             if func not in places:
                 self._under.append(func)
-                need = self._need(func, dependency, places, overrides)
+                need = self._need(func, dependency, places)
                 self._under.pop()
                 places[func] = len(self.needs)
                 self.needs.append(need)
+            elif self.needs[places[func]].dependency.scope != dependency.scope:
+                raise RouteError(
+                    f"{location(func)} is needed with two scopes; it has one value for a request, "
+                    "so choose one"
+                )
             found.append((parameter.name, places[func]))
         return tuple(found)
 
@@ -88,11 +112,10 @@ class Injection:
         func: Callable[..., Any],
         dependency: Dependency,
         places: dict[Callable[..., Any], int],
-        overrides: Mapping[Callable[..., Any], Callable[..., Any]],
     ) -> Need:
         where = location(func)
         parameters = parameters_of(func, names=self._names, body=self._body, where=where)
-        inputs = self._resolve(parameters, places, overrides)
+        inputs = self._resolve(parameters, places, dependency.scope, where)
         inner = called(func)
         return Need(
             Dependency(func, dependency.scope, inline=dependency.inline),
@@ -108,6 +131,19 @@ class Injection:
         return [each for need in self.needs for each in need.plan.parameters]
 
 
+def _check_bodies(needed: list[Parameter], own: tuple[Parameter, ...]) -> None:
+    """Raise RouteError if a handler and its dependencies read the body as two things."""
+    every = [*needed, *own]
+    kinds = {repr(each.kind): each for each in every if each.where == "body"}
+    forms = [each for each in every if each.where == "form"]
+    if len(kinds) > 1 or (kinds and forms):
+        names = ", ".join(repr(each.name) for each in [*kinds.values(), *forms])
+        raise RouteError(
+            f"the parameters {names} of a handler and its dependencies read the body as different "
+            "things; a request has one body"
+        )
+
+
 def injected(
     call: Callable[[Context, dict[str, Any]], Awaitable[Any]],
     plan: Plan,
@@ -116,9 +152,32 @@ def injected(
 ) -> Callable[[Context], Awaitable[Any]]:
     """Return what runs a handler with its dependencies, for the pipeline of a route.
 
-    call: calls the handler with its arguments.
+    call: calls the handler with its arguments. Where `app.dependency_overrides` names another
+    function for one of them, that one is used.
     """
+    usual = _runner(call, plan, injection, answer)
+    others: dict[tuple[Any, ...], Callable[[Context], Awaitable[Any]]] = {}
 
+    def run(ctx: Context) -> Awaitable[Any]:
+        overrides = getattr(ctx.app, "dependency_overrides", None)
+        if not overrides:
+            return usual(ctx)
+        key = tuple(overrides.items())
+        found = others.get(key)
+        if found is None:
+            others.clear()  # Tests set one after the other.
+            found = others[key] = _runner(call, plan, injection.overridden(overrides), answer)
+        return found(ctx)
+
+    return run
+
+
+def _runner(
+    call: Callable[[Context, dict[str, Any]], Awaitable[Any]],
+    plan: Plan,
+    injection: Injection,
+    answer: Answer | None,
+) -> Callable[[Context], Awaitable[Any]]:
     async def run(ctx: Context) -> Any:
         arguments, for_needs = await _read(ctx, plan, injection)
         early, late = Teardown(ctx), Teardown(ctx)

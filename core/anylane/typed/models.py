@@ -15,8 +15,8 @@ from typing import Any, Protocol, Union, get_args, get_origin, is_typeddict
 from anylane import json
 from anylane.errors import InvalidJSON
 from anylane.extras import load
+from anylane.http.values.faults import MAX_FAULTS, Fault, shown_in_json
 from anylane.typed.fault_walk import Walk
-from anylane.typed.faults import MAX_FAULTS, Fault, shown_in_json
 
 
 class Model(Protocol):

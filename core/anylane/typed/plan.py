@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from anylane.callables import called, is_coroutine_function
 from anylane.errors import HTTPError
 from anylane.http.parameters import split_parameters
+from anylane.http.values.faults import Fault, Invalid
 from anylane.typed.answers import Answer
 from anylane.typed.constraints import compiled
-from anylane.typed.faults import Fault, Invalid
 from anylane.typed.models import Model, is_object, model_of
 from anylane.typed.readers import (
     Reader,

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from anylane.errors import RouteError
 from anylane.http.forms import Upload
+from anylane.http.values.faults import Fault, is_secret, shown_value
+from anylane.http.values.scalars import Converter, converter_of, read_text
 from anylane.typed.constraints import Check, compiled
-from anylane.typed.faults import Fault, is_secret, shown_value
-from anylane.typed.scalars import Converter, converter_of, read_text
 from anylane.typed.signature import COLLECTIONS, REQUIRED, Parameter
 
 if TYPE_CHECKING:

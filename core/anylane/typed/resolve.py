@@ -41,9 +41,10 @@ def resolve(handler: object, options: Mapping[str, Any]) -> Mapping[str, Any]:
     websocket = options.get("websocket", False)
     plain = _takes_context_only(signature, names)
     returned = signature.return_annotation
-    if plain and (websocket or returned is inspect.Signature.empty or returned is None):
-        return {}
-    if plain and isinstance(returned, str) and returned.partition("[")[0] in _UNTYPED:
+    untyped = returned in (None, inspect.Signature.empty) or (
+        isinstance(returned, str) and returned.partition("[")[0] in _UNTYPED
+    )
+    if plain and (websocket or untyped):
         return {}
     try:
         body = not websocket and not (options.get("methods", frozenset()) & _BODILESS)

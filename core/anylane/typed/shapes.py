@@ -297,7 +297,7 @@ class Shapes:
         self._objects: dict[Any, Shape] = {}
 
     def of(self, kind: Any) -> Shape:  # a line for each kind of type
-        """Return the shape of a type. Raise TypeError for one that has no form in JSON."""
+        """Return the shape of a type."""
         while get_origin(kind) is Annotated:
             kind = get_args(kind)[0]
         if kind is Any or kind is object:
@@ -336,7 +336,8 @@ class Shapes:
         if not isinstance(cls, type) or not (
             is_dataclass(cls) or is_typeddict(cls) or is_struct(cls)
         ):
-            raise TypeError(f"{kind} has no fields, and no form in JSON")
+            # What `json_default` of the app may have a form for.
+            return Scalar((cls,), f"a {cls.__name__}") if isinstance(cls, type) else _ANY
         shape = self._objects[kind] = Object(kind)
         shape.set_members(self._members(cls, kind))
         return shape

@@ -17,11 +17,11 @@ from anylane.callables import called, location
 from anylane.errors import RouteError, UsageError
 from anylane.handling.context import Context
 from anylane.http.forms import Upload
+from anylane.http.values.scalars import converter_of
 from anylane.shown import shown
 from anylane.typed.constraints import constraints_of
 from anylane.typed.depends import Dependency
 from anylane.typed.models import is_model, is_object
-from anylane.typed.scalars import converter_of
 from anylane.typed.sources import (
     Cookie,
     File,
@@ -132,7 +132,7 @@ def hints_of(
 ) -> dict[str, Any]:
     """Return the annotations of a function as types. Raise RouteError where one names what does not
     exist when it is registered."""
-    function = called(func)
+    function: Any = func.__init__ if isinstance(func, type) else called(func)  # type: ignore[misc]
     try:
         return get_type_hints(function, include_extras=True)
     except NameError:
