@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Annotated, Any
@@ -45,7 +45,7 @@ class Story:
         return lines
 
     @contextmanager
-    def block(self, name: str) -> Iterator[str]:
+    def block(self, name: str) -> Generator[str]:
         self.tell(f"open {name}")
         try:
             yield name
@@ -412,7 +412,7 @@ def test_what_lives_longer_cannot_need_what_ends_before() -> None:
 
     async def handler(x: Annotated[int, Depends(long, "response")]) -> None: ...
 
-    message = r"long .*'response' .* short .* whose scope is 'handler'"
+    message = r"long .*'response' .*short .* whose scope is 'handler'"
     with pytest.raises(RouteError, match=message):
         App().get("/")(handler)
 
@@ -425,7 +425,7 @@ def test_one_value_has_one_scope() -> None:
         x: Annotated[int, Depends(given)], y: Annotated[int, Depends(given, "response")]
     ) -> None: ...
 
-    with pytest.raises(RouteError, match="given .* is needed with two scopes"):
+    with pytest.raises(RouteError, match=r"given .* is needed with two scopes"):
         App().get("/")(handler)
 
 
@@ -435,7 +435,7 @@ def test_a_dependency_is_resolved_as_strictly_as_a_handler() -> None:
 
     async def handler(x: Annotated[int, Depends(given)]) -> None: ...
 
-    with pytest.raises(RouteError, match="'x' of .*given.* has no annotation"):
+    with pytest.raises(RouteError, match=r"'x' of .*given.* has no annotation"):
         App().get("/")(handler)
 
 
