@@ -24,6 +24,7 @@ from anylane_conformance.contract import (
     websockets,
 )
 from anylane_conformance.contract.endings import failures, interruptions
+from anylane_conformance.contract.typed import dependencies, values
 
 if TYPE_CHECKING:
     from anylane_conformance.contract.stage import Extra, Stage
@@ -43,6 +44,8 @@ CHAPTERS = (
     events,
     failures,
     interruptions,
+    values,
+    dependencies,
 )
 """The modules whose `build` adds handlers to the app, in this order."""
 

@@ -1,0 +1,1 @@
+"""Handlers with typed parameters, and what they depend on."""
