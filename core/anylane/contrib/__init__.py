@@ -3,4 +3,10 @@
 Nothing else of anylane imports them.
 """
 
-__all__: list[str] = []
+from anylane.contrib.files.file_response import FileResponse
+from anylane.contrib.files.static_files import StaticFiles
+
+__all__ = [
+    "FileResponse",
+    "StaticFiles",
+]

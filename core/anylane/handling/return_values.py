@@ -9,7 +9,7 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 from anylane import json
-from anylane.callables import called
+from anylane.callables import called, is_coroutine_function
 from anylane.errors import HTTPError, UsageError
 from anylane.handling.blocking import PooledIterator
 from anylane.http.response import JSON, TEXT, Response
@@ -70,7 +70,8 @@ def put_result(ctx: Context, value: Any, where: str) -> Awaitable[None] | None:
     """Make `value`, which is not None, the response, as `apply_result` does.
 
     Return None for most values, which need no coroutine. Return an awaitable for an iterator, which
-    has to give its first item: await it. Raise an HTTPError that was returned.
+    has to give its first item, and for an object with `async def respond(ctx)`, which fills in
+    `ctx.response`: await it. Raise an HTTPError that was returned.
     """
     if ctx.exchange.started:
         raise UsageError(f"{where} returned {shown(value)} after the response was sent")
@@ -89,6 +90,9 @@ def put_result(ctx: Context, value: Any, where: str) -> Awaitable[None] | None:
         return AsyncItems(value).begin(ctx)
     elif isinstance(value, Iterator):
         return SyncItems(ctx, value).begin(ctx)
+    elif is_coroutine_function(getattr(value, "respond", None)) and not isinstance(value, type):
+        begun: Awaitable[None] = value.respond(ctx)
+        return begun
     elif isinstance(value, Coroutine):
         value.close()  # Else Python warns that it was never awaited, but much later and elsewhere.
         name = getattr(value, "__qualname__", "a coroutine")
@@ -98,7 +102,8 @@ def put_result(ctx: Context, value: Any, where: str) -> Awaitable[None] | None:
         hint = ". A status goes with Response(body, status)" if isinstance(value, tuple) else ""
         raise UsageError(
             f"{where} returned a {type(value).__name__}: {shown(value)}; expected str, bytes, "
-            f"dict, list, dataclass, number, Response, iterator or None{hint}"
+            f"dict, list, dataclass, number, Response, iterator, None, or an object with "
+            f"`async def respond(ctx)`{hint}"
         )
     return None
 
@@ -118,6 +123,8 @@ class Items:
     async def begin(self, ctx: Context) -> None:
         """Take the first item, and make this the body of the response. Set the content type if
         there is none: text for a str, else bytes. Raise what the iterator raises."""
+        if ctx.items is not None:
+            await ctx.items.close()  # What is not sent, because something else is.
         ctx.items = self
         self._first = await self.next()
         response = ctx.response

@@ -175,6 +175,14 @@ class Walk:
             raise NotThere  # A link has taken the place of the file.
         return file
 
+    def has(self, name: str) -> bool:
+        """Return whether there is anything of that name in the folder in which the walk stands."""
+        try:
+            os.stat(name, dir_fd=self._folders[-1], follow_symlinks=False)
+        except OSError:
+            return False
+        return True
+
     def _descend(self, folders: list[int], names: tuple[str, ...]) -> str | None:
         """Go down by these names and by those that links stand for.
 
