@@ -6,7 +6,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from dataclasses import is_dataclass
 from functools import lru_cache
 from types import UnionType
-from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Protocol,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    runtime_checkable,
+)
 
 from anylane import json
 from anylane.callables import called, is_coroutine_function
@@ -35,6 +44,15 @@ def returns_json(handler: Callable[..., Any]) -> bool:
         isinstance(kind, type) and (issubclass(kind, _JSON) or is_dataclass(kind))
         for kind in origins
     )
+
+
+@runtime_checkable
+class Answer(Protocol):
+    """An object that a handler may return, and that answers by itself."""
+
+    async def respond(self, ctx: Any, /) -> None:
+        """Fill in `ctx.response`. What it raises is the handler's failure, an HTTPError its
+        answer."""
 
 
 async def apply_result(ctx: Context, value: Any, where: str) -> None:
@@ -90,7 +108,7 @@ def put_result(ctx: Context, value: Any, where: str) -> Awaitable[None] | None:
         return AsyncItems(value).begin(ctx)
     elif isinstance(value, Iterator):
         return SyncItems(ctx, value).begin(ctx)
-    elif is_coroutine_function(getattr(value, "respond", None)) and not isinstance(value, type):
+    elif _answers(value):
         begun: Awaitable[None] = value.respond(ctx)
         return begun
     elif isinstance(value, Coroutine):
@@ -106,6 +124,14 @@ def put_result(ctx: Context, value: Any, where: str) -> Awaitable[None] | None:
             f"`async def respond(ctx)`{hint}"
         )
     return None
+
+
+def _answers(value: Any) -> bool:
+    return (
+        isinstance(value, Answer)
+        and not isinstance(value, type)
+        and is_coroutine_function(value.respond)
+    )
 
 
 _END = PooledIterator.END

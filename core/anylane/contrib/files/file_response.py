@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -49,7 +50,7 @@ class FileResponse:
         for name, value in (("content-type", content_type), ("cache-control", cache_control)):
             if value is not None:
                 check_header(name, value)
-        self._content_type = content_type or media_type(os.path.basename(filename or plain))
+        self._content_type = content_type or media_type(Path(filename or plain).name)
         self._cache_control = cache_control
         self._disposition = None if filename is None else _attachment(filename)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from mimetypes import MimeTypes
 from types import MappingProxyType
+from typing import Any
 
 from anylane.errors import UsageError
 from anylane.protocol.fields import check_header
@@ -76,7 +77,8 @@ def media_types(added: Mapping[str, str] | None) -> Mapping[str, str]:
         return _KNOWN
     if not isinstance(added, Mapping):
         raise UsageError(f"types is {shown(added)}; expected a mapping such as {{'.md': 'text/x'}}")
-    for ending, kind in added.items():
+    given: Mapping[Any, Any] = added
+    for ending, kind in given.items():
         if not isinstance(ending, str) or not ending.startswith(".") or "." in ending[1:]:
             raise UsageError(f"types has the ending {shown(ending)}; expected one such as '.md'")
         if not isinstance(kind, str) or "/" not in kind:

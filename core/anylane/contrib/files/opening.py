@@ -161,8 +161,7 @@ class Walk:
                 return file
             folders: list[int] = []  # A link leads elsewhere, and this walk stays where it is.
             try:
-                for each in self._folders:
-                    folders.append(os.dup(each))
+                folders.extend(map(os.dup, self._folders))  # Keeps those it had if one fails.
                 last = self._descend(folders, (name,))
                 if last is None:
                     raise IsFolder

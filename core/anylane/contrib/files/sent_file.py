@@ -8,7 +8,6 @@ taken most of what was sent before.
 from __future__ import annotations
 
 import os
-import stat
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -208,7 +207,7 @@ def validators(seen: os.stat_result, coding: str | None, etag: str | None) -> Va
         # The coding comes first: `Compression` takes off one that stands at the end.
         variant = "" if coding is None else f"{coding}-"
         etag = f'"{variant}{seen.st_mtime_ns:x}-{seen.st_size:x}"'
-    return Validators(etag, seen[stat.ST_MTIME], True)
+    return Validators(etag, seen.st_mtime_ns // 10**9, True)
 
 
 def described(found: Representation, current: Validators, *, plain: bool) -> list[Header]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import partial
 from io import FileIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anylane.contrib.files.codings import ENDINGS, acceptable
@@ -171,24 +172,24 @@ class StaticFiles:
 
 def _checked_directory(directory: str | os.PathLike[str]) -> str:
     try:
-        path = os.path.abspath(os.fspath(directory))
+        path = Path(directory).absolute()
     except TypeError:
-        path = None
-    if not isinstance(path, str):
-        raise UsageError(f"StaticFiles got {shown(directory)}; expected the path of a directory")
-    if not os.path.isdir(path):
-        seen = "is no directory" if os.path.exists(path) else "does not exist"
+        raise UsageError(
+            f"StaticFiles got {shown(directory)}; expected the path of a directory"
+        ) from None
+    if not path.is_dir():
+        seen = "is no directory" if path.exists() else "does not exist"
         raise UsageError(
             f"StaticFiles got the directory {path}, which {seen}; make it, or give the path from "
             "the file of your app: Path(__file__).parent / 'public'"
         )
     if not os.access(path, os.R_OK | os.X_OK):
         raise UsageError(f"StaticFiles got the directory {path}, which this process may not read")
-    return path
+    return str(path)
 
 
 def _checked_index(index: str | Iterable[str] | None) -> tuple[str, ...]:
-    names = () if index is None else (index,) if isinstance(index, str) else tuple(index)
+    names: tuple[Any, ...] = (index,) if isinstance(index, str) else tuple(index or ())
     for name in names:
         if not isinstance(name, str) or names_of(name, hidden=True) != (name,):
             raise UsageError(f"index has {shown(name)}; expected the name of a file: 'index.html'")
