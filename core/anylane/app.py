@@ -13,15 +13,15 @@ from anylane.callables import location, signature_problem
 from anylane.config.server_config import ServerConfig
 from anylane.errors import RegistrationError, UsageError
 from anylane.handling.application import FrozenApp
-from anylane.lane.lifespan import Phase, Step
+from anylane.lane.life.lifespan import Phase, Step
+from anylane.routing.base_app import BaseApp
 from anylane.routing.hooks import Errors, check_hook
 from anylane.routing.route import Route
-from anylane.routing.router import Router
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class App(Router):
+class App(BaseApp):
     """A web application.
 
     Register routes and hooks with the decorators. Then call `run()`, or give the app to a Server, a
@@ -35,8 +35,6 @@ class App(Router):
     json_default: `func(value)`, which is given what JSON has no form for, and returns something
         that it has. It is called while a value is encoded, so it must not block.
     """
-
-    is_whole = True
 
     def __init__(
         self,

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from anylane.http.response import Items
     from anylane.lane.link import Link
     from anylane.protocol.exchange import Exchange
+    from anylane.routing.base_app import BaseApp
     from anylane.routing.route import Route
-    from anylane.routing.router import Router
 
 
 class AnswerGate(Protocol):
@@ -53,10 +53,10 @@ class Answering(ABC):
                  "_state", "allow", "app", "error", "exchange", "items", "jobs", "link", "params",
                  "route")  # fmt: skip
 
-    def __init__(self, exchange: Exchange, link: Link, app: Router) -> None:
+    def __init__(self, exchange: Exchange, link: Link, app: BaseApp) -> None:
         self.exchange: Exchange = exchange
         self.link: Link = link
-        self.app: Router = app
+        self.app: BaseApp = app
         self.params: dict[str, Any] = {}
         self.route: Route | None = None
         self.error: BaseException | None = None

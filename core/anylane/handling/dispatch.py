@@ -27,7 +27,7 @@ from anylane.routing.route_table import (
 if TYPE_CHECKING:
     from anylane.handling.context import Context
     from anylane.protocol.request_head import RequestHead
-    from anylane.routing.router import Router
+    from anylane.routing.base_app import BaseApp
 
 
 Known = tuple[Route, Gate | None, Endpoint, dict[str, Any]]
@@ -53,8 +53,8 @@ class Dispatcher:
     __slots__ = ("_by_host", "_endpoints", "_fallbacks", "_guarded", "_known", "_prefixes",
                  "_table", "app", "error_handlers", "json_default")  # fmt: skip
 
-    def __init__(self, app: Router, error_handlers: ErrorHandlers) -> None:
-        self.app: Router = app
+    def __init__(self, app: BaseApp, error_handlers: ErrorHandlers) -> None:
+        self.app: BaseApp = app
         self.error_handlers: ErrorHandlers = error_handlers
         self.json_default: Callable[[Any], Any] | None = None
         self._table = RouteTable(app.routes)
