@@ -27,7 +27,8 @@ class FrozenApp(Dispatcher):
     """An `Application` made of routes, hooks and error handlers.
 
     Any number of servers may serve it at once. app: what `ctx.app` is, and what lifespan functions
-    are given. on_connect, on_disconnect: as in `Application`.
+    are given. apps: it, and those that are mounted in it. on_connect, on_disconnect: as in
+    `Application`.
     """
 
     __slots__ = ("_apps", "_life", "on_connect", "on_disconnect")
@@ -36,6 +37,7 @@ class FrozenApp(Dispatcher):
         self,
         app: BaseApp,
         *,
+        apps: tuple[BaseApp, ...],
         life: Iterable[Step],
         connect_hooks: Iterable[Callable[..., Any]],
         disconnect_hooks: Iterable[Callable[..., Any]],
@@ -45,7 +47,7 @@ class FrozenApp(Dispatcher):
     ) -> None:
         super().__init__(app, ErrorHandlers(exception_handlers, request_error_hooks))
         self.json_default = json_default
-        self._apps = (app,)
+        self._apps = apps
         self._life = tuple(life)
         connect, disconnect = calls_of(connect_hooks), calls_of(disconnect_hooks)
         self.on_connect: Errand | None = None
