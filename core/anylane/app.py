@@ -6,14 +6,16 @@ the installed backends.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
-from anylane.callables import location, signature_problem
+from anylane.callables import accepted_positionals, location, signature_problem
 from anylane.config.server_config import ServerConfig
 from anylane.errors import RegistrationError, UsageError
 from anylane.handling.application import FrozenApp
-from anylane.lane.lifespan import Phase, Step
+from anylane.lane.life.lifespan import Phase, Step
+from anylane.routing.base_app import BaseApp, Mountable
 from anylane.routing.hooks import Errors, check_hook
 from anylane.routing.route import Route
 from anylane.routing.router import Router
@@ -21,7 +23,7 @@ from anylane.routing.router import Router
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class App(Router):
+class App(BaseApp):
     """A web application.
 
     Register routes and hooks with the decorators. Then call `run()`, or give the app to a Server, a
@@ -36,8 +38,6 @@ class App(Router):
         that it has. It is called while a value is encoded, so it must not block.
     """
 
-    is_whole = True
-
     def __init__(
         self,
         *,
@@ -48,7 +48,7 @@ class App(Router):
         if json_default is not None and (problem := signature_problem(json_default, "(value)")):
             raise UsageError(f"json_default {location(json_default)} {problem}")
         self.json_default: Callable[[Any], Any] | None = json_default
-        self.life: list[Step] = []
+        self.life: list[Step | App] = []
         self.connect_hooks: list[Callable[..., Any]] = []
         self.disconnect_hooks: list[Callable[..., Any]] = []
         self.exception_handlers: dict[type[Exception], Callable[..., Any]] = {}
@@ -97,7 +97,7 @@ class App(Router):
         the connection is closed unserved: quietly for an HTTPError, with a log line for any other
         exception.
         """
-        self._check(func, "on_connect", "(ctx)")
+        self._check_served(func, "on_connect", "(ctx)")
         self.connect_hooks.append(func)
         return func
 
@@ -107,7 +107,7 @@ class App(Router):
         It does not run for a connection that an `on_connect` hook has turned away. The last hook
         registered is called first. A failure is logged, and the other hooks still run.
         """
-        self._check(func, "on_disconnect", "(ctx)")
+        self._check_served(func, "on_disconnect", "(ctx)")
         self.disconnect_hooks.append(func)
         return func
 
@@ -119,7 +119,7 @@ class App(Router):
         `ctx.response` or returns is sent, and the connection closes. A hook that fails itself is
         one logged 500.
         """
-        self._check(func, "request_error", "(ctx)", "(ctx, error)")
+        self._check_served(func, "request_error", "(ctx)", "(ctx, error)")
         self.request_error_hooks.append(func)
         return func
 
@@ -149,6 +149,34 @@ class App(Router):
 
         return register
 
+    def mount(self, prefix: str, other: Router | Mountable, *, name: str = "") -> None:
+        """Have everything below *prefix* answered by another App, a Router, or a `Mountable`.
+
+        An App keeps what is its own: hooks, exception handlers, `errors=`, `json_default`, state,
+        and lifespan, which is entered in line with the hooks of this app. This app's hooks run
+        around it, and its response hooks see the answers. A Router is included. A Mountable, such
+        as StaticFiles, serves all paths below the prefix.
+
+        prefix: a pattern without a slash at its end; empty or '/' for the root.
+        name: goes before the names of its routes for `path_for`, as in 'admin:home'; for a
+            Mountable it is the name of the route.
+
+        Raise RouteError for what cannot be mounted, for an App in itself or twice at one place, and
+        if the routes do not fit together. Raise UsageError for an App with hooks for connections,
+        which are this app's, and RegistrationError if this app serves already.
+        """
+        if isinstance(other, App):
+            for hooks, decorator in (
+                (other.connect_hooks, "on_connect"),
+                (other.disconnect_hooks, "on_disconnect"),
+                (other.request_error_hooks, "request_error"),
+            ):
+                if hooks:
+                    raise _not_below(hooks[0], decorator)
+        super().mount(prefix, other, name=name)
+        if isinstance(other, App):
+            self.life.append(other)
+
     def _register(self, route: Route) -> None:
         self._check_open(route.where)
         super()._register(route)
@@ -156,6 +184,12 @@ class App(Router):
     def _check(self, func: Callable[..., Any], decorator: str, *forms: str) -> None:
         check_hook(func, decorator, *forms)
         self._check_open(location(func))
+
+    def _check_served(self, func: Callable[..., Any], decorator: str, *forms: str) -> None:
+        """Do what `_check` does. Raise UsageError too if this app is mounted in another one."""
+        self._check(func, decorator, *forms)
+        if self._mounts:
+            raise _not_below(func, decorator)
 
     def _check_open(self, what: str) -> None:
         if self._frozen is not None:
@@ -173,7 +207,8 @@ class App(Router):
         if self._frozen is None:
             self._frozen = FrozenApp(
                 self,
-                life=self.life,
+                apps=tuple(dict.fromkeys(self._apps())),
+                life=self._steps(set()),
                 connect_hooks=self.connect_hooks,
                 disconnect_hooks=self.disconnect_hooks,
                 exception_handlers=self.exception_handlers,
@@ -181,6 +216,24 @@ class App(Router):
                 json_default=self.json_default,
             )
         return self._frozen
+
+    def _apps(self) -> Iterator[App]:
+        """Yield this app and all that are mounted in it, at any depth."""
+        yield self
+        for step in self.life:
+            if isinstance(step, App):
+                yield from step._apps()
+
+    def _steps(self, seen: set[App]) -> Iterator[Step]:
+        """Yield what is to be done at the start, those of mounted apps in their places."""
+        seen.add(self)
+        for step in self.life:
+            if not isinstance(step, App):
+                phase, func = step
+                takes_app = phase is Phase.AROUND and accepted_positionals(func, 1)
+                yield (phase, partial(func, self)) if takes_app else step
+            elif step not in seen:
+                yield from step._steps(seen)
 
     def run(self, backend: str = "asyncio", **config: Any) -> None:
         """Serve until a signal ends the process; blocks.
@@ -197,6 +250,13 @@ class App(Router):
         from anylane.serving import run
 
         run(self, ServerConfig(**config), backend)
+
+
+def _not_below(hook: Callable[..., Any], decorator: str) -> UsageError:
+    return UsageError(
+        f"{location(hook)} of @app.{decorator} is about connections, and those are served by the "
+        "app around a mounted one; register it there"
+    )
 
 
 def check_served(app: object, config: object) -> None:

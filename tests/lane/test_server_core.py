@@ -11,7 +11,7 @@ from anylane import App, ServerConfig, UsageError
 from anylane.lane.driver import Driver
 from anylane.lane.errand import NoConnection
 from anylane.lane.host import Forwarded, Log
-from anylane.lane.lifespan import Lifespan
+from anylane.lane.life.lifespan import Lifespan
 from anylane.lane.link import Errand, Link
 from anylane.lane.server_core import ServerCore
 from anylane.lane.stepping import SteppedLink, step

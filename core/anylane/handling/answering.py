@@ -24,6 +24,7 @@ from anylane.protocol.sse import last_event_id
 from anylane.realtime.event_stream import EventStream
 from anylane.realtime.raw_stream import RawStream
 from anylane.realtime.websocket import WebSocket
+from anylane.routing.mounted import Mounted
 from anylane.routing.parts import Transform, transformed
 from anylane.shown import shown
 
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from anylane.http.response import Items
     from anylane.lane.link import Link
     from anylane.protocol.exchange import Exchange
+    from anylane.routing.base_app import BaseApp
     from anylane.routing.route import Route
-    from anylane.routing.router import Router
 
 
 class AnswerGate(Protocol):
@@ -49,14 +50,14 @@ class AnswerGate(Protocol):
 class Answering(ABC):
     """One request and its response: half of a `Context`, whose docstring names the attributes."""
 
-    __slots__ = ("_calls", "_failed", "_gate", "_pending", "_request", "_response", "_shown",
-                 "_state", "allow", "app", "error", "exchange", "items", "jobs", "link", "params",
-                 "route")  # fmt: skip
+    __slots__ = ("_calls", "_failed", "_gate", "_pending", "_place", "_request", "_response",
+                 "_shown", "_state", "allow", "app", "error", "exchange", "items", "jobs", "link",
+                 "params", "route")  # fmt: skip
 
-    def __init__(self, exchange: Exchange, link: Link, app: Router) -> None:
+    def __init__(self, exchange: Exchange, link: Link, app: BaseApp) -> None:
         self.exchange: Exchange = exchange
         self.link: Link = link
-        self.app: Router = app
+        self.app: BaseApp = app
         self.params: dict[str, Any] = {}
         self.route: Route | None = None
         self.error: BaseException | None = None
@@ -128,9 +129,23 @@ class Answering(ABC):
     def path_for(self, name: str, /, **params: object) -> str:
         """Return the percent-encoded path of the route of that name.
 
-        Raise RouteError if there is none, and for parameters that the route does not take.
+        In a mounted App that is one of its own, below its prefix, and else one of the App around
+        it. Raise RouteError if there is none, and for parameters that the route does not take.
         """
-        return self.app.path_for(name, **params)
+        return self.place.path_for(name, params, self.params)
+
+    @property
+    def place(self) -> Mounted:
+        """Return where `app` is, for the framework."""
+        try:
+            return self._place
+        except AttributeError:  # No mounted app has to do with the request: that costs nothing.
+            return Mounted(self.app)
+
+    @place.setter
+    def place(self, place: Mounted) -> None:
+        self._place: Mounted = place
+        self.app = place.app
 
     def check(self) -> None:
         """Raise Disconnected if the client is gone.

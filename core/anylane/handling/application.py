@@ -10,31 +10,34 @@ from anylane.handling.connection_hooks import run_connect_hooks, run_disconnect_
 from anylane.handling.dispatch import Dispatcher
 from anylane.handling.error_responses import ErrorHandlers
 from anylane.handling.run_exchange import run_exchange
-from anylane.lane.lifespan import Lifespan
+from anylane.lane.life.lifespan import Lifespan
+from anylane.lane.life.state import States
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from anylane.config.server_config import ServerConfig
     from anylane.lane.host import Forwarded, Log
-    from anylane.lane.lifespan import Step
+    from anylane.lane.life.lifespan import Step
     from anylane.lane.link import Errand
-    from anylane.routing.router import Router
+    from anylane.routing.base_app import BaseApp
 
 
 class FrozenApp(Dispatcher):
     """An `Application` made of routes, hooks and error handlers.
 
     Any number of servers may serve it at once. app: what `ctx.app` is, and what lifespan functions
-    are given. on_connect, on_disconnect: as in `Application`.
+    are given. apps: it, and those that are mounted in it. on_connect, on_disconnect: as in
+    `Application`.
     """
 
-    __slots__ = ("_life", "on_connect", "on_disconnect")
+    __slots__ = ("_apps", "_life", "on_connect", "on_disconnect")
 
     def __init__(
         self,
-        app: Router,
+        app: BaseApp,
         *,
+        apps: tuple[BaseApp, ...],
         life: Iterable[Step],
         connect_hooks: Iterable[Callable[..., Any]],
         disconnect_hooks: Iterable[Callable[..., Any]],
@@ -44,6 +47,7 @@ class FrozenApp(Dispatcher):
     ) -> None:
         super().__init__(app, ErrorHandlers(exception_handlers, request_error_hooks))
         self.json_default = json_default
+        self._apps = apps
         self._life = tuple(life)
         connect, disconnect = calls_of(connect_hooks), calls_of(disconnect_hooks)
         self.on_connect: Errand | None = None
@@ -59,7 +63,7 @@ class FrozenApp(Dispatcher):
     def lifespan(self, log: Log) -> Lifespan:
         """Return the startup hooks, shutdown hooks and context managers of the app, for one
         server. log: takes what fails at its end."""
-        return Lifespan(self.app, self._life, log)
+        return Lifespan(self.app, self._life, log, States(self._apps))
 
     def forwarded(self, config: ServerConfig) -> Forwarded | None:
         """Return the proxies that are believed about a client; None without `proxy_headers`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +10,9 @@ from anylane.cache import RepeatCache
 from anylane.errors import HTTPError
 from anylane.handling.error_responses import ErrorHandlers
 from anylane.handling.gate import Gate
-from anylane.handling.pipeline import Endpoint, compose, pipeline
+from anylane.handling.pipeline import Endpoint, OnError, at, handler_endpoint, pipeline
 from anylane.protocol.websocket.handshake import is_websocket
+from anylane.routing.mounted import Mounted, groups_of, levels_of
 from anylane.routing.parts import is_part
 from anylane.routing.prefixes import Prefixes
 from anylane.routing.route import Route
@@ -27,7 +28,7 @@ from anylane.routing.route_table import (
 if TYPE_CHECKING:
     from anylane.handling.context import Context
     from anylane.protocol.request_head import RequestHead
-    from anylane.routing.router import Router
+    from anylane.routing.base_app import BaseApp
 
 
 Known = tuple[Route, Gate | None, Endpoint, dict[str, Any]]
@@ -50,27 +51,44 @@ class Dispatcher:
     json_default: what the app makes of a value that JSON has no form for, or None.
     """
 
-    __slots__ = ("_by_host", "_endpoints", "_fallbacks", "_guarded", "_known", "_prefixes",
-                 "_table", "app", "error_handlers", "json_default")  # fmt: skip
+    __slots__ = ("_by_host", "_endpoints", "_fallbacks", "_guarded", "_handlers", "_known",
+                 "_places", "_prefixes", "_table", "app", "error_handlers",
+                 "json_default")  # fmt: skip
 
-    def __init__(self, app: Router, error_handlers: ErrorHandlers) -> None:
-        self.app: Router = app
+    def __init__(self, app: BaseApp, error_handlers: ErrorHandlers) -> None:
+        self.app: BaseApp = app
         self.error_handlers: ErrorHandlers = error_handlers
         self.json_default: Callable[[Any], Any] | None = None
         self._table = RouteTable(app.routes)
         self._by_host = self._table.by_host
         self._guarded = any(route.when is not None for route in app.routes)
         self._known: RepeatCache[tuple[bytes, bytes], Known] = RepeatCache(_MAX_KNOWN)
+        self._handlers: dict[Mounted, ErrorHandlers] = {Mounted(app): error_handlers}
+        self._places: dict[Route, Mounted] = {}
         self._endpoints: dict[Route, tuple[Gate | None, Endpoint]] = {
-            route: (
-                Gate(route.hooks, filter(is_part, route.middleware)) or None,
-                pipeline(route, error_handlers.handle),
-            )
-            for route in app.routes
+            route: self._composed(route) for route in app.routes
         }
         self._prefixes = Prefixes(app.hooks, app.routes)
         # By what the request has instead of a route, and by whose hooks it runs.
         self._fallbacks: dict[tuple[Any, ...], tuple[Gate | None, Endpoint]] = {}
+
+    def _composed(self, route: Route) -> tuple[Gate | None, Endpoint]:
+        """Return the gate and the pipeline of a route."""
+        groups = groups_of(self.app, levels_of(route))
+        if len(groups) > 1:
+            self._places[route] = groups[-1].mounted
+        gate = Gate(groups, filter(is_part, route.middleware))
+        return gate or None, pipeline(handler_endpoint(route), groups, self._on_error)
+
+    def _on_error(self, place: Mounted) -> OnError:
+        """Return what deals with the exceptions of an App."""
+        if place not in self._handlers:
+            assert place.outer is not None, "that of the app that is served is there"
+            self._on_error(place.outer)
+            self._handlers[place] = ErrorHandlers(
+                place.app.exception_handlers, place=place, outer=self._handlers[place.outer]
+            )
+        return self._handlers[place].handle
 
     def answer(self, ctx: Context) -> Awaitable[Any]:
         """Find the pipeline of a request, and return what runs it when it is awaited.
@@ -93,7 +111,7 @@ class Dispatcher:
     def _route(self, ctx: Context, head: RequestHead) -> Awaitable[Any]:
         method, _, path, _ = head.text
         host = ctx.request.host if self._by_host else None
-        guard = partial(_admits, ctx) if self._guarded else None
+        guard = partial(_admits, ctx, self._places) if self._guarded else None
         resolution: Resolution = None
         if b"upgrade" in head.connection and is_websocket(head):
             resolution = self._table.resolve_websocket(path, host, guard=guard)
@@ -114,11 +132,12 @@ class Dispatcher:
 
     def _fallback(self, kind: type, path: str) -> tuple[Gate | None, Endpoint]:
         """Return what answers a request that has no route, with the hooks that its path has."""
-        hooks = self._prefixes.above(path)
-        found = self._fallbacks.get((kind, hooks))
+        levels = self._prefixes.above(path)
+        found = self._fallbacks.get((kind, levels))
         if found is None:
-            endpoint = compose(_FALLBACKS[kind], hooks, self.error_handlers.handle)
-            found = self._fallbacks[kind, hooks] = Gate(hooks) or None, endpoint
+            groups = groups_of(self.app, levels)
+            endpoint = pipeline(_FALLBACKS[kind], groups, self._on_error)
+            found = self._fallbacks[kind, levels] = Gate(groups) or None, endpoint
         return found
 
     def _learn(self, head: RequestHead, route: Route, params: dict[str, Any]) -> None:
@@ -135,10 +154,18 @@ class Dispatcher:
             self._known.offer((head.method, head.target), known)
 
 
-def _admits(ctx: Context, found: Found) -> object:
-    """Ask a guard, which may look at the parameters of its route."""
+def _admits(ctx: Context, places: Mapping[Route, Mounted], found: Found) -> object:
+    """Ask a guard, which may look at the parameters of its route, and at its own app."""
+    guard = found.route.when
+    if guard is None:
+        return True
     ctx.params = found.params
-    admitted = found.route.when is None or found.route.when(ctx)
+    place = places.get(found.route)
+    if place is None:
+        admitted = guard(ctx)
+    else:
+        with at(place, ctx):
+            admitted = guard(ctx)
     ctx.params = {}
     return admitted
 

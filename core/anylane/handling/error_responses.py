@@ -19,6 +19,7 @@ from anylane.callables import (
 )
 from anylane.errors import HTTPError, InvalidJSON, Refused, without_disconnects
 from anylane.handling.failures import sole
+from anylane.handling.pipeline import at
 from anylane.handling.return_values import apply_result, returns_json
 from anylane.http.accept import prefers_json
 from anylane.http.parameters import split_parameters
@@ -26,6 +27,7 @@ from anylane.http.response import Response
 from anylane.lane.stepping import explain
 from anylane.log_limit import CLOSED
 from anylane.protocol.fields import PHRASES
+from anylane.routing.mounted import Mounted
 from anylane.routing.parts import METHODS, is_part
 from anylane.shown import shown, spoken
 
@@ -37,15 +39,24 @@ ExceptionHandler = Callable[..., Any]
 
 
 class ErrorHandlers:
-    """The exception handlers of an app, by class, and its hooks for malformed requests."""
+    """The exception handlers of an app, by class, and its hooks for malformed requests.
 
-    __slots__ = ("_handlers", "_refusals")
+    place, outer: of an app that is mounted: where it is, and the handlers of the app around it,
+    which are asked for what it has none for.
+    """
+
+    __slots__ = ("_handlers", "_outer", "_place", "_refusals")
 
     def __init__(
         self,
         handlers: Mapping[type[Exception], ExceptionHandler],
-        refusals: Iterable[Callable[..., Any]],
+        refusals: Iterable[Callable[..., Any]] = (),
+        *,
+        place: Mounted | None = None,
+        outer: ErrorHandlers | None = None,
     ) -> None:
+        self._place = place
+        self._outer = outer
         self._handlers: dict[type[BaseException], tuple[Call, str] | None] = {
             # These are answers and no bugs: the panic hook is not asked for them.
             HTTPError: None,
@@ -74,14 +85,18 @@ class ErrorHandlers:
             raise exc
         ctx.error = exc
         ctx._failed = True
-        kind, handler = self._find(type(exc))
+        owner, kind, handler = self._find(type(exc))
         if handler is not None:
             if kind is Exception:
                 log_failure(ctx, exc)
             call, where = handler
             ctx.response = initial_error_response(exc)
             try:
-                await apply_result(ctx, await run_call(call, ctx, exc), where)
+                if owner is self:
+                    await apply_result(ctx, await run_call(call, ctx, exc), where)
+                else:
+                    with at(owner._place or ctx.place.outermost, ctx):
+                        await apply_result(ctx, await run_call(call, ctx, exc), where)
             except HTTPError as error:  # An answer like any other, and no failure of the handler.
                 if ctx.exchange.started:
                     raise
@@ -115,13 +130,14 @@ class ErrorHandlers:
 
     def _find(
         self, kind: type[BaseException]
-    ) -> tuple[type[BaseException] | None, tuple[Call, str] | None]:
-        """Return the nearest class that has an entry, and its handler; None for what there is
-        not."""
-        for base in kind.__mro__:
-            if base in self._handlers:
-                return base, self._handlers[base]
-        return None, None
+    ) -> tuple[ErrorHandlers, type[BaseException] | None, tuple[Call, str] | None]:
+        """Return whose handler it is, the nearest class that has an entry, and the handler; None
+        for what there is not."""
+        near = next((base for base in kind.__mro__ if base in self._handlers), None)
+        handler = None if near is None else self._handlers[near]
+        if handler is None and self._outer is not None:
+            return self._outer._find(kind)
+        return self, near, handler
 
 
 def initial_error_response(exc: Exception) -> Response:
@@ -217,7 +233,8 @@ def _is_in_json(ctx: Context, error: HTTPError) -> bool:
     handler that speaks JSON.
     """
     route = ctx.route
-    for hooks in (ctx.app.hooks,) if route is None else reversed(route.hooks):
+    apps = (place.app.hooks for place in ctx.place.outward())
+    for hooks in apps if route is None else reversed(route.hooks):
         if hooks.errors != "auto":
             return hooks.errors == "json"
     preferred = prefers_json(ctx.request.headers.get_all("accept"))

@@ -6,15 +6,18 @@ Requests that could not be parsed have no gate, and 1xx responses are no answers
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from anylane.callables import Call, call_of, location
+from anylane.callables import Call, call_of, location, run_call
 from anylane.errors import HTTPError, UsageError
 from anylane.handling.error_responses import log_hook_failure, problem
 from anylane.handling.failures import sole, taken_apart
+from anylane.handling.pipeline import at
 from anylane.http.response import Response
-from anylane.routing.hooks import STOP, Hooks
+from anylane.routing.hooks import STOP
+from anylane.routing.mounted import Group, Mounted
 from anylane.routing.parts import Transform, name_of_part, transformed
 from anylane.shown import shown
 
@@ -34,28 +37,38 @@ class Gate:
 
     __slots__ = ("_bodies", "_steps")
 
-    def __init__(self, levels: Iterable[Hooks], own: Iterable[Any] = ()) -> None:
-        """Take the hooks of a route's routers, outermost first, and the parts of the route itself.
+    def __init__(self, groups: Sequence[Group], own: Iterable[Any] = ()) -> None:
+        """Take the hooks of a route's routers by their App, outermost first, and the parts of the
+        route itself.
 
         Answers pass them innermost first. Of one level that is the hooks in ascending order, then
         the parts in descending order.
         """
-        steps: list[tuple[Call, str]] = []
+        self._steps: list[tuple[Call, str]] = []
         self._bodies: list[tuple[Callable[[Context], Transform | None], str]] = []
-        parts = list(own)[::-1]
-        self._add(parts, steps)
-        for level in reversed(tuple(dict.fromkeys(levels))):
-            steps += [(call_of(hook.func), location(hook.func)) for hook in sorted(level.response)]
-            self._add((hook.func for hook in sorted(level.parts, reverse=True)), steps)
-        self._steps = tuple(steps)
+        self._add(list(own)[::-1], None)
+        for place, levels in reversed(groups):
+            # What belongs to the innermost App finds `ctx` there.
+            elsewhere = None if place is groups[-1].mounted else place
+            for level in reversed(tuple(dict.fromkeys(levels))):
+                for hook in sorted(level.response):
+                    self._add_step(hook.func, location(hook.func), elsewhere)
+                self._add((hook.func for hook in sorted(level.parts, reverse=True)), elsewhere)
 
-    def _add(self, parts: Iterable[Any], steps: list[tuple[Call, str]]) -> None:
+    def _add(self, parts: Iterable[Any], place: Mounted | None) -> None:
         for part in parts:
             where = name_of_part(part)
             if hasattr(part, "response"):
-                steps.append((call_of(part.response), where))
+                self._add_step(part.response, where, place)
             if hasattr(part, "body"):
-                self._bodies.append((part.body, where))
+                body = part.body if place is None else partial(_body_at, place, part.body)
+                self._bodies.append((body, where))
+
+    def _add_step(self, func: Callable[..., Any], where: str, place: Mounted | None) -> None:
+        call = call_of(func)
+        self._steps.append(
+            (call if place is None else (partial(_run_at, place, call), True), where)
+        )
 
     def __bool__(self) -> bool:
         return bool(self._steps or self._bodies)
@@ -143,6 +156,20 @@ class Gate:
         if found:
             ctx.response.remove_header("content-length")
         return found
+
+
+async def _run_at(place: Mounted, call: Call, ctx: Context) -> Any:
+    """Call a hook of an App that another one is mounted in."""
+    with at(place, ctx):
+        return await run_call(call, ctx)
+
+
+def _body_at(
+    place: Mounted, body: Callable[[Context], Transform | None], ctx: Context
+) -> Transform | None:
+    """Ask a part of an App that another one is mounted in."""
+    with at(place, ctx):
+        return body(ctx)
 
 
 def _complete(response: Response) -> bool:

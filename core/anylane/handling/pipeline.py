@@ -9,7 +9,8 @@ route.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dis import Instruction, get_instructions
 from functools import partial
 from itertools import pairwise
@@ -19,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 from anylane.callables import Call, calls_of, is_coroutine_function, location
 from anylane.errors import UsageError
 from anylane.handling.return_values import apply_result, put_routed
+from anylane.json import json_default
 from anylane.routing.hooks import STOP, Hook, Hooks
+from anylane.routing.mounted import Group, Mounted
 from anylane.routing.origins import Origins, check_origin
 from anylane.routing.parts import is_part
 from anylane.routing.route import Middleware, Route
@@ -35,9 +38,67 @@ is not None."""
 OnError = Callable[["Context", Exception], Awaitable[None]]
 
 
-def pipeline(route: Route, on_error: OnError) -> Endpoint:
-    """Return all that runs for a route. A handler with nothing around it is its own pipeline."""
-    return compose(_handler_endpoint(route), route.hooks, on_error)
+def pipeline(
+    endpoint: Endpoint, groups: Sequence[Group], on_error: Callable[[Mounted], OnError]
+) -> Endpoint:
+    """Return all that runs for a route, or for what a request has instead of one.
+
+    groups: the hooks around `endpoint`, by the App that they belong to, outermost first; each App
+    is inside of all hooks of the one around it. on_error: returns what deals with the exceptions of
+    an App. A handler with nothing around it is its own pipeline.
+    """
+    for place, hooks in groups[:0:-1]:
+        own = on_error(place)
+        endpoint = _inside(compose(endpoint, hooks, own), place, own)
+    served, hooks = groups[0]
+    endpoint = compose(endpoint, hooks, on_error(served))
+    return endpoint if len(groups) == 1 else _left_inside(endpoint, groups[-1].mounted)
+
+
+def _inside(inner: Endpoint, place: Mounted, on_error: OnError) -> Endpoint:
+    """Return what runs a mounted App for the one around it: its answer is whole then."""
+
+    async def run(ctx: Context) -> None:
+        with at(place, ctx):
+            try:
+                value = await inner(ctx)
+                if value is not None and (begun := put_routed(ctx, value)) is not None:
+                    await begun
+            except Exception as exc:  # noqa: BLE001  # the handler's; on_error decides
+                await on_error(ctx, exc)
+
+    return run
+
+
+def _left_inside(inner: Endpoint, place: Mounted) -> Endpoint:
+    """Return what runs `inner`. What comes after it, such as the steps of an iterator and
+    background work, is at home in the innermost App."""
+
+    async def run(ctx: Context) -> Any:
+        ctx.place = place.outermost
+        try:
+            return await inner(ctx)
+        finally:
+            go_to(place, ctx)
+
+    return run
+
+
+def go_to(place: Mounted, ctx: Context) -> None:
+    """Have `ctx.app`, its paths and its JSON be those of this App."""
+    ctx.place = place
+    json_default.set(place.json_default)
+
+
+@contextmanager
+def at(place: Mounted, ctx: Context) -> Generator[None]:
+    """Let the App of `ctx` be this one while the block runs."""
+    before = ctx.place
+    go_to(place, ctx)
+    try:
+        yield
+    finally:
+        go_to(before, ctx)
 
 
 def compose(endpoint: Endpoint, hooks: Iterable[Hooks], on_error: OnError) -> Endpoint:
@@ -78,7 +139,7 @@ def _shell(part: Any) -> Middleware | None:
     return shell
 
 
-def _handler_endpoint(route: Route) -> Endpoint:
+def handler_endpoint(route: Route) -> Endpoint:
     """Return what runs the route's handler inside the route's own middleware."""
     run: Endpoint
     if not route.is_async and not route.inline:

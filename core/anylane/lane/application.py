@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from anylane.config.server_config import ServerConfig
     from anylane.lane.host import Forwarded, Log
-    from anylane.lane.lifespan import Lifespan
+    from anylane.lane.life.lifespan import Lifespan
     from anylane.lane.link import Errand, Link
     from anylane.protocol.exchange import Exchange
 

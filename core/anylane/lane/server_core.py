@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from anylane.config.server_config import ServerConfig
     from anylane.lane.application import Application
     from anylane.lane.host import Forwarded, Log, Spool
-    from anylane.lane.lifespan import Lifespan, ToTheEnd
+    from anylane.lane.life.lifespan import Lifespan, ToTheEnd
     from anylane.lane.link import Errand, Link, Scope
     from anylane.protocol.any_connection import AnyConnection
     from anylane.protocol.exchange import Exchange

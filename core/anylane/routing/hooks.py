@@ -31,13 +31,15 @@ class Hooks:
     """The hooks of one router, and its parts. They may grow until the app is frozen.
 
     errors: how an HTTPError of its routes is written. "auto" leaves that to the router around it.
+    app: the App whose own hooks these are, None for those of a plain Router.
     """
 
-    __slots__ = ("around", "errors", "parts", "request", "response")
+    __slots__ = ("app", "around", "errors", "parts", "request", "response")
 
     def __init__(self, errors: Errors = "auto") -> None:
         if errors not in get_args(Errors):
             raise UsageError(f"errors is {errors!r:.80}; expected 'auto', 'json' or 'text'")
+        self.app: Any = None
         self.errors: Errors = errors
         self.request: list[Hook] = []
         self.response: list[Hook] = []

@@ -111,8 +111,8 @@ class Route:
         if self.when is not None:
             _check_guard(self.when, self.where)
 
-    def mounted(self, prefix: str, router: Outer) -> Route:
-        """Return the same route as one of *router*, below *prefix*.
+    def mounted(self, prefix: str, router: Outer, names: str = "") -> Route:
+        """Return the same route as one of *router*, below *prefix*. names: goes before its name.
 
         Raises RouteError if the router is for another host than the route.
         """
@@ -124,6 +124,7 @@ class Route:
             )
         return replace(
             self,
+            name=names + self.name,
             pattern=Pattern.parse(prefix + self.pattern.text),
             host=self.host if self.host is not None else host,
             hooks=(router.hooks, *self.hooks),

@@ -222,6 +222,10 @@ class RouteTable:
                 return None
         return None
 
+    def has_name(self, name: str) -> bool:
+        """Return whether a route has that name."""
+        return name in self._named
+
     def path_for(self, name: str, /, **params: object) -> str:
         """Return the percent-encoded path of the route called *name* with just these parameters.
 

@@ -72,12 +72,12 @@ class Router:
     def __init__(
         self, prefix: str = "", host: str | None = None, *, errors: Errors = "auto"
     ) -> None:
-        self.prefix: str = _checked_prefix(prefix)
+        self.prefix: str = checked_prefix(prefix)
         self.host: str | None = None if host is None else parse_host(host)
         self.hooks: Hooks = Hooks(errors)
         self._routes: list[Route] = []
-        self._mounts: list[tuple[Router, str]] = []
-        """The routers that this one is included in, with the prefix there."""
+        self._mounts: list[tuple[Router, str, str]] = []
+        """The routers that this one is a part of, with the prefix and the names there."""
         self._table = RouteTable()
 
     @property
@@ -217,13 +217,17 @@ class Router:
                 "include() got an App; its hooks, handlers and lifespan would be lost. Make it a "
                 "Router, or mount it: app.mount('/prefix', other)"
             )
+        self._attach(router, checked_prefix(prefix))
+
+    def _attach(self, router: Router, prefix: str, names: str = "") -> None:
+        """Make the routes of *router* routes of this one. names: goes before their names."""
         self._check_open("a router")
         if router is self or router in self._above():
             raise RouteError("a router cannot include itself, directly or through another")
-        prefix = self.prefix + _checked_prefix(prefix)
+        prefix = self.prefix + prefix
         for route in router.routes:
-            self._register(route.mounted(prefix, self))
-        router._mounts.append((self, prefix))
+            self._register(route.mounted(prefix, self, names))
+        router._mounts.append((self, prefix, names))
 
     @overload
     def request_middleware(self, order: F, /) -> F: ...
@@ -301,8 +305,8 @@ class Router:
 
     def _register(self, route: Route) -> None:
         """Add a route, here and to each router that this one is included in."""
-        for router, prefix in self._mounts:
-            router._register(route.mounted(prefix, router))
+        for router, prefix, names in self._mounts:
+            router._register(route.mounted(prefix, router, names))
         self._table.add(route)
         self._routes.append(route)
 
@@ -322,16 +326,16 @@ class Router:
 
     def _check_open(self, what: str) -> None:
         """Raise RegistrationError if an App that this router is a part of serves already."""
-        for router, _ in self._mounts:
+        for router, *_ in self._mounts:
             router._check_open(what)
 
     def _above(self) -> list[Router]:
         """Return every router that this one is included in, at any depth."""
-        above = [router for router, _ in self._mounts]
+        above = [router for router, *_ in self._mounts]
         return above + [higher for router in above for higher in router._above()]
 
 
-def _checked_prefix(prefix: str) -> str:
+def checked_prefix(prefix: str) -> str:
     """Return *prefix*. Raise RouteError if it is no pattern or ends with a slash."""
     if prefix:
         Pattern.parse(prefix)

@@ -49,6 +49,7 @@ class World:
     wrap: puts a layer such as TLS around each connection.
     now: the virtual time, in seconds.
     log: what the server has logged.
+    variables: the context of the startup hooks, of which each exchange gets a copy.
     """
 
     def __init__(
@@ -76,11 +77,19 @@ class World:
             lane="Lockstep",
             wrap=wrap,
         )
+        self.variables: Variables = copy_context()
         self.server.attach(self.wakes, lambda: None)
         startup = self.server.startup()
-        if step(startup, "Lockstep"):
+        if self.variables.run(step, startup, "Lockstep"):
             startup.close()
             raise UsageError("a startup hook waits; under Lockstep there is nothing to wait for")
+
+    def cleanup(self) -> None:
+        """Run the shutdown hooks, after a drain. Raise UsageError if one of them waits."""
+        cleanup = self.server.cleanup()
+        if self.variables.run(step, cleanup, "Lockstep"):
+            cleanup.close()
+            raise UsageError("a shutdown hook waits; under Lockstep there is nothing to wait for")
 
     def _token(self, size: int) -> bytes:
         """Return *size* bytes that are not random: a test must see the same ones each time."""
@@ -299,7 +308,7 @@ class LockstepLink(SteppedLink):
 
     def __init__(self, driver: LockstepDriver, exchange: Exchange) -> None:
         super().__init__(driver, exchange)
-        self._variables: Variables = copy_context()
+        self._variables: Variables = driver.world.variables.copy()
         self._coroutine = driver.server.run_exchange(exchange, self)
         self._parked = False
 

@@ -24,7 +24,7 @@ from anylane.errors import Disconnected
 from anylane.lane import places, wake_queue
 from anylane.lane.deadlines import Deadline, Deadlines
 from anylane.lane.host import Log
-from anylane.lane.lifespan import Lifespan
+from anylane.lane.life.lifespan import Lifespan
 from anylane.lane.link import Link
 from anylane.lane.places import may_go
 from anylane.lane.server_core import ServerCore

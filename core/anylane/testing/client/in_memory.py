@@ -12,8 +12,6 @@ from typing import Any
 
 from anylane.app import App
 from anylane.config.server_config import ServerConfig
-from anylane.errors import UsageError
-from anylane.lane.stepping import step
 from anylane.protocol.connection import Connection
 from anylane.protocol.timers import NEVER, Timer
 from anylane.testing.client.errors import Silence
@@ -195,10 +193,7 @@ class LockstepLane:
         world.run()
         while not server.over and world.jump():
             world.run()
-        cleanup = server.cleanup()
-        if step(cleanup, server.lane):
-            cleanup.close()
-            raise UsageError("a shutdown hook waits; under Lockstep there is nothing to wait for")
+        world.cleanup()
 
     def _settle(self, but: LockstepWire | None = None) -> None:
         """Do everything that can be done now, the pongs of open WebSockets included."""

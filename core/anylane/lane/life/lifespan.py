@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from anylane.callables import Call, accepted_positionals, call_of, location, run_call
 from anylane.errors import Cancelled, UsageError
+from anylane.lane.life.state import States
 from anylane.lane.stepping import LOOPS
 from anylane.shown import shown
 
@@ -47,18 +48,23 @@ class Lifespan:
     """The startup hooks, shutdown hooks and context managers of one server.
 
     app: given to context managers that take an argument. steps: in the order of their registration;
-    they are undone in reverse. log: takes what fails at the end.
+    they are undone in reverse. log: takes what fails at the end. states: what `app.state` is, from
+    the start to the end.
 
     `async with` starts it and stops it. It raises what `start` raises; at the end it raises what
     has replaced the exception of the block, and swallows the exception if a context manager does.
     """
 
-    __slots__ = ("_app", "_log", "_scope", "_steps", "_to_the_end", "_undo", "_within", "given_up")
+    __slots__ = ("_app", "_log", "_scope", "_states", "_steps", "_to_the_end", "_undo", "_within",
+                 "given_up")  # fmt: skip
 
-    def __init__(self, app: object, steps: Iterable[Step], log: Log) -> None:
+    def __init__(
+        self, app: object, steps: Iterable[Step], log: Log, states: States | None = None
+    ) -> None:
         self._app = app
         self._steps = tuple(steps)
         self._log = log
+        self._states = States((app,)) if states is None else states
         self._undo: list[Span | Call] = []
         self._to_the_end: ToTheEnd = _directly
         self._scope: Callable[[], Scope] | None = None
@@ -114,6 +120,7 @@ class Lifespan:
         After `give_up` what was begun is ended as by `stop`, shutdown hooks included as far as they
         were registered before the step that was cut short. Then Cancelled is raised.
         """
+        self._states.enter()
         for step in self._steps:
             try:
                 self._check()
@@ -192,6 +199,7 @@ class Lifespan:
                     self._log("error", f"a shutdown hook failed: {shown(failure, 1000)}", failure)
                 else:
                     exc = failure
+        self._states.leave()
         return exc
 
     async def __aenter__(self) -> None:
