@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.errors import HTTPError, Refused, UsageError
-from anylane.handling.blocking import Calls
+from anylane.handling.blocking import Calls, transformed
 from anylane.handling.job import Job
 from anylane.handling.stream import Stream
 from anylane.http.headers import TOO_LATE
@@ -25,7 +24,7 @@ from anylane.realtime.event_stream import EventStream
 from anylane.realtime.raw_stream import RawStream
 from anylane.realtime.websocket import WebSocket
 from anylane.routing.mounted import Mounted
-from anylane.routing.parts import Transform, transformed
+from anylane.routing.parts import Transform
 from anylane.shown import shown
 
 if TYPE_CHECKING:
@@ -51,8 +50,8 @@ class Answering(ABC):
     """One request and its response: half of a `Context`, whose docstring names the attributes."""
 
     __slots__ = ("_calls", "_failed", "_gate", "_pending", "_place", "_request", "_response",
-                 "_shown", "_state", "allow", "app", "error", "exchange", "items", "jobs", "link",
-                 "params", "route")  # fmt: skip
+                 "_shown", "_state", "_streamed", "allow", "app", "error", "exchange", "items",
+                 "jobs", "link", "params", "route")  # fmt: skip
 
     def __init__(self, exchange: Exchange, link: Link, app: BaseApp) -> None:
         self.exchange: Exchange = exchange
@@ -71,6 +70,7 @@ class Answering(ABC):
         self._request: Request | None = None
         self._response: Response | None = None
         self._state: SimpleNamespace | None = None
+        self._streamed: Response
         self._calls: Calls | None = None
 
     # -- request and response ----------------------------------------------------------------
@@ -104,6 +104,14 @@ class Answering(ABC):
         if self._state is None:
             self._state = SimpleNamespace()
         return self._state
+
+    @property
+    def streams(self) -> bool:
+        """Whether the answer that goes out now is sent piece by piece, so that `ctx.response` has
+        no body. For response hooks."""
+        response = self.response
+        # Unset until a stream begins: that costs other requests nothing.
+        return response.items is not None or getattr(self, "_streamed", None) is response
 
     @property
     def half_closed(self) -> bool:
@@ -174,7 +182,7 @@ class Answering(ABC):
             return
         response, transforms = await self._begin(204 if self.response.body is None else 200)
         if transforms:
-            response.set_body(transformed(response.body or b"", transforms))
+            response.set_body(await transformed(self.link, response.body or b"", transforms))
         self.respond(response)
         self.link.pump()
 
@@ -188,7 +196,7 @@ class Answering(ABC):
 
         length: of the body, in bytes, if you know it. See `Stream`.
         """
-        return Stream(self.exchange, self.link, length, partial(self._begin, 200))
+        return Stream(self.exchange, self.link, length, self._begin_stream)
 
     def event_stream(self, retry: int | None = None, heartbeat: float | None = None) -> EventStream:
         """Return a block that sends server-sent events (HTML standard §9.2).
@@ -224,8 +232,13 @@ class Answering(ABC):
         transforms = await self._gate.start(self, whole=whole)
         return self.response, transforms
 
+    async def _begin_stream(self) -> tuple[Response, list[Transform]]:
+        self._streamed = self.response
+        return await self._begin(200)
+
     async def _begin_events(self, prepare: Callable[[Response], None]) -> Response:
         prepare(self.response)
+        self._streamed = self.response
         response, _ = await self._begin(200, whole=False)
         prepare(response)  # A hook may have changed what it needs.
         return response

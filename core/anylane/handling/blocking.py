@@ -9,6 +9,7 @@ from __future__ import annotations
 from _thread import allocate_lock, get_ident
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from anylane.shown import shown
 if TYPE_CHECKING:
     from anylane.lane.link import Link
     from anylane.lane.variables import VariableChanges
+    from anylane.routing.parts import Transform
 
 
 class Call:
@@ -222,6 +224,25 @@ async def run_blocking(link: Link, func: Callable[[], Any], calls: Calls | None 
         if calls.variables is not None:
             calls.variables.take()
     return handle.result()
+
+
+async def transformed(link: Link, body: bytes, transforms: list[Transform]) -> bytes:
+    """Return a whole body after all that changes it.
+
+    It is changed in the pool if it is longer than one of the transforms wants to be fed here, and
+    here in any case once the exchange was interrupted: then no time is left to wait for a thread.
+    """
+    change = partial(_transformed, body, transforms)
+    bounds = [getattr(each, "pooled_above", None) for each in transforms]
+    if link.exchange.interrupt is None and any(each and len(body) > each for each in bounds):
+        return await run_blocking(link, change)  # type: ignore[no-any-return]
+    return change()
+
+
+def _transformed(body: bytes, transforms: list[Transform]) -> bytes:
+    for transform in transforms:
+        body = transform.feed(body) + transform.finish()
+    return body
 
 
 def _ended() -> UsageError:

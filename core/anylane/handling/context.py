@@ -13,6 +13,7 @@ from anylane.errors import UsageError
 from anylane.handling.answering import Answering
 from anylane.handling.blocking import Calls, run_blocking
 from anylane.handling.job import Job
+from anylane.http.preconditions import Validators, demand
 from anylane.lane.link import shielded
 from anylane.protocol.timers import deadline_after
 from anylane.realtime.select import Select
@@ -20,7 +21,7 @@ from anylane.realtime.source import Source
 from anylane.realtime.timeout import Timeout
 
 if TYPE_CHECKING:
-    pass
+    from datetime import datetime
 
 
 class Context(Answering):
@@ -82,6 +83,35 @@ class Context(Answering):
     @session.setter
     def session(self, session: Any) -> None:
         self._session = session
+
+    def check_preconditions(
+        self,
+        etag: str | None = None,
+        last_modified: datetime | float | None = None,
+        required: bool = False,
+        *,
+        exists: bool | None = None,
+    ) -> None:
+        """Raise HTTPError unless the request's conditions let the handler go on (RFC 9110 §13.2).
+
+        Call it before anything is changed. It raises 412 where If-Match, If-Unmodified-Since or
+        If-None-Match do not hold, and 304 for a GET or HEAD whose client has the resource already.
+
+        etag: of the resource as it is now; None where it has none. last_modified: when it was
+        changed last, seconds since 1970 or a datetime; None where that is not known. required:
+        raise 428 where the request has no condition that could be judged. exists: whether there is
+        such a resource; None says that there is if one of the two is given. Raise UsageError for
+        what is no tag and no moment.
+        """
+        request, current = self.request, Validators.of(etag, last_modified, exists)
+        demand(
+            request.method,
+            request.headers,
+            current,
+            required=required,
+            now=self.time(),
+            answer=self.response.headers,
+        )
 
     # -- waiting ---------------------------------------------------------------------------------
 

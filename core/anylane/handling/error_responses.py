@@ -17,7 +17,7 @@ from anylane.callables import (
     location,
     run_call,
 )
-from anylane.errors import HTTPError, InvalidJSON, Refused, without_disconnects
+from anylane.errors import HTTPError, InvalidJSON, NotModified, Refused, without_disconnects
 from anylane.handling.failures import sole
 from anylane.handling.pipeline import at
 from anylane.handling.return_values import apply_result, returns_json
@@ -64,6 +64,8 @@ class ErrorHandlers:
         }
         for kind, handler in handlers.items():
             self._handlers[kind] = (call_of(handler), location(handler))
+        # Nor is a handler for HTTPError, which makes a body.
+        self._handlers.setdefault(NotModified, None)
         self._refusals = tuple(
             (call_of(hook), accepted_positionals(hook, 2), location(hook)) for hook in refusals
         )
@@ -247,7 +249,9 @@ def _is_in_json(ctx: Context, error: HTTPError) -> bool:
 
 
 def problem(ctx: Context, error: HTTPError) -> Response:
-    """Return the response to an HTTPError: problem+json (RFC 9457) or text."""
+    """Return the response to an HTTPError: problem+json (RFC 9457) or text, nothing for a 304."""
+    if isinstance(error, NotModified):
+        return Response(status=304, headers=error.headers)
     phrase = PHRASES.get(error.status, "Error")
     response = Response(status=error.status, headers=error.headers)
     if _is_in_json(ctx, error):

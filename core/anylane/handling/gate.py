@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from anylane.callables import Call, call_of, location, run_call
 from anylane.errors import HTTPError, UsageError
+from anylane.handling.blocking import transformed
 from anylane.handling.error_responses import log_hook_failure, problem
 from anylane.handling.failures import sole, taken_apart
 from anylane.handling.pipeline import at
 from anylane.http.response import Response
 from anylane.routing.hooks import STOP
 from anylane.routing.mounted import Group, Mounted
-from anylane.routing.parts import Transform, name_of_part, transformed
+from anylane.routing.parts import Transform, name_of_part
 from anylane.shown import shown
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Gate:
         await self.show(ctx)
         response = ctx.response
         if response.items is None and (transforms := self._transforms(ctx)):
-            response.set_body(transformed(response.body or b"", transforms))
+            response.set_body(await transformed(ctx.link, response.body or b"", transforms))
 
     async def start(self, ctx: Context, *, whole: bool) -> list[Transform]:
         """Let `ctx.response` pass whose head goes out now, while its handler runs on.
@@ -138,14 +139,16 @@ class Gate:
     def _transforms(self, ctx: Context) -> list[Transform]:
         """Return what changes the bytes of this answer's body, in order. Each part is asked once.
 
-        Where there is something, the length that was declared holds no longer.
+        Where there is something, the length that was declared holds no longer. A 304 has no body,
+        but its header fields are those of the 200 (RFC 9110 §15.4.5), which a part changes here.
         """
         found: list[Transform] = []
-        if ctx.response.status in (204, 304):
+        status = ctx.response.status
+        if status == 204:
             return found
         for body, where in self._bodies:
             transform = body(ctx)
-            if transform is None:
+            if transform is None or status == 304:
                 continue
             if not isinstance(transform, Transform):
                 raise UsageError(

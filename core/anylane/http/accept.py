@@ -1,4 +1,4 @@
-"""Accept: what a client would rather have, JSON or text (RFC 9110 §12.5.1).
+"""Accept: what a client would rather have, JSON or text, gzip or br (RFC 9110 §12.5).
 
 Nothing here answers. What cannot be read says nothing.
 """
@@ -6,7 +6,7 @@ Nothing here answers. What cannot be read says nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from anylane.http.parameters import split_list, split_parameters
 
@@ -30,10 +30,45 @@ def prefers_json(lines: Iterable[str]) -> bool | None:
 
 
 _Range = tuple[str, float | None]
-"""A media range in lower case and its weight, None for one that is no weight."""
+"""A media range or a coding in lower case and its weight, None for one that is no weight."""
 
 _Rank = tuple[float, int, int]
 """The weight, how specific the range is, and its place: 0 is the first, below it the later ones."""
+
+
+_ALIASES = {"x-gzip": "gzip", "x-compress": "compress"}
+"""What recipients take for another name of a coding (§8.4.1)."""
+
+
+def preferred_coding(lines: Iterable[str], codings: Sequence[str]) -> str | None:
+    """Return which of the codings a client would rather have than the others and than none; None
+    where that is none of them (§12.5.3).
+
+    lines: all Accept-Encoding fields of the request. Without one any coding would do, and none is
+    what is meant. codings: in lower case, in our own order, which decides between equal weights. A
+    client that wants no coding more than each of them gets none.
+    """
+    weights = coding_weights(lines)
+    best, heaviest = None, 0.0
+    for coding in codings:
+        weight = weights.get(coding, weights.get("*", 0.0))
+        if weight > heaviest:
+            best, heaviest = coding, weight
+    return None if weights.get("identity", weights.get("*", 0.0)) > heaviest else best
+
+
+def coding_weights(lines: Iterable[str]) -> dict[str, float]:
+    """Return the weight of each coding that Accept-Encoding names, `identity` and `*` among them.
+
+    Names are in lower case. Of several elements with one name the first counts, and one whose
+    weight cannot be read says nothing.
+    """
+    weights: dict[str, float] = {}
+    for element in split_list(", ".join(lines)):
+        name, weight = _media_range(element)
+        if weight is not None:
+            weights.setdefault(_ALIASES.get(name, name), weight)
+    return weights
 
 
 def _media_range(element: str) -> _Range:

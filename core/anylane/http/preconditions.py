@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import NamedTuple
 
-from anylane.errors import UsageError
+from anylane.errors import HTTPError, NotModified, UsageError
 from anylane.http.headers import Headers
 from anylane.http.timestamps import format_http_date, parse_http_date
 from anylane.shown import shown
@@ -151,6 +151,44 @@ def judge_reading(headers: Headers, current: Validators, *, now: float) -> Verdi
     return Verdict.NOT_MODIFIED if current.modified <= since else Verdict.GO_ON
 
 
+_KEPT_HEADERS = ("cache-control", "content-location", "etag", "expires", "last-modified", "vary")
+"""What a 304 tells of the 200 that it stands for (§15.4.5), beside Date."""
+
+
+def headers_of_304(headers: Headers) -> list[tuple[str, str]]:
+    """Return those of an answer's header lines that a 304 in its place has, too."""
+    return [line for line in headers.items() if line[0].lower() in _KEPT_HEADERS]
+
+
+def demand(
+    method: str,
+    headers: Headers,
+    current: Validators,
+    *,
+    required: bool,
+    now: float,
+    answer: Headers,
+) -> None:
+    """Raise HTTPError unless a request's conditions let its handler go on: 412, or NotModified for
+    a GET or HEAD whose client has it already.
+
+    required: raise HTTPError 428 where there is no condition that could be judged (RFC 6585 §3).
+    answer: the headers that the handler has set so far; a 304 has those of them that belong there.
+    The others are as for `judge`.
+    """
+    verdict = judge(method, headers, current, now=now)
+    if verdict is Verdict.FAILED:
+        raise HTTPError(412, "the resource is not in the state that the request's condition names")
+    if verdict is Verdict.NOT_MODIFIED:
+        own = current.headers()
+        mine = {name for name, _ in own}
+        kept = [each for each in headers_of_304(answer) if each[0].lower() not in mine]
+        raise NotModified([*own, *kept])
+    if verdict is Verdict.NONE and required:
+        how = "If-Match and the ETag of what you change" if current.exists else "If-None-Match: *"
+        raise HTTPError(428, f"this request has to be conditional: send {how}")
+
+
 def _none_match(headers: Headers, current: Validators) -> Verdict:
     tags = parse_etags(headers.get_all("if-none-match"))
     if not tags:
@@ -180,7 +218,7 @@ def _seconds(moment: datetime | float) -> int:
     if isinstance(moment, datetime):
         moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     try:
-        if isinstance(moment, int | float) and not isinstance(moment, bool):
+        if isinstance(moment, int | float) and not isinstance(moment, bool):  # type: ignore[redundant-expr]
             format_http_date(moment)
             return int(moment // 1)
     except (OverflowError, ValueError):

@@ -5,7 +5,7 @@ It never changes what was sent, and never answers: a body that cannot be read ra
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any
 
 from anylane import json
@@ -20,6 +20,7 @@ from anylane.protocol.request_head import Fields, RequestHead, Text, authority_o
 if TYPE_CHECKING:
     from anylane.lane.link import Link
     from anylane.protocol.exchange import Exchange
+    from anylane.protocol.fields import Header
     from anylane.protocol.peer import Address, TlsInfo
 
 
@@ -123,13 +124,23 @@ class Request:
         """The headers, read only. Requests that repeat the same header lines share one object."""
         headers = self._headers
         if headers is None:
-            head = self._exchange.head
-            fields = _NO_FIELDS if head is None else head.fields
-            headers = fields.shown
-            if headers is None:
-                headers = fields.shown = RequestHeaders(fields)
-            self._headers = headers
+            headers = self._headers = self.sent_headers
         return headers
+
+    @property
+    def sent_headers(self) -> Headers:
+        """The headers as they came, where a part has put others in their place."""
+        head = self._exchange.head
+        fields = _NO_FIELDS if head is None else head.fields
+        headers: Headers | None = fields.shown
+        if headers is None:
+            headers = fields.shown = RequestHeaders(fields)
+        return headers
+
+    def rewrite_headers(self, lines: Iterable[Header]) -> None:
+        """Have `headers` be these lines from now on. For parts that undo on requests what they do
+        to answers. lines: names in lower case."""
+        self._headers = RequestHeaders.of(lines)
 
     @property
     def query(self) -> Query:

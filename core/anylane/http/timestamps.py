@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from anylane.http.headers import http_date
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 _SHORT, _LONG = "|".join(day[:3] for day in _DAYS), "|".join(_DAYS)
 _DAY, _MONTH = r"(?P<day>[0-9]{2})", rf"(?P<month>{'|'.join(_MONTHS)})"

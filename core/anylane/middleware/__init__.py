@@ -3,4 +3,10 @@
 A part does no I/O, and its clock is the core's. What needs a library imports it when it is made.
 """
 
-__all__: list[str] = []
+from anylane.middleware.compression import Compression
+from anylane.middleware.etags import ETags
+
+__all__ = [
+    "Compression",
+    "ETags",
+]

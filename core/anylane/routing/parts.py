@@ -5,7 +5,6 @@ Nothing here calls one; `handling` does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Protocol, runtime_checkable
 
 from anylane.callables import is_coroutine_function, location, signature_problem
@@ -23,7 +22,11 @@ METHODS = {
 
 @runtime_checkable
 class Transform(Protocol):
-    """Changes the bytes of one body on their way out, as compression does."""
+    """Changes the bytes of one body on their way out, as compression does.
+
+    It may have a `pooled_above`, in bytes: a whole body that is longer is fed in the pool, so that
+    it does not hold up the loop. It is fed by one thread at a time.
+    """
 
     def feed(self, chunk: bytes, /) -> bytes:
         """Take a piece of the body; return what can be sent, which may be nothing."""
@@ -67,10 +70,3 @@ def name_of_part(part: Any) -> str:
     """Return the name of a part, for messages: its own, or that of its class."""
     name = getattr(part, "name", None)
     return name if isinstance(name, str) else type(part).__name__
-
-
-def transformed(body: bytes, transforms: Iterable[Transform]) -> bytes:
-    """Return a whole body after all that changes it."""
-    for transform in transforms:
-        body = transform.feed(body) + transform.finish()
-    return body
