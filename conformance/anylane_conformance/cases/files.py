@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zlib
 from pathlib import Path
 
 from anylane_conformance.cases import case
@@ -11,6 +12,7 @@ from anylane_conformance.contract.parts.files import (
     LETTERS,
     SECRET,
     changing_files,
+    files_behind_parts,
     instead_of_files,
     serve_files,
     tree,
@@ -231,6 +233,43 @@ def file_compressed_in_advance_is_chosen(conversation: Conversation) -> None:
     assert hashed.headers["cache-control"] == "public, max-age=31536000, immutable"
 
 
+@case(CHAPTER, extra=files_behind_parts, cuts=False)
+def file_behind_compression_and_etags(conversation: Conversation) -> None:
+    """Behind Compression and ETags, in either order, a file is compressed under a tag of its own,
+    which gives 304; a range is of the file as it is, and is refused to a client that has a piece
+    of the other; what was compressed in advance is sent as it is."""
+    peer = conversation.connect()
+    gzip = "Accept-Encoding: gzip"
+    for prefix in ("/a", "/b"):
+        plain = peer.ask(f"{prefix}/letters.txt")
+        packed = peer.ask(f"{prefix}/letters.txt", gzip)
+        assert zlib.decompress(packed.body, 31) == LETTERS
+        tag, packed_tag = plain.headers["etag"], packed.headers["etag"]
+        assert packed_tag == tag[:-1] + '-gzip"'
+        assert "accept-encoding" in plain.headers["vary"].lower()
+        head = asked(peer, f"{prefix}/letters.txt", gzip, method="HEAD")
+        assert head.headers == packed.headers
+        for known, *accept in ((tag,), (packed_tag, gzip)):
+            same = peer.ask(f"{prefix}/letters.txt", *accept, f"If-None-Match: {known}")
+            assert (same.status, same.headers["etag"]) == (304, known)
+        part = peer.ask(f"{prefix}/letters.txt", gzip, "Range: bytes=0-2", f"If-Range: {tag}")
+        assert (part.status, part.body, part.headers["etag"]) == (206, b"abc", tag)
+        whole = peer.ask(
+            f"{prefix}/letters.txt", gzip, "Range: bytes=0-2", f"If-Range: {packed_tag}"
+        )
+        assert (whole.status, zlib.decompress(whole.body, 31)) == (200, LETTERS)
+        assert peer.ask(f"{prefix}/letters.txt", gzip, f"If-Match: {packed_tag}").status == 200
+        assert peer.ask(f"{prefix}/letters.txt", 'If-Match: "x-gzip"').status == 412
+        ready = peer.ask(f"{prefix}/app.js", gzip)
+        assert (ready.headers["content-encoding"], ready.body) == ("gzip", b"gzipped")
+        assert ready.headers["vary"] == "accept-encoding"
+        known = ready.headers["etag"]
+        assert peer.ask(f"{prefix}/app.js", gzip, f"If-None-Match: {known}").status == 304
+        large = peer.ask(f"{prefix}/large.bin", gzip)
+        assert zlib.decompress(large.body, 31) == LARGE
+        assert peer.ask(f"{prefix}/large.bin", gzip, "Range: bytes=-9").body == LARGE[-9:]
+
+
 @case(CHAPTER, extra=serve_files, cuts=False)
 def folder_is_its_index(conversation: Conversation) -> None:
     """A folder is answered with its index; without the slash at its end the client is sent there,
@@ -247,7 +286,13 @@ def folder_is_its_index(conversation: Conversation) -> None:
     ):
         moved = peer.ask(path)
         assert (moved.status, moved.headers["location"]) == (307, location)
-    for path in ("/static/bare", "/static/bare/", "/static/", "/static/docs/index.html/"):
+    for path in (
+        "/static/bare",
+        "/static/bare/",
+        "/static",
+        "/static/",
+        "/static/docs/index.html/",
+    ):
         assert peer.ask(path).status == 404, path
 
 

@@ -10,10 +10,11 @@ import socket
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from anylane import App, Context, Response
 from anylane.contrib import FileResponse, StaticFiles
+from anylane.middleware import Compression, ETags
 
 if TYPE_CHECKING:
     from anylane_conformance.contract.stage import Stage
@@ -80,11 +81,7 @@ def tree() -> Path:
 def serve_files(app: App, stage: Stage) -> None:
     """Add a StaticFiles below /static, and handlers that return a FileResponse below /file."""
     root = tree()
-    files = StaticFiles(root / "public")
-
-    @app.get("/static/{path:path}")
-    async def static(ctx: Context) -> Any:
-        return await files.handle(ctx, ctx.params["path"])
+    app.mount("/static", StaticFiles(root / "public"))
 
     @app.get("/file/async")
     async def returned(ctx: Context) -> FileResponse:
@@ -157,3 +154,14 @@ def instead_of_files(app: App, stage: Stage) -> None:
     async def sent(ctx: Context) -> None:
         await FileResponse(large).respond(ctx)
         await ctx.send()
+
+
+def files_behind_parts(app: App, stage: Stage) -> None:
+    """Add the files below /a, where Compression is outside of ETags, and below /b, where it is
+    inside."""
+    for prefix, order in (("/a", 1), ("/b", -1)):
+        inner = App()
+        inner.use(Compression(minimum=1))
+        inner.use(ETags(), order=order)
+        inner.mount("/", StaticFiles(tree() / "public"))
+        app.mount(prefix, inner)

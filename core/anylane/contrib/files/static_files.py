@@ -6,15 +6,14 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from functools import partial
-from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anylane.contrib.files.codings import ENDINGS, acceptable
 from anylane.contrib.files.media_types import media_type, media_types
 from anylane.contrib.files.opening import IsFolder, NotThere, Walk, names_of
 from anylane.contrib.files.sent_file import Representation, SentFile
 from anylane.errors import HTTPError, UsageError
+from anylane.http.accept import preferred_coding
 from anylane.protocol.fields import check_header
 from anylane.shown import shown
 
@@ -25,6 +24,10 @@ HASHED = r"[.-](?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{8,64}\."
 """What makes a name that of a file which never changes: eight hexadecimal digits or more between
 separators, both a figure and a letter among them. `app.3f2a9c1b.js` is one; `report-20260130.pdf`
 and `app-settings.js` are none."""
+
+ENDINGS = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
+"""The codings, and what ends the names of files that were compressed by them; the ones that
+compress best first."""
 
 _IMMUTABLE = "public, max-age=31536000, immutable"
 
@@ -96,10 +99,10 @@ class StaticFiles:
         if names is None:
             raise HTTPError(404)
         is_folder = path.endswith("/") or request.raw_path.endswith("/")
-        codings = acceptable(request.headers.get_all("accept-encoding")) if self._endings else ()
+        accepted = request.headers.get_all("accept-encoding")
         ctx.response.set_header("x-content-type-options", "nosniff")
         try:
-            await SentFile(ctx, partial(self._find, names, is_folder, codings)).begin(ctx)
+            await SentFile(ctx, partial(self._find, names, is_folder, accepted)).begin(ctx)
         except _Moved:
             # Relative, so that no path is read as the name of a host, and proxies that take a
             # prefix off do no harm.
@@ -107,40 +110,46 @@ class StaticFiles:
             query = f"?{request.query_string}" if request.query_string else ""
             ctx.response.redirect(f"./{last}/{query}", 307)
 
-    def _find(
-        self, names: tuple[str, ...], is_folder: bool, codings: Iterable[str]
-    ) -> Representation:
+    def _find(self, names: tuple[str, ...], is_folder: bool, accepted: list[str]) -> Representation:
         """Open the file of a request, in the pool. Raise NotThere if there is none, and _Moved for
-        a folder with an index whose path has no slash at its end."""
+        a folder with an index whose path has no slash at its end.
+
+        accepted: the Accept-Encoding fields of the request.
+        """
         with Walk(self._directory, follow=self._follow_links) as walk:
-            if is_folder or not names:
+            if is_folder:
                 walk.go(*names)
-                found = self._find_index(walk, codings)
-                if not is_folder:
-                    found.file.close()
-                    raise _Moved
-                return found
-            walk.go(*names[:-1])
+                return self._find_index(walk, accepted)
             try:
-                return self._represented(walk, names[-1], codings)
+                if not names:
+                    raise IsFolder
+                walk.go(*names[:-1])
+                return self._represented(walk, names[-1], accepted)
             except IsFolder:
-                walk.go(names[-1])
-                self._find_index(walk, ()).file.close()
+                walk.go(*names[-1:])
+                self._find_index(walk, []).file.close()
                 raise _Moved from None
 
-    def _find_index(self, walk: Walk, codings: Iterable[str]) -> Representation:
+    def _find_index(self, walk: Walk, accepted: list[str]) -> Representation:
         for name in self._index:
             try:
-                return self._represented(walk, name, codings)
+                return self._represented(walk, name, accepted)
             except (NotThere, IsFolder):
                 continue
         raise NotThere
 
-    def _represented(self, walk: Walk, name: str, codings: Iterable[str]) -> Representation:
+    def _represented(self, walk: Walk, name: str, accepted: list[str]) -> Representation:
         """Open a file, or the one that was made of it by a coding that the client accepts."""
         file = walk.file(name)
         try:
-            coding, chosen, varies = self._compressed(walk, name, codings)
+            made = [coding for coding, ending in self._endings.items() if walk.has(name + ending)]
+            varies = bool(made)
+            chosen = coding = None
+            while chosen is None and (coding := preferred_coding(accepted, made)) is not None:
+                try:
+                    chosen = walk.file(name + self._endings[coding])
+                except (NotThere, IsFolder):
+                    made.remove(coding)
         except BaseException:
             file.close()
             raise
@@ -155,19 +164,6 @@ class StaticFiles:
             varies=varies,
             cache_control=_IMMUTABLE if fixed else self._cache_control,
         )
-
-    def _compressed(
-        self, walk: Walk, name: str, codings: Iterable[str]
-    ) -> tuple[str | None, FileIO | None, bool]:
-        """Return the coding and the file that the client gets in the place of this one, None if
-        there is none; and whether another client may get another one."""
-        for coding in codings:
-            try:
-                return coding, walk.file(name + self._endings[coding]), True
-            except (NotThere, IsFolder):
-                continue
-        others = (ending for coding, ending in self._endings.items() if coding not in codings)
-        return None, None, any(walk.has(name + ending) for ending in others)
 
 
 def _checked_directory(directory: str | os.PathLike[str]) -> str:
