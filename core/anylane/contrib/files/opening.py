@@ -105,10 +105,13 @@ def _opened(path: str, folder: int | None, *, follow: bool) -> FileIO | None:
     if not stat.S_ISREG(kind):
         raise NotThere
     descriptor = os.open(path, _FILE | (0 if follow else os.O_NOFOLLOW), dir_fd=folder)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise NotThere
+        return FileIO(descriptor)
+    except BaseException:
         os.close(descriptor)
-        raise NotThere
-    return FileIO(descriptor)
+        raise
 
 
 class Walk:
