@@ -178,12 +178,9 @@ class Walk:
         return file
 
     def has(self, name: str) -> bool:
-        """Return whether there is anything of that name in the folder in which the walk stands."""
-        try:
-            os.stat(name, dir_fd=self._folders[-1], follow_symlinks=False)
-        except OSError:
-            return False
-        return True
+        """Return whether there is anything of that name in the folder in which the walk stands. It
+        may still be no file, or lead out."""
+        return os.access(name, os.F_OK, dir_fd=self._folders[-1])
 
     def _descend(self, folders: list[int], names: tuple[str, ...]) -> str | None:
         """Go down by these names and by those that links stand for.

@@ -11,6 +11,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from io import FileIO
 from typing import TYPE_CHECKING, Self
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from anylane.http.headers import Headers
     from anylane.protocol.fields import Header
 
-CHUNK = 128 * 1024
+CHUNK = 256 * 1024
 """Bytes of a file that are read at a time, and so what one download holds beside what waits to be
 sent. What is no longer is read with the step that opens the file. See docs/parts/static-files.md
 for what other sizes cost."""
@@ -211,16 +212,24 @@ def validators(seen: os.stat_result, coding: str | None, etag: str | None) -> Va
     return Validators(etag, seen.st_mtime_ns // 10**9, True)
 
 
+@lru_cache(maxsize=1024)
+def _date(seconds: int) -> str | None:
+    """Return a date as header fields write it, None for one before the year 1 or behind 9999."""
+    try:
+        return format_http_date(seconds)
+    except OverflowError:
+        return None
+
+
 def described(found: Representation, current: Validators, *, plain: bool) -> list[Header]:
     """Return what the head says of a file in a 304, too (RFC 9110 §15.4.5)."""
     headers: list[Header] = []
     if not plain:
         assert current.etag is not None, "every file has one"
         headers.append(("etag", current.etag))
-        try:
-            headers.append(("last-modified", format_http_date(current.modified or 0)))
-        except OverflowError:
-            pass  # A file system that is broken, or a time that somebody has set for fun.
+        modified = _date(current.modified or 0)
+        if modified is not None:
+            headers.append(("last-modified", modified))
     if found.cache_control is not None:
         headers.append(("cache-control", found.cache_control))
     if found.varies:

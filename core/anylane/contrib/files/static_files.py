@@ -145,11 +145,13 @@ class StaticFiles:
             made = [coding for coding, ending in self._endings.items() if walk.has(name + ending)]
             varies = bool(made)
             chosen = coding = None
-            while chosen is None and (coding := preferred_coding(accepted, made)) is not None:
+            while made and (coding := preferred_coding(accepted, made)) is not None:
                 try:
                     chosen = walk.file(name + self._endings[coding])
+                    break
                 except (NotThere, IsFolder):
                     made.remove(coding)
+                    coding = None
         except BaseException:
             file.close()
             raise
