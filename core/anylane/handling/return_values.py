@@ -10,6 +10,7 @@ from typing import (
     TYPE_CHECKING,
     Any,
     Protocol,
+    TypeGuard,
     Union,
     get_args,
     get_origin,
@@ -109,8 +110,7 @@ def put_result(ctx: Context, value: Any, where: str) -> Awaitable[None] | None:
     elif isinstance(value, Iterator):
         return SyncItems(ctx, value).begin(ctx)
     elif _answers(value):
-        begun: Awaitable[None] = value.respond(ctx)
-        return begun
+        return value.respond(ctx)
     elif isinstance(value, Coroutine):
         value.close()  # Else Python warns that it was never awaited, but much later and elsewhere.
         name = getattr(value, "__qualname__", "a coroutine")
@@ -126,7 +126,7 @@ def put_result(ctx: Context, value: Any, where: str) -> Awaitable[None] | None:
     return None
 
 
-def _answers(value: Any) -> bool:
+def _answers(value: object) -> TypeGuard[Answer]:
     return (
         isinstance(value, Answer)
         and not isinstance(value, type)
