@@ -134,6 +134,7 @@ class ServerCore:
             raise UsageError(
                 f"ServerCore got {application!r:.80}; expected an Application: app.freeze()"
             )
+        application = application.configured(config)
         self.application = application
         self.config = config
         self.time = time

@@ -3,4 +3,8 @@
 A part does no I/O, and its clock is the core's. What needs a library imports it when it is made.
 """
 
-__all__: list[str] = []
+from anylane.middleware.cors import CORS as CORS
+
+__all__: list[str] = [
+    "CORS",
+]
