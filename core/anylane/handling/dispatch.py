@@ -16,6 +16,7 @@ from anylane.protocol.websocket.handshake import is_websocket
 from anylane.routing.hooks import Hook, Hooks
 from anylane.routing.parts import is_part, name_of_part
 from anylane.routing.prefixes import Prefixes
+from anylane.routing.preflights import Preflights, asked_method
 from anylane.routing.route import Route
 from anylane.routing.route_table import (
     Found,
@@ -53,7 +54,8 @@ class Dispatcher:
     """
 
     __slots__ = ("_by_host", "_endpoints", "_fallbacks", "_guarded", "_known", "_outermost",
-                 "_prefixes", "_table", "app", "error_handlers", "json_default")  # fmt: skip
+                 "_prefixes", "_preflights", "_table", "app", "error_handlers",
+                 "json_default")  # fmt: skip
 
     def __init__(self, app: Router, error_handlers: ErrorHandlers) -> None:
         self.app: Router = app
@@ -63,6 +65,7 @@ class Dispatcher:
         self._by_host = self._table.by_host
         self._guarded = any(route.when is not None for route in app.routes)
         self._prefixes = Prefixes(app.hooks, app.routes)
+        self._preflights = Preflights(app.routes, app.hooks)
         self._compose(())
 
     def _compose(self, outermost: tuple[Hooks, ...]) -> None:
@@ -133,12 +136,26 @@ class Dispatcher:
             resolution = Options(self._table.allow())
         if isinstance(resolution, NotAllowed | Options):
             ctx.allow = resolution.allow
-        ctx._gate, endpoint = self._fallback(type(resolution), path)
+        about: tuple[Hooks, ...] = ()
+        if (
+            type(resolution) is Options
+            and self._preflights
+            and (asked := asked_method(ctx.request))
+        ):
+            found = self._table.resolve(asked, path, host, guard=guard)
+            if type(found) is Found:
+                about = self._preflights.of(found.route)
+        ctx._gate, endpoint = self._fallback(type(resolution), path, about)
         return endpoint(ctx)
 
-    def _fallback(self, kind: type, path: str) -> tuple[Gate | None, Endpoint]:
-        """Return what answers a request that has no route, with the hooks that its path has."""
-        hooks = (*self._outermost, *self._prefixes.above(path))
+    def _fallback(
+        self, kind: type, path: str, about: tuple[Hooks, ...] = ()
+    ) -> tuple[Gate | None, Endpoint]:
+        """Return what answers a request that has no route, with the hooks that its path has.
+
+        about: hooks of the route that it is about.
+        """
+        hooks = (*self._outermost, *self._prefixes.above(path), *about)
         found = self._fallbacks.get((kind, hooks))
         if found is None:
             endpoint = compose(_FALLBACKS[kind], hooks, self.error_handlers.handle)

@@ -5,6 +5,18 @@ from __future__ import annotations
 import logging
 
 from anylane.lane.server_core import Access
+from anylane.request_tag import tagged
+from anylane.shown import quoted
+from anylane_backends.hosting.messages import access_logger
+
+
+class TaggedLines(logging.Formatter):
+    """Writes lines as its format says, each with the id of the request that it belongs to where
+    the part RequestId is used."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # as logging
+        """Return the line without a traceback."""
+        return tagged(super().formatMessage(record))
 
 
 def set_up_logging(level: str) -> None:
@@ -16,12 +28,9 @@ def set_up_logging(level: str) -> None:
     is none of its handlers: it is what logging falls back to where no handler takes a record.
     """
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(TaggedLines("%(asctime)s %(levelname)s %(message)s"))
     logging.lastResort = handler
     logging.getLogger("anylane").setLevel(level.upper())
-
-
-access_logger: logging.Logger = logging.getLogger("anylane.access")
 
 
 def log_access(access: Access) -> None:
@@ -34,9 +43,7 @@ def log_access(access: Access) -> None:
     sent = access.sent
     if head is not None:
         method, target = head.method.decode("ascii"), head.target.decode("ascii", "replace")
-        if '"' in target or "\\" in target:
-            target = target.replace("\\", r"\x5C").replace('"', r"\x22")
-        request = f"{method} {target} HTTP/{head.version.decode('ascii')}"
+        request = f"{method} {quoted(target)} HTTP/{head.version.decode('ascii')}"
         if method == "HEAD":
             sent = 0
     peer = access.peer
