@@ -266,7 +266,9 @@ class ServerCore:
                 peer, seconds = link.driver.connection.peer, link.now() - began
                 if self.forwarded is not None:
                     peer = self.forwarded.client(peer, exchange.head)
-                access(Access(peer, exchange.head, exchange.status, exchange.sent, seconds))
+                # What is answered to a client that has left goes nowhere.
+                status, sent = (exchange.status, exchange.sent) if exchange.started else (0, 0)
+                access(Access(peer, exchange.head, status, sent, seconds))
 
     def write_access_line(self, exchange: Exchange, line: str) -> None:
         """Write a part's line of an access log about an exchange that is over. It takes the place

@@ -86,8 +86,9 @@ class AccessLog:
             "method": request.method,
             "target": target[:MAX_FIELD],
             "version": request.version,
-            "status": exchange.status or None,
-            "bytes": 0 if request.method == "HEAD" else exchange.sent,
+            # What is answered to a client that has left goes nowhere.
+            "status": exchange.status if exchange.started else None,
+            "bytes": exchange.sent if exchange.started and request.method != "HEAD" else 0,
             "referer": _cut(headers.get("referer")),
             "user_agent": _cut(headers.get("user-agent")),
             "duration_ms": round(seconds * 1000, 3),

@@ -54,7 +54,7 @@ class HTTPSRedirect:
         if type(port) is not int or not 1 <= port <= 65_535:
             raise UsageError(f"port of HTTPSRedirect is {shown(port)}; expected 1 to 65535")
         if host is not None:
-            found = host_of(str(host))
+            found = host_of(host) if isinstance(host, str) else None  # type: ignore[redundant-expr]
             if found is None or found[1] is not None:
                 raise UsageError(
                     f"host of HTTPSRedirect is {shown(host)}; expected a name such as "
@@ -65,7 +65,7 @@ class HTTPSRedirect:
             raise UsageError(f"exempt of HTTPSRedirect is {exempt!r}; write [{exempt!r}]")
         paths = list(exempt)
         for each in paths:
-            if not isinstance(each, str) or not each.startswith("/"):
+            if not isinstance(each, str) or not each.startswith("/"):  # type: ignore[redundant-expr]
                 raise UsageError(
                     f"exempt of HTTPSRedirect has {shown(each)}; expected a path such as '/health'"
                 )
