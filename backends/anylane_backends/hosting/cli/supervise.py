@@ -75,7 +75,7 @@ def supervise(options: Options) -> None:
             return False
         for name in fixed_that_differ(options, fresh):
             log("warning", f"{name} has changed: that needs a restart", None)
-        set_up_logging(fresh.run.log_level)
+        set_up_logging(fresh.run.log_level, fresh.run.log_format)
         current = fresh
         return True
 
