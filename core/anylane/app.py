@@ -6,7 +6,7 @@ the installed backends.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
@@ -214,6 +214,7 @@ class App(BaseApp):
                 exception_handlers=self.exception_handlers,
                 request_error_hooks=self.request_error_hooks,
                 json_default=self.json_default,
+                parts_of=_parts_of,
             )
         return self._frozen
 
@@ -257,6 +258,15 @@ def _not_below(hook: Callable[..., Any], decorator: str) -> UsageError:
         f"{location(hook)} of @app.{decorator} is about connections, and those are served by the "
         "app around a mounted one; register it there"
     )
+
+
+def _parts_of(config: ServerConfig) -> Iterable[object]:
+    """Return the parts that the settings of a server ask for, the outermost first."""
+    if not config.asks_for_parts:
+        return ()
+    from anylane.middleware.from_settings import parts_of
+
+    return parts_of(config)
 
 
 def check_served(app: object, config: object) -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from anylane.cache import RepeatCache
-from anylane.errors import HTTPError
+from anylane.errors import HTTPError, UsageError
 from anylane.handling.error_responses import ErrorHandlers
 from anylane.handling.gate import Gate
 from anylane.handling.pipeline import Endpoint, OnError, at, handler_endpoint, pipeline
 from anylane.protocol.websocket.handshake import is_websocket
-from anylane.routing.mounted import Mounted, groups_of, levels_of
-from anylane.routing.parts import is_part
+from anylane.routing.hooks import Hook, Hooks
+from anylane.routing.mounted import Group, Level, Mounted, groups_of, levels_of
+from anylane.routing.parts import is_part, name_of_part
 from anylane.routing.prefixes import Prefixes
+from anylane.routing.preflights import Preflights, asked_method
 from anylane.routing.route import Route
 from anylane.routing.route_table import (
     Found,
@@ -52,7 +55,8 @@ class Dispatcher:
     """
 
     __slots__ = ("_by_host", "_endpoints", "_fallbacks", "_guarded", "_handlers", "_known",
-                 "_places", "_prefixes", "_table", "app", "error_handlers",
+                 "_outermost", "_places", "_prefixes", "_preflights", "_table", "app",
+                 "error_handlers",
                  "json_default")  # fmt: skip
 
     def __init__(self, app: BaseApp, error_handlers: ErrorHandlers) -> None:
@@ -62,23 +66,34 @@ class Dispatcher:
         self._table = RouteTable(app.routes)
         self._by_host = self._table.by_host
         self._guarded = any(route.when is not None for route in app.routes)
+        self._prefixes = Prefixes(app.hooks, app.routes)
+        self._preflights = Preflights(app.routes, app.hooks)
+        self._compose(())
+
+    def _compose(self, outermost: tuple[Hooks, ...]) -> None:
+        """Put all pipelines together. outermost: hooks around those of the app."""
+        self._outermost = outermost
         self._known: RepeatCache[tuple[bytes, bytes], Known] = RepeatCache(_MAX_KNOWN)
-        self._handlers: dict[Mounted, ErrorHandlers] = {Mounted(app): error_handlers}
+        self._handlers: dict[Mounted, ErrorHandlers] = {Mounted(self.app): self.error_handlers}
         self._places: dict[Route, Mounted] = {}
         self._endpoints: dict[Route, tuple[Gate | None, Endpoint]] = {
-            route: self._composed(route) for route in app.routes
+            route: self._composed(route) for route in self.app.routes
         }
-        self._prefixes = Prefixes(app.hooks, app.routes)
         # By what the request has instead of a route, and by whose hooks it runs.
         self._fallbacks: dict[tuple[Any, ...], tuple[Gate | None, Endpoint]] = {}
 
     def _composed(self, route: Route) -> tuple[Gate | None, Endpoint]:
         """Return the gate and the pipeline of a route."""
-        groups = groups_of(self.app, levels_of(route))
+        groups = self._groups(levels_of(route))
         if len(groups) > 1:
             self._places[route] = groups[-1].mounted
         gate = Gate(groups, filter(is_part, route.middleware))
         return gate or None, pipeline(handler_endpoint(route), groups, self._on_error)
+
+    def _groups(self, levels: Iterable[Level]) -> list[Group]:
+        """Return the hooks of these levels by their App, inside of the outermost ones."""
+        (served, hooks), *inner = groups_of(self.app, levels)
+        return [Group(served, (*self._outermost, *hooks)), *inner]
 
     def _on_error(self, place: Mounted) -> OnError:
         """Return what deals with the exceptions of an App."""
@@ -89,6 +104,23 @@ class Dispatcher:
                 place.app.exception_handlers, place=place, outer=self._handlers[place.outer]
             )
         return self._handlers[place].handle
+
+    def inside(self, parts: Iterable[object]) -> Self:
+        """Return a copy whose requests and answers pass these parts too, outside of all that the
+        app has. The first part is the outermost. Raise UsageError for one that the app uses itself:
+        it would do its work twice."""
+        around = Hooks()
+        used = {type(hook.func) for hook in self.app.hooks.parts}
+        for index, part in enumerate(parts):
+            if type(part) in used:
+                raise UsageError(
+                    f"the server's settings ask for {name_of_part(part)}, which the app uses "
+                    "itself; leave one of the two out"
+                )
+            around.parts.append(Hook(index, index, part))
+        new = copy(self)
+        new._compose((around,))
+        return new
 
     def answer(self, ctx: Context) -> Awaitable[Any]:
         """Find the pipeline of a request, and return what runs it when it is awaited.
@@ -127,17 +159,32 @@ class Dispatcher:
             resolution = Options(self._table.allow())
         if isinstance(resolution, NotAllowed | Options):
             ctx.allow = resolution.allow
-        ctx._gate, endpoint = self._fallback(type(resolution), path)
+        about: tuple[Hooks, ...] = ()
+        if (
+            type(resolution) is Options
+            and self._preflights
+            and (asked := asked_method(ctx.request))
+        ):
+            found = self._table.resolve(asked, path, host, guard=guard)
+            if type(found) is Found:
+                about = self._preflights.of(found.route)
+        ctx._gate, endpoint = self._fallback(type(resolution), path, about)
         return endpoint(ctx)
 
-    def _fallback(self, kind: type, path: str) -> tuple[Gate | None, Endpoint]:
-        """Return what answers a request that has no route, with the hooks that its path has."""
+    def _fallback(
+        self, kind: type, path: str, about: tuple[Hooks, ...] = ()
+    ) -> tuple[Gate | None, Endpoint]:
+        """Return what answers a request that has no route, with the hooks that its path has.
+
+        about: hooks of the route that it is about.
+        """
         levels = self._prefixes.above(path)
-        found = self._fallbacks.get((kind, levels))
+        found = self._fallbacks.get((kind, levels, about))
         if found is None:
-            groups = groups_of(self.app, levels)
+            *outer, (place, hooks) = self._groups(levels)
+            groups = [*outer, Group(place, (*hooks, *about))]
             endpoint = pipeline(_FALLBACKS[kind], groups, self._on_error)
-            found = self._fallbacks[kind, levels] = Gate(groups) or None, endpoint
+            found = self._fallbacks[kind, levels, about] = Gate(groups) or None, endpoint
         return found
 
     def _learn(self, head: RequestHead, route: Route, params: dict[str, Any]) -> None:
