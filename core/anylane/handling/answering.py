@@ -6,7 +6,7 @@ It talks to the Exchange and to the Link, never to the wire, and it decides noth
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -44,6 +44,14 @@ class AnswerGate(Protocol):
     async def start(self, ctx: Any, *, whole: bool) -> list[Transform]:
         """Let `ctx.response` pass whose head goes out now (see `Context._begin`)."""
         ...
+
+    @property
+    def ends(self) -> Sequence[object]:
+        """Return what is to be told of the end of the exchange."""
+        ...
+
+    def ended(self, ctx: Any) -> None:
+        """Tell it that the exchange has ended."""
 
 
 class Answering(ABC):

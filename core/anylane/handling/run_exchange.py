@@ -61,6 +61,8 @@ async def run_exchange(  # noqa: C901, PLR0912  # calls cost time
     finally:
         if not exchange.finished:
             exchange.finish(driver.now())
+        if ctx._gate is not None and ctx._gate.ends:
+            ctx._gate.ended(ctx)
         if exchange.gone is not None:
             # The traceback holds the handler's variables, and an exchange may outlive them: a room
             # that expects to wake it still holds it.
