@@ -3,4 +3,6 @@
 Nothing else of anylane imports them.
 """
 
-__all__: list[str] = []
+from anylane.contrib.metrics.metrics import Metrics
+
+__all__: list[str] = ["Metrics"]
