@@ -23,7 +23,7 @@ from anylane import (
     UsageError,
 )
 from anylane.contrib import Metrics
-from anylane.contrib.metrics.metrics import REFRESH
+from anylane.contrib.metrics.exporter import REFRESH
 from anylane.testing import Lockstep, TestClient, World
 
 
@@ -240,7 +240,7 @@ def test_the_503_of_a_deadline_is_counted_once_with_its_time() -> None:
     assert seconds(registry, "/stuck") == (1, 2)
 
 
-def test_what_a_part_further_out_answers_is_counted_without_its_time() -> None:
+def test_what_a_part_further_out_answers_does_not_come_by() -> None:
     class Closed:
         def request(self, ctx: Context) -> Any:
             ctx.response.set_status(429)
@@ -250,9 +250,17 @@ def test_what_a_part_further_out_answers_is_counted_without_its_time() -> None:
     app.use(Closed(), order=-200)
     wire = Lockstep(app)
     wire.receive(request("/users/1"))
-    assert requests(registry, "GET", "/users/{id:int}", "429") == 1
-    assert seconds(registry, "/users/{id:int}") == (0, 0)
-    assert figure(registry, "requests_in_progress") == 0
+    assert requests(registry, "GET", "/users/{id:int}", "429") is None
+
+
+def test_a_part_that_is_used_at_two_levels_counts_once() -> None:
+    app, metrics, registry = make()
+    app.get("/twice", middleware=[metrics])(lambda ctx: "x")
+    with TestClient(app) as client:
+        client.get("/twice")
+        client.get("/metrics")
+    assert requests(registry, "GET", "/twice", "200") == 1
+    assert figure(registry, "sent_bytes_total") == 1
 
 
 # -- reading it -----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -105,6 +106,10 @@ def scrape(connection: HTTPConnection) -> dict[str, float]:
     return found
 
 
+def opened(connection: HTTPConnection, count: int) -> bool:
+    return scrape(connection)["anylane_connections_open"] == count
+
+
 def eventually(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + 15
     while not condition():
@@ -134,14 +139,14 @@ def test_a_scrape_of_any_worker_shows_the_sum_of_all_that_live(
             for _ in range(5):
                 get(connection, "/pid")
         for connection in workers.values():
-            eventually(lambda c=connection: scrape(c)["anylane_connections_open"] == 2)
+            eventually(partial(opened, connection, 2))
             found = scrape(connection)
             assert found["anylane_requests_total"] == asked + 10
             assert found["anylane_requests_in_progress"] == 0
         # One dies: what it has counted stays, what it held is gone.
         died, left = workers
         os.kill(died, signal.SIGKILL)
-        eventually(lambda: scrape(workers[left])["anylane_connections_open"] == 1)
+        eventually(partial(opened, workers[left], 1))
         assert scrape(workers[left])["anylane_requests_total"] == asked + 10
         assert not [*figures.glob(f"gauge_live*_{died}.db")]
         assert [*figures.glob(f"counter_{died}.db")]

@@ -3,6 +3,6 @@
 Nothing else of anylane imports them.
 """
 
-from anylane.contrib.metrics.metrics import Metrics
+from anylane.contrib.metrics.exporter import Metrics
 
 __all__: list[str] = ["Metrics"]

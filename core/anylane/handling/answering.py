@@ -6,14 +6,14 @@ It talks to the Exchange and to the Link, never to the wire, and it decides noth
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.errors import HTTPError, Refused, UsageError
 from anylane.handling.blocking import Calls
-from anylane.handling.job import Job
+from anylane.handling.job import Ending, Job
 from anylane.handling.stream import Stream
 from anylane.http.headers import TOO_LATE
 from anylane.http.request import Request
@@ -45,21 +45,13 @@ class AnswerGate(Protocol):
         """Let `ctx.response` pass whose head goes out now (see `Context._begin`)."""
         ...
 
-    @property
-    def ends(self) -> Sequence[object]:
-        """Return what is to be told of the end of the exchange."""
-        ...
-
-    def ended(self, ctx: Any) -> None:
-        """Tell it that the exchange has ended."""
-
 
 class Answering(ABC):
     """One request and its response: half of a `Context`, whose docstring names the attributes."""
 
     __slots__ = ("_calls", "_failed", "_gate", "_pending", "_request", "_response", "_shown",
-                 "_state", "allow", "app", "error", "exchange", "items", "jobs", "link", "params",
-                 "route")  # fmt: skip
+                 "_state", "allow", "app", "endings", "error", "exchange", "items", "jobs", "link",
+                 "params", "route")  # fmt: skip
 
     def __init__(self, exchange: Exchange, link: Link, app: Router) -> None:
         self.exchange: Exchange = exchange
@@ -75,6 +67,7 @@ class Answering(ABC):
         self._pending: object = None
         self.items: Items | None = None
         self.jobs: list[Job] | None = None
+        self.endings: list[Ending] | None = None
         self._request: Request | None = None
         self._response: Response | None = None
         self._state: SimpleNamespace | None = None

@@ -6,21 +6,18 @@ It talks to the Exchange and to the Link, never to the wire, and it decides noth
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from anylane.callables import is_coroutine_function, location
 from anylane.errors import UsageError
 from anylane.handling.answering import Answering
 from anylane.handling.blocking import Calls, run_blocking
-from anylane.handling.job import Job
+from anylane.handling.job import Ending, Job
 from anylane.lane.link import shielded
 from anylane.protocol.timers import deadline_after
 from anylane.realtime.select import Select
 from anylane.realtime.source import Source
 from anylane.realtime.timeout import Timeout
-
-if TYPE_CHECKING:
-    pass
 
 
 class Context(Answering):
@@ -35,10 +32,10 @@ class Context(Answering):
     WebSocket's `close` still work after an interruption, until `Timeouts.close` is over.
 
     For the framework: route, allow (the methods of a 405), items (a returned iterator), jobs (those
-    of `background`), exchange and link. Private to `handling`: _request and _response (None until
-    they are first looked at), _failed (`error` has not been dealt with), _gate (None where no hook
-    sees the answer), _shown (an answer has passed it), _pending (the middleware that has not come
-    to its end).
+    of `background`), endings (those of `on_end`), exchange and link. Private to `handling`:
+    _request and _response (None until they are first looked at), _failed (`error` has not been
+    dealt with), _gate (None where no hook sees the answer), _shown (an answer has passed it),
+    _pending (the middleware that has not come to its end).
     """
 
     __slots__ = (
@@ -176,6 +173,13 @@ class Context(Answering):
         if self.jobs is None:
             self.jobs = []
         self.jobs.append(Job(func, args))
+
+    def on_end(self, func: Ending) -> None:
+        """Call `func(ctx)` once the exchange is over, whatever became of it: for parts that count
+        or log. Status and bytes are known then. It must not block; a failure is logged."""
+        if self.endings is None:
+            self.endings = []
+        self.endings.append(func)
 
     def release(self) -> None:
         """Close the uploads: the exchange is over, and so is its background work."""

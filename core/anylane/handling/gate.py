@@ -30,12 +30,9 @@ class AnswerRefused(UsageError):
 
 
 class Gate:
-    """The response hooks and body transforms of one route, in the order in which answers pass.
+    """The response hooks and body transforms of one route, in the order in which answers pass."""
 
-    ends: what is to be told that an exchange has ended, which is rare: `ended` calls it.
-    """
-
-    __slots__ = ("_bodies", "_steps", "ends")
+    __slots__ = ("_bodies", "_steps")
 
     def __init__(self, levels: Iterable[Hooks], own: Iterable[Any] = ()) -> None:
         """Take the hooks of a route's routers, outermost first, and the parts of the route itself.
@@ -45,7 +42,6 @@ class Gate:
         """
         steps: list[tuple[Call, str]] = []
         self._bodies: list[tuple[Callable[[Context], Transform | None], str]] = []
-        self.ends: list[tuple[Callable[[Context], object], str]] = []
         parts = list(own)[::-1]
         self._add(parts, steps)
         for level in reversed(tuple(dict.fromkeys(levels))):
@@ -60,11 +56,9 @@ class Gate:
                 steps.append((call_of(part.response), where))
             if hasattr(part, "body"):
                 self._bodies.append((part.body, where))
-            if hasattr(part, "ended"):
-                self.ends.append((part.ended, where))
 
     def __bool__(self) -> bool:
-        return bool(self._steps or self._bodies or self.ends)
+        return bool(self._steps or self._bodies)
 
     async def whole(self, ctx: Context) -> None:
         """Let `ctx.response` pass before any of it is sent."""
@@ -127,20 +121,6 @@ class Gate:
         if assumed and ctx.response.status == 204 and ctx.response.body is not None:
             ctx.response.set_status(200)  # A hook has given it a body.
         return kept
-
-    def ended(self, ctx: Context) -> None:
-        """Tell the parts that the exchange is over. What one raises is logged."""
-        for func, where in self.ends:
-            try:
-                func(ctx)
-            except BaseException as exc:  # the part's; `taken_apart` decides
-                passing, failure = taken_apart(exc, ctx.link)
-                if failure is not None:
-                    log_hook_failure(ctx, where, failure)
-                if passing is exc:
-                    raise
-                if passing is not None:
-                    raise passing from None
 
     def _transforms(self, ctx: Context) -> list[Transform]:
         """Return what changes the bytes of this answer's body, in order. Each part is asked once.

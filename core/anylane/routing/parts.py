@@ -17,7 +17,6 @@ METHODS = {
     "around": "(ctx, call_next)",
     "response": "(ctx)",
     "body": "(ctx)",
-    "ended": "(ctx)",
 }
 """What a part may have, and the parameters of each. It has one of them at least."""
 
@@ -60,8 +59,8 @@ def check_part(part: object, where: str) -> None:
             raise UsageError(f"{name} of the part {name_of_part(part)} {problem}")
         if name == "around" and not is_coroutine_function(method):
             raise UsageError(f"{location(method)} is no `async def`, as `around` of a part must be")
-        if name in ("body", "ended") and is_coroutine_function(method):
-            raise UsageError(f"{location(method)} is an `async def`; `{name}` of a part is a `def`")
+        if name == "body" and is_coroutine_function(method):
+            raise UsageError(f"{location(method)} is an `async def`; `body` of a part is a `def`")
 
 
 def name_of_part(part: Any) -> str:

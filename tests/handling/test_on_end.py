@@ -1,4 +1,4 @@
-"""The end of an exchange, as the `ended` of a part sees it."""
+"""The end of an exchange, as `ctx.on_end` tells of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from anylane import STOP, App, Context, UsageError
+from anylane import STOP, App, Context
 from tests.handling.test_gate import FORMS, every_form, play, request
 
 
@@ -15,6 +15,9 @@ class Ends:
 
     def __init__(self) -> None:
         self.seen: list[tuple[int, int, int]] = []
+
+    def request(self, ctx: Context) -> None:
+        ctx.on_end(self.ended)
 
     def ended(self, ctx: Context) -> None:
         assert ctx.exchange.finished
@@ -87,25 +90,18 @@ def test_a_client_that_leaves_before_an_answer_has_none() -> None:
 def test_all_are_told_although_one_fails_or_another_has_answered() -> None:
     class Fails:
         def request(self, ctx: Context) -> Any:
+            ctx.on_end(self.fails)
             ctx.response.set_text("mine")
             return STOP
 
-        def ended(self, ctx: Context) -> None:
+        def fails(self, ctx: Context) -> None:
             raise ValueError("oops")
 
     app, part = every_form(), Ends()
-    app.use(Fails())
     app.use(part)
+    app.use(Fails())
     answer, wire = play(app, [request("/value")])
     assert answer.endswith("mine")
     assert part.seen == [(200, 0, 4)]
     (line,) = [each.message for each in wire.log]
-    assert "Fails" in line and "oops" in line
-
-
-def test_a_coroutine_function_is_refused() -> None:
-    class Waits:
-        async def ended(self, ctx: Context) -> None: ...
-
-    with pytest.raises(UsageError, match="`ended` of a part is a `def`"):
-        App().use(Waits())
+    assert "Fails.fails" in line and "oops" in line

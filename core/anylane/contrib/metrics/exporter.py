@@ -88,7 +88,7 @@ class Metrics:
         self._registry = registry
         self._figures = Figures.of(self._library, registry, prefix, bounds)
         self._lock = Lock()
-        self._running: dict[Context, Running | None] = {}
+        self._running: dict[Context, Running] = {}
         self._series: dict[tuple[bytes, Route | None, int], tuple[Any, Any]] = {}
         self._rooms: dict[str, WatchedRoom] = {}
         self._hosts: WeakKeyDictionary[Host, WatchedServer] = WeakKeyDictionary()
@@ -134,22 +134,16 @@ class Metrics:
         if self._own_path is not None and self._own_path.is_target(exchange):
             if self._count_itself:
                 self._begin(ctx)
-            else:
-                with self._lock:
-                    self._running[ctx] = None
             return self._answer(ctx)
         self._begin(ctx)
         return None
 
-    def ended(self, ctx: Context) -> None:
+    def _ended(self, ctx: Context) -> None:
         """Count a request that has come to its end."""
         exchange = ctx.exchange
         figures = self._figures
         with self._lock:
-            # What a part further out has answered has not come by.
-            running = self._running.pop(ctx, _UNSEEN)
-            if running is None:
-                return
+            running = self._running.pop(ctx)
             self._received += exchange.received - running.received
             self._sent += exchange.sent - running.sent
         assert exchange.head is not None, "what could not be parsed passes no part"
@@ -162,15 +156,13 @@ class Metrics:
             series = self._series[key] = figures.series(*key)
         requests, seconds = series
         requests.inc()
-        if running is not _UNSEEN:
-            if self._directory is not None:
-                figures.in_progress.dec()
-            if running.websocket:
-                figures.websockets.dec()
-            elif exchange.raw is None and not _is_event_stream(ctx):
-                seconds.observe(ctx.link.now() - running.began)
+        now = ctx.link.now()
+        if running.websocket:
+            figures.websockets.dec()
+        elif exchange.raw is None and not _is_event_stream(ctx):
+            seconds.observe(now - running.began)
         if self._directory is not None:
-            now = ctx.link.now()
+            figures.in_progress.dec()
             if not 0 <= self._due - now <= REFRESH:
                 self._refresh(ctx.link.host, now)
 
@@ -188,6 +180,7 @@ class Metrics:
             if ctx in self._running:
                 return  # It is used at two levels.
             self._running[ctx] = Running(ctx.link.now(), websocket=websocket)
+        ctx.on_end(self._ended)
         if self._directory is not None:
             self._figures.in_progress.inc()
         if websocket:
@@ -220,13 +213,12 @@ class Metrics:
         with self._lock:
             shown, self._shown = self._shown, 0
             for ctx, running in tuple(self._running.items()):
-                if running is not None:
-                    self._shown += 1
-                    exchange = ctx.exchange
-                    received, sent = exchange.received, exchange.sent
-                    self._received += received - running.received
-                    self._sent += sent - running.sent
-                    running.received, running.sent = received, sent
+                self._shown += 1
+                exchange = ctx.exchange
+                received, sent = exchange.received, exchange.sent
+                self._received += received - running.received
+                self._sent += sent - running.sent
+                running.received, running.sent = received, sent
             if self._directory is None:
                 # Of several processes each has to tell at once.
                 figures.in_progress.inc(self._shown - shown)
@@ -246,9 +238,6 @@ class Metrics:
         encode, content_type = self._library.exposition.choose_encoder(accept)
         registry = self._registry if self._directory is None else sum_of_all(self._directory)
         return encode(registry), content_type
-
-
-_UNSEEN = Running()
 
 
 def _is_event_stream(ctx: Context) -> bool:
