@@ -3,6 +3,7 @@
 Nothing else of anylane imports them.
 """
 
+from anylane.contrib.health.endpoints import Health
 from anylane.contrib.metrics.exporter import Metrics
 
-__all__: list[str] = ["Metrics"]
+__all__: list[str] = ["Health", "Metrics"]
