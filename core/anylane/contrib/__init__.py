@@ -5,8 +5,12 @@ Nothing else of anylane imports them.
 
 from anylane.contrib.files.file_response import FileResponse
 from anylane.contrib.files.static_files import StaticFiles
+from anylane.contrib.health.endpoints import Health
+from anylane.contrib.metrics.exporter import Metrics
 
 __all__ = [
     "FileResponse",
+    "Health",
+    "Metrics",
     "StaticFiles",
 ]

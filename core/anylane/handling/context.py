@@ -6,7 +6,7 @@ It talks to the Exchange and to the Link, never to the wire, and it decides noth
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from anylane.callables import is_coroutine_function, location
 from anylane.errors import UsageError

@@ -7,7 +7,6 @@ happened. It decides nothing.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from anylane.lane.errand import Errands, NoConnection
@@ -360,19 +359,17 @@ class Driver(Lookout):
         self._own_errands().deferred += ((self.written, errand),)
         self.pump()
 
+    def run_apart(self, errand: Errand) -> None:
+        """Run an errand apart from this connection, in a turn of its own on the lane's own thread.
+        A drain waits for it. Call this from any thread."""
+        self.server.run_apart(errand, self.detach)
+
     def _settle_errands(self, errands: Errands) -> None:
         if errands.deferred:
             sent = NEVER if self.lost else self.written - self.unsent()
             for errand in errands.take_deferred(sent):
-                # On the lane's own thread, and in a turn of its own.
-                self.wakes.put(partial(self._run_apart, errand))
+                self.run_apart(errand)
             if errands.deferred:
                 self.report_progress()
         if errands.running:
             self._arm()
-
-    def _run_apart(self, errand: Errand) -> None:
-        if self.server.aborted:
-            self.server.forget_errand(errand)
-        else:
-            self.detach(errand)

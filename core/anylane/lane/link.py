@@ -113,6 +113,9 @@ class LinkDriver(Protocol):
     def defer(self, errand: Errand) -> None:
         """Run an errand apart from the connection, once what was written has been sent."""
 
+    def run_apart(self, errand: Errand) -> None:
+        """Run an errand apart from the connection, in a turn of its own."""
+
     def finished(self, link: Link) -> None:
         """Take note that the coroutine of the link's exchange has ended, or never began."""
 

@@ -5,7 +5,7 @@ Pure: clock, randomness, log and temporary files are handed in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.errors import UsageError
 from anylane.lane.errand import run_errand
+from anylane.lane.host import ServerStatus
 from anylane.lane.places import Guest, Places
 from anylane.lane.wake_queue import WakeQueue
 from anylane.log_limit import TLS, LogLimit
@@ -79,6 +80,11 @@ class Access:
 class OpenDriver(Guest, Protocol):
     """What a server asks of each `Driver` that belongs to it."""
 
+    @property
+    def links(self) -> Sequence[Link]:
+        """Return those of the exchanges and errands that run."""
+        ...
+
     def shutdown(self) -> None:
         """Drain its connection."""
 
@@ -106,14 +112,16 @@ class ServerCore:
     on_listeners_idle: the backend calls it once it drains and has stopped watching the listeners,
         which are closed then: new clients are refused, and not left waiting in the backlog.
     access: takes an Access for each exchange after its end, unless a part has written a line about
-    it by `write_access_line`; None, the default, costs nothing.
+        it by `write_access_line`; None, the default, costs nothing.
     access_line: takes such a line; by default it is one of the log.
+    workers: how many processes serve the same sockets.
 
     For backends and drivers:
 
     log_limit: takes what clients can cause as often as they like.
     drivers: those that are open. errands: background work that was deferred and has not ended.
-    places: who of them may stay, and who goes for a newcomer.
+    places: who of them may stay, and who goes for a newcomer. started: when a backend attached, in
+        seconds since 1970. status: all that others may know of the server while it runs.
     draining: no more is accepted. aborted: everything that was open has been ended.
     wakes: runs functions on the lane's own thread, once a backend has attached.
     longest_waiting: returns what waits longest for a thread, the same object for as long as it
@@ -158,6 +166,9 @@ class ServerCore:
         self.on_listeners_idle: Callable[[], None] = _not_attached
         self.access: Callable[[Access], None] | None = None
         self._with_line: set[Exchange] = set()
+        self.workers: int = 1
+        self.started: float = time()
+        self.status: ServerStatus = ServerStatus(self)
         self.errands: set[Errand] = set()
         self.aborted: bool = False
         self.longest_waiting: Callable[[], object | None] = _not_attached
@@ -177,6 +188,7 @@ class ServerCore:
         the first `wakes.run()`.
         """
         self.wakes = wakes
+        self.started = self.time()
         self._changed = changed
         if self._stop_requested:
             wakes.put(self.shutdown)
@@ -311,6 +323,7 @@ class ServerCore:
         thread; `request_shutdown` works from any. The server is `over` when all have ended.
         """
         self.draining = True
+        self.status.changed()
         self.log_limit.tell_all()
         self._lifespan.give_up()
         for driver in tuple(self.drivers):
@@ -328,6 +341,7 @@ class ServerCore:
     def abort(self) -> None:
         """End every connection now, and the background work. Call this on the lane's own thread."""
         self.draining = self.aborted = True
+        self.status.changed()
         self._lifespan.give_up()
         for driver in tuple(self.drivers):
             driver.abort()
@@ -339,6 +353,7 @@ class ServerCore:
         if self.log_limit.counting:
             self.log_limit.tell_due()
         self.places.add(driver)
+        self.status.changed()
         if self.draining:
             self._tell()
 
@@ -351,8 +366,20 @@ class ServerCore:
             self.places.forget(driver)
             if driver.errand is not None:
                 self.errands.discard(driver.errand)
+            self.status.changed()
         if self.draining or self.places.crowded:
             self._tell()
+
+    def run_apart(self, errand: Errand, detach: Callable[[Errand], None]) -> None:
+        """Run an errand apart from any connection (`Driver.run_apart`). detach: of a driver."""
+        self.errands.add(errand)
+        self.wakes.put(partial(self._run_apart, errand, detach))
+
+    def _run_apart(self, errand: Errand, detach: Callable[[Errand], None]) -> None:
+        if self.aborted:
+            self.forget_errand(errand)
+        else:
+            detach(errand)
 
     def forget_errand(self, errand: Errand) -> None:
         """Take note that an errand will not be run."""

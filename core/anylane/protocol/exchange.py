@@ -77,7 +77,7 @@ class Exchange:
 
     errand: Any = None
 
-    __slots__ = ("_chunks", "_stream", "body_complete", "body_refused", "buffered",
+    __slots__ = ("_chunks", "_received", "_stream", "body_complete", "body_refused", "buffered",
                  "cancel_on_disconnect", "carrier", "finished", "forgotten", "gone", "half_closed",
                  "head", "interrupt", "news", "on_gone", "on_interrupt", "own_alarms", "raw",
                  "refused", "sent", "started", "status", "told", "trailers",
@@ -117,9 +117,12 @@ class Exchange:
         self.trailers: RawHeaders = _NO_TRAILERS
 
     @property
-    def switched(self) -> bool:
-        """Whether the exchange is a session of another protocol now, and has no response."""
-        return self.websocket is not None or self.raw is not None
+    def received(self) -> int:
+        """Return how many bytes of the body have come, or of the messages of a WebSocket."""
+        session = self.websocket or self.raw
+        if session is not None:
+            return session.received
+        return 0 if self._chunks is None else self._received
 
     @property
     def alarms(self) -> Alarms:
@@ -342,8 +345,11 @@ class Exchange:
         """Take note that pieces of the body have come."""
         if self._chunks is None:
             self._chunks = deque()
+            self._received = 0
         self._chunks.extend(chunks)
-        self.buffered += sum(map(len, chunks))
+        size = sum(map(len, chunks))
+        self.buffered += size
+        self._received += size
         self.news = True
 
     def end_body(self, trailers: RawHeaders) -> None:
@@ -364,7 +370,7 @@ class Exchange:
         """Take note that the whole body came with the head. This is no news: its handler has not
         begun."""
         self._chunks = deque((body,))
-        self.buffered = len(body)
+        self.buffered = self._received = len(body)
         self.body_complete = True
 
     def lose(self, reason: Disconnected) -> None:

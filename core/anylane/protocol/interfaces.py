@@ -92,6 +92,8 @@ class WebSocketSession(Protocol):
     subprotocol: str | None
     close_code: int | None
     close_reason: str
+    received: int
+    """Bytes of the messages that have come."""
 
     @property
     def latency(self) -> float | None:
@@ -157,6 +159,9 @@ class EventSession(Protocol):
 
 class RawSession(Protocol):
     """A connection that speaks a protocol which is not ours, as its handler's side sees it."""
+
+    received: int
+    """Bytes that have come."""
 
     def read(self, now: float) -> bytes | None:
         """Return what has come, b"" at the end, None when there is nothing yet."""

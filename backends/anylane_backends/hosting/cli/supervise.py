@@ -20,6 +20,7 @@ from anylane_backends.hosting.cli.log_lines import log_access, set_up_logging
 from anylane_backends.hosting.heartbeat import Living, Patience
 from anylane_backends.hosting.loading import BackendError, load_backend
 from anylane_backends.hosting.messages import access_logger, log, say, url_of
+from anylane_backends.hosting.server import Server
 from anylane_backends.hosting.signals import LAST_RESORT
 from anylane_backends.hosting.supervisor import Supervisor
 from anylane_backends.hosting.systemd import notify
@@ -49,9 +50,13 @@ def supervise(options: Options) -> None:
     listeners = bind(options.config)
 
     def work(ready: Callable[[Living], None]) -> None:
+        def accepts(server: Server) -> None:
+            server.core.workers = told.workers
+            ready(server.core)
+
         os.environ.pop("NOTIFY_SOCKET", None)  # The supervisor speaks for all.
         try:
-            serve(current, listeners=listeners, ready=lambda server: ready(server.core))
+            serve(current, listeners=listeners, ready=accepts)
         except (CannotStart, BackendError) as exc:
             process.fail(exc.__cause__ or exc, str(exc))
 
