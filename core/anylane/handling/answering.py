@@ -8,13 +8,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from functools import partial
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.errors import HTTPError, Refused, UsageError
 from anylane.handling.blocking import Calls
 from anylane.handling.job import Job
+from anylane.http.state import State
 from anylane.handling.stream import Stream
+from anylane.realtime.subprotocols import settled
 from anylane.http.headers import TOO_LATE
 from anylane.http.request import Request
 from anylane.http.response import Response
@@ -69,7 +70,7 @@ class Answering(ABC):
         self.jobs: list[Job] | None = None
         self._request: Request | None = None
         self._response: Response | None = None
-        self._state: SimpleNamespace | None = None
+        self._state: State | None = None
         self._calls: Calls | None = None
 
     # -- request and response ----------------------------------------------------------------
@@ -98,10 +99,10 @@ class Answering(ABC):
         self._response = response
 
     @property
-    def state(self) -> SimpleNamespace:
+    def state(self) -> State:
         """Return an object for attributes of your own. It lives as long as this request."""
         if self._state is None:
-            self._state = SimpleNamespace()
+            self._state = State()
         return self._state
 
     @property
@@ -276,8 +277,11 @@ class Answering(ABC):
                 raise UsageError(f"{name} is set by the WebSocket handshake itself; leave it out")
         exchange = self.exchange
         try:
-            if subprotocol is None and self.route is not None and self.route.subprotocols:
-                subprotocol = self._negotiate(self.route.subprotocols)
+            credential = getattr(self, "credential", None)
+            if (self.route is not None and self.route.subprotocols) or credential is not None:
+                spoken = () if self.route is None else self.route.subprotocols
+                lines = self.request.headers.get_all("sec-websocket-protocol")
+                subprotocol = settled(subprotocol, spoken, lines, credential)
             # Before the response hooks: what they see is what goes out.
             exchange.check_accept(subprotocol)
             shown = await self._begin_handshake(101)
@@ -313,13 +317,6 @@ class Answering(ABC):
         shown.freeze()
         self.link.pump()
         return RawStream(exchange, self.link, session)
-
-    def _negotiate(self, spoken: tuple[str, ...]) -> str | None:
-        offered = ",".join(self.request.headers.get_all("sec-websocket-protocol"))
-        return next(
-            (name for part in offered.split(",") if (name := part.strip()) in spoken),
-            None,
-        )
 
     @abstractmethod
     def call(self, func: Callable[..., Any], *args: Any) -> Any:

@@ -11,6 +11,7 @@ from anylane.handling.dispatch import Dispatcher
 from anylane.handling.error_responses import ErrorHandlers
 from anylane.handling.run_exchange import run_exchange
 from anylane.lane.lifespan import Lifespan
+from anylane.routing.parts import warnings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -29,7 +30,7 @@ class FrozenApp(Dispatcher):
     are given. on_connect, on_disconnect: as in `Application`.
     """
 
-    __slots__ = ("_life", "on_connect", "on_disconnect")
+    __slots__ = ("_life", "_warnings", "on_connect", "on_disconnect")
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class FrozenApp(Dispatcher):
         super().__init__(app, ErrorHandlers(exception_handlers, request_error_hooks))
         self.json_default = json_default
         self._life = tuple(life)
+        self._warnings = warnings_of(app.routes)
         connect, disconnect = calls_of(connect_hooks), calls_of(disconnect_hooks)
         self.on_connect: Errand | None = None
         self.on_disconnect: Errand | None = None
@@ -58,7 +60,9 @@ class FrozenApp(Dispatcher):
 
     def lifespan(self, log: Log) -> Lifespan:
         """Return the startup hooks, shutdown hooks and context managers of the app, for one
-        server. log: takes what fails at its end."""
+        server. log: takes what fails at its end, and now what the app's parts warn about."""
+        for line in self._warnings:
+            log("warning", line, None)
         return Lifespan(self.app, self._life, log)
 
     def forwarded(self, config: ServerConfig) -> Forwarded | None:

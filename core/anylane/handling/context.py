@@ -20,7 +20,7 @@ from anylane.realtime.source import Source
 from anylane.realtime.timeout import Timeout
 
 if TYPE_CHECKING:
-    pass
+    from anylane.realtime.subprotocols import Credential
 
 
 class Context(Answering):
@@ -35,17 +35,19 @@ class Context(Answering):
     WebSocket's `close` still work after an interruption, until `Timeouts.close` is over.
 
     For the framework: route, allow (the methods of a 405), items (a returned iterator), jobs (those
-    of `background`), exchange and link. Private to `handling`: _request and _response (None until
-    they are first looked at), _failed (`error` has not been dealt with), _gate (None where no hook
-    sees the answer), _shown (an answer has passed it), _pending (the middleware that has not come
-    to its end).
+    of `background`), credential (a token among the subprotocols), exchange and link. Private to
+    `handling`: _request and _response (None until they are first looked at), _failed (`error` has
+    not been dealt with), _gate (None where no hook sees the answer), _shown (an answer has passed
+    it), _pending (the middleware that has not come to its end).
     """
 
     __slots__ = (
         "_session",
         "_user",
+        "credential",
     )  # Unset until a part sets them: that costs other requests nothing.
 
+    credential: Credential
     jobs: list[Job] | None
     _calls: Calls | None
 
