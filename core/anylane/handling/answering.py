@@ -280,8 +280,8 @@ class Answering(ABC):
             credential = getattr(self, "credential", None)
             if (self.route is not None and self.route.subprotocols) or credential is not None:
                 spoken = () if self.route is None else self.route.subprotocols
-                lines = self.request.headers.get_all("sec-websocket-protocol")
-                subprotocol = settled(subprotocol, spoken, lines, credential)
+                offers = self.request.headers.get_all("sec-websocket-protocol")
+                subprotocol = settled(subprotocol, spoken, offers, credential)
             # Before the response hooks: what they see is what goes out.
             exchange.check_accept(subprotocol)
             shown = await self._begin_handshake(101)

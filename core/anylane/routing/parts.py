@@ -112,7 +112,7 @@ def warnings_of(routes: Iterable[HasParts]) -> list[str]:
         said = part.check_routes(found)
         if said is None:
             continue
-        if isinstance(said, str) or not all(isinstance(each, str) for each in (said := list(said))):
+        if not isinstance(said, list) or not all(isinstance(each, str) for each in said):
             raise UsageError(
                 f"check_routes of the part {name_of_part(part)} returned {shown(said)}; expected "
                 "a list of lines, or None"
