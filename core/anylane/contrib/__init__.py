@@ -3,4 +3,6 @@
 Nothing else of anylane imports them.
 """
 
-__all__: list[str] = []
+from anylane.contrib.jwks_file import JWKSFile as JWKSFile
+
+__all__: list[str] = ["JWKSFile"]

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 from anylane.errors import HTTPError, Refused, UsageError
 from anylane.handling.blocking import Calls
 from anylane.handling.job import Job
-from anylane.http.state import State
 from anylane.handling.stream import Stream
-from anylane.realtime.subprotocols import settled
 from anylane.http.headers import TOO_LATE
 from anylane.http.request import Request
 from anylane.http.response import Response
 from anylane.http.settled import HandshakeResponse, is_handshake_field
+from anylane.http.state import State
 from anylane.protocol.fields import check_header
 from anylane.protocol.sse import last_event_id
 from anylane.realtime.event_stream import EventStream
 from anylane.realtime.raw_stream import RawStream
+from anylane.realtime.subprotocols import settled
 from anylane.realtime.websocket import WebSocket
 from anylane.routing.parts import Transform, transformed
 from anylane.shown import shown

@@ -3,4 +3,8 @@
 A part does no I/O, and its clock is the core's. What needs a library imports it when it is made.
 """
 
-__all__: list[str] = []
+from anylane.middleware.auth.basic import BasicAuth as BasicAuth
+from anylane.middleware.auth.bearer import BearerAuth as BearerAuth
+from anylane.middleware.auth.jwt_auth import JWTAuth as JWTAuth
+
+__all__: list[str] = ["BasicAuth", "BearerAuth", "JWTAuth"]
