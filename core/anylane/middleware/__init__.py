@@ -7,7 +7,16 @@ from anylane.middleware.auth.basic import BasicAuth as BasicAuth
 from anylane.middleware.auth.bearer import BearerAuth as BearerAuth
 from anylane.middleware.auth.jwt_auth import JWTAuth as JWTAuth
 from anylane.middleware.csrf import CSRF as CSRF
+from anylane.middleware.rate_limit.rate_limit import RateLimit as RateLimit
 from anylane.middleware.sessions.memory_store import MemoryStore as MemoryStore
 from anylane.middleware.sessions.sessions import Sessions as Sessions
 
-__all__: list[str] = ["CSRF", "BasicAuth", "BearerAuth", "JWTAuth", "MemoryStore", "Sessions"]
+__all__: list[str] = [
+    "CSRF",
+    "BasicAuth",
+    "BearerAuth",
+    "JWTAuth",
+    "MemoryStore",
+    "RateLimit",
+    "Sessions",
+]
