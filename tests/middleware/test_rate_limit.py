@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from anylane import App, Context, ServerConfig, UsageError
 from anylane.middleware import BearerAuth, RateLimit
+from anylane.middleware.rate_limit.gcra import Rate, Usage
 from anylane.middleware.rate_limit.memory_rates import MemoryRates
-from anylane.middleware.rate_limit.rate import Rate, Usage
 from anylane.testing import ClientResponse, Rejected, TestClient
 
 

@@ -348,7 +348,7 @@ def test_websockets() -> None:
             assert ws.response.headers.get("set-cookie") is None
             assert "vary" not in ws.response.headers
             ws.send("x")
-            assert "cannot be changed any more" in ws.receive()
+            assert "cannot be changed any more" in str(ws.receive())
         with client.websocket("/ws?begin") as ws:
             assert "session=" in ws.response.headers["set-cookie"]
             ws.send("x")

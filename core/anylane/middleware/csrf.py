@@ -17,7 +17,7 @@ from anylane.callables import is_coroutine_function, location, signature_problem
 from anylane.errors import HTTPError, RouteError, UsageError
 from anylane.http.cookies import CookieScope, cookie_line
 from anylane.http.parameters import split_parameters
-from anylane.middleware.sessions.session import CSRF_KEY, Session
+from anylane.middleware.sessions.session_mapping import CSRF_KEY, Session
 from anylane.middleware.vary import add_vary
 from anylane.protocol.fields import check_header
 from anylane.routing.origins import SAME_ORIGIN, Origins, is_from, parse_origins

@@ -10,7 +10,7 @@ from _thread import allocate_lock
 from anylane.errors import UsageError
 from anylane.lane.link import current_link
 from anylane.middleware.expiring import Expiring
-from anylane.middleware.rate_limit.rate import Rate, Usage
+from anylane.middleware.rate_limit.gcra import Rate, Usage
 from anylane.shown import shown
 
 MAX_KEYS = 100_000

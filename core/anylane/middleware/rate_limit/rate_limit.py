@@ -14,9 +14,9 @@ from anylane.callables import Call, call_of, location, run_call, signature_probl
 from anylane.errors import HTTPError, UsageError
 from anylane.middleware.preflight import is_preflight
 from anylane.middleware.rate_limit.client_keys import bounded, checked, client_key, user_key
+from anylane.middleware.rate_limit.gcra import ROUNDING, Rate, Usage
 from anylane.middleware.rate_limit.memory_rates import MemoryRates
-from anylane.middleware.rate_limit.rate import ROUNDING, Rate, Usage
-from anylane.middleware.rate_limit.store import RateStore
+from anylane.middleware.rate_limit.rate_store import RateStore
 from anylane.shown import shown
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from anylane.errors import UsageError
 from anylane.http.cookies import CookieScope, cookie_line
 from anylane.middleware.csrf import CSRF
-from anylane.middleware.sessions.session import Session
+from anylane.middleware.sessions.session_mapping import Session
+from anylane.middleware.sessions.session_store import SessionStore
 from anylane.middleware.sessions.signing import MAX_SIGNED, Signer
-from anylane.middleware.sessions.store import SessionStore
 from anylane.middleware.vary import add_vary
 from anylane.routing.parts import parts_of
 from anylane.shown import shown

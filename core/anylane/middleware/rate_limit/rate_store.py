@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from anylane.middleware.rate_limit.rate import Rate, Usage
+from anylane.middleware.rate_limit.gcra import Rate, Usage
 
 
 @runtime_checkable
