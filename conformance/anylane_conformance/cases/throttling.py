@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from anylane_conformance.cases import case
-from anylane_conformance.contract.parts.rate_limits import build_rate_limits
+from anylane_conformance.contract.parts.throttling import build_throttling
 from anylane_conformance.harness.conversation import Conversation
 from anylane_conformance.harness.websocket_peer import WebSocketPeer
 
@@ -18,7 +18,7 @@ def left(field: str) -> int:
     return int(parameters[2:].partition(";")[0])
 
 
-@case(CHAPTER, extra=build_rate_limits, cuts=False, compare=False)
+@case(CHAPTER, extra=build_throttling, cuts=False, compare=False)
 def so_many_requests_pass(conversation: Conversation) -> None:
     """As many requests of a client pass as the rate says, of any form, over all its connections.
     One more is a 429 that says when to come again. Preflights do not count, handshakes do."""
@@ -48,7 +48,7 @@ def so_many_requests_pass(conversation: Conversation) -> None:
     assert peer.answer().status == 429
 
 
-@case(CHAPTER, extra=build_rate_limits, cuts=False, compare=False)
+@case(CHAPTER, extra=build_throttling, cuts=False, compare=False)
 def the_next_request_passes_when_it_was_told(conversation: Conversation) -> None:
     """A client that waits for as long as Retry-After says is answered."""
     peer = conversation.connect()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from anylane_conformance.contract.stage import Stage
 
 
-def build_rate_limits(app: App, stage: Stage) -> None:
+def build_throttling(app: App, stage: Stage) -> None:
     """Add a router with limits by the hour, and one with limits by the second."""
     router = Router("/limited")
     router.use(RateLimit("5/hour"))
