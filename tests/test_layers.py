@@ -274,6 +274,10 @@ SAME_NAME: Mapping[str, Mapping[str, str]] = {
         "anylane": "what the framework raises",
         "anylane.testing.client": "what a test's client raises",
     },
+    "rate_limit": {
+        "anylane.middleware": "a folder: the part, and how it counts",
+        "anylane.middleware.rate_limit": "the part itself",
+    },
     "request": {
         "anylane.http": "what a handler sees",
         "anylane.testing.client": "what a test sends",
@@ -281,6 +285,10 @@ SAME_NAME: Mapping[str, Mapping[str, str]] = {
     "response": {
         "anylane.http": "what a handler makes",
         "anylane.testing.client": "what a test gets",
+    },
+    "sessions": {
+        "anylane.middleware": "a folder: the part, and where it keeps sessions",
+        "anylane.middleware.sessions": "the part itself",
     },
     "websocket": {
         "anylane.protocol": "a folder: handshake, frames and the state of a session",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.errors import HTTPError, Refused, UsageError
@@ -18,10 +17,12 @@ from anylane.http.headers import TOO_LATE
 from anylane.http.request import Request
 from anylane.http.response import Response
 from anylane.http.settled import HandshakeResponse, is_handshake_field
+from anylane.http.state import State
 from anylane.protocol.fields import check_header
 from anylane.protocol.sse import last_event_id
 from anylane.realtime.event_stream import EventStream
 from anylane.realtime.raw_stream import RawStream
+from anylane.realtime.subprotocols import settled
 from anylane.realtime.websocket import WebSocket
 from anylane.routing.mounted import Mounted
 from anylane.routing.parts import Transform
@@ -70,7 +71,7 @@ class Answering(ABC):
         self.endings: list[Ending] | None = None
         self._request: Request | None = None
         self._response: Response | None = None
-        self._state: SimpleNamespace | None = None
+        self._state: State | None = None
         self._streamed: Response
         self._calls: Calls | None = None
 
@@ -100,10 +101,10 @@ class Answering(ABC):
         self._response = response
 
     @property
-    def state(self) -> SimpleNamespace:
+    def state(self) -> State:
         """Return an object for attributes of your own. It lives as long as this request."""
         if self._state is None:
-            self._state = SimpleNamespace()
+            self._state = State()
         return self._state
 
     @property
@@ -305,8 +306,11 @@ class Answering(ABC):
                 raise UsageError(f"{name} is set by the WebSocket handshake itself; leave it out")
         exchange = self.exchange
         try:
-            if subprotocol is None and self.route is not None and self.route.subprotocols:
-                subprotocol = self._negotiate(self.route.subprotocols)
+            credential = getattr(self, "credential", None)
+            if (self.route is not None and self.route.subprotocols) or credential is not None:
+                spoken = () if self.route is None else self.route.subprotocols
+                offers = self.request.headers.get_all("sec-websocket-protocol")
+                subprotocol = settled(subprotocol, spoken, offers, credential)
             # Before the response hooks: what they see is what goes out.
             exchange.check_accept(subprotocol)
             shown = await self._begin_handshake(101)
@@ -342,13 +346,6 @@ class Answering(ABC):
         shown.freeze()
         self.link.pump()
         return RawStream(exchange, self.link, session)
-
-    def _negotiate(self, spoken: tuple[str, ...]) -> str | None:
-        offered = ",".join(self.request.headers.get_all("sec-websocket-protocol"))
-        return next(
-            (name for part in offered.split(",") if (name := part.strip()) in spoken),
-            None,
-        )
 
     @abstractmethod
     def call(self, func: Callable[..., Any], *args: Any) -> Any:

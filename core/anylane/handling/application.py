@@ -12,6 +12,7 @@ from anylane.handling.error_responses import ErrorHandlers
 from anylane.handling.run_exchange import run_exchange
 from anylane.lane.life.lifespan import Lifespan
 from anylane.lane.life.state import States
+from anylane.routing.parts import warnings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -37,7 +38,7 @@ class FrozenApp(Dispatcher):
     first.
     """
 
-    __slots__ = ("_apps", "_life", "_parts_of", "on_connect", "on_disconnect")
+    __slots__ = ("_apps", "_life", "_parts_of", "_warnings", "on_connect", "on_disconnect")
 
     def __init__(
         self,
@@ -57,6 +58,7 @@ class FrozenApp(Dispatcher):
         self._apps = apps
         self._life = tuple(life)
         self._parts_of = parts_of
+        self._warnings = warnings_of(app.routes)
         connect, disconnect = calls_of(connect_hooks), calls_of(disconnect_hooks)
         self.on_connect: Errand | None = None
         self.on_disconnect: Errand | None = None
@@ -70,7 +72,9 @@ class FrozenApp(Dispatcher):
 
     def lifespan(self, log: Log) -> Lifespan:
         """Return the startup hooks, shutdown hooks and context managers of the app, for one
-        server. log: takes what fails at its end."""
+        server. log: takes what fails at its end, and now what the app's parts warn about."""
+        for line in self._warnings:
+            log("warning", line, None)
         return Lifespan(self.app, self._life, log, States(self._apps))
 
     def configured(self, config: ServerConfig) -> FrozenApp:

@@ -6,7 +6,7 @@ It talks to the Exchange and to the Link, never to the wire, and it decides noth
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anylane.callables import is_coroutine_function, location
 from anylane.errors import UsageError
@@ -23,6 +23,8 @@ from anylane.realtime.timeout import Timeout
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from anylane.realtime.subprotocols import Credential
+
 
 class Context(Answering):
     """One request and its response. Handlers and hooks are given it.
@@ -36,17 +38,20 @@ class Context(Answering):
     WebSocket's `close` still work after an interruption, until `Timeouts.close` is over.
 
     For the framework: route, allow (the methods of a 405), items (a returned iterator), jobs (those
-    of `background`), endings (those of `on_end`), exchange and link. Private to `handling`:
-    _request and _response (None until they are first looked at), _failed (`error` has not been
-    dealt with), _gate (None where no hook sees the answer), _shown (an answer has passed it),
-    _pending (the middleware that has not come to its end).
+    of `background`), endings (those of `on_end`), credential (a token among the subprotocols),
+    exchange and link. Private to `handling`: _request and _response (None until they are first
+    looked at), _failed (`error` has not been dealt with), _gate (None where no hook sees the
+    answer), _shown (an answer has passed it), _pending (the middleware that has not come to its
+    end).
     """
 
     __slots__ = (
         "_session",
         "_user",
+        "credential",
     )  # Unset until a part sets them: that costs other requests nothing.
 
+    credential: Credential
     jobs: list[Job] | None
     _calls: Calls | None
 

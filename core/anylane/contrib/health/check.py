@@ -20,7 +20,7 @@ from anylane.shown import shown
 
 if TYPE_CHECKING:
     from anylane.lane.link import Link
-    from anylane.routing.router import Router
+    from anylane.routing.base_app import BaseApp
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class RunningCheck:
     def _late(self, now: float) -> Outcome:
         return Outcome(f"took longer than {self._check.timeout:g} s", now, now - self._began)
 
-    async def _run(self, app: Router, link: Link) -> None:
+    async def _run(self, app: BaseApp, link: Link) -> None:
         """Run it, as an errand of its own."""
         reason: str | None = "was cut off"
         failure: BaseException | None = None
