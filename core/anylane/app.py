@@ -34,6 +34,7 @@ class App(Router):
     errors: how an HTTPError is written, as in `Router`; also one of a request without a route.
     json_default: `func(value)`, which is given what JSON has no form for, and returns something
         that it has. It is called while a value is encoded, so it must not block.
+    body_limit, timeout: for all routes that say nothing else, as in `Router`.
     """
 
     is_whole = True
@@ -43,8 +44,10 @@ class App(Router):
         *,
         errors: Errors = "auto",
         json_default: Callable[[Any], Any] | None = None,
+        body_limit: int | None = None,
+        timeout: float | None = None,
     ) -> None:
-        super().__init__(errors=errors)
+        super().__init__(errors=errors, body_limit=body_limit, timeout=timeout)
         if json_default is not None and (problem := signature_problem(json_default, "(value)")):
             raise UsageError(f"json_default {location(json_default)} {problem}")
         self.json_default: Callable[[Any], Any] | None = json_default

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from anylane.cache import RepeatCache
-from anylane.errors import HTTPError
+from anylane.errors import HTTPError, Refused
 from anylane.handling.error_responses import ErrorHandlers
 from anylane.handling.gate import Gate
 from anylane.handling.pipeline import Endpoint, compose, pipeline
@@ -27,6 +27,7 @@ from anylane.routing.route_table import (
 if TYPE_CHECKING:
     from anylane.handling.context import Context
     from anylane.protocol.request_head import RequestHead
+    from anylane.routing.hooks import Hooks
     from anylane.routing.router import Router
 
 
@@ -64,7 +65,7 @@ class Dispatcher:
         self._endpoints: dict[Route, tuple[Gate | None, Endpoint]] = {
             route: (
                 Gate(route.hooks, filter(is_part, route.middleware)) or None,
-                pipeline(route, error_handlers.handle),
+                self._bounded(route, pipeline(route, error_handlers.handle)),
             )
             for route in app.routes
         }
@@ -82,7 +83,7 @@ class Dispatcher:
         known: Known | None = head.leads_to
         if known is None:
             known = self._known.get((head.method, head.target))
-            if known is None or b"upgrade" in head.connection:
+            if known is None or not ctx.exchange.body_complete or b"upgrade" in head.connection:
                 return self._route(ctx, head)
             head.leads_to = known
         ctx.route, ctx._gate, endpoint, params = known
@@ -104,17 +105,37 @@ class Dispatcher:
             ctx.exchange.cancel_on_disconnect = bool(route.cancel_on_disconnect)
             ctx._gate, endpoint = self._endpoints[route]
             self._learn(head, route, params)
+            bounded = ctx.exchange.body_complete or route.bounds.body_limit is not None
+            if not bounded and not _fits(ctx):
+                endpoint = self._fallback(Refused, route.hooks)[1]
             return endpoint(ctx)
+        if not ctx.exchange.body_complete:
+            _fits(ctx)  # What is dropped of it is bounded, too.
         if resolution is None and path == "*":
             resolution = Options(self._table.allow())
         if isinstance(resolution, NotAllowed | Options):
             ctx.allow = resolution.allow
-        ctx._gate, endpoint = self._fallback(type(resolution), path)
+        ctx._gate, endpoint = self._fallback(type(resolution), self._prefixes.above(path))
         return endpoint(ctx)
 
-    def _fallback(self, kind: type, path: str) -> tuple[Gate | None, Endpoint]:
-        """Return what answers a request that has no route, with the hooks that its path has."""
-        hooks = self._prefixes.above(path)
+    def _bounded(self, route: Route, endpoint: Endpoint) -> Endpoint:
+        """Return what runs *endpoint* within the bounds of its route, before anything is read."""
+        limit, timeout = route.bounds
+        if limit is None and timeout is None:
+            return endpoint
+
+        def run(ctx: Context) -> Awaitable[Any]:
+            if _fits(ctx, limit, timeout):
+                return endpoint(ctx)
+            return self._fallback(Refused, route.hooks)[1](ctx)
+
+        return run
+
+    def _fallback(self, kind: type, hooks: tuple[Hooks, ...]) -> tuple[Gate | None, Endpoint]:
+        """Return what answers a request that no route is asked for, inside these hooks.
+
+        kind: the type of what it has instead of a route; Refused for a body that is too large.
+        """
         found = self._fallbacks.get((kind, hooks))
         if found is None:
             endpoint = compose(_FALLBACKS[kind], hooks, self.error_handlers.handle)
@@ -135,6 +156,18 @@ class Dispatcher:
             self._known.offer((head.method, head.target), known)
 
 
+def _fits(ctx: Context, limit: int | None = None, timeout: float | None = None) -> bool:
+    """Bound a request by its route's limits, and by the server's where it has none; return whether
+    the length that it declares is within them. A chunked body is judged while it is read."""
+    exchange = ctx.exchange
+    if limit is None and not exchange.body_complete:
+        limit = exchange.carrier.config.limits.body
+    refused = exchange.limit(limit, timeout, ctx.link.now())
+    if timeout is not None or refused is not None:
+        ctx.link.pump()  # For its deadline, and to read what is thrown away.
+    return refused is None or exchange.head is None or exchange.head.chunked
+
+
 def _admits(ctx: Context, found: Found) -> object:
     """Ask a guard, which may look at the parameters of its route."""
     ctx.params = found.params
@@ -145,6 +178,12 @@ def _admits(ctx: Context, found: Found) -> object:
 
 async def _not_found(_ctx: Context) -> None:
     raise HTTPError(404)
+
+
+async def _too_large(ctx: Context) -> None:
+    refused = ctx.exchange.body_refused
+    assert refused is not None, "it was not allowed"
+    raise HTTPError(refused.status, refused.reason) from refused
 
 
 async def _not_allowed(ctx: Context) -> None:
@@ -166,4 +205,5 @@ _FALLBACKS: dict[type, Endpoint] = {
     NotAllowed: _not_allowed,
     Options: _options,
     UpgradeRequired: _upgrade_required,
+    Refused: _too_large,
 }

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import count
-from typing import Any, TypedDict, TypeVar, Unpack, overload
+from typing import Any, TypeVar, Unpack, overload
 
 from anylane.callables import location
 from anylane.errors import RouteError, UsageError
+from anylane.routing.bounds import Bounds, checked_bounds, refuse_body_limit
 from anylane.routing.hooks import Errors, Hook, Hooks, check_hook
 from anylane.routing.origins import parse_origins
 from anylane.routing.parts import check_part, name_of_part
@@ -22,6 +23,7 @@ from anylane.routing.route import (
     Middleware,
     Predicate,
     Route,
+    RouteOptions,
     method_set,
     middleware_chain,
     not_async,
@@ -34,21 +36,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # One for all routers, so that hooks of equal order run in the order of their registration.
 _registrations = count()
-
-
-class RouteOptions(TypedDict, total=False):
-    """What every HTTP decorator takes by keyword."""
-
-    name: str | None
-    """The name for `path_for`; the handler's own by default."""
-    middleware: Iterable[Middleware]
-    """Middleware for this route alone, outermost first."""
-    inline: bool
-    """Call a plain `def` directly instead of in a thread, because it does not block."""
-    cancel_on_disconnect: bool | None
-    """Cancel the handler once the client is gone."""
-    when: Predicate | None
-    """A guard. A request that it refuses does not see this route."""
 
 
 class Router:
@@ -70,9 +57,16 @@ class Router:
     """Whether it is an application by itself, with more than routes and their hooks."""
 
     def __init__(
-        self, prefix: str = "", host: str | None = None, *, errors: Errors = "auto"
+        self,
+        prefix: str = "",
+        host: str | None = None,
+        *,
+        errors: Errors = "auto",
+        body_limit: int | None = None,
+        timeout: float | None = None,
     ) -> None:
         self.prefix: str = _checked_prefix(prefix)
+        self.bounds: Bounds = checked_bounds(body_limit, timeout, type(self).__name__)
         self.host: str | None = None if host is None else parse_host(host)
         self.hooks: Hooks = Hooks(errors)
         self._routes: list[Route] = []
@@ -128,6 +122,8 @@ class Router:
         inline: bool = False,
         cancel_on_disconnect: bool | None = None,
         when: Predicate | None = None,
+        body_limit: int | None = None,
+        timeout: float | None = None,
     ) -> Callable[[H], H]:
         """Return a decorator that registers a handler for several methods.
 
@@ -141,6 +137,7 @@ class Router:
         inline: call a plain `def` directly instead of in a thread, because it does not block.
         cancel_on_disconnect: cancel the handler once the client is gone.
         when: a guard. A request that it refuses does not see this route.
+        body_limit, timeout: as of `Router`, for this route alone.
         """
         pattern = self._pattern(path)
         return self._decorator(
@@ -153,6 +150,7 @@ class Router:
                 inline=inline,
                 cancel_on_disconnect=cancel_on_disconnect,
                 when=when,
+                bounds=checked_bounds(body_limit, timeout, repr(pattern.text)).inside(self.bounds),
             )
         )
 
@@ -166,6 +164,8 @@ class Router:
         middleware: Iterable[Middleware] = (),
         cancel_on_disconnect: bool | None = None,
         when: Predicate | None = None,
+        body_limit: None = None,
+        timeout: float | None = None,
     ) -> Callable[[H], H]:
         """Return a decorator that registers an `async def` handler for WebSockets (RFC 6455).
 
@@ -182,8 +182,11 @@ class Router:
             client is gone: True at once, False never, None once it has lasted `Timeouts.close`
             since then or since the last message was taken. Not on lanes without an event loop.
         when: a guard. A handshake that it refuses does not see this route.
+        body_limit: refused, because a WebSocket has no body: `Limits.message` bounds its messages.
+        timeout: seconds until the handshake is accepted or answered, as of `Router`.
         """
         pattern = self._pattern(path)
+        refuse_body_limit(body_limit, repr(pattern.text))
         if isinstance(subprotocols, str):
             raise RouteError(
                 f"subprotocols of {pattern.text!r} is {subprotocols!r}; write [{subprotocols!r}]"
@@ -197,6 +200,7 @@ class Router:
                 middleware=middleware_chain(middleware, pattern),
                 cancel_on_disconnect=cancel_on_disconnect,
                 when=when,
+                bounds=checked_bounds(None, timeout, repr(pattern.text)).inside(self.bounds),
                 subprotocols=tuple(subprotocols),
                 origins=None if origins is None else parse_origins(origins, pattern.text),
             )

@@ -136,7 +136,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
         return {state: Row(state, row) for state, row in table.items()}
 
     readings = recording(READING)
-    monkeypatch.setattr(reader, "READING", readings)
+    monkeypatch.setattr(payload, "READING", readings)
     monkeypatch.setattr(machine, "READING", readings)
     monkeypatch.setattr(machine, "WRITING", recording(WRITING))
     monkeypatch.setattr(websocket, "PHASES", recording(PHASES))
