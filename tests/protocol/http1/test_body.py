@@ -32,6 +32,11 @@ def feed(body: Body, pieces: list[bytes], most: int = 1000) -> tuple[bytes, byte
     return decoded, rest
 
 
+def allowed(body: Body | LengthBody, limit: int) -> bool:
+    body.allow(limit)
+    return not body.over
+
+
 def each_byte(data: bytes) -> list[bytes]:
     return [data[i : i + 1] for i in range(len(data))]
 
@@ -139,10 +144,7 @@ def test_a_body_that_is_allowed_more_goes_on_where_it_stopped(express, cut):
     body = body_of(express=express)
     decoded, rest = feed(body, cut(OVER + NEXT))
     assert (decoded, body.over, body.complete) == (b"hello", True, False)
-    body.allow(20)
-    assert body.over
-    body.allow(21)
-    assert not body.over
+    assert [allowed(body, limit) for limit in (20, 21)] == [False, True]
     assert feed(body, [rest]) == (b"x" * 16, NEXT)
     assert body.complete
 
@@ -151,9 +153,7 @@ def test_a_body_that_is_allowed_more_goes_on_where_it_stopped(express, cut):
 def test_a_body_may_be_allowed_less_than_has_come(express):
     body = body_of(express=express)
     assert feed(body, [b"5\r\nhello\r\n5\r\nhe"])[0] == b"hellohe"
-    for limit, over in ((10, False), (9, True), (0, True)):
-        body.allow(limit)
-        assert body.over is over
+    assert [allowed(body, limit) for limit in (10, 9, 0)] == [True, False, False]
 
 
 @pytest.mark.parametrize("express", [True, False])
@@ -161,8 +161,7 @@ def test_a_declared_length_is_over_before_a_byte_comes(express):
     head = parse_head(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 21\r\n\r\n", LIMITS)
     body = LengthBody(head, LIMITS.body) if express else Body(head, LIMITS, express=False)
     assert body.over
-    body.allow(21)
-    assert not body.over
+    assert allowed(body, 21)
     assert body.feed(b"x" * 30) == ([b"x" * 21], b"x" * 9)
     assert body.complete
 
