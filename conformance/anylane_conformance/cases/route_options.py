@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from anylane_conformance.cases import case
-from anylane_conformance.contract.route_options import bounded
+from anylane_conformance.contract.routing.bounds import bounded
 from anylane_conformance.harness.conversation import Conversation
 from anylane_conformance.harness.peer import Answer
 

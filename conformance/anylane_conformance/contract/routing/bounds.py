@@ -1,5 +1,4 @@
-"""Routes and routers with options of their own: how large a body may be, how long an answer may
-take, what becomes of an exception, and where they are found."""
+"""Routes and routers that bound their bodies and their time."""
 
 from __future__ import annotations
 
