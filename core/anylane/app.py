@@ -54,7 +54,6 @@ class App(Router):
         self.life: list[Step] = []
         self.connect_hooks: list[Callable[..., Any]] = []
         self.disconnect_hooks: list[Callable[..., Any]] = []
-        self.exception_handlers: dict[type[Exception], Callable[..., Any]] = {}
         self.request_error_hooks: list[Callable[..., Any]] = []
         self._frozen: FrozenApp | None = None
 
@@ -126,32 +125,6 @@ class App(Router):
         self.request_error_hooks.append(func)
         return func
 
-    def exception_handler(self, kind: type[Exception]) -> Callable[[F], F]:
-        """Register `handler(ctx, exc)`, which answers exceptions of class `kind`.
-
-        It answers subclasses too; the handler of the nearest class wins. It may set `ctx.response`,
-        which begins empty, with the status of an HTTPError or with 500. It may also return what a
-        route's handler may return. A handler that fails itself is one logged 500.
-
-        The handler for `Exception` is the panic hook: it answers what no other handler does, and
-        the exception is logged. It is not asked for an HTTPError, which is an answer and no bug.
-
-        Raise UsageError if `kind` is no class of exceptions.
-        """
-        # The hint does not keep out what other frameworks take: a status, or nothing at all.
-        if not (isinstance(kind, type) and issubclass(kind, Exception)):  # type: ignore[redundant-expr]
-            raise UsageError(
-                f"@app.exception_handler got {kind!r:.80}; expected a class of exceptions, such as "
-                "ValueError or HTTPError, whose `status` tells one from another"
-            )
-
-        def register(func: F) -> F:
-            self._check(func, f"exception_handler({kind.__name__})", "(ctx, exc)")
-            self.exception_handlers[kind] = func
-            return func
-
-        return register
-
     def _register(self, route: Route) -> None:
         self._check_open(route.where)
         super()._register(route)
@@ -179,7 +152,6 @@ class App(Router):
                 life=self.life,
                 connect_hooks=self.connect_hooks,
                 disconnect_hooks=self.disconnect_hooks,
-                exception_handlers=self.exception_handlers,
                 request_error_hooks=self.request_error_hooks,
                 json_default=self.json_default,
             )

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from anylane.http.response import Items
     from anylane.lane.link import Link
     from anylane.protocol.exchange import Exchange
+    from anylane.routing.prefixes import Unrouted
     from anylane.routing.route import Route
     from anylane.routing.router import Router
 
@@ -50,8 +51,8 @@ class Answering(ABC):
     """One request and its response: half of a `Context`, whose docstring names the attributes."""
 
     __slots__ = ("_calls", "_failed", "_gate", "_pending", "_request", "_response", "_shown",
-                 "_state", "allow", "app", "error", "exchange", "items", "jobs", "link", "params",
-                 "route")  # fmt: skip
+                 "_state", "app", "error", "exchange", "items", "jobs", "link", "params", "route",
+                 "unrouted")  # fmt: skip
 
     def __init__(self, exchange: Exchange, link: Link, app: Router) -> None:
         self.exchange: Exchange = exchange
@@ -60,7 +61,7 @@ class Answering(ABC):
         self.params: dict[str, Any] = {}
         self.route: Route | None = None
         self.error: BaseException | None = None
-        self.allow: tuple[str, ...] = ()
+        self.unrouted: Unrouted | None = None
         self._failed = False
         self._shown = False
         self._gate: AnswerGate | None = None

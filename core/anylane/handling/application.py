@@ -13,7 +13,7 @@ from anylane.handling.run_exchange import run_exchange
 from anylane.lane.lifespan import Lifespan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from anylane.config.server_config import ServerConfig
     from anylane.lane.host import Forwarded, Log
@@ -38,11 +38,10 @@ class FrozenApp(Dispatcher):
         life: Iterable[Step],
         connect_hooks: Iterable[Callable[..., Any]],
         disconnect_hooks: Iterable[Callable[..., Any]],
-        exception_handlers: Mapping[type[Exception], Callable[..., Any]],
         request_error_hooks: Iterable[Callable[..., Any]],
         json_default: Callable[[Any], Any] | None,
     ) -> None:
-        super().__init__(app, ErrorHandlers(exception_handlers, request_error_hooks))
+        super().__init__(app, ErrorHandlers(request_error_hooks))
         self.json_default = json_default
         self._life = tuple(life)
         connect, disconnect = calls_of(connect_hooks), calls_of(disconnect_hooks)

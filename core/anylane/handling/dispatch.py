@@ -13,7 +13,7 @@ from anylane.handling.gate import Gate
 from anylane.handling.pipeline import Endpoint, compose, pipeline
 from anylane.protocol.websocket.handshake import is_websocket
 from anylane.routing.parts import is_part
-from anylane.routing.prefixes import Prefixes
+from anylane.routing.prefixes import Prefixes, Unrouted
 from anylane.routing.route import Route
 from anylane.routing.route_table import (
     Found,
@@ -113,9 +113,10 @@ class Dispatcher:
             _fits(ctx)  # What is dropped of it is bounded, too.
         if resolution is None and path == "*":
             resolution = Options(self._table.allow())
-        if isinstance(resolution, NotAllowed | Options):
-            ctx.allow = resolution.allow
-        ctx._gate, endpoint = self._fallback(type(resolution), self._prefixes.above(path))
+        allow = resolution.allow if isinstance(resolution, NotAllowed | Options) else ()
+        hooks = self._prefixes.above(path)
+        ctx.unrouted = Unrouted(hooks, allow)
+        ctx._gate, endpoint = self._fallback(type(resolution), hooks)
         return endpoint(ctx)
 
     def _bounded(self, route: Route, endpoint: Endpoint) -> Endpoint:
@@ -187,11 +188,15 @@ async def _too_large(ctx: Context) -> None:
 
 
 async def _not_allowed(ctx: Context) -> None:
-    raise HTTPError(405, headers=[("allow", ", ".join(ctx.allow))])
+    raise HTTPError(405, headers=[("allow", _allow(ctx))])
 
 
 async def _options(ctx: Context) -> None:
-    ctx.response.set_status(204).set_header("allow", ", ".join(ctx.allow))
+    ctx.response.set_status(204).set_header("allow", _allow(ctx))
+
+
+def _allow(ctx: Context) -> str:
+    return "" if ctx.unrouted is None else ", ".join(ctx.unrouted.allow)
 
 
 async def _upgrade_required(_ctx: Context) -> None:

@@ -6,7 +6,7 @@ it is logged and answered with 500.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from anylane.callables import (
@@ -31,28 +31,20 @@ from anylane.shown import shown, spoken
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context
+    from anylane.routing.hooks import Hooks
 
 
-ExceptionHandler = Callable[..., Any]
+_ANSWERS = (HTTPError, Refused)
+"""These are answers and no bugs: the panic hook is not asked for them."""
 
 
 class ErrorHandlers:
-    """The exception handlers of an app, by class, and its hooks for malformed requests."""
+    """What deals with exceptions: the handlers of the app and its routers, or nothing but what an
+    HTTPError says. refusals: the app's hooks for malformed requests."""
 
-    __slots__ = ("_handlers", "_refusals")
+    __slots__ = ("_refusals",)
 
-    def __init__(
-        self,
-        handlers: Mapping[type[Exception], ExceptionHandler],
-        refusals: Iterable[Callable[..., Any]],
-    ) -> None:
-        self._handlers: dict[type[BaseException], tuple[Call, str] | None] = {
-            # These are answers and no bugs: the panic hook is not asked for them.
-            HTTPError: None,
-            Refused: None,
-        }
-        for kind, handler in handlers.items():
-            self._handlers[kind] = (call_of(handler), location(handler))
+    def __init__(self, refusals: Iterable[Callable[..., Any]]) -> None:
         self._refusals = tuple(
             (call_of(hook), accepted_positionals(hook, 2), location(hook)) for hook in refusals
         )
@@ -74,11 +66,11 @@ class ErrorHandlers:
             raise exc
         ctx.error = exc
         ctx._failed = True
-        kind, handler = self._find(type(exc))
-        if handler is not None:
+        found = _handler_of(ctx, type(exc))
+        if found is not None:
+            kind, (call, where) = found
             if kind is Exception:
                 log_failure(ctx, exc)
-            call, where = handler
             ctx.response = initial_error_response(exc)
             try:
                 await apply_result(ctx, await run_call(call, ctx, exc), where)
@@ -113,15 +105,27 @@ class ErrorHandlers:
             usual = problem(ctx, error)
             ctx.response.set_body(usual.body or b"", usual.headers["content-type"])
 
-    def _find(
-        self, kind: type[BaseException]
-    ) -> tuple[type[BaseException] | None, tuple[Call, str] | None]:
-        """Return the nearest class that has an entry, and its handler; None for what there is
-        not."""
+
+def levels(ctx: Context) -> tuple[Hooks, ...]:
+    """Return the hooks of the routers that a request belongs to, outermost first: those of its
+    route, or those that its path lies below."""
+    if ctx.route is not None:
+        return ctx.route.hooks
+    return (ctx.app.hooks,) if ctx.unrouted is None else ctx.unrouted.hooks
+
+
+def _handler_of(
+    ctx: Context, kind: type[BaseException]
+) -> tuple[type[BaseException], tuple[Call, str]] | None:
+    """Return the class whose handler answers exceptions of that kind, with the handler. The
+    innermost router that has one decides, and there the nearest class."""
+    for hooks in reversed(levels(ctx)):
         for base in kind.__mro__:
-            if base in self._handlers:
-                return base, self._handlers[base]
-        return None, None
+            if base in hooks.exceptions:
+                return base, hooks.exceptions[base]
+            if base in _ANSWERS:
+                break
+    return None
 
 
 def initial_error_response(exc: Exception) -> Response:
@@ -152,12 +156,13 @@ def whose(ctx: Context, exc: BaseException) -> str:
     """Return which of the functions of a request an exception came out of: the innermost one in its
     traceback. Where it is none of them, it is the handler."""
     known: dict[object, str] = {}
-    levels = dict.fromkeys((ctx.app.hooks, *(() if ctx.route is None else ctx.route.hooks)))
-    for level in levels:
+    for level in levels(ctx):
         for hook in (*level.request, *level.around, *level.response):
             _learn(known, hook.func)
         for hook in level.parts:
             _learn_part(known, hook.func)
+        for (func, _), _ in level.exceptions.values():
+            _learn(known, func)
     where = "the server"
     if ctx.route is not None:
         where = ctx.route.where
@@ -216,13 +221,13 @@ def _is_in_json(ctx: Context, error: HTTPError) -> bool:
     Where that says nothing, it is JSON for an error that carries data and for a request or a
     handler that speaks JSON.
     """
-    route = ctx.route
-    for hooks in (ctx.app.hooks,) if route is None else reversed(route.hooks):
+    for hooks in reversed(levels(ctx)):
         if hooks.errors != "auto":
             return hooks.errors == "json"
     preferred = prefers_json(ctx.request.headers.get_all("accept"))
     if preferred is not None:
         return preferred
+    route = ctx.route
     if error.detail is not None or (route is not None and returns_json(route.handler)):
         return True
     kind = split_parameters(ctx.request.headers.get("content-type") or "")[0].lower()

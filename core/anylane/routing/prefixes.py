@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from anylane.routing.converters import Kind
 from anylane.routing.hooks import Hooks
 from anylane.routing.pattern import Pattern
 from anylane.routing.pattern_syntax import Segment, decode_segment
 from anylane.routing.route import Route
+
+
+class Unrouted(NamedTuple):
+    """What a request without a route has instead: the hooks of the routers that its path lies
+    below, outermost first, and the methods that its path has."""
+
+    hooks: tuple[Hooks, ...]
+    allow: tuple[str, ...]
 
 
 class Prefixes:

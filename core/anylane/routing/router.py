@@ -281,6 +281,36 @@ class Router:
         self._check_open(name_of_part(part))
         self.hooks.parts.append(Hook(order, next(_registrations), part))
 
+    def exception_handler(self, kind: type[Exception]) -> Callable[[F], F]:
+        """Register `handler(ctx, exc)`, which answers exceptions of class `kind`.
+
+        It answers subclasses too; the handler of the nearest class wins. Those of a router answer
+        what its own routes and hooks raise, and the 404 and 405 of what lies below its prefix; an
+        inner router is asked before the one around it, and the App last. It may set `ctx.response`,
+        which begins empty, with the status of an HTTPError or with 500. It may also return what a
+        route's handler may return. A handler that fails itself is one logged 500.
+
+        The handler for `Exception` is the panic hook: it answers what no other handler of its
+        router or of an inner one does, and the exception is logged. It is not asked for an
+        HTTPError, which is an answer and no bug.
+
+        Raise UsageError if `kind` is no class of exceptions.
+        """
+        # The hint does not keep out what other frameworks take: a status, or nothing at all.
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):  # type: ignore[redundant-expr]
+            raise UsageError(
+                f"@app.exception_handler got {kind!r:.80}; expected a class of exceptions, such as "
+                "ValueError or HTTPError, whose `status` tells one from another"
+            )
+
+        def register(func: F) -> F:
+            check_hook(func, f"exception_handler({kind.__name__})", "(ctx, exc)")
+            self._check_open(location(func))
+            self.hooks.answer(kind, func)
+            return func
+
+        return register
+
     def _decorator(self, make: Callable[..., Route]) -> Callable[[H], H]:
         """Return a decorator that registers the route that *make* builds.
 
