@@ -15,6 +15,7 @@ from anylane.errors import HTTPError, Refused, UsageError
 from anylane.handling.blocking import Calls
 from anylane.handling.job import Job
 from anylane.handling.stream import Stream
+from anylane.http.address import absolute_url
 from anylane.http.headers import TOO_LATE
 from anylane.http.request import Request
 from anylane.http.response import Response
@@ -132,6 +133,18 @@ class Answering(ABC):
         Raise RouteError if there is none, and for parameters that the route does not take.
         """
         return self.app.path_for(name, **params)
+
+    def url_for(self, name: str, /, **params: object) -> str:
+        """Return the absolute URL of the route of that name.
+
+        Scheme, host and port are those of the request, the scheme as a trusted proxy says; a host
+        that the route's router names stands in the place of the request's. For a WebSocket the
+        scheme is "ws" or "wss". The Host header is the client's word: see `TrustedHosts` before a
+        URL goes into a mail. Raise RouteError as `path_for` does, if routes of that name have
+        several hosts, and if the route's host has a `*` that the request does not fill.
+        """
+        path, host, websocket = self.app.place_of(name, **params)
+        return absolute_url(self.request, path, host, websocket=websocket)
 
     def check(self) -> None:
         """Raise Disconnected if the client is gone.

@@ -36,9 +36,9 @@ class Context(Answering):
 
     For the framework: route, unrouted (what there is instead), items (a returned iterator), jobs
     (those of `background`), exchange and link. Private to `handling`: _request and _response (None
-    until they are first looked at), _failed (`error` has not been dealt with), _gate (None where no hook
-    sees the answer), _shown (an answer has passed it), _pending (the middleware that has not come
-    to its end).
+    until they are first looked at), _failed (`error` has not been dealt with), _gate (None where no
+    hook sees the answer), _shown (an answer has passed it), _pending (the middleware that has not
+    come to its end).
     """
 
     __slots__ = ()

@@ -28,7 +28,7 @@ from anylane.routing.route import (
     middleware_chain,
     not_async,
 )
-from anylane.routing.route_table import RouteTable, parse_host
+from anylane.routing.route_table import Place, RouteTable, parse_host
 from anylane.shown import shown
 
 H = TypeVar("H", bound=Handler)
@@ -83,6 +83,11 @@ class Router:
         """Return the percent-encoded path of the route of that name. Raise RouteError where there
         is none, and for parameters that it does not take."""
         return self._table.path_for(name, **params)
+
+    def place_of(self, name: str, /, **params: object) -> Place:
+        """Return the same path with the host of its route. Raise RouteError as `path_for` does, and
+        if routes of that name have several hosts."""
+        return self._table.place_of(name, **params)
 
     def get(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """Return a decorator that registers a handler for GET, and so for HEAD."""
