@@ -34,6 +34,9 @@ class Reader(PayloadReader):
 
     __slots__ = ("_express", "_scanned", "_skipped_crlf")
 
+    _exchange: Exchange | None
+    _held: bytearray
+
     def __init__(self, connection: ConnectionCarrier) -> None:
         super().__init__(connection)
         self._scanned = 0
