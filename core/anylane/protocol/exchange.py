@@ -196,7 +196,20 @@ class Exchange:
         if self.body_complete:
             return b""
         self._stream.body_wanted(now)
+        if self.body_refused is not None:
+            raise self.body_refused
         return None
+
+    def limit(self, body: int | None, seconds: float | None, now: float) -> Refused | None:
+        """Bound the body anew, in bytes, and the time for an answer; None: as it was. Return why
+        the body is too large, if it is known to be: `read` raises it, and none of it is kept."""
+        if seconds is not None:
+            self._stream.limit_time(seconds)
+        refused = None if body is None else self._stream.limit_body(body, now)
+        if refused is not None and self._chunks:
+            self._chunks.clear()
+            self.buffered = 0
+        return refused
 
     def read_all(self) -> bytes | None:
         """Return the rest of the body if all of it is here, else None: then `read` it."""

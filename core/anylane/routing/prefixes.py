@@ -13,6 +13,14 @@ from anylane.routing.pattern_syntax import Segment, decode_segment
 from anylane.routing.route import Route
 
 
+class Unrouted(NamedTuple):
+    """What a request without a route has instead: the hooks of the routers that its path lies
+    below, outermost first, and the methods that its path has."""
+
+    levels: tuple[Level, ...]
+    allow: tuple[str, ...]
+
+
 class _Below(NamedTuple):
     """The hooks of one router with a prefix."""
 

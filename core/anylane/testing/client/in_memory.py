@@ -142,7 +142,7 @@ class LockstepLane:
     """
 
     def __init__(self, app: App, config: ServerConfig | None, log: ClientLog) -> None:
-        self.world: World = World(app, config)
+        self.world: World = World(app, config, take_log=log)
         self.world.log = log.records
         self.world.server.log = tagging(log)
         self.wires: list[LockstepWire] = []
