@@ -11,7 +11,6 @@ from threading import Lock
 from typing import Any, Protocol
 
 from anylane.lane.deadlines import Deadline, Deadlines
-from anylane.lane.driver import Driver
 from anylane.lane.link import Errand
 from anylane.lane.server_core import ServerCore
 from anylane.protocol import Closing, Exchange
@@ -19,6 +18,7 @@ from anylane.shown import shown
 from anylane_backends.sockets import kernel
 from anylane_backends.sockets.sockets import NO_SOCKET, Outbox, half_close, read, reset
 from anylane_backends.threads.link import LinkLane, ThreadsLink
+from anylane_backends.threads.relief import Relief, RelievableDriver
 from anylane_backends.workers import Workers
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
@@ -34,7 +34,7 @@ class DriverLane(LinkLane, Protocol):
 
     server: what is served. selector: finds the drivers whose sockets are ready. deadlines: what the
     selecting thread calls in time. workers: step the handlers. background: steps what runs apart
-    from any connection.
+    from any connection. reserve: answers in the place of handlers that block.
     """
 
     server: ServerCore
@@ -42,12 +42,13 @@ class DriverLane(LinkLane, Protocol):
     deadlines: Deadlines
     workers: Workers
     background: Workers
+    reserve: Workers
 
     def give_up_after(self, seconds: float) -> None:
         """End the server by then, although handlers still block."""
 
 
-class ThreadsDriver(Driver):
+class ThreadsDriver(RelievableDriver):
     """One connection and its socket.
 
     `_lock` guards `_owned`, `_mail`, `_registered` and `_outbox`. Everything else belongs to the
@@ -58,7 +59,8 @@ class ThreadsDriver(Driver):
     """
 
     __slots__ = ("_deadline", "_deadline_wanted", "_dirty", "_eof_sent", "_lock", "_mail",
-                 "_outbox", "_owned", "_registered", "_sock", "lane", "workers")  # fmt: skip
+                 "_outbox", "_owned", "_registered", "_relief", "_sock", "lane",
+                 "workers")  # fmt: skip
 
     def __init__(
         self,
@@ -67,12 +69,19 @@ class ThreadsDriver(Driver):
         peer: Any,
         local: Any,
         errand: Errand | None = None,
+        relief: Relief | None = None,
     ) -> None:
         self.lane: DriverLane = lane
         self.workers: Workers = lane.workers if errand is None else lane.background
         self._sock = sock
         self._outbox = Outbox()
+        self._relief = relief
+        connection = None
+        if relief is not None:
+            self.workers, self._outbox, connection = lane.reserve, relief.outbox, relief.connection
         self._lock = Lock()
+        self.outside: ThreadsLink | None = None
+        self._taken = False
         self._owned = True
         self._mail: list[Callable[[], None]] | None = None
         self._registered = 0
@@ -80,24 +89,29 @@ class ThreadsDriver(Driver):
         self._eof_sent = False
         self._deadline: Deadline | None = None
         self._deadline_wanted: float | None = None
-        super().__init__(lane.server, peer=peer, local=local, errand=errand)
+        super().__init__(
+            lane.server, peer=peer, local=local, errand=errand, connection=connection
+        )
+        if relief is not None:
+            self.written = relief.written
         self._do(self.pump)
         self.hand_over(selecting=True)
 
     # -- ownership ---------------------------------------------------------------------------
 
-    def tell(self, func: Callable[[], None]) -> None:
-        """Call it now if the connection is free, else leave a message for its owner.
+    def tell(self, func: Callable[[], None]) -> bool:
+        """Call it now if the connection is free, else leave a message for its owner and return False.
 
         On the selecting thread.
         """
         with self._lock:
             if self._owned:
                 self._post(func)
-                return
+                return False
             self._owned = True
         self._do(func)
         self.hand_over(selecting=True)
+        return True
 
     def nudge(self) -> None:
         """Take note that a link has news. An owner sees that by itself before it hands over."""
@@ -109,11 +123,13 @@ class ThreadsDriver(Driver):
 
     def work(self) -> None:
         """Step what can be stepped. On a worker that owns the connection."""
+        self.reenter()
         for _ in range(self.server.config.limits.exchanges_per_turn):
             self.take_mail()
             link = self._due()
             if link is None or link.blocked:
                 break
+            self._foresee()
             self._do(link.resume)
             if self.workers.jobs:  # Others wait; a client that pipelines gets in line again.
                 break
@@ -139,10 +155,14 @@ class ThreadsDriver(Driver):
 
     def take_input(self) -> None:
         """Act on what came and on what is late, in the middle of a handler. By the owner."""
+        link = self.outside
+        self.reenter()
         self.take_mail()
         deadline = self.next_deadline()
         if deadline is not None and deadline <= self.now():
             self._do(self._late)
+            self._foresee()
+        self.outside = link
 
     def _do(self, func: Callable[[], None]) -> None:
         try:
@@ -175,6 +195,7 @@ class ThreadsDriver(Driver):
                 if link.blocked:
                     link.turn.release()
                 else:
+                    self.outside = link
                     self.workers.jobs.append(self.work)
                     if self.workers is not self.lane.workers:
                         self.workers.spread()  # The lane looks after the others only.
@@ -219,7 +240,8 @@ class ThreadsDriver(Driver):
 
     def _ring(self) -> None:
         """Act on the deadline, which has come."""
-        self.tell(self._late)
+        if not self.tell(self._late):
+            self.attend()
 
     def _tend(self) -> None:
         """Bring socket, selector and deadline to where the connection wants them.
@@ -357,7 +379,7 @@ class ThreadsDriver(Driver):
 
     def start(self, exchange: Exchange) -> None:
         """Leave the link to `_due`. `hand_over` gives it to a worker; a worker goes on with it."""
-        self.started(ThreadsLink(self, exchange))
+        self.started(ThreadsLink(self, exchange, self._relief and self._relief.stuck))
 
     def if_free(self, func: Callable[[], bool]) -> bool:
         with self._lock:
@@ -372,6 +394,10 @@ class ThreadsDriver(Driver):
 
     def detach(self, errand: Errand) -> None:
         ThreadsDriver(self.lane, NO_SOCKET, None, None, errand)
+
+    def relieved_by(self, sock: socket.socket, relief: Relief) -> ThreadsDriver:
+        connection = relief.connection
+        return ThreadsDriver(self.lane, sock, connection.peer, connection.local, relief=relief)
 
     def arm(self, deadline: float) -> None:
         self._deadline_wanted = deadline

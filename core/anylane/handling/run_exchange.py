@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING
 
 from anylane.errors import Cancelled, HTTPError, UsageError, without_disconnects
@@ -48,6 +49,7 @@ async def run_exchange(  # noqa: C901, PLR0912  # calls cost time
                 link.begin()
                 await _answer(ctx, dispatcher)
             else:
+                link.context = ctx
                 await link.guard(_answer(ctx, dispatcher))
         except BaseException as exc:
             if not link.is_own_cancellation(exc) and not (
@@ -56,9 +58,11 @@ async def run_exchange(  # noqa: C901, PLR0912  # calls cost time
                 if exchange.websocket is not None:
                     exchange.websocket.close(1011, "", link.now())
                 raise
-        if exchange.interrupt is not None:
+        if exchange.interrupt is not None and not link.relieved:
             await _answer_interrupt(ctx)
     finally:
+        if not link.native:
+            link.context = None  # It knows the link: without a cycle both are freed.
         if not exchange.finished:
             exchange.finish(driver.now())
         if exchange.gone is not None:
@@ -195,3 +199,44 @@ async def _answer_interrupt(ctx: Context) -> None:
                 exchange.respond(503, (), b"")
             if not link.is_cancellation(exc) or not link.is_own_cancellation(exc):
                 raise
+
+
+async def relieve(dispatcher: Dispatcher, stuck: Link, exchange: Exchange, link: Link) -> None:
+    """Answer 503 in the place of a handler that blocks its thread, and end the exchange.
+
+    stuck: the link of that handler. What it has of its context raises Cancelled from now on; the
+    response hooks get a context of their own, with the same `state`. exchange: the same request,
+    interrupted by its deadline.
+    """
+    current_link.set(link)
+    if dispatcher.json_default is not None:
+        json_default.set(dispatcher.json_default)
+    if stuck.context is None:  # It has waited for its thread, and never begun.
+        ctx = Context(exchange, link, dispatcher.app)
+        dispatcher.find(ctx)
+    else:
+        ctx = _in_place_of(stuck.context, exchange, link)
+    driver = link.driver
+    try:
+        await _answer_interrupt(ctx)
+    finally:
+        if not exchange.finished:
+            exchange.finish(driver.now())
+        if ctx.jobs:
+            driver.defer(background(ctx, ctx.jobs))
+        else:
+            driver.push()
+
+
+def _in_place_of(stuck: Context, exchange: Exchange, link: Link) -> Context:
+    """Return a context for the answer, and detach the response of the one that is stuck."""
+    response = Response() if stuck._response is None else stuck._response
+    AbandonedResponse.abandon(response)
+    stuck._response = response
+    stuck._state = stuck.state  # It may not have been looked at yet, and both have the same.
+    ctx = copy(stuck)
+    ctx.exchange, ctx.link = exchange, link
+    ctx._request = ctx._response = ctx._calls = ctx._pending = None
+    ctx.items = ctx.jobs = ctx.error = None
+    ctx._failed = ctx._shown = False
+    return ctx
