@@ -169,6 +169,8 @@ async def _answer_instead(ctx: Context, response: Response) -> None:
     status = response.status or 500
     if ctx._gate is not None:
         await ctx._gate.whole(ctx)
+        if ctx.exchange.started:
+            return  # The hooks took too long, and the bare 503 is out.
     try:
         ctx.respond(ctx.response)
     except UsageError as exc:
@@ -180,25 +182,56 @@ async def _answer_interrupt(ctx: Context) -> None:
     """Answer 503 for a handler that the core has interrupted, where that is still possible."""
     exchange = ctx.exchange
     if exchange.interrupt is Interrupt.DEADLINE:
-        where = ctx.route.where if ctx.route is not None else "the handler"
-        seconds = ctx.link.driver.connection.config.request_timeout
-        line = f"{where} took longer than {seconds:g} seconds: 503"
-        ctx.link.host.log_limit.log(TOO_SLOW, "warning", line)
+        _log_late(ctx)
     if not exchange.started:
-        message = "the server took too long" if exchange.interrupt is Interrupt.DEADLINE else None
-        response = problem(ctx, HTTPError(503, message)).close_connection()
-        # The response hooks have what the handler's `finally` has left of `Timeouts.close`.
-        link = ctx.link
+        instead = _in_place_of(ctx, exchange, ctx.link)
         try:
-            if ctx._gate is None:
-                await _answer_instead(ctx, response)
-            else:
-                await shielded(link, lambda: _answer_instead(ctx, response), ended=True)
-        except BaseException as exc:
-            if not exchange.started:
-                exchange.respond(503, (), b"")
-            if not link.is_cancellation(exc) or not link.is_own_cancellation(exc):
-                raise
+            await _answer_late(instead)
+        finally:
+            if instead.jobs:
+                ctx.jobs = [*(ctx.jobs or ()), *instead.jobs]
+
+
+def _log_late(ctx: Context) -> None:
+    where = ctx.route.where if ctx.route is not None else "the handler"
+    seconds = ctx.link.driver.connection.config.request_timeout
+    line = f"{where} took longer than {seconds:g} seconds: 503"
+    ctx.link.host.log_limit.log(TOO_SLOW, "warning", line)
+
+
+async def _answer_late(ctx: Context) -> None:
+    """Answer 503. The response hooks have what the handler's `finally` has left of
+    `Timeouts.close`; after that the 503 is a bare one."""
+    exchange, link = ctx.exchange, ctx.link
+    message = "the server took too long" if exchange.interrupt is Interrupt.DEADLINE else None
+    response = problem(ctx, HTTPError(503, message)).close_connection()
+    try:
+        if ctx._gate is None:
+            await _answer_instead(ctx, response)
+        else:
+            await shielded(link, lambda: _answer_instead(ctx, response), ended=True)
+    except BaseException as exc:
+        if not exchange.started:
+            exchange.respond(503, [("connection", "close")], b"")
+        if not link.is_cancellation(exc) or not link.is_own_cancellation(exc):
+            raise
+
+
+def _in_place_of(stuck: Context, exchange: Exchange, link: Link) -> Context:
+    """Return a context for the answer to a handler that was given up. Its thread may be stuck and
+    hold the one that it was given: whatever it does with the response of that raises Cancelled."""
+    response = Response() if stuck._response is None else stuck._response
+    AbandonedResponse.abandon(response)
+    stuck._response = response
+    stuck._state = stuck.state  # Both have the same, even if it was not looked at yet.
+    ctx = copy(stuck)
+    ctx.exchange, ctx.link = exchange, link
+    if exchange is not stuck.exchange:
+        ctx._request = None
+    ctx._response = ctx._calls = ctx._pending = None
+    ctx.items = ctx.jobs = ctx.error = None
+    ctx._failed = ctx._shown = False
+    return ctx
 
 
 async def relieve(dispatcher: Dispatcher, stuck: Link, exchange: Exchange, link: Link) -> None:
@@ -218,7 +251,9 @@ async def relieve(dispatcher: Dispatcher, stuck: Link, exchange: Exchange, link:
         ctx = _in_place_of(stuck.context, exchange, link)
     driver = link.driver
     try:
-        await _answer_interrupt(ctx)
+        _log_late(ctx)
+        if not exchange.started:
+            await _answer_late(ctx)
     finally:
         if not exchange.finished:
             exchange.finish(driver.now())
@@ -226,17 +261,3 @@ async def relieve(dispatcher: Dispatcher, stuck: Link, exchange: Exchange, link:
             driver.defer(background(ctx, ctx.jobs))
         else:
             driver.push()
-
-
-def _in_place_of(stuck: Context, exchange: Exchange, link: Link) -> Context:
-    """Return a context for the answer, and detach the response of the one that is stuck."""
-    response = Response() if stuck._response is None else stuck._response
-    AbandonedResponse.abandon(response)
-    stuck._response = response
-    stuck._state = stuck.state  # It may not have been looked at yet, and both have the same.
-    ctx = copy(stuck)
-    ctx.exchange, ctx.link = exchange, link
-    ctx._request = ctx._response = ctx._calls = ctx._pending = None
-    ctx.items = ctx.jobs = ctx.error = None
-    ctx._failed = ctx._shown = False
-    return ctx
