@@ -213,8 +213,16 @@ async def _answer_late(ctx: Context) -> None:
     except BaseException as exc:
         if not exchange.started:
             exchange.respond(503, [("connection", "close")], b"")
-        if not link.is_cancellation(exc) or not link.is_own_cancellation(exc):
-            raise
+        passing, failure = taken_apart(exc, link)
+        try:
+            if failure is not None and (failure := without_disconnects(failure)) is not None:
+                log_failure(ctx, failure)
+            if passing is None or isinstance(passing, Cancelled):
+                return
+            if not link.is_own_cancellation(passing):
+                raise passing
+        finally:
+            del passing, failure  # As in `_answer`.
 
 
 def _in_place_of(stuck: Context, exchange: Exchange, link: Link) -> Context:
