@@ -7,19 +7,15 @@ import socket
 import time
 from collections.abc import Callable
 from functools import partial
-from threading import Lock
-from typing import Any, Protocol
+from typing import Any
 
-from anylane.lane.deadlines import Deadline, Deadlines
 from anylane.lane.link import Errand
-from anylane.lane.server_core import ServerCore
 from anylane.protocol import Closing, Exchange
 from anylane.shown import shown
 from anylane_backends.sockets import kernel
-from anylane_backends.sockets.sockets import NO_SOCKET, Outbox, half_close, read, reset
-from anylane_backends.threads.link import LinkLane, ThreadsLink
-from anylane_backends.threads.relief import Relief, RelievableDriver
-from anylane_backends.workers import Workers
+from anylane_backends.sockets.sockets import NO_SOCKET, half_close, read, reset
+from anylane_backends.threads.link import ThreadsLink
+from anylane_backends.threads.relief import DriverLane, Relief, RelievableDriver
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
@@ -29,38 +25,15 @@ ABANDON = 1.0
 cannot be interrupted."""
 
 
-class DriverLane(LinkLane, Protocol):
-    """What a driver needs of its lane.
-
-    server: what is served. selector: finds the drivers whose sockets are ready. deadlines: what the
-    selecting thread calls in time. workers: step the handlers. background: steps what runs apart
-    from any connection. reserve: answers in the place of handlers that block.
-    """
-
-    server: ServerCore
-    selector: selectors.BaseSelector
-    deadlines: Deadlines
-    workers: Workers
-    background: Workers
-    reserve: Workers
-
-    def give_up_after(self, seconds: float) -> None:
-        """End the server by then, although handlers still block."""
-
-
 class ThreadsDriver(RelievableDriver):
     """One connection and its socket.
 
     `_lock` guards `_owned`, `_mail`, `_registered` and `_outbox`. Everything else belongs to the
     owner: the selecting thread, or the worker that steps the handler. The verbs may be called on a
     worker, so what concerns the selector waits in `_dirty` and `_deadline_wanted` for `_tend`.
-
-    workers: step its handlers.
     """
 
-    __slots__ = ("_deadline", "_deadline_wanted", "_dirty", "_eof_sent", "_lock", "_mail",
-                 "_outbox", "_owned", "_registered", "_relief", "_sock", "lane",
-                 "workers")  # fmt: skip
+    __slots__ = ("_dirty", "_eof_sent", "_mail")
 
     def __init__(
         self,
@@ -68,42 +41,22 @@ class ThreadsDriver(RelievableDriver):
         sock: socket.socket,
         peer: Any,
         local: Any,
+        *,
         errand: Errand | None = None,
         relief: Relief | None = None,
     ) -> None:
-        self.lane: DriverLane = lane
-        self.workers: Workers = lane.workers if errand is None else lane.background
-        self._sock = sock
-        self._outbox = Outbox()
-        self._relief = relief
-        connection = None
-        if relief is not None:
-            self.workers, self._outbox, connection = lane.reserve, relief.outbox, relief.connection
-        self._lock = Lock()
-        self.outside: ThreadsLink | None = None
-        self._taken = False
-        self._owned = True
         self._mail: list[Callable[[], None]] | None = None
-        self._registered = 0
         self._dirty = False
         self._eof_sent = False
-        self._deadline: Deadline | None = None
-        self._deadline_wanted: float | None = None
-        super().__init__(
-            lane.server, peer=peer, local=local, errand=errand, connection=connection
-        )
-        if relief is not None:
-            self.written = relief.written
+        super().__init__(lane, sock, peer, local, errand=errand, relief=relief)
         self._do(self.pump)
         self.hand_over(selecting=True)
 
     # -- ownership ---------------------------------------------------------------------------
 
     def tell(self, func: Callable[[], None]) -> bool:
-        """Call it now if the connection is free, else leave a message for its owner and return False.
-
-        On the selecting thread.
-        """
+        """Call it now if the connection is free, else leave a message for its owner. Return whether
+        it was called. On the selecting thread."""
         with self._lock:
             if self._owned:
                 self._post(func)
@@ -298,11 +251,6 @@ class ThreadsDriver(RelievableDriver):
             return 0
         return (READ if self.reading else 0) | (WRITE if self._outbox.size else 0)
 
-    def _cancel_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
     def shutdown(self) -> None:
         self.tell(super().shutdown)
 
@@ -379,7 +327,8 @@ class ThreadsDriver(RelievableDriver):
 
     def start(self, exchange: Exchange) -> None:
         """Leave the link to `_due`. `hand_over` gives it to a worker; a worker goes on with it."""
-        self.started(ThreadsLink(self, exchange, self._relief and self._relief.stuck))
+        stuck = None if self._relief is None else self._relief.stuck
+        self.started(ThreadsLink(self, exchange, stuck))
 
     def if_free(self, func: Callable[[], bool]) -> bool:
         with self._lock:
@@ -393,11 +342,10 @@ class ThreadsDriver(RelievableDriver):
         return answers == [True]
 
     def detach(self, errand: Errand) -> None:
-        ThreadsDriver(self.lane, NO_SOCKET, None, None, errand)
+        ThreadsDriver(self.lane, NO_SOCKET, None, None, errand=errand)
 
-    def relieved_by(self, sock: socket.socket, relief: Relief) -> ThreadsDriver:
-        connection = relief.connection
-        return ThreadsDriver(self.lane, sock, connection.peer, connection.local, relief=relief)
+    def relieved_by(self, sock: socket.socket, relief: Relief) -> None:
+        ThreadsDriver(self.lane, sock, None, None, relief=relief)
 
     def arm(self, deadline: float) -> None:
         self._deadline_wanted = deadline

@@ -12,19 +12,24 @@ import socket
 from abc import abstractmethod
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.lane.driver import Driver
 from anylane.protocol.timers import NEVER
 from anylane_backends.sockets.sockets import NO_SOCKET, Outbox
+from anylane_backends.threads.link import LinkLane
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from selectors import BaseSelector
 
     from anylane.lane.deadlines import Deadline, Deadlines
+    from anylane.lane.link import Errand
+    from anylane.lane.server_core import ServerCore
+    from anylane.lane.variables import VariableChanges
     from anylane.protocol import AnyConnection
     from anylane_backends.threads.link import ThreadsLink
+    from anylane_backends.workers import Workers
 
 PATIENCE = 0.05
 """Seconds that a handler has to notice its deadline by itself. One that is only busy, and uses
@@ -36,20 +41,32 @@ class Relief:
     """What a driver begins with that relieves another one.
 
     stuck: the link of the handler that blocks. connection: goes on in the place of the other
-    driver's. outbox: what the kernel has not taken of its output yet. written: the size of that.
+    driver's. outbox: what the kernel has not taken of its output yet. variables: as the other's.
     """
 
     stuck: ThreadsLink
     connection: AnyConnection
     outbox: Outbox
-    written: int
+    variables: VariableChanges
 
 
-class ReliefLane(Protocol):
-    """What relief needs of its lane."""
+class DriverLane(LinkLane, Protocol):
+    """What a driver needs of its lane.
 
+    server: what is served. selector: finds the drivers whose sockets are ready. deadlines: what the
+    selecting thread calls in time. workers: step the handlers. background: steps what runs apart
+    from any connection. reserve: answers in the place of handlers that block.
+    """
+
+    server: ServerCore
     selector: BaseSelector
     deadlines: Deadlines
+    workers: Workers
+    background: Workers
+    reserve: Workers
+
+    def give_up_after(self, seconds: float) -> None:
+        """End the server by then, although handlers still block."""
 
 
 class RelievableDriver(Driver):
@@ -59,32 +76,52 @@ class RelievableDriver(Driver):
     that the client is not taken away in the middle of anything that could reach it.
 
     outside: the link for whose handler the owner has left the driver, or which waits in line for a
-    worker; None while the owner is inside.
+    worker; None while the owner is inside. workers: step its handlers.
     """
 
-    __slots__ = ("_taken", "outside")
+    __slots__ = ("_deadline", "_deadline_wanted", "_lock", "_outbox", "_owned", "_registered",
+                 "_relief", "_sock", "_taken", "lane", "outside", "workers")  # fmt: skip
 
-    lane: ReliefLane
-    _lock: Lock
-    _owned: bool
-    _sock: socket.socket
-    _outbox: Outbox
-    _registered: int
-    _deadline: Deadline | None
-    _deadline_wanted: float | None
+    def __init__(
+        self,
+        lane: DriverLane,
+        sock: socket.socket,
+        peer: Any,
+        local: Any,
+        *,
+        errand: Errand | None,
+        relief: Relief | None,
+    ) -> None:
+        self.lane: DriverLane = lane
+        self.workers: Workers = lane.workers if errand is None else lane.background
+        self.outside: ThreadsLink | None = None
+        self._taken = False
+        self._sock = sock
+        self._outbox = Outbox()
+        self._lock = Lock()
+        self._owned = True
+        self._registered = 0
+        self._deadline: Deadline | None = None
+        self._deadline_wanted: float | None = None
+        self._relief = relief
+        if relief is None:
+            super().__init__(lane.server, peer=peer, local=local, errand=errand)
+            return
+        self.workers, self._outbox = lane.reserve, relief.outbox
+        super().__init__(lane.server, peer=None, local=None, connection=relief.connection)
+        self.written, self.variables = relief.outbox.size, relief.variables
+        if lane.server.draining:
+            self.connection.shutdown(self.now())
 
     @abstractmethod
     def _do(self, func: Callable[[], None]) -> None: ...
 
     @abstractmethod
-    def _cancel_deadline(self) -> None: ...
-
-    @abstractmethod
     def _ring(self) -> None: ...
 
     @abstractmethod
-    def relieved_by(self, sock: socket.socket, relief: Relief) -> Driver:
-        """Return a new driver of the same client."""
+    def relieved_by(self, sock: socket.socket, relief: Relief) -> None:
+        """Make a new driver for the same client."""
 
     # -- by the owner --------------------------------------------------------------------------
 
@@ -93,7 +130,7 @@ class RelievableDriver(Driver):
         this."""
         with self._lock:
             taken, self._taken = self._taken, False
-            self.outside: ThreadsLink | None = None
+            self.outside = None
         if taken:
             self._do(self._bereave)
 
@@ -102,8 +139,8 @@ class RelievableDriver(Driver):
         self.lose(None)
 
     def _foresee(self) -> None:
-        """Have a deadline seen to that came up since the selecting thread was the owner. The handler
-        that runs next may block."""
+        """Have a deadline seen to that came up since the selecting thread was the owner: the
+        handler that runs next may block."""
         if self._deadline_wanted is not None:
             self.wakes.put(self._see_to_deadline)
 
@@ -129,6 +166,11 @@ class RelievableDriver(Driver):
             self._expect(due + PATIENCE, self.attend)
         elif not self._relieve(now):
             self._expect(now + PATIENCE, self.attend)
+
+    def _cancel_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
     def _expect(self, at: float, call: Callable[[], None]) -> None:
         self._cancel_deadline()
@@ -158,8 +200,5 @@ class RelievableDriver(Driver):
         if watched:
             self.lane.selector.unregister(sock)
         self._cancel_deadline()
-        reliever = self.relieved_by(sock, Relief(link, connection, outbox, outbox.size))
-        reliever.variables = self.variables
-        if self.server.draining:
-            reliever.shutdown()
+        self.relieved_by(sock, Relief(link, connection, outbox, self.variables))
         return True

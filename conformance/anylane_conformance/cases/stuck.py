@@ -38,7 +38,9 @@ def stuck_def_is_answered_for(conversation: Conversation) -> None:
     assert answer.headers["x-stamp"] == "here 503"
     assert "x-handler" not in answer.headers
     conversation.stage.blocker.set()
-    assert helper.ask("/notes").body == b"deadline Cancelled Cancelled Cancelled Cancelled Cancelled"
+    assert (
+        helper.ask("/notes").body == b"deadline Cancelled Cancelled Cancelled Cancelled Cancelled"
+    )
     assert helper.ask("/stuck/quick").body == b"quick"
     assert conversation.stage.kept == [503, 200]
     assert len([line for line in lines(conversation, "warning") if "took longer" in line]) == 1

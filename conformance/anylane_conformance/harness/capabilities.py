@@ -40,8 +40,8 @@ ROWS: dict[str, Row] = {
         fails_fast=False,
     ),
     "blocking_async": Row(
-        "an `async def` may block its thread: others go on meanwhile, and it is answered for at its "
-        "deadline. On threads only: elsewhere it holds up its event loop, or all that is in memory",
+        "an `async def` may block its thread: others go on meanwhile, and at its deadline it is "
+        "answered for. On threads only: elsewhere it holds up its event loop, or all in memory",
         fails_fast=False,
     ),
     "stray_cancel": Row(

@@ -210,7 +210,7 @@ async def _answer_late(ctx: Context) -> None:
             await _answer_instead(ctx, response)
         else:
             await shielded(link, lambda: _answer_instead(ctx, response), ended=True)
-    except BaseException as exc:
+    except BaseException as exc:  # noqa: BLE001  # user code's: a failure ends its exchange alone
         if not exchange.started:
             exchange.respond(503, [("connection", "close")], b"")
         passing, failure = taken_apart(exc, link)

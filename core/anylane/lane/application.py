@@ -41,9 +41,7 @@ class Application(Protocol):
         """
         ...
 
-    def relieve(
-        self, stuck: Link, exchange: Exchange, link: Link
-    ) -> Coroutine[Any, Any, None]:
+    def relieve(self, stuck: Link, exchange: Exchange, link: Link) -> Coroutine[Any, Any, None]:
         """Return the coroutine that answers an exchange, which is late, in the place of a handler
         that blocks its thread. stuck: the link of that handler.
 

@@ -35,11 +35,12 @@ class Driver(Lookout):
     `pump` may be called from inside a verb and from inside a handler: the outermost call does the
     work, the inner ones only write. Verbs never block and may defer.
 
-    server: what it belongs to. connection: what it drives, a new one unless it is given. wakes: runs functions on the lane's own
-    thread. links: those of the exchanges that run. errand: what it was made for, where there is no
-    connection. variables: context variables that are set at the beginning of each exchange.
-    written: bytes that the transport was given. pumping: the outermost call is at work. lost: the
-    transport is gone. reading, closing: what the transport was told last.
+    server: what it belongs to. connection: what it drives, a new one unless it is given. wakes:
+    runs functions on the lane's own thread. links: those of the exchanges that run. errand: what it
+    was made for, where there is no connection. variables: context variables that are set at the
+    beginning of each exchange. written: bytes that the transport was given. pumping: the outermost
+    call is at work. lost: the transport is gone. reading, closing: what the transport was told
+    last.
     """
 
     __slots__ = ("_again", "_armed", "_connecting", "_errands", "_holds", "_interrupt_at",

@@ -247,9 +247,7 @@ class ServerCore:
             return self.application.run(exchange, link)
         return self._run_logged(self.application.run, exchange, link, self.access)
 
-    def relieve(
-        self, stuck: Link, exchange: Exchange, link: Link
-    ) -> Coroutine[Any, Any, None]:
+    def relieve(self, stuck: Link, exchange: Exchange, link: Link) -> Coroutine[Any, Any, None]:
         """Return the coroutine that answers an exchange of `Connection.relieve`, as `run_exchange`.
 
         stuck: the link of the handler that blocks its thread beyond its deadline.

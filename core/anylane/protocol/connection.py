@@ -259,8 +259,8 @@ class Connection(Outgoing):
         return self.timers.at[Timer.HANDLER]
 
     def relieve(self, stuck: Exchange, now: float) -> Connection:
-        """Return a connection to go on in the place of this one, whose owner blocks in the handler of
-        `stuck`: in it the same request is late. Whatever becomes of it, it closes then.
+        """Return a connection to go on in the place of this one, whose owner blocks in the handler
+        of `stuck`: in it the same request is late. Behind the answer it closes.
 
         The first time, the request waits for its answer, interrupted by its deadline. The second
         time (`stuck` was interrupted before) it is answered: the bare 503 is queued. The owner of

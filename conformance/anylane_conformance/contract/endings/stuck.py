@@ -41,6 +41,7 @@ def build_stuck(app: App, stage: Stage) -> None:
             lambda: ctx.response.set_status(201),
             lambda: ctx.response.set_text("late"),
         ]
+        told = ""
         try:
             stage.blocker.wait(LONG)
             told = f"{ctx.interrupted} {tells(uses)}"
@@ -51,6 +52,7 @@ def build_stuck(app: App, stage: Stage) -> None:
     @router.get("/async")
     async def of_async(ctx: Context) -> str:
         response = ctx.response.set_header("x-handler", "stuck")
+        told: list[str] = []
         try:
             stage.blocker.wait(LONG)
             told = [tells([ctx.check, lambda: response.set_header("x-handler", "late")])]

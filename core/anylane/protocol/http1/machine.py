@@ -398,9 +398,7 @@ class Http1(Reader):
         self._close(now)
 
 
-def repeat(
-    connection: ConnectionCarrier, head: RequestHead, now: float
-) -> tuple[Http1, Exchange]:
+def repeat(connection: ConnectionCarrier, head: RequestHead, now: float) -> tuple[Http1, Exchange]:
     """Return the protocol of a connection on which this request is late, and its exchange.
 
     It was read on another one, and how much of its body was, is not known here. So what comes is
