@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from anylane.lane.link import Errand
-from anylane.protocol import Closing, Exchange
+from anylane.protocol import Closing, Exchange, Interrupt
 from anylane.shown import shown
 from anylane_backends.sockets import kernel
 from anylane_backends.sockets.sockets import NO_SOCKET, half_close, read, reset
@@ -148,12 +148,15 @@ class ThreadsDriver(RelievableDriver):
                 if link.blocked:
                     link.turn.release()
                 else:
+                    workers = self.workers
+                    if link.exchange.interrupt is Interrupt.DEADLINE and self.errand is None:
+                        workers = self.lane.reserve  # All others may be stuck.
                     self.outside = link
-                    self.workers.jobs.append(self.work)
-                    if self.workers is not self.lane.workers:
-                        self.workers.spread()  # The lane looks after the others only.
+                    workers.jobs.append(self.work)
+                    if workers is not self.lane.workers:
+                        workers.spread()  # The lane looks after the others only.
                     elif not selecting:
-                        self.wakes.put(self.workers.spread)
+                        self.wakes.put(workers.spread)
                 return
             if not selecting:
                 self.wakes.put(partial(self.hand_over, selecting=True))
@@ -327,7 +330,8 @@ class ThreadsDriver(RelievableDriver):
 
     def start(self, exchange: Exchange) -> None:
         """Leave the link to `_due`. `hand_over` gives it to a worker; a worker goes on with it."""
-        stuck = None if self._relief is None else self._relief.stuck
+        relief = self._relief if exchange.errand is None else None
+        stuck = None if relief is None else relief.stuck
         self.started(ThreadsLink(self, exchange, stuck))
 
     def if_free(self, func: Callable[[], bool]) -> bool:

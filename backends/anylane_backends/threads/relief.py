@@ -158,7 +158,7 @@ class RelievableDriver(Driver):
     def attend(self) -> None:
         """Look after the client while another thread owns the connection: a deadline has come."""
         due, now = self.connection.handler_due, self.now()
-        if due == NEVER or not self._owned or self.server.aborted:
+        if due == NEVER or self._taken or not self._owned or self.server.aborted:
             return  # The owner looks after everything else when it comes back.
         if now < due:
             self._expect(due, self._ring)

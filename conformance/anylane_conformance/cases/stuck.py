@@ -33,10 +33,12 @@ def lines(conversation: Conversation, level: str) -> list[str]:
 def stuck_def_is_answered_for(conversation: Conversation) -> None:
     """At its deadline a `def` that blocks is answered for with a 503 that the response hooks see,
     and nothing of its own response. What it still does raises Cancelled, and goes nowhere."""
-    helper = conversation.helper()
-    answer = late(conversation.connect(), "/stuck/def")
+    peer, helper = conversation.connect(), conversation.helper()
+    answer = late(peer, "/stuck/def")
     assert answer.headers["x-stamp"] == "here 503"
     assert "x-handler" not in answer.headers
+    peer.eof()
+    assert conversation.steady(lambda: conversation.stage.life.count("left")) == 1
     conversation.stage.blocker.set()
     assert (
         helper.ask("/notes").body == b"deadline Cancelled Cancelled Cancelled Cancelled Cancelled"
@@ -45,6 +47,8 @@ def stuck_def_is_answered_for(conversation: Conversation) -> None:
     assert conversation.stage.kept == [503, 200]
     assert len([line for line in lines(conversation, "warning") if "took longer" in line]) == 1
     assert lines(conversation, "error") == []
+    assert conversation.steady(lambda: conversation.stage.life.count("left")) == 1
+    assert conversation.steady(lambda: conversation.connections) == 1
 
 
 @case(CHAPTER, "blocking_async", extra=build_stuck, request_timeout=0.3, cuts=False)
@@ -151,3 +155,27 @@ def stuck_handler_fails_later(conversation: Conversation) -> None:
     assert helper.ask("/notes").body == b"back"
     assert helper.ask("/stuck/quick").body == b"quick"
     assert conversation.stage.kept.count(503) == 1
+
+
+@case(
+    CHAPTER,
+    "parallel_blocking",
+    extra=build_stuck,
+    request_timeout=0.4,
+    config={"max_threads": 1},
+    cuts=False,
+)
+def interrupted_handler_needs_no_free_thread(conversation: Conversation) -> None:
+    """A handler that waits is interrupted and answered for in time, although all threads are stuck
+    meanwhile."""
+    waiting, blocking = conversation.connect(), conversation.connect()
+    waiting.get("/stuck/sleeps")
+    assert conversation.helper().ask("/notes").body == b"sleeps"
+    blocking.get("/stuck/def")
+    for peer in (waiting, blocking):
+        answer = peer.answer()
+        assert answer.status == 503
+        assert answer.headers["x-stamp"] == "here 503"
+        peer.closed()
+    conversation.stage.blocker.set()
+    assert lines(conversation, "error") == []

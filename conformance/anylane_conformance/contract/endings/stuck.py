@@ -84,9 +84,18 @@ def build_stuck(app: App, stage: Stage) -> None:
         await ctx.run_sync(stage.blocker.wait, LONG)
         return "late"
 
+    @router.get("/sleeps")
+    async def sleeps(ctx: Context) -> None:
+        stage.note("sleeps")
+        await ctx.sleep(60)
+
     @router.get("/quick")
     def quick(ctx: Context) -> str:
         return "quick"
+
+    @app.on_disconnect
+    def left(ctx: Context) -> None:
+        stage.life.append("left")
 
     app.include(router)
 
