@@ -50,7 +50,10 @@ async def run_exchange(  # noqa: C901, PLR0912  # calls cost time
                 await _answer(ctx, dispatcher)
             else:
                 link.context = ctx
-                await link.guard(_answer(ctx, dispatcher))
+                try:
+                    await link.guard(_answer(ctx, dispatcher))
+                finally:
+                    link.context = None  # It knows the link: without a cycle both are freed.
         except BaseException as exc:
             if not link.is_own_cancellation(exc) and not (
                 isinstance(exc, Cancelled) and exchange.interrupt is not None
@@ -61,8 +64,6 @@ async def run_exchange(  # noqa: C901, PLR0912  # calls cost time
         if exchange.interrupt is not None and not link.relieved:
             await _answer_interrupt(ctx)
     finally:
-        if not link.native:
-            link.context = None  # It knows the link: without a cycle both are freed.
         if not exchange.finished:
             exchange.finish(driver.now())
         if exchange.gone is not None:
