@@ -57,6 +57,7 @@ class Lane:
         threads = server.config.max_threads
         self.workers: Workers = Workers(threads, "anylane worker")
         self.background: Workers = Workers(threads, "anylane background")
+        self.reserve: Workers = Workers(threads, "anylane reserve")
         server.longest_waiting = self.workers.oldest
         self.lender: Lender = Lender(self.workers, lends=lends)
         self.variables: Variables = copy_context()
@@ -101,7 +102,7 @@ class Lane:
             left = len(server.drivers)
             if left:
                 server.log("warning", f"{left} connections left behind: their handlers block", None)
-            for workers in (self.workers, self.background):
+            for workers in (self.workers, self.background, self.reserve):
                 workers.close(0 if left else None)
             for driver in server.drivers:
                 if isinstance(driver, ThreadsDriver):

@@ -9,7 +9,7 @@ from anylane.callables import calls_of
 from anylane.handling.connection_hooks import run_connect_hooks, run_disconnect_hooks
 from anylane.handling.dispatch import Dispatcher
 from anylane.handling.error_responses import ErrorHandlers
-from anylane.handling.run_exchange import run_exchange
+from anylane.handling.run_exchange import relieve, run_exchange
 from anylane.lane.life.lifespan import Lifespan
 from anylane.lane.life.state import States
 from anylane.routing.parts import warnings_of
@@ -68,6 +68,7 @@ class FrozenApp(Dispatcher):
 
     # The function itself, and no method around it: that would be one call more for each request.
     run = run_exchange
+    relieve = relieve
 
     def lifespan(self, log: Log) -> Lifespan:
         """Return the startup hooks, shutdown hooks and context managers of the app, for one

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
@@ -133,6 +133,16 @@ class Dispatcher:
         if params:
             ctx.params = params.copy()
         return endpoint(ctx)
+
+    def find(self, ctx: Context) -> None:
+        """Find the route of a request and its gate, and run nothing but its guards. What these
+        raise, and a request that cannot be routed, leave it without a gate."""
+        try:
+            pipeline = self.answer(ctx)
+        except Exception:  # noqa: BLE001  # a guard's; that request is late anyhow
+            return
+        if isinstance(pipeline, Coroutine):
+            pipeline.close()
 
     def _route(self, ctx: Context, head: RequestHead) -> Awaitable[Any]:
         method, _, path, _ = head.text

@@ -41,6 +41,14 @@ class Application(Protocol):
         """
         ...
 
+    def relieve(self, stuck: Link, exchange: Exchange, link: Link) -> Coroutine[Any, Any, None]:
+        """Return the coroutine that answers an exchange, which is late, in the place of a handler
+        that blocks its thread. stuck: the link of that handler.
+
+        As `run`'s; it does no more than the answer needs.
+        """
+        ...
+
     def lifespan(self, log: Log) -> Lifespan:
         """Return what one server sets up before its first connection and tears down after its last
         exchange. log: takes what fails at the end."""

@@ -65,6 +65,7 @@ class NoConnection:
     unsent = pending = 0
     deadline_bound = NEVER
     idle_since: float = NEVER
+    handler_due: float = NEVER
 
     def __init__(self, config: ServerConfig) -> None:
         self.config: ServerConfig = config
@@ -105,6 +106,10 @@ class NoConnection:
 
     def next_deadline(self) -> None:
         """Return None: nothing is waited for."""
+
+    def relieve(self, stuck: Exchange, now: float) -> NoConnection:  # noqa: ARG002  # as Connection
+        """Return itself: no client waits here for a handler that could block its owner."""
+        return self
 
     def token(self, size: int) -> bytes:  # noqa: ARG002  # as Carrier
         """Raise UsageError: no session is possible that would need random bytes."""

@@ -263,18 +263,33 @@ class ServerCore:
             return run_errand(exchange, link)
         if self.access is None:
             return self.application.run(exchange, link)
-        return self._run_logged(exchange, link, self.access)
+        return self._run_logged(self.application.run, exchange, link, self.access)
+
+    def relieve(self, stuck: Link, exchange: Exchange, link: Link) -> Coroutine[Any, Any, None]:
+        """Return the coroutine that answers an exchange of `Connection.relieve`, as `run_exchange`.
+
+        stuck: the link of the handler that blocks its thread beyond its deadline.
+        """
+        run = partial(self.application.relieve, stuck)
+        if self.access is None:
+            return run(exchange, link)
+        return self._run_logged(run, exchange, link, self.access, self.config.request_timeout)
 
     async def _run_logged(
-        self, exchange: Exchange, link: Link, access: Callable[[Access], None]
+        self,
+        run: Callable[[Exchange, Link], Coroutine[Any, Any, None]],
+        exchange: Exchange,
+        link: Link,
+        access: Callable[[Access], None],
+        ago: float = 0.0,
     ) -> None:
-        began = link.now()
+        began = link.now() - ago
         try:
-            await self.application.run(exchange, link)
+            await run(exchange, link)
         finally:
             if exchange in self._with_line:
                 self._with_line.discard(exchange)
-            else:
+            elif not link.relieved:
                 peer, seconds = link.driver.connection.peer, link.now() - began
                 if self.forwarded is not None:
                     peer = self.forwarded.client(peer, exchange.head)

@@ -404,5 +404,6 @@ class Exchange:
         if self.interrupt is None and not self.finished:
             self.interrupt = why
             self.told = False
-            if self.on_interrupt is not None:
-                self.on_interrupt()
+            on_interrupt = self.on_interrupt  # Its handler may end meanwhile, in another thread.
+            if on_interrupt is not None:
+                on_interrupt()

@@ -391,3 +391,18 @@ class Http1(Reader):
         self._keep_alive = False
         exchange.respond(503, [], b"")
         self._close(now)
+
+
+def repeat(connection: ConnectionCarrier, head: RequestHead, now: float) -> tuple[Http1, Exchange]:
+    """Return the protocol of a connection on which this request is late, and its exchange.
+
+    It was read on another one, and how much of its body was, is not known here. So what comes is
+    thrown away, and the connection closes behind the answer.
+    """
+    protocol = Http1(connection, now)
+    protocol._request(head, now, Timer.KEEP_ALIVE)
+    protocol._keep_alive = protocol._continue_due = False
+    protocol._read(ReadEvent.REFUSE)
+    connection.timers.clear(Timer.BODY)
+    connection.timers.set(Timer.HANDLER, now)
+    return protocol, connection.waiting[0]
