@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from anylane import App, Context, ServerConfig, UsageError
 from anylane.contrib import FileResponse, StaticFiles
-from anylane.contrib.files.media_types import media_type, media_types
+from anylane.contrib.files.content_types import media_type, media_types
 from anylane.contrib.files.sent_file import CHUNK
 from anylane.contrib.files.static_files import HASHED
 from anylane.testing import Lockstep, TestClient

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from anylane.contrib.files.media_types import UNKNOWN, media_type
+from anylane.contrib.files.content_types import UNKNOWN, media_type
 from anylane.errors import UsageError
 from anylane.extras import load
 from anylane.http.response import Response

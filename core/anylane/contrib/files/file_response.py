@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anylane.contrib.files.media_types import media_type
+from anylane.contrib.files.content_types import media_type
 from anylane.contrib.files.opening import open_file
 from anylane.contrib.files.sent_file import Representation, SentFile
 from anylane.errors import UsageError

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anylane.contrib.files.media_types import media_type, media_types
+from anylane.contrib.files.content_types import media_type, media_types
 from anylane.contrib.files.opening import IsFolder, NotThere, Walk, names_of
 from anylane.contrib.files.sent_file import Representation, SentFile
 from anylane.errors import HTTPError, UsageError
