@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anylane.contrib.files.content_types import media_type
-from anylane.contrib.files.opening import open_file
+from anylane.contrib.files.opening import NotThere, open_file
 from anylane.contrib.files.sent_file import Representation, SentFile
 from anylane.errors import UsageError
 from anylane.http.disposition import content_disposition
@@ -29,7 +29,8 @@ class FileResponse:
 
     Ranges, conditions and HEAD are answered as by `StaticFiles`. What was set on `ctx.response`
     before stays: headers, cookies, and a status other than 200, with which there are no ranges and
-    no conditions. A file that is not there is a 404.
+    no conditions. A file that is not there is a 404, and a line
+    in the log.
     """
 
     def __init__(
@@ -64,8 +65,13 @@ class FileResponse:
         await SentFile(ctx, self._find).begin(ctx)
 
     def _find(self) -> Representation:
+        try:
+            file = open_file(self._path)
+        except NotThere as exc:
+            # The handler has named it, so its absence may be a mistake.
+            raise NotThere(exc.reason or f"there is no file {shown(self._path, 500)}") from None
         return Representation(
-            file=open_file(self._path),
+            file=file,
             content_type=self._content_type,
             cache_control=self._cache_control,
         )
