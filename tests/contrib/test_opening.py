@@ -222,8 +222,8 @@ def test_what_may_not_be_read_says_why(root: Path, monkeypatch: pytest.MonkeyPat
     before_call(monkeypatch, "open", 2, fail)
     with pytest.raises(NotThere) as caught, Walk(str(root), follow=False) as walk:
         walk.file("a.txt")
-    assert caught.value.denied is not None
-    assert "Permission denied: 'a.txt'" in caught.value.denied
+    assert caught.value.reason is not None
+    assert "Permission denied: 'a.txt'" in caught.value.reason
 
 
 def test_a_directory_that_is_gone_has_no_files(root: Path) -> None:

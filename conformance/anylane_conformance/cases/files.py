@@ -15,6 +15,7 @@ from anylane_conformance.contract.parts.files import (
     files_behind_parts,
     instead_of_files,
     serve_files,
+    slow_disk,
     tree,
 )
 from anylane_conformance.harness.conversation import Conversation
@@ -444,4 +445,42 @@ def leaver_closes_its_file(conversation: Conversation) -> None:
         held.get("/static/large.bin")
     conversation.steady(open_files)
     conversation.stop()
+    assert all_are_closed(conversation)
+
+
+@case(
+    CHAPTER,
+    "parallel_blocking",
+    extra=slow_disk,
+    cuts=False,
+    compare=False,
+    request_timeout=0.3,
+    timeouts={"close": 0.3},
+)
+def file_that_is_opened_too_late_is_closed(conversation: Conversation) -> None:
+    """While a disk hangs, a deadline may pass, which is a 503, and a client may leave. A file that
+    is
+    opened after that is closed at once."""
+    late, left = conversation.connect(), conversation.connect()
+    late.get("/slow")
+    left.get("/slow")
+    while conversation.stage.said.count("opening") < 2:
+        conversation.pause(0.01)
+    left.reset()
+    conversation.pause(0.5)
+    conversation.stage.blocker.set()
+    assert late.answer().status == 503
+    while conversation.stage.said.count("opened") < 2:
+        conversation.pause(0.01)
+    assert all_are_closed(conversation)
+
+
+@case(CHAPTER, extra=slow_disk, cuts=False, request_timeout=0.3, timeouts={"close": 0.3})
+def file_of_an_interrupted_handler_is_closed(conversation: Conversation) -> None:
+    """A handler that is interrupted after it has chosen a file is answered with 503, and the file
+    is closed."""
+    peer = conversation.connect()
+    peer.get("/sleepy")
+    conversation.pause(0.3)
+    assert peer.answer().status == 503
     assert all_are_closed(conversation)

@@ -8,6 +8,7 @@ from anylane.contrib.files.static_files import StaticFiles
 from anylane.contrib.health.endpoints import Health
 from anylane.contrib.jwks_file import JWKSFile
 from anylane.contrib.metrics.exporter import Metrics
+from anylane.contrib.templates import Templates
 
 __all__ = [
     "FileResponse",
@@ -15,4 +16,5 @@ __all__ = [
     "JWKSFile",
     "Metrics",
     "StaticFiles",
+    "Templates",
 ]

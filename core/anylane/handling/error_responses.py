@@ -165,6 +165,8 @@ def log_hook_failure(ctx: Context, where: str, exc: BaseException) -> None:
     why = explain(exc, host.lane) if ctx.link.inline else None
     request = f"{ctx.request.method} {ctx.request.target}"
     reason = (shown(exc, 1000) if why is None else f"{why} ({shown(exc)})") + _unawaited(exc)
+    for note in getattr(exc, "__notes__", ()):  # PEP 678
+        reason += f"; {' '.join(str(note).split())}"[:400]
     host.log("error", f"{where} failed on {request}: {reason}", exc)
 
 

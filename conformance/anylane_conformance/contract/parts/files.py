@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from anylane import App, Context, Response
 from anylane.contrib import FileResponse, StaticFiles
+from anylane.contrib.files.sent_file import Representation
 from anylane.middleware import Compression, ETags
 
 if TYPE_CHECKING:
@@ -121,6 +122,29 @@ def changing_files(app: App, stage: Stage) -> None:
         os.truncate(file, int(ctx.params["size"]))
 
     app.on_shutdown(lambda: file.unlink(missing_ok=True))
+
+
+def slow_disk(app: App, stage: Stage) -> None:
+    """Add `GET /slow`, whose file is opened once the stage's blocker is set, and `GET /sleepy`,
+    which goes on after it has chosen a file."""
+    large = tree() / "public" / "large.bin"
+
+    class Slow(FileResponse):
+        def _find(self) -> Representation:
+            stage.note("opening")
+            stage.blocker.wait(20)
+            found = super()._find()
+            stage.note("opened")
+            return found
+
+    @app.get("/slow")
+    async def slow(ctx: Context) -> FileResponse:
+        return Slow(large)
+
+    @app.get("/sleepy")
+    async def sleepy(ctx: Context) -> None:
+        await FileResponse(large).respond(ctx)
+        await ctx.sleep(60)
 
 
 def instead_of_files(app: App, stage: Stage) -> None:

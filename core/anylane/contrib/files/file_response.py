@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
-from anylane.contrib.files.media_types import media_type
-from anylane.contrib.files.opening import open_file
+from anylane.contrib.files.content_types import media_type
+from anylane.contrib.files.opening import NotThere, open_file
 from anylane.contrib.files.sent_file import Representation, SentFile
 from anylane.errors import UsageError
+from anylane.http.disposition import content_disposition
 from anylane.protocol.fields import check_header
 from anylane.shown import shown
 
@@ -29,7 +29,8 @@ class FileResponse:
 
     Ranges, conditions and HEAD are answered as by `StaticFiles`. What was set on `ctx.response`
     before stays: headers, cookies, and a status other than 200, with which there are no ranges and
-    no conditions. A file that is not there is a 404.
+    no conditions. A file that is not there is a 404, and a line
+    in the log.
     """
 
     def __init__(
@@ -52,7 +53,9 @@ class FileResponse:
                 check_header(name, value)
         self._content_type = content_type or media_type(Path(filename or plain).name)
         self._cache_control = cache_control
-        self._disposition = None if filename is None else _attachment(filename)
+        self._disposition: str | None = None
+        if filename is not None:
+            self._disposition = content_disposition("attachment", filename)
 
     async def respond(self, ctx: Context) -> None:
         """Make the file the response to this request. Raise HTTPError 404, 412 or 416."""
@@ -62,17 +65,13 @@ class FileResponse:
         await SentFile(ctx, self._find).begin(ctx)
 
     def _find(self) -> Representation:
+        try:
+            file = open_file(self._path)
+        except NotThere as exc:
+            # The handler has named it, so its absence may be a mistake.
+            raise NotThere(exc.reason or f"there is no file {shown(self._path, 500)}") from None
         return Representation(
-            file=open_file(self._path),
+            file=file,
             content_type=self._content_type,
             cache_control=self._cache_control,
         )
-
-
-def _attachment(filename: str) -> str:
-    """Return the value of Content-Disposition that has a file saved by this name (RFC 6266)."""
-    plain = "".join(each if " " <= each <= "~" and each not in '"\\%' else "_" for each in filename)
-    value = f'attachment; filename="{plain}"'
-    if plain != filename:
-        value += f"; filename*=UTF-8''{quote(filename, safe='')}"
-    return value

@@ -22,7 +22,8 @@ MAX_DEPTH = 64
 MAX_LINKS = 40
 """Symbolic links on the way to one file, as many as Linux follows (path_resolution(7))."""
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+# What is below a folder can be reached without the right to list it.
+_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 # Without O_NONBLOCK, opening a FIFO would wait for a writer.
 _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -33,12 +34,13 @@ _DENIED = frozenset({errno.EACCES, errno.EPERM})
 
 
 class NotThere(Exception):
-    """There is no file of that name that may be sent. denied: the reason, where the system does not
-    let this process read it, which its operator wants to know."""
+    """There is no file of that name that may be sent. reason: what its operator wants to know,
+    where it is not just that a client has asked for nothing: the system does not let this process
+    read it."""
 
-    def __init__(self, denied: str | None = None) -> None:
-        super().__init__(denied)
-        self.denied = denied
+    def __init__(self, reason: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
     @classmethod
     def because(cls, error: OSError | ValueError) -> NotThere:

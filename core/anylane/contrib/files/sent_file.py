@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 from anylane.contrib.files.opening import NotThere
 from anylane.contrib.files.ranges import Piece, Range, multipart, parse_ranges
 from anylane.errors import HTTPError
-from anylane.handling.blocking import PooledIterator
+from anylane.handling.blocking import Calls, PooledIterator
 from anylane.http.preconditions import Validators, Verdict, is_etag, judge, matches_strong
 from anylane.http.timestamps import format_http_date, parse_http_date
 from anylane.log_limit import LogKind
@@ -33,8 +33,8 @@ CHUNK = 256 * 1024
 sent. What is no longer is read with the step that opens the file. See docs/parts/static-files.md
 for what other sizes cost."""
 
-DENIED = LogKind("files that this process may not read")
-"""Requests for files that are there, and that the system does not let us open."""
+NOT_OPENED = LogKind("files that could not be opened")
+"""Requests for files that the system does not let us open, or that a handler has named in vain."""
 
 
 class FileChanged(Exception):
@@ -289,7 +289,7 @@ class SentFile:
     def __init__(self, ctx: Context, find: Callable[[], Representation]) -> None:
         """find: opens the file in the pool. It may raise NotThere."""
         self._reader = Reader(find, Asked.by(ctx))
-        self._pooled = PooledIterator(ctx.link, self._reader, ctx.calls())
+        self._pooled = PooledIterator(ctx.link, self._reader, Calls(ctx.link))
         self._body = b""
         self._length = 0
 
@@ -305,9 +305,9 @@ class SentFile:
         try:
             plan = await self._pooled.next()
         except NotThere as exc:
-            if exc.denied is not None:
-                line = f"{ctx.request.target} was answered with 404: {exc.denied}"
-                ctx.link.host.log_limit.log(DENIED, "warning", line)
+            if exc.reason is not None:
+                line = f"{ctx.request.target} was answered with 404: {exc.reason}"
+                ctx.link.host.log_limit.log(NOT_OPENED, "warning", line)
             raise HTTPError(404) from None
         if plan.status >= 400:
             raise HTTPError(plan.status, headers=plan.headers)

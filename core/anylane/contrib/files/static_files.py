@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anylane.contrib.files.media_types import media_type, media_types
+from anylane.contrib.files.content_types import media_type, media_types
 from anylane.contrib.files.opening import IsFolder, NotThere, Walk, names_of
 from anylane.contrib.files.sent_file import Representation, SentFile
 from anylane.errors import HTTPError, UsageError
@@ -181,7 +181,7 @@ def _checked_directory(directory: str | os.PathLike[str]) -> str:
             f"StaticFiles got the directory {path}, which {seen}; make it, or give the path from "
             "the file of your app: Path(__file__).parent / 'public'"
         )
-    if not os.access(path, os.R_OK | os.X_OK):
+    if not os.access(path, os.X_OK):
         raise UsageError(f"StaticFiles got the directory {path}, which this process may not read")
     return str(path)
 
