@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from anylane.config.server_config import ServerConfig
     from anylane.lane.host import Forwarded, Log
     from anylane.lane.life.lifespan import Step
+    from anylane.lane.life.schedule import Periodic
     from anylane.lane.link import Errand
     from anylane.routing.base_app import BaseApp
 
@@ -27,11 +28,11 @@ class FrozenApp(Dispatcher):
     """An `Application` made of routes, hooks and error handlers.
 
     Any number of servers may serve it at once. app: what `ctx.app` is, and what lifespan functions
-    are given. apps: it, and those that are mounted in it. on_connect, on_disconnect: as in
+    are given. apps: it, and those that are mounted in it. jobs, on_connect, on_disconnect: as in
     `Application`.
     """
 
-    __slots__ = ("_apps", "_life", "on_connect", "on_disconnect")
+    __slots__ = ("_apps", "_life", "jobs", "on_connect", "on_disconnect")
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class FrozenApp(Dispatcher):
         *,
         apps: tuple[BaseApp, ...],
         life: Iterable[Step],
+        jobs: Iterable[Periodic],
         connect_hooks: Iterable[Callable[..., Any]],
         disconnect_hooks: Iterable[Callable[..., Any]],
         exception_handlers: Mapping[type[Exception], Callable[..., Any]],
@@ -49,6 +51,7 @@ class FrozenApp(Dispatcher):
         self.json_default = json_default
         self._apps = apps
         self._life = tuple(life)
+        self.jobs: tuple[Periodic, ...] = tuple(jobs)
         connect, disconnect = calls_of(connect_hooks), calls_of(disconnect_hooks)
         self.on_connect: Errand | None = None
         self.on_disconnect: Errand | None = None

@@ -6,6 +6,7 @@ It never reads a clock and never draws a random number.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from contextvars import Context as Variables
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -78,11 +79,24 @@ class World:
             wrap=wrap,
         )
         self.variables: Variables = copy_context()
-        self.server.attach(self.wakes, lambda: None)
+        self.server.attach(self.wakes, lambda: None, self)
         startup = self.server.startup()
         if self.variables.run(step, startup, "Lockstep"):
             startup.close()
             raise UsageError("a startup hook waits; under Lockstep there is nothing to wait for")
+        self.server.ready()
+
+    def clock(self) -> float:
+        """Return the virtual time, in seconds."""
+        return self.now
+
+    def arm(self, at: float, call: Callable[[], None]) -> Deadline:
+        """Have it called at that virtual time."""
+        return self.deadlines.arm(at, call)
+
+    def run_errand(self, errand: Errand) -> None:
+        """Run an errand apart from any connection."""
+        LockstepDriver(self, None, None, errand)
 
     def cleanup(self) -> None:
         """Run the shutdown hooks, after a drain. Raise UsageError if one of them waits."""
@@ -270,7 +284,7 @@ class LockstepDriver(Driver):
         return any(isinstance(item, BaseException) for item in self.inbox)
 
     def detach(self, errand: Errand) -> None:
-        LockstepDriver(self.world, None, None, errand)
+        self.world.run_errand(errand)
 
     def start(self, exchange: Exchange) -> None:
         link = LockstepLink(self, exchange)
