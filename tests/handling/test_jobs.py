@@ -154,7 +154,7 @@ def test_a_client_that_waits_in_vain_is_told_although_there_are_jobs() -> None:
 
     with TestClient(app).websocket("/") as ws, pytest.raises(Silence):
         ws.receive()
-    assert len(turns) == 1000
+    assert len(turns) >= 1000
 
 
 def test_the_jobs_of_mounted_apps_run_too_and_know_where_they_are() -> None:

@@ -18,6 +18,7 @@ from anylane_backends.hosting import process
 from anylane_backends.hosting.cli.app_loading import CannotStart, load_app
 from anylane_backends.hosting.cli.log_lines import access_logger, log_access, set_up_logging
 from anylane_backends.hosting.heartbeat import Living, Patience
+from anylane_backends.hosting.lead import SharedLead
 from anylane_backends.hosting.loading import BackendError, load_backend
 from anylane_backends.hosting.messages import log, say, url_of
 from anylane_backends.hosting.signals import LAST_RESORT
@@ -47,11 +48,17 @@ def supervise(options: Options) -> None:
     current = options
     watch = _watcher(told) if told.reload else None
     listeners = bind(options.config)
+    lead = SharedLead()
 
     def work(ready: Callable[[Living], None]) -> None:
         os.environ.pop("NOTIFY_SOCKET", None)  # The supervisor speaks for all.
         try:
-            serve(current, listeners=listeners, ready=lambda server: ready(server.core))
+            serve(
+                current,
+                listeners=listeners,
+                lead=lead,
+                ready=lambda server: ready(server.core),
+            )
         except (CannotStart, BackendError) as exc:
             process.fail(exc.__cause__ or exc, str(exc))
 
