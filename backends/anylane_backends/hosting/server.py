@@ -88,7 +88,7 @@ class Server:
             self.core.access_line = write_access_line
         self._unlink = listeners is None
         self.core.listeners = bind(self.config) if listeners is None else listeners
-        self.core.ready = self._on_ready
+        self.core.on_ready = self._on_ready
         if attached is not None:
             self.core.attached = attached
         self.core.on_listeners_idle = lambda: close(self.core.listeners, unlink=self._unlink)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from anylane.config.server_config import ServerConfig
     from anylane.lane.host import Forwarded, Log
     from anylane.lane.life.lifespan import Step
+    from anylane.lane.life.schedule import Periodic
     from anylane.lane.link import Errand
     from anylane.routing.base_app import BaseApp
 
@@ -33,12 +34,12 @@ class FrozenApp(Dispatcher):
     """An `Application` made of routes, hooks and error handlers.
 
     Any number of servers may serve it at once. app: what `ctx.app` is, and what lifespan functions
-    are given. apps: it, and those that are mounted in it. on_connect, on_disconnect: as in
+    are given. apps: it, and those that are mounted in it. jobs, on_connect, on_disconnect: as in
     `Application`. parts_of: returns the parts that the settings of a server ask for, the outermost
     first.
     """
 
-    __slots__ = ("_apps", "_life", "_parts_of", "_warnings", "on_connect", "on_disconnect")
+    __slots__ = ("_apps", "_life", "_parts_of", "_warnings", "jobs", "on_connect", "on_disconnect")
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class FrozenApp(Dispatcher):
         *,
         apps: tuple[BaseApp, ...],
         life: Iterable[Step],
+        jobs: Iterable[Periodic],
         connect_hooks: Iterable[Callable[..., Any]],
         disconnect_hooks: Iterable[Callable[..., Any]],
         request_error_hooks: Iterable[Callable[..., Any]],
@@ -58,6 +60,7 @@ class FrozenApp(Dispatcher):
         self._life = tuple(life)
         self._parts_of = parts_of
         self._warnings = warnings_of(app.routes)
+        self.jobs: tuple[Periodic, ...] = tuple(jobs)
         connect, disconnect = calls_of(connect_hooks), calls_of(disconnect_hooks)
         self.on_connect: Errand | None = None
         self.on_disconnect: Errand | None = None

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from anylane.config.server_config import ServerConfig
     from anylane.lane.host import Forwarded, Log
     from anylane.lane.life.lifespan import Lifespan
+    from anylane.lane.life.schedule import Periodic
     from anylane.lane.link import Errand, Link
     from anylane.protocol.exchange import Exchange
 
@@ -30,6 +31,11 @@ class Application(Protocol):
     @property
     def on_disconnect(self) -> Errand | None:
         """Return what runs after a connection that was welcome and its last exchange; or None."""
+        ...
+
+    @property
+    def jobs(self) -> tuple[Periodic, ...]:
+        """Return what runs again and again while a server of it accepts."""
         ...
 
     def run(self, exchange: Exchange, link: Link) -> Coroutine[Any, Any, None]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from anylane.errors import UsageError
 from anylane.lane.errand import run_errand
 from anylane.lane.host import ServerStatus
+from anylane.lane.life.schedule import Schedule
 from anylane.lane.places import Guest, Places
 from anylane.lane.wake_queue import WakeQueue
 from anylane.log_limit import TLS, LogLimit
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from anylane.lane.application import Application
     from anylane.lane.host import Forwarded, Log, Spool
     from anylane.lane.life.lifespan import Lifespan, ToTheEnd
+    from anylane.lane.life.schedule import JobLane
     from anylane.lane.link import Errand, Link, Scope
     from anylane.protocol.any_connection import AnyConnection
     from anylane.protocol.exchange import Exchange
@@ -107,7 +109,7 @@ class ServerCore:
     Set by the hosting code afterwards:
 
     listeners: bound and listening sockets, opaque to the core. attached: called once a backend has
-        attached, in its loop and before the startup hooks. ready: the backend calls it when it
+        attached, in its loop and before the startup hooks. on_ready: called when the backend
         accepts.
     on_listeners_idle: the backend calls it once it drains and has stopped watching the listeners,
         which are closed then: new clients are refused, and not left waiting in the backlog.
@@ -119,6 +121,7 @@ class ServerCore:
     For backends and drivers:
 
     log_limit: takes what clients can cause as often as they like.
+    schedule: the periodic jobs; their `lead` says whether they run here and not in another worker.
     drivers: those that are open. errands: background work that was deferred and has not ended.
     places: who of them may stay, and who goes for a newcomer. started: when a backend attached, in
         seconds since 1970. status: all that others may know of the server while it runs.
@@ -162,7 +165,7 @@ class ServerCore:
         self.draining: bool = False
         self.wakes: WakeQueue = WakeQueue(_not_attached)
         self.attached: Callable[[], None] = _not_attached
-        self.ready: Callable[[], None] = _not_attached
+        self.on_ready: Callable[[], None] = _not_attached
         self.on_listeners_idle: Callable[[], None] = _not_attached
         self.access: Callable[[Access], None] | None = None
         self._with_line: set[Exchange] = set()
@@ -176,23 +179,44 @@ class ServerCore:
         self._told = (True, False, False)
         self._stop_requested = False
         self._lifespan = application.lifespan(log)
+        self.schedule: Schedule = Schedule(application.jobs, log)
+        self._job_lane: JobLane | None = None
         self._dates = Dates(date)
         self._wrap = wrap
         self._heads = Heads(config.limits)
 
-    def attach(self, wakes: WakeQueue, changed: Callable[[], None]) -> None:
+    def attach(
+        self, wakes: WakeQueue, changed: Callable[[], None], jobs: JobLane | None = None
+    ) -> None:
         """Give the server to a backend, which calls this before anything else.
 
         wakes: runs functions on the lane's own thread. changed: called there whenever `accepting`,
-        `draining` or `over` may have changed. If a shutdown was requested before, it begins with
-        the first `wakes.run()`.
+        `draining` or `over` may have changed. jobs: runs the periodic jobs of the application. If a
+        shutdown was requested before, it begins with the first `wakes.run()`.
+
+        Raise UsageError for an application with jobs if the backend cannot run them.
         """
+        if self.schedule and jobs is None:
+            raise UsageError(
+                f"the app has jobs (@app.every), and the {self.lane} lane cannot run them; its "
+                "backend gives `jobs` to ServerCore.attach() where it can"
+            )
+        self._job_lane = jobs
         self.wakes = wakes
         self.started = self.time()
         self._changed = changed
         if self._stop_requested:
             wakes.put(self.shutdown)
         self.attached()
+
+    def ready(self) -> None:
+        """Take note that the lane accepts: its backend calls this once, on the lane's own thread.
+
+        The periodic jobs begin to count.
+        """
+        if self._job_lane is not None and self.schedule:
+            self.schedule.start(self._job_lane)
+        self.on_ready()
 
     @property
     def accepting(self) -> bool:
@@ -341,6 +365,7 @@ class ServerCore:
         self.status.changed()
         self.log_limit.tell_all()
         self._lifespan.give_up()
+        self.schedule.end()
         for driver in tuple(self.drivers):
             driver.shutdown()
         self._tell()
@@ -358,6 +383,7 @@ class ServerCore:
         self.draining = self.aborted = True
         self.status.changed()
         self._lifespan.give_up()
+        self.schedule.end()
         for driver in tuple(self.drivers):
             driver.abort()
         self._tell()

@@ -113,7 +113,7 @@ def _is_mountable(other: object) -> TypeGuard[Mountable]:
     """Return whether this is a Mountable. Raise RouteError for one that is not complete."""
     if isinstance(other, type) or not hasattr(other, "handle"):
         return False
-    handle = other.handle
+    handle: Any = getattr(other, "handle")  # noqa: B009  # an attribute that `object` has not
     problem = "" if callable(handle) else f"is {shown(handle)}, no method"
     if not problem:
         problem = signature_problem(handle, "(ctx, path)")

@@ -6,6 +6,7 @@ It never reads a clock and never draws a random number.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from contextvars import Context as Variables
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ from anylane.protocol.interfaces import Closing
 
 DATE = b"Thu, 01 Jan 1970 00:00:00 GMT"
 """The Date header in virtual time. It stands still, so that tests can compare whole responses."""
+
+
+_MAX_JUMPS = 100_000
+"""Deadlines that pass while a `def` handler waits. Those of periodic jobs come without an end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +90,24 @@ class World:
             wrap=wrap,
         )
         self.variables: Variables = copy_context()
-        self.server.attach(self.wakes, lambda: None)
+        self.server.attach(self.wakes, lambda: None, self)
         startup = self.server.startup()
         if self.variables.run(step, startup, "Lockstep"):
             startup.close()
             raise UsageError("a startup hook waits; under Lockstep there is nothing to wait for")
+        self.server.ready()
+
+    def clock(self) -> float:
+        """Return the virtual time, in seconds."""
+        return self.now
+
+    def arm(self, at: float, call: Callable[[], None]) -> Deadline:
+        """Have it called at that virtual time."""
+        return self.deadlines.arm(at, call)
+
+    def run_errand(self, errand: Errand) -> None:
+        """Run an errand apart from any connection."""
+        LockstepDriver(self, None, None, errand)
 
     def cleanup(self) -> None:
         """Run the shutdown hooks, after a drain. Raise UsageError if one of them waits."""
@@ -280,7 +298,7 @@ class LockstepDriver(Driver):
         return any(isinstance(item, BaseException) for item in self.inbox)
 
     def detach(self, errand: Errand) -> None:
-        LockstepDriver(self.world, None, None, errand)
+        self.world.run_errand(errand)
 
     def start(self, exchange: Exchange) -> None:
         link = LockstepLink(self, exchange)
@@ -353,8 +371,12 @@ class LockstepLink(SteppedLink):
     def block(self) -> None:
         # A `def` handler runs inline and owns the world meanwhile, so time has to jump for it.
         self.driver.pump()
+        jumps = _MAX_JUMPS
         while not self.latched:
-            if not self._world.turn() and not self._world.jump():
+            if self._world.turn():
+                continue
+            jumps -= 1
+            if not jumps or not self._world.jump():
                 raise UsageError(
                     "ctx.call() waits for something that never comes under Lockstep: there "
                     "`def` handlers run inline, so no input can come meanwhile"

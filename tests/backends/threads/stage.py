@@ -367,7 +367,7 @@ class Stage:
             log=self._log,
             lane="threads",
         )
-        server.ready = self._begin
+        server.on_ready = self._begin
         self.lane = CheckedLane(server, self)
         try:
             self.lane.run()
@@ -437,6 +437,7 @@ class Stage:
     # -- the application
 
     on_connect = on_disconnect = None
+    jobs = ()
 
     def lifespan(self, log: Log) -> Lifespan:
         return Lifespan(self, (), log)

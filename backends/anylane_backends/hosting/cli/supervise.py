@@ -18,6 +18,7 @@ from anylane_backends.hosting import process
 from anylane_backends.hosting.cli.app_loading import CannotStart, load_app
 from anylane_backends.hosting.cli.log_lines import log_access, set_up_logging
 from anylane_backends.hosting.heartbeat import Living, Patience
+from anylane_backends.hosting.lead import SharedLead
 from anylane_backends.hosting.loading import BackendError, load_backend
 from anylane_backends.hosting.messages import access_logger, log, say, url_of
 from anylane_backends.hosting.server import Server
@@ -48,6 +49,7 @@ def supervise(options: Options) -> None:
     current = options
     watch = _watcher(told) if told.reload else None
     listeners = bind(options.config)
+    lead = SharedLead()
 
     def work(ready: Callable[[Living], None]) -> None:
         def accepts(server: Server) -> None:
@@ -56,7 +58,7 @@ def supervise(options: Options) -> None:
 
         os.environ.pop("NOTIFY_SOCKET", None)  # The supervisor speaks for all.
         try:
-            serve(current, listeners=listeners, ready=accepts)
+            serve(current, listeners=listeners, lead=lead, ready=accepts)
         except (CannotStart, BackendError) as exc:
             process.fail(exc.__cause__ or exc, str(exc))
 

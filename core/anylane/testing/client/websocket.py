@@ -19,8 +19,12 @@ from anylane.errors import Disconnected, UsageError
 from anylane.http.headers import Headers
 from anylane.shown import shown
 from anylane.testing.client.connection import ClientConnection
+from anylane.testing.client.errors import Silence
 from anylane.testing.client.response import ClientResponse, Rejected
 from anylane.testing.client.wire import Lane
+
+_MAX_PINGS = 1000
+"""Pings without a message, after which a waiting test is told that none will come."""
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 """The sample of RFC 6455 §1.3. Not random: a test must see the same bytes each time."""
@@ -123,8 +127,12 @@ class ClientWebSocket:
         and Silence if no message can ever come.
         """
         end = None if timeout is None else self._lane.now() + timeout
+        pings = 0
         while not self._messages:
             self._check_open()
+            pings += 1
+            if end is None and pings > _MAX_PINGS:
+                raise Silence(f"{self._what} did not come, after {_MAX_PINGS} pings")
             try:
                 self._more(self._what, None if end is None else max(0.0, end - self._lane.now()))
             except TimeoutError:
