@@ -75,9 +75,12 @@ class RequestId:
 
     @staticmethod
     def _known(ctx: Context) -> str | None:
-        # What an app itself puts there is no id of ours.
-        known: object = getattr(ctx.state, "request_id", None)
-        return known if isinstance(known, str) and known == request_id.get() else None
+        """Return the id that this request has been given, or None."""
+        given = getattr(ctx.state, "request_id", None)
+        if given is None:
+            return None  # The variable may have another request's, which sends this one.
+        known = request_id.get() or given  # The app may have put something else into `state`.
+        return known if isinstance(known, str) and _TAKEN.fullmatch(known) else None
 
     def _give(self, ctx: Context) -> str:
         chosen = self._brought(ctx) if self._trusted is not None else None
