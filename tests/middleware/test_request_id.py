@@ -208,6 +208,7 @@ def test_what_an_app_keeps_by_that_name_goes_into_no_header() -> None:
     [
         ({"header": "x request"}, "expected a name such as"),
         ({"header": 5}, "expected a name such as"),
+        ({"header": "Content-Length"}, "belongs to the framing"),
         ({"trust": "10.0.0.0/8"}, "expected True, False or a list"),
         ({"trust": None}, "expected True, False or a list"),
         ({"trust": ["proxy"]}, "expected an address, a network"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from anylane.callables import Call, is_coroutine_function, location, run_call
 from anylane.handling.error_responses import log_hook_failure
-from anylane.handling.failures import taken_apart
+from anylane.handling.failures import by_signal, taken_apart
 from anylane.lane.link import current_link
 from anylane.lane.variables import apply_variables, changed_variables
 from anylane.shown import shown
@@ -33,7 +33,9 @@ def run_endings(ctx: Context, endings: list[Ending]) -> None:
     for ending in endings:
         try:
             ending(ctx)
-        except BaseException as exc:  # noqa: BLE001  # a part's; it must not end the connection
+        except BaseException as exc:  # a part's; it must not end the connection
+            if by_signal(exc):
+                raise
             log_hook_failure(ctx, location(ending), exc)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from anylane.config.networks import Networks
 from anylane.errors import UsageError
+from anylane.http.settled import is_handshake_field
 from anylane.protocol.fields import is_token
 from anylane.request_tag import request_id
 from anylane.shown import shown
@@ -40,6 +41,11 @@ class RequestId:
         if not isinstance(header, str) or not is_token(header):  # type: ignore[redundant-expr]
             raise UsageError(
                 f"header of RequestId is {shown(header)}; expected a name such as 'x-request-id'"
+            )
+        if is_handshake_field(header):
+            raise UsageError(
+                f"header of RequestId is {header!r}, which belongs to the framing of a message; "
+                "expected a name such as 'x-request-id'"
             )
         self._header = header
         if isinstance(trust, bool):
