@@ -309,6 +309,17 @@ def test_what_is_given_as_log_may_fail() -> None:
     assert "the disk is full" in errors[0]
 
 
+@pytest.mark.parametrize("kind", [SystemExit, GeneratorExit, KeyboardInterrupt])
+def test_whatever_it_raises_the_next_request_is_answered(kind: type[BaseException]) -> None:
+    def log(line: str) -> None:
+        raise kind
+
+    wire = Lockstep(app_with(AccessLog(log=log)))
+    for _ in range(2):
+        wire.receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert wire.take().endswith(b"home")
+
+
 def test_without_log_lines_are_the_servers() -> None:
     asked = TestClient(app_with(AccessLog()))
     asked.get("/", headers={"x-request-id": "abc"})

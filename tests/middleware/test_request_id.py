@@ -160,6 +160,21 @@ def test_an_answer_of_a_part_before_it_has_one_too() -> None:
     assert ID.fullmatch(answer.headers["x-request-id"])
 
 
+def test_a_request_that_a_handler_sends_to_another_app_has_an_id_of_its_own() -> None:
+    inner = client(RequestId())
+    app = App()
+    app.use(RequestId())
+
+    @app.get("/")
+    async def home(ctx: Context) -> list[str]:
+        return [inner.get("/def").headers["x-request-id"] for _ in range(2)]
+
+    answer = TestClient(app).get("/")
+    first, second = answer.json()
+    assert first != second
+    assert inner.get("/").headers["x-request-id"] not in (first, second)
+
+
 def test_two_of_them_give_one_id() -> None:
     app, inner = App(), Router()
     app.use(RequestId())
@@ -185,6 +200,7 @@ def test_what_an_app_keeps_by_that_name_goes_into_no_header() -> None:
 
     answer = TestClient(app).get("/")
     assert ID.fullmatch(answer.headers["x-request-id"])
+    assert answer.headers["x-request-id"].endswith("1")  # The first, and no second one.
 
 
 @pytest.mark.parametrize(
@@ -192,6 +208,7 @@ def test_what_an_app_keeps_by_that_name_goes_into_no_header() -> None:
     [
         ({"header": "x request"}, "expected a name such as"),
         ({"header": 5}, "expected a name such as"),
+        ({"header": "Content-Length"}, "belongs to the framing"),
         ({"trust": "10.0.0.0/8"}, "expected True, False or a list"),
         ({"trust": None}, "expected True, False or a list"),
         ({"trust": ["proxy"]}, "expected an address, a network"),

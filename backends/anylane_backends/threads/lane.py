@@ -153,7 +153,7 @@ class Lane:
         return self.deadlines.arm(at, call)
 
     def run_errand(self, errand: Errand) -> None:
-        ThreadsDriver(self, NO_SOCKET, None, None, errand)
+        ThreadsDriver(self, NO_SOCKET, None, None, errand=errand)
 
     # -- accepting -------------------------------------------------------------------------------
 

@@ -75,7 +75,7 @@ class ServerConfig:
     """Read plain requests and frames directly. False leaves every byte to h11 and wsproto."""
     headers: tuple[tuple[str, str], ...] = field(default=(), metadata={"metavar": "NAME:VALUE"})
     """Header lines of every answer that does not set them itself, bare ones and refusals too."""
-    cors_origins: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = field(default=(), metadata={"metavar": "ORIGIN"})
     """Pages whose scripts may read the answers, such as "https://app.example.com", or "*" for all:
     the part CORS with its defaults around the whole app. None unless you name some."""
     proxy_headers: bool = False

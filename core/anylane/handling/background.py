@@ -18,7 +18,7 @@ from anylane.callables import (
 )
 from anylane.handling.context import Context
 from anylane.handling.error_responses import log_hook_failure
-from anylane.handling.failures import taken_apart
+from anylane.handling.failures import by_signal, taken_apart
 from anylane.handling.job import Job
 from anylane.lane.link import current_link
 from anylane.lane.variables import apply_variables, changed_variables
@@ -42,7 +42,9 @@ def run_endings(ctx: Context, endings: list[Ending]) -> None:
     for ending in endings:
         try:
             ending(ctx)
-        except BaseException as exc:  # noqa: BLE001  # a part's; it must not end the connection
+        except BaseException as exc:  # a part's; it must not end the connection
+            if by_signal(exc):
+                raise
             log_hook_failure(ctx, location(ending), exc)
 
 

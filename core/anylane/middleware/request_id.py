@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from anylane.config.networks import Networks
 from anylane.errors import UsageError
+from anylane.http.settled import is_handshake_field
 from anylane.protocol.fields import is_token
 from anylane.request_tag import request_id
 from anylane.shown import shown
@@ -40,6 +41,11 @@ class RequestId:
         if not isinstance(header, str) or not is_token(header):  # type: ignore[redundant-expr]
             raise UsageError(
                 f"header of RequestId is {shown(header)}; expected a name such as 'x-request-id'"
+            )
+        if is_handshake_field(header):
+            raise UsageError(
+                f"header of RequestId is {header!r}, which belongs to the framing of a message; "
+                "expected a name such as 'x-request-id'"
             )
         self._header = header
         if isinstance(trust, bool):
@@ -75,9 +81,12 @@ class RequestId:
 
     @staticmethod
     def _known(ctx: Context) -> str | None:
-        # What an app itself puts there is no id of ours.
-        known: object = getattr(ctx.state, "request_id", None)
-        return known if isinstance(known, str) and known == request_id.get() else None
+        """Return the id that this request has been given, or None."""
+        given = getattr(ctx.state, "request_id", None)
+        if given is None:
+            return None  # The variable may have another request's, which sends this one.
+        known = request_id.get() or given  # The app may have put something else into `state`.
+        return known if isinstance(known, str) and _TAKEN.fullmatch(known) else None
 
     def _give(self, ctx: Context) -> str:
         chosen = self._brought(ctx) if self._trusted is not None else None
