@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from typing import Any
+from importlib import import_module
 
 from anylane.middleware.compression.codings import LIBRARIES
 from anylane_conformance.cases import case
@@ -23,24 +23,19 @@ def unzip() -> Callable[[bytes], bytes]:
 
 def unbrotli() -> Callable[[bytes], bytes]:
     """Return what reads a body in br, piece by piece."""
-    import brotli
-
-    reader: Any = brotli.Decompressor()
-    return reader.process  # type: ignore[no-any-return]
+    return import_module("brotli").Decompressor().process  # type: ignore[no-any-return]
 
 
 def unzstd() -> Callable[[bytes], bytes]:
     """Return what reads a body in zstd, piece by piece."""
     try:
-        from compression import zstd
-    except ImportError:
-        from backports import zstd  # pyright: ignore[reportMissingImports]
-    reader: Any = zstd.ZstdDecompressor()
-    return reader.decompress  # type: ignore[no-any-return]
+        library = import_module("compression.zstd")
+    except ImportError:  # Before Python 3.14.
+        library = import_module("backports.zstd")
+    return library.ZstdDecompressor().decompress  # type: ignore[no-any-return]
 
 
 READERS = {"gzip": unzip, "br": unbrotli, "zstd": unzstd}
-NO_BODY = ("etag", "vary", "content-encoding")
 
 
 def ask(peer: Peer, path: str, *headers: str, method: str = "GET") -> Answer:

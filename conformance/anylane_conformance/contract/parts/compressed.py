@@ -76,7 +76,7 @@ def _whole(router: Router) -> None:
 
     @router.get("/of/{size:int}")
     async def of_size(ctx: Context) -> str:
-        return "x" * ctx.params["size"]
+        return "x" * int(ctx.params["size"])
 
     @router.get("/status/{status:int}")
     async def status(ctx: Context) -> Response:
@@ -152,7 +152,7 @@ def _versions(app: App, stage: Stage) -> None:
     versions: dict[str, int] = {"one": 1}
 
     def check(ctx: Context, **arguments: Any) -> str:
-        name: str = ctx.params["name"]
+        name = str(ctx.params["name"])
         version = versions.get(name)
         ctx.check_preconditions(None if version is None else f"v{version}", **arguments)
         return name
