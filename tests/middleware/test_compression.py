@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from importlib import import_module
@@ -115,9 +115,10 @@ def test_a_coding_that_is_asked_for_names_the_extra_that_it_needs(
     coding: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without(monkeypatch, "brotli", "backports.zstd", "compression.zstd")
-    for arguments in ({"codings": ["gzip", coding]}, {"levels": {coding: 3}}):
+    wanting: tuple[dict[str, Any], ...] = ({"codings": ["gzip", coding]}, {"levels": {coding: 3}})
+    for arguments in wanting:
         with pytest.raises(UsageError, match=rf"'{coding}' needs .* 'anylane\[compression\]'"):
-            Compression(**arguments)  # type: ignore[arg-type]
+            Compression(**arguments)
 
 
 def test_codings_and_levels_are_chosen() -> None:
@@ -366,7 +367,7 @@ def test_equal_bodies_become_equal_bytes() -> None:
 
 
 @contextmanager
-def serving(app: App, backend: str) -> Iterator[tuple[str, int]]:
+def serving(app: App, backend: str) -> Generator[tuple[str, int]]:
     """A server with the app, and its address."""
     server = Server(app, ServerConfig(port=0), backend=backend)
     server.start()
@@ -415,7 +416,7 @@ def test_large_bodies_are_compressed_in_the_pool_and_small_ones_where_they_are(
 
     @app.get("/{size:int}")
     async def of_size(ctx: Context) -> bytes:
-        return b"x" * ctx.params["size"]
+        return b"x" * int(ctx.params["size"])
 
     @app.get("/sent")
     async def sent(ctx: Context) -> None:
