@@ -33,9 +33,22 @@ def unzstd() -> Callable[[bytes], bytes]:
     return library.ZstdDecompressor().decompress  # type: ignore[no-any-return]
 
 
+def unbrotli() -> Callable[[bytes], bytes]:
+    process = import_module("brotli").Decompressor().process
+
+    def read(data: bytes) -> bytes:
+        piece, found = process(data), b""
+        while piece:  # It gives as much at a time as its buffer holds.
+            found += piece
+            piece = process(b"")
+        return found
+
+    return read
+
+
 READERS: dict[str, Callable[[], Callable[[bytes], bytes]]] = {
     "gzip": lambda: zlib.decompressobj(16 + zlib.MAX_WBITS).decompress,
-    "br": lambda: import_module("brotli").Decompressor().process,
+    "br": unbrotli,
     "zstd": unzstd,
 }
 

@@ -23,7 +23,16 @@ def unzip() -> Callable[[bytes], bytes]:
 
 def unbrotli() -> Callable[[bytes], bytes]:
     """Return what reads a body in br, piece by piece."""
-    return import_module("brotli").Decompressor().process  # type: ignore[no-any-return]
+    process = import_module("brotli").Decompressor().process
+
+    def read(data: bytes) -> bytes:
+        piece, found = process(data), b""
+        while piece:  # It gives as much at a time as its buffer holds.
+            found += piece
+            piece = process(b"")
+        return found
+
+    return read
 
 
 def unzstd() -> Callable[[bytes], bytes]:
@@ -92,8 +101,9 @@ def bodies_go_out_in_the_coding_that_the_client_likes_best(conversation: Convers
 
 @case(CHAPTER, extra=compressed.build, cuts=False)
 def answers_of_every_form_are_compressed(conversation: Conversation) -> None:
-    """A returned value, ctx.send in a def handler, an error, a large body and iterators of both
-    kinds go out in each coding, and are read back as they were. HEAD gets the fields of GET."""
+    """A returned value, ctx.send in a def handler, an error, a large body, iterators of both kinds
+    and large pieces go out in each coding, and are read back as they were. HEAD gets the fields of
+    GET."""
     peer = conversation.helper()
     forms = {
         "/packed/text": TEXT.encode(),
@@ -103,6 +113,7 @@ def answers_of_every_form_are_compressed(conversation: Conversation) -> None:
         "/packed/large": LARGE,
         "/packed/items": "".join(PIECES).encode(),
         "/packed/lines": "".join(PIECES).encode(),
+        "/packed/lots": LARGE * 3,
     }
     for coding in LIBRARIES:
         for path, body in forms.items():
@@ -261,3 +272,16 @@ def ranges_are_of_the_body_as_it_is(conversation: Conversation) -> None:
         assert (whole.status, whole.headers["etag"]) == (200, '"v1-gzip"')
         assert (whole.headers["x-range"], whole.headers["x-if-range"]) == ("none", '"v1"')
         assert read(whole) == TEXT.encode()
+
+
+@case(CHAPTER, extra=compressed.build_broken)
+def a_part_that_fails_at_the_body_is_a_500(conversation: Conversation) -> None:
+    """A part whose `body` raises costs its request a 500 and a line in the log that names the part,
+    also where the answer to its failure passes it again. The connection goes on."""
+    peer = conversation.connect()
+    for path in ("text", "stream", "text"):
+        answer = ask(peer, f"/broken/{path}")
+        assert (answer.status, answer.body) == (500, b"")
+    errors = [message for level, message in conversation.log if level == "error"]
+    assert len(errors) >= 3
+    assert all("Broken.body" in message for message in errors)

@@ -32,6 +32,31 @@ def build(app: App, stage: Stage) -> None:
     app.include(router)
 
 
+class Broken:
+    """A part that fails where it is asked what changes the body."""
+
+    def body(self, ctx: Context) -> None:
+        """Fail."""
+        raise ValueError(f"no body for {ctx.request.path}")
+
+
+def build_broken(app: App, stage: Stage) -> None:
+    """Add /broken/text and /broken/stream, whose bodies a part fails to change."""
+    router = Router("/broken")
+    router.use(Broken())
+
+    @router.get("/text")
+    async def text(ctx: Context) -> str:
+        return TEXT
+
+    @router.get("/stream")
+    async def stream(ctx: Context) -> None:
+        async with ctx.stream() as out:
+            await out.write(TEXT)
+
+    app.include(router)
+
+
 def build_orders(app: App, stage: Stage) -> None:
     """Add a resource below /outer and /inner: Compression is outside of ETags, and inside of it."""
     for prefix, order in (("/outer", -1), ("/inner", 1)):
@@ -110,6 +135,12 @@ def _streams(router: Router, stage: Stage) -> None:
     @router.get("/lines")
     def lines(ctx: Context) -> Iterator[str]:
         return iter(PIECES)
+
+    @router.get("/lots")
+    async def lots(ctx: Context) -> None:
+        async with ctx.stream() as out:
+            for _ in range(3):
+                await out.write(LARGE)
 
     @router.get("/events")
     async def events(ctx: Context) -> None:
