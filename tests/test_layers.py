@@ -30,6 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "anylane.serving",
         "anylane.shown",
         "anylane.log_limit",
+        "anylane.request_tag",
     ),
     ("anylane.callables", "anylane.extras"),
     ("anylane.config",),

@@ -6,7 +6,7 @@ the installed backends.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from anylane.callables import location, signature_problem
@@ -179,6 +179,7 @@ class App(Router):
                 exception_handlers=self.exception_handlers,
                 request_error_hooks=self.request_error_hooks,
                 json_default=self.json_default,
+                parts_of=_parts_of,
             )
         return self._frozen
 
@@ -197,6 +198,15 @@ class App(Router):
         from anylane.serving import run
 
         run(self, ServerConfig(**config), backend)
+
+
+def _parts_of(config: ServerConfig) -> Iterable[object]:
+    """Return the parts that the settings of a server ask for, the outermost first."""
+    if not config.asks_for_parts:
+        return ()
+    from anylane.middleware.from_settings import parts_of
+
+    return parts_of(config)
 
 
 def check_served(app: object, config: object) -> None:

@@ -36,6 +36,9 @@ class Echo:
     def lifespan(self, log: Log) -> Lifespan:
         return Lifespan(self, (), log)
 
+    def configured(self, config: ServerConfig) -> Echo:
+        return self
+
     def forwarded(self, config: ServerConfig) -> Forwarded | None:
         return None
 

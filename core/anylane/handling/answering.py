@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.errors import HTTPError, Refused, UsageError
 from anylane.handling.blocking import Calls, transformed
-from anylane.handling.job import Job
+from anylane.handling.job import Ending, Job
 from anylane.handling.stream import Stream
 from anylane.http.headers import TOO_LATE
 from anylane.http.request import Request
@@ -49,8 +49,8 @@ class Answering(ABC):
     """One request and its response: half of a `Context`, whose docstring names the attributes."""
 
     __slots__ = ("_calls", "_failed", "_gate", "_pending", "_request", "_response", "_shown",
-                 "_state", "_streamed", "allow", "app", "error", "exchange", "items", "jobs",
-                 "link", "params", "route")  # fmt: skip
+                 "_state", "_streamed", "allow", "app", "endings", "error", "exchange", "items",
+                 "jobs", "link", "params", "route")  # fmt: skip
 
     def __init__(self, exchange: Exchange, link: Link, app: Router) -> None:
         self.exchange: Exchange = exchange
@@ -66,6 +66,7 @@ class Answering(ABC):
         self._pending: object = None
         self.items: Items | None = None
         self.jobs: list[Job] | None = None
+        self.endings: list[Ending] | None = None
         self._request: Request | None = None
         self._response: Response | None = None
         self._state: SimpleNamespace | None = None

@@ -22,14 +22,20 @@ if TYPE_CHECKING:
     from anylane.routing.router import Router
 
 
+def no_parts(_config: ServerConfig) -> Iterable[object]:
+    """Return nothing: no setting asks for a part."""
+    return ()
+
+
 class FrozenApp(Dispatcher):
     """An `Application` made of routes, hooks and error handlers.
 
     Any number of servers may serve it at once. app: what `ctx.app` is, and what lifespan functions
-    are given. on_connect, on_disconnect: as in `Application`.
+    are given. on_connect, on_disconnect: as in `Application`. parts_of: returns the parts that the
+    settings of a server ask for, the outermost first.
     """
 
-    __slots__ = ("_life", "on_connect", "on_disconnect")
+    __slots__ = ("_life", "_parts_of", "on_connect", "on_disconnect")
 
     def __init__(
         self,
@@ -41,10 +47,12 @@ class FrozenApp(Dispatcher):
         exception_handlers: Mapping[type[Exception], Callable[..., Any]],
         request_error_hooks: Iterable[Callable[..., Any]],
         json_default: Callable[[Any], Any] | None,
+        parts_of: Callable[[ServerConfig], Iterable[object]] = no_parts,
     ) -> None:
         super().__init__(app, ErrorHandlers(exception_handlers, request_error_hooks))
         self.json_default = json_default
         self._life = tuple(life)
+        self._parts_of = parts_of
         connect, disconnect = calls_of(connect_hooks), calls_of(disconnect_hooks)
         self.on_connect: Errand | None = None
         self.on_disconnect: Errand | None = None
@@ -60,6 +68,12 @@ class FrozenApp(Dispatcher):
         """Return the startup hooks, shutdown hooks and context managers of the app, for one
         server. log: takes what fails at its end."""
         return Lifespan(self.app, self._life, log)
+
+    def configured(self, config: ServerConfig) -> FrozenApp:
+        """Return what one server serves: this, or a copy inside the parts that its settings ask
+        for."""
+        parts = tuple(self._parts_of(config))
+        return self.inside(parts) if parts else self
 
     def forwarded(self, config: ServerConfig) -> Forwarded | None:
         """Return the proxies that are believed about a client; None without `proxy_headers`."""

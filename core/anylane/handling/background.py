@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from anylane.callables import Call, is_coroutine_function, location, run_call
+from anylane.handling.error_responses import log_hook_failure
 from anylane.handling.failures import taken_apart
 from anylane.lane.link import current_link
 from anylane.lane.variables import apply_variables, changed_variables
@@ -16,7 +17,7 @@ from anylane.shown import shown
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context
-    from anylane.handling.job import Job
+    from anylane.handling.job import Ending, Job
     from anylane.lane.host import Host
     from anylane.lane.link import Errand, Link
 
@@ -24,6 +25,16 @@ if TYPE_CHECKING:
 def background(ctx: Context, jobs: list[Job]) -> Errand:
     """Return the errand that runs these jobs of `ctx.background`, one after the other."""
     return partial(_work, ctx, jobs)
+
+
+def run_endings(ctx: Context, endings: list[Ending]) -> None:
+    """Call what parts have given to `ctx.on_end`, in the exchange's own context. What one raises is
+    logged, and nothing else comes of that."""
+    for ending in endings:
+        try:
+            ending(ctx)
+        except BaseException as exc:  # noqa: BLE001  # a part's; it must not end the connection
+            log_hook_failure(ctx, location(ending), exc)
 
 
 async def _work(ctx: Context, jobs: list[Job], link: Link) -> None:

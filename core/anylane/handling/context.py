@@ -12,7 +12,7 @@ from anylane.callables import is_coroutine_function, location
 from anylane.errors import UsageError
 from anylane.handling.answering import Answering
 from anylane.handling.blocking import Calls, run_blocking
-from anylane.handling.job import Job
+from anylane.handling.job import Ending, Job
 from anylane.http.preconditions import Validators, demand
 from anylane.lane.link import shielded
 from anylane.protocol.timers import deadline_after
@@ -36,10 +36,10 @@ class Context(Answering):
     WebSocket's `close` still work after an interruption, until `Timeouts.close` is over.
 
     For the framework: route, allow (the methods of a 405), items (a returned iterator), jobs (those
-    of `background`), exchange and link. Private to `handling`: _request and _response (None until
-    they are first looked at), _failed (`error` has not been dealt with), _gate (None where no hook
-    sees the answer), _shown (an answer has passed it), _pending (the middleware that has not come
-    to its end).
+    of `background`), endings (those of `on_end`), exchange and link. Private to `handling`:
+    _request and _response (None until they are first looked at), _failed (`error` has not been
+    dealt with), _gate (None where no hook sees the answer), _shown (an answer has passed it),
+    _pending (the middleware that has not come to its end).
     """
 
     __slots__ = (
@@ -206,6 +206,13 @@ class Context(Answering):
         if self.jobs is None:
             self.jobs = []
         self.jobs.append(Job(func, args))
+
+    def on_end(self, func: Ending) -> None:
+        """Call `func(ctx)` once the exchange is over, whatever became of it: for parts that count
+        or log. Status and bytes are known then. It must not block; a failure is logged."""
+        if self.endings is None:
+            self.endings = []
+        self.endings.append(func)
 
     def release(self) -> None:
         """Close the uploads: the exchange is over, and so is its background work."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from anylane.cache import RepeatCache
-from anylane.errors import HTTPError
+from anylane.errors import HTTPError, UsageError
 from anylane.handling.error_responses import ErrorHandlers
 from anylane.handling.gate import Gate
 from anylane.handling.pipeline import Endpoint, compose, pipeline
 from anylane.protocol.websocket.handshake import is_websocket
-from anylane.routing.parts import is_part
+from anylane.routing.hooks import Hook, Hooks
+from anylane.routing.parts import is_part, name_of_part
 from anylane.routing.prefixes import Prefixes
+from anylane.routing.preflights import Preflights, asked_method
 from anylane.routing.route import Route
 from anylane.routing.route_table import (
     Found,
@@ -50,8 +53,9 @@ class Dispatcher:
     json_default: what the app makes of a value that JSON has no form for, or None.
     """
 
-    __slots__ = ("_by_host", "_endpoints", "_fallbacks", "_guarded", "_known", "_prefixes",
-                 "_table", "app", "error_handlers", "json_default")  # fmt: skip
+    __slots__ = ("_by_host", "_endpoints", "_fallbacks", "_guarded", "_known", "_outermost",
+                 "_prefixes", "_preflights", "_table", "app", "error_handlers",
+                 "json_default")  # fmt: skip
 
     def __init__(self, app: Router, error_handlers: ErrorHandlers) -> None:
         self.app: Router = app
@@ -60,17 +64,40 @@ class Dispatcher:
         self._table = RouteTable(app.routes)
         self._by_host = self._table.by_host
         self._guarded = any(route.when is not None for route in app.routes)
+        self._prefixes = Prefixes(app.hooks, app.routes)
+        self._preflights = Preflights(app.routes, app.hooks)
+        self._compose(())
+
+    def _compose(self, outermost: tuple[Hooks, ...]) -> None:
+        """Put all pipelines together. outermost: hooks around those of the app."""
+        self._outermost = outermost
         self._known: RepeatCache[tuple[bytes, bytes], Known] = RepeatCache(_MAX_KNOWN)
         self._endpoints: dict[Route, tuple[Gate | None, Endpoint]] = {
             route: (
-                Gate(route.hooks, filter(is_part, route.middleware)) or None,
-                pipeline(route, error_handlers.handle),
+                Gate((*outermost, *route.hooks), filter(is_part, route.middleware)) or None,
+                pipeline(route, self.error_handlers.handle, outermost),
             )
-            for route in app.routes
+            for route in self.app.routes
         }
-        self._prefixes = Prefixes(app.hooks, app.routes)
         # By what the request has instead of a route, and by whose hooks it runs.
         self._fallbacks: dict[tuple[Any, ...], tuple[Gate | None, Endpoint]] = {}
+
+    def inside(self, parts: Iterable[object]) -> Self:
+        """Return a copy whose requests and answers pass these parts too, outside of all that the
+        app has. The first part is the outermost. Raise UsageError for one that the app uses itself:
+        it would do its work twice."""
+        around = Hooks()
+        used = {type(hook.func) for hook in self.app.hooks.parts}
+        for index, part in enumerate(parts):
+            if type(part) in used:
+                raise UsageError(
+                    f"the server's settings ask for {name_of_part(part)}, which the app uses "
+                    "itself; leave one of the two out"
+                )
+            around.parts.append(Hook(index, index, part))
+        new = copy(self)
+        new._compose((around,))
+        return new
 
     def answer(self, ctx: Context) -> Awaitable[Any]:
         """Find the pipeline of a request, and return what runs it when it is awaited.
@@ -109,12 +136,26 @@ class Dispatcher:
             resolution = Options(self._table.allow())
         if isinstance(resolution, NotAllowed | Options):
             ctx.allow = resolution.allow
-        ctx._gate, endpoint = self._fallback(type(resolution), path)
+        about: tuple[Hooks, ...] = ()
+        if (
+            type(resolution) is Options
+            and self._preflights
+            and (asked := asked_method(ctx.request))
+        ):
+            found = self._table.resolve(asked, path, host, guard=guard)
+            if type(found) is Found:
+                about = self._preflights.of(found.route)
+        ctx._gate, endpoint = self._fallback(type(resolution), path, about)
         return endpoint(ctx)
 
-    def _fallback(self, kind: type, path: str) -> tuple[Gate | None, Endpoint]:
-        """Return what answers a request that has no route, with the hooks that its path has."""
-        hooks = self._prefixes.above(path)
+    def _fallback(
+        self, kind: type, path: str, about: tuple[Hooks, ...] = ()
+    ) -> tuple[Gate | None, Endpoint]:
+        """Return what answers a request that has no route, with the hooks that its path has.
+
+        about: hooks of the route that it is about.
+        """
+        hooks = (*self._outermost, *self._prefixes.above(path), *about)
         found = self._fallbacks.get((kind, hooks))
         if found is None:
             endpoint = compose(_FALLBACKS[kind], hooks, self.error_handlers.handle)

@@ -35,9 +35,12 @@ is not None."""
 OnError = Callable[["Context", Exception], Awaitable[None]]
 
 
-def pipeline(route: Route, on_error: OnError) -> Endpoint:
-    """Return all that runs for a route. A handler with nothing around it is its own pipeline."""
-    return compose(_handler_endpoint(route), route.hooks, on_error)
+def pipeline(route: Route, on_error: OnError, outermost: tuple[Hooks, ...] = ()) -> Endpoint:
+    """Return all that runs for a route. A handler with nothing around it is its own pipeline.
+
+    outermost: hooks around those of its routers.
+    """
+    return compose(_handler_endpoint(route), (*outermost, *route.hooks), on_error)
 
 
 def compose(endpoint: Endpoint, hooks: Iterable[Hooks], on_error: OnError) -> Endpoint:

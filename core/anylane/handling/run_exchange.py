@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anylane.errors import Cancelled, HTTPError, UsageError, without_disconnects
-from anylane.handling.background import background
+from anylane.handling.background import background, run_endings
 from anylane.handling.context import Context
 from anylane.handling.error_responses import close_for, log_failure, problem
 from anylane.handling.failures import taken_apart
@@ -61,6 +61,8 @@ async def run_exchange(  # noqa: C901, PLR0912  # calls cost time
     finally:
         if not exchange.finished:
             exchange.finish(driver.now())
+        if ctx.endings is not None:
+            run_endings(ctx, ctx.endings)
         if exchange.gone is not None:
             # The traceback holds the handler's variables, and an exchange may outlive them: a room
             # that expects to wake it still holds it.

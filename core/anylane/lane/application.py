@@ -46,6 +46,11 @@ class Application(Protocol):
         exchange. log: takes what fails at the end."""
         ...
 
+    def configured(self, config: ServerConfig) -> Application:
+        """Return what a server with these settings serves: this, or another that has in it what
+        the settings ask for. Called once for each server."""
+        ...
+
     def forwarded(self, config: ServerConfig) -> Forwarded | None:
         """Return what tells the clients behind trusted proxies; None where no proxy is trusted."""
         ...

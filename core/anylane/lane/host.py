@@ -7,6 +7,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from anylane.log_limit import LogLimit
+    from anylane.protocol.exchange import Exchange
     from anylane.protocol.peer import Address
     from anylane.protocol.request_head import RequestHead
 
@@ -35,7 +36,8 @@ class Host(Protocol):
     log: takes what an operator should see. log_limit: takes what a client can cause as often as it
     likes. token: gives that many random bytes. time: gives the
     wall time, in seconds since 1970; it moves with virtual time in tests. spool: opens a temporary
-    file. lane: the name of the backend, for messages. forwarded: tells the clients behind trusted
+    file. lane: the name of the backend, for messages.
+    forwarded: tells the clients behind trusted
     proxies; None where no proxy is trusted.
     """
 
@@ -46,3 +48,7 @@ class Host(Protocol):
     spool: Spool
     lane: str
     forwarded: Forwarded | None
+
+    def write_access_line(self, exchange: Exchange, line: str) -> None:
+        """Write a line of an access log about an exchange that is over, in the place of one that
+        the server itself would write."""

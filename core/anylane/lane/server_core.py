@@ -20,6 +20,7 @@ from anylane.protocol.connection import Connection
 from anylane.protocol.dates import Dates
 from anylane.protocol.http1.express import Heads
 from anylane.protocol.peer import Address
+from anylane.request_tag import tagging
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -104,7 +105,9 @@ class ServerCore:
         accepts.
     on_listeners_idle: the backend calls it once it drains and has stopped watching the listeners,
         which are closed then: new clients are refused, and not left waiting in the backlog.
-    access: takes an Access for each exchange after its end; None, the default, costs nothing.
+    access: takes an Access for each exchange after its end, unless a part has written a line about
+    it by `write_access_line`; None, the default, costs nothing.
+    access_line: takes such a line; by default it is one of the log.
 
     For backends and drivers:
 
@@ -134,12 +137,14 @@ class ServerCore:
             raise UsageError(
                 f"ServerCore got {application!r:.80}; expected an Application: app.freeze()"
             )
+        application = application.configured(config)
         self.application = application
         self.config = config
         self.time = time
         self.token = token
-        self.log = log
+        self.log = log = tagging(log)
         self.log_limit: LogLimit = LogLimit(lambda level, message: log(level, message, None), time)
+        self.access_line: Callable[[str], None] = lambda line: log("info", line, None)
         self.lane = lane
         self.spool = spool
         self.forwarded: Forwarded | None = application.forwarded(config)
@@ -152,6 +157,7 @@ class ServerCore:
         self.ready: Callable[[], None] = _not_attached
         self.on_listeners_idle: Callable[[], None] = _not_attached
         self.access: Callable[[Access], None] | None = None
+        self._with_line: set[Exchange] = set()
         self.errands: set[Errand] = set()
         self.aborted: bool = False
         self.longest_waiting: Callable[[], object | None] = _not_attached
@@ -254,10 +260,22 @@ class ServerCore:
         try:
             await self.application.run(exchange, link)
         finally:
-            peer, seconds = link.driver.connection.peer, link.now() - began
-            if self.forwarded is not None:
-                peer = self.forwarded.client(peer, exchange.head)
-            access(Access(peer, exchange.head, exchange.status, exchange.sent, seconds))
+            if exchange in self._with_line:
+                self._with_line.discard(exchange)
+            else:
+                peer, seconds = link.driver.connection.peer, link.now() - began
+                if self.forwarded is not None:
+                    peer = self.forwarded.client(peer, exchange.head)
+                # What is answered to a client that has left goes nowhere.
+                status, sent = (exchange.status, exchange.sent) if exchange.started else (0, 0)
+                access(Access(peer, exchange.head, status, sent, seconds))
+
+    def write_access_line(self, exchange: Exchange, line: str) -> None:
+        """Write a part's line of an access log about an exchange that is over. It takes the place
+        of the line that `access` would write."""
+        if self.access is not None:
+            self._with_line.add(exchange)
+        self.access_line(line)
 
     def lifespan(
         self, to_the_end: ToTheEnd | None = None, scope: Callable[[], Scope] | None = None

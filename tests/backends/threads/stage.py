@@ -419,6 +419,9 @@ class Stage:
     def lifespan(self, log: Log) -> Lifespan:
         return Lifespan(self, (), log)
 
+    def configured(self, config: ServerConfig) -> Stage:
+        return self
+
     def forwarded(self, config: ServerConfig) -> None:
         """There are no proxies."""
 

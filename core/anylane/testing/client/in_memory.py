@@ -16,6 +16,7 @@ from anylane.errors import UsageError
 from anylane.lane.stepping import step
 from anylane.protocol.connection import Connection
 from anylane.protocol.timers import NEVER, Timer
+from anylane.request_tag import tagging
 from anylane.testing.client.errors import Silence
 from anylane.testing.client.log import ClientLog
 from anylane.testing.world import LockstepDriver, LockstepLink, World
@@ -145,7 +146,7 @@ class LockstepLane:
     def __init__(self, app: App, config: ServerConfig | None, log: ClientLog) -> None:
         self.world: World = World(app, config)
         self.world.log = log.records
-        self.world.server.log = log
+        self.world.server.log = tagging(log)
         self.wires: list[LockstepWire] = []
         self._ports = count(50000)
 
