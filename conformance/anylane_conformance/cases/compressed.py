@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import zlib
 from collections.abc import Callable
 from importlib import import_module
+from types import ModuleType
 
 from anylane.middleware.compression.codings import LIBRARIES
 from anylane_conformance.cases import case
@@ -37,11 +39,24 @@ def unbrotli() -> Callable[[bytes], bytes]:
 
 def unzstd() -> Callable[[bytes], bytes]:
     """Return what reads a body in zstd, piece by piece."""
+    return zstd().ZstdDecompressor().decompress  # type: ignore[no-any-return]
+
+
+def zstd() -> ModuleType:
+    """Return the library for zstd."""
     try:
-        library = import_module("compression.zstd")
+        return import_module("compression.zstd")
     except ImportError:  # Before Python 3.14.
-        library = import_module("backports.zstd")
-    return library.ZstdDecompressor().decompress  # type: ignore[no-any-return]
+        return import_module("backports.zstd")
+
+
+def whole(coding: str, body: bytes) -> bytes:
+    """Return a whole body as it was before. Raise whatever the library does if its end is missing
+    or something is behind it."""
+    if coding == "gzip":
+        return gzip.decompress(body)
+    library = zstd() if coding == "zstd" else import_module("brotli")
+    return library.decompress(body)  # type: ignore[no-any-return]
 
 
 READERS = {"gzip": unzip, "br": unbrotli, "zstd": unzstd}
@@ -56,7 +71,7 @@ def ask(peer: Peer, path: str, *headers: str, method: str = "GET") -> Answer:
 def read(answer: Answer) -> bytes:
     """Return the body of an answer in the coding that it names."""
     coding = answer.headers.get("content-encoding")
-    return answer.body if coding is None else READERS[coding]()(answer.body)
+    return answer.body if coding is None else whole(coding, answer.body)
 
 
 def unlike(answer: Answer) -> bool:
