@@ -160,6 +160,49 @@ def test_an_answer_of_a_part_before_it_has_one_too() -> None:
     assert ID.fullmatch(answer.headers["x-request-id"])
 
 
+def test_a_request_that_a_handler_sends_to_another_app_has_an_id_of_its_own() -> None:
+    inner = client(RequestId())
+    app = App()
+    app.use(RequestId())
+
+    @app.get("/")
+    async def home(ctx: Context) -> list[str]:
+        return [inner.get("/def").headers["x-request-id"] for _ in range(2)]
+
+    answer = TestClient(app).get("/")
+    first, second = answer.json()
+    assert first != second
+    assert inner.get("/").headers["x-request-id"] not in (first, second)
+
+
+def test_two_of_them_give_one_id() -> None:
+    app, inner = App(), Router()
+    app.use(RequestId())
+    inner.use(RequestId("x-correlation-id"))
+
+    @inner.get("/")
+    async def home(ctx: Context) -> str:
+        return str(ctx.state.request_id)
+
+    app.include(inner)
+    answer = TestClient(app).get("/")
+    assert answer.text == answer.headers["x-request-id"] == answer.headers["x-correlation-id"]
+
+
+def test_what_an_app_keeps_by_that_name_goes_into_no_header() -> None:
+    app = App()
+    app.use(RequestId(), order=1)
+
+    @app.get("/")
+    async def home(ctx: Context) -> str:
+        ctx.state.request_id = "a\r\nb: c"
+        return "home"
+
+    answer = TestClient(app).get("/")
+    assert ID.fullmatch(answer.headers["x-request-id"])
+    assert answer.headers["x-request-id"].endswith("1")  # The first, and no second one.
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

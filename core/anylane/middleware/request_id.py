@@ -64,14 +64,23 @@ class RequestId:
         return request_id.get()
 
     def request(self, ctx: Context) -> None:
-        """Give the request its id."""
-        self._give(ctx)
+        """Give the request its id, unless another RequestId has done so."""
+        if self._known(ctx) is None:
+            self._give(ctx)
 
     def response(self, ctx: Context) -> None:
         """Show the id in the answer."""
-        known = getattr(ctx.state, "request_id", None)
         # Another part may have answered before this one had its turn.
-        ctx.response.set_header(self._header, known if known is not None else self._give(ctx))
+        ctx.response.set_header(self._header, self._known(ctx) or self._give(ctx))
+
+    @staticmethod
+    def _known(ctx: Context) -> str | None:
+        """Return the id that this request has been given, or None."""
+        given = getattr(ctx.state, "request_id", None)
+        if given is None:
+            return None  # The variable may have another request's, which sends this one.
+        known = request_id.get() or given  # The app may have put something else into `state`.
+        return known if isinstance(known, str) and _TAKEN.fullmatch(known) else None
 
     def _give(self, ctx: Context) -> str:
         chosen = self._brought(ctx) if self._trusted is not None else None

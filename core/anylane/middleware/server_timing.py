@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,7 @@ class ServerTiming:
 
     @staticmethod
     @contextmanager
-    def measure(ctx: Context, name: str, description: str = "") -> Iterator[None]:
+    def measure(ctx: Context, name: str, description: str = "") -> Generator[None]:
         """Measure the block, also one that fails, and add an entry of that name. Without the part,
         and once the head is out, this is for nothing."""
         began = ctx.now()

@@ -114,8 +114,7 @@ class SecurityHeaders:
         if response.status == 101:
             return  # A WebSocket is no page.
         headers = response.headers
-        for name, value in self._lines:
-            headers.default(name, value)
+        headers.default_all(self._lines)
         if self._hsts is not None and ctx.request.scheme == "https":
             headers.default("strict-transport-security", self._hsts)
         # A 304 renews the headers of what is in the client's cache, whose page has its old nonce.
