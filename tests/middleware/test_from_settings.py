@@ -7,7 +7,7 @@ import re
 import pytest
 
 from anylane import App, ConfigError, Context, Router, Server, ServerConfig, UsageError
-from anylane.middleware import CORS
+from anylane.middleware import CORS, Compression
 from anylane.testing import TestClient
 
 PAGE = "https://app.example.com"
@@ -86,3 +86,29 @@ def test_an_origin_that_no_browser_sends_is_refused(origins: object, advice: str
 def test_origins_come_from_the_environment_and_from_files() -> None:
     config = ServerConfig.from_env({"ANYLANE_CORS_ORIGINS": f"{PAGE},http://localhost:3000"})
     assert config.cors_origins == (PAGE, "http://localhost:3000")
+
+
+def test_compression_is_a_setting_and_goes_with_others() -> None:
+    app = App()
+
+    @app.get("/")
+    async def home(ctx: Context) -> str:
+        return "again and again " * 100
+
+    config = ServerConfig(compression=True, cors_origins=(PAGE,))
+    headers = {"accept-encoding": "gzip", "origin": PAGE}
+    found = TestClient(app, config=config).get("/", headers=headers).headers
+    assert found["content-encoding"] == "gzip"
+    assert found["access-control-allow-origin"] == PAGE
+    assert sorted(found["vary"].split(", ")) == ["Accept-Encoding", "Origin"]
+    assert "content-encoding" not in TestClient(app).get("/", headers=headers).headers
+    assert ServerConfig.from_env({"ANYLANE_COMPRESSION": "true"}).compression
+    with pytest.raises(ConfigError, match="compression"):
+        ServerConfig(compression=6)  # type: ignore[arg-type]
+
+
+def test_compression_that_the_app_uses_itself_is_not_doubled() -> None:
+    app = served()
+    app.use(Compression())
+    with pytest.raises(UsageError, match="ask for Compression, which the app uses itself"):
+        Server(app, ServerConfig(port=0, compression=True))

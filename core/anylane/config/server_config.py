@@ -78,6 +78,10 @@ class ServerConfig:
     cors_origins: tuple[str, ...] = field(default=(), metadata={"metavar": "ORIGIN"})
     """Pages whose scripts may read the answers, such as "https://app.example.com", or "*" for all:
     the part CORS with its defaults around the whole app. None unless you name some."""
+    compression: bool = False
+    """Compress bodies in zstd, br or gzip, as the client likes: the part Compression with its
+    defaults around the whole app. Off, because a proxy in front often does it already, and because
+    of BREACH: read docs/parts/compression.md where a page holds a secret."""
     proxy_headers: bool = False
     """Take client and scheme from X-Forwarded-For and X-Forwarded-Proto of a proxy in front."""
     forwarded_allow_ips: tuple[str, ...] = ("127.0.0.1", "::1")
@@ -135,6 +139,7 @@ class ServerConfig:
         check(self, "eager", bool)
         check(self, "express", bool)
         _check_cors(self)
+        check(self, "compression", bool)
         check(self, "proxy_headers", bool)
         object.__setattr__(self, "headers", checked_headers(self.headers))
         _check_proxies(self)
@@ -159,7 +164,7 @@ class ServerConfig:
     @property
     def asks_for_parts(self) -> bool:
         """Whether a setting installs a ready-made part (`anylane.middleware.from_settings`)."""
-        return bool(self.cors_origins)
+        return bool(self.cors_origins) or self.compression
 
     @classmethod
     def strict(cls, **overrides: Any) -> Self:

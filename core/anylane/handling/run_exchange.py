@@ -171,7 +171,17 @@ async def _answer_instead(ctx: Context, response: Response) -> None:
     ctx._response = response
     status = response.status or 500
     if ctx._gate is not None:
-        await ctx._gate.whole(ctx)
+        try:
+            await ctx._gate.whole(ctx)
+        except BaseException as exc:
+            # A part's `body` or what it made has failed, most likely a second time.
+            passing, failure = taken_apart(exc, ctx.link)
+            if failure is None or ctx.exchange.over:
+                raise
+            log_failure(ctx, failure)
+            ctx.response = Response(status=status)
+            if passing is not None:
+                raise passing from None
         if ctx.exchange.started:
             return  # The hooks took too long, and the bare 503 is out.
     try:

@@ -20,3 +20,7 @@ def parts_of(config: ServerConfig) -> Iterator[object]:
         from anylane.middleware.cors import CORS
 
         yield CORS(config.cors_origins)
+    if config.compression:
+        from anylane.middleware.compression import Compression
+
+        yield Compression()

@@ -14,6 +14,7 @@ from anylane.http.accept import coding_weights, preferred_coding
 from anylane.http.headers import Headers
 from anylane.http.parameters import split_list
 from anylane.http.preconditions import parse_etags
+from anylane.http.vary import add_vary
 from anylane.middleware.compression.codings import LIBRARIES, load_codings
 from anylane.middleware.compression.media_types import chosen, type_of
 from anylane.shown import shown
@@ -112,7 +113,7 @@ class Compression:
         response = ctx.response
         if not self._might(ctx, response):
             return None
-        _vary(response)
+        add_vary(response.headers, "Accept-Encoding")
         if response.status == 304:
             self._retag(ctx, response)
             return None
@@ -213,12 +214,3 @@ def _forbids(headers: Headers) -> bool:
         for value in headers.get_all("cache-control")
         for directive in split_list(value)
     )
-
-
-def _vary(response: Response) -> None:
-    """Say that the answer depends on Accept-Encoding, unless it says so already."""
-    values = response.headers.get_all("vary")
-    names = {name.lower() for value in values for name in split_list(value)}
-    if "*" in names or "accept-encoding" in names:
-        return
-    response.set_header("vary", ", ".join([*values, "Accept-Encoding"]))
