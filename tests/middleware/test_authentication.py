@@ -11,7 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anylane import App, Context, HTTPError, Limits, Router, ServerConfig, UsageError
+from anylane import (
+    STOP,
+    App,
+    Context,
+    HTTPError,
+    Limits,
+    Response,
+    Router,
+    ServerConfig,
+    UsageError,
+)
 from anylane.middleware import BasicAuth, BearerAuth
 from anylane.testing import Rejected, TestClient
 
@@ -162,6 +172,19 @@ class TestBearer:
 
         answer = served(BearerAuth(verify)).get("/", headers=bearer("good"))
         assert answer.status == 500 and "database" not in answer.text
+
+    @pytest.mark.parametrize(
+        ("answer", "status"),
+        [
+            (HTTPError(403), 403),
+            (HTTPError(401), 401),
+            (Response("no", status=401), 500),
+            (STOP, 500),
+        ],
+    )
+    def test_an_answer_is_no_user(self, answer: Any, status: int) -> None:
+        client = served(BearerAuth(lambda token: answer))
+        assert client.get("/", headers=bearer("good")).status == status
 
     def test_false_is_no_user(self) -> None:
         client = served(BearerAuth(lambda token: token == "good"))

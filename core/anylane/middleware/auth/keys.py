@@ -94,7 +94,7 @@ class Key:
             try:
                 found = _prepared(self._value, algorithm)
             except Unfit as unfit:
-                found = unfit
+                found = Unfit(str(unfit))  # Another one: a traceback would hold the key.
             self._ready[algorithm] = found
         if isinstance(found, Unfit):
             raise Unfit(str(found))

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from anylane.callables import is_coroutine_function, location, signature_problem
-from anylane.errors import UsageError
+from anylane.errors import HTTPError, UsageError
+from anylane.http.response import Response
+from anylane.routing.hooks import Stop
 from anylane.shown import shown
 
 if TYPE_CHECKING:
@@ -50,14 +52,23 @@ class Verifier:
         self._in_pool = not is_async and not inline
 
     async def __call__(self, ctx: Context, *credentials: str | None) -> Any:
-        """Return what the function returns, awaited where that is needed. Raise what it raises."""
+        """Return what the function returns, awaited where that is needed. Raise what it raises, an
+        HTTPError that it returns, and UsageError for any other answer: none may pass for a user."""
         args = (ctx, *credentials) if self._takes_ctx else credentials
         if self._in_pool:
             result = await ctx.run_sync(self._func, *args)
         else:
             result = self._func(*args)
-        # Also of a `def`: a coroutine that nobody awaits must not pass for a user.
-        return await result if hasattr(result, "__await__") else result
+        if hasattr(result, "__await__"):  # Also of a `def`: a coroutine is no user.
+            result = await result
+        if isinstance(result, HTTPError):
+            raise result
+        if isinstance(result, Response | Stop):
+            raise UsageError(
+                f"{location(self._func)} returned {shown(result)}; expected a user, or None to "
+                "refuse. To answer otherwise, raise an HTTPError"
+            )
+        return result
 
 
 def is_nobody(user: object) -> bool:
