@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import socket
+import sys
 import threading
 import time
 from pathlib import Path
@@ -424,3 +425,9 @@ def test_where_nothing_is_said_there_is_no_limit(tmp_path: Path, lines: str) -> 
 def test_bad_arguments_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         Health(**options)
+
+
+def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    with pytest.raises(UsageError, match=r"Health needs .* pip install 'anylane\[health\]'"):
+        Health()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import sys
 import threading
 from collections.abc import AsyncIterator
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -507,3 +510,22 @@ def test_the_folder_of_several_processes_has_to_be_there(
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     with pytest.raises(UsageError, match="set after prometheus_client had been imported"):
         Metrics(registry=CollectorRegistry())
+
+
+def test_the_page_names_every_figure_and_no_other() -> None:
+    page = Path(__file__).parents[2] / "docs" / "parts" / "metrics.md"
+    named = {*re.findall(r"`(anylane_\w+)`", page.read_text(encoding="utf-8"))}
+    app, _, registry = make()
+    with TestClient(app) as client:
+        client.get("/metrics")
+    shown = {
+        family.name + ("_total" if family.type == "counter" else "")
+        for family in registry.collect()
+    }
+    assert named == shown
+
+
+def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    with pytest.raises(UsageError, match=r"Metrics needs .* pip install 'anylane\[metrics\]'"):
+        Metrics()

@@ -6,10 +6,10 @@ result is shared by all that ask within a short time.
 
 from __future__ import annotations
 
+from _thread import allocate_lock
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from anylane.callables import accepted_positionals, is_coroutine_function, signature_problem
@@ -88,7 +88,7 @@ class RunningCheck:
 
     def __init__(self, check: Check) -> None:
         self._check = check
-        self._lock = Lock()
+        self._lock = allocate_lock()
         self._outcome: Outcome | None = None
         self._began = 0.0
         self._running = False

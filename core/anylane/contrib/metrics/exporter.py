@@ -6,9 +6,9 @@ The figures are kept by prometheus-client, which is imported when a `Metrics` is
 from __future__ import annotations
 
 import re
+from _thread import allocate_lock
 from collections.abc import Iterable
 from math import inf
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -87,7 +87,7 @@ class Metrics:
             )
         self._registry = registry
         self._figures = Figures.of(self._library, registry, prefix, bounds)
-        self._lock = Lock()
+        self._lock = allocate_lock()
         self._running: dict[Context, Running] = {}
         self._series: dict[tuple[bytes, Route | None, int], tuple[Any, Any]] = {}
         self._rooms: dict[str, WatchedRoom] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from threading import Lock
+from _thread import allocate_lock
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from weakref import WeakKeyDictionary
 
@@ -55,7 +55,7 @@ class Figures:
     does: any number of apps counts into the same."""
 
     _known: ClassVar[WeakKeyDictionary[Any, dict[str, Figures]]] = WeakKeyDictionary()
-    _lock: ClassVar[Lock] = Lock()
+    _lock = allocate_lock()
 
     def __init__(
         self, library: Any, registry: Any, prefix: str, buckets: tuple[float, ...]
@@ -129,7 +129,7 @@ class WatchedServer:
     def __init__(self, status: ServerStatus, figures: Figures) -> None:
         self._status = status
         self._figures = figures
-        self._lock = Lock()
+        self._lock = allocate_lock()
         self._accepted = self._refused = self._open = 0
         self._draining = False
 
