@@ -84,6 +84,10 @@ def text_app(part: Compression, response: Callable[[], Any] = lambda: TEXT) -> A
     return app
 
 
+async def never(ctx: Context) -> bool:
+    return False
+
+
 # --- arguments --------------------------------------------------------------------------------
 
 
@@ -94,7 +98,10 @@ def text_app(part: Compression, response: Callable[[], Any] = lambda: TEXT) -> A
         ({"minimum": "500"}, "minimum is '500'"),
         ({"minimum": True}, "minimum is True"),
         ({"codings": []}, "got no coding"),
-        ({"codings": "gzip"}, r"expected a list: \['gzip'\]"),
+        ({"codings": "gzip"}, r"got codings 'gzip'; expected a list: \['gzip'\]"),
+        ({"codings": 5}, "got codings 5"),
+        ({"codings": [["gzip"]]}, r"the coding \['gzip'\]"),
+        ({"levels": ["gzip"]}, r"got levels \['gzip'\]; expected a dict"),
         ({"codings": ["gzip", "deflate"]}, "the coding 'deflate'; expected some of 'zstd', 'br'"),
         ({"codings": [3]}, "the coding 3"),
         ({"levels": {"deflate": 3}}, "the coding 'deflate'"),
@@ -108,7 +115,10 @@ def text_app(part: Compression, response: Callable[[], Any] = lambda: TEXT) -> A
         ({"types": ["text/html; charset=utf-8"]}, "expected media types"),
         ({"types": ["*"]}, "expected media types"),
         ({"types": [3]}, "expected media types"),
+        ({"types": 3}, "types is 3; expected a list"),
         ({"when": "never"}, "when is 'never'; expected a function"),
+        ({"when": lambda: True}, r"expected a function \(ctx\)"),
+        ({"when": never}, "it is an `async def`"),
     ],
 )
 def test_a_bad_argument_is_refused_where_the_part_is_made(
@@ -333,6 +343,26 @@ def test_our_suffixes_are_taken_off_the_tags_of_requests(
 
     answer_of(app, *(f"{name}: {value}" for name, value in headers.items()), method=method)
     assert found == seen
+
+
+OPAQUE = st.text("!#ab-,~\xe9", max_size=6)
+
+
+@given(st.lists(st.tuples(OPAQUE, st.sampled_from([*LIBRARIES, ""])), min_size=1, max_size=4))
+@settings(max_examples=50, deadline=None)
+def test_what_is_put_on_a_tag_is_taken_off_again(tags: list[tuple[str, str]]) -> None:
+    seen: list[str] = []
+    app = App()
+    app.use(Compression())
+
+    @app.put("/")
+    async def home(ctx: Context) -> None:
+        seen.append(ctx.request.headers["if-match"])
+
+    suffixed = ", ".join(f'"{tag}-{coding}"' if coding else f'"{tag}"' for tag, coding in tags)
+    wire = Lockstep(app)
+    wire.receive(request("/", f"If-Match: {suffixed}", method="PUT").decode().encode("latin-1"))
+    assert seen == [", ".join(f'"{tag}"' for tag, _ in tags)]
 
 
 # --- bytes ------------------------------------------------------------------------------------

@@ -59,8 +59,8 @@ def chosen(types: Iterable[str] | None) -> Callable[[str], bool]:
     """
     if types is None:
         return is_worth_it
-    if isinstance(types, str):
-        raise UsageError(f"types is {shown(types)}; expected a list of such: [{types!r}]")
+    if isinstance(types, str) or not isinstance(types, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UsageError(f"types is {shown(types)}; expected a list of such: ['text/html']")
     exact: set[str] = set()
     trees: set[str] = set()
     for each in types:

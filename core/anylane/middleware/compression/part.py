@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from anylane.callables import is_coroutine_function, signature_problem
 from anylane.errors import UsageError
 from anylane.http.accept import coding_weights, preferred_coding
 from anylane.http.headers import Headers
@@ -68,14 +69,10 @@ class Compression:
     ) -> None:
         if type(minimum) is not int or minimum < 0:
             raise UsageError(f"minimum is {shown(minimum)}; expected bytes, an int from 0 on")
-        if isinstance(codings, str):
-            raise UsageError(f"codings is {shown(codings)}; expected a list: [{codings!r}]")
-        if when is not None and not callable(when):  # pyright: ignore[reportUnnecessaryComparison]
-            raise UsageError(f"when is {shown(when)}; expected a function of ctx")
+        if when is not None and (problem := _no_predicate(when)):
+            raise UsageError(f"when is {shown(when)}; expected a function (ctx): it {problem}")
         self._minimum = minimum
-        self._start = load_codings(
-            None if codings is None else tuple(dict.fromkeys(codings)), levels or {}, "Compression"
-        )
+        self._start = load_codings(codings, levels or {}, "Compression")
         self._codings = tuple(self._start)
         self._is_chosen = chosen(types)
         self._when = when
@@ -193,6 +190,15 @@ class Compression:
             if coding in acceptable and tag in tags:
                 response.set_header("etag", tag)
                 return
+
+
+def _no_predicate(when: object) -> str | None:
+    """Return why a value cannot be called with ctx for a truth value; None if it can."""
+    if not callable(when):
+        return "cannot be called"
+    if is_coroutine_function(when):
+        return "is an `async def`, and nothing can be awaited there"
+    return signature_problem(when, "(ctx)")
 
 
 def _bare(value: str, accepts: frozenset[str] | None) -> str:
