@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 
 from anylane_conformance.cases import case
+from anylane_conformance.cases.descriptors import all_are_closed, asked
 from anylane_conformance.contract.parts.files import (
     LARGE,
     LETTERS,
@@ -14,16 +15,10 @@ from anylane_conformance.contract.parts.files import (
     serve_files,
 )
 from anylane_conformance.harness.conversation import Conversation
-from anylane_conformance.harness.peer import Answer, Peer
 
 CHAPTER = "18 parts"
 
 DATE = "Tue, 14 Nov 2023 22:13:20 GMT"
-
-
-def asked(peer: Peer, target: str, *headers: str, method: str = "GET") -> Answer:
-    peer.get(target, *headers, method=method)
-    return peer.answer(to_head=method == "HEAD")
 
 
 @case(CHAPTER, extra=serve_files, cuts=False)

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 from anylane_conformance.cases import case
-from anylane_conformance.cases.files import CHAPTER, asked
 from anylane_conformance.contract.parts.files import (
     LARGE,
     instead_of_files,
@@ -15,6 +14,13 @@ from anylane_conformance.contract.parts.files import (
     tree,
 )
 from anylane_conformance.harness.conversation import Conversation
+
+CHAPTER = "18 parts"
+
+
+def asked(peer: Peer, target: str, *headers: str, method: str = "GET") -> Answer:
+    peer.get(target, *headers, method=method)
+    return peer.answer(to_head=method == "HEAD")
 
 
 def open_files() -> int:
