@@ -14,6 +14,7 @@ from anylane_conformance.contract.parts.files import (
     tree,
 )
 from anylane_conformance.harness.conversation import Conversation
+from anylane_conformance.harness.peer import Answer, Peer
 
 CHAPTER = "18 parts"
 
