@@ -41,6 +41,7 @@ class App(BaseApp):
     errors: how an HTTPError is written, as in `Router`; also one of a request without a route.
     json_default: `func(value)`, which is given what JSON has no form for, and returns something
         that it has. It is called while a value is encoded, so it must not block.
+    body_limit, timeout: for all routes that say nothing else, as in `Router`.
     """
 
     def __init__(
@@ -48,8 +49,10 @@ class App(BaseApp):
         *,
         errors: Errors = "auto",
         json_default: Callable[[Any], Any] | None = None,
+        body_limit: int | None = None,
+        timeout: float | None = None,
     ) -> None:
-        super().__init__(errors=errors)
+        super().__init__(errors=errors, body_limit=body_limit, timeout=timeout)
         if json_default is not None and (problem := signature_problem(json_default, "(value)")):
             raise UsageError(f"json_default {location(json_default)} {problem}")
         self.json_default: Callable[[Any], Any] | None = json_default
@@ -57,7 +60,6 @@ class App(BaseApp):
         self.jobs: list[tuple[Callable[..., Any], float, bool]] = []
         self.connect_hooks: list[Callable[..., Any]] = []
         self.disconnect_hooks: list[Callable[..., Any]] = []
-        self.exception_handlers: dict[type[Exception], Callable[..., Any]] = {}
         self.request_error_hooks: list[Callable[..., Any]] = []
         self._frozen: FrozenApp | None = None
 
@@ -167,32 +169,6 @@ class App(BaseApp):
         self.request_error_hooks.append(func)
         return func
 
-    def exception_handler(self, kind: type[Exception]) -> Callable[[F], F]:
-        """Register `handler(ctx, exc)`, which answers exceptions of class `kind`.
-
-        It answers subclasses too; the handler of the nearest class wins. It may set `ctx.response`,
-        which begins empty, with the status of an HTTPError or with 500. It may also return what a
-        route's handler may return. A handler that fails itself is one logged 500.
-
-        The handler for `Exception` is the panic hook: it answers what no other handler does, and
-        the exception is logged. It is not asked for an HTTPError, which is an answer and no bug.
-
-        Raise UsageError if `kind` is no class of exceptions.
-        """
-        # The hint does not keep out what other frameworks take: a status, or nothing at all.
-        if not (isinstance(kind, type) and issubclass(kind, Exception)):  # type: ignore[redundant-expr]
-            raise UsageError(
-                f"@app.exception_handler got {kind!r:.80}; expected a class of exceptions, such as "
-                "ValueError or HTTPError, whose `status` tells one from another"
-            )
-
-        def register(func: F) -> F:
-            self._check(func, f"exception_handler({kind.__name__})", "(ctx, exc)")
-            self.exception_handlers[kind] = func
-            return func
-
-        return register
-
     def mount(self, prefix: str, other: Router | Mountable, *, name: str = "") -> None:
         """Have everything below *prefix* answered by another App, a Router, or a `Mountable`.
 
@@ -261,7 +237,6 @@ class App(BaseApp):
                 ),
                 connect_hooks=self.connect_hooks,
                 disconnect_hooks=self.disconnect_hooks,
-                exception_handlers=self.exception_handlers,
                 request_error_hooks=self.request_error_hooks,
                 json_default=self.json_default,
             )

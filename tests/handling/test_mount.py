@@ -423,6 +423,79 @@ def test_a_body_that_is_too_large_and_a_deadline_pass_the_inner_hooks() -> None:
         assert answer.headers["content-type"] == "application/problem+json"
 
 
+def test_a_failure_of_an_outer_hook_is_not_the_inner_apps() -> None:
+    app, inner, router = App(), App(), Router()
+
+    @app.request_middleware
+    async def fail(ctx: Context) -> None:
+        if ctx.request.query.get("fail"):
+            raise ValueError
+
+    for each, name in ((app, "outer"), (inner, "inner"), (router, "router")):
+
+        @each.exception_handler(ValueError)
+        async def answer(_ctx: Context, _exc: ValueError, name: str = name) -> str:
+            return name
+
+    @router.exception_handler(KeyError)
+    async def missing(ctx: Context, _exc: KeyError) -> str:
+        return f"router {ctx.app is inner}"
+
+    @app.exception_handler(LookupError)
+    async def lookup(ctx: Context, _exc: LookupError) -> str:
+        return f"outer {ctx.app is app}"
+
+    @inner.get("/plain")
+    @router.get("/{error}")
+    async def handler(ctx: Context) -> None:
+        errors = {"value": ValueError, "key": KeyError, "index": IndexError}
+        raise errors[ctx.params.get("error", "value")]
+
+    inner.include(router, "/router")
+    app.mount("/inner", inner)
+    client = TestClient(app)
+    for target, text in (
+        ("/inner/plain", "inner"),
+        ("/inner/plain?fail=1", "outer"),
+        ("/inner/router/value", "router"),
+        ("/inner/router/value?fail=1", "outer"),
+        ("/inner/router/key", "router True"),
+        ("/inner/router/index", "outer True"),
+    ):
+        assert client.get(target).text == text, target
+
+
+def test_bounds_and_urls_of_a_mounted_app() -> None:
+    app, inner = App(), App(body_limit=5, timeout=2)
+
+    @inner.post("/read", name="read")
+    async def read(ctx: Context) -> list[str]:
+        await ctx.request.body()
+        return [ctx.url_for("read"), ctx.url_for("home"), ctx.url_for("in:read")]
+
+    @inner.get("/slow")
+    async def slow(ctx: Context) -> None:
+        await ctx.sleep(3)
+
+    @inner.response_middleware
+    async def mark(ctx: Context) -> None:
+        ctx.response.set_header("x-inner", str(ctx.app is inner))
+
+    @app.get("/", name="home")
+    async def home(ctx: Context) -> str:
+        return ctx.url_for("in:read")
+
+    app.mount("/inner", inner, name="in")
+    client = TestClient(app)
+    urls = [f"http://testserver{path}" for path in ("/inner/read", "/", "/inner/read")]
+    assert client.post("/inner/read", content=b"12345").json() == urls
+    assert client.get("/").text == urls[0]
+    answer = client.post("/inner/read", content=b"123456")
+    assert (answer.status, answer.headers["x-inner"]) == (413, "True")
+    answer = client.get("/inner/slow")
+    assert (answer.status, answer.headers["x-inner"]) == (503, "True")
+
+
 # --- what cannot be mounted ----------------------------------------------------------------------
 
 

@@ -37,6 +37,10 @@ FORMS = {
     "404": (request("/form/nowhere"), 404),
     "405": (request("/form/value", method="DELETE"), 405),
     "OPTIONS": (request("/form/value", method="OPTIONS"), 204),
+    "413 of a declared length": (
+        request("/form/body", "Content-Length: 9999999", method="POST"),
+        413,
+    ),
     "413 in a body": (CHUNKED + b"ffffff\r\n", 413),
     "400 in a body": (CHUNKED + b"x\r\n", 400),
     "426": (request("/form/socket"), 426),

@@ -15,6 +15,7 @@ from anylane.errors import HTTPError, Refused, UsageError
 from anylane.handling.blocking import Calls
 from anylane.handling.job import Job
 from anylane.handling.stream import Stream
+from anylane.http.address import absolute_url
 from anylane.http.headers import TOO_LATE
 from anylane.http.request import Request
 from anylane.http.response import Response
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from anylane.lane.link import Link
     from anylane.protocol.exchange import Exchange
     from anylane.routing.base_app import BaseApp
+    from anylane.routing.prefixes import Unrouted
     from anylane.routing.route import Route
 
 
@@ -51,8 +53,8 @@ class Answering(ABC):
     """One request and its response: half of a `Context`, whose docstring names the attributes."""
 
     __slots__ = ("_calls", "_failed", "_gate", "_pending", "_place", "_request", "_response",
-                 "_shown", "_state", "allow", "app", "error", "exchange", "items", "jobs", "link",
-                 "params", "route")  # fmt: skip
+                 "_shown", "_state", "app", "error", "exchange", "items", "jobs", "link", "params",
+                 "route", "unrouted")  # fmt: skip
 
     def __init__(self, exchange: Exchange, link: Link, app: BaseApp) -> None:
         self.exchange: Exchange = exchange
@@ -61,7 +63,7 @@ class Answering(ABC):
         self.params: dict[str, Any] = {}
         self.route: Route | None = None
         self.error: BaseException | None = None
-        self.allow: tuple[str, ...] = ()
+        self.unrouted: Unrouted | None = None
         self._failed = False
         self._shown = False
         self._gate: AnswerGate | None = None
@@ -146,6 +148,18 @@ class Answering(ABC):
     def place(self, place: Mounted) -> None:
         self._place: Mounted = place
         self.app = place.app
+
+    def url_for(self, name: str, /, **params: object) -> str:
+        """Return the absolute URL of the route of that name.
+
+        Scheme, host and port are those of the request, the scheme as a trusted proxy says; a host
+        that the route's router names stands in the place of the request's. For a WebSocket the
+        scheme is "ws" or "wss". The Host header is the client's word: see `TrustedHosts` before a
+        URL goes into a mail. Raise RouteError as `path_for` does, if routes of that name have
+        several hosts, and if the route's host has a `*` that the request does not fill.
+        """
+        path, host, websocket = self.place.place_of(name, params, self.params)
+        return absolute_url(self.request, path, host, websocket=websocket)
 
     def check(self) -> None:
         """Raise Disconnected if the client is gone.

@@ -14,7 +14,7 @@ from anylane.lane.life.lifespan import Lifespan
 from anylane.lane.life.state import States
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from anylane.config.server_config import ServerConfig
     from anylane.lane.host import Forwarded, Log
@@ -43,11 +43,10 @@ class FrozenApp(Dispatcher):
         jobs: Iterable[Periodic],
         connect_hooks: Iterable[Callable[..., Any]],
         disconnect_hooks: Iterable[Callable[..., Any]],
-        exception_handlers: Mapping[type[Exception], Callable[..., Any]],
         request_error_hooks: Iterable[Callable[..., Any]],
         json_default: Callable[[Any], Any] | None,
     ) -> None:
-        super().__init__(app, ErrorHandlers(exception_handlers, request_error_hooks))
+        super().__init__(app, ErrorHandlers(request_error_hooks))
         self.json_default = json_default
         self._apps = apps
         self._life = tuple(life)

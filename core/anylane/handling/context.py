@@ -34,11 +34,11 @@ class Context(Answering):
     again at each use; and UsageError once the handler has returned. `run_sync`, `background` and a
     WebSocket's `close` still work after an interruption, until `Timeouts.close` is over.
 
-    For the framework: route, allow (the methods of a 405), items (a returned iterator), jobs (those
-    of `background`), exchange and link. Private to `handling`: _request and _response (None until
-    they are first looked at), _failed (`error` has not been dealt with), _gate (None where no hook
-    sees the answer), _shown (an answer has passed it), _pending (the middleware that has not come
-    to its end).
+    For the framework: route, unrouted (what there is instead), items (a returned iterator), jobs
+    (those of `background`), exchange and link. Private to `handling`: _request and _response (None
+    until they are first looked at), _failed (`error` has not been dealt with), _gate (None where no
+    hook sees the answer), _shown (an answer has passed it), _pending (the middleware that has not
+    come to its end).
     """
 
     __slots__ = (

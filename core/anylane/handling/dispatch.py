@@ -7,14 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from anylane.cache import RepeatCache
-from anylane.errors import HTTPError
+from anylane.errors import HTTPError, Refused
 from anylane.handling.error_responses import ErrorHandlers
 from anylane.handling.gate import Gate
-from anylane.handling.pipeline import Endpoint, OnError, at, handler_endpoint, pipeline
+from anylane.handling.pipeline import Endpoint, at, handler_endpoint, pipeline
 from anylane.protocol.websocket.handshake import is_websocket
-from anylane.routing.mounted import Mounted, groups_of, levels_of
+from anylane.routing.mounted import Level, Mounted, groups_of, levels_of
 from anylane.routing.parts import is_part
-from anylane.routing.prefixes import Prefixes
+from anylane.routing.prefixes import Prefixes, Unrouted
 from anylane.routing.route import Route
 from anylane.routing.route_table import (
     Found,
@@ -51,7 +51,7 @@ class Dispatcher:
     json_default: what the app makes of a value that JSON has no form for, or None.
     """
 
-    __slots__ = ("_by_host", "_endpoints", "_fallbacks", "_guarded", "_handlers", "_known",
+    __slots__ = ("_by_host", "_endpoints", "_fallbacks", "_guarded", "_known",
                  "_places", "_prefixes", "_table", "app", "error_handlers",
                  "json_default")  # fmt: skip
 
@@ -63,7 +63,6 @@ class Dispatcher:
         self._by_host = self._table.by_host
         self._guarded = any(route.when is not None for route in app.routes)
         self._known: RepeatCache[tuple[bytes, bytes], Known] = RepeatCache(_MAX_KNOWN)
-        self._handlers: dict[Mounted, ErrorHandlers] = {Mounted(app): error_handlers}
         self._places: dict[Route, Mounted] = {}
         self._endpoints: dict[Route, tuple[Gate | None, Endpoint]] = {
             route: self._composed(route) for route in app.routes
@@ -78,17 +77,8 @@ class Dispatcher:
         if len(groups) > 1:
             self._places[route] = groups[-1].mounted
         gate = Gate(groups, filter(is_part, route.middleware))
-        return gate or None, pipeline(handler_endpoint(route), groups, self._on_error)
-
-    def _on_error(self, place: Mounted) -> OnError:
-        """Return what deals with the exceptions of an App."""
-        if place not in self._handlers:
-            assert place.outer is not None, "that of the app that is served is there"
-            self._on_error(place.outer)
-            self._handlers[place] = ErrorHandlers(
-                place.app.exception_handlers, place=place, outer=self._handlers[place.outer]
-            )
-        return self._handlers[place].handle
+        endpoint = pipeline(handler_endpoint(route), groups, self.error_handlers.handle)
+        return gate or None, self._bounded(route, endpoint)
 
     def answer(self, ctx: Context) -> Awaitable[Any]:
         """Find the pipeline of a request, and return what runs it when it is awaited.
@@ -100,7 +90,7 @@ class Dispatcher:
         known: Known | None = head.leads_to
         if known is None:
             known = self._known.get((head.method, head.target))
-            if known is None or b"upgrade" in head.connection:
+            if known is None or not ctx.exchange.body_complete or b"upgrade" in head.connection:
                 return self._route(ctx, head)
             head.leads_to = known
         ctx.route, ctx._gate, endpoint, params = known
@@ -122,21 +112,42 @@ class Dispatcher:
             ctx.exchange.cancel_on_disconnect = bool(route.cancel_on_disconnect)
             ctx._gate, endpoint = self._endpoints[route]
             self._learn(head, route, params)
+            bounded = ctx.exchange.body_complete or route.bounds.body_limit is not None
+            if not bounded and not _fits(ctx):
+                endpoint = self._fallback(Refused, tuple(levels_of(route)))[1]
             return endpoint(ctx)
+        if not ctx.exchange.body_complete:
+            _fits(ctx)  # What is dropped of it is bounded, too.
         if resolution is None and path == "*":
             resolution = Options(self._table.allow())
-        if isinstance(resolution, NotAllowed | Options):
-            ctx.allow = resolution.allow
-        ctx._gate, endpoint = self._fallback(type(resolution), path)
+        allow = resolution.allow if isinstance(resolution, NotAllowed | Options) else ()
+        levels = self._prefixes.above(path)
+        ctx.unrouted = Unrouted(tuple(level.hooks for level in levels), allow)
+        ctx._gate, endpoint = self._fallback(type(resolution), levels)
         return endpoint(ctx)
 
-    def _fallback(self, kind: type, path: str) -> tuple[Gate | None, Endpoint]:
-        """Return what answers a request that has no route, with the hooks that its path has."""
-        levels = self._prefixes.above(path)
+    def _bounded(self, route: Route, endpoint: Endpoint) -> Endpoint:
+        """Return what runs *endpoint* within the bounds of its route, before anything is read."""
+        limit, timeout = route.bounds
+        if limit is None and timeout is None:
+            return endpoint
+
+        def run(ctx: Context) -> Awaitable[Any]:
+            if _fits(ctx, limit, timeout):
+                return endpoint(ctx)
+            return self._fallback(Refused, tuple(levels_of(route)))[1](ctx)
+
+        return run
+
+    def _fallback(self, kind: type, levels: tuple[Level, ...]) -> tuple[Gate | None, Endpoint]:
+        """Return what answers a request that no route is asked for, inside these hooks.
+
+        kind: the type of what it has instead of a route; Refused for a body that is too large.
+        """
         found = self._fallbacks.get((kind, levels))
         if found is None:
             groups = groups_of(self.app, levels)
-            endpoint = pipeline(_FALLBACKS[kind], groups, self._on_error)
+            endpoint = pipeline(_FALLBACKS[kind], groups, self.error_handlers.handle)
             found = self._fallbacks[kind, levels] = Gate(groups) or None, endpoint
         return found
 
@@ -152,6 +163,18 @@ class Dispatcher:
         head.leads_to = known = route, *self._endpoints[route], params.copy()
         if len(head.target) <= _MAX_TARGET:
             self._known.offer((head.method, head.target), known)
+
+
+def _fits(ctx: Context, limit: int | None = None, timeout: float | None = None) -> bool:
+    """Bound a request by its route's limits, and by the server's where it has none; return whether
+    the length that it declares is within them. A chunked body is judged while it is read."""
+    exchange = ctx.exchange
+    if limit is None and not exchange.body_complete:
+        limit = exchange.carrier.config.limits.body
+    refused = exchange.limit(limit, timeout, ctx.link.now())
+    if timeout is not None or refused is not None:
+        ctx.link.pump()  # For its deadline, and to read what is thrown away.
+    return refused is None or exchange.head is None or exchange.head.chunked
 
 
 def _admits(ctx: Context, places: Mapping[Route, Mounted], found: Found) -> object:
@@ -174,12 +197,22 @@ async def _not_found(_ctx: Context) -> None:
     raise HTTPError(404)
 
 
+async def _too_large(ctx: Context) -> None:
+    refused = ctx.exchange.body_refused
+    assert refused is not None, "it was not allowed"
+    raise HTTPError(refused.status, refused.reason) from refused
+
+
 async def _not_allowed(ctx: Context) -> None:
-    raise HTTPError(405, headers=[("allow", ", ".join(ctx.allow))])
+    raise HTTPError(405, headers=[("allow", _allow(ctx))])
 
 
 async def _options(ctx: Context) -> None:
-    ctx.response.set_status(204).set_header("allow", ", ".join(ctx.allow))
+    ctx.response.set_status(204).set_header("allow", _allow(ctx))
+
+
+def _allow(ctx: Context) -> str:
+    return "" if ctx.unrouted is None else ", ".join(ctx.unrouted.allow)
 
 
 async def _upgrade_required(_ctx: Context) -> None:
@@ -193,4 +226,5 @@ _FALLBACKS: dict[type, Endpoint] = {
     NotAllowed: _not_allowed,
     Options: _options,
     UpgradeRequired: _upgrade_required,
+    Refused: _too_large,
 }

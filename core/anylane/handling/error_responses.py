@@ -6,7 +6,8 @@ it is logged and answered with 500.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from anylane.callables import (
@@ -33,37 +34,20 @@ from anylane.shown import shown, spoken
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context
+    from anylane.routing.hooks import Hooks
 
 
-ExceptionHandler = Callable[..., Any]
+_ANSWERS = (HTTPError, Refused)
+"""These are answers and no bugs: the panic hook is not asked for them."""
 
 
 class ErrorHandlers:
-    """The exception handlers of an app, by class, and its hooks for malformed requests.
+    """What deals with exceptions: the handlers of the app and its routers, or nothing but what an
+    HTTPError says. refusals: the app's hooks for malformed requests."""
 
-    place, outer: of an app that is mounted: where it is, and the handlers of the app around it,
-    which are asked for what it has none for.
-    """
+    __slots__ = ("_refusals",)
 
-    __slots__ = ("_handlers", "_outer", "_place", "_refusals")
-
-    def __init__(
-        self,
-        handlers: Mapping[type[Exception], ExceptionHandler],
-        refusals: Iterable[Callable[..., Any]] = (),
-        *,
-        place: Mounted | None = None,
-        outer: ErrorHandlers | None = None,
-    ) -> None:
-        self._place = place
-        self._outer = outer
-        self._handlers: dict[type[BaseException], tuple[Call, str] | None] = {
-            # These are answers and no bugs: the panic hook is not asked for them.
-            HTTPError: None,
-            Refused: None,
-        }
-        for kind, handler in handlers.items():
-            self._handlers[kind] = (call_of(handler), location(handler))
+    def __init__(self, refusals: Iterable[Callable[..., Any]]) -> None:
         self._refusals = tuple(
             (call_of(hook), accepted_positionals(hook, 2), location(hook)) for hook in refusals
         )
@@ -85,18 +69,15 @@ class ErrorHandlers:
             raise exc
         ctx.error = exc
         ctx._failed = True
-        owner, kind, handler = self._find(type(exc))
-        if handler is not None:
+        found = _handler_of(ctx, type(exc))
+        if found is not None:
+            kind, (call, where), place = found
             if kind is Exception:
                 log_failure(ctx, exc)
-            call, where = handler
             ctx.response = initial_error_response(exc)
             try:
-                if owner is self:
+                with nullcontext() if place.app is ctx.app else at(place, ctx):
                     await apply_result(ctx, await run_call(call, ctx, exc), where)
-                else:
-                    with at(owner._place or ctx.place.outermost, ctx):
-                        await apply_result(ctx, await run_call(call, ctx, exc), where)
             except HTTPError as error:  # An answer like any other, and no failure of the handler.
                 if ctx.exchange.started:
                     raise
@@ -128,16 +109,34 @@ class ErrorHandlers:
             usual = problem(ctx, error)
             ctx.response.set_body(usual.body or b"", usual.headers["content-type"])
 
-    def _find(
-        self, kind: type[BaseException]
-    ) -> tuple[ErrorHandlers, type[BaseException] | None, tuple[Call, str] | None]:
-        """Return whose handler it is, the nearest class that has an entry, and the handler; None
-        for what there is not."""
-        near = next((base for base in kind.__mro__ if base in self._handlers), None)
-        handler = None if near is None else self._handlers[near]
-        if handler is None and self._outer is not None:
-            return self._outer._find(kind)
-        return self, near, handler
+
+def levels(ctx: Context) -> tuple[Hooks, ...]:
+    """Return the hooks of the routers that a request belongs to, outermost first: those of its
+    route, or those that its path lies below."""
+    if ctx.route is not None:
+        return ctx.route.hooks
+    return (ctx.app.hooks,) if ctx.unrouted is None else ctx.unrouted.hooks
+
+
+def _handler_of(
+    ctx: Context, kind: type[BaseException]
+) -> tuple[type[BaseException], tuple[Call, str], Mounted] | None:
+    """Return the class whose handler answers exceptions of that kind, with the handler, and where
+    its App is. The innermost router that has one decides, and there the nearest class. What is
+    inside of the App whose function has failed is not asked."""
+    places: dict[object, Mounted] = {place.app: place for place in ctx.place.outward()}
+    app, asked = None, []
+    for hooks in levels(ctx):
+        app = hooks.app or app
+        asked.append((hooks, places.get(app)))
+    for hooks, place in reversed(asked):
+        for base in kind.__mro__ if place is not None else ():
+            if base in hooks.exceptions:
+                assert place is not None
+                return base, hooks.exceptions[base], place
+            if base in _ANSWERS:
+                break
+    return None
 
 
 def initial_error_response(exc: Exception) -> Response:
@@ -168,12 +167,13 @@ def whose(ctx: Context, exc: BaseException) -> str:
     """Return which of the functions of a request an exception came out of: the innermost one in its
     traceback. Where it is none of them, it is the handler."""
     known: dict[object, str] = {}
-    levels = dict.fromkeys((ctx.app.hooks, *(() if ctx.route is None else ctx.route.hooks)))
-    for level in levels:
+    for level in levels(ctx):
         for hook in (*level.request, *level.around, *level.response):
             _learn(known, hook.func)
         for hook in level.parts:
             _learn_part(known, hook.func)
+        for (func, _), _ in level.exceptions.values():
+            _learn(known, func)
     where = "the server"
     if ctx.route is not None:
         where = ctx.route.where
@@ -232,14 +232,13 @@ def _is_in_json(ctx: Context, error: HTTPError) -> bool:
     Where that says nothing, it is JSON for an error that carries data and for a request or a
     handler that speaks JSON.
     """
-    route = ctx.route
-    apps = (place.app.hooks for place in ctx.place.outward())
-    for hooks in apps if route is None else reversed(route.hooks):
+    for hooks in reversed(levels(ctx)):
         if hooks.errors != "auto":
             return hooks.errors == "json"
     preferred = prefers_json(ctx.request.headers.get_all("accept"))
     if preferred is not None:
         return preferred
+    route = ctx.route
     if error.detail is not None or (route is not None and returns_json(route.handler)):
         return True
     kind = split_parameters(ctx.request.headers.get("content-type") or "")[0].lower()

@@ -38,20 +38,16 @@ is not None."""
 OnError = Callable[["Context", Exception], Awaitable[None]]
 
 
-def pipeline(
-    endpoint: Endpoint, groups: Sequence[Group], on_error: Callable[[Mounted], OnError]
-) -> Endpoint:
+def pipeline(endpoint: Endpoint, groups: Sequence[Group], on_error: OnError) -> Endpoint:
     """Return all that runs for a route, or for what a request has instead of one.
 
     groups: the hooks around `endpoint`, by the App that they belong to, outermost first; each App
-    is inside of all hooks of the one around it. on_error: returns what deals with the exceptions of
-    an App. A handler with nothing around it is its own pipeline.
+    is inside of all hooks of the one around it. A handler with nothing around it is its own
+    pipeline.
     """
     for place, hooks in groups[:0:-1]:
-        own = on_error(place)
-        endpoint = _inside(compose(endpoint, hooks, own), place, own)
-    served, hooks = groups[0]
-    endpoint = compose(endpoint, hooks, on_error(served))
+        endpoint = _inside(compose(endpoint, hooks, on_error), place, on_error)
+    endpoint = compose(endpoint, groups[0].hooks, on_error)
     return endpoint if len(groups) == 1 else _left_inside(endpoint, groups[-1].mounted)
 
 

@@ -176,8 +176,11 @@ async def _answer_interrupt(ctx: Context) -> None:
     """Answer 503 for a handler that the core has interrupted, where that is still possible."""
     exchange = ctx.exchange
     if exchange.interrupt is Interrupt.DEADLINE:
-        where = ctx.route.where if ctx.route is not None else "the handler"
-        seconds = ctx.link.driver.connection.config.request_timeout
+        route = ctx.route
+        where = route.where if route is not None else "the handler"
+        seconds = None if route is None else route.bounds.timeout
+        if seconds is None:
+            seconds = ctx.link.driver.connection.config.request_timeout
         line = f"{where} took longer than {seconds:g} seconds: 503"
         ctx.link.host.log_limit.log(TOO_SLOW, "warning", line)
     if not exchange.started:

@@ -170,8 +170,8 @@ class Request:
         """Return the whole body as bytes; each call returns the same ones.
 
         Raises HTTPError 400 for a malformed body, 408 for one that comes too slowly and 413 for one
-        over `Limits.body`; UsageError if the body was read by `stream()`; Disconnected if the
-        client is gone. A call that was cancelled may be repeated, and nothing is lost.
+        over the limit of its route; UsageError if the body was read by `stream()`; Disconnected if
+        the client is gone. A call that was cancelled may be repeated, and nothing is lost.
         """
         if isinstance(self._body, bytes):
             return self._body

@@ -117,11 +117,6 @@ class Exchange:
         self.trailers: RawHeaders = _NO_TRAILERS
 
     @property
-    def switched(self) -> bool:
-        """Whether the exchange is a session of another protocol now, and has no response."""
-        return self.websocket is not None or self.raw is not None
-
-    @property
     def alarms(self) -> Alarms:
         """Return the handler's own deadlines. They are made when they are first asked for: few
         handlers have any."""
@@ -193,7 +188,20 @@ class Exchange:
         if self.body_complete:
             return b""
         self._stream.body_wanted(now)
+        if self.body_refused is not None:
+            raise self.body_refused
         return None
+
+    def limit(self, body: int | None, seconds: float | None, now: float) -> Refused | None:
+        """Bound the body anew, in bytes, and the time for an answer; None: as it was. Return why
+        the body is too large, if it is known to be: `read` raises it, and none of it is kept."""
+        if seconds is not None:
+            self._stream.limit_time(seconds)
+        refused = None if body is None else self._stream.limit_body(body, now)
+        if refused is not None and self._chunks:
+            self._chunks.clear()
+            self.buffered = 0
+        return refused
 
     def read_all(self) -> bytes | None:
         """Return the rest of the body if all of it is here, else None: then `read` it."""

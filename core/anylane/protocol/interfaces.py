@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol
 
-from anylane.errors import Disconnected
+from anylane.errors import Disconnected, Refused
 from anylane.protocol.fields import Header
 from anylane.protocol.timers import Timer, Timers
 
@@ -174,6 +174,14 @@ class Stream(Protocol):
 
     def body_wanted(self, now: float) -> None:
         """Go on with the body, a waiting 100 (Continue) first: its reader has room."""
+
+    def limit_body(self, limit: int, now: float) -> Refused | None:
+        """Let the body have so many bytes, be that more or less than `Limits.body`. If it is known
+        to have more, take nothing of it, close behind the answer, and return why."""
+        ...
+
+    def limit_time(self, seconds: float) -> None:
+        """Give the handler so much time instead of `request_timeout`."""
 
     def send_informational(self, status: int, headers: Iterable[Header]) -> None:
         """Send a 1xx response, if the client knows such (RFC 9110 §15.2)."""

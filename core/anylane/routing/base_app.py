@@ -39,16 +39,21 @@ class Mountable(Protocol):
 class BaseApp(Router):
     """A router that is an application by itself. `App` is one, and the type of `ctx.app`.
 
-    exception_handlers, json_default: of its own routes. Those of an app around it come after them.
+    json_default: of its own routes; without it that of the app around it.
     """
 
     is_whole = True
 
-    exception_handlers: dict[type[Exception], Callable[..., Any]]
     json_default: Callable[[Any], Any] | None
 
-    def __init__(self, *, errors: Errors = "auto") -> None:
-        super().__init__(errors=errors)
+    def __init__(
+        self,
+        *,
+        errors: Errors = "auto",
+        body_limit: int | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        super().__init__(errors=errors, body_limit=body_limit, timeout=timeout)
         self.hooks.app = self
 
     @property

@@ -24,6 +24,14 @@ class _Below(NamedTuple):
     """The apps that it is a part of, outermost first."""
 
 
+class Unrouted(NamedTuple):
+    """What a request without a route has instead: the hooks of the routers that its path lies
+    below, outermost first, and the methods that its path has."""
+
+    hooks: tuple[Hooks, ...]
+    allow: tuple[str, ...]
+
+
 class Prefixes:
     """The routers with a prefix and the mounted apps, and their hooks."""
 

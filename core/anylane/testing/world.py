@@ -17,6 +17,7 @@ from anylane.config.server_config import ServerConfig
 from anylane.errors import UsageError
 from anylane.lane.deadlines import Deadline, Deadlines
 from anylane.lane.driver import Driver
+from anylane.lane.host import Log
 from anylane.lane.link import Errand
 from anylane.lane.server_core import ServerCore, Wrap
 from anylane.lane.stepping import SteppedLink, step
@@ -52,13 +53,19 @@ class World:
     app: what is served.
     config: its settings.
     wrap: puts a layer such as TLS around each connection.
+    take_log: takes what the server logs in the place of `log`.
     now: the virtual time, in seconds.
     log: what the server has logged.
     variables: the context of the startup hooks, of which each exchange gets a copy.
     """
 
     def __init__(
-        self, app: App, config: ServerConfig | None = None, *, wrap: Wrap | None = None
+        self,
+        app: App,
+        config: ServerConfig | None = None,
+        *,
+        wrap: Wrap | None = None,
+        take_log: Log | None = None,
     ) -> None:
         self.now: float = 0.0
         self.log: list[LogRecord] = []
@@ -78,7 +85,7 @@ class World:
             time=lambda: self.now,
             date=lambda: DATE,
             token=self._token,
-            log=lambda level, message, error: self.log.append(LogRecord(level, message, error)),
+            log=take_log or self._keep,
             lane="Lockstep",
             wrap=wrap,
         )
@@ -108,6 +115,9 @@ class World:
         if self.variables.run(step, cleanup, "Lockstep"):
             cleanup.close()
             raise UsageError("a shutdown hook waits; under Lockstep there is nothing to wait for")
+
+    def _keep(self, level: str, message: str, error: BaseException | None) -> None:
+        self.log.append(LogRecord(level, message, error))
 
     def _token(self, size: int) -> bytes:
         """Return *size* bytes that are not random: a test must see the same ones each time."""

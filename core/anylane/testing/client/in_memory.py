@@ -145,9 +145,8 @@ class LockstepLane:
     """
 
     def __init__(self, app: App, config: ServerConfig | None, log: ClientLog) -> None:
-        self.world: World = World(app, config)
+        self.world: World = World(app, config, take_log=log)
         self.world.log = log.records
-        self.world.server.log = log
         self.wires: list[LockstepWire] = []
         self._ports = count(50000)
 

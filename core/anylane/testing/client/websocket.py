@@ -17,6 +17,7 @@ from wsproto.utilities import generate_accept_token
 from anylane import json
 from anylane.errors import Disconnected, UsageError
 from anylane.http.headers import Headers
+from anylane.shown import shown
 from anylane.testing.client.connection import ClientConnection
 from anylane.testing.client.errors import Silence
 from anylane.testing.client.response import ClientResponse, Rejected
@@ -63,7 +64,7 @@ class ClientWebSocket:
         self.close_reason: str = ""
         if response.status != 101:
             response.read()
-            raise Rejected(response)
+            raise Rejected(response) from response.error
         self._check(response, offered)
         self._wire = connection.wire
         self._lane = lane
@@ -201,7 +202,8 @@ class ClientWebSocket:
 
     def __repr__(self) -> str:
         state = "open" if self.close_code is None else f"closed with {self.close_code}"
-        return f"<ClientWebSocket {state} {self.response.request.url}>"
+        why = "" if self.error is None else f": {shown(self.error)}"
+        return f"<ClientWebSocket {state} {self.response.request.url}{why}>"
 
     # -- frames --------------------------------------------------------------------------------
 
@@ -212,7 +214,7 @@ class ClientWebSocket:
     def _check_open(self) -> None:
         if self.close_code is not None:
             self._raise_failure()
-            raise Disconnected(self.close_code, self.close_reason)
+            raise Disconnected(self.close_code, self.close_reason) from self.error
 
     def _raise_failure(self) -> None:
         self.response._raise_failure()
