@@ -339,6 +339,47 @@ def test_a_router_without_a_prefix_keeps_to_its_routes_inside_a_mount_too() -> N
     assert seen == ["hook"]
 
 
+def test_a_router_of_an_app_at_the_root_brings_its_app_along() -> None:
+    app, inner, router = App(), App(errors="json"), Router("/x")
+
+    @router.get("/there")
+    async def there(_ctx: Context) -> str:
+        return "there"
+
+    for name, hooked in (("inner", inner), ("router", router)):
+
+        @hooked.response_middleware
+        async def mark(ctx: Context, name: str = name) -> None:
+            ctx.response.set_header(f"x-{name}", str(ctx.app is inner))
+
+    inner.include(router)
+    app.mount("/", inner)
+    client = TestClient(app)
+    for target, status in (("/x/there", 200), ("/x/nowhere", 404)):
+        answer = client.get(target)
+        assert answer.status == status
+        assert (answer.headers["x-router"], answer.headers["x-inner"]) == ("True", "True")
+    assert "x-inner" not in client.get("/nowhere").headers
+
+
+def test_inner_middleware_that_does_nothing_is_named() -> None:
+    app, inner = App(), one("inner")
+
+    @inner.middleware
+    async def lazy(ctx: Context, call_next: Any) -> None: ...
+
+    @app.middleware
+    async def around(ctx: Context, call_next: Any) -> None:
+        await call_next()
+
+    app.mount("/inner", inner)
+    client = TestClient(app)
+    assert client.get("/inner/").status == 500
+    (line,) = [each.message for each in client.log]
+    assert "lazy" in line
+    assert "neither called" in line
+
+
 def test_the_mount_whose_prefix_is_longest_answers_what_is_nowhere() -> None:
     app, api, admin = App(), App(errors="text"), App(errors="json")
     for each in (api, admin):

@@ -68,7 +68,8 @@ class Prefixes:
         inmost = max((each.apps for each in found), key=_depth, default=())
         found = [each for each in found if each.apps == inmost[: len(each.apps)]]
         found.sort(key=lambda each: len(each.apps))
-        return (self._outermost, *dict.fromkeys(each.level for each in found))
+        levels = [level for each in found for level in (*each.apps, each.level)]
+        return tuple(dict.fromkeys((self._outermost, *levels)))
 
 
 def _depth(apps: tuple[Level, ...]) -> tuple[int, int]:
