@@ -133,7 +133,9 @@ class Dispatcher:
             return endpoint
 
         def run(ctx: Context) -> Awaitable[Any]:
-            if _fits(ctx, limit, timeout):
+            exchange = ctx.exchange
+            bodiless = exchange.body_complete and not exchange.buffered
+            if (bodiless and timeout is None) or _fits(ctx, limit, timeout):
                 return endpoint(ctx)
             return self._fallback(Refused, tuple(levels_of(route)))[1](ctx)
 
