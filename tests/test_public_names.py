@@ -12,11 +12,20 @@ from types import ModuleType
 import pytest
 
 import anylane
+import anylane.contrib
 import anylane.lane
+import anylane.middleware
 import anylane.protocol
 import anylane.testing
 
-PUBLIC = [anylane, anylane.lane, anylane.protocol, anylane.testing]
+PUBLIC = [
+    anylane,
+    anylane.contrib,
+    anylane.lane,
+    anylane.middleware,
+    anylane.protocol,
+    anylane.testing,
+]
 
 
 def typed_names() -> Iterator[tuple[str, str]]:

@@ -9,7 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from anylane import contrib as contrib
     from anylane import lane as lane
+    from anylane import middleware as middleware
     from anylane import protocol as protocol
     from anylane import testing as testing
     from anylane.app import App
@@ -106,7 +108,7 @@ _HOMES = {
 }
 """The module of each public name; the same names as in `__all__` and under TYPE_CHECKING."""
 
-_PACKAGES = frozenset({"lane", "protocol", "testing"})
+_PACKAGES = frozenset({"contrib", "lane", "middleware", "protocol", "testing"})
 """The public packages: `anylane.protocol` works without an import of its own."""
 
 

@@ -41,10 +41,47 @@ class Context(Answering):
     to its end).
     """
 
-    __slots__ = ()
+    __slots__ = (
+        "_session",
+        "_user",
+    )  # Unset until a part sets them: that costs other requests nothing.
 
     jobs: list[Job] | None
     _calls: Calls | None
+
+    # -- what parts have found out -----------------------------------------------------------------
+
+    @property
+    def user(self) -> Any:
+        """Return what authentication has found: the claims of `JWTAuth`, or what `verify` of
+        another part returned. Raise UsageError where no such part has let the request pass."""
+        try:
+            return self._user
+        except AttributeError:
+            raise UsageError(
+                "ctx.user is set by BearerAuth, JWTAuth or BasicAuth, and none of them has let "
+                "this request pass: app.use(JWTAuth(...)), on a router or a route likewise"
+            ) from None
+
+    @user.setter
+    def user(self, user: Any) -> None:
+        self._user = user
+
+    @property
+    def session(self) -> Any:
+        """Return the session, a mapping that `Sessions` keeps for this client. Raise UsageError
+        where that part is not used."""
+        try:
+            return self._session
+        except AttributeError:
+            raise UsageError(
+                "ctx.session needs the part Sessions: app.use(Sessions(secret)), on a router or a "
+                "route likewise"
+            ) from None
+
+    @session.setter
+    def session(self, session: Any) -> None:
+        self._session = session
 
     # -- waiting ---------------------------------------------------------------------------------
 

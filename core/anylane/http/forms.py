@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from importlib import import_module
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote_to_bytes
 
-from anylane.errors import HTTPError, UsageError, WrongField
+from anylane.errors import HTTPError, WrongField
+from anylane.extras import load
 from anylane.http.headers import Headers, RequestHeaders
 from anylane.http.multidict import MultiDict
 from anylane.http.parameters import split_parameters
@@ -289,15 +289,10 @@ def _extended_filename(disposition: str) -> str | None:
 
 def _library() -> Any:
     """Return the `multipart` package. Raise UsageError if it is not installed."""
-    library: Any = None
-    try:
-        library = import_module("multipart")
-    except ImportError:
-        pass
     # python-multipart once had the same import name, and other contents.
-    if not hasattr(library, "PushMultipartParser"):
-        raise UsageError(
-            "request.form() needs the multipart package, 2.0 or later, for multipart/form-data: "
-            "pip install 'anylane[forms]'"
-        )
-    return library
+    return load(
+        "multipart",
+        extra="forms",
+        needed_by="request.form(), for multipart/form-data,",
+        marker="PushMultipartParser",
+    )

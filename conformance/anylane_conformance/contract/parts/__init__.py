@@ -1,0 +1,1 @@
+"""What the cases about ready-made parts add to the app, one module for each family of parts."""
