@@ -124,6 +124,9 @@ FORMS: dict[str, tuple[list[bytes | float], int]] = {
     "413": (
         [request("/body", "Transfer-Encoding: chunked", method="POST") + b"65\r\n"], 413
     ),
+    "413 of a declared length": (
+        [request("/body", "Content-Length: 101", method="POST") + b"x" * 101], 413
+    ),
     "400 in a body": (
         [request("/body", "Transfer-Encoding: chunked", method="POST") + b"x\r\n"], 400
     ),

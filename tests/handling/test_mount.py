@@ -11,13 +11,16 @@ from anylane import (
     STOP,
     App,
     Context,
+    Disconnected,
     HTTPError,
     RouteError,
     Router,
+    ServerConfig,
     UsageError,
 )
+from anylane.config.limits import Limits
 from anylane.errors import RegistrationError
-from anylane.testing import TestClient
+from anylane.testing import Rejected, TestClient
 
 
 def one(text: str, **options: Any) -> App:
@@ -362,6 +365,62 @@ def test_what_a_log_line_names_is_the_inner_handler() -> None:
     client = TestClient(app)
     assert client.get("/inner/").status == 500
     assert "breaks" in client.log[0].message
+
+
+def test_a_websocket_of_a_mounted_app_fails_as_any_other() -> None:
+    app, inner = App(), App()
+
+    @inner.exception_handler(HTTPError)
+    async def never(_ctx: Context, _exc: HTTPError) -> str:
+        return "the head is out"
+
+    @inner.websocket("/late")
+    async def late(ctx: Context) -> None:
+        await ctx.accept()
+        raise HTTPError(400, "no")
+
+    @inner.websocket("/early")
+    async def early(ctx: Context) -> None:
+        raise ValueError
+
+    @app.exception_handler(ValueError)
+    async def refused(ctx: Context, _exc: ValueError) -> str:
+        ctx.response.set_status(403)
+        return "refused"
+
+    app.mount("/inner", inner)
+    client = TestClient(app)
+    with client.websocket("/inner/late") as ws, pytest.raises(Disconnected) as closed:
+        ws.receive()
+    assert closed.value.code == 1008
+    with pytest.raises(Rejected) as rejected:
+        client.websocket("/inner/early")
+    assert (rejected.value.response.status, rejected.value.response.text) == (403, "refused")
+
+
+def test_a_body_that_is_too_large_and_a_deadline_pass_the_inner_hooks() -> None:
+    app, inner = App(), App(errors="json")
+
+    @inner.response_middleware
+    async def mark(ctx: Context) -> None:
+        ctx.response.set_header("x-inner", str(ctx.app is inner))
+
+    @inner.post("/")
+    async def read(ctx: Context) -> str:
+        return await ctx.request.text()
+
+    @inner.get("/slow")
+    async def slow(ctx: Context) -> None:
+        await ctx.sleep(100)
+
+    app.mount("/inner", inner)
+    client = TestClient(app, ServerConfig(limits=Limits(body=10), request_timeout=5))
+    for answer, status in (
+        (client.post("/inner/", content=iter([b"x" * 11])), 413),
+        (client.get("/inner/slow"), 503),
+    ):
+        assert (answer.status, answer.headers["x-inner"]) == (status, "True")
+        assert answer.headers["content-type"] == "application/problem+json"
 
 
 # --- what cannot be mounted ----------------------------------------------------------------------

@@ -349,14 +349,26 @@ def form(kind: str, body: bytes) -> str:
 # --- request bodies ------------------------------------------------------------------------------
 
 
-@at_the_limit("limits.body", 100, within="200", beyond="413, closed", lanes=("body_limit",))
+@at_the_limit(
+    "limits.body",
+    100,
+    within="200",
+    beyond="413, closed",
+    lanes=("body_limit", "routes_bound_their_own_bodies"),
+)
 def declared_body_of_that_size(limit: int, size: int) -> str:
     wire = serve(limits_body=limit)
     wire.receive(post("/", size, b"x" * size))
     return seen(wire)
 
 
-@at_the_limit("limits.body", 100, within="200", beyond="413, closed", lanes=("body_limit",))
+@at_the_limit(
+    "limits.body",
+    100,
+    within="200",
+    beyond="413, closed",
+    lanes=("body_limit", "routes_bound_their_own_bodies"),
+)
 def chunked_body_of_that_size(limit: int, size: int) -> str:
     wire = serve(limits_body=limit)
     body = b"%x\r\n%s\r\n0\r\n\r\n" % (size, b"x" * size)

@@ -31,8 +31,14 @@ class LinkDriver(Protocol):
 
     server: ServerCore
 
+    outside: ThreadsLink | None
+    """The link for whose handler the owner has left the driver."""
+
     @property
     def lane(self) -> LinkLane: ...
+
+    def reenter(self) -> None:
+        """Come back from a handler."""
 
     def nudge(self) -> None:
         """Take note that a link has news."""
@@ -50,18 +56,27 @@ _NOTHING = Variables()
 class ThreadsLink(SteppedLink):
     """The Link of one exchange: a parked coroutine, or a thread that waits for its turn.
 
+    stuck: the link of the handler in whose place this one answers, None for a handler of its own.
     begun: whether the handler was stepped before. blocked: whether a thread waits in `block`, for
     `turn`.
     """
 
-    __slots__ = ("_coroutine", "_thread", "_variables", "begun", "blocked", "transport",
-                 "turn")  # fmt: skip
+    __slots__ = ("_coroutine", "_thread", "_variables", "begun", "blocked", "relieved",
+                 "transport", "turn")  # fmt: skip
 
-    def __init__(self, driver: LinkDriver, exchange: Exchange) -> None:
+    def __init__(
+        self, driver: LinkDriver, exchange: Exchange, stuck: ThreadsLink | None = None
+    ) -> None:
         super().__init__(driver, exchange)
         self.transport: LinkDriver = driver
-        self._variables = driver.lane.variables.copy()
-        self._coroutine = driver.server.run_exchange(exchange, self)
+        self.context = None
+        self.relieved: bool = False
+        if stuck is None:
+            self._variables = driver.lane.variables.copy()
+            self._coroutine = driver.server.run_exchange(exchange, self)
+        else:
+            self._variables = stuck._variables.copy()
+            self._coroutine = driver.server.relieve(stuck, exchange, self)
         self._thread = 0
         self.begun: bool = False
         self.blocked: bool = False
@@ -73,16 +88,21 @@ class ThreadsLink(SteppedLink):
 
     def resume(self) -> None:
         """Step the handler until it parks or ends. By the owner of the connection."""
-        self.begun = True
+        driver, server = self.transport, self.driver.server
         self._thread = get_ident()
         parked = False
-        server = self.driver.server
         try:
-            parked = self._variables.run(step, self._coroutine, server.lane)
+            if self.relieved and not self.begun:
+                self._coroutine.close()
+            else:
+                self.begun = True
+                driver.outside = self
+                parked = self._variables.run(step, self._coroutine, server.lane)
         except BaseException as exc:  # noqa: BLE001  # SystemExit too ends only its handler
             server.log("error", f"a handler ended its thread's work with {shown(exc, 1000)}", exc)
         finally:
             self._thread = 0
+            driver.reenter()
             if not parked:
                 self._variables = _NOTHING  # They know us: without a cycle both are freed at once.
                 self.driver.finished(self)
@@ -106,6 +126,7 @@ class ThreadsLink(SteppedLink):
         driver = self.transport
         # Else others would wait until this thread is found to be late.
         driver.lane.lender.give_back()
+        driver.reenter()
         thread, self._thread = self._thread, 0
         self.turn.acquire(blocking=False)
         self.blocked = True
@@ -113,3 +134,4 @@ class ThreadsLink(SteppedLink):
         self.turn.acquire()
         self.blocked = False
         self._thread = thread
+        driver.outside = self

@@ -5,24 +5,20 @@ from __future__ import annotations
 import zlib
 
 from anylane_conformance.cases import case
+from anylane_conformance.cases.descriptors import all_are_closed, asked
 from anylane_conformance.contract.parts.files import (
     LARGE,
     LETTERS,
     SECRET,
+    changing_files,
     files_behind_parts,
     serve_files,
 )
 from anylane_conformance.harness.conversation import Conversation
-from anylane_conformance.harness.peer import Answer, Peer
 
 CHAPTER = "18 parts"
 
 DATE = "Tue, 14 Nov 2023 22:13:20 GMT"
-
-
-def asked(peer: Peer, target: str, *headers: str, method: str = "GET") -> Answer:
-    peer.get(target, *headers, method=method)
-    return peer.answer(to_head=method == "HEAD")
 
 
 @case(CHAPTER, extra=serve_files, cuts=False)
@@ -322,7 +318,7 @@ NOWHERE = (
 @case(CHAPTER, extra=serve_files, cuts=False)
 def no_path_leads_out_of_the_directory(conversation: Conversation) -> None:
     """Nothing but regular files of the directory is sent, however the path is written; links that
-    stay inside are followed. What is not sent is 404."""
+    stay inside are followed. What is not sent is 404, and no file stays open."""
     peer = conversation.connect()
     for path in NOWHERE:
         answer = peer.ask(path)
@@ -332,6 +328,7 @@ def no_path_leads_out_of_the_directory(conversation: Conversation) -> None:
     assert peer.ask("/static/absolute.txt").body == LETTERS
     assert peer.ask("/static/linked/page.html").body == b"<h1>page</h1>"
     assert peer.ask("/static/.well-known/security.txt").body == b"well known"
+    assert all_are_closed(conversation)
     assert conversation.log == []
 
 
@@ -363,3 +360,19 @@ def file_that_a_handler_returns(conversation: Conversation) -> None:
     made = peer.answer()
     assert (made.status, made.body) == (200, LETTERS)
     assert made.headers["content-type"] == "text/csv"
+
+
+@case(CHAPTER, extra=changing_files, cuts=False)
+def file_that_changes_while_it_is_sent(conversation: Conversation) -> None:
+    """Of a file that has become longer what was announced is sent. Where it has become shorter the
+    connection ends early, so that no client takes it for whole, and a line in the log says why."""
+    peer = conversation.connect()
+    assert peer.ask(f"/changing/{2 * len(LARGE)}").body == LARGE
+    peer.get("/changing/300000")
+    head = peer.until(b"\r\n\r\n")
+    assert b"content-length: %d\r\n" % len(LARGE) in head
+    assert peer.rest() == LARGE[:300_000]
+    (line,) = conversation.log
+    assert line[0] == "error"
+    assert "FileChanged" in line[1]
+    assert all_are_closed(conversation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from anylane_conformance.cases import case
-from anylane_conformance.contract.life import mounts, state
+from anylane_conformance.contract.life import jobs, mounts, state
 from anylane_conformance.harness.conversation import Conversation
 
 CHAPTER = "12 framework"
@@ -157,3 +157,54 @@ def mounted_apps_are_left_in_reverse(conversation: Conversation) -> None:
     assert conversation.connect().ask("/inner/inmost/").status == 200
     conversation.stop()
     assert conversation.stage.said[-2:] == ["inmost out", "inner out"]
+
+
+# --- periodic jobs -------------------------------------------------------------------------------
+
+
+@case(CHAPTER, extra=jobs.of_every_kind)
+def jobs_have_their_turns(conversation: Conversation) -> None:
+    """A job runs again and again, `async def` or `def`, with a context of its own each time, and
+    sees the state of its app. A failure is logged, and the next turn comes."""
+    peer = conversation.connect()
+    assert peer.ask("/turns/3").body == b"/inner/there async def failure waiting"
+    errors = [message for level, message in conversation.log if level == "error"]
+    assert len(errors) >= 3
+    for line, name in zip(errors, ("ValueError", "SystemExit", "ValueError"), strict=False):
+        assert "the job " in line
+        assert "of_failure" in line
+        assert name in line
+
+
+@case(CHAPTER, extra=jobs.of_long_turns, cuts=False)
+def job_never_overlaps_itself(conversation: Conversation) -> None:
+    """Turns of a job that would begin while it still runs are left out, and not made up for."""
+    assert conversation.connect().ask("/long-turns").body == b"True"
+
+
+@case(CHAPTER, extra=jobs.of_the_end, cuts=False, timeouts={"drain": 0.5})
+def drain_waits_for_a_job_and_then_interrupts_it(conversation: Conversation) -> None:
+    """A drain begins no more turns. It waits for those that run, up to `Timeouts.drain`, and then
+    interrupts them."""
+    notes = conversation.helper()
+    assert notes.ask("/notes").body == b"short begins"
+    conversation.drain()
+    conversation.pause(0.7)
+    conversation.stop()
+    assert conversation.stage.said == ["short ends", "endless shutdown"]
+    assert any("endless" in line and "cut off" in line for _, line in conversation.log)
+
+
+@case(CHAPTER, "native_cancel", extra=jobs.of_an_event_loop, cuts=False)
+def job_may_use_the_library_of_its_loop(conversation: Conversation) -> None:
+    """An `async def` job runs in a task of the lane's own loop."""
+    assert conversation.helper().ask("/notes").body == b"native"
+
+
+@case(CHAPTER, extra=jobs.of_rare_turns, cuts=False)
+def jobs_do_not_keep_a_server(conversation: Conversation) -> None:
+    """The first turn of a job comes one interval after the start; a server that is told to shut
+    down does not wait for it."""
+    assert conversation.connect().ask("/").status == 200
+    conversation.stop()
+    assert conversation.stage.said == []

@@ -14,6 +14,7 @@ from anylane.config.addresses import Address, Inherited, Tcp, Unix, parse_addres
 from anylane.config.checks import check
 from anylane.config.default_headers import checked_headers
 from anylane.config.limits import Deflate, Limits, Timeouts
+from anylane.config.web_origin import web_origin
 from anylane.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -74,6 +75,13 @@ class ServerConfig:
     """Read plain requests and frames directly. False leaves every byte to h11 and wsproto."""
     headers: tuple[tuple[str, str], ...] = field(default=(), metadata={"metavar": "NAME:VALUE"})
     """Header lines of every answer that does not set them itself, bare ones and refusals too."""
+    cors_origins: tuple[str, ...] = field(default=(), metadata={"metavar": "ORIGIN"})
+    """Pages whose scripts may read the answers, such as "https://app.example.com", or "*" for all:
+    the part CORS with its defaults around the whole app. None unless you name some."""
+    compression: bool = False
+    """Compress bodies in zstd, br or gzip, as the client likes: the part Compression with its
+    defaults around the whole app. Off, because a proxy in front often does it already, and because
+    of BREACH: read docs/parts/compression.md where a page holds a secret."""
     proxy_headers: bool = False
     """Take client and scheme from X-Forwarded-For and X-Forwarded-Proto of a proxy in front."""
     forwarded_allow_ips: tuple[str, ...] = ("127.0.0.1", "::1")
@@ -130,6 +138,8 @@ class ServerConfig:
         check(self, "request_timeout", (int, float), 0.001, 86_400.0 * 365)
         check(self, "eager", bool)
         check(self, "express", bool)
+        _check_cors(self)
+        check(self, "compression", bool)
         check(self, "proxy_headers", bool)
         object.__setattr__(self, "headers", checked_headers(self.headers))
         _check_proxies(self)
@@ -150,6 +160,11 @@ class ServerConfig:
         if self.fd is not None:
             found.append(Inherited(self.fd))
         return tuple(found) or (Tcp(self.host, self.port),)
+
+    @property
+    def asks_for_parts(self) -> bool:
+        """Whether a setting installs a ready-made part (`anylane.middleware.from_settings`)."""
+        return bool(self.cors_origins) or self.compression
 
     @classmethod
     def strict(cls, **overrides: Any) -> Self:
@@ -213,6 +228,20 @@ def _check_addresses(config: ServerConfig) -> None:
             parse_address(each)
     except ValueError as exc:
         raise ConfigError(f"ServerConfig.bind has {exc}") from None
+
+
+def _check_cors(config: ServerConfig) -> None:
+    origins: Any = config.cors_origins
+    if not isinstance(origins, tuple) or not all(isinstance(each, str) for each in origins):
+        raise ConfigError(
+            f"ServerConfig.cors_origins is {origins!r}; expected a tuple of origins, such as "
+            '("https://app.example.com",)'
+        )
+    try:
+        for each in origins:
+            web_origin(each)
+    except ValueError as exc:
+        raise ConfigError(f"ServerConfig.cors_origins has {exc}") from None
 
 
 def _check_proxies(config: ServerConfig) -> None:

@@ -7,21 +7,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.errors import HTTPError, Refused, UsageError
 from anylane.handling.blocking import Calls, transformed
-from anylane.handling.job import Job
+from anylane.handling.job import Ending, Job
 from anylane.handling.stream import Stream
+from anylane.http.attributes import State
 from anylane.http.headers import TOO_LATE
 from anylane.http.request import Request
 from anylane.http.response import Response
+from anylane.http.semantics.address import absolute_url
 from anylane.http.settled import HandshakeResponse, is_handshake_field
 from anylane.protocol.fields import check_header
 from anylane.protocol.sse import last_event_id
 from anylane.realtime.event_stream import EventStream
 from anylane.realtime.raw_stream import RawStream
+from anylane.realtime.subprotocols import settled
 from anylane.realtime.websocket import WebSocket
 from anylane.routing.mounted import Mounted
 from anylane.routing.parts import Transform
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from anylane.lane.link import Link
     from anylane.protocol.exchange import Exchange
     from anylane.routing.base_app import BaseApp
+    from anylane.routing.prefixes import Unrouted
     from anylane.routing.route import Route
 
 
@@ -50,8 +53,8 @@ class Answering(ABC):
     """One request and its response: half of a `Context`, whose docstring names the attributes."""
 
     __slots__ = ("_calls", "_failed", "_gate", "_pending", "_place", "_request", "_response",
-                 "_shown", "_state", "_streamed", "allow", "app", "error", "exchange", "items",
-                 "jobs", "link", "params", "route")  # fmt: skip
+                 "_shown", "_state", "_streamed", "app", "endings", "error", "exchange", "items",
+                 "jobs", "link", "params", "route", "unrouted")  # fmt: skip
 
     def __init__(self, exchange: Exchange, link: Link, app: BaseApp) -> None:
         self.exchange: Exchange = exchange
@@ -60,16 +63,17 @@ class Answering(ABC):
         self.params: dict[str, Any] = {}
         self.route: Route | None = None
         self.error: BaseException | None = None
-        self.allow: tuple[str, ...] = ()
+        self.unrouted: Unrouted | None = None
         self._failed = False
         self._shown = False
         self._gate: AnswerGate | None = None
         self._pending: object = None
         self.items: Items | None = None
         self.jobs: list[Job] | None = None
+        self.endings: list[Ending] | None = None
         self._request: Request | None = None
         self._response: Response | None = None
-        self._state: SimpleNamespace | None = None
+        self._state: State | None = None
         self._streamed: Response
         self._calls: Calls | None = None
 
@@ -99,10 +103,10 @@ class Answering(ABC):
         self._response = response
 
     @property
-    def state(self) -> SimpleNamespace:
+    def state(self) -> State:
         """Return an object for attributes of your own. It lives as long as this request."""
         if self._state is None:
-            self._state = SimpleNamespace()
+            self._state = State()
         return self._state
 
     @property
@@ -154,6 +158,18 @@ class Answering(ABC):
     def place(self, place: Mounted) -> None:
         self._place: Mounted = place
         self.app = place.app
+
+    def url_for(self, name: str, /, **params: object) -> str:
+        """Return the absolute URL of the route of that name.
+
+        Scheme, host and port are those of the request, the scheme as a trusted proxy says; a host
+        that the route's router names stands in the place of the request's. For a WebSocket the
+        scheme is "ws" or "wss". The Host header is the client's word: see `TrustedHosts` before a
+        URL goes into a mail. Raise RouteError as `path_for` does, if routes of that name have
+        several hosts, and if the route's host has a `*` that the request does not fill.
+        """
+        path, host, websocket = self.place.place_of(name, params, self.params)
+        return absolute_url(self.request, path, host, websocket=websocket)
 
     def check(self) -> None:
         """Raise Disconnected if the client is gone.
@@ -304,8 +320,11 @@ class Answering(ABC):
                 raise UsageError(f"{name} is set by the WebSocket handshake itself; leave it out")
         exchange = self.exchange
         try:
-            if subprotocol is None and self.route is not None and self.route.subprotocols:
-                subprotocol = self._negotiate(self.route.subprotocols)
+            credential = getattr(self, "credential", None)
+            if (self.route is not None and self.route.subprotocols) or credential is not None:
+                spoken = () if self.route is None else self.route.subprotocols
+                offers = self.request.headers.get_all("sec-websocket-protocol")
+                subprotocol = settled(subprotocol, spoken, offers, credential)
             # Before the response hooks: what they see is what goes out.
             exchange.check_accept(subprotocol)
             shown = await self._begin_handshake(101)
@@ -341,13 +360,6 @@ class Answering(ABC):
         shown.freeze()
         self.link.pump()
         return RawStream(exchange, self.link, session)
-
-    def _negotiate(self, spoken: tuple[str, ...]) -> str | None:
-        offered = ",".join(self.request.headers.get_all("sec-websocket-protocol"))
-        return next(
-            (name for part in offered.split(",") if (name := part.strip()) in spoken),
-            None,
-        )
 
     @abstractmethod
     def call(self, func: Callable[..., Any], *args: Any) -> Any:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from _thread import allocate_lock, get_ident
 from collections import deque
 from collections.abc import Callable, Iterator
-from functools import partial
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
@@ -226,23 +225,29 @@ async def run_blocking(link: Link, func: Callable[[], Any], calls: Calls | None 
     return handle.result()
 
 
-async def transformed(link: Link, body: bytes, transforms: list[Transform]) -> bytes:
-    """Return a whole body after all that changes it.
-
-    It is changed in the pool if it is longer than one of the transforms wants to be fed here, and
-    here in any case once the exchange was interrupted: then no time is left to wait for a thread.
-    """
-    change = partial(_transformed, body, transforms)
-    bounds = [getattr(each, "pooled_above", None) for each in transforms]
-    if link.exchange.interrupt is None and any(each and len(body) > each for each in bounds):
-        return await run_blocking(link, change)  # type: ignore[no-any-return]
-    return change()
+def belongs_in_pool(link: Link, piece: bytes, transforms: list[Transform]) -> bool:
+    """Return whether a piece of a body is longer than one of its transforms wants to be fed on the
+    loop. None is once the exchange was interrupted: no time is left to wait for a thread."""
+    size = len(piece)
+    bounds = (getattr(each, "pooled_above", None) for each in transforms)
+    return link.exchange.interrupt is None and any(each and size > each for each in bounds)
 
 
-def _transformed(body: bytes, transforms: list[Transform]) -> bytes:
+def change(piece: bytes, transforms: list[Transform], *, ends: bool) -> bytes:
+    """Return a piece of a body after all that changes it. ends: whether it is the last one; else
+    the client can read it when it comes."""
     for transform in transforms:
-        body = transform.feed(body) + transform.finish()
-    return body
+        piece = transform.feed(piece) + (transform.finish() if ends else transform.flush())
+    return piece
+
+
+async def transformed(link: Link, body: bytes, transforms: list[Transform]) -> bytes:
+    """Return a whole body after all that changes it, in the pool if it is long."""
+    if not belongs_in_pool(link, body, transforms):
+        return change(body, transforms, ends=True)
+    return await run_blocking(  # type: ignore[no-any-return]
+        link, lambda: change(body, transforms, ends=True)
+    )
 
 
 def _ended() -> UsageError:

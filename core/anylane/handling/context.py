@@ -12,8 +12,8 @@ from anylane.callables import is_coroutine_function, location
 from anylane.errors import UsageError
 from anylane.handling.answering import Answering
 from anylane.handling.blocking import Calls, run_blocking
-from anylane.handling.job import Job
-from anylane.http.preconditions import Validators, demand
+from anylane.handling.job import Ending, Job
+from anylane.http.semantics.preconditions import Validators, demand
 from anylane.lane.link import shielded
 from anylane.protocol.timers import deadline_after
 from anylane.realtime.select import Select
@@ -22,6 +22,8 @@ from anylane.realtime.timeout import Timeout
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from anylane.realtime.subprotocols import Credential
 
 
 class Context(Answering):
@@ -35,18 +37,21 @@ class Context(Answering):
     again at each use; and UsageError once the handler has returned. `run_sync`, `background` and a
     WebSocket's `close` still work after an interruption, until `Timeouts.close` is over.
 
-    For the framework: route, allow (the methods of a 405), items (a returned iterator), jobs (those
-    of `background`), exchange and link. Private to `handling`: _request and _response (None until
-    they are first looked at), _failed (`error` has not been dealt with), _gate (None where no hook
-    sees the answer), _shown (an answer has passed it), _pending (the middleware that has not come
-    to its end).
+    For the framework: route, unrouted (what there is instead), items (a returned iterator), jobs
+    (those of `background`), endings (those of `on_end`), credential (a token among the
+    subprotocols), exchange and link. Private to `handling`: _request and _response (None until they
+    are first looked at), _failed (`error` has not been dealt with), _gate (None where no hook sees
+    the answer), _shown (an answer has passed it), _pending (the middleware that has not come to its
+    end).
     """
 
     __slots__ = (
         "_session",
         "_user",
+        "credential",
     )  # Unset until a part sets them: that costs other requests nothing.
 
+    credential: Credential
     jobs: list[Job] | None
     _calls: Calls | None
 
@@ -206,6 +211,13 @@ class Context(Answering):
         if self.jobs is None:
             self.jobs = []
         self.jobs.append(Job(func, args))
+
+    def on_end(self, func: Ending) -> None:
+        """Call `func(ctx)` once the exchange is over, whatever became of it: for parts that count
+        or log. Status and bytes are known then. It must not block; a failure is logged."""
+        if self.endings is None:
+            self.endings = []
+        self.endings.append(func)
 
     def release(self) -> None:
         """Close the uploads: the exchange is over, and so is its background work."""

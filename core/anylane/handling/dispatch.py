@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from anylane.cache import RepeatCache
-from anylane.errors import HTTPError
+from anylane.errors import HTTPError, Refused, UsageError
 from anylane.handling.error_responses import ErrorHandlers
 from anylane.handling.gate import Gate
 from anylane.handling.pipeline import Endpoint, OnError, at, handler_endpoint, pipeline
 from anylane.protocol.websocket.handshake import is_websocket
-from anylane.routing.mounted import Mounted, groups_of, levels_of
-from anylane.routing.parts import is_part
-from anylane.routing.prefixes import Prefixes
+from anylane.routing.hooks import Hook, Hooks
+from anylane.routing.mounted import Group, Level, Mounted, groups_of, levels_of
+from anylane.routing.parts import is_part, name_of_part
+from anylane.routing.prefixes import Prefixes, Unrouted
+from anylane.routing.preflights import Preflights, asked_method
 from anylane.routing.route import Route
 from anylane.routing.route_table import (
     Found,
@@ -51,8 +54,9 @@ class Dispatcher:
     json_default: what the app makes of a value that JSON has no form for, or None.
     """
 
-    __slots__ = ("_by_host", "_endpoints", "_fallbacks", "_guarded", "_handlers", "_known",
-                 "_places", "_prefixes", "_table", "app", "error_handlers",
+    __slots__ = ("_by_host", "_endpoints", "_fallbacks", "_guarded", "_known",
+                 "_outermost", "_places", "_prefixes", "_preflights", "_table", "app",
+                 "error_handlers",
                  "json_default")  # fmt: skip
 
     def __init__(self, app: BaseApp, error_handlers: ErrorHandlers) -> None:
@@ -62,33 +66,55 @@ class Dispatcher:
         self._table = RouteTable(app.routes)
         self._by_host = self._table.by_host
         self._guarded = any(route.when is not None for route in app.routes)
+        self._prefixes = Prefixes(app.hooks, app.routes)
+        self._preflights = Preflights(app.routes, app.hooks)
+        self._compose(())
+
+    def _compose(self, outermost: tuple[Hooks, ...]) -> None:
+        """Put all pipelines together. outermost: hooks around those of the app."""
+        self._outermost = outermost
         self._known: RepeatCache[tuple[bytes, bytes], Known] = RepeatCache(_MAX_KNOWN)
-        self._handlers: dict[Mounted, ErrorHandlers] = {Mounted(app): error_handlers}
         self._places: dict[Route, Mounted] = {}
         self._endpoints: dict[Route, tuple[Gate | None, Endpoint]] = {
-            route: self._composed(route) for route in app.routes
+            route: self._composed(route) for route in self.app.routes
         }
-        self._prefixes = Prefixes(app.hooks, app.routes)
         # By what the request has instead of a route, and by whose hooks it runs.
         self._fallbacks: dict[tuple[Any, ...], tuple[Gate | None, Endpoint]] = {}
 
     def _composed(self, route: Route) -> tuple[Gate | None, Endpoint]:
         """Return the gate and the pipeline of a route."""
-        groups = groups_of(self.app, levels_of(route))
+        groups = self._groups(levels_of(route))
         if len(groups) > 1:
             self._places[route] = groups[-1].mounted
         gate = Gate(groups, filter(is_part, route.middleware))
-        return gate or None, pipeline(handler_endpoint(route), groups, self._on_error)
+        endpoint = pipeline(handler_endpoint(route), groups, self._on_error)
+        return gate or None, self._bounded(route, endpoint)
+
+    def _groups(self, levels: Iterable[Level]) -> list[Group]:
+        """Return the hooks of these levels by their App, inside of the outermost ones."""
+        (served, hooks), *inner = groups_of(self.app, levels)
+        return [Group(served, (*self._outermost, *hooks)), *inner]
 
     def _on_error(self, place: Mounted) -> OnError:
         """Return what deals with the exceptions of an App."""
-        if place not in self._handlers:
-            assert place.outer is not None, "that of the app that is served is there"
-            self._on_error(place.outer)
-            self._handlers[place] = ErrorHandlers(
-                place.app.exception_handlers, place=place, outer=self._handlers[place.outer]
-            )
-        return self._handlers[place].handle
+        return partial(self.error_handlers.handle, place=place)
+
+    def inside(self, parts: Iterable[object]) -> Self:
+        """Return a copy whose requests and answers pass these parts too, outside of all that the
+        app has. The first part is the outermost. Raise UsageError for one that the app uses itself:
+        it would do its work twice."""
+        around = Hooks()
+        used = {type(hook.func) for hook in self.app.hooks.parts}
+        for index, part in enumerate(parts):
+            if type(part) in used:
+                raise UsageError(
+                    f"the server's settings ask for {name_of_part(part)}, which the app uses "
+                    "itself; leave one of the two out"
+                )
+            around.parts.append(Hook(index, index, part))
+        new = copy(self)
+        new._compose((around,))
+        return new
 
     def answer(self, ctx: Context) -> Awaitable[Any]:
         """Find the pipeline of a request, and return what runs it when it is awaited.
@@ -100,13 +126,23 @@ class Dispatcher:
         known: Known | None = head.leads_to
         if known is None:
             known = self._known.get((head.method, head.target))
-            if known is None or b"upgrade" in head.connection:
+            if known is None or not ctx.exchange.body_complete or b"upgrade" in head.connection:
                 return self._route(ctx, head)
             head.leads_to = known
         ctx.route, ctx._gate, endpoint, params = known
         if params:
             ctx.params = params.copy()
         return endpoint(ctx)
+
+    def find(self, ctx: Context) -> None:
+        """Find the route of a request and its gate, and run nothing but its guards. What these
+        raise, and a request that cannot be routed, leave it without a gate."""
+        try:
+            pipeline = self.answer(ctx)
+        except Exception:  # noqa: BLE001  # a guard's; that request is late anyhow
+            return
+        if isinstance(pipeline, Coroutine):
+            pipeline.close()
 
     def _route(self, ctx: Context, head: RequestHead) -> Awaitable[Any]:
         method, _, path, _ = head.text
@@ -122,22 +158,56 @@ class Dispatcher:
             ctx.exchange.cancel_on_disconnect = bool(route.cancel_on_disconnect)
             ctx._gate, endpoint = self._endpoints[route]
             self._learn(head, route, params)
+            bounded = ctx.exchange.body_complete or route.bounds.body_limit is not None
+            if not bounded and not _fits(ctx):
+                endpoint = self._fallback(Refused, tuple(levels_of(route)))[1]
             return endpoint(ctx)
+        if not ctx.exchange.body_complete:
+            _fits(ctx)  # What is dropped of it is bounded, too.
         if resolution is None and path == "*":
             resolution = Options(self._table.allow())
-        if isinstance(resolution, NotAllowed | Options):
-            ctx.allow = resolution.allow
-        ctx._gate, endpoint = self._fallback(type(resolution), path)
+        levels = self._prefixes.above(path)
+        allow = resolution.allow if isinstance(resolution, NotAllowed | Options) else ()
+        ctx.unrouted = Unrouted(levels, allow)
+        about: tuple[Hooks, ...] = ()
+        if (
+            type(resolution) is Options
+            and self._preflights
+            and (asked := asked_method(ctx.request))
+        ):
+            found = self._table.resolve(asked, path, host, guard=guard)
+            if type(found) is Found:
+                about = self._preflights.of(found.route)
+        ctx._gate, endpoint = self._fallback(type(resolution), levels, about)
         return endpoint(ctx)
 
-    def _fallback(self, kind: type, path: str) -> tuple[Gate | None, Endpoint]:
-        """Return what answers a request that has no route, with the hooks that its path has."""
-        levels = self._prefixes.above(path)
-        found = self._fallbacks.get((kind, levels))
+    def _bounded(self, route: Route, endpoint: Endpoint) -> Endpoint:
+        """Return what runs *endpoint* within the bounds of its route, before anything is read."""
+        limit, timeout = route.bounds
+        if limit is None and timeout is None:
+            return endpoint
+
+        def run(ctx: Context) -> Awaitable[Any]:
+            if _fits(ctx, limit, timeout):
+                return endpoint(ctx)
+            return self._fallback(Refused, tuple(levels_of(route)))[1](ctx)
+
+        return run
+
+    def _fallback(
+        self, kind: type, levels: tuple[Level, ...], about: tuple[Hooks, ...] = ()
+    ) -> tuple[Gate | None, Endpoint]:
+        """Return what answers a request that no route is asked for, inside these hooks.
+
+        kind: the type of what it has instead of a route; Refused for a body that is too large.
+        about: hooks of the route that it is about.
+        """
+        found = self._fallbacks.get((kind, levels, about))
         if found is None:
-            groups = groups_of(self.app, levels)
+            *outer, (place, hooks) = self._groups(levels)
+            groups = [*outer, Group(place, (*hooks, *about))]
             endpoint = pipeline(_FALLBACKS[kind], groups, self._on_error)
-            found = self._fallbacks[kind, levels] = Gate(groups) or None, endpoint
+            found = self._fallbacks[kind, levels, about] = Gate(groups) or None, endpoint
         return found
 
     def _learn(self, head: RequestHead, route: Route, params: dict[str, Any]) -> None:
@@ -152,6 +222,18 @@ class Dispatcher:
         head.leads_to = known = route, *self._endpoints[route], params.copy()
         if len(head.target) <= _MAX_TARGET:
             self._known.offer((head.method, head.target), known)
+
+
+def _fits(ctx: Context, limit: int | None = None, timeout: float | None = None) -> bool:
+    """Bound a request by its route's limits, and by the server's where it has none; return whether
+    the length that it declares is within them. A chunked body is judged while it is read."""
+    exchange = ctx.exchange
+    if limit is None and not exchange.body_complete:
+        limit = exchange.carrier.config.limits.body
+    refused = exchange.limit(limit, timeout, ctx.link.now())
+    if timeout is not None or refused is not None:
+        ctx.link.pump()  # For its deadline, and to read what is thrown away.
+    return refused is None or exchange.head is None or exchange.head.chunked
 
 
 def _admits(ctx: Context, places: Mapping[Route, Mounted], found: Found) -> object:
@@ -174,12 +256,22 @@ async def _not_found(_ctx: Context) -> None:
     raise HTTPError(404)
 
 
+async def _too_large(ctx: Context) -> None:
+    refused = ctx.exchange.body_refused
+    assert refused is not None, "it was not allowed"
+    raise HTTPError(refused.status, refused.reason) from refused
+
+
 async def _not_allowed(ctx: Context) -> None:
-    raise HTTPError(405, headers=[("allow", ", ".join(ctx.allow))])
+    raise HTTPError(405, headers=[("allow", _allow(ctx))])
 
 
 async def _options(ctx: Context) -> None:
-    ctx.response.set_status(204).set_header("allow", ", ".join(ctx.allow))
+    ctx.response.set_status(204).set_header("allow", _allow(ctx))
+
+
+def _allow(ctx: Context) -> str:
+    return "" if ctx.unrouted is None else ", ".join(ctx.unrouted.allow)
 
 
 async def _upgrade_required(_ctx: Context) -> None:
@@ -193,4 +285,5 @@ _FALLBACKS: dict[type, Endpoint] = {
     NotAllowed: _not_allowed,
     Options: _options,
     UpgradeRequired: _upgrade_required,
+    Refused: _too_large,
 }

@@ -6,7 +6,7 @@ it is logged and answered with 500.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from anylane.callables import (
@@ -21,13 +21,13 @@ from anylane.errors import HTTPError, InvalidJSON, NotModified, Refused, without
 from anylane.handling.failures import sole
 from anylane.handling.pipeline import at
 from anylane.handling.return_values import apply_result, returns_json
-from anylane.http.accept import prefers_json
 from anylane.http.parameters import split_parameters
 from anylane.http.response import Response
+from anylane.http.semantics.accept import prefers_json
 from anylane.lane.stepping import explain
 from anylane.log_limit import CLOSED
 from anylane.protocol.fields import PHRASES
-from anylane.routing.mounted import Mounted
+from anylane.routing.mounted import Level, Mounted, groups_of, levels_of
 from anylane.routing.parts import METHODS, is_part
 from anylane.shown import shown, spoken
 
@@ -35,44 +35,25 @@ if TYPE_CHECKING:
     from anylane.handling.context import Context
 
 
-ExceptionHandler = Callable[..., Any]
+_ANSWERS = (HTTPError, NotModified, Refused)
+"""These are answers and no bugs: the panic hook is not asked for them."""
 
 
 class ErrorHandlers:
-    """The exception handlers of an app, by class, and its hooks for malformed requests.
+    """What deals with exceptions: the handlers of the app and its routers, or nothing but what an
+    HTTPError says. refusals: the app's hooks for malformed requests."""
 
-    place, outer: of an app that is mounted: where it is, and the handlers of the app around it,
-    which are asked for what it has none for.
-    """
+    __slots__ = ("_refusals",)
 
-    __slots__ = ("_handlers", "_outer", "_place", "_refusals")
-
-    def __init__(
-        self,
-        handlers: Mapping[type[Exception], ExceptionHandler],
-        refusals: Iterable[Callable[..., Any]] = (),
-        *,
-        place: Mounted | None = None,
-        outer: ErrorHandlers | None = None,
-    ) -> None:
-        self._place = place
-        self._outer = outer
-        self._handlers: dict[type[BaseException], tuple[Call, str] | None] = {
-            # These are answers and no bugs: the panic hook is not asked for them.
-            HTTPError: None,
-            Refused: None,
-        }
-        for kind, handler in handlers.items():
-            self._handlers[kind] = (call_of(handler), location(handler))
-        # Nor is a handler for HTTPError, which makes a body.
-        self._handlers.setdefault(NotModified, None)
+    def __init__(self, refusals: Iterable[Callable[..., Any]]) -> None:
         self._refusals = tuple(
             (call_of(hook), accepted_positionals(hook, 2), location(hook)) for hook in refusals
         )
 
-    async def handle(self, ctx: Context, exc: Exception) -> None:
+    async def handle(self, ctx: Context, exc: Exception, place: Mounted | None = None) -> None:
         """Make an exception the response.
 
+        place: the App that it came out of; None for the one that is served.
         Raise it again if that is too late, if there is no handler for it, and if one has failed
         before. A handler's own exception passes through, but for an HTTPError: that is an answer. A
         group with nothing but one HTTPError or Disconnected counts as that.
@@ -87,17 +68,17 @@ class ErrorHandlers:
             raise exc
         ctx.error = exc
         ctx._failed = True
-        owner, kind, handler = self._find(type(exc))
-        if handler is not None:
+        found = _handler_of(ctx, type(exc), place)
+        if found is not None:
+            owner, kind, (call, where) = found
             if kind is Exception:
                 log_failure(ctx, exc)
-            call, where = handler
             ctx.response = initial_error_response(exc)
             try:
-                if owner is self:
+                if owner == ctx.place:
                     await apply_result(ctx, await run_call(call, ctx, exc), where)
                 else:
-                    with at(owner._place or ctx.place.outermost, ctx):
+                    with at(owner, ctx):
                         await apply_result(ctx, await run_call(call, ctx, exc), where)
             except HTTPError as error:  # An answer like any other, and no failure of the handler.
                 if ctx.exchange.started:
@@ -130,16 +111,37 @@ class ErrorHandlers:
             usual = problem(ctx, error)
             ctx.response.set_body(usual.body or b"", usual.headers["content-type"])
 
-    def _find(
-        self, kind: type[BaseException]
-    ) -> tuple[ErrorHandlers, type[BaseException] | None, tuple[Call, str] | None]:
-        """Return whose handler it is, the nearest class that has an entry, and the handler; None
-        for what there is not."""
-        near = next((base for base in kind.__mro__ if base in self._handlers), None)
-        handler = None if near is None else self._handlers[near]
-        if handler is None and self._outer is not None:
-            return self._outer._find(kind)
-        return self, near, handler
+
+def levels(ctx: Context) -> tuple[Level, ...]:
+    """Return the hooks of the routers that a request belongs to, outermost first: those of its
+    route, or those that its path lies below."""
+    if ctx.route is not None:
+        return tuple(levels_of(ctx.route))
+    return (Level(ctx.app.hooks, ""),) if ctx.unrouted is None else ctx.unrouted.levels
+
+
+def _handler_of(
+    ctx: Context, kind: type[BaseException], place: Mounted | None
+) -> tuple[Mounted, type[BaseException], tuple[Call, str]] | None:
+    """Return the handler that answers exceptions of that kind, with the class that it is registered
+    for and the App that it belongs to. The innermost router that has one decides, and there the
+    nearest class.
+
+    place: the App that the exception came out of; handlers inside of that are not asked. None
+    stands for the one that is served.
+    """
+    served = ctx.place.outermost
+    around = {served} if place is None else {*place.outward()}
+    for group in reversed(groups_of(served.app, levels(ctx))):
+        if group.mounted not in around:
+            continue
+        for hooks in reversed(group.hooks):
+            for base in kind.__mro__:
+                if base in hooks.exceptions:
+                    return group.mounted, base, hooks.exceptions[base]
+                if base in _ANSWERS:
+                    break
+    return None
 
 
 def initial_error_response(exc: Exception) -> Response:
@@ -172,12 +174,13 @@ def whose(ctx: Context, exc: BaseException) -> str:
     """Return which of the functions of a request an exception came out of: the innermost one in its
     traceback. Where it is none of them, it is the handler."""
     known: dict[object, str] = {}
-    levels = dict.fromkeys((ctx.app.hooks, *(() if ctx.route is None else ctx.route.hooks)))
-    for level in levels:
+    for level, _ in levels(ctx):
         for hook in (*level.request, *level.around, *level.response):
             _learn(known, hook.func)
         for hook in level.parts:
             _learn_part(known, hook.func)
+        for (func, _), _ in level.exceptions.values():
+            _learn(known, func)
     where = "the server"
     if ctx.route is not None:
         where = ctx.route.where
@@ -236,14 +239,13 @@ def _is_in_json(ctx: Context, error: HTTPError) -> bool:
     Where that says nothing, it is JSON for an error that carries data and for a request or a
     handler that speaks JSON.
     """
-    route = ctx.route
-    apps = (place.app.hooks for place in ctx.place.outward())
-    for hooks in apps if route is None else reversed(route.hooks):
+    for hooks, _ in reversed(levels(ctx)):
         if hooks.errors != "auto":
             return hooks.errors == "json"
     preferred = prefers_json(ctx.request.headers.get_all("accept"))
     if preferred is not None:
         return preferred
+    route = ctx.route
     if error.detail is not None or (route is not None and returns_json(route.handler)):
         return True
     kind = split_parameters(ctx.request.headers.get("content-type") or "")[0].lower()

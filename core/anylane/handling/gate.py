@@ -113,7 +113,7 @@ class Gate:
                 if failure is not None:
                     if isinstance(failure, Exception):
                         failure = sole(failure)
-                    if ctx.exchange.over and not isinstance(failure, HTTPError):
+                    if ctx.exchange.gone is not None and not isinstance(failure, HTTPError):
                         raise  # The client has left, which is no failure of the hook.
                     kept = False
                     ctx.error = failure

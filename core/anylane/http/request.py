@@ -124,22 +124,26 @@ class Request:
         """The headers, read only. Requests that repeat the same header lines share one object."""
         headers = self._headers
         if headers is None:
-            headers = self._headers = self.sent_headers
+            head = self._exchange.head
+            fields = _NO_FIELDS if head is None else head.fields
+            headers = fields.shown
+            if headers is None:
+                headers = fields.shown = RequestHeaders(fields)
+            self._headers = headers
         return headers
 
     @property
     def sent_headers(self) -> Headers:
         """The headers as they came, where a part has put others in their place."""
-        head = self._exchange.head
-        fields = _NO_FIELDS if head is None else head.fields
-        headers: Headers | None = fields.shown
-        if headers is None:
-            headers = fields.shown = RequestHeaders(fields)
+        headers, head = self.headers, self._exchange.head
+        if head is not None and head.fields.shown is not None:
+            headers = head.fields.shown
         return headers
 
     def rewrite_headers(self, lines: Iterable[Header]) -> None:
         """Have `headers` be these lines from now on. For parts that undo on requests what they do
         to answers. lines: names in lower case."""
+        assert self._headers is not None, "what is rewritten was read"
         self._headers = RequestHeaders.of(lines)
 
     @property
@@ -181,8 +185,8 @@ class Request:
         """Return the whole body as bytes; each call returns the same ones.
 
         Raises HTTPError 400 for a malformed body, 408 for one that comes too slowly and 413 for one
-        over `Limits.body`; UsageError if the body was read by `stream()`; Disconnected if the
-        client is gone. A call that was cancelled may be repeated, and nothing is lost.
+        over the limit of its route; UsageError if the body was read by `stream()`; Disconnected if
+        the client is gone. A call that was cancelled may be repeated, and nothing is lost.
         """
         if isinstance(self._body, bytes):
             return self._body

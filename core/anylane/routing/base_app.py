@@ -13,7 +13,7 @@ from anylane.callables import function_of, is_coroutine_function, signature_prob
 from anylane.errors import RouteError
 from anylane.lane.life.state import State, state_of
 from anylane.routing.hooks import Errors
-from anylane.routing.pattern import Pattern
+from anylane.routing.patterns.pattern import Pattern
 from anylane.routing.router import Router, checked_prefix
 from anylane.shown import shown
 
@@ -39,16 +39,21 @@ class Mountable(Protocol):
 class BaseApp(Router):
     """A router that is an application by itself. `App` is one, and the type of `ctx.app`.
 
-    exception_handlers, json_default: of its own routes. Those of an app around it come after them.
+    json_default: of its own routes. That of an app around it comes after it.
     """
 
     is_whole = True
 
-    exception_handlers: dict[type[Exception], Callable[..., Any]]
     json_default: Callable[[Any], Any] | None
 
-    def __init__(self, *, errors: Errors = "auto") -> None:
-        super().__init__(errors=errors)
+    def __init__(
+        self,
+        *,
+        errors: Errors = "auto",
+        body_limit: int | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        super().__init__(errors=errors, body_limit=body_limit, timeout=timeout)
         self.hooks.app = self
 
     @property
@@ -108,7 +113,7 @@ def _is_mountable(other: object) -> TypeGuard[Mountable]:
     """Return whether this is a Mountable. Raise RouteError for one that is not complete."""
     if isinstance(other, type) or not hasattr(other, "handle"):
         return False
-    handle = other.handle
+    handle: Any = getattr(other, "handle")  # noqa: B009  # an attribute that `object` has not
     problem = "" if callable(handle) else f"is {shown(handle)}, no method"
     if not problem:
         problem = signature_problem(handle, "(ctx, path)")

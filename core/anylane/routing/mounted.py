@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from anylane.errors import RouteError
 from anylane.routing.hooks import Hooks
-from anylane.routing.pattern import Pattern
+from anylane.routing.patterns.pattern import Pattern
 from anylane.routing.route import Route
 
 if TYPE_CHECKING:
@@ -69,14 +69,23 @@ class Mounted:
         known: parameters of the prefix that are not among `params`. Raise RouteError where no App
         has a route of that name, and for parameters that it does not take.
         """
+        return self.place_of(name, params, known)[0]
+
+    def place_of(
+        self, name: str, params: Mapping[str, object], known: Mapping[str, object]
+    ) -> tuple[str, str | None, bool]:
+        """Return the path that `path_for` returns, the host of its router, None for any, and
+        whether it is a WebSocket. Raise RouteError as that, and if the routes of that name have
+        several hosts."""
         for place in self.outward():
             if place.app.has_name(name):
                 if not place.prefix:
-                    return place.app.path_for(name, **params)
+                    return place.app.place_of(name, **params)
                 prefix = Pattern.parse(place.prefix)
                 own = {each: params.get(each, known.get(each)) for each in prefix.names}
                 rest = {each: value for each, value in params.items() if each not in own}
-                return prefix.format(**own) + place.app.path_for(name, **rest)
+                path, host, websocket = place.app.place_of(name, **rest)
+                return prefix.format(**own) + path, host, websocket
         raise RouteError(f"there is no route called {name!r}")
 
 

@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from anylane.routing.converters import Kind
 from anylane.routing.hooks import Hooks
 from anylane.routing.mounted import Level, levels_of
-from anylane.routing.pattern import Pattern
-from anylane.routing.pattern_syntax import Segment, decode_segment
+from anylane.routing.patterns.converters import Kind
+from anylane.routing.patterns.pattern import Pattern
+from anylane.routing.patterns.pattern_syntax import Segment, decode_segment
 from anylane.routing.route import Route
+
+
+class Unrouted(NamedTuple):
+    """What a request without a route has instead: the hooks of the routers that its path lies
+    below, outermost first, and the methods that its path has."""
+
+    levels: tuple[Level, ...]
+    allow: tuple[str, ...]
 
 
 class _Below(NamedTuple):

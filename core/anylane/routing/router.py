@@ -9,24 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import count
-from typing import Any, TypedDict, TypeVar, Unpack, overload
+from typing import Any, TypeVar, Unpack, overload
 
 from anylane.callables import location
 from anylane.errors import RouteError, UsageError
+from anylane.routing.bounds import Bounds, checked_bounds, refuse_body_limit
 from anylane.routing.hooks import Errors, Hook, Hooks, check_hook
 from anylane.routing.origins import parse_origins
 from anylane.routing.parts import check_part, name_of_part
-from anylane.routing.pattern import Pattern
+from anylane.routing.patterns.pattern import Pattern
 from anylane.routing.route import (
     Handler,
     Middleware,
     Predicate,
     Route,
+    RouteOptions,
     method_set,
     middleware_chain,
     not_async,
 )
-from anylane.routing.route_table import RouteTable, parse_host
+from anylane.routing.route_table import Place, RouteTable, parse_host
 from anylane.shown import shown
 
 H = TypeVar("H", bound=Handler)
@@ -34,21 +36,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # One for all routers, so that hooks of equal order run in the order of their registration.
 _registrations = count()
-
-
-class RouteOptions(TypedDict, total=False):
-    """What every HTTP decorator takes by keyword."""
-
-    name: str | None
-    """The name for `path_for`; the handler's own by default."""
-    middleware: Iterable[Middleware]
-    """Middleware for this route alone, outermost first."""
-    inline: bool
-    """Call a plain `def` directly instead of in a thread, because it does not block."""
-    cancel_on_disconnect: bool | None
-    """Cancel the handler once the client is gone."""
-    when: Predicate | None
-    """A guard. A request that it refuses does not see this route."""
 
 
 class Router:
@@ -70,9 +57,16 @@ class Router:
     """Whether it is an application by itself, with more than routes and their hooks."""
 
     def __init__(
-        self, prefix: str = "", host: str | None = None, *, errors: Errors = "auto"
+        self,
+        prefix: str = "",
+        host: str | None = None,
+        *,
+        errors: Errors = "auto",
+        body_limit: int | None = None,
+        timeout: float | None = None,
     ) -> None:
         self.prefix: str = checked_prefix(prefix)
+        self.bounds: Bounds = checked_bounds(body_limit, timeout, type(self).__name__)
         self.host: str | None = None if host is None else parse_host(host)
         self.hooks: Hooks = Hooks(errors)
         self._routes: list[Route] = []
@@ -89,6 +83,11 @@ class Router:
         """Return the percent-encoded path of the route of that name. Raise RouteError where there
         is none, and for parameters that it does not take."""
         return self._table.path_for(name, **params)
+
+    def place_of(self, name: str, /, **params: object) -> Place:
+        """Return the same path with the host of its route. Raise RouteError as `path_for` does, and
+        if routes of that name have several hosts."""
+        return self._table.place_of(name, **params)
 
     def get(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """Return a decorator that registers a handler for GET, and so for HEAD."""
@@ -128,6 +127,8 @@ class Router:
         inline: bool = False,
         cancel_on_disconnect: bool | None = None,
         when: Predicate | None = None,
+        body_limit: int | None = None,
+        timeout: float | None = None,
     ) -> Callable[[H], H]:
         """Return a decorator that registers a handler for several methods.
 
@@ -141,6 +142,7 @@ class Router:
         inline: call a plain `def` directly instead of in a thread, because it does not block.
         cancel_on_disconnect: cancel the handler once the client is gone.
         when: a guard. A request that it refuses does not see this route.
+        body_limit, timeout: as of `Router`, for this route alone.
         """
         pattern = self._pattern(path)
         return self._decorator(
@@ -153,6 +155,7 @@ class Router:
                 inline=inline,
                 cancel_on_disconnect=cancel_on_disconnect,
                 when=when,
+                bounds=checked_bounds(body_limit, timeout, repr(pattern.text)).inside(self.bounds),
             )
         )
 
@@ -166,6 +169,8 @@ class Router:
         middleware: Iterable[Middleware] = (),
         cancel_on_disconnect: bool | None = None,
         when: Predicate | None = None,
+        body_limit: None = None,
+        timeout: float | None = None,
     ) -> Callable[[H], H]:
         """Return a decorator that registers an `async def` handler for WebSockets (RFC 6455).
 
@@ -182,8 +187,11 @@ class Router:
             client is gone: True at once, False never, None once it has lasted `Timeouts.close`
             since then or since the last message was taken. Not on lanes without an event loop.
         when: a guard. A handshake that it refuses does not see this route.
+        body_limit: refused, because a WebSocket has no body: `Limits.message` bounds its messages.
+        timeout: seconds until the handshake is accepted or answered, as of `Router`.
         """
         pattern = self._pattern(path)
+        refuse_body_limit(body_limit, repr(pattern.text))
         if isinstance(subprotocols, str):
             raise RouteError(
                 f"subprotocols of {pattern.text!r} is {subprotocols!r}; write [{subprotocols!r}]"
@@ -197,6 +205,7 @@ class Router:
                 middleware=middleware_chain(middleware, pattern),
                 cancel_on_disconnect=cancel_on_disconnect,
                 when=when,
+                bounds=checked_bounds(None, timeout, repr(pattern.text)).inside(self.bounds),
                 subprotocols=tuple(subprotocols),
                 origins=None if origins is None else parse_origins(origins, pattern.text),
             )
@@ -280,6 +289,36 @@ class Router:
             raise UsageError(f"the order of a part is {shown(order)}; expected an int")
         self._check_open(name_of_part(part))
         self.hooks.parts.append(Hook(order, next(_registrations), part))
+
+    def exception_handler(self, kind: type[Exception]) -> Callable[[F], F]:
+        """Register `handler(ctx, exc)`, which answers exceptions of class `kind`.
+
+        It answers subclasses too; the handler of the nearest class wins. Those of a router answer
+        what its own routes and hooks raise, and the 404 and 405 of what lies below its prefix; an
+        inner router is asked before the one around it, and the App last. It may set `ctx.response`,
+        which begins empty, with the status of an HTTPError or with 500. It may also return what a
+        route's handler may return. A handler that fails itself is one logged 500.
+
+        The handler for `Exception` is the panic hook: it answers what no other handler of its
+        router or of an inner one does, and the exception is logged. It is not asked for an
+        HTTPError, which is an answer and no bug.
+
+        Raise UsageError if `kind` is no class of exceptions.
+        """
+        # The hint does not keep out what other frameworks take: a status, or nothing at all.
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):  # type: ignore[redundant-expr]
+            raise UsageError(
+                f"@app.exception_handler got {kind!r:.80}; expected a class of exceptions, such as "
+                "ValueError or HTTPError, whose `status` tells one from another"
+            )
+
+        def register(func: F) -> F:
+            check_hook(func, f"exception_handler({kind.__name__})", "(ctx, exc)")
+            self._check_open(location(func))
+            self.hooks.answer(kind, func)
+            return func
+
+        return register
 
     def _decorator(self, make: Callable[..., Route]) -> Callable[[H], H]:
         """Return a decorator that registers the route that *make* builds.

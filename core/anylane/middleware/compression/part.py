@@ -9,13 +9,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from anylane.callables import is_coroutine_function, signature_problem
 from anylane.errors import UsageError
-from anylane.http.accept import coding_weights, preferred_coding
 from anylane.http.headers import Headers
 from anylane.http.parameters import split_list
-from anylane.http.preconditions import parse_etags
+from anylane.http.semantics.accept import coding_weights, preferred_coding
+from anylane.http.semantics.preconditions import parse_etags
+from anylane.http.semantics.vary import add_vary
 from anylane.middleware.compression.codings import LIBRARIES, load_codings
-from anylane.middleware.compression.media_types import chosen, type_of
+from anylane.middleware.compression.compressible import chosen, type_of
 from anylane.shown import shown
 
 if TYPE_CHECKING:
@@ -67,14 +69,10 @@ class Compression:
     ) -> None:
         if type(minimum) is not int or minimum < 0:
             raise UsageError(f"minimum is {shown(minimum)}; expected bytes, an int from 0 on")
-        if isinstance(codings, str):
-            raise UsageError(f"codings is {shown(codings)}; expected a list: [{codings!r}]")
-        if when is not None and not callable(when):  # pyright: ignore[reportUnnecessaryComparison]
-            raise UsageError(f"when is {shown(when)}; expected a function of ctx")
+        if when is not None and (problem := _no_predicate(when)):
+            raise UsageError(f"when is {shown(when)}; expected a function (ctx): it {problem}")
         self._minimum = minimum
-        self._start = load_codings(
-            None if codings is None else tuple(dict.fromkeys(codings)), levels or {}, "Compression"
-        )
+        self._start = load_codings(codings, levels or {}, "Compression")
         self._codings = tuple(self._start)
         self._is_chosen = chosen(types)
         self._when = when
@@ -112,7 +110,7 @@ class Compression:
         response = ctx.response
         if not self._might(ctx, response):
             return None
-        _vary(response)
+        add_vary(response.headers, "Accept-Encoding")
         if response.status == 304:
             self._retag(ctx, response)
             return None
@@ -194,6 +192,15 @@ class Compression:
                 return
 
 
+def _no_predicate(when: object) -> str | None:
+    """Return why a value cannot be called with ctx for a truth value; None if it can."""
+    if not callable(when):
+        return "cannot be called"
+    if is_coroutine_function(when):
+        return "is an `async def`, and nothing can be awaited there"
+    return signature_problem(when, "(ctx)")
+
+
 def _bare(value: str, accepts: frozenset[str] | None) -> str:
     """Return a list of tags without our suffixes. accepts: only take these off; None for all."""
 
@@ -213,12 +220,3 @@ def _forbids(headers: Headers) -> bool:
         for value in headers.get_all("cache-control")
         for directive in split_list(value)
     )
-
-
-def _vary(response: Response) -> None:
-    """Say that the answer depends on Accept-Encoding, unless it says so already."""
-    values = response.headers.get_all("vary")
-    names = {name.lower() for value in values for name in split_list(value)}
-    if "*" in names or "accept-encoding" in names:
-        return
-    response.set_header("vary", ", ".join([*values, "Accept-Encoding"]))

@@ -1,0 +1,1 @@
+"""Who asks: bearer tokens, JSON Web Tokens, and names with passwords."""
