@@ -265,6 +265,8 @@ def test_absolute_links_stay_inside(root: Path, tmp_path: Path) -> None:
     (root / "beside").symlink_to(f"{root}-not/a.txt")
     (tmp_path / "public-not").mkdir()
     (tmp_path / "public-not" / "a.txt").write_text("secret")
+    (root / "-not").mkdir()
+    (root / "-not" / "a.txt").write_text("another file")
     (tmp_path / "current").symlink_to("public")
     for directory in (root, tmp_path / "current"):
         assert read(directory, "link") == "public/a.txt"

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from anylane import App, Context, ServerConfig, UsageError
 from anylane.contrib import FileResponse, StaticFiles
 from anylane.contrib.files.content_types import media_type, media_types
-from anylane.contrib.files.sent_file import CHUNK
+from anylane.contrib.files.opening import open_file
+from anylane.contrib.files.sent_file import CHUNK, Asked, Reader, Representation
 from anylane.contrib.files.static_files import HASHED
+from anylane.http.headers import Headers
 from anylane.testing import Lockstep, TestClient
 
 
@@ -362,6 +364,28 @@ def test_a_client_that_goes_on_asking_for_ranges_gets_no_more_than_the_file(publ
         )
         assert wire.sent.startswith(b"HTTP/1.1 206 ")
         assert len(wire.sent) < 1_000_000 + 4096
+
+
+def test_a_file_that_was_given_up_is_not_opened_any_more(public: Path) -> None:
+    # Its exchange has ended while the step that opens it waited for a thread.
+    headers = Headers([("host", "a")])
+    asked = Asked("GET", headers, plain=False, etag=None, now=0.0, boundary=lambda: "b")
+    opened: list[str] = []
+
+    def find() -> Representation:
+        opened.append("a.txt")
+        return Representation(file=open_file(str(public / "a.txt")), content_type="text/plain")
+
+    reader = Reader(find, asked)
+    reader.close()
+    assert [*reader] == []
+    assert opened == []
+
+
+def test_the_paths_of_files_can_be_asked_for(public: Path) -> None:
+    app = App()
+    app.mount("/static", StaticFiles(public), name="static")
+    assert app.path_for("static", path="docs/a b.txt") == "/static/docs/a%20b.txt"
 
 
 # --- what a handler adds -------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import pytest
 from anylane import App, Context, HTTPError, Response, UsageError
 from anylane.contrib import Templates
 from anylane.contrib.templates import CHUNK
+from anylane.middleware import CSP, SecurityHeaders
 from anylane.testing import TestClient
 
 PAGES = {
@@ -26,7 +27,7 @@ PAGES = {
     "bare": "<b>{{ title }}</b>",
     "layout.html": "<title>{% block title %}{% endblock %}</title>",
     "child.html": "{% extends 'layout.html' %}\n{% block title %}{{ title }}{% endblock %}",
-    "links.html": "{{ path_for('user', id=7) }} {{ request.path }} {{ ctx.request.method }}",
+    "links.html": "{{ path_for('user', id=7) }} {{ url_for('user', id=8) }} {{ request.path }}",
     "nonce.html": "<script nonce='{{ csp_nonce() }}'></script>",
     "typo.html": "one\n{{ titel }}",
     "failing.html": "one\ntwo\n{{ fail() }}",
@@ -102,7 +103,7 @@ def test_a_page_is_a_response_to_be_changed(folder: Path) -> None:
 
 def test_a_template_has_ctx_request_and_paths(folder: Path) -> None:
     with client_of(folder, lambda ctx, at: at.render(ctx, "links.html")) as client:
-        assert client.get("/").text == "/users/7 / GET"
+        assert client.get("/").text == "/users/7 http://testserver/users/8 /"
 
 
 def test_a_template_has_the_nonce_of_the_policy(folder: Path) -> None:
@@ -112,6 +113,18 @@ def test_a_template_has_the_nonce_of_the_policy(folder: Path) -> None:
 
     with client_of(folder, handler) as client:
         assert client.get("/").text == "<script nonce='abc'></script>"
+    templates = Templates(folder)
+    app = App()
+    app.use(SecurityHeaders(csp=CSP(script_src=[CSP.NONCE])))
+    app.get("/")(lambda ctx: templates.render(ctx, "nonce.html"))
+    with TestClient(app) as client:
+        answer = client.get("/")
+        nonce = answer.text.split("'")[1]
+        assert len(nonce) > 20
+        assert f"'nonce-{nonce}'" in answer.headers["content-security-policy"]
+
+
+def test_a_nonce_without_a_policy_says_what_to_use(folder: Path) -> None:
     with client_of(folder, lambda ctx, at: at.render(ctx, "nonce.html")) as client:
         assert client.get("/").status == 500
         (line,) = client.log

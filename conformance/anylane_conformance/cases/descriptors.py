@@ -95,8 +95,7 @@ def leaver_closes_its_file(conversation: Conversation) -> None:
 )
 def file_that_is_opened_too_late_is_closed(conversation: Conversation) -> None:
     """While a disk hangs, a deadline may pass, which is a 503, and a client may leave. A file that
-    is
-    opened after that is closed at once."""
+    is opened after that is closed at once."""
     late, left = conversation.connect(), conversation.connect()
     late.get("/slow")
     left.get("/slow")

@@ -30,10 +30,8 @@ _JINJA = (".jinja2", ".jinja", ".j2")
 _PLAIN = (".txt", ".md")
 """Endings of what is no markup, in which nothing is escaped."""
 
-_FUNCTIONS = ("path_for", "url_for")
-"""The methods of ctx that templates call by name."""
-
-_OURS = frozenset(("ctx", "request", "csp_nonce", *_FUNCTIONS))
+_OURS = frozenset(("ctx", "request", "path_for", "url_for", "csp_nonce"))
+"""The names that every template has."""
 
 
 class Templates:
@@ -126,9 +124,13 @@ class Templates:
             raise UsageError(
                 f"a template was given a value called {name!r}, which it has already; rename it"
             )
-        values |= {"ctx": ctx, "request": ctx.request, "csp_nonce": partial(_csp_nonce, ctx)}
-        values |= {each: getattr(ctx, each) for each in _FUNCTIONS if hasattr(ctx, each)}
-        return values
+        return values | {
+            "ctx": ctx,
+            "request": ctx.request,
+            "path_for": ctx.path_for,
+            "url_for": ctx.url_for,
+            "csp_nonce": partial(_csp_nonce, ctx),
+        }
 
     def _note(self, exc: Exception, name: str) -> None:
         """Add to an exception where in which template it was raised."""

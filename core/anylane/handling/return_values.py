@@ -120,8 +120,8 @@ def put_result(ctx: Context, value: Any, where: str) -> Awaitable[None] | None:
         hint = ". A status goes with Response(body, status)" if isinstance(value, tuple) else ""
         raise UsageError(
             f"{where} returned a {type(value).__name__}: {shown(value)}; expected str, bytes, "
-            f"dict, list, dataclass, number, Response, iterator, None, or an object with "
-            f"`async def respond(ctx)`{hint}"
+            "dict, list, dataclass, number, Response, iterator, an object with "
+            f"`async def respond(ctx)`, or None{hint}"
         )
     return None
 
