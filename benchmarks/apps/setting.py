@@ -38,7 +38,7 @@ MEGABYTE = b"x" * (1 << 20)
 EVENT = {"n": 1, "text": "x" * 64}
 PAGE = "https://page.example"
 SECRET = "a secret of the benchmarks, known to all"
-MANY = 1_000_000
+MANY = 100_000
 IDLE = 600
 """Keep-alive seconds, where a server has such a setting: idle connections are measured."""
 
