@@ -65,7 +65,8 @@ class ServerConfig:
     """When none is idle: "wait" leaves newcomers in the backlog, so that they are served a moment
     later; "refuse" answers 503 with Retry-After (over TLS it closes), for a balancer in front."""
     max_threads: int = 16
-    """Threads for `def` handlers, the workers of the threads lane; as many for background work."""
+    """Threads for `def` handlers, the workers of the threads lane; as many for background work, and
+    on threads as many to answer in the place of those that are stuck."""
     request_timeout: float = 30.0
     """A handler without a response after so long is cancelled natively, and 503 is sent, also while
     it blocks its thread. Each piece of a body that the handler keeps up with begins it anew;

@@ -36,10 +36,10 @@ def test_a_reliever_answers_the_same_request_and_closes_behind_it() -> None:
         data = b"".join(reliever.data_to_send())
         assert data.startswith(b"HTTP/1.1 503 ") and b"connection: close" in data
         assert data.endswith(b"late")
-        assert reliever.closing is Closing.SEND_EOF
+        before = reliever.closing
         reliever.receive_data(b"more", 30.0)
         reliever.receive_eof(30.0)
-        assert reliever.closing is Closing.CLOSE
+        assert (before, reliever.closing) == (Closing.SEND_EOF, Closing.CLOSE)
         assert conn.data_to_send() == []
 
 
