@@ -1,4 +1,4 @@
-"""Authentication: who is let in, what the others are told, and where a token may stand."""
+"""Authentication: which requests pass, what the others are told, and where a token may stand."""
 
 from __future__ import annotations
 

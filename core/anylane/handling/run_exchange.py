@@ -42,7 +42,7 @@ async def run_exchange(  # noqa: C901, PLR0912  # calls cost time
     driver = link.driver
     if driver.variables:
         apply_variables(driver.variables)
-    ctx = Context(exchange, link, dispatcher.app)
+    ctx = answered = Context(exchange, link, dispatcher.app)
     try:
         try:
             if link.native:
@@ -62,12 +62,12 @@ async def run_exchange(  # noqa: C901, PLR0912  # calls cost time
                     exchange.websocket.close(1011, "", link.now())
                 raise
         if exchange.interrupt is not None and not link.relieved:
-            await _answer_interrupt(ctx)
+            answered = await _answer_interrupt(ctx)
     finally:
         if not exchange.finished:
             exchange.finish(driver.now())
         if ctx.endings is not None:
-            run_endings(ctx, ctx.endings)
+            run_endings(answered, ctx.endings)
         if exchange.gone is not None:
             # The traceback holds the handler's variables, and an exchange may outlive them: a room
             # that expects to wake it still holds it.
@@ -191,18 +191,21 @@ async def _answer_instead(ctx: Context, response: Response) -> None:
         ctx.exchange.respond(status, [], b"")
 
 
-async def _answer_interrupt(ctx: Context) -> None:
-    """Answer 503 for a handler that the core has interrupted, where that is still possible."""
+async def _answer_interrupt(ctx: Context) -> Context:
+    """Answer 503 for a handler that the core has interrupted, where that is still possible. Return
+    the context of what was answered."""
     exchange = ctx.exchange
     if exchange.interrupt is Interrupt.DEADLINE:
         _log_late(ctx)
-    if not exchange.started:
-        instead = _in_place_of(ctx, exchange, ctx.link)
-        try:
-            await _answer_late(instead)
-        finally:
-            if instead.jobs:
-                ctx.jobs = [*(ctx.jobs or ()), *instead.jobs]
+    if exchange.started:
+        return ctx
+    instead = _in_place_of(ctx, exchange, ctx.link)
+    try:
+        await _answer_late(instead)
+    finally:
+        if instead.jobs:
+            ctx.jobs = [*(ctx.jobs or ()), *instead.jobs]
+    return instead
 
 
 def _log_late(ctx: Context) -> None:

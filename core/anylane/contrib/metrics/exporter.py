@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from _thread import allocate_lock
 from collections.abc import Iterable
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -138,12 +139,15 @@ class Metrics:
         self._begin(ctx)
         return None
 
-    def _ended(self, ctx: Context) -> None:
-        """Count a request that has come to its end."""
+    def _ended(self, began: Context, ctx: Context) -> None:
+        """Count a request that has come to its end.
+
+        began: its context when it came. Another one has answered for a handler that was given up.
+        """
         exchange = ctx.exchange
         figures = self._figures
         with self._lock:
-            running = self._running.pop(ctx)
+            running = self._running.pop(began)
             self._received += exchange.received - running.received
             self._sent += exchange.sent - running.sent
         assert exchange.head is not None, "what could not be parsed passes no part"
@@ -180,7 +184,7 @@ class Metrics:
             if ctx in self._running:
                 return  # It is used at two levels.
             self._running[ctx] = Running(ctx.link.now(), websocket=websocket)
-        ctx.on_end(self._ended)
+        ctx.on_end(partial(self._ended, ctx))
         if self._directory is not None:
             self._figures.in_progress.inc()
         if websocket:

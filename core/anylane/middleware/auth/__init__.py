@@ -1,1 +1,1 @@
-"""Who asks: bearer tokens, JSON Web Tokens, and names with passwords."""
+"""Authentication: bearer tokens, JSON Web Tokens, and names with passwords."""

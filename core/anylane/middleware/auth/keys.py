@@ -24,8 +24,8 @@ RSA_BITS = 2048
 """The least size of an RSA key (RFC 7518 §3.3)."""
 
 MAX_TRIED = 16
-"""Keys that a token without a `kid` is tried with. Each costs a verification, also for a token that
-nobody has signed."""
+"""Keys that a token without a `kid` is tried with. Each costs a verification, also for a token with
+a made-up signature."""
 
 _CURVES = {
     "ES256": "secp256r1",
