@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from anylane import App, Context, HTTPError, Limits, Response, Router, ServerConfig, Timeouts
+from anylane.errors import Refused
+from anylane.protocol import Connection, Exchange
 from anylane.testing import Lockstep, TestClient
 
 MIB = 1024 * 1024
@@ -106,6 +111,101 @@ def test_a_length_beyond_all_numbers_is_refused() -> None:
     wire.receive(post("/", 10**30))
     assert wire.take().startswith(b"HTTP/1.1 400 ")
     assert wire.eof_sent
+
+
+LENGTHS = st.lists(st.integers(1, 12), max_size=4)
+
+
+@given(LENGTHS, st.booleans(), st.sampled_from(["/own", "/servers", "/none", "/unread"]), st.data())
+def test_neither_the_cut_nor_the_lane_matters(
+    sizes: list[int], in_chunks: bool, path: str, data: st.DataObject
+) -> None:
+    """What the client sees of a body around its limit, however its bytes come."""
+    body = b"".join(b"x" * size for size in sizes)
+    if in_chunks:
+        framed = b"".join(b"%x\r\n%s\r\n" % (size, b"x" * size) for size in sizes)
+        wire_bytes = chunks(path) + framed + b"0\r\n\r\n"
+    else:
+        wire_bytes = post(path, len(body)) + body
+    wire_bytes += b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n"
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(wire_bytes)), max_size=5)))
+    pieces = [wire_bytes[a:b] for a, b in pairwise([0, *cuts, len(wire_bytes)])]
+    limit = {"/own": 20, "/servers": 10}.get(path)
+    app = App()
+    app.post("/own", body_limit=20)(length)
+    app.post("/servers")(length)
+    app.get("/next")(lambda ctx: "next")
+
+    @app.post("/unread")
+    async def unread(ctx: Context) -> str:
+        return "unread"
+
+    for express in (True, False):
+        for given_pieces in ([wire_bytes], pieces):
+            wire = wire_to(app, express=express, limits=Limits(body=10))
+            for piece in given_pieces:
+                wire.receive(piece)
+            wire.advance(1)
+            sent = wire.take()
+            over = limit is not None and len(body) > limit
+            if over:
+                assert sent.startswith(b"HTTP/1.1 413 ")
+                assert b"next" not in sent
+                assert wire.eof_sent
+            elif limit is not None:
+                assert sent.count(b"HTTP/1.1 200 OK") == 2
+                assert b"\r\n\r\n%dHTTP/1.1" % len(body) in sent
+            else:
+                refused = path == "/unread" and not in_chunks and len(body) > 10
+                status = {"/none": 404, "/unread": 413 if refused else 200}[path]
+                assert sent.startswith(b"HTTP/1.1 %d " % status)
+                # What is not read is dropped, and more than the server's limit ends it.
+                assert wire.eof_sent is (len(body) > 10)
+                assert sent.endswith(b"next") is (len(body) <= 10)
+
+
+# --- tier 0 by itself ----------------------------------------------------------------------------
+
+
+def connection_with(data: bytes, **limits: int) -> tuple[Connection, Exchange]:
+    """A connection that has received these bytes, and its exchange."""
+    config = ServerConfig(limits=Limits(**limits))
+    made = Connection(config, now=0.0, date=lambda: b"", token=bytes)
+    made.receive_data(data, 0.0)
+    exchange = made.next_exchange()
+    assert exchange is not None
+    return made, exchange
+
+
+@pytest.mark.parametrize("head", [post("/", 11), chunks("/") + b"b\r\n"])
+def test_where_nothing_else_was_said_the_server_decides(head: bytes) -> None:
+    connection, exchange = connection_with(head + b"x" * 11, body=10)
+    assert not connection.wants_read
+    assert exchange.body_refused is None
+    with pytest.raises(Refused) as caught:
+        exchange.read(0.0)
+    assert caught.value.status == 413
+    assert connection.data_to_send() == []
+
+
+@pytest.mark.parametrize("head", [post("/", 11, "Expect: 100-continue"), chunks("/") + b"b\r\n"])
+def test_what_is_allowed_more_goes_on_when_it_is_wanted(head: bytes) -> None:
+    connection, exchange = connection_with(head + b"x" * 11, body=10)
+    assert exchange.limit(11, None, 0.0) is None
+    assert exchange.read(0.0) is None
+    connection.handle_timeout(0.0)
+    assert exchange.read(0.0) == b"x" * 11
+    assert connection.data_to_send() == []  # It has not waited for the 100.
+
+
+def test_a_limit_may_be_raised_and_lowered_until_it_refuses() -> None:
+    _, exchange = connection_with(post("/", 11) + b"x" * 11, body=100)
+    assert exchange.buffered == 11
+    assert exchange.limit(11, None, 0.0) is None
+    assert exchange.limit(10, None, 0.0) is not None
+    assert exchange.buffered == 0
+    with pytest.raises(Refused):
+        exchange.read(0.0)
 
 
 # --- who is called -------------------------------------------------------------------------------

@@ -244,6 +244,30 @@ def test_a_drain_interrupts_a_turn_in_the_end() -> None:
     assert any("cut off" in each.message for each in world.log)
 
 
+def test_background_of_a_job_runs_after_its_turn() -> None:
+    app, seen = App(), []
+
+    async def later(ctx: Context) -> None:
+        await ctx.sleep(1)
+        seen.append("later")
+
+    def broken() -> None:
+        raise ValueError
+
+    @app.every(10)
+    async def job(ctx: Context) -> None:
+        ctx.background(broken)
+        ctx.background(later, ctx)
+        seen.append("turn")
+
+    with TestClient(app) as client:
+        client.advance(25)
+        (*_, line) = [each.message for each in client.log]
+    assert seen == ["turn", "later"] * 2
+    assert "broken" in line
+    assert "after the job" in line
+
+
 def test_nothing_to_answer_in_a_job() -> None:
     app, seen = App(), []
 

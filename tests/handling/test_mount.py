@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from typing import Any
 
 import pytest
@@ -339,6 +339,47 @@ def test_a_router_without_a_prefix_keeps_to_its_routes_inside_a_mount_too() -> N
     assert seen == ["hook"]
 
 
+def test_a_router_of_an_app_at_the_root_brings_its_app_along() -> None:
+    app, inner, router = App(), App(errors="json"), Router("/x")
+
+    @router.get("/there")
+    async def there(_ctx: Context) -> str:
+        return "there"
+
+    for name, hooked in (("inner", inner), ("router", router)):
+
+        @hooked.response_middleware
+        async def mark(ctx: Context, name: str = name) -> None:
+            ctx.response.set_header(f"x-{name}", str(ctx.app is inner))
+
+    inner.include(router)
+    app.mount("/", inner)
+    client = TestClient(app)
+    for target, status in (("/x/there", 200), ("/x/nowhere", 404)):
+        answer = client.get(target)
+        assert answer.status == status
+        assert (answer.headers["x-router"], answer.headers["x-inner"]) == ("True", "True")
+    assert "x-inner" not in client.get("/nowhere").headers
+
+
+def test_inner_middleware_that_does_nothing_is_named() -> None:
+    app, inner = App(), one("inner")
+
+    @inner.middleware
+    async def lazy(ctx: Context, call_next: Any) -> None: ...
+
+    @app.middleware
+    async def around(ctx: Context, call_next: Any) -> None:
+        await call_next()
+
+    app.mount("/inner", inner)
+    client = TestClient(app)
+    assert client.get("/inner/").status == 500
+    (line,) = [each.message for each in client.log]
+    assert "lazy" in line
+    assert "neither called" in line
+
+
 def test_the_mount_whose_prefix_is_longest_answers_what_is_nowhere() -> None:
     app, api, admin = App(), App(errors="text"), App(errors="json")
     for each in (api, admin):
@@ -421,6 +462,86 @@ def test_a_body_that_is_too_large_and_a_deadline_pass_the_inner_hooks() -> None:
     ):
         assert (answer.status, answer.headers["x-inner"]) == (status, "True")
         assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_failure_of_an_outer_hook_is_not_the_inner_apps() -> None:
+    app, inner, router = App(), App(), Router()
+
+    @app.request_middleware
+    async def fail(ctx: Context) -> None:
+        if ctx.request.query.get("fail"):
+            raise ValueError
+
+    @app.middleware
+    async def fail_behind(ctx: Context, call_next: Callable[[], Awaitable[None]]) -> None:
+        await call_next()
+        if ctx.request.query.get("fail-behind"):
+            raise ValueError
+
+    for each, name in ((app, "outer"), (inner, "inner"), (router, "router")):
+
+        @each.exception_handler(ValueError)
+        async def answer(_ctx: Context, _exc: ValueError, name: str = name) -> str:
+            return name
+
+    @router.exception_handler(KeyError)
+    async def missing(ctx: Context, _exc: KeyError) -> str:
+        return f"router {ctx.app is inner}"
+
+    @app.exception_handler(LookupError)
+    async def lookup(ctx: Context, _exc: LookupError) -> str:
+        return f"outer {ctx.app is app}"
+
+    @inner.get("/plain")
+    @router.get("/{error}")
+    async def handler(ctx: Context) -> None:
+        errors = {"value": ValueError, "key": KeyError, "index": IndexError}
+        raise errors[ctx.params.get("error", "value")]
+
+    inner.include(router, "/router")
+    app.mount("/inner", inner)
+    client = TestClient(app)
+    for target, text in (
+        ("/inner/plain", "inner"),
+        ("/inner/plain?fail=1", "outer"),
+        ("/inner/router/value", "router"),
+        ("/inner/router/value?fail=1", "outer"),
+        ("/inner/router/key", "router True"),
+        ("/inner/router/index", "outer True"),
+        ("/inner/router/key?fail-behind=1", "outer"),
+    ):
+        assert client.get(target).text == text, target
+
+
+def test_bounds_and_urls_of_a_mounted_app() -> None:
+    app, inner = App(), App(body_limit=5, timeout=2)
+
+    @inner.post("/read", name="read")
+    async def read(ctx: Context) -> list[str]:
+        await ctx.request.body()
+        return [ctx.url_for("read"), ctx.url_for("home"), ctx.url_for("in:read")]
+
+    @inner.get("/slow")
+    async def slow(ctx: Context) -> None:
+        await ctx.sleep(3)
+
+    @inner.response_middleware
+    async def mark(ctx: Context) -> None:
+        ctx.response.set_header("x-inner", str(ctx.app is inner))
+
+    @app.get("/", name="home")
+    async def home(ctx: Context) -> str:
+        return ctx.url_for("in:read")
+
+    app.mount("/inner", inner, name="in")
+    client = TestClient(app)
+    urls = [f"http://testserver{path}" for path in ("/inner/read", "/", "/inner/read")]
+    assert client.post("/inner/read", content=b"12345").json() == urls
+    assert client.get("/").text == urls[0]
+    answer = client.post("/inner/read", content=b"123456")
+    assert (answer.status, answer.headers["x-inner"]) == (413, "True")
+    answer = client.get("/inner/slow")
+    assert (answer.status, answer.headers["x-inner"]) == (503, "True")
 
 
 # --- what cannot be mounted ----------------------------------------------------------------------

@@ -439,6 +439,10 @@ class TestMemoryStore:
 
         assert self.run(steps, MemoryStore()) == (None, 0)
 
+    def test_outside_of_a_request_there_is_no_clock(self) -> None:
+        with pytest.raises(UsageError, match="takes the clock of the request that runs"):
+            MemoryStore().get("a").send(None)
+
     def test_what_is_larger_than_all_is_not_kept(self) -> None:
         async def steps(store: MemoryStore) -> Any:
             await store.set("a", b"12345", 5)

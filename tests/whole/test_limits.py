@@ -990,7 +990,12 @@ def request_that_runs_so_long_into_the_drain(limit: float, seconds: float) -> st
 
 @at_the_limit(
     "request_timeout", 3.0, within="nothing yet", beyond="503, closed",
-    lanes=("handler_deadline", "handler_deadline_during_a_foreign_await"),
+    lanes=(
+        "handler_deadline",
+        "handler_deadline_during_a_foreign_await",
+        "stuck_def_is_answered_for",
+        "all_threads_are_stuck",
+    ),
 )  # fmt: skip
 def handler_that_takes_so_long(limit: float, seconds: float) -> str:
     wire = serve(request_timeout=limit)

@@ -82,7 +82,8 @@ class ThreadsDriver(RelievableDriver):
             link = self._due()
             if link is None or link.blocked:
                 break
-            self._foresee()
+            if self._deadline_wanted is not None:
+                self._foresee()
             self._do(link.resume)
             if self.workers.jobs:  # Others wait; a client that pipelines gets in line again.
                 break
@@ -109,12 +110,14 @@ class ThreadsDriver(RelievableDriver):
     def take_input(self) -> None:
         """Act on what came and on what is late, in the middle of a handler. By the owner."""
         link = self.outside
-        self.reenter()
+        if link is not None:
+            self.reenter()
         self.take_mail()
         deadline = self.next_deadline()
         if deadline is not None and deadline <= self.now():
             self._do(self._late)
-            self._foresee()
+            if self._deadline_wanted is not None:
+                self._foresee()
         self.outside = link
 
     def _do(self, func: Callable[[], None]) -> None:
@@ -330,9 +333,10 @@ class ThreadsDriver(RelievableDriver):
 
     def start(self, exchange: Exchange) -> None:
         """Leave the link to `_due`. `hand_over` gives it to a worker; a worker goes on with it."""
-        relief = self._relief if exchange.errand is None else None
-        stuck = None if relief is None else relief.stuck
-        self.started(ThreadsLink(self, exchange, stuck))
+        if self._relief is None or exchange.errand is not None:
+            self.started(ThreadsLink(self, exchange))
+        else:
+            self.started(ThreadsLink(self, exchange, self._relief.stuck))
 
     def if_free(self, func: Callable[[], bool]) -> bool:
         with self._lock:

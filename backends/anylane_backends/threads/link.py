@@ -33,6 +33,8 @@ class LinkDriver(Protocol):
 
     outside: ThreadsLink | None
     """The link for whose handler the owner has left the driver."""
+    relieved: ThreadsLink | None
+    """The link whose client another driver answers."""
 
     @property
     def lane(self) -> LinkLane: ...
@@ -61,16 +63,14 @@ class ThreadsLink(SteppedLink):
     `turn`.
     """
 
-    __slots__ = ("_coroutine", "_thread", "_variables", "begun", "blocked", "relieved",
-                 "transport", "turn")  # fmt: skip
+    __slots__ = ("_coroutine", "_thread", "_variables", "begun", "blocked", "transport",
+                 "turn")  # fmt: skip
 
     def __init__(
         self, driver: LinkDriver, exchange: Exchange, stuck: ThreadsLink | None = None
     ) -> None:
         super().__init__(driver, exchange)
         self.transport: LinkDriver = driver
-        self.context = None
-        self.relieved: bool = False
         if stuck is None:
             self._variables = driver.lane.variables.copy()
             self._coroutine = driver.server.run_exchange(exchange, self)
@@ -88,24 +88,33 @@ class ThreadsLink(SteppedLink):
 
     def resume(self) -> None:
         """Step the handler until it parks or ends. By the owner of the connection."""
-        driver, server = self.transport, self.driver.server
+        driver = self.transport
+        server = driver.server
+        self.begun = True
         self._thread = get_ident()
+        driver.outside = self
         parked = False
         try:
-            if self.relieved and not self.begun:
-                self._coroutine.close()
-            else:
-                self.begun = True
-                driver.outside = self
-                parked = self._variables.run(step, self._coroutine, server.lane)
+            parked = self._variables.run(step, self._coroutine, server.lane)
         except BaseException as exc:  # noqa: BLE001  # SystemExit too ends only its handler
             server.log("error", f"a handler ended its thread's work with {shown(exc, 1000)}", exc)
         finally:
             self._thread = 0
-            driver.reenter()
+            if driver.outside is not None:
+                driver.reenter()
             if not parked:
                 self._variables = _NOTHING  # They know us: without a cycle both are freed at once.
                 self.driver.finished(self)
+
+    @property
+    def relieved(self) -> bool:  # type: ignore[override]  # few ask for it
+        return self.transport.relieved is self
+
+    def decline(self) -> None:
+        """End a handler that has never begun."""
+        self._coroutine.close()
+        self._variables = _NOTHING
+        self.driver.finished(self)
 
     def take_input(self) -> None:
         # A thread that the handler made does not own the connection.

@@ -76,11 +76,13 @@ class RelievableDriver(Driver):
     that the client is not taken away in the middle of anything that could reach it.
 
     outside: the link for whose handler the owner has left the driver, or which waits in line for a
-    worker; None while the owner is inside. workers: step its handlers.
+    worker; None while the owner is inside, and once the handler's answer has begun. relieved: the
+    link whose client another driver answers, with the response hooks. workers: step its handlers.
     """
 
     __slots__ = ("_deadline", "_deadline_wanted", "_lock", "_outbox", "_owned", "_registered",
-                 "_relief", "_sock", "_taken", "lane", "outside", "workers")  # fmt: skip
+                 "_relief", "_sock", "_taken", "lane", "outside", "relieved",
+                 "workers")  # fmt: skip
 
     def __init__(
         self,
@@ -95,6 +97,7 @@ class RelievableDriver(Driver):
         self.lane: DriverLane = lane
         self.workers: Workers = lane.workers if errand is None else lane.background
         self.outside: ThreadsLink | None = None
+        self.relieved: ThreadsLink | None = None
         self._taken = False
         self._sock = sock
         self._outbox = Outbox()
@@ -129,29 +132,32 @@ class RelievableDriver(Driver):
         """Come back from a handler, or from the line. Whatever can reach the client comes after
         this."""
         with self._lock:
-            taken, self._taken = self._taken, False
             self.outside = None
-        if taken:
-            self._do(self._bereave)
+            if not self._taken:
+                return
+            self._taken = False
+        self._do(self._bereave)
 
     def _bereave(self) -> None:
         self._parting = False  # The client has not left.
         self.lose(None)
+        if self.relieved is not None and not self.relieved.begun:
+            self.relieved.decline()
 
     def _foresee(self) -> None:
         """Have a deadline seen to that came up since the selecting thread was the owner: the
         handler that runs next may block."""
-        if self._deadline_wanted is not None:
-            self.wakes.put(self._see_to_deadline)
+        self.wakes.put(self._see_to_deadline)
 
     def _write(self) -> None:
         link = self.outside
         if link is None:
-            super()._write()
+            Driver._write(self)
             return
         self.reenter()
-        super()._write()
-        self.outside = link
+        Driver._write(self)
+        if not link.exchange.started:  # Else nothing more is waited for.
+            self.outside = link
 
     # -- on the selecting thread -----------------------------------------------------------------
 
@@ -193,7 +199,8 @@ class RelievableDriver(Driver):
             self._taken = True
             # Under the lock, so that a handler that comes back now finds itself interrupted.
             connection = self.connection.relieve(exchange, now)
-            link.relieved = bool(connection.waiting)
+            if connection.waiting:
+                self.relieved = link
             sock, self._sock = self._sock, NO_SOCKET
             outbox, self._outbox = self._outbox, Outbox()
             watched, self._registered = self._registered, 0

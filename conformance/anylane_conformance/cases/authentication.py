@@ -70,6 +70,7 @@ def verifying_may_block(conversation: Conversation) -> None:
     slow, other = conversation.connect(), conversation.connect()
     slow.get("/bearer/", "Authorization: Bearer slow")
     assert other.ask("/async/", "Authorization: Bearer good").status == 200
+    assert slow.nothing_yet()
     conversation.stage.blocker.set()
     assert slow.answer().status == 401
 

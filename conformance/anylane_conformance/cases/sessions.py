@@ -152,6 +152,7 @@ def a_form_has_a_token(conversation: Conversation) -> None:
             ((form, kept), b"field=x"),
             ((form,), body),
             ((form, kept), body[:-1]),
+            ((form, kept), b"field=x&csrf_token=" + b"A" * 86),
             ((form, kept, "Sec-Fetch-Site: cross-site"), body),
         ):
             peer.post(f"{prefix}/form", sent, *lines)

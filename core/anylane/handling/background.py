@@ -20,6 +20,7 @@ from anylane.handling.context import Context
 from anylane.handling.error_responses import log_hook_failure
 from anylane.handling.failures import by_signal, taken_apart
 from anylane.handling.job import Job
+from anylane.handling.pipeline import go_to
 from anylane.lane.link import current_link
 from anylane.lane.variables import apply_variables, changed_variables
 from anylane.shown import shown
@@ -73,8 +74,11 @@ def periodic(place: Mounted, func: Callable[..., Any]) -> Errand:
 
 async def _turn(place: Mounted, func: Callable[..., Any], takes_ctx: bool, link: Link) -> None:
     ctx = Context(link.exchange, link, place.app)
-    ctx.place = place
-    await _do(ctx, Job(func, (ctx,) if takes_ctx else ()), f"the job {location(func)}")
+    go_to(place, ctx)
+    what = f"the job {location(func)}"
+    await _do(ctx, Job(func, (ctx,) if takes_ctx else ()), what)
+    for job in ctx.jobs or ():
+        await _do(ctx, job, f"{location(job.func)}, after {what},")
 
 
 async def _run(job: Job, ctx: Context) -> None:

@@ -11,7 +11,7 @@ from anylane.cache import RepeatCache
 from anylane.errors import HTTPError, Refused, UsageError
 from anylane.handling.error_responses import ErrorHandlers
 from anylane.handling.gate import Gate
-from anylane.handling.pipeline import Endpoint, OnError, at, handler_endpoint, pipeline
+from anylane.handling.pipeline import Endpoint, at, handler_endpoint, pipeline
 from anylane.protocol.websocket.handshake import is_websocket
 from anylane.routing.hooks import Hook, Hooks
 from anylane.routing.mounted import Group, Level, Mounted, groups_of, levels_of
@@ -87,17 +87,13 @@ class Dispatcher:
         if len(groups) > 1:
             self._places[route] = groups[-1].mounted
         gate = Gate(groups, filter(is_part, route.middleware))
-        endpoint = pipeline(handler_endpoint(route), groups, self._on_error)
+        endpoint = pipeline(handler_endpoint(route), groups, self.error_handlers.handle)
         return gate or None, self._bounded(route, endpoint)
 
     def _groups(self, levels: Iterable[Level]) -> list[Group]:
         """Return the hooks of these levels by their App, inside of the outermost ones."""
         (served, hooks), *inner = groups_of(self.app, levels)
         return [Group(served, (*self._outermost, *hooks)), *inner]
-
-    def _on_error(self, place: Mounted) -> OnError:
-        """Return what deals with the exceptions of an App."""
-        return partial(self.error_handlers.handle, place=place)
 
     def inside(self, parts: Iterable[object]) -> Self:
         """Return a copy whose requests and answers pass these parts too, outside of all that the
@@ -168,7 +164,7 @@ class Dispatcher:
             resolution = Options(self._table.allow())
         levels = self._prefixes.above(path)
         allow = resolution.allow if isinstance(resolution, NotAllowed | Options) else ()
-        ctx.unrouted = Unrouted(levels, allow)
+        ctx.unrouted = Unrouted(tuple(level.hooks for level in levels), allow)
         about: tuple[Hooks, ...] = ()
         if (
             type(resolution) is Options
@@ -188,7 +184,9 @@ class Dispatcher:
             return endpoint
 
         def run(ctx: Context) -> Awaitable[Any]:
-            if _fits(ctx, limit, timeout):
+            exchange = ctx.exchange
+            bodiless = exchange.body_complete and not exchange.buffered
+            if (bodiless and timeout is None) or _fits(ctx, limit, timeout):
                 return endpoint(ctx)
             return self._fallback(Refused, tuple(levels_of(route)))[1](ctx)
 
@@ -206,7 +204,7 @@ class Dispatcher:
         if found is None:
             *outer, (place, hooks) = self._groups(levels)
             groups = [*outer, Group(place, (*hooks, *about))]
-            endpoint = pipeline(_FALLBACKS[kind], groups, self._on_error)
+            endpoint = pipeline(_FALLBACKS[kind], groups, self.error_handlers.handle)
             found = self._fallbacks[kind, levels, about] = Gate(groups) or None, endpoint
         return found
 

@@ -7,6 +7,7 @@ it is logged and answered with 500.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from anylane.callables import (
@@ -27,12 +28,13 @@ from anylane.http.semantics.accept import prefers_json
 from anylane.lane.stepping import explain
 from anylane.log_limit import CLOSED
 from anylane.protocol.fields import PHRASES
-from anylane.routing.mounted import Level, Mounted, groups_of, levels_of
+from anylane.routing.mounted import Mounted
 from anylane.routing.parts import METHODS, is_part
 from anylane.shown import shown, spoken
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context
+    from anylane.routing.hooks import Hooks
 
 
 _ANSWERS = (HTTPError, NotModified, Refused)
@@ -50,10 +52,9 @@ class ErrorHandlers:
             (call_of(hook), accepted_positionals(hook, 2), location(hook)) for hook in refusals
         )
 
-    async def handle(self, ctx: Context, exc: Exception, place: Mounted | None = None) -> None:
+    async def handle(self, ctx: Context, exc: Exception) -> None:
         """Make an exception the response.
 
-        place: the App that it came out of; None for the one that is served.
         Raise it again if that is too late, if there is no handler for it, and if one has failed
         before. A handler's own exception passes through, but for an HTTPError: that is an answer. A
         group with nothing but one HTTPError or Disconnected counts as that.
@@ -68,18 +69,15 @@ class ErrorHandlers:
             raise exc
         ctx.error = exc
         ctx._failed = True
-        found = _handler_of(ctx, type(exc), place)
+        found = _handler_of(ctx, type(exc))
         if found is not None:
-            owner, kind, (call, where) = found
+            kind, (call, where), place = found
             if kind is Exception:
                 log_failure(ctx, exc)
             ctx.response = initial_error_response(exc)
             try:
-                if owner == ctx.place:
+                with nullcontext() if place.app is ctx.app else at(place, ctx):
                     await apply_result(ctx, await run_call(call, ctx, exc), where)
-                else:
-                    with at(owner, ctx):
-                        await apply_result(ctx, await run_call(call, ctx, exc), where)
             except HTTPError as error:  # An answer like any other, and no failure of the handler.
                 if ctx.exchange.started:
                     raise
@@ -112,35 +110,32 @@ class ErrorHandlers:
             ctx.response.set_body(usual.body or b"", usual.headers["content-type"])
 
 
-def levels(ctx: Context) -> tuple[Level, ...]:
+def levels(ctx: Context) -> tuple[Hooks, ...]:
     """Return the hooks of the routers that a request belongs to, outermost first: those of its
     route, or those that its path lies below."""
     if ctx.route is not None:
-        return tuple(levels_of(ctx.route))
-    return (Level(ctx.app.hooks, ""),) if ctx.unrouted is None else ctx.unrouted.levels
+        return ctx.route.hooks
+    return (ctx.app.hooks,) if ctx.unrouted is None else ctx.unrouted.hooks
 
 
 def _handler_of(
-    ctx: Context, kind: type[BaseException], place: Mounted | None
-) -> tuple[Mounted, type[BaseException], tuple[Call, str]] | None:
-    """Return the handler that answers exceptions of that kind, with the class that it is registered
-    for and the App that it belongs to. The innermost router that has one decides, and there the
-    nearest class.
-
-    place: the App that the exception came out of; handlers inside of that are not asked. None
-    stands for the one that is served.
-    """
-    served = ctx.place.outermost
-    around = {served} if place is None else {*place.outward()}
-    for group in reversed(groups_of(served.app, levels(ctx))):
-        if group.mounted not in around:
-            continue
-        for hooks in reversed(group.hooks):
-            for base in kind.__mro__:
-                if base in hooks.exceptions:
-                    return group.mounted, base, hooks.exceptions[base]
-                if base in _ANSWERS:
-                    break
+    ctx: Context, kind: type[BaseException]
+) -> tuple[type[BaseException], tuple[Call, str], Mounted] | None:
+    """Return the class whose handler answers exceptions of that kind, with the handler, and where
+    its App is. The innermost router that has one decides, and there the nearest class. What is
+    inside of the App whose function has failed is not asked."""
+    places: dict[object, Mounted] = {place.app: place for place in ctx.place.outward()}
+    app, asked = None, []
+    for hooks in levels(ctx):
+        app = hooks.app or app
+        asked.append((hooks, places.get(app)))
+    for hooks, place in reversed(asked):
+        for base in kind.__mro__ if place is not None else ():
+            if base in hooks.exceptions:
+                assert place is not None
+                return base, hooks.exceptions[base], place
+            if base in _ANSWERS:
+                break
     return None
 
 
@@ -174,7 +169,7 @@ def whose(ctx: Context, exc: BaseException) -> str:
     """Return which of the functions of a request an exception came out of: the innermost one in its
     traceback. Where it is none of them, it is the handler."""
     known: dict[object, str] = {}
-    for level, _ in levels(ctx):
+    for level in levels(ctx):
         for hook in (*level.request, *level.around, *level.response):
             _learn(known, hook.func)
         for hook in level.parts:
@@ -239,7 +234,7 @@ def _is_in_json(ctx: Context, error: HTTPError) -> bool:
     Where that says nothing, it is JSON for an error that carries data and for a request or a
     handler that speaks JSON.
     """
-    for hooks, _ in reversed(levels(ctx)):
+    for hooks in reversed(levels(ctx)):
         if hooks.errors != "auto":
             return hooks.errors == "json"
     preferred = prefers_json(ctx.request.headers.get_all("accept"))

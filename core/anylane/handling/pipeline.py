@@ -38,21 +38,17 @@ is not None."""
 OnError = Callable[["Context", Exception], Awaitable[None]]
 
 
-def pipeline(
-    endpoint: Endpoint, groups: Sequence[Group], on_error: Callable[[Mounted], OnError]
-) -> Endpoint:
+def pipeline(endpoint: Endpoint, groups: Sequence[Group], on_error: OnError) -> Endpoint:
     """Return all that runs for a route, or for what a request has instead of one.
 
     groups: the hooks around `endpoint`, by the App that they belong to, outermost first; each App
-    is inside of all hooks of the one around it. on_error: returns what deals with the exceptions of
-    an App. A handler with nothing around it is its own pipeline.
+    is inside of all hooks of the one around it. A handler with nothing around it is its own
+    pipeline.
     """
     for place, hooks in groups[:0:-1]:
-        own = on_error(place)
-        endpoint = _inside(compose(endpoint, hooks, own), place, own)
-    served, hooks = groups[0]
-    endpoint = compose(endpoint, hooks, on_error(served))
-    return endpoint if len(groups) == 1 else _left_inside(endpoint, groups[-1].mounted)
+        endpoint = _inside(compose(endpoint, hooks, on_error), place, on_error)
+    endpoint = compose(endpoint, groups[0].hooks, on_error)
+    return endpoint if len(groups) == 1 else _left_inside(endpoint, groups[-1].mounted, on_error)
 
 
 def _inside(inner: Endpoint, place: Mounted, on_error: OnError) -> Endpoint:
@@ -70,7 +66,7 @@ def _inside(inner: Endpoint, place: Mounted, on_error: OnError) -> Endpoint:
     return run
 
 
-def _left_inside(inner: Endpoint, place: Mounted) -> Endpoint:
+def _left_inside(inner: Endpoint, place: Mounted, on_error: OnError) -> Endpoint:
     """Return what runs `inner`. What comes after it, such as the steps of an iterator and
     background work, is at home in the innermost App."""
 
@@ -78,6 +74,8 @@ def _left_inside(inner: Endpoint, place: Mounted) -> Endpoint:
         ctx.place = place.outermost
         try:
             return await inner(ctx)
+        except Exception as exc:  # noqa: BLE001  # of a hook of the outer App; on_error decides
+            await on_error(ctx, exc)
         finally:
             go_to(place, ctx)
 

@@ -269,11 +269,12 @@ async def relieve(dispatcher: Dispatcher, stuck: Link, exchange: Exchange, link:
     current_link.set(link)
     if dispatcher.json_default is not None:
         json_default.set(dispatcher.json_default)
-    if stuck.context is None:  # It has waited for its thread, and never begun.
+    held: Context | None = getattr(stuck, "context", None)
+    if held is None:  # It has waited for its thread, and never begun.
         ctx = Context(exchange, link, dispatcher.app)
         dispatcher.find(ctx)
     else:
-        ctx = _in_place_of(stuck.context, exchange, link)
+        ctx = _in_place_of(held, exchange, link)
     driver = link.driver
     try:
         _log_late(ctx)

@@ -128,8 +128,8 @@ class Link(ABC):
 
     parked: how many tasks of the handler wait here, and not for something foreign. flushing: how
     many of them wait for room to write. burst: what had been written when the handler last gave
-    others their turn. context: the `Context` of the handler while it can be interrupted; not kept
-    where the lane is `native`.
+    others their turn. context: the `Context` of the handler while it can be interrupted; not set
+    before, nor where the lane is `native`.
     """
 
     __slots__ = ("burst", "context", "driver", "exchange", "flushing", "parked")

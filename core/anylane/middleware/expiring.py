@@ -5,6 +5,9 @@ from __future__ import annotations
 from itertools import islice
 from typing import Generic, TypeVar
 
+from anylane.errors import UsageError
+from anylane.lane.link import current_link
+
 V = TypeVar("V")
 
 _SWEPT = 2
@@ -55,3 +58,15 @@ class Expiring(Generic[V]):
         for key in self._items:
             return self._items.pop(key)[0]
         raise KeyError("the table is empty")
+
+
+def core_clock() -> float:
+    """Return the core's clock of the request that runs, in seconds. Raise UsageError outside of
+    one."""
+    link = current_link.get(None)
+    if link is None:
+        raise UsageError(
+            "a store in memory takes the clock of the request that runs, and none does here; use "
+            "it in a handler, a hook or background work"
+        )
+    return link.now()

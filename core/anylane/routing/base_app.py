@@ -39,7 +39,7 @@ class Mountable(Protocol):
 class BaseApp(Router):
     """A router that is an application by itself. `App` is one, and the type of `ctx.app`.
 
-    json_default: of its own routes. That of an app around it comes after it.
+    json_default: of its own routes; without it that of the app around it.
     """
 
     is_whole = True

@@ -31,8 +31,8 @@ class Hooks:
     """The hooks of one router, and its parts. They may grow until the app is frozen.
 
     errors: how an HTTPError of its routes is written. "auto" leaves that to the router around it.
-    app: the App whose own hooks these are, None for those of a plain Router.
     exceptions: its exception handlers by class, each with the place where it is.
+    app: the App whose own hooks these are, None for those of a plain Router.
     """
 
     __slots__ = ("app", "around", "errors", "exceptions", "parts", "request", "response")

@@ -10,6 +10,7 @@ from anylane.errors import RouteError
 from anylane.routing.hooks import Hooks
 from anylane.routing.patterns.pattern import Pattern
 from anylane.routing.route import Route
+from anylane.routing.route_table import Place
 
 if TYPE_CHECKING:
     from anylane.routing.base_app import BaseApp
@@ -69,23 +70,30 @@ class Mounted:
         known: parameters of the prefix that are not among `params`. Raise RouteError where no App
         has a route of that name, and for parameters that it does not take.
         """
-        return self.place_of(name, params, known)[0]
+        prefix, app, rest = self._named(name, params, known)
+        return prefix + app.path_for(name, **rest)
 
     def place_of(
         self, name: str, params: Mapping[str, object], known: Mapping[str, object]
-    ) -> tuple[str, str | None, bool]:
-        """Return the path that `path_for` returns, the host of its router, None for any, and
-        whether it is a WebSocket. Raise RouteError as that, and if the routes of that name have
-        several hosts."""
+    ) -> Place:
+        """Return the same path with the host of its route. Raise RouteError as `path_for` does, and
+        if routes of that name have several hosts."""
+        prefix, app, rest = self._named(name, params, known)
+        place = app.place_of(name, **rest)
+        return place._replace(path=prefix + place.path)
+
+    def _named(
+        self, name: str, params: Mapping[str, object], known: Mapping[str, object]
+    ) -> tuple[str, BaseApp, dict[str, object]]:
+        """Return what the path of a route begins with, its App, and its own parameters."""
         for place in self.outward():
             if place.app.has_name(name):
                 if not place.prefix:
-                    return place.app.place_of(name, **params)
+                    return "", place.app, {**params}
                 prefix = Pattern.parse(place.prefix)
                 own = {each: params.get(each, known.get(each)) for each in prefix.names}
                 rest = {each: value for each, value in params.items() if each not in own}
-                path, host, websocket = place.app.place_of(name, **rest)
-                return prefix.format(**own) + path, host, websocket
+                return prefix.format(**own), place.app, rest
         raise RouteError(f"there is no route called {name!r}")
 
 

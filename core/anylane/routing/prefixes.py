@@ -13,14 +13,6 @@ from anylane.routing.patterns.pattern_syntax import Segment, decode_segment
 from anylane.routing.route import Route
 
 
-class Unrouted(NamedTuple):
-    """What a request without a route has instead: the hooks of the routers that its path lies
-    below, outermost first, and the methods that its path has."""
-
-    levels: tuple[Level, ...]
-    allow: tuple[str, ...]
-
-
 class _Below(NamedTuple):
     """The hooks of one router with a prefix."""
 
@@ -30,6 +22,14 @@ class _Below(NamedTuple):
     """The hooks and the prefix."""
     apps: tuple[Level, ...]
     """The apps that it is a part of, outermost first."""
+
+
+class Unrouted(NamedTuple):
+    """What a request without a route has instead: the hooks of the routers that its path lies
+    below, outermost first, and the methods that its path has."""
+
+    hooks: tuple[Hooks, ...]
+    allow: tuple[str, ...]
 
 
 class Prefixes:
@@ -68,7 +68,8 @@ class Prefixes:
         inmost = max((each.apps for each in found), key=_depth, default=())
         found = [each for each in found if each.apps == inmost[: len(each.apps)]]
         found.sort(key=lambda each: len(each.apps))
-        return (self._outermost, *dict.fromkeys(each.level for each in found))
+        levels = [level for each in found for level in (*each.apps, each.level)]
+        return tuple(dict.fromkeys((self._outermost, *levels)))
 
 
 def _depth(apps: tuple[Level, ...]) -> tuple[int, int]:

@@ -19,7 +19,7 @@ def build_authentication(app: App, stage: Stage) -> None:
 
     def in_the_pool(given: str) -> str | None:
         if given == "slow":
-            stage.blocker.wait(10)
+            stage.blocker.wait(5)
         if given == "banned":
             raise HTTPError(403, "not you")
         return users.get(given)

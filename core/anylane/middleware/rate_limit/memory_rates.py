@@ -8,8 +8,7 @@ from __future__ import annotations
 from _thread import allocate_lock
 
 from anylane.errors import UsageError
-from anylane.lane.link import current_link
-from anylane.middleware.expiring import Expiring
+from anylane.middleware.expiring import Expiring, core_clock
 from anylane.middleware.rate_limit.gcra import Rate, Usage
 from anylane.shown import shown
 
@@ -33,7 +32,7 @@ class MemoryRates:
 
     async def hit(self, key: str, rate: Rate) -> Usage:
         """Count one request of a client."""
-        now = current_link.get().now()
+        now = core_clock()
         with self._lock:
             until, usage = rate.after_one(self._table.get(key, now), now)
             self._table.set(key, until, until, now)

@@ -8,8 +8,7 @@ from __future__ import annotations
 from _thread import allocate_lock
 
 from anylane.errors import UsageError
-from anylane.lane.link import current_link
-from anylane.middleware.expiring import Expiring
+from anylane.middleware.expiring import Expiring, core_clock
 from anylane.shown import shown
 
 MAX_SESSIONS = 10_000
@@ -42,11 +41,11 @@ class MemoryStore:
     async def get(self, key: str) -> bytes | None:
         """Return what was kept under a key, or None."""
         with self._lock:
-            return self._table.get(key, _now())
+            return self._table.get(key, core_clock())
 
     async def set(self, key: str, value: bytes, ttl: float) -> None:
         """Keep a value for that many seconds on the core's clock."""
-        now = _now()
+        now = core_clock()
         with self._lock:
             gone = self._table.set(key, value, now + ttl, now)
             self._bytes += len(value) - sum(map(len, gone))
@@ -57,8 +56,3 @@ class MemoryStore:
         """Forget what is kept under a key."""
         with self._lock:
             self._bytes -= len(self._table.pop(key) or b"")
-
-
-def _now() -> float:
-    """Return the core's clock of the request that asks."""
-    return current_link.get().now()
