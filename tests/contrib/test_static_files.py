@@ -333,14 +333,14 @@ def test_a_slow_reader_costs_one_piece_and_one_descriptor(public: Path) -> None:
         wire.stall()
         wire.receive(b"GET /static/large.bin HTTP/1.1\r\nHost: a\r\n\r\n")
         held, _ = tracemalloc.get_traced_memory()
-        assert held < config.limits.outbound_high + 2 * CHUNK
+        assert held < config.limits.outbound_high + CHUNK + 50_000
         assert len([*Path("/proc/self/fd").iterdir()]) == before + 1
         got = len(wire.take())
         while got < size // 2:
             wire.resume(64 * 1024)
             got += len(wire.take())  # The wire keeps what it has sent.
             held, _ = tracemalloc.get_traced_memory()
-            assert held - got < config.limits.outbound_high + 2 * CHUNK
+            assert held - got < config.limits.outbound_high + CHUNK + 50_000
     finally:
         tracemalloc.stop()
     wire.resume()

@@ -341,6 +341,8 @@ class SentFile:
                 left -= len(data)
                 if not left:
                     break
+                data = b""  # Before the next piece is read, this one has mostly left.
+                await ctx.link.flush()
                 data = await self._pooled.next()
 
     async def close(self) -> None:
