@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator
 from http.client import HTTPConnection
 from pathlib import Path
@@ -243,7 +244,28 @@ def test_the_503_of_a_deadline_is_counted_once_with_its_time() -> None:
     assert seconds(registry, "/stuck") == (1, 2)
 
 
-def test_what_a_part_further_out_answers_does_not_come_by() -> None:
+@pytest.mark.parametrize("backend", ["asyncio", "threads"])
+def test_a_function_that_blocks_for_too_long_is_counted_once(backend: str) -> None:
+    app, _, registry = make()
+
+    @app.get("/blocks")
+    def blocks(ctx: Context) -> str:
+        time.sleep(0.5)
+        return "late"
+
+    config = ServerConfig(port=0, request_timeout=0.1, timeouts=Timeouts(close=0.1))
+    with TestClient(app, backend=backend, config=config) as client:
+        # A lane that cannot answer for a thread that is stuck sends what it has returned.
+        status = client.get("/blocks").status
+        assert client.get("/users/1").status == 200
+        client.get("/metrics")
+    assert requests(registry, "GET", "/blocks", str(status)) == 1
+    assert seconds(registry, "/blocks")[0] == 1
+    assert requests(registry, "GET", "/users/{id:int}", "200") == 1
+    assert figure(registry, "requests_in_progress") == 0
+
+
+def test_what_a_part_further_out_answers_is_counted_without_its_time() -> None:
     class Closed:
         def request(self, ctx: Context) -> Any:
             ctx.response.set_status(429)
@@ -253,7 +275,11 @@ def test_what_a_part_further_out_answers_does_not_come_by() -> None:
     app.use(Closed(), order=-200)
     wire = Lockstep(app)
     wire.receive(request("/users/1"))
-    assert requests(registry, "GET", "/users/{id:int}", "429") is None
+    wire.receive(SCRAPE)  # That one is in front of the metrics, too.
+    assert requests(registry, "GET", "/users/{id:int}", "429") == 1
+    assert requests(registry, "GET", "unmatched", "429") == 1
+    assert seconds(registry, "/users/{id:int}") == (0, 0)
+    assert figure(registry, "requests_in_progress") == 0
 
 
 def test_a_part_that_is_used_at_two_levels_counts_once() -> None:

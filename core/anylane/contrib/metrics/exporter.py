@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from _thread import allocate_lock
 from collections.abc import Iterable
-from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -89,7 +88,7 @@ class Metrics:
         self._registry = registry
         self._figures = Figures.of(self._library, registry, prefix, bounds)
         self._lock = allocate_lock()
-        self._running: dict[Context, Running] = {}
+        self._running: set[Running] = set()
         self._series: dict[tuple[bytes, Route | None, int], tuple[Any, Any]] = {}
         self._rooms: dict[str, WatchedRoom] = {}
         self._hosts: WeakKeyDictionary[Host, WatchedServer] = WeakKeyDictionary()
@@ -128,27 +127,29 @@ class Metrics:
 
     def request(self, ctx: Context) -> Any:
         """Note that a request has come, or answer it if it is for the path of this part."""
-        link, exchange = ctx.link, ctx.exchange
-        host = link.host
+        host = ctx.link.host
         if host is not self._latest:
             self._meet(host)
-        if self._own_path is not None and self._own_path.is_target(exchange):
-            if self._count_itself:
-                self._begin(ctx)
-            return self._answer(ctx)
-        self._begin(ctx)
-        return None
+        own = self._own_path is not None and self._own_path.is_target(ctx.exchange)
+        if own and not self._count_itself:
+            ctx.on_end(Running(self, ctx.exchange, counted=False))
+        elif not self._knows(ctx):  # It may be used at two levels.
+            self._begin(ctx)
+        return self._answer(ctx) if own else None
 
-    def _ended(self, began: Context, ctx: Context) -> None:
-        """Count a request that has come to its end.
+    def response(self, ctx: Context) -> None:
+        """Count what is answered although its request did not come by: by a part further out, or
+        because it waited for a thread for too long."""
+        if not self._knows(ctx):
+            ctx.on_end(Running(self, ctx.exchange))
 
-        began: its context when it came. Another one has answered for a handler that was given up.
-        """
-        exchange = ctx.exchange
-        figures = self._figures
+    def ended(self, running: Running, ctx: Context) -> None:
+        """Count a request that has come to its end. For `Running`."""
+        figures, exchange = self._figures, ctx.exchange
         with self._lock:
-            running = self._running.pop(began)
-            self._received += exchange.received - running.received
+            self._running.discard(running)
+            # Where a handler is stuck, another exchange has answered for it.
+            self._received += running.exchange.received - running.received
             self._sent += exchange.sent - running.sent
         assert exchange.head is not None, "what could not be parsed passes no part"
         method, route = exchange.head.method, ctx.route
@@ -160,6 +161,8 @@ class Metrics:
             series = self._series[key] = figures.series(*key)
         requests, seconds = series
         requests.inc()
+        if running.began is None:
+            return
         now = ctx.link.now()
         if running.websocket:
             figures.websockets.dec()
@@ -178,13 +181,19 @@ class Metrics:
         ctx.response.set_header("cache-control", "no-store").set_body(rendered.body or b"")
         return STOP
 
+    def _knows(self, ctx: Context) -> bool:
+        """Return whether the end of this exchange will be told of already."""
+        for each in ctx.endings or ():  # noqa: SIM110  # a generator takes three times as long
+            if isinstance(each, Running) and each.owner is self:
+                return True
+        return False
+
     def _begin(self, ctx: Context) -> None:
         websocket = ctx.route is not None and ctx.route.websocket
+        running = Running(self, ctx.exchange, began=ctx.link.now(), websocket=websocket)
         with self._lock:
-            if ctx in self._running:
-                return  # It is used at two levels.
-            self._running[ctx] = Running(ctx.link.now(), websocket=websocket)
-        ctx.on_end(partial(self._ended, ctx))
+            self._running.add(running)
+        ctx.on_end(running)
         if self._directory is not None:
             self._figures.in_progress.inc()
         if websocket:
@@ -215,11 +224,9 @@ class Metrics:
         self._due = now + REFRESH
         figures = self._figures
         with self._lock:
-            shown, self._shown = self._shown, 0
-            for ctx, running in tuple(self._running.items()):
-                self._shown += 1
-                exchange = ctx.exchange
-                received, sent = exchange.received, exchange.sent
+            shown, self._shown = self._shown, len(self._running)
+            for running in self._running:
+                received, sent = running.exchange.received, running.exchange.sent
                 self._received += received - running.received
                 self._sent += sent - running.sent
                 running.received, running.sent = received, sent
@@ -245,6 +252,9 @@ class Metrics:
 
 
 def _is_event_stream(ctx: Context) -> bool:
+    # What was answered instead of a handler that is stuck is not to be had from `ctx.response`.
+    if ctx.exchange.status != 200:
+        return False
     response = ctx.response
     if response.body is not None:
         return False

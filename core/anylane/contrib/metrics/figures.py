@@ -10,6 +10,7 @@ from anylane.errors import UsageError
 
 if TYPE_CHECKING:
     from anylane.lane.host import ServerStatus
+    from anylane.protocol.exchange import Exchange
     from anylane.routing.route import Route
 
 METHODS = frozenset(
@@ -39,15 +40,41 @@ class Room(Protocol):
         ...
 
 
+class Owner(Protocol):
+    """What counts a request at its end."""
+
+    def ended(self, running: Running, ctx: Any) -> None:
+        """Count it."""
+
+
 class Running:
-    """A request that has come and not ended. received, sent: bytes that were counted already."""
+    """A request that has not ended, and what `ctx.on_end` calls then.
 
-    __slots__ = ("began", "received", "sent", "websocket")
+    began: when it came, on the core's clock; None if it did not come by. received, sent: bytes that
+    were counted already.
+    """
 
-    def __init__(self, began: float = 0.0, *, websocket: bool = False) -> None:
+    __slots__ = ("began", "counted", "exchange", "owner", "received", "sent", "websocket")
+
+    def __init__(
+        self,
+        owner: Owner,
+        exchange: Exchange,
+        *,
+        began: float | None = None,
+        websocket: bool = False,
+        counted: bool = True,
+    ) -> None:
+        self.owner = owner
+        self.exchange = exchange
         self.began = began
         self.websocket = websocket
+        self.counted = counted
         self.received = self.sent = 0
+
+    def __call__(self, ctx: Any) -> None:
+        if self.counted:
+            self.owner.ended(self, ctx)
 
 
 class Figures:
