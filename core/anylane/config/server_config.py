@@ -69,8 +69,8 @@ class ServerConfig:
     on threads as many to answer in the place of those that are stuck."""
     request_timeout: float = 30.0
     """A handler without a response after so long is cancelled natively, and 503 is sent, also while
-    it blocks its thread. Each piece of a body that the handler keeps up with begins it anew;
-    `limits.body_rate` bounds those."""
+    it blocks its thread, unless its route has a `timeout`. Each piece of a body that the handler
+    keeps up with begins it anew; `limits.body_rate` bounds those."""
     eager: bool = True
     """Run handlers at once where the loop can (asyncio; starting them: Python 3.12 and later)."""
     express: bool = True
