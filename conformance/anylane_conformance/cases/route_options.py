@@ -165,6 +165,25 @@ def routes_bound_their_own_time(conversation: Conversation) -> None:
     assert all("took longer than 0.1 seconds" in message for message in warnings[1:])
 
 
+@case(CHAPTER, "native_cancel", extra=bounded, cuts=False)
+def time_of_a_route_ends_a_foreign_await(conversation: Conversation) -> None:
+    """The timeout of a route cancels a handler that awaits the event loop's own library, long
+    before the server's would."""
+    peer = conversation.connect()
+    began = conversation.now()
+    assert peer.ask("/timed/foreign").status == 503
+    assert conversation.now() - began < 8
+    peer.closed()
+
+
+@case(CHAPTER, extra=bounded, cuts=False)
+def time_of_a_route_ends_a_def_handler(conversation: Conversation) -> None:
+    """The timeout of a route interrupts a `def` handler that waits for `ctx`."""
+    peer = conversation.connect()
+    assert peer.ask("/timed/def").status == 503
+    peer.closed()
+
+
 @case(CHAPTER, extra=bounded, request_timeout=0.5, timeouts={"close": 0.5}, cuts=False)
 def routes_of_websockets_bound_their_handshake(conversation: Conversation) -> None:
     """The timeout of a WebSocket's route is that of its handshake, and of nothing behind it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anylane import App, Context, Router
+from anylane_conformance.contract import event_loops
 
 if TYPE_CHECKING:
     from anylane_conformance.contract.stage import Stage
@@ -68,6 +69,14 @@ def _timed(app: App, outer: Router) -> None:
         ws = await ctx.accept()
         await ctx.sleep(float(ctx.request.query["behind"]))
         await ws.send("still here")
+
+    @app.get("/timed/foreign", timeout=0.1)
+    async def foreign(ctx: Context) -> None:
+        await event_loops.needed().sleep(60)
+
+    @app.get("/timed/def", timeout=0.1)
+    def blocking(ctx: Context) -> None:
+        ctx.call(ctx.sleep, 60)
 
     @app.post("/timed/upload", timeout=0.5)
     async def upload(ctx: Context) -> str:
