@@ -66,8 +66,9 @@ class ServerConfig:
     max_threads: int = 16
     """Threads for `def` handlers, the workers of the threads lane; as many for background work."""
     request_timeout: float = 30.0
-    """A handler without a response after so long is cancelled natively, and 503 is sent. Each piece
-    of a body that the handler keeps up with begins it anew; `limits.body_rate` bounds those."""
+    """A handler without a response after so long is cancelled natively, and 503 is sent, unless its
+    route has a `timeout`. Each piece of a body that the handler keeps up with begins it anew;
+    `limits.body_rate` bounds those."""
     eager: bool = True
     """Run handlers at once where the loop can (asyncio; starting them: Python 3.12 and later)."""
     express: bool = True
