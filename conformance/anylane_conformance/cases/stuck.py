@@ -37,7 +37,7 @@ def stuck_def_is_answered_for(conversation: Conversation) -> None:
     answer = late(peer, "/stuck/def")
     assert answer.headers["x-stamp"] == "here 503"
     assert "x-handler" not in answer.headers
-    peer.eof()
+    peer.leave()
     assert conversation.steady(lambda: conversation.stage.life.count("left")) == 1
     conversation.stage.blocker.set()
     assert (
