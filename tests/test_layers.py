@@ -302,7 +302,7 @@ LOOK_ALIKE: Mapping[tuple[str, str], str] = {
     ("anylane.protocol.any_connection", "anylane.protocol.connection"): (
         "what a driver asks of a connection, and the connection"
     ),
-    ("anylane.routing.pattern", "anylane.routing.pattern_syntax"): (
+    ("anylane.routing.patterns.pattern", "anylane.routing.patterns.pattern_syntax"): (
         "a pattern, and how its text is taken apart; `pattern` is the one to import"
     ),
     ("anylane.routing.route", "anylane.routing.route_table"): (

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anylane.http.accept import coding_weights, preferred_coding, prefers_json
 from anylane.http.parameters import split_list, split_parameters
+from anylane.http.semantics.accept import coding_weights, preferred_coding, prefers_json
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anylane import Response, UsageError
-from anylane.http.disposition import content_disposition
 from anylane.http.parameters import split_parameters
+from anylane.http.semantics.disposition import content_disposition
 
 NAMES = [
     ("report.pdf", 'filename="report.pdf"'),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from anylane import UsageError
 from anylane.http.headers import Headers
-from anylane.http.preconditions import (
+from anylane.http.semantics.preconditions import (
     Validators,
     Verdict,
     is_etag,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anylane.http.timestamps import format_http_date, parse_http_date
+from anylane.http.semantics.timestamps import format_http_date, parse_http_date
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC).timestamp()
 NOVEMBER = 784_111_777

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from anylane import App, Context, Response, ServerConfig, UsageError
 from anylane.middleware import Compression
 from anylane.middleware.compression.codings import LIBRARIES, POOLED_ABOVE, load_codings
-from anylane.middleware.compression.media_types import chosen, is_worth_it
+from anylane.middleware.compression.compressible import chosen, is_worth_it
 from anylane.serving import Server
 from anylane.testing import Lockstep, TestClient
 

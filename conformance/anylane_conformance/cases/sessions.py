@@ -32,7 +32,7 @@ def number(peer: Peer, prefix: str, line: str) -> int:
 @case(CHAPTER, extra=build_sessions, cuts=False, compare=False)
 def a_session_is_kept(conversation: Conversation) -> None:
     """A session is the client's at its next request. Its cookie is set only with a change, with
-    Vary and Cache-Control; what nobody has touched has none of these."""
+    Vary and Cache-Control; an answer to an untouched session has none of these."""
     peer = conversation.connect()
     for prefix in WAYS:
         first = peer.ask(f"{prefix}/count")

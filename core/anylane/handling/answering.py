@@ -13,12 +13,12 @@ from anylane.errors import HTTPError, Refused, UsageError
 from anylane.handling.blocking import Calls, transformed
 from anylane.handling.job import Ending, Job
 from anylane.handling.stream import Stream
-from anylane.http.address import absolute_url
+from anylane.http.attributes import State
 from anylane.http.headers import TOO_LATE
 from anylane.http.request import Request
 from anylane.http.response import Response
+from anylane.http.semantics.address import absolute_url
 from anylane.http.settled import HandshakeResponse, is_handshake_field
-from anylane.http.state import State
 from anylane.protocol.fields import check_header
 from anylane.protocol.sse import last_event_id
 from anylane.realtime.event_stream import EventStream

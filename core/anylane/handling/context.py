@@ -13,7 +13,7 @@ from anylane.errors import UsageError
 from anylane.handling.answering import Answering
 from anylane.handling.blocking import Calls, run_blocking
 from anylane.handling.job import Ending, Job
-from anylane.http.preconditions import Validators, demand
+from anylane.http.semantics.preconditions import Validators, demand
 from anylane.lane.link import shielded
 from anylane.protocol.timers import deadline_after
 from anylane.realtime.select import Select

@@ -21,9 +21,9 @@ from anylane.errors import HTTPError, InvalidJSON, NotModified, Refused, without
 from anylane.handling.failures import sole
 from anylane.handling.pipeline import at
 from anylane.handling.return_values import apply_result, returns_json
-from anylane.http.accept import prefers_json
 from anylane.http.parameters import split_parameters
 from anylane.http.response import Response
+from anylane.http.semantics.accept import prefers_json
 from anylane.lane.stepping import explain
 from anylane.log_limit import CLOSED
 from anylane.protocol.fields import PHRASES

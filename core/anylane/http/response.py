@@ -11,9 +11,9 @@ from typing import Any, Protocol, Unpack
 from anylane import json
 from anylane.errors import UsageError
 from anylane.http.cookies import CookieKey, CookieOptions, CookieScope, cookie_line
-from anylane.http.disposition import content_disposition
 from anylane.http.headers import TOO_LATE, Headers, Initial
-from anylane.http.location import uri_reference
+from anylane.http.semantics.disposition import content_disposition
+from anylane.http.semantics.location import uri_reference
 from anylane.protocol.fields import Header, check_header, check_status, check_trailer
 from anylane.shown import shown
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from anylane.callables import is_coroutine_function, location, signature_problem
 from anylane.config.web_origin import ANY, web_origin
 from anylane.errors import UsageError
-from anylane.http.vary import add_vary
+from anylane.http.semantics.vary import add_vary
 from anylane.middleware.preflight import is_preflight
 from anylane.protocol.fields import is_token
 from anylane.routing.hooks import STOP, Stop

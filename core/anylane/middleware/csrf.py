@@ -17,8 +17,8 @@ from anylane.callables import is_coroutine_function, location, signature_problem
 from anylane.errors import HTTPError, RouteError, UsageError
 from anylane.http.cookies import CookieScope, cookie_line
 from anylane.http.parameters import split_parameters
+from anylane.http.semantics.vary import add_vary
 from anylane.middleware.sessions.session_mapping import CSRF_KEY, Session
-from anylane.middleware.vary import add_vary
 from anylane.protocol.fields import check_header
 from anylane.routing.origins import SAME_ORIGIN, Origins, is_from, parse_origins
 from anylane.shown import shown
@@ -115,7 +115,7 @@ class CSRF:
         token.closed = True
         if not token.used or ctx.response.status == 101:
             return
-        add_vary(ctx.response, "Cookie")
+        add_vary(ctx.response.headers, "Cookie")
         ctx.response.headers.default("cache-control", "private")
         if token.fresh is not None:
             secure = ctx.request.scheme == "https"

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from anylane.errors import UsageError
 from anylane.http.headers import Headers
 from anylane.http.parameters import split_list
-from anylane.http.preconditions import Validators, Verdict, is_etag, judge_reading
 from anylane.http.response import Response
-from anylane.http.timestamps import parse_http_date
+from anylane.http.semantics.preconditions import Validators, Verdict, is_etag, judge_reading
+from anylane.http.semantics.timestamps import parse_http_date
 from anylane.shown import shown
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from anylane.protocol.interfaces import (
     WebSocketSession,
 )
 from anylane.protocol.request_head import RawHeaders, RequestHead
-from anylane.protocol.timers import NEVER, Alarms
+from anylane.protocol.timers import HasAlarms
 
 
 class Interrupt(Enum):
@@ -46,7 +46,7 @@ _STARTED = "the response has already started"
 _NO_TRAILERS: RawHeaders = []
 
 
-class Exchange:
+class Exchange(HasAlarms):
     """One request and what becomes of it.
 
     carrier: what its output and its timers belong to.
@@ -79,7 +79,7 @@ class Exchange:
 
     __slots__ = ("_chunks", "_received", "_stream", "body_complete", "body_refused", "buffered",
                  "cancel_on_disconnect", "carrier", "finished", "forgotten", "gone", "half_closed",
-                 "head", "interrupt", "news", "on_gone", "on_interrupt", "own_alarms", "raw",
+                 "head", "interrupt", "on_gone", "on_interrupt", "raw",
                  "refused", "sent", "started", "status", "told", "trailers",
                  "websocket")  # fmt: skip
 
@@ -94,7 +94,7 @@ class Exchange:
         self.carrier: Carrier = carrier
         self.head: RequestHead | None = head
         self.refused: Refused | None = refused
-        self.own_alarms: Alarms | None = None
+        self.own_alarms = None
         self.started: bool = False
         self.status: int = 0
         self.sent: int = 0
@@ -106,7 +106,7 @@ class Exchange:
         self.half_closed: bool = False
         self.interrupt: Interrupt | None = None
         self.on_interrupt: Callable[[], None] | None = None
-        self.news: bool = False
+        self.news = False
         self.cancel_on_disconnect: bool = False
         self.websocket: WebSocketSession | None = None
         self.raw: RawSession | None = None
@@ -123,23 +123,6 @@ class Exchange:
         if session is not None:
             return session.received
         return 0 if self._chunks is None else self._received
-
-    @property
-    def alarms(self) -> Alarms:
-        """Return the handler's own deadlines. They are made when they are first asked for: few
-        handlers have any."""
-        if self.own_alarms is None:
-            self.own_alarms = Alarms()
-        return self.own_alarms
-
-    def next_alarm(self) -> float:
-        """Return the earliest deadline of `alarms`, in seconds, or NEVER."""
-        return NEVER if self.own_alarms is None else self.own_alarms.next()
-
-    def fire_alarms(self, now: float) -> None:
-        """Fire the alarms that are due."""
-        if self.own_alarms is not None and self.own_alarms.fire(now):
-            self.news = True
 
     # -- called by the driver of handlers ------------------------------------------------
 

@@ -13,7 +13,7 @@ from anylane.callables import function_of, is_coroutine_function, signature_prob
 from anylane.errors import RouteError
 from anylane.lane.life.state import State, state_of
 from anylane.routing.hooks import Errors
-from anylane.routing.pattern import Pattern
+from anylane.routing.patterns.pattern import Pattern
 from anylane.routing.router import Router, checked_prefix
 from anylane.shown import shown
 

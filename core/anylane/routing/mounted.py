@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from anylane.errors import RouteError
 from anylane.routing.hooks import Hooks
-from anylane.routing.pattern import Pattern
+from anylane.routing.patterns.pattern import Pattern
 from anylane.routing.route import Route
 
 if TYPE_CHECKING:

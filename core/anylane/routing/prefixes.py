@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from anylane.routing.converters import Kind
 from anylane.routing.hooks import Hooks
 from anylane.routing.mounted import Level, levels_of
-from anylane.routing.pattern import Pattern
-from anylane.routing.pattern_syntax import Segment, decode_segment
+from anylane.routing.patterns.converters import Kind
+from anylane.routing.patterns.pattern import Pattern
+from anylane.routing.patterns.pattern_syntax import Segment, decode_segment
 from anylane.routing.route import Route
 
 

@@ -18,7 +18,7 @@ from anylane.routing.bounds import NO_BOUNDS, Bounds
 from anylane.routing.hooks import Hooks
 from anylane.routing.origins import Origins
 from anylane.routing.parts import check_part, is_part
-from anylane.routing.pattern import Pattern
+from anylane.routing.patterns.pattern import Pattern
 
 Handler: TypeAlias = Callable[..., Any]
 """Takes the Context."""

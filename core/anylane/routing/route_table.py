@@ -16,7 +16,7 @@ from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
 
 from anylane.errors import RouteError
-from anylane.routing.matcher import Matcher
+from anylane.routing.patterns.matcher import Matcher
 from anylane.routing.route import Route
 
 

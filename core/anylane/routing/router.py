@@ -17,7 +17,7 @@ from anylane.routing.bounds import Bounds, checked_bounds, refuse_body_limit
 from anylane.routing.hooks import Errors, Hook, Hooks, check_hook
 from anylane.routing.origins import parse_origins
 from anylane.routing.parts import check_part, name_of_part
-from anylane.routing.pattern import Pattern
+from anylane.routing.patterns.pattern import Pattern
 from anylane.routing.route import (
     Handler,
     Middleware,

@@ -10,7 +10,7 @@ from anylane.contrib.files.content_types import media_type
 from anylane.contrib.files.opening import NotThere, open_file
 from anylane.contrib.files.sent_file import Representation, SentFile
 from anylane.errors import UsageError
-from anylane.http.disposition import content_disposition
+from anylane.http.semantics.disposition import content_disposition
 from anylane.protocol.fields import check_header
 from anylane.shown import shown
 

@@ -19,8 +19,8 @@ from anylane.contrib.files.opening import NotThere
 from anylane.contrib.files.ranges import Piece, Range, multipart, parse_ranges
 from anylane.errors import HTTPError
 from anylane.handling.blocking import Calls, PooledIterator
-from anylane.http.preconditions import Validators, Verdict, is_etag, judge, matches_strong
-from anylane.http.timestamps import format_http_date, parse_http_date
+from anylane.http.semantics.preconditions import Validators, Verdict, is_etag, judge, matches_strong
+from anylane.http.semantics.timestamps import format_http_date, parse_http_date
 from anylane.log_limit import LogKind
 
 if TYPE_CHECKING:

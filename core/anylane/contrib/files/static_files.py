@@ -13,7 +13,7 @@ from anylane.contrib.files.content_types import media_type, media_types
 from anylane.contrib.files.opening import IsFolder, NotThere, Walk, names_of
 from anylane.contrib.files.sent_file import Representation, SentFile
 from anylane.errors import HTTPError, UsageError
-from anylane.http.accept import preferred_coding
+from anylane.http.semantics.accept import preferred_coding
 from anylane.protocol.fields import check_header
 from anylane.shown import shown
 

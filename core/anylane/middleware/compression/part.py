@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from anylane.callables import is_coroutine_function, signature_problem
 from anylane.errors import UsageError
-from anylane.http.accept import coding_weights, preferred_coding
 from anylane.http.headers import Headers
 from anylane.http.parameters import split_list
-from anylane.http.preconditions import parse_etags
-from anylane.http.vary import add_vary
+from anylane.http.semantics.accept import coding_weights, preferred_coding
+from anylane.http.semantics.preconditions import parse_etags
+from anylane.http.semantics.vary import add_vary
 from anylane.middleware.compression.codings import LIBRARIES, load_codings
-from anylane.middleware.compression.media_types import chosen, type_of
+from anylane.middleware.compression.compressible import chosen, type_of
 from anylane.shown import shown
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from anylane.errors import UsageError
 from anylane.http.cookies import CookieScope, cookie_line
+from anylane.http.semantics.vary import add_vary
 from anylane.middleware.csrf import CSRF
 from anylane.middleware.sessions.session_mapping import Session
 from anylane.middleware.sessions.session_store import SessionStore
 from anylane.middleware.sessions.signing import MAX_SIGNED, Signer
-from anylane.middleware.vary import add_vary
 from anylane.routing.parts import parts_of
 from anylane.shown import shown
 
@@ -131,7 +131,7 @@ class Sessions:
             return None
         response = ctx.response
         if response.status != 101:
-            add_vary(response, "Cookie")
+            add_vary(response.headers, "Cookie")
         data = session.changed()
         if data is None:
             self._close(session)

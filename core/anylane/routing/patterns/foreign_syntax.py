@@ -10,7 +10,7 @@ import re
 from urllib.parse import quote
 
 from anylane.errors import RouteError
-from anylane.routing.converters import CONVERTERS
+from anylane.routing.patterns.converters import CONVERTERS
 
 _ANGLED = re.compile(r"<(\w+)(?::(\w+))?>")
 """Flask and Django: <id>, <int:id>; Bottle: <id:int>."""

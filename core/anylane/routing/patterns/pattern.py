@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from anylane.errors import RouteError
-from anylane.routing.converters import Kind
-from anylane.routing.pattern_syntax import Parameter, parse_segment, split_text
+from anylane.routing.patterns.converters import Kind
+from anylane.routing.patterns.pattern_syntax import Parameter, parse_segment, split_text
 
 if TYPE_CHECKING:
-    from anylane.routing.pattern_syntax import Segment
+    from anylane.routing.patterns.pattern_syntax import Segment
 
 
 # RFC 3986 §3.3: pchar without the unreserved characters, which quote() never touches.

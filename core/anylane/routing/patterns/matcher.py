@@ -18,9 +18,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
 from anylane.errors import RouteError
-from anylane.routing.converters import Kind, Values
-from anylane.routing.pattern import Pattern
-from anylane.routing.pattern_syntax import Segment, decode_segment
+from anylane.routing.patterns.converters import Kind, Values
+from anylane.routing.patterns.pattern import Pattern
+from anylane.routing.patterns.pattern_syntax import Segment, decode_segment
 
 
 class _Located(Protocol):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from anylane.errors import HTTPError, NotModified, UsageError
 from anylane.http.headers import Headers
-from anylane.http.timestamps import format_http_date, parse_http_date
+from anylane.http.semantics.timestamps import format_http_date, parse_http_date
 from anylane.shown import shown
 
 _TAG = re.compile(r'(?:W/)?"[!#-~\x80-\xff]*"')

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from anylane.errors import RouteError
 from anylane.http.urlencoded import percent_decoded
-from anylane.routing.converters import CONVERTERS, MAX_DIGITS, PLAIN, Converter, Kind
-from anylane.routing.foreign_syntax import refuse_foreign
+from anylane.routing.patterns.converters import CONVERTERS, MAX_DIGITS, PLAIN, Converter, Kind
+from anylane.routing.patterns.foreign_syntax import refuse_foreign
 
 if TYPE_CHECKING:
-    from anylane.routing.converters import Reader, Values
+    from anylane.routing.patterns.converters import Reader, Values
 
 
 @dataclass(frozen=True, slots=True)
