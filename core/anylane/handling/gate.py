@@ -106,7 +106,10 @@ class Gate:
         assumed = _complete(ctx.response)
         for call, where in self._steps:
             try:
-                if await _stops(call, where, ctx):
+                func, is_async = call
+                result = func(ctx)
+                # Most hooks are a `def` that returns nothing, and need no coroutine.
+                if (is_async or result is not None) and await _stops(result, where):
                     break
             except BaseException as exc:
                 passing, failure = taken_apart(exc, ctx.link)
@@ -183,11 +186,10 @@ def _complete(response: Response) -> bool:
     return True
 
 
-async def _stops(call: Call, where: str, ctx: Context) -> bool:
-    """Call one hook; return whether it says STOP. Raise UsageError for any other value."""
-    func, is_async = call
-    result = func(ctx)
-    if is_async or (result is not None and hasattr(result, "__await__")):
+async def _stops(result: Any, where: str) -> bool:
+    """Return whether what a hook returned says STOP, awaited where that is needed. Raise UsageError
+    for any other value."""
+    if hasattr(result, "__await__"):
         result = await result
     if result is None or result is STOP:
         return result is STOP

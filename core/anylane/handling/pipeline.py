@@ -9,7 +9,7 @@ route.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dis import Instruction, get_instructions
 from functools import partial
@@ -110,7 +110,7 @@ def compose(endpoint: Endpoint, hooks: Iterable[Hooks], on_error: OnError) -> En
     request_hooks = calls_of(_sorted(hook for each in owners for hook in each.request))
     around = _sorted(hook for each in owners for hook in each.around)
     parts = [hook.func for each in owners for hook in sorted(each.parts)]
-    outside = (*(shell for part in parts if (shell := _shell(part))), *around)
+    outside = (*_shells(parts), *around)
     chain = Chain(outside)
     if request_hooks:
         endpoint = _with_hooks(endpoint, request_hooks, on_error, chain)
@@ -119,20 +119,37 @@ def compose(endpoint: Endpoint, hooks: Iterable[Hooks], on_error: OnError) -> En
     return _around(chain, endpoint) if outside else endpoint
 
 
-def _shell(part: Any) -> Middleware | None:
-    """Return middleware that does what a part does with requests; None for one that only sees
-    answers."""
-    request, around = getattr(part, "request", None), getattr(part, "around", None)
-    if request is None:
-        return around
-    calls = calls_of((request,))
+def _shells(parts: Iterable[Any]) -> Iterator[Middleware]:
+    """Yield middleware that do what parts and middleware do with requests, outermost first. Parts
+    that only see answers have none.
 
-    async def shell(ctx: Context, call_next: Callable[[], Awaitable[None]]) -> Any:
+    The `request` of parts in a row are one middleware: a shell for each would be a coroutine for
+    each.
+    """
+    in_a_row: list[Callable[..., Any]] = []
+    for part in parts:
+        around = part
+        if is_part(part):
+            around = getattr(part, "around", None)
+            if hasattr(part, "request"):
+                in_a_row.append(part.request)
+        if around is not None:
+            if in_a_row:
+                yield _shell(calls_of(in_a_row))
+                in_a_row = []
+            yield around
+    if in_a_row:
+        yield _shell(calls_of(in_a_row))
+
+
+def _shell(calls: tuple[Call, ...]) -> Middleware:
+    """Return middleware that calls the `request` of parts, and goes on unless one says STOP."""
+
+    async def shell(ctx: Context, call_next: Callable[[], Awaitable[None]]) -> None:
         if await run_until_stop(calls, ctx):
-            return STOP
-        if around is None:
-            return await call_next()
-        return await around(ctx, call_next)
+            ctx._pending = None
+        else:
+            await call_next()
 
     return shell
 
@@ -146,8 +163,7 @@ def handler_endpoint(route: Route) -> Endpoint:
         run = route.handler
     else:  # Also an async generator function.
         run = _inline(route.handler)
-    own = [_shell(each) if is_part(each) else each for each in route.middleware]
-    if middleware := [each for each in own if each is not None]:
+    if middleware := tuple(_shells(route.middleware)):
         chain = Chain(middleware)
         run = _around(chain, _applied(run, chain))
     if route.origins is not None:
