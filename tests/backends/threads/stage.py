@@ -470,7 +470,11 @@ class Stage:
         try:
             self.begun.add(name)
             self.links[name] = link
-            await link.guard(self._handle(exchange, link, name))
+            work = self._handle(exchange, link, name)
+            try:
+                await link.guard(work)
+            finally:
+                work.close()  # A play that is broken may end before it was begun.
         except Disconnected:
             pass
         finally:
