@@ -10,7 +10,7 @@ CLASSIC := $(VENV)/autobahntestsuite
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-pythons lint types-wheel fix hooks conformance attacks autobahn \
-	autobahn-classic deep coverage fanout bench bench-full bench-scaling bench-core bench-report \
+	autobahn-classic deep coverage fanout bench bench-full bench-scaling bench-parts bench-core bench-report \
 	tox dist lines clean
 .DELETE_ON_ERROR:
 
@@ -79,6 +79,10 @@ bench-full: $(BENCH)/.ready ## all works and all peers: some hours
 
 bench-scaling: $(BENCH)/.ready ## cost against routes, middleware, headers, body, idle connections
 	$(BENCH)/bin/python benchmarks/bench.py quick --only scaling --name scaling $(ARGS)
+	$(BENCH)/bin/python benchmarks/report.py
+
+bench-parts: $(BENCH)/.ready ## 0, 3 and 10 ready-made parts beside Starlette's and Litestar's: some 6 minutes
+	$(BENCH)/bin/python benchmarks/bench.py parts --only works --name parts $(ARGS)
 	$(BENCH)/bin/python benchmarks/report.py
 
 bench-core: $(BENCH)/.ready ## the core without I/O, in instructions, beside the saved ones; needs valgrind

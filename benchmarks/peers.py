@@ -50,6 +50,7 @@ RAW = frozenset({"plain", "body", "tls"})
 APP = RAW | {"routed"}
 WS = frozenset({"ws"})
 ROOM = frozenset({"ws", "room"})
+PARTS = frozenset({"parts"})
 EVENTS = frozenset({"events"})
 
 
@@ -69,9 +70,9 @@ def module(name: str, *arguments: str, tls: tuple[str, str] = ("", "")) -> Start
     return start
 
 
-def anylane(backend: str) -> Start:
+def anylane(backend: str, app: str = "ours:app") -> Start:
     return module(
-        *("anylane", "run", "ours:app", "--backend", backend, "--port", "{port}"),
+        *("anylane", "run", app, "--backend", backend, "--port", "{port}"),
         *("--no-access-log", "--log-level", "warning", "--timeouts-keep-alive", IDLE),
         *("--max-connections", "20000"),
         tls=("--ssl-certfile", "--ssl-keyfile"),
@@ -125,6 +126,7 @@ OURS = {
 }
 MAIN = OURS["uvloop"]
 BARE = "bare uvloop protocol"
+WITH_PARTS = {name: f"anylane on {name}, with parts" for name in ("uvloop", "asyncio", "threads")}
 
 PEERS = {
     peer.name: peer
@@ -173,6 +175,20 @@ PEERS = {
         Peer("cheroot + WSGI", ("cheroot",), script("cheroot_app.py", "raw"), RAW - {"tls"}),
         Peer("cheroot + Flask", ("cheroot", "flask"), script("cheroot_app.py"), APP - {"tls"}),
         Peer("waitress + Flask", ("waitress", "flask"), waitress("flask_app:app"), APP - {"tls"}),
+        *(
+            Peer(name, ("anylane",), anylane(backend, "parts_ours:app"), PARTS)
+            for backend, name in WITH_PARTS.items()
+        ),
+        *(
+            Peer(
+                f"{server} + {framework}, with parts",
+                (server, framework.lower()),
+                start(f"parts_{framework.lower()}:app"),
+                PARTS,
+            )
+            for server, start in (("uvicorn", uvicorn), ("granian", granian))
+            for framework in ("Starlette", "Litestar")
+        ),
         Peer("websockets", ("websockets",), script("websockets_app.py"), ROOM),
         Peer("picows", ("picows",), script("picows_app.py"), ROOM),
     )

@@ -96,6 +96,17 @@ PLANS = {
         ],
         scaling=[],
     ),
+    "parts": Plan(
+        "parts",
+        {work: everybody(work) for work in WORKS if WORKS[work].parts},
+        rounds=5,
+        seconds=3,
+        idle=[],
+        idle_sockets=[],
+        crowd=0,
+        started=[],
+        scaling=[],
+    ),
     "full": Plan(
         "full",
         {work: everybody(work) for work in WORKS},

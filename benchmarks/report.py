@@ -41,7 +41,7 @@ RESULTS = HERE / "results"
 PLOTS = HERE / "plots"
 METHOD = HERE / "method.md"
 PAGE = HERE.parent / "docs" / "performance.md"
-RUNS = ("quick", "full", "scaling")
+RUNS = ("quick", "full", "scaling", "parts")
 
 
 class Runs:

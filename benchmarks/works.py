@@ -9,6 +9,24 @@ from dataclasses import dataclass
 
 from server import Broken, Server
 
+PARTS = {
+    0: "",
+    3: "request id, security headers, CORS",
+    10: "those three, server timing, an access log that is dropped, trusted hosts, compression "
+    "(the answer is too small for it), ETags, sessions (none is used), a rate limit",
+}
+"""How many parts the works about them have, and which. Where a framework has none of its own, it is
+a plain ASGI callable."""
+
+PAGE = "Origin: https://page.example\r\n"
+"""What the page sends that CORS lets in."""
+
+TRACES = {
+    3: ("x-request-id", "x-content-type-options", "access-control-allow-origin"),
+    10: ("server-timing", "etag", "ratelimit-policy"),
+}
+"""The header fields by which parts are known, and from how many parts on each is there."""
+
 BODY = b'{"name":"x","n":[1,2,3]}'
 
 
@@ -28,6 +46,11 @@ class Work:
     tls: bool = False
     connections: int = 64
     note: str = ""
+
+    @property
+    def parts(self) -> bool:
+        """Whether its middleware are ready-made parts."""
+        return self.needs == "parts"
 
 
 WORKS = {
@@ -109,6 +132,18 @@ WORKS = {
         ),
         Work("ws-4k", "WebSocket echo, 4 KiB", "ws", "/ws", ("4096",), "echo", connections=32),
         Work("ws-64k", "WebSocket echo, 64 KiB", "ws", "/ws", ("65536",), "echo", connections=8),
+        *(
+            Work(
+                f"parts-{count}",
+                f"routed parameter, JSON, {count or 'no'} ready-made parts",
+                "parts",
+                "/users/42",
+                ("page",),
+                middleware=count,
+                note=note,
+            )
+            for count, note in PARTS.items()
+        ),
         Work("ws-room", "WebSocket, one to 500", "room", "/room", ("64",), "room", connections=500),
         Work(
             "sse",
@@ -124,7 +159,7 @@ WORKS = {
 
 
 def ask(
-    server: Server, method: str, path: str, body: bytes = b""
+    server: Server, method: str, path: str, body: bytes = b"", more: str = ""
 ) -> tuple[int, dict[str, str], bytes]:
     """One request on a connection of its own, read to its end."""
     sock: socket.socket = socket.create_connection(("127.0.0.1", server.port), 10)
@@ -135,6 +170,7 @@ def ask(
             sock = context.wrap_socket(sock)
         kind = "application/json" if path.startswith("/echo") else "application/octet-stream"
         head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nConnection: close\r\n"
+        head += more
         if method == "POST":
             head += f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
         sock.sendall(head.encode() + b"\r\n" + body)
@@ -182,7 +218,7 @@ def check(server: Server, work: Work) -> None:
             status, headers, body = ask(server, "POST", work.path, b"x" * (1 << 20))
             right = json.loads(body) == {"received": 1 << 20}
         else:
-            status, headers, body = ask(server, "GET", work.path)
+            status, headers, body = ask(server, "GET", work.path, more=PAGE * bool(work.parts))
             match work.path:
                 case "/plain":
                     right = body == b"Hello, World!"
@@ -196,5 +232,15 @@ def check(server: Server, work: Work) -> None:
         raise Broken(f"{work.path}: {exc!r}") from exc
     if status != 200 or not right:
         raise Broken(f"{work.path} was answered with {status} {body[:80]!r}")
-    if work.middleware >= 3 and headers.get("x-served-by") != "bench":
+    if work.parts:
+        _check_parts(work, headers)
+    elif work.middleware >= 3 and headers.get("x-served-by") != "bench":
         raise Broken(f"{work.path}: the middleware did not run")
+
+
+def _check_parts(work: Work, headers: dict[str, str]) -> None:
+    """Raise Broken unless the answer has the traces of so many parts, and of no more."""
+    for count, names in TRACES.items():
+        for name in names:
+            if (name in headers) is not (work.middleware >= count):
+                raise Broken(f"{work.name}: {name} is there, or is not, against the contract")

@@ -55,6 +55,14 @@ function kinds.browser()
   h["Cookie"] = "session=abcdef0123456789; theme=dark"
 end
 
+-- What a page of another origin sends with fetch().
+function kinds.page()
+  wrk.headers["Origin"] = "https://page.example"
+  wrk.headers["Accept"] = "*/*"
+  wrk.headers["Accept-Encoding"] = "gzip, deflate, br, zstd"
+  wrk.headers["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64)"
+end
+
 -- Made beforehand, so that a request costs wrk no formatting: the path and one header differ in each.
 local function turning(setup)
   setup()

@@ -30,6 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "anylane.serving",
         "anylane.shown",
         "anylane.log_limit",
+        "anylane.request_tag",
     ),
     ("anylane.callables", "anylane.extras"),
     ("anylane.config",),
@@ -274,6 +275,10 @@ SAME_NAME: Mapping[str, Mapping[str, str]] = {
         "anylane": "what the framework raises",
         "anylane.testing.client": "what a test's client raises",
     },
+    "rate_limit": {
+        "anylane.middleware": "a folder: the part, and how it counts",
+        "anylane.middleware.rate_limit": "the part itself",
+    },
     "request": {
         "anylane.http": "what a handler sees",
         "anylane.testing.client": "what a test sends",
@@ -281,6 +286,10 @@ SAME_NAME: Mapping[str, Mapping[str, str]] = {
     "response": {
         "anylane.http": "what a handler makes",
         "anylane.testing.client": "what a test gets",
+    },
+    "sessions": {
+        "anylane.middleware": "a folder: the part, and where it keeps sessions",
+        "anylane.middleware.sessions": "the part itself",
     },
     "websocket": {
         "anylane.protocol": "a folder: handshake, frames and the state of a session",
@@ -294,7 +303,7 @@ LOOK_ALIKE: Mapping[tuple[str, str], str] = {
     ("anylane.protocol.any_connection", "anylane.protocol.connection"): (
         "what a driver asks of a connection, and the connection"
     ),
-    ("anylane.routing.pattern", "anylane.routing.pattern_syntax"): (
+    ("anylane.routing.patterns.pattern", "anylane.routing.patterns.pattern_syntax"): (
         "a pattern, and how its text is taken apart; `pattern` is the one to import"
     ),
     ("anylane.routing.route", "anylane.routing.route_table"): (

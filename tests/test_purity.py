@@ -251,6 +251,12 @@ MAY_LOCK: Mapping[str, str] = {
     "handling/blocking.py": "a `def` handler's thread waits for what the exchange's task awaits",
     "log_limit.py": "on threads requests are refused on any worker, and no number may be lost",
     "realtime/event_log.py": "send() is called from any thread, on every lane",
+    "contrib/jwks_file.py": "two threads of the pool may look at the file at once",
+    "middleware/rate_limit/memory_rates.py": "on threads requests are counted on any worker",
+    "middleware/sessions/memory_store.py": "on threads sessions are stored on any worker",
+    "contrib/health/check.py": "on threads probes ask on any worker, and checks end on another",
+    "contrib/metrics/exporter.py": "on threads requests are counted on any worker",
+    "contrib/metrics/figures.py": "on threads connections come and go on any worker",
 }
 
 # File below core/anylane -> why its functions may name the backends.

@@ -15,6 +15,11 @@ The contract (`works.py` checks the answers before anything is timed):
 With BENCH_MIDDLEWARE=3 there are three middleware around every handler, in the framework's own way:
 one leaves a value for the handler, one sets a response header, one reads a request header and could
 refuse. More of them set more headers. BENCH_ROUTES=n adds n routes that nobody asks for.
+
+The apps called parts_*.py have only the third path, and as many as BENCH_MIDDLEWARE says of these,
+in this order: request id, security headers, CORS for `PAGE`, server timing, an access log that is
+dropped, trusted hosts, compression from 500 bytes, ETags, signed sessions, a rate limit of `MANY`
+in a second.
 """
 
 from __future__ import annotations
@@ -31,6 +36,9 @@ PLAIN = "Hello, World!"
 MESSAGE = {"message": PLAIN}
 MEGABYTE = b"x" * (1 << 20)
 EVENT = {"n": 1, "text": "x" * 64}
+PAGE = "https://page.example"
+SECRET = "a secret of the benchmarks, known to all"
+MANY = 100_000
 IDLE = 600
 """Keep-alive seconds, where a server has such a setting: idle connections are measured."""
 

@@ -6,22 +6,29 @@ the installed backends.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from inspect import isasyncgenfunction, isgeneratorfunction
+from typing import Any, Literal, NamedTuple, TypeVar
 
-from anylane.callables import location, signature_problem
+from anylane.callables import accepted_positionals, called, location, signature_problem
 from anylane.config.server_config import ServerConfig
 from anylane.errors import RegistrationError, UsageError
 from anylane.handling.application import FrozenApp
-from anylane.lane.lifespan import Phase, Step
+from anylane.handling.background import periodic
+from anylane.lane.life.lifespan import Phase, Step
+from anylane.lane.life.schedule import MAX_INTERVAL, MIN_INTERVAL, Periodic
+from anylane.routing.base_app import BaseApp, Mountable
 from anylane.routing.hooks import Errors, check_hook
+from anylane.routing.mounted import Mounted
 from anylane.routing.route import Route
+from anylane.shown import shown
 from anylane.typed.typed_router import Router
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class App(Router):
+class App(BaseApp):
     """A web application.
 
     Register routes and hooks with the decorators. Then call `run()`, or give the app to a Server, a
@@ -34,26 +41,27 @@ class App(Router):
     errors: how an HTTPError is written, as in `Router`; also one of a request without a route.
     json_default: `func(value)`, which is given what JSON has no form for, and returns something
         that it has. It is called while a value is encoded, so it must not block.
+    body_limit, timeout: for all routes that say nothing else, as in `Router`.
     """
-
-    is_whole = True
 
     def __init__(
         self,
         *,
         errors: Errors = "auto",
         json_default: Callable[[Any], Any] | None = None,
+        body_limit: int | None = None,
+        timeout: float | None = None,
     ) -> None:
-        super().__init__(errors=errors)
+        super().__init__(errors=errors, body_limit=body_limit, timeout=timeout)
         if json_default is not None and (problem := signature_problem(json_default, "(value)")):
             raise UsageError(f"json_default {location(json_default)} {problem}")
         self.json_default: Callable[[Any], Any] | None = json_default
         self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
         """For tests: what is called instead of a dependency. It may be changed at any time."""
-        self.life: list[Step] = []
+        self.life: list[Step | Mount] = []
+        self.jobs: list[tuple[Callable[..., Any], float, bool]] = []
         self.connect_hooks: list[Callable[..., Any]] = []
         self.disconnect_hooks: list[Callable[..., Any]] = []
-        self.exception_handlers: dict[type[Exception], Callable[..., Any]] = {}
         self.request_error_hooks: list[Callable[..., Any]] = []
         self._frozen: FrozenApp | None = None
 
@@ -92,6 +100,44 @@ class App(Router):
         self.life.append((Phase.AROUND, func))
         return func
 
+    def every(self, seconds: float, workers: Literal["each", "one"] = "each") -> Callable[[F], F]:
+        """Register `job()` or `job(ctx)`, which runs again and again while a server accepts.
+
+        An `async def` is awaited; a `def` runs in the pool, so it may block. `ctx` is for waiting
+        (`ctx.sleep`, `ctx.run_sync`) and for `ctx.app.state`, and not for answering. The first turn
+        comes one interval after the start. A job never overlaps itself: turns that would begin
+        while it still runs are left out. A failure is logged, and the next turn comes. A drain
+        waits for what runs, up to `Timeouts.drain`, and then interrupts it.
+
+        seconds: from one turn to the next, 0.01 to 1,000,000. workers: "each" runs it in every
+            worker process, "one" in one of those of `anylane run --workers` only; when that one
+            ends, another takes over. Other machines have workers of their own.
+
+        Raise UsageError for bad values and for what is no such function.
+        """
+        if callable(seconds):
+            raise UsageError("@app.every needs an interval: write @app.every(60)")
+        if (
+            isinstance(seconds, bool)
+            or not isinstance(seconds, int | float)  # type: ignore[redundant-expr]
+            or not MIN_INTERVAL <= seconds <= MAX_INTERVAL
+        ):
+            raise UsageError(
+                f"the interval of @app.every is {shown(seconds)}; expected seconds, from "
+                f"{MIN_INTERVAL:g} to {MAX_INTERVAL:,.0f}"
+            )
+        if workers not in ("each", "one"):
+            raise UsageError(f"workers of @app.every is {shown(workers)}; expected 'each' or 'one'")
+
+        def register(func: F) -> F:
+            self._check(func, "every", "()", "(ctx)")
+            if isgeneratorfunction(called(func)) or isasyncgenfunction(called(func)):
+                raise UsageError(f"the job {location(func)} has a `yield`; a job is one call")
+            self.jobs.append((func, float(seconds), workers == "one"))
+            return func
+
+        return register
+
     def on_connect(self, func: F) -> F:
         """Register `hook(ctx)`, which runs for each connection before its first request.
 
@@ -99,7 +145,7 @@ class App(Router):
         the connection is closed unserved: quietly for an HTTPError, with a log line for any other
         exception.
         """
-        self._check(func, "on_connect", "(ctx)")
+        self._check_served(func, "on_connect", "(ctx)")
         self.connect_hooks.append(func)
         return func
 
@@ -109,7 +155,7 @@ class App(Router):
         It does not run for a connection that an `on_connect` hook has turned away. The last hook
         registered is called first. A failure is logged, and the other hooks still run.
         """
-        self._check(func, "on_disconnect", "(ctx)")
+        self._check_served(func, "on_disconnect", "(ctx)")
         self.disconnect_hooks.append(func)
         return func
 
@@ -121,35 +167,37 @@ class App(Router):
         `ctx.response` or returns is sent, and the connection closes. A hook that fails itself is
         one logged 500.
         """
-        self._check(func, "request_error", "(ctx)", "(ctx, error)")
+        self._check_served(func, "request_error", "(ctx)", "(ctx, error)")
         self.request_error_hooks.append(func)
         return func
 
-    def exception_handler(self, kind: type[Exception]) -> Callable[[F], F]:
-        """Register `handler(ctx, exc)`, which answers exceptions of class `kind`.
+    def mount(self, prefix: str, other: Router | Mountable, *, name: str = "") -> None:
+        """Have everything below *prefix* answered by another App, a Router, or a `Mountable`.
 
-        It answers subclasses too; the handler of the nearest class wins. It may set `ctx.response`,
-        which begins empty, with the status of an HTTPError or with 500. It may also return what a
-        route's handler may return. A handler that fails itself is one logged 500.
+        An App keeps what is its own: hooks, exception handlers, `errors=`, `json_default`, state,
+        and lifespan, which is entered in line with the hooks of this app. This app's hooks run
+        around it, and its response hooks see the answers. A Router is included. A Mountable, such
+        as StaticFiles, serves all paths below the prefix.
 
-        The handler for `Exception` is the panic hook: it answers what no other handler does, and
-        the exception is logged. It is not asked for an HTTPError, which is an answer and no bug.
+        prefix: a pattern without a slash at its end; empty or '/' for the root.
+        name: goes before the names of its routes for `path_for`, as in 'admin:home'; for a
+            Mountable it is the name of the route.
 
-        Raise UsageError if `kind` is no class of exceptions.
+        Raise RouteError for what cannot be mounted, for an App in itself or twice at one place, and
+        if the routes do not fit together. Raise UsageError for an App with hooks for connections,
+        which are this app's, and RegistrationError if this app serves already.
         """
-        # The hint does not keep out what other frameworks take: a status, or nothing at all.
-        if not (isinstance(kind, type) and issubclass(kind, Exception)):  # type: ignore[redundant-expr]
-            raise UsageError(
-                f"@app.exception_handler got {kind!r:.80}; expected a class of exceptions, such as "
-                "ValueError or HTTPError, whose `status` tells one from another"
-            )
-
-        def register(func: F) -> F:
-            self._check(func, f"exception_handler({kind.__name__})", "(ctx, exc)")
-            self.exception_handlers[kind] = func
-            return func
-
-        return register
+        if isinstance(other, App):
+            for hooks, decorator in (
+                (other.connect_hooks, "on_connect"),
+                (other.disconnect_hooks, "on_disconnect"),
+                (other.request_error_hooks, "request_error"),
+            ):
+                if hooks:
+                    raise _not_below(hooks[0], decorator)
+        super().mount(prefix, other, name=name)
+        if isinstance(other, App):
+            self.life.append(Mount(other, "" if prefix == "/" else prefix))
 
     def _register(self, route: Route) -> None:
         self._check_open(route.where)
@@ -158,6 +206,12 @@ class App(Router):
     def _check(self, func: Callable[..., Any], decorator: str, *forms: str) -> None:
         check_hook(func, decorator, *forms)
         self._check_open(location(func))
+
+    def _check_served(self, func: Callable[..., Any], decorator: str, *forms: str) -> None:
+        """Do what `_check` does. Raise UsageError too if this app is mounted in another one."""
+        self._check(func, decorator, *forms)
+        if self._mounts:
+            raise _not_below(func, decorator)
 
     def _check_open(self, what: str) -> None:
         if self._frozen is not None:
@@ -173,14 +227,21 @@ class App(Router):
         Every later call returns the same object. Registering afterwards raises RegistrationError.
         """
         if self._frozen is None:
+            places = _places_of(Mounted(self), {})
             self._frozen = FrozenApp(
                 self,
-                life=self.life,
+                apps=tuple(places),
+                life=_steps_of(self, set()),
+                jobs=(
+                    Periodic(seconds, periodic(place, func), alone)
+                    for app, place in places.items()
+                    for func, seconds, alone in app.jobs
+                ),
                 connect_hooks=self.connect_hooks,
                 disconnect_hooks=self.disconnect_hooks,
-                exception_handlers=self.exception_handlers,
                 request_error_hooks=self.request_error_hooks,
                 json_default=self.json_default,
+                parts_of=_parts_of,
             )
         return self._frozen
 
@@ -199,6 +260,55 @@ class App(Router):
         from anylane.serving import run
 
         run(self, ServerConfig(**config), backend)
+
+
+class Mount(NamedTuple):
+    """An app that was mounted in another one."""
+
+    app: App
+    """The inner one."""
+    prefix: str
+    """What its paths begin with in the outer one, as a pattern."""
+
+
+def _places_of(place: Mounted, found: dict[App, Mounted]) -> dict[App, Mounted]:
+    """Return an app and all that are mounted in it, at any depth, and where each is first."""
+    app = place.app
+    assert isinstance(app, App)
+    if app not in found:
+        found[app] = place
+        for step in app.life:
+            if isinstance(step, Mount):
+                _places_of(Mounted(step.app, place.prefix + step.prefix, place), found)
+    return found
+
+
+def _steps_of(app: App, seen: set[App]) -> Iterator[Step]:
+    """Yield what is to be done at the start. What a mounted app does comes where it was mounted."""
+    seen.add(app)
+    for step in app.life:
+        if not isinstance(step, Mount):
+            phase, func = step
+            takes_app = phase is Phase.AROUND and accepted_positionals(func, 1)
+            yield (phase, partial(func, app)) if takes_app else step
+        elif step.app not in seen:
+            yield from _steps_of(step.app, seen)
+
+
+def _not_below(hook: Callable[..., Any], decorator: str) -> UsageError:
+    return UsageError(
+        f"{location(hook)} of @app.{decorator} is about connections, and those are served by the "
+        "app around a mounted one; register it there"
+    )
+
+
+def _parts_of(config: ServerConfig) -> Iterable[object]:
+    """Return the parts that the settings of a server ask for, the outermost first."""
+    if not config.asks_for_parts:
+        return ()
+    from anylane.middleware.from_settings import parts_of
+
+    return parts_of(config)
 
 
 def check_served(app: object, config: object) -> None:

@@ -98,6 +98,23 @@ class HTTPError(AnylaneError):
         return f"{self.status} {self.message}" if self.message else str(self.status)
 
 
+class NotModified(HTTPError):
+    """The client has what it asks for: a 304 without a body (RFC 9110 §15.4.5).
+
+    `ctx.check_preconditions` raises it. It passes by the exception handlers for HTTPError, which
+    make bodies.
+
+    headers: pairs of str; those that the 200 would have.
+    """
+
+    def __init__(self, headers: Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__(400, None, headers=headers)
+        self.status = 304
+
+    def __str__(self) -> str:
+        return "304"
+
+
 class MissingValue(HTTPError, KeyError):
     """The client has left out what the handler asked for by name: a field of the query or the form,
     a cookie or a header. It is answered with 400, and it is a KeyError.

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+_UNQUOTED = re.compile(r"[^ !#-\[\]-~]")
+
 
 def shown(value: object, size: int = 80) -> str:
     """Return `repr(value)`, cut to *size* characters. Raise nothing: where `repr` raises, return
@@ -18,3 +22,18 @@ def spoken(exc: BaseException) -> str:
         return str(exc)
     except BaseException:  # noqa: BLE001  # as above
         return shown(exc)
+
+
+def quoted(text: str) -> str:
+    """Return a client's text for a field in quotes, with one reading: the quote, the backslash and
+    what is no visible ASCII as \\xHH, as nginx writes its log. Of a header that is each byte as it
+    came, and of text beyond Latin-1 its UTF-8."""
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return text
+    return _UNQUOTED.sub(_hexed, text)
+
+
+def _hexed(found: re.Match[str]) -> str:
+    char = found[0]
+    data = char.encode("latin-1" if char <= "\xff" else "utf-8", "surrogatepass")
+    return "".join(f"\\x{byte:02X}" for byte in data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -865,6 +866,68 @@ def test_the_access_log_has_a_line_for_each_exchange(start: Start, backend: str)
     _, rest, _ = process.end()
     assert re.search(r'127\.0\.0\.1:\d+ "GET /\?a=b HTTP/1\.1" 200 \d+ \d+\.\d\n', rest), rest
     assert re.search(r'"GET /nowhere HTTP/1\.1" 404 \d+ \d+\.\d\n', rest)
+
+
+LOGGING_APP = """
+import logging
+from anylane import App
+from anylane.middleware import AccessLog, RequestId
+
+app = App()
+app.use(RequestId(trust=True))
+app.use(AccessLog())
+own = logging.getLogger("shop")
+
+@app.get("/async")
+async def in_async(ctx):
+    await ctx.sleep(0)
+    own.warning("in a coroutine")
+    ctx.background(later)
+    return "x"
+
+def later():
+    own.warning("in the background")
+
+@app.get("/def")
+def in_def(ctx):
+    own.warning("in a thread")
+    raise KeyError("a bug")
+"""
+
+
+@pytest.mark.parametrize("backend", LANES)
+def test_every_line_names_its_request(start: Start, folder: Path, backend: str) -> None:
+    (folder / "logged.py").write_text(LOGGING_APP, encoding="utf-8")
+    process = start("--backend", backend, "--access-log", target="logged:app")
+    httpx.get(f"{process.url}/async", headers={"x-request-id": "id-1"})
+    httpx.get(f"{process.url}/def", headers={"x-request-id": "id-2"})
+    process.signal()
+    _, rest, _ = process.end()
+    for line in (
+        "in a coroutine [request id-1]",
+        "in the background [request id-1]",
+        "in a thread [request id-2]",
+    ):
+        assert f"WARNING {line}\n" in rest, rest
+    assert re.search(r"ERROR .* failed on GET /def: KeyError\('a bug'\) \[request id-2\]\n", rest)
+    # One line about each exchange, although --access-log is on, too.
+    assert re.findall(r'"GET /(\w+) HTTP/1.1" (\d+)', rest) == [("async", "200"), ("def", "500")]
+    assert rest.count("id=id-1 ") == rest.count("id-1") - 2 == 1
+
+
+def test_lines_can_be_json(start: Start, folder: Path) -> None:
+    (folder / "logged.py").write_text(LOGGING_APP, encoding="utf-8")
+    process = start("--log-format", "json", target="logged:app")
+    httpx.get(f"{process.url}/def", headers={"x-request-id": "id-2"})
+    process.signal()
+    _, rest, _ = process.end()
+    lines = [json.loads(line) for line in rest.splitlines() if line.startswith("{")]
+    asked = [line for line in lines if line.get("request_id") == "id-2"]
+    assert [(line["level"], line["logger"]) for line in asked] == [
+        ("warning", "shop"), ("error", "anylane"), ("info", "anylane.access")
+    ]  # fmt: skip
+    assert asked[0]["message"] == "in a thread"
+    assert "KeyError: 'a bug'" in asked[1]["exception"]
 
 
 def test_without_it_there_is_none(start: Start) -> None:

@@ -13,6 +13,7 @@ SHOWN = (
     "native_cancel",
     "concurrent_input",
     "parallel_blocking",
+    "blocking_async",
     "virtual_time",
     "reset_after_eof",
 )

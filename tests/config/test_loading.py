@@ -215,7 +215,7 @@ def test_the_commands_own_variables_are_in_run():
 # --- the command's own settings ----------------------------------------------------------------
 
 
-OTHER = {"log_level": "debug", "preset": "strict"}
+OTHER = {"log_level": "debug", "log_format": "json", "preset": "strict"}
 """Values that a test can give to settings with choices, and that are not their defaults."""
 
 

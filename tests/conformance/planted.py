@@ -13,7 +13,7 @@ import pytest
 from anylane import Context, HTTPError, Response
 from anylane.handling import error_responses, run_exchange
 from anylane.http import response
-from anylane.protocol.http1 import encoding, machine, reader
+from anylane.protocol.http1 import encoding, machine, payload
 from anylane.protocol.http1.writer import Framing, ResponseWriter
 from anylane.protocol.timers import Timer, Timers
 from anylane.protocol.websocket.frame_writer import FrameWriter
@@ -124,7 +124,7 @@ FAULTS: Mapping[str, tuple[Plant, str]] = {
         "cookies",
     ),
     "100 Continue is sent twice": (
-        instead(reader, "_CONTINUE", 2 * b"HTTP/1.1 100 Continue\r\n\r\n"),
+        instead(payload, "_CONTINUE", 2 * b"HTTP/1.1 100 Continue\r\n\r\n"),
         "continue_only_when_the_body_is_read",
     ),
     "a ping is answered twice": (

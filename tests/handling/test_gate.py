@@ -11,6 +11,7 @@ import pytest
 from anylane import (
     STOP,
     App,
+    Cancelled,
     ConfigError,
     Context,
     HTTPError,
@@ -123,6 +124,9 @@ FORMS: dict[str, tuple[list[bytes | float], int]] = {
     "408": ([request("/body", "Content-Length: 9", method="POST"), 0.75], 408),
     "413": (
         [request("/body", "Transfer-Encoding: chunked", method="POST") + b"65\r\n"], 413
+    ),
+    "413 of a declared length": (
+        [request("/body", "Content-Length: 101", method="POST") + b"x" * 101], 413
     ),
     "400 in a body": (
         [request("/body", "Transfer-Encoding: chunked", method="POST") + b"x\r\n"], 400
@@ -729,3 +733,53 @@ def test_what_is_no_part_is_refused(part: object, message: str) -> None:
         App().use(part)
     with pytest.raises(UsageError, match="the order of a part"):
         App().use(Noting("x", []), order="first")  # type: ignore[arg-type]
+
+
+def test_what_fails_at_the_503_of_a_deadline_is_logged_and_the_bare_503_closes() -> None:
+    class Breaks:
+        def body(self, ctx: Context) -> None:
+            raise KeyError("in a part")
+
+    app = App()
+
+    @app.get("/", middleware=[Breaks()])
+    async def late(ctx: Context) -> None:
+        await ctx.sleep(60)
+
+    wire = Lockstep(app, CONFIG)
+    wire.receive(request("/"))
+    wire.advance(1)
+    head = wire.take()
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert b"connection: close" in head
+    errors = [each.message for each in wire.log if each.level == "error"]
+    assert len(errors) == 1
+    assert "in a part" in errors[0]
+
+
+def test_the_503_of_a_deadline_has_a_context_of_its_own() -> None:
+    app = App()
+    kept: list[Context] = []
+
+    @app.response_middleware()
+    async def stamp(ctx: Context) -> None:
+        assert ctx is not kept[0]
+        assert ctx.state is kept[0].state
+        kept[0].state.seen = True
+        with pytest.raises(Cancelled):
+            kept[0].response.set_status(200)
+        ctx.response.set_header("x-seen", str(ctx.state.seen))
+        ctx.background(kept.append, ctx)
+
+    @app.get("/")
+    async def late(ctx: Context) -> None:
+        kept.append(ctx)
+        await ctx.sleep(60)
+
+    wire = Lockstep(app, CONFIG)
+    wire.receive(request("/"))
+    wire.advance(1)
+    head = wire.take()
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert b"x-seen: True" in head
+    assert len(kept) == 2

@@ -219,7 +219,7 @@ async def streams_then_reads(ctx: Context) -> None:
     ("wrong", "message"),
     [
         (returns_a_status, "returned a tuple: ({'a': 1}, 201); expected str, bytes, dict, list, "),
-        (returns_a_status, "or None. A status goes with Response(body, status)"),
+        (returns_a_status, "A status goes with Response(body, status)"),
         (selects_a_list, "ctx.select() got [1, 2]; expected sources, such as a WebSocket or a "),
         (calls_its_background, "ctx.background() got <coroutine object calls_its_background"),
         (streams_twice, "is read as a stream already, and what was read is gone; keep the itera"),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from anylane.http.accept import prefers_json
 from anylane.http.parameters import split_list, split_parameters
+from anylane.http.semantics.accept import coding_weights, preferred_coding, prefers_json
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
@@ -104,3 +107,88 @@ def test_hostile_values_take_no_square_of_their_length(part: str) -> None:
     split_parameters(value)
     list(split_list(value))
     assert time.process_time() - before < 1
+
+
+OURS = ("zstd", "br", "gzip")
+
+
+@pytest.mark.parametrize(
+    ("lines", "coding"),
+    [
+        ([], None),
+        ([""], None),
+        (["gzip"], "gzip"),
+        (["gzip, br"], "br"),
+        (["gzip", "br"], "br"),
+        (["gzip, deflate, br, zstd"], "zstd"),
+        (["gzip;q=1.0, br;q=0.9, zstd;q=0.8"], "gzip"),
+        (["GZIP ; Q=0.5"], "gzip"),
+        (["x-gzip"], "gzip"),
+        (["x-gzip, gzip;q=0"], "gzip"),  # the first of two
+        (["gzip;q=0, x-gzip"], None),
+        (["*"], "zstd"),
+        (["*, zstd;q=0"], "br"),
+        (["*;q=0"], None),
+        (["*;q=0, br"], "br"),
+        (["gzip;q=0.5, *"], "zstd"),
+        (["gzip;q=0"], None),
+        (["gzip;q=0.000"], None),
+        (["gzip;q=0.001"], "gzip"),
+        # No coding is a coding, too.
+        (["identity"], None),
+        (["identity, gzip"], "gzip"),
+        (["identity;q=0.5, gzip;q=0.4"], None),
+        (["identity;q=0.5, gzip;q=0.5"], "gzip"),
+        (["identity;q=0"], None),
+        (["identity;q=0, gzip;q=0.1"], "gzip"),
+        (["deflate, compress"], None),
+        # What cannot be read says nothing.
+        (["gzip;q=2"], None),
+        (["gzip;q=-1"], None),
+        (["gzip;q=0.1234"], None),
+        (["gzip;q=nan, br;q=0.1"], "br"),
+        ([";q=1, =, ,,gzip"], "gzip"),
+        (["gzip br"], None),
+        (['"gzip"'], None),
+    ],
+)
+def test_the_coding_that_a_client_likes_best(lines: list[str], coding: str | None) -> None:
+    assert preferred_coding(lines, OURS) == coding
+
+
+def test_only_what_is_offered_is_chosen_and_our_order_decides_between_equals() -> None:
+    assert preferred_coding(["*"], ("gzip",)) == "gzip"
+    assert preferred_coding(["gzip, br"], ("gzip", "br")) == "gzip"
+    assert preferred_coding(["gzip;q=0.5, *;q=1"], ("gzip",)) is None  # * is identity as well
+    assert preferred_coding(["gzip"], ()) is None
+
+
+WEIGHTS = st.integers(0, 1000)
+
+
+@given(
+    st.dictionaries(st.sampled_from([*OURS, "identity", "*", "deflate"]), WEIGHTS),
+    st.permutations(OURS),
+    st.randoms(use_true_random=False),
+)
+def test_the_choice_is_the_heaviest_by_the_letter_of_the_rfc(
+    weights: dict[str, int], ours: list[str], random: Any
+) -> None:
+    elements = [f"{name};q={weight / 1000:.3f}" for name, weight in weights.items()]
+    random.shuffle(elements)
+    chosen = preferred_coding([", ".join(elements)], ours)
+
+    def weight(name: str) -> int:
+        return weights.get(name, weights.get("*", 0))
+
+    heaviest = max(weight(name) for name in ours)
+    if heaviest == 0 or weight("identity") > heaviest:
+        assert chosen is None
+    else:
+        assert chosen == next(name for name in ours if weight(name) == heaviest)
+
+
+@given(st.text(max_size=60))
+def test_whatever_accept_encoding_holds_nothing_is_raised(value: str) -> None:
+    assert preferred_coding([value], OURS) in (None, *OURS)
+    assert all(0 <= weight <= 1 for weight in coding_weights([value]).values())

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anylane import Response, UsageError
-from anylane.http.location import uri_reference
+from anylane.http.semantics.location import uri_reference
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from anylane.errors import Cancelled
-from anylane.lane.lifespan import Lifespan, Phase
+from anylane.lane.life.lifespan import Lifespan, Phase
 from anylane.lane.stepping import step
 
 

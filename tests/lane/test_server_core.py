@@ -11,7 +11,8 @@ from anylane import App, ServerConfig, UsageError
 from anylane.lane.driver import Driver
 from anylane.lane.errand import NoConnection
 from anylane.lane.host import Forwarded, Log
-from anylane.lane.lifespan import Lifespan
+from anylane.lane.life.lifespan import Lifespan
+from anylane.lane.life.schedule import Periodic
 from anylane.lane.link import Errand, Link
 from anylane.lane.server_core import ServerCore
 from anylane.lane.stepping import SteppedLink, step
@@ -25,6 +26,7 @@ class Echo:
 
     on_connect: Errand | None = None
     on_disconnect: Errand | None = None
+    jobs: tuple[Periodic, ...] = ()
 
     async def run(self, exchange: Exchange, link: Link) -> None:
         assert exchange.head is not None
@@ -35,6 +37,9 @@ class Echo:
 
     def lifespan(self, log: Log) -> Lifespan:
         return Lifespan(self, (), log)
+
+    def configured(self, config: ServerConfig) -> Echo:
+        return self
 
     def forwarded(self, config: ServerConfig) -> Forwarded | None:
         return None

@@ -13,6 +13,7 @@ from weakref import ref
 import pytest
 
 from anylane import App, Broadcast, Context, Lagged, UsageError
+from anylane.realtime.broadcast import OnLag
 from anylane.realtime.source import ENDED, PENDING
 from anylane.testing import Lockstep
 
@@ -45,6 +46,17 @@ def test_drop_oldest_counts_what_was_lost() -> None:
         assert room.send(2) == 1
         assert subscription.lagged == 1
         assert drain(subscription) == [1, 2]
+
+
+@pytest.mark.parametrize("on_lag", ["drop_oldest", "error", "close"])
+def test_a_room_counts_what_all_of_its_receivers_have_lost(on_lag: OnLag) -> None:
+    room: Broadcast[int] = Broadcast(capacity=2, on_lag=on_lag)
+    with room.subscribe() as quick, room.subscribe() as slow:
+        for n in range(4):
+            room.send(n)
+            assert quick.poll() == n
+        assert room.lagged == slow.lagged == (1 if on_lag == "close" else 2)
+    assert room.lagged > 0  # It keeps that when they are gone.
 
 
 def test_close_ends_a_receiver_that_lags_after_what_it_has() -> None:

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anylane.errors import RouteError
-from anylane.routing.converters import Kind
-from anylane.routing.matcher import Matcher
-from anylane.routing.pattern import Pattern
-from anylane.routing.pattern_syntax import decode_segment
+from anylane.routing.patterns.converters import Kind
+from anylane.routing.patterns.matcher import Matcher
+from anylane.routing.patterns.pattern import Pattern
+from anylane.routing.patterns.pattern_syntax import decode_segment
 
 KEY = UUID("12345678-1234-5678-1234-567812345678")
 

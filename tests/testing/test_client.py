@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import re
+import subprocess
+import sys
+
 import pytest
 
 from anylane import App, Broadcast, Disconnected, HTTPError, ServerConfig, UsageError
@@ -647,6 +652,95 @@ def test_an_exception_that_was_dealt_with_is_none():
     assert (response.json(), response.error) == ({"dealt": "with"}, None)
 
 
+def test_what_went_wrong_is_shown_with_its_traceback(capsys):
+    client = TestClient(app_of(broken))
+    client.get("/nowhere")
+    assert capsys.readouterr() == ("", "")
+    client.get("/")
+    shown = capsys.readouterr().err
+    assert re.match(r"error: .*broken \(.*\) failed on GET /: ValueError\('broken'\)\n", shown)
+    assert "Traceback (most recent call last):" in shown
+    assert 'raise ValueError("broken")' in shown
+
+
+@pytest.mark.parametrize("backend", [None, "asyncio", "threads"])
+def test_what_was_too_slow_is_shown(capsys, backend):
+    async def slow(ctx):
+        await ctx.sleep(60)
+
+    config = ServerConfig(request_timeout=0.05)
+    with TestClient(app_of(slow), config, backend=backend) as client:
+        assert client.get("/").status == 503
+    assert "slow (" in (shown := capsys.readouterr().err)
+    assert "took longer than 0.05 seconds: 503" in shown
+
+
+def test_an_app_goes_on_where_nothing_can_be_shown(monkeypatch):
+    client = TestClient(app_of(broken))
+    closed = io.StringIO()
+    closed.close()
+    for stream in (None, closed):
+        monkeypatch.setattr("sys.stderr", stream)
+        assert client.get("/").status == 500
+
+
+def test_a_status_error_comes_from_what_the_handler_raised():
+    response = TestClient(app_of(broken)).get("/")
+    assert repr(response).endswith(" 500 to GET http://testserver/: ValueError('broken')>")
+    with pytest.raises(StatusError, match="was answered with 500") as caught:
+        response.raise_for_status()
+    assert caught.value.__cause__ is response.error
+
+
+def test_a_refused_handshake_comes_from_what_the_handler_raised():
+    with pytest.raises(Rejected) as caught:
+        TestClient(websocket_app(broken)).websocket("/ws")
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+@pytest.mark.parametrize("backend", [None, "asyncio", "threads"])
+def test_a_failing_test_shows_the_exception_of_the_handler(tmp_path, backend):
+    (tmp_path / "test_app.py").write_text(
+        f"""
+from anylane import App
+from anylane.testing import TestClient
+
+app = App()
+
+@app.get("/page")
+async def page(ctx):
+    return {{}}["what the page needs"]
+
+@app.get("/fine")
+async def fine(ctx):
+    return "fine"
+
+def test_page():
+    with TestClient(app, backend={backend!r}) as client:
+        assert client.get("/page").status == 200
+
+def test_that_expects_it():
+    with TestClient(app, backend={backend!r}) as client:
+        assert client.get("/page").status == 500
+"""
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = done.stdout
+    assert "1 failed, 1 passed" in said
+    assert "<ClientResponse 500 to GET http://testserver/page: KeyError('what the page" in said
+    assert said.count("Captured stderr") == 1
+    shown = said.partition("Captured stderr call")[2]
+    assert "page (" in shown
+    assert 'return {}["what the page needs"]' in shown
+    assert "KeyError: 'what the page needs'" in shown
+
+
 async def half(ctx):
     async with ctx.stream() as out:
         await out.write("half")
@@ -657,9 +751,10 @@ def test_a_response_that_breaks_off_is_incomplete():
     client = TestClient(app_of(half))
     with client.stream("GET", "/") as response:
         assert next(response.iter_bytes()) == b"half"
-        with pytest.raises(IncompleteResponse, match="GET /"):
+        with pytest.raises(IncompleteResponse, match="GET /") as caught:
             response.read()
         assert isinstance(response.error, ValueError)
+        assert caught.value.__cause__ is response.error
     raising = TestClient(app_of(half), raise_server_exceptions=True)
     with pytest.raises(ValueError, match="broken"):
         raising.get("/")
@@ -676,6 +771,10 @@ def test_an_exception_in_a_session_closes_it_with_1011():
             ws.receive()
         assert ws.close_code == 1011
         assert isinstance(ws.error, ValueError)
+        assert repr(ws).endswith(" closed with 1011 http://testserver/ws: ValueError('broken')>")
+        with pytest.raises(Disconnected) as caught:
+            ws.receive()
+        assert caught.value.__cause__ is ws.error
     raising = TestClient(websocket_app(handler), raise_server_exceptions=True)
     with pytest.raises(ValueError, match="broken"), raising.websocket("/ws") as ws:
         ws.send("broken")

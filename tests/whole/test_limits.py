@@ -349,14 +349,26 @@ def form(kind: str, body: bytes) -> str:
 # --- request bodies ------------------------------------------------------------------------------
 
 
-@at_the_limit("limits.body", 100, within="200", beyond="413, closed", lanes=("body_limit",))
+@at_the_limit(
+    "limits.body",
+    100,
+    within="200",
+    beyond="413, closed",
+    lanes=("body_limit", "routes_bound_their_own_bodies"),
+)
 def declared_body_of_that_size(limit: int, size: int) -> str:
     wire = serve(limits_body=limit)
     wire.receive(post("/", size, b"x" * size))
     return seen(wire)
 
 
-@at_the_limit("limits.body", 100, within="200", beyond="413, closed", lanes=("body_limit",))
+@at_the_limit(
+    "limits.body",
+    100,
+    within="200",
+    beyond="413, closed",
+    lanes=("body_limit", "routes_bound_their_own_bodies"),
+)
 def chunked_body_of_that_size(limit: int, size: int) -> str:
     wire = serve(limits_body=limit)
     body = b"%x\r\n%s\r\n0\r\n\r\n" % (size, b"x" * size)
@@ -978,7 +990,12 @@ def request_that_runs_so_long_into_the_drain(limit: float, seconds: float) -> st
 
 @at_the_limit(
     "request_timeout", 3.0, within="nothing yet", beyond="503, closed",
-    lanes=("handler_deadline", "handler_deadline_during_a_foreign_await"),
+    lanes=(
+        "handler_deadline",
+        "handler_deadline_during_a_foreign_await",
+        "stuck_def_is_answered_for",
+        "all_threads_are_stuck",
+    ),
 )  # fmt: skip
 def handler_that_takes_so_long(limit: float, seconds: float) -> str:
     wire = serve(request_timeout=limit)

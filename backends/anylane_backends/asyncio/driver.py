@@ -33,6 +33,9 @@ class DriverLane(LinkLane, Protocol):
     variables: Context
     eager: bool
 
+    def run_errand(self, errand: Errand) -> None:
+        """Run an errand with a driver of its own."""
+
     def keep(self, task: asyncio.Task[None]) -> None:
         """Hold the task until it is done: the loop itself holds tasks weakly."""
 
@@ -188,7 +191,7 @@ class AsyncioDriver(Driver, asyncio.Protocol):
                 self._transport.abort()
 
     def detach(self, errand: Errand) -> None:
-        AsyncioDriver(self.lane, None, None, errand).pump()
+        self.lane.run_errand(errand)
 
     def resize_reads(self, size: int | None) -> None:
         # asyncio's documentation does not name the attribute. The only other way is

@@ -11,6 +11,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
+from anylane.lane.link import Errand
 from anylane.lane.server_core import ServerCore
 from anylane.lane.wake_queue import WakeQueue
 from anylane_backends.asyncio.driver import AsyncioDriver
@@ -33,7 +34,7 @@ class Lane:
         self.accepting: Accepting = Accepting(server, self, blocking=True)
         self.eager: bool = server.config.eager and sys.version_info >= (3, 12)
         self.resumes: bool = server.config.eager
-        server.attach(WakeQueue(self._kick), self._changed)
+        server.attach(WakeQueue(self._kick), self._changed, self)
 
     def _changed(self) -> None:
         self.accepting.update()
@@ -45,6 +46,17 @@ class Lane:
             self.loop.call_soon_threadsafe(self.server.wakes.run)
         except RuntimeError:  # The loop is closed: nothing is left to wake.
             pass
+
+    # -- jobs ------------------------------------------------------------------------------------
+
+    def clock(self) -> float:
+        return self.loop.time()
+
+    def arm(self, at: float, call: Callable[[], None]) -> asyncio.TimerHandle:
+        return self.loop.call_at(at, call)
+
+    def run_errand(self, errand: Errand) -> None:
+        AsyncioDriver(self, None, None, errand).pump()
 
     # -- accepting: create_server() accepts by the hundred and cannot pause at a limit ------------
 

@@ -18,6 +18,7 @@ from anylane.config.server_config import ServerConfig
 from anylane.shown import spoken
 
 logger: logging.Logger = logging.getLogger("anylane")
+access_logger: logging.Logger = logging.getLogger("anylane.access")
 
 
 def log(level: str, message: str, error: BaseException | None) -> None:
@@ -37,6 +38,11 @@ def log(level: str, message: str, error: BaseException | None) -> None:
     if error is not None:
         record.exc_text = shown_traceback(error)  # What a Formatter would have made of exc_info.
     logger.handle(record)
+
+
+def write_access_line(line: str) -> None:
+    """Pass a line of an access log on to the standard library's logging, at level INFO."""
+    access_logger.info("%s", line)
 
 
 def say(line: str, *, error: bool = False) -> None:

@@ -13,6 +13,7 @@ from typing import NoReturn
 from anylane.app import App
 from anylane.config.server_config import ServerConfig
 from anylane.errors import AnylaneError, UsageError
+from anylane.lane.life.schedule import Lead
 from anylane.lane.server_core import Access
 from anylane_backends.hosting.loading import BackendError
 from anylane_backends.hosting.messages import describe, logger, one_line, say
@@ -30,11 +31,13 @@ def run(
     listeners: list[socket.socket] | None = None,
     ready: Callable[[Server], None] | None = None,
     access: Callable[[Access], None] | None = None,
+    lead: Lead | None = None,
 ) -> None:
     """Serve in this process until SIGINT or SIGTERM drains the server; a second one aborts it.
 
     During the start they give the start up: what was set up is run down again.
 
+    lead: decides whether jobs for one worker only run in this process; without it they do.
     listeners, access: as for Server. ready: called with the Server once it accepts, instead of
     `announce`. Exits with 3, and one line that says why, if the server cannot start; with 1 if
     handlers still block after the drain deadline, or after an abort. Raises UsageError inside a
@@ -59,6 +62,8 @@ def run(
         )
     except (BackendError, BindError, AnylaneError) as exc:
         fail(exc)
+    if lead is not None:
+        server.core.schedule.lead = lead
     with signals.to(server):
         try:
             server.run()

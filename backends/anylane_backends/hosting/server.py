@@ -22,7 +22,8 @@ from anylane.lane.host import Log
 from anylane.lane.server_core import Access, ServerCore
 from anylane.shown import shown
 from anylane_backends.hosting.loading import checked, load_backend
-from anylane_backends.hosting.messages import log, url_of
+from anylane_backends.hosting.messages import log as logging_log
+from anylane_backends.hosting.messages import url_of, write_access_line
 from anylane_backends.hosting.unapplied import unapplied
 from anylane_backends.sockets.listening import bind, close
 
@@ -57,7 +58,7 @@ class Server:
         backend: str | Backend = "asyncio",
         *,
         date: Callable[[], bytes] | None = None,
-        log: Log = log,
+        log: Log = logging_log,
         attached: Callable[[], None] | None = None,
         ready: Callable[[Server], None] | None = None,
         access: Callable[[Access], None] | None = None,
@@ -83,9 +84,11 @@ class Server:
             wrap=self._tls,
         )
         self.core.access = access
+        if log is logging_log:
+            self.core.access_line = write_access_line
         self._unlink = listeners is None
         self.core.listeners = bind(self.config) if listeners is None else listeners
-        self.core.ready = self._on_ready
+        self.core.on_ready = self._on_ready
         if attached is not None:
             self.core.attached = attached
         self.core.on_listeners_idle = lambda: close(self.core.listeners, unlink=self._unlink)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 
 from anylane.lane.deadlines import Deadline, Deadlines
+from anylane.lane.link import Errand
 from anylane.lane.server_core import ServerCore
 from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol.timers import NEVER
@@ -21,6 +22,7 @@ from anylane.shown import shown
 from anylane_backends.readiness.driver import ReadinessDriver
 from anylane_backends.readiness.loop import Loop
 from anylane_backends.sockets.accepting import EXHAUSTED_PAUSE, TURN, Acceptor, cannot_accept
+from anylane_backends.sockets.sockets import NO_SOCKET
 from anylane_backends.sockets.wakeup import WakeupSocketpair
 from anylane_backends.thread_pool import Pool
 
@@ -38,7 +40,7 @@ class Lane(Loop):
         self._changed = self.event()
         self._wakeup = WakeupSocketpair()
         self._over = False
-        server.attach(WakeQueue(self._wakeup.wake), self._on_changed)
+        server.attach(WakeQueue(self._wakeup.wake), self._on_changed, self)
 
     # -- serving -----------------------------------------------------------------------------
 
@@ -102,6 +104,12 @@ class Lane(Loop):
             self._next_ring = at
             self._earlier.set()
         return self._deadlines.arm(at, call)
+
+    def clock(self) -> float:
+        return time.monotonic()
+
+    def run_errand(self, errand: Errand) -> None:
+        ReadinessDriver(self, NO_SOCKET, None, None, errand)
 
     async def _ring_deadlines(self) -> None:
         while True:

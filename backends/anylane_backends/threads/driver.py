@@ -7,19 +7,15 @@ import socket
 import time
 from collections.abc import Callable
 from functools import partial
-from threading import Lock
-from typing import Any, Protocol
+from typing import Any
 
-from anylane.lane.deadlines import Deadline, Deadlines
-from anylane.lane.driver import Driver
 from anylane.lane.link import Errand
-from anylane.lane.server_core import ServerCore
-from anylane.protocol import Closing, Exchange
+from anylane.protocol import Closing, Exchange, Interrupt
 from anylane.shown import shown
 from anylane_backends.sockets import kernel
-from anylane_backends.sockets.sockets import NO_SOCKET, Outbox, half_close, read, reset
-from anylane_backends.threads.link import LinkLane, ThreadsLink
-from anylane_backends.workers import Workers
+from anylane_backends.sockets.sockets import NO_SOCKET, half_close, read, reset
+from anylane_backends.threads.link import ThreadsLink
+from anylane_backends.threads.relief import DriverLane, Relief, RelievableDriver
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
@@ -29,36 +25,15 @@ ABANDON = 1.0
 cannot be interrupted."""
 
 
-class DriverLane(LinkLane, Protocol):
-    """What a driver needs of its lane.
-
-    server: what is served. selector: finds the drivers whose sockets are ready. deadlines: what the
-    selecting thread calls in time. workers: step the handlers. background: steps what runs apart
-    from any connection.
-    """
-
-    server: ServerCore
-    selector: selectors.BaseSelector
-    deadlines: Deadlines
-    workers: Workers
-    background: Workers
-
-    def give_up_after(self, seconds: float) -> None:
-        """End the server by then, although handlers still block."""
-
-
-class ThreadsDriver(Driver):
+class ThreadsDriver(RelievableDriver):
     """One connection and its socket.
 
     `_lock` guards `_owned`, `_mail`, `_registered` and `_outbox`. Everything else belongs to the
     owner: the selecting thread, or the worker that steps the handler. The verbs may be called on a
     worker, so what concerns the selector waits in `_dirty` and `_deadline_wanted` for `_tend`.
-
-    workers: step its handlers.
     """
 
-    __slots__ = ("_deadline", "_deadline_wanted", "_dirty", "_eof_sent", "_lock", "_mail",
-                 "_outbox", "_owned", "_registered", "_sock", "lane", "workers")  # fmt: skip
+    __slots__ = ("_dirty", "_eof_sent", "_mail")
 
     def __init__(
         self,
@@ -66,38 +41,30 @@ class ThreadsDriver(Driver):
         sock: socket.socket,
         peer: Any,
         local: Any,
+        *,
         errand: Errand | None = None,
+        relief: Relief | None = None,
     ) -> None:
-        self.lane: DriverLane = lane
-        self.workers: Workers = lane.workers if errand is None else lane.background
-        self._sock = sock
-        self._outbox = Outbox()
-        self._lock = Lock()
-        self._owned = True
         self._mail: list[Callable[[], None]] | None = None
-        self._registered = 0
         self._dirty = False
         self._eof_sent = False
-        self._deadline: Deadline | None = None
-        self._deadline_wanted: float | None = None
-        super().__init__(lane.server, peer=peer, local=local, errand=errand)
+        super().__init__(lane, sock, peer, local, errand=errand, relief=relief)
         self._do(self.pump)
         self.hand_over(selecting=True)
 
     # -- ownership ---------------------------------------------------------------------------
 
-    def tell(self, func: Callable[[], None]) -> None:
-        """Call it now if the connection is free, else leave a message for its owner.
-
-        On the selecting thread.
-        """
+    def tell(self, func: Callable[[], None]) -> bool:
+        """Call it now if the connection is free, else leave a message for its owner. Return whether
+        it was called. On the selecting thread."""
         with self._lock:
             if self._owned:
                 self._post(func)
-                return
+                return False
             self._owned = True
         self._do(func)
         self.hand_over(selecting=True)
+        return True
 
     def nudge(self) -> None:
         """Take note that a link has news. An owner sees that by itself before it hands over."""
@@ -109,11 +76,14 @@ class ThreadsDriver(Driver):
 
     def work(self) -> None:
         """Step what can be stepped. On a worker that owns the connection."""
+        self.reenter()
         for _ in range(self.server.config.limits.exchanges_per_turn):
             self.take_mail()
             link = self._due()
             if link is None or link.blocked:
                 break
+            if self._deadline_wanted is not None:
+                self._foresee()
             self._do(link.resume)
             if self.workers.jobs:  # Others wait; a client that pipelines gets in line again.
                 break
@@ -139,10 +109,16 @@ class ThreadsDriver(Driver):
 
     def take_input(self) -> None:
         """Act on what came and on what is late, in the middle of a handler. By the owner."""
+        link = self.outside
+        if link is not None:
+            self.reenter()
         self.take_mail()
         deadline = self.next_deadline()
         if deadline is not None and deadline <= self.now():
             self._do(self._late)
+            if self._deadline_wanted is not None:
+                self._foresee()
+        self.outside = link
 
     def _do(self, func: Callable[[], None]) -> None:
         try:
@@ -175,11 +151,15 @@ class ThreadsDriver(Driver):
                 if link.blocked:
                     link.turn.release()
                 else:
-                    self.workers.jobs.append(self.work)
-                    if self.workers is not self.lane.workers:
-                        self.workers.spread()  # The lane looks after the others only.
+                    workers = self.workers
+                    if link.exchange.interrupt is Interrupt.DEADLINE and self.errand is None:
+                        workers = self.lane.reserve  # All others may be stuck.
+                    self.outside = link
+                    workers.jobs.append(self.work)
+                    if workers is not self.lane.workers:
+                        workers.spread()  # The lane looks after the others only.
                     elif not selecting:
-                        self.wakes.put(self.workers.spread)
+                        self.wakes.put(workers.spread)
                 return
             if not selecting:
                 self.wakes.put(partial(self.hand_over, selecting=True))
@@ -219,7 +199,8 @@ class ThreadsDriver(Driver):
 
     def _ring(self) -> None:
         """Act on the deadline, which has come."""
-        self.tell(self._late)
+        if not self.tell(self._late):
+            self.attend()
 
     def _tend(self) -> None:
         """Bring socket, selector and deadline to where the connection wants them.
@@ -275,11 +256,6 @@ class ThreadsDriver(Driver):
         if self.lost:
             return 0
         return (READ if self.reading else 0) | (WRITE if self._outbox.size else 0)
-
-    def _cancel_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
 
     def shutdown(self) -> None:
         self.tell(super().shutdown)
@@ -357,7 +333,10 @@ class ThreadsDriver(Driver):
 
     def start(self, exchange: Exchange) -> None:
         """Leave the link to `_due`. `hand_over` gives it to a worker; a worker goes on with it."""
-        self.started(ThreadsLink(self, exchange))
+        if self._relief is None or exchange.errand is not None:
+            self.started(ThreadsLink(self, exchange))
+        else:
+            self.started(ThreadsLink(self, exchange, self._relief.stuck))
 
     def if_free(self, func: Callable[[], bool]) -> bool:
         with self._lock:
@@ -371,7 +350,10 @@ class ThreadsDriver(Driver):
         return answers == [True]
 
     def detach(self, errand: Errand) -> None:
-        ThreadsDriver(self.lane, NO_SOCKET, None, None, errand)
+        ThreadsDriver(self.lane, NO_SOCKET, None, None, errand=errand)
+
+    def relieved_by(self, sock: socket.socket, relief: Relief) -> None:
+        ThreadsDriver(self.lane, sock, None, None, relief=relief)
 
     def arm(self, deadline: float) -> None:
         self._deadline_wanted = deadline

@@ -17,10 +17,12 @@ from typing import Any
 
 from anylane.errors import UsageError
 from anylane.lane.deadlines import Deadline, Deadlines
+from anylane.lane.link import Errand
 from anylane.lane.server_core import ServerCore
 from anylane.lane.stepping import explain, step
 from anylane.lane.wake_queue import WakeQueue
 from anylane_backends.sockets.accepting import Accepting
+from anylane_backends.sockets.sockets import NO_SOCKET
 from anylane_backends.sockets.wakeup import WakeupSocketpair
 from anylane_backends.threads.driver import ABANDON, READ, ThreadsDriver
 from anylane_backends.threads.loan import Lender
@@ -57,6 +59,7 @@ class Lane:
         threads = server.config.max_threads
         self.workers: Workers = Workers(threads, "anylane worker")
         self.background: Workers = Workers(threads, "anylane background")
+        self.reserve: Workers = Workers(threads, "anylane reserve")
         server.longest_waiting = self.workers.oldest
         self.lender: Lender = Lender(self.workers, lends=lends)
         self.variables: Variables = copy_context()
@@ -66,7 +69,7 @@ class Lane:
         self.accepting: Accepting = Accepting(server, self)
         self._given_up = False
         self._giving_up: Deadline | None = None
-        server.attach(WakeQueue(self._kick), self._changed)
+        server.attach(WakeQueue(self._kick), self._changed, self)
 
     def run(self) -> None:
         """Serve until the server has drained. Raise what its startup hooks raise."""
@@ -101,7 +104,7 @@ class Lane:
             left = len(server.drivers)
             if left:
                 server.log("warning", f"{left} connections left behind: their handlers block", None)
-            for workers in (self.workers, self.background):
+            for workers in (self.workers, self.background, self.reserve):
                 workers.close(0 if left else None)
             for driver in server.drivers:
                 if isinstance(driver, ThreadsDriver):
@@ -140,6 +143,17 @@ class Lane:
 
     def _woken(self) -> None:
         self._wakeup.drain()
+
+    # -- jobs ------------------------------------------------------------------------------------
+
+    def clock(self) -> float:
+        return time.monotonic()
+
+    def arm(self, at: float, call: Callable[[], None]) -> Deadline:
+        return self.deadlines.arm(at, call)
+
+    def run_errand(self, errand: Errand) -> None:
+        ThreadsDriver(self, NO_SOCKET, None, None, errand=errand)
 
     # -- accepting -------------------------------------------------------------------------------
 

@@ -31,8 +31,16 @@ class LinkDriver(Protocol):
 
     server: ServerCore
 
+    outside: ThreadsLink | None
+    """The link for whose handler the owner has left the driver."""
+    relieved: ThreadsLink | None
+    """The link whose client another driver answers."""
+
     @property
     def lane(self) -> LinkLane: ...
+
+    def reenter(self) -> None:
+        """Come back from a handler."""
 
     def nudge(self) -> None:
         """Take note that a link has news."""
@@ -50,6 +58,7 @@ _NOTHING = Variables()
 class ThreadsLink(SteppedLink):
     """The Link of one exchange: a parked coroutine, or a thread that waits for its turn.
 
+    stuck: the link of the handler in whose place this one answers, None for a handler of its own.
     begun: whether the handler was stepped before. blocked: whether a thread waits in `block`, for
     `turn`.
     """
@@ -57,11 +66,17 @@ class ThreadsLink(SteppedLink):
     __slots__ = ("_coroutine", "_thread", "_variables", "begun", "blocked", "transport",
                  "turn")  # fmt: skip
 
-    def __init__(self, driver: LinkDriver, exchange: Exchange) -> None:
+    def __init__(
+        self, driver: LinkDriver, exchange: Exchange, stuck: ThreadsLink | None = None
+    ) -> None:
         super().__init__(driver, exchange)
         self.transport: LinkDriver = driver
-        self._variables = driver.lane.variables.copy()
-        self._coroutine = driver.server.run_exchange(exchange, self)
+        if stuck is None:
+            self._variables = driver.lane.variables.copy()
+            self._coroutine = driver.server.run_exchange(exchange, self)
+        else:
+            self._variables = stuck._variables.copy()
+            self._coroutine = driver.server.relieve(stuck, exchange, self)
         self._thread = 0
         self.begun: bool = False
         self.blocked: bool = False
@@ -73,19 +88,33 @@ class ThreadsLink(SteppedLink):
 
     def resume(self) -> None:
         """Step the handler until it parks or ends. By the owner of the connection."""
+        driver = self.transport
+        server = driver.server
         self.begun = True
         self._thread = get_ident()
+        driver.outside = self
         parked = False
-        server = self.driver.server
         try:
             parked = self._variables.run(step, self._coroutine, server.lane)
         except BaseException as exc:  # noqa: BLE001  # SystemExit too ends only its handler
             server.log("error", f"a handler ended its thread's work with {shown(exc, 1000)}", exc)
         finally:
             self._thread = 0
+            if driver.outside is not None:
+                driver.reenter()
             if not parked:
                 self._variables = _NOTHING  # They know us: without a cycle both are freed at once.
                 self.driver.finished(self)
+
+    @property
+    def relieved(self) -> bool:  # type: ignore[override]  # few ask for it
+        return self.transport.relieved is self
+
+    def decline(self) -> None:
+        """End a handler that has never begun."""
+        self._coroutine.close()
+        self._variables = _NOTHING
+        self.driver.finished(self)
 
     def take_input(self) -> None:
         # A thread that the handler made does not own the connection.
@@ -106,6 +135,7 @@ class ThreadsLink(SteppedLink):
         driver = self.transport
         # Else others would wait until this thread is found to be late.
         driver.lane.lender.give_back()
+        driver.reenter()
         thread, self._thread = self._thread, 0
         self.turn.acquire(blocking=False)
         self.blocked = True
@@ -113,3 +143,4 @@ class ThreadsLink(SteppedLink):
         self.turn.acquire()
         self.blocked = False
         self._thread = thread
+        driver.outside = self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from anylane.protocol import Connection, Exchange
+from anylane.protocol.timers import NEVER
 
 
 class Around:
@@ -36,6 +37,10 @@ class Around:
     @property
     def ready(self) -> bool:
         return self._inner is not None
+
+    @property
+    def handler_due(self) -> float:
+        return NEVER if self._inner is None else self._inner.handler_due
 
     @property
     def pending(self) -> int:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Sequence
+from copy import copy
 from enum import Enum, auto
 
 from anylane.config.server_config import ServerConfig
 from anylane.lane.host import Log
-from anylane.protocol import Closing, Connection, Timer, TlsInfo
+from anylane.protocol import Closing, Connection, Exchange, Timer, TlsInfo
 from anylane.protocol.fields import Header
 from anylane.protocol.http1.encoding import encode_head, with_defaults
 from anylane.protocol.peer import Address
@@ -176,6 +177,14 @@ class TlsConnection(Around):
         if self._inner is not None:
             self._inner.abort()
         self._close(Closing.ABORT)
+
+    def relieve(self, stuck: Exchange, now: float) -> TlsConnection:
+        """Return a layer with the same session around the connection inside that goes on. This one
+        must not be given any input, nor asked for output, but to be told that it is lost."""
+        reliever = copy(self)
+        reliever._timers = Timers()  # In this phase none is set.
+        reliever._inner = self._connection.relieve(stuck, now)
+        return reliever
 
     # -- outputs -----------------------------------------------------------------------------
 

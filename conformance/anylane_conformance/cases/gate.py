@@ -37,6 +37,10 @@ FORMS = {
     "404": (request("/form/nowhere"), 404),
     "405": (request("/form/value", method="DELETE"), 405),
     "OPTIONS": (request("/form/value", method="OPTIONS"), 204),
+    "413 of a declared length": (
+        request("/form/body", "Content-Length: 9999999", method="POST"),
+        413,
+    ),
     "413 in a body": (CHUNKED + b"ffffff\r\n", 413),
     "400 in a body": (CHUNKED + b"x\r\n", 400),
     "426": (request("/form/socket"), 426),
@@ -95,6 +99,20 @@ def response_hooks_see_answers_to_what_is_late(conversation: Conversation) -> No
         assert head.startswith(b"HTTP/1.1 %d " % status)
         assert b"\r\nx-status: %d\r\n" % status in head
         assert status_seen(conversation) == [str(status)]
+
+
+@case(CHAPTER, extra=stamped, request_timeout=0.2, cuts=False)
+def response_hooks_may_refuse_the_503_of_a_deadline(conversation: Conversation) -> None:
+    """An HTTPError out of a response hook is sent in the place of the 503, too, and any other
+    failure is a logged 500."""
+    for query, status in (("refuse", 409), ("break", 500)):
+        peer = conversation.connect()
+        peer.send(request(f"/form/late?{query}"))
+        assert peer.until(b"\r\n\r\n").startswith(b"HTTP/1.1 %d " % status)
+    assert conversation.helper().ask("/form/value").status == 200
+    broken = [message for level, message in conversation.log if level == "error"]
+    assert len(broken) == 1
+    assert "stamp (" in broken[0]
 
 
 @case(CHAPTER, extra=stamped, cuts=False)

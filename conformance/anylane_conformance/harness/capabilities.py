@@ -39,6 +39,11 @@ ROWS: dict[str, Row] = {
         "`def` handlers run beside everything else. Not in memory: they run inline there",
         fails_fast=False,
     ),
+    "blocking_async": Row(
+        "an `async def` may block its thread: others go on meanwhile, and at its deadline it is "
+        "answered for. On threads only: elsewhere it holds up its event loop, or all in memory",
+        fails_fast=False,
+    ),
     "stray_cancel": Row(
         "what a handler awaits can have been cancelled by other code. On asyncio only: trio "
         "cancels by scopes, and curio wraps what it joins in TaskError",

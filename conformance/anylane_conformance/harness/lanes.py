@@ -157,7 +157,7 @@ def server_lane(name: str, *, lazy: bool = False) -> ServerLane:
     if "http_buffer_size" not in getattr(backend, "ignores", ()):
         capabilities.add("read_size")
     if not backend.native_cancel:
-        capabilities.add("foreign_refused")
+        capabilities |= {"foreign_refused", "blocking_async"}
     return ServerLane(
         name + LAZY * lazy + plus + suffix,
         frozenset(capabilities),

@@ -30,7 +30,8 @@ class Limits:
     header_count: int = 100
     """More header lines get 431. As Apache's LimitRequestFields."""
     body: int = 2 * 1024 * 1024
-    """A larger request body gets 413. nginx allows 1 MiB; uploads of a photo fit."""
+    """A larger request body gets 413, unless its route allows it. nginx allows 1 MiB; uploads of a
+    photo fit."""
     chunk_overhead: int = 64 * 1024
     """A chunked body gets 400 if its framing is over so many bytes more than its data. Chunks of
     five bytes and more never are, those of one after 16,000. Go allows 16 KiB."""

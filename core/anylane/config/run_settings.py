@@ -15,6 +15,9 @@ from anylane.errors import ConfigError
 LEVELS = ("critical", "error", "warning", "info", "debug")
 """The names of logging's levels, the quietest first."""
 
+LOG_FORMATS = ("text", "json")
+"""The forms that lines of the log can have."""
+
 PRESETS = ("default", "strict", "relaxed")
 """The names of the configurations that other settings can start from."""
 
@@ -52,6 +55,8 @@ class RunSettings:
     """Folder to watch; the app's folder by default."""
     log_level: str = _setting("info", choices=LEVELS)
     """critical, error, warning, info, debug; debug also shows the traceback of a failed start."""
+    log_format: str = _setting("text", choices=LOG_FORMATS)
+    """text or json: one object for each line, for what collects logs."""
     access_log: bool = False
     """A line for each exchange on standard error."""
     preset: str = _setting("default", choices=PRESETS)

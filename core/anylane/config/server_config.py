@@ -14,6 +14,7 @@ from anylane.config.addresses import Address, Inherited, Tcp, Unix, parse_addres
 from anylane.config.checks import check
 from anylane.config.default_headers import checked_headers
 from anylane.config.limits import Deflate, Limits, Timeouts
+from anylane.config.web_origin import web_origin
 from anylane.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -64,16 +65,25 @@ class ServerConfig:
     """When none is idle: "wait" leaves newcomers in the backlog, so that they are served a moment
     later; "refuse" answers 503 with Retry-After (over TLS it closes), for a balancer in front."""
     max_threads: int = 16
-    """Threads for `def` handlers, the workers of the threads lane; as many for background work."""
+    """Threads for `def` handlers, the workers of the threads lane; as many for background work, and
+    on threads as many to answer in the place of those that are stuck."""
     request_timeout: float = 30.0
-    """A handler without a response after so long is cancelled natively, and 503 is sent. Each piece
-    of a body that the handler keeps up with begins it anew; `limits.body_rate` bounds those."""
+    """A handler without a response after so long is cancelled natively, and 503 is sent, also while
+    it blocks its thread, unless its route has a `timeout`. Each piece of a body that the handler
+    keeps up with begins it anew; `limits.body_rate` bounds those."""
     eager: bool = True
     """Run handlers at once where the loop can (asyncio; starting them: Python 3.12 and later)."""
     express: bool = True
     """Read plain requests and frames directly. False leaves every byte to h11 and wsproto."""
     headers: tuple[tuple[str, str], ...] = field(default=(), metadata={"metavar": "NAME:VALUE"})
     """Header lines of every answer that does not set them itself, bare ones and refusals too."""
+    cors_origins: tuple[str, ...] = field(default=(), metadata={"metavar": "ORIGIN"})
+    """Pages whose scripts may read the answers, such as "https://app.example.com", or "*" for all:
+    the part CORS with its defaults around the whole app. None unless you name some."""
+    compression: bool = False
+    """Compress bodies in zstd, br or gzip, as the client likes: the part Compression with its
+    defaults around the whole app. Off, because a proxy in front often does it already, and because
+    of BREACH: read docs/parts/compression.md where a page holds a secret."""
     proxy_headers: bool = False
     """Take client and scheme from X-Forwarded-For and X-Forwarded-Proto of a proxy in front."""
     forwarded_allow_ips: tuple[str, ...] = ("127.0.0.1", "::1")
@@ -130,6 +140,8 @@ class ServerConfig:
         check(self, "request_timeout", (int, float), 0.001, 86_400.0 * 365)
         check(self, "eager", bool)
         check(self, "express", bool)
+        _check_cors(self)
+        check(self, "compression", bool)
         check(self, "proxy_headers", bool)
         object.__setattr__(self, "headers", checked_headers(self.headers))
         _check_proxies(self)
@@ -150,6 +162,11 @@ class ServerConfig:
         if self.fd is not None:
             found.append(Inherited(self.fd))
         return tuple(found) or (Tcp(self.host, self.port),)
+
+    @property
+    def asks_for_parts(self) -> bool:
+        """Whether a setting installs a ready-made part (`anylane.middleware.from_settings`)."""
+        return bool(self.cors_origins) or self.compression
 
     @classmethod
     def strict(cls, **overrides: Any) -> Self:
@@ -213,6 +230,20 @@ def _check_addresses(config: ServerConfig) -> None:
             parse_address(each)
     except ValueError as exc:
         raise ConfigError(f"ServerConfig.bind has {exc}") from None
+
+
+def _check_cors(config: ServerConfig) -> None:
+    origins: Any = config.cors_origins
+    if not isinstance(origins, tuple) or not all(isinstance(each, str) for each in origins):
+        raise ConfigError(
+            f"ServerConfig.cors_origins is {origins!r}; expected a tuple of origins, such as "
+            '("https://app.example.com",)'
+        )
+    try:
+        for each in origins:
+            web_origin(each)
+    except ValueError as exc:
+        raise ConfigError(f"ServerConfig.cors_origins has {exc}") from None
 
 
 def _check_proxies(config: ServerConfig) -> None:

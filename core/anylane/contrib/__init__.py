@@ -3,4 +3,18 @@
 Nothing else of anylane imports them.
 """
 
-__all__: list[str] = []
+from anylane.contrib.files.file_response import FileResponse
+from anylane.contrib.files.static_files import StaticFiles
+from anylane.contrib.health.endpoints import Health
+from anylane.contrib.jwks_file import JWKSFile
+from anylane.contrib.metrics.exporter import Metrics
+from anylane.contrib.templates import Templates
+
+__all__ = [
+    "FileResponse",
+    "Health",
+    "JWKSFile",
+    "Metrics",
+    "StaticFiles",
+    "Templates",
+]

@@ -7,49 +7,42 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from functools import partial
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.errors import HTTPError, Refused, UsageError
-from anylane.handling.blocking import Calls
-from anylane.handling.job import Job
+from anylane.handling.blocking import Calls, transformed
+from anylane.handling.job import Ending, Job
 from anylane.handling.stream import Stream
+from anylane.http.attributes import State
 from anylane.http.headers import TOO_LATE
 from anylane.http.request import Request
 from anylane.http.response import Response
+from anylane.http.semantics.address import absolute_url
 from anylane.http.settled import HandshakeResponse, is_handshake_field
 from anylane.protocol.fields import check_header
 from anylane.protocol.sse import last_event_id
 from anylane.realtime.event_stream import EventStream
 from anylane.realtime.raw_stream import RawStream
+from anylane.realtime.subprotocols import settled
 from anylane.realtime.websocket import WebSocket
-from anylane.routing.parts import Transform, transformed
+from anylane.routing.mounted import Mounted
+from anylane.routing.parts import Transform
 from anylane.shown import shown
 
 if TYPE_CHECKING:
-    from anylane.http.response import Closing
+    from anylane.http.response import Items
     from anylane.lane.link import Link
     from anylane.protocol.exchange import Exchange
+    from anylane.routing.base_app import BaseApp
+    from anylane.routing.prefixes import Unrouted
     from anylane.routing.route import Route
-    from anylane.routing.router import Router
 
 
-class ClosedInTurn:
-    """Two things that are closed, one after the other. The second is closed if the first fails."""
+class Held(Protocol):
+    """What a handler was given, and gives back before its exchange ends."""
 
-    __slots__ = ("_first", "_second")
-
-    def __init__(self, first: Closing, second: Closing) -> None:
-        self._first = first
-        self._second = second
-
-    async def close(self) -> None:
-        """Close both. Raise what they raise."""
-        try:
-            await self._first.close()
-        finally:
-            await self._second.close()
+    async def close(self, failure: BaseException | None, /) -> None:
+        """Give it back. failure: what the handler or its stream has raised."""
 
 
 class AnswerGate(Protocol):
@@ -66,43 +59,30 @@ class AnswerGate(Protocol):
 class Answering(ABC):
     """One request and its response: half of a `Context`, whose docstring names the attributes."""
 
-    __slots__ = (
-        "_calls",
-        "_failed",
-        "_gate",
-        "_pending",
-        "_request",
-        "_response",
-        "_shown",
-        "_state",
-        "allow",
-        "app",
-        "closing",
-        "error",
-        "exchange",
-        "jobs",
-        "link",
-        "params",
-        "route",
-    )  # fmt: skip
+    __slots__ = ("_calls", "_failed", "_gate", "_pending", "_place", "_request", "_response",
+                 "_shown", "_state", "_streamed", "app", "endings", "error", "exchange", "held",
+                 "items", "jobs", "link", "params", "route", "unrouted")  # fmt: skip
 
-    def __init__(self, exchange: Exchange, link: Link, app: Router) -> None:
+    def __init__(self, exchange: Exchange, link: Link, app: BaseApp) -> None:
         self.exchange: Exchange = exchange
         self.link: Link = link
-        self.app: Router = app
+        self.app: BaseApp = app
         self.params: dict[str, Any] = {}
         self.route: Route | None = None
         self.error: BaseException | None = None
-        self.allow: tuple[str, ...] = ()
+        self.unrouted: Unrouted | None = None
         self._failed = False
         self._shown = False
         self._gate: AnswerGate | None = None
         self._pending: object = None
-        self.closing: Closing | None = None
+        self.items: Items | None = None
+        self.held: Held | None = None
         self.jobs: list[Job] | None = None
+        self.endings: list[Ending] | None = None
         self._request: Request | None = None
         self._response: Response | None = None
-        self._state: SimpleNamespace | None = None
+        self._state: State | None = None
+        self._streamed: Response
         self._calls: Calls | None = None
 
     # -- request and response ----------------------------------------------------------------
@@ -131,11 +111,19 @@ class Answering(ABC):
         self._response = response
 
     @property
-    def state(self) -> SimpleNamespace:
+    def state(self) -> State:
         """Return an object for attributes of your own. It lives as long as this request."""
         if self._state is None:
-            self._state = SimpleNamespace()
+            self._state = State()
         return self._state
+
+    @property
+    def streams(self) -> bool:
+        """Whether the answer that goes out now is sent piece by piece, so that `ctx.response` has
+        no body. For response hooks."""
+        response = self.response
+        # Unset until a stream begins: that costs other requests nothing.
+        return response.items is not None or getattr(self, "_streamed", None) is response
 
     @property
     def half_closed(self) -> bool:
@@ -161,9 +149,35 @@ class Answering(ABC):
     def path_for(self, name: str, /, **params: object) -> str:
         """Return the percent-encoded path of the route of that name.
 
-        Raise RouteError if there is none, and for parameters that the route does not take.
+        In a mounted App that is one of its own, below its prefix, and else one of the App around
+        it. Raise RouteError if there is none, and for parameters that the route does not take.
         """
-        return self.app.path_for(name, **params)
+        return self.place.path_for(name, params, self.params)
+
+    @property
+    def place(self) -> Mounted:
+        """Return where `app` is, for the framework."""
+        try:
+            return self._place
+        except AttributeError:  # No mounted app has to do with the request: that costs nothing.
+            return Mounted(self.app)
+
+    @place.setter
+    def place(self, place: Mounted) -> None:
+        self._place: Mounted = place
+        self.app = place.app
+
+    def url_for(self, name: str, /, **params: object) -> str:
+        """Return the absolute URL of the route of that name.
+
+        Scheme, host and port are those of the request, the scheme as a trusted proxy says; a host
+        that the route's router names stands in the place of the request's. For a WebSocket the
+        scheme is "ws" or "wss". The Host header is the client's word: see `TrustedHosts` before a
+        URL goes into a mail. Raise RouteError as `path_for` does, if routes of that name have
+        several hosts, and if the route's host has a `*` that the request does not fill.
+        """
+        path, host, websocket = self.place.place_of(name, params, self.params)
+        return absolute_url(self.request, path, host, websocket=websocket)
 
     def check(self) -> None:
         """Raise Disconnected if the client is gone.
@@ -175,11 +189,6 @@ class Answering(ABC):
         if exchange.interrupt is not None and self._calls is not None:
             exchange.check()
         link.check()
-
-    def close_at_end(self, closing: Closing) -> None:
-        """Have this closed before the exchange ends, and what was given here before behind it."""
-        before = self.closing
-        self.closing = closing if before is None else ClosedInTurn(closing, before)
 
     # -- answering -----------------------------------------------------------------------------
 
@@ -197,7 +206,7 @@ class Answering(ABC):
             return
         response, transforms = await self._begin(204 if self.response.body is None else 200)
         if transforms:
-            response.set_body(transformed(response.body or b"", transforms))
+            response.set_body(await transformed(self.link, response.body or b"", transforms))
         self.respond(response)
         self.link.pump()
 
@@ -211,7 +220,7 @@ class Answering(ABC):
 
         length: of the body, in bytes, if you know it. See `Stream`.
         """
-        return Stream(self.exchange, self.link, length, partial(self._begin, 200))
+        return Stream(self.exchange, self.link, length, self._begin_stream)
 
     def event_stream(self, retry: int | None = None, heartbeat: float | None = None) -> EventStream:
         """Return a block that sends server-sent events (HTML standard §9.2).
@@ -247,8 +256,13 @@ class Answering(ABC):
         transforms = await self._gate.start(self, whole=whole)
         return self.response, transforms
 
+    async def _begin_stream(self) -> tuple[Response, list[Transform]]:
+        self._streamed = self.response
+        return await self._begin(200)
+
     async def _begin_events(self, prepare: Callable[[Response], None]) -> Response:
         prepare(self.response)
+        self._streamed = self.response
         response, _ = await self._begin(200, whole=False)
         prepare(response)  # A hook may have changed what it needs.
         return response
@@ -314,8 +328,11 @@ class Answering(ABC):
                 raise UsageError(f"{name} is set by the WebSocket handshake itself; leave it out")
         exchange = self.exchange
         try:
-            if subprotocol is None and self.route is not None and self.route.subprotocols:
-                subprotocol = self._negotiate(self.route.subprotocols)
+            credential = getattr(self, "credential", None)
+            if (self.route is not None and self.route.subprotocols) or credential is not None:
+                spoken = () if self.route is None else self.route.subprotocols
+                offers = self.request.headers.get_all("sec-websocket-protocol")
+                subprotocol = settled(subprotocol, spoken, offers, credential)
             # Before the response hooks: what they see is what goes out.
             exchange.check_accept(subprotocol)
             shown = await self._begin_handshake(101)
@@ -351,13 +368,6 @@ class Answering(ABC):
         shown.freeze()
         self.link.pump()
         return RawStream(exchange, self.link, session)
-
-    def _negotiate(self, spoken: tuple[str, ...]) -> str | None:
-        offered = ",".join(self.request.headers.get_all("sec-websocket-protocol"))
-        return next(
-            (name for part in offered.split(",") if (name := part.strip()) in spoken),
-            None,
-        )
 
     @abstractmethod
     def call(self, func: Callable[..., Any], *args: Any) -> Any:

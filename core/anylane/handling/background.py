@@ -1,29 +1,52 @@
 """Background work: functions that run after a response, with the context variables that each was
-given in.
+given in, and the turns of periodic jobs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from anylane.callables import Call, is_coroutine_function, location, run_call
-from anylane.handling.failures import taken_apart
+from anylane.callables import (
+    Call,
+    accepted_positionals,
+    is_coroutine_function,
+    location,
+    run_call,
+)
+from anylane.handling.context import Context
+from anylane.handling.error_responses import log_hook_failure
+from anylane.handling.failures import by_signal, taken_apart
+from anylane.handling.job import Job
+from anylane.handling.pipeline import go_to
 from anylane.lane.link import current_link
 from anylane.lane.variables import apply_variables, changed_variables
 from anylane.shown import shown
 
 if TYPE_CHECKING:
-    from anylane.handling.context import Context
-    from anylane.handling.job import Job
+    from anylane.handling.job import Ending
     from anylane.lane.host import Host
     from anylane.lane.link import Errand, Link
+    from anylane.routing.mounted import Mounted
 
 
 def background(ctx: Context, jobs: list[Job]) -> Errand:
     """Return the errand that runs these jobs of `ctx.background`, one after the other."""
     return partial(_work, ctx, jobs)
+
+
+def run_endings(ctx: Context, endings: list[Ending]) -> None:
+    """Call what parts have given to `ctx.on_end`, in the exchange's own context. What one raises is
+    logged, and nothing else comes of that."""
+    for ending in endings:
+        try:
+            ending(ctx)
+        except BaseException as exc:  # a part's; it must not end the connection
+            if by_signal(exc):
+                raise
+            log_hook_failure(ctx, location(ending), exc)
 
 
 async def _work(ctx: Context, jobs: list[Job], link: Link) -> None:
@@ -35,9 +58,27 @@ async def _work(ctx: Context, jobs: list[Job], link: Link) -> None:
         for job in jobs:
             seed = changed_variables(copy_context(), job.variables)
             apply_variables(tuple(each for each in seed if each[0] is not current_link))
-            await _do(ctx, job)
+            what = f"{location(job.func)}, after {ctx.request.method} {ctx.request.target},"
+            await _do(ctx, job, what)
     finally:
         ctx.release()
+
+
+def periodic(place: Mounted, func: Callable[..., Any]) -> Errand:
+    """Return the errand of one turn of a job, which is `func()` or `func(ctx)`.
+
+    place: of the App whose job it is.
+    """
+    return partial(_turn, place, func, bool(accepted_positionals(func, 1)))
+
+
+async def _turn(place: Mounted, func: Callable[..., Any], takes_ctx: bool, link: Link) -> None:
+    ctx = Context(link.exchange, link, place.app)
+    go_to(place, ctx)
+    what = f"the job {location(func)}"
+    await _do(ctx, Job(func, (ctx,) if takes_ctx else ()), what)
+    for job in ctx.jobs or ():
+        await _do(ctx, job, f"{location(job.func)}, after {what},")
 
 
 async def _run(job: Job, ctx: Context) -> None:
@@ -50,9 +91,8 @@ async def _run(job: Job, ctx: Context) -> None:
         await result
 
 
-async def _do(ctx: Context, job: Job) -> None:
+async def _do(ctx: Context, job: Job, what: str) -> None:
     host = ctx.link.host
-    what = f"{location(job.func)}, after {ctx.request.method} {ctx.request.target},"
     ended = False
     try:
         await attempt(host, what, (partial(_run, job), True), ctx)

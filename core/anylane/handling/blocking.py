@@ -19,6 +19,7 @@ from anylane.shown import shown
 if TYPE_CHECKING:
     from anylane.lane.link import Link
     from anylane.lane.variables import VariableChanges
+    from anylane.routing.parts import Transform
 
 
 class Call:
@@ -222,6 +223,31 @@ async def run_blocking(link: Link, func: Callable[[], Any], calls: Calls | None 
         if calls.variables is not None:
             calls.variables.take()
     return handle.result()
+
+
+def belongs_in_pool(link: Link, piece: bytes, transforms: list[Transform]) -> bool:
+    """Return whether a piece of a body is longer than one of its transforms wants to be fed on the
+    loop. None is once the exchange was interrupted: no time is left to wait for a thread."""
+    size = len(piece)
+    bounds = (getattr(each, "pooled_above", None) for each in transforms)
+    return link.exchange.interrupt is None and any(each and size > each for each in bounds)
+
+
+def change(piece: bytes, transforms: list[Transform], *, ends: bool) -> bytes:
+    """Return a piece of a body after all that changes it. ends: whether it is the last one; else
+    the client can read it when it comes."""
+    for transform in transforms:
+        piece = transform.feed(piece) + (transform.finish() if ends else transform.flush())
+    return piece
+
+
+async def transformed(link: Link, body: bytes, transforms: list[Transform]) -> bytes:
+    """Return a whole body after all that changes it, in the pool if it is long."""
+    if not belongs_in_pool(link, body, transforms):
+        return change(body, transforms, ends=True)
+    return await run_blocking(  # type: ignore[no-any-return]
+        link, lambda: change(body, transforms, ends=True)
+    )
 
 
 def _ended() -> UsageError:

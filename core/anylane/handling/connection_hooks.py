@@ -18,10 +18,10 @@ from anylane.shown import shown, spoken
 
 if TYPE_CHECKING:
     from anylane.lane.link import Link
-    from anylane.routing.router import Router
+    from anylane.routing.base_app import BaseApp
 
 
-async def run_connect_hooks(app: Router, hooks: tuple[Call, ...], link: Link) -> None:
+async def run_connect_hooks(app: BaseApp, hooks: tuple[Call, ...], link: Link) -> None:
     """Run the `on_connect` hooks, which the first exchange of a connection waits for.
 
     An exception out of one turns the connection away: an HTTPError with an "info" line, any other
@@ -58,7 +58,7 @@ async def run_connect_hooks(app: Router, hooks: tuple[Call, ...], link: Link) ->
             driver.turn_away()
 
 
-async def run_disconnect_hooks(app: Router, hooks: tuple[Call, ...], link: Link) -> None:
+async def run_disconnect_hooks(app: BaseApp, hooks: tuple[Call, ...], link: Link) -> None:
     """Run the `on_disconnect` hooks, after a connection and its last exchange are over.
 
     A failure is logged, and the others still run.

@@ -12,7 +12,8 @@ from anylane.callables import is_coroutine_function, location
 from anylane.errors import UsageError
 from anylane.handling.answering import Answering
 from anylane.handling.blocking import Calls, run_blocking
-from anylane.handling.job import Job
+from anylane.handling.job import Ending, Job
+from anylane.http.semantics.preconditions import Validators, demand
 from anylane.lane.link import shielded
 from anylane.protocol.timers import deadline_after
 from anylane.realtime.select import Select
@@ -20,7 +21,9 @@ from anylane.realtime.source import Source
 from anylane.realtime.timeout import Timeout
 
 if TYPE_CHECKING:
-    pass
+    from datetime import datetime
+
+    from anylane.realtime.subprotocols import Credential
 
 
 class Context(Answering):
@@ -34,18 +37,21 @@ class Context(Answering):
     again at each use; and UsageError once the handler has returned. `run_sync`, `background` and a
     WebSocket's `close` still work after an interruption, until `Timeouts.close` is over.
 
-    For the framework: route, allow (the methods of a 405), closing (what is closed before the
-    exchange ends, such as a returned iterator), jobs (those of `background`), exchange and link.
-    Private to `handling`: _request and _response (None until they are first looked at), _failed
-    (`error` has not been dealt with), _gate (None where no hook sees the answer), _shown (an answer
-    has passed it), _pending (the middleware that has not come to its end).
+    For the framework: route, unrouted (what there is instead), items (a returned iterator), held
+    (what is given back before the exchange ends), jobs (those of `background`), endings (those of
+    `on_end`), credential (a token among the subprotocols), exchange and link. Private to
+    `handling`: _request and _response (None until they are first looked at), _failed (`error` has
+    not been dealt with), _gate (None where no hook sees the answer), _shown (an answer has passed
+    it), _pending (the middleware that has not come to its end).
     """
 
     __slots__ = (
         "_session",
         "_user",
+        "credential",
     )  # Unset until a part sets them: that costs other requests nothing.
 
+    credential: Credential
     jobs: list[Job] | None
     _calls: Calls | None
 
@@ -82,6 +88,35 @@ class Context(Answering):
     @session.setter
     def session(self, session: Any) -> None:
         self._session = session
+
+    def check_preconditions(
+        self,
+        etag: str | None = None,
+        last_modified: datetime | float | None = None,
+        required: bool = False,
+        *,
+        exists: bool | None = None,
+    ) -> None:
+        """Raise HTTPError unless the request's conditions let the handler go on (RFC 9110 §13.2).
+
+        Call it before anything is changed. It raises 412 where If-Match, If-Unmodified-Since or
+        If-None-Match do not hold, and 304 for a GET or HEAD whose client has the resource already.
+
+        etag: of the resource as it is now; None where it has none. last_modified: when it was
+        changed last, seconds since 1970 or a datetime; None where that is not known. required:
+        raise 428 where the request has no condition that could be judged. exists: whether there is
+        such a resource; None says that there is if one of the two is given. Raise UsageError for
+        what is no tag and no moment.
+        """
+        request, current = self.request, Validators.of(etag, last_modified, exists)
+        demand(
+            request.method,
+            request.headers,
+            current,
+            required=required,
+            now=self.time(),
+            answer=self.response.headers,
+        )
 
     # -- waiting ---------------------------------------------------------------------------------
 
@@ -176,6 +211,13 @@ class Context(Answering):
         if self.jobs is None:
             self.jobs = []
         self.jobs.append(Job(func, args))
+
+    def on_end(self, func: Ending) -> None:
+        """Call `func(ctx)` once the exchange is over, whatever became of it: for parts that count
+        or log. Status and bytes are known then. It must not block; a failure is logged."""
+        if self.endings is None:
+            self.endings = []
+        self.endings.append(func)
 
     def release(self) -> None:
         """Close the uploads: the exchange is over, and so is its background work."""

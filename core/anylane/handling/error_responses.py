@@ -6,7 +6,8 @@ it is logged and answered with 500.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from anylane.callables import (
@@ -17,42 +18,36 @@ from anylane.callables import (
     location,
     run_call,
 )
-from anylane.errors import HTTPError, InvalidJSON, Refused, without_disconnects
+from anylane.errors import HTTPError, InvalidJSON, NotModified, Refused, without_disconnects
 from anylane.handling.failures import sole
+from anylane.handling.pipeline import at
 from anylane.handling.return_values import apply_result, returns_json
-from anylane.http.accept import prefers_json
 from anylane.http.parameters import split_parameters
 from anylane.http.response import Response
+from anylane.http.semantics.accept import prefers_json
 from anylane.lane.stepping import explain
 from anylane.log_limit import CLOSED
 from anylane.protocol.fields import PHRASES
+from anylane.routing.mounted import Mounted
 from anylane.routing.parts import METHODS, is_part
 from anylane.shown import shown, spoken
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context
+    from anylane.routing.hooks import Hooks
 
 
-ExceptionHandler = Callable[..., Any]
+_ANSWERS = (HTTPError, NotModified, Refused)
+"""These are answers and no bugs: the panic hook is not asked for them."""
 
 
 class ErrorHandlers:
-    """The exception handlers of an app, by class, and its hooks for malformed requests."""
+    """What deals with exceptions: the handlers of the app and its routers, or nothing but what an
+    HTTPError says. refusals: the app's hooks for malformed requests."""
 
-    __slots__ = ("_handlers", "_refusals")
+    __slots__ = ("_refusals",)
 
-    def __init__(
-        self,
-        handlers: Mapping[type[Exception], ExceptionHandler],
-        refusals: Iterable[Callable[..., Any]],
-    ) -> None:
-        self._handlers: dict[type[BaseException], tuple[Call, str] | None] = {
-            # These are answers and no bugs: the panic hook is not asked for them.
-            HTTPError: None,
-            Refused: None,
-        }
-        for kind, handler in handlers.items():
-            self._handlers[kind] = (call_of(handler), location(handler))
+    def __init__(self, refusals: Iterable[Callable[..., Any]]) -> None:
         self._refusals = tuple(
             (call_of(hook), accepted_positionals(hook, 2), location(hook)) for hook in refusals
         )
@@ -74,14 +69,15 @@ class ErrorHandlers:
             raise exc
         ctx.error = exc
         ctx._failed = True
-        kind, handler = self._find(type(exc))
-        if handler is not None:
+        found = _handler_of(ctx, type(exc))
+        if found is not None:
+            kind, (call, where), place = found
             if kind is Exception:
                 log_failure(ctx, exc)
-            call, where = handler
             ctx.response = initial_error_response(exc)
             try:
-                await apply_result(ctx, await run_call(call, ctx, exc), where)
+                with nullcontext() if place.app is ctx.app else at(place, ctx):
+                    await apply_result(ctx, await run_call(call, ctx, exc), where)
             except HTTPError as error:  # An answer like any other, and no failure of the handler.
                 if ctx.exchange.started:
                     raise
@@ -113,15 +109,34 @@ class ErrorHandlers:
             usual = problem(ctx, error)
             ctx.response.set_body(usual.body or b"", usual.headers["content-type"])
 
-    def _find(
-        self, kind: type[BaseException]
-    ) -> tuple[type[BaseException] | None, tuple[Call, str] | None]:
-        """Return the nearest class that has an entry, and its handler; None for what there is
-        not."""
-        for base in kind.__mro__:
-            if base in self._handlers:
-                return base, self._handlers[base]
-        return None, None
+
+def levels(ctx: Context) -> tuple[Hooks, ...]:
+    """Return the hooks of the routers that a request belongs to, outermost first: those of its
+    route, or those that its path lies below."""
+    if ctx.route is not None:
+        return ctx.route.hooks
+    return (ctx.app.hooks,) if ctx.unrouted is None else ctx.unrouted.hooks
+
+
+def _handler_of(
+    ctx: Context, kind: type[BaseException]
+) -> tuple[type[BaseException], tuple[Call, str], Mounted] | None:
+    """Return the class whose handler answers exceptions of that kind, with the handler, and where
+    its App is. The innermost router that has one decides, and there the nearest class. What is
+    inside of the App whose function has failed is not asked."""
+    places: dict[object, Mounted] = {place.app: place for place in ctx.place.outward()}
+    app, asked = None, []
+    for hooks in levels(ctx):
+        app = hooks.app or app
+        asked.append((hooks, places.get(app)))
+    for hooks, place in reversed(asked):
+        for base in kind.__mro__ if place is not None else ():
+            if base in hooks.exceptions:
+                assert place is not None
+                return base, hooks.exceptions[base], place
+            if base in _ANSWERS:
+                break
+    return None
 
 
 def initial_error_response(exc: Exception) -> Response:
@@ -145,6 +160,8 @@ def log_hook_failure(ctx: Context, where: str, exc: BaseException) -> None:
     why = explain(exc, host.lane) if ctx.link.inline else None
     request = f"{ctx.request.method} {ctx.request.target}"
     reason = (shown(exc, 1000) if why is None else f"{why} ({shown(exc)})") + _unawaited(exc)
+    for note in getattr(exc, "__notes__", ()):  # PEP 678
+        reason += f"; {' '.join(str(note).split())}"[:400]
     host.log("error", f"{where} failed on {request}: {reason}", exc)
 
 
@@ -152,12 +169,13 @@ def whose(ctx: Context, exc: BaseException) -> str:
     """Return which of the functions of a request an exception came out of: the innermost one in its
     traceback. Where it is none of them, it is the handler."""
     known: dict[object, str] = {}
-    levels = dict.fromkeys((ctx.app.hooks, *(() if ctx.route is None else ctx.route.hooks)))
-    for level in levels:
+    for level in levels(ctx):
         for hook in (*level.request, *level.around, *level.response):
             _learn(known, hook.func)
         for hook in level.parts:
             _learn_part(known, hook.func)
+        for (func, _), _ in level.exceptions.values():
+            _learn(known, func)
     where = "the server"
     if ctx.route is not None:
         where = ctx.route.where
@@ -216,13 +234,13 @@ def _is_in_json(ctx: Context, error: HTTPError) -> bool:
     Where that says nothing, it is JSON for an error that carries data and for a request or a
     handler that speaks JSON.
     """
-    route = ctx.route
-    for hooks in (ctx.app.hooks,) if route is None else reversed(route.hooks):
+    for hooks in reversed(levels(ctx)):
         if hooks.errors != "auto":
             return hooks.errors == "json"
     preferred = prefers_json(ctx.request.headers.get_all("accept"))
     if preferred is not None:
         return preferred
+    route = ctx.route
     if error.detail is not None or (route is not None and returns_json(route.handler)):
         return True
     kind = split_parameters(ctx.request.headers.get("content-type") or "")[0].lower()
@@ -230,7 +248,9 @@ def _is_in_json(ctx: Context, error: HTTPError) -> bool:
 
 
 def problem(ctx: Context, error: HTTPError) -> Response:
-    """Return the response to an HTTPError: problem+json (RFC 9457) or text."""
+    """Return the response to an HTTPError: problem+json (RFC 9457) or text, nothing for a 304."""
+    if isinstance(error, NotModified):
+        return Response(status=304, headers=error.headers)
     phrase = PHRASES.get(error.status, "Error")
     response = Response(status=error.status, headers=error.headers)
     if _is_in_json(ctx, error):

@@ -6,16 +6,20 @@ Requests that could not be parsed have no gate, and 1xx responses are no answers
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from anylane.callables import Call, call_of, location
+from anylane.callables import Call, call_of, location, run_call
 from anylane.errors import HTTPError, UsageError
+from anylane.handling.blocking import transformed
 from anylane.handling.error_responses import log_hook_failure, problem
 from anylane.handling.failures import sole, taken_apart
+from anylane.handling.pipeline import at
 from anylane.http.response import Response
-from anylane.routing.hooks import STOP, Hooks
-from anylane.routing.parts import Transform, name_of_part, transformed
+from anylane.routing.hooks import STOP
+from anylane.routing.mounted import Group, Mounted
+from anylane.routing.parts import Transform, name_of_part
 from anylane.shown import shown
 
 if TYPE_CHECKING:
@@ -34,28 +38,38 @@ class Gate:
 
     __slots__ = ("_bodies", "_steps")
 
-    def __init__(self, levels: Iterable[Hooks], own: Iterable[Any] = ()) -> None:
-        """Take the hooks of a route's routers, outermost first, and the parts of the route itself.
+    def __init__(self, groups: Sequence[Group], own: Iterable[Any] = ()) -> None:
+        """Take the hooks of a route's routers by their App, outermost first, and the parts of the
+        route itself.
 
         Answers pass them innermost first. Of one level that is the hooks in ascending order, then
         the parts in descending order.
         """
-        steps: list[tuple[Call, str]] = []
+        self._steps: list[tuple[Call, str]] = []
         self._bodies: list[tuple[Callable[[Context], Transform | None], str]] = []
-        parts = list(own)[::-1]
-        self._add(parts, steps)
-        for level in reversed(tuple(dict.fromkeys(levels))):
-            steps += [(call_of(hook.func), location(hook.func)) for hook in sorted(level.response)]
-            self._add((hook.func for hook in sorted(level.parts, reverse=True)), steps)
-        self._steps = tuple(steps)
+        self._add(list(own)[::-1], None)
+        for place, levels in reversed(groups):
+            # What belongs to the innermost App finds `ctx` there.
+            elsewhere = None if place is groups[-1].mounted else place
+            for level in reversed(tuple(dict.fromkeys(levels))):
+                for hook in sorted(level.response):
+                    self._add_step(hook.func, location(hook.func), elsewhere)
+                self._add((hook.func for hook in sorted(level.parts, reverse=True)), elsewhere)
 
-    def _add(self, parts: Iterable[Any], steps: list[tuple[Call, str]]) -> None:
+    def _add(self, parts: Iterable[Any], place: Mounted | None) -> None:
         for part in parts:
             where = name_of_part(part)
             if hasattr(part, "response"):
-                steps.append((call_of(part.response), where))
+                self._add_step(part.response, where, place)
             if hasattr(part, "body"):
-                self._bodies.append((part.body, where))
+                body = part.body if place is None else partial(_body_at, place, part.body)
+                self._bodies.append((body, where))
+
+    def _add_step(self, func: Callable[..., Any], where: str, place: Mounted | None) -> None:
+        call = call_of(func)
+        self._steps.append(
+            (call if place is None else (partial(_run_at, place, call), True), where)
+        )
 
     def __bool__(self) -> bool:
         return bool(self._steps or self._bodies)
@@ -65,7 +79,7 @@ class Gate:
         await self.show(ctx)
         response = ctx.response
         if response.items is None and (transforms := self._transforms(ctx)):
-            response.set_body(transformed(response.body or b"", transforms))
+            response.set_body(await transformed(ctx.link, response.body or b"", transforms))
 
     async def start(self, ctx: Context, *, whole: bool) -> list[Transform]:
         """Let `ctx.response` pass whose head goes out now, while its handler runs on.
@@ -92,14 +106,17 @@ class Gate:
         assumed = _complete(ctx.response)
         for call, where in self._steps:
             try:
-                if await _stops(call, where, ctx):
+                func, is_async = call
+                result = func(ctx)
+                # Most hooks are a `def` that returns nothing, and need no coroutine.
+                if (is_async or result is not None) and await _stops(result, where):
                     break
             except BaseException as exc:
                 passing, failure = taken_apart(exc, ctx.link)
                 if failure is not None:
                     if isinstance(failure, Exception):
                         failure = sole(failure)
-                    if ctx.exchange.over and not isinstance(failure, HTTPError):
+                    if ctx.exchange.gone is not None and not isinstance(failure, HTTPError):
                         raise  # The client has left, which is no failure of the hook.
                     kept = False
                     ctx.error = failure
@@ -125,14 +142,16 @@ class Gate:
     def _transforms(self, ctx: Context) -> list[Transform]:
         """Return what changes the bytes of this answer's body, in order. Each part is asked once.
 
-        Where there is something, the length that was declared holds no longer.
+        Where there is something, the length that was declared holds no longer. A 304 has no body,
+        but its header fields are those of the 200 (RFC 9110 §15.4.5), which a part changes here.
         """
         found: list[Transform] = []
-        if ctx.response.status in (204, 304):
+        status = ctx.response.status
+        if status == 204:
             return found
         for body, where in self._bodies:
             transform = body(ctx)
-            if transform is None:
+            if transform is None or status == 304:
                 continue
             if not isinstance(transform, Transform):
                 raise UsageError(
@@ -145,6 +164,20 @@ class Gate:
         return found
 
 
+async def _run_at(place: Mounted, call: Call, ctx: Context) -> Any:
+    """Call a hook of an App that another one is mounted in."""
+    with at(place, ctx):
+        return await run_call(call, ctx)
+
+
+def _body_at(
+    place: Mounted, body: Callable[[Context], Transform | None], ctx: Context
+) -> Transform | None:
+    """Ask a part of an App that another one is mounted in."""
+    with at(place, ctx):
+        return body(ctx)
+
+
 def _complete(response: Response) -> bool:
     """Set the status that a response goes out with, and return whether that was needed."""
     if response.status is not None:
@@ -153,11 +186,10 @@ def _complete(response: Response) -> bool:
     return True
 
 
-async def _stops(call: Call, where: str, ctx: Context) -> bool:
-    """Call one hook; return whether it says STOP. Raise UsageError for any other value."""
-    func, is_async = call
-    result = func(ctx)
-    if is_async or (result is not None and hasattr(result, "__await__")):
+async def _stops(result: Any, where: str) -> bool:
+    """Return whether what a hook returned says STOP, awaited where that is needed. Raise UsageError
+    for any other value."""
+    if hasattr(result, "__await__"):
         result = await result
     if result is None or result is STOP:
         return result is STOP

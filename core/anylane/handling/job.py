@@ -1,4 +1,7 @@
-"""Job: one function that is to run after a response, in the context variables it was given in."""
+"""Job: one function that is to run after a response, in the context variables it was given in.
+
+An Ending is less: it is called before the connection's next exchange, with what became of this one.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,9 @@ from typing import Any, NoReturn
 
 from anylane.errors import UsageError
 from anylane.shown import shown
+
+Ending = Callable[[Any], None]
+"""Takes the context of an exchange that is over, and does not block."""
 
 
 class Job:

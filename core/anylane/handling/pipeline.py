@@ -9,7 +9,8 @@ route.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dis import Instruction, get_instructions
 from functools import partial
 from itertools import pairwise
@@ -19,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 from anylane.callables import Call, calls_of, is_coroutine_function, location
 from anylane.errors import UsageError
 from anylane.handling.return_values import apply_result, put_routed
+from anylane.json import json_default
 from anylane.routing.hooks import STOP, Hook, Hooks
+from anylane.routing.mounted import Group, Mounted
 from anylane.routing.origins import Origins, check_origin
 from anylane.routing.parts import is_part
 from anylane.routing.route import Middleware, Route
@@ -35,9 +38,65 @@ is not None."""
 OnError = Callable[["Context", Exception], Awaitable[None]]
 
 
-def pipeline(route: Route, on_error: OnError) -> Endpoint:
-    """Return all that runs for a route. A handler with nothing around it is its own pipeline."""
-    return compose(_handler_endpoint(route), route.hooks, on_error)
+def pipeline(endpoint: Endpoint, groups: Sequence[Group], on_error: OnError) -> Endpoint:
+    """Return all that runs for a route, or for what a request has instead of one.
+
+    groups: the hooks around `endpoint`, by the App that they belong to, outermost first; each App
+    is inside of all hooks of the one around it. A handler with nothing around it is its own
+    pipeline.
+    """
+    for place, hooks in groups[:0:-1]:
+        endpoint = _inside(compose(endpoint, hooks, on_error), place, on_error)
+    endpoint = compose(endpoint, groups[0].hooks, on_error)
+    return endpoint if len(groups) == 1 else _left_inside(endpoint, groups[-1].mounted, on_error)
+
+
+def _inside(inner: Endpoint, place: Mounted, on_error: OnError) -> Endpoint:
+    """Return what runs a mounted App for the one around it: its answer is whole then."""
+
+    async def run(ctx: Context) -> None:
+        with at(place, ctx):
+            try:
+                value = await inner(ctx)
+                if value is not None and (begun := put_routed(ctx, value)) is not None:
+                    await begun
+            except Exception as exc:  # noqa: BLE001  # the handler's; on_error decides
+                await on_error(ctx, exc)
+
+    return run
+
+
+def _left_inside(inner: Endpoint, place: Mounted, on_error: OnError) -> Endpoint:
+    """Return what runs `inner`. What comes after it, such as the steps of an iterator and
+    background work, is at home in the innermost App."""
+
+    async def run(ctx: Context) -> Any:
+        ctx.place = place.outermost
+        try:
+            return await inner(ctx)
+        except Exception as exc:  # noqa: BLE001  # of a hook of the outer App; on_error decides
+            await on_error(ctx, exc)
+        finally:
+            go_to(place, ctx)
+
+    return run
+
+
+def go_to(place: Mounted, ctx: Context) -> None:
+    """Have `ctx.app`, its paths and its JSON be those of this App."""
+    ctx.place = place
+    json_default.set(place.json_default)
+
+
+@contextmanager
+def at(place: Mounted, ctx: Context) -> Generator[None]:
+    """Let the App of `ctx` be this one while the block runs."""
+    before = ctx.place
+    go_to(place, ctx)
+    try:
+        yield
+    finally:
+        go_to(before, ctx)
 
 
 def compose(endpoint: Endpoint, hooks: Iterable[Hooks], on_error: OnError) -> Endpoint:
@@ -51,7 +110,7 @@ def compose(endpoint: Endpoint, hooks: Iterable[Hooks], on_error: OnError) -> En
     request_hooks = calls_of(_sorted(hook for each in owners for hook in each.request))
     around = _sorted(hook for each in owners for hook in each.around)
     parts = [hook.func for each in owners for hook in sorted(each.parts)]
-    outside = (*(shell for part in parts if (shell := _shell(part))), *around)
+    outside = (*_shells(parts), *around)
     chain = Chain(outside)
     if request_hooks:
         endpoint = _with_hooks(endpoint, request_hooks, on_error, chain)
@@ -60,25 +119,42 @@ def compose(endpoint: Endpoint, hooks: Iterable[Hooks], on_error: OnError) -> En
     return _around(chain, endpoint) if outside else endpoint
 
 
-def _shell(part: Any) -> Middleware | None:
-    """Return middleware that does what a part does with requests; None for one that only sees
-    answers."""
-    request, around = getattr(part, "request", None), getattr(part, "around", None)
-    if request is None:
-        return around
-    calls = calls_of((request,))
+def _shells(parts: Iterable[Any]) -> Iterator[Middleware]:
+    """Yield middleware that do what parts and middleware do with requests, outermost first. Parts
+    that only see answers have none.
 
-    async def shell(ctx: Context, call_next: Callable[[], Awaitable[None]]) -> Any:
+    The `request` of parts in a row are one middleware: a shell for each would be a coroutine for
+    each.
+    """
+    in_a_row: list[Callable[..., Any]] = []
+    for part in parts:
+        around = part
+        if is_part(part):
+            around = getattr(part, "around", None)
+            if hasattr(part, "request"):
+                in_a_row.append(part.request)
+        if around is not None:
+            if in_a_row:
+                yield _shell(calls_of(in_a_row))
+                in_a_row = []
+            yield around
+    if in_a_row:
+        yield _shell(calls_of(in_a_row))
+
+
+def _shell(calls: tuple[Call, ...]) -> Middleware:
+    """Return middleware that calls the `request` of parts, and goes on unless one says STOP."""
+
+    async def shell(ctx: Context, call_next: Callable[[], Awaitable[None]]) -> None:
         if await run_until_stop(calls, ctx):
-            return STOP
-        if around is None:
-            return await call_next()
-        return await around(ctx, call_next)
+            ctx._pending = None
+        else:
+            await call_next()
 
     return shell
 
 
-def _handler_endpoint(route: Route) -> Endpoint:
+def handler_endpoint(route: Route) -> Endpoint:
     """Return what runs the route's handler inside the route's own middleware."""
     run: Endpoint
     if route.endpoint is not None:
@@ -91,8 +167,7 @@ def _handler_endpoint(route: Route) -> Endpoint:
         run = _inline(route.handler)
     if route.status is not None:
         run = _with_status(run, route.status)
-    own = [_shell(each) if is_part(each) else each for each in route.middleware]
-    if middleware := [each for each in own if each is not None]:
+    if middleware := tuple(_shells(route.middleware)):
         chain = Chain(middleware)
         run = _around(chain, _applied(run, chain))
     if route.origins is not None:

@@ -6,10 +6,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from dataclasses import is_dataclass
 from functools import lru_cache
 from types import UnionType
-from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Protocol,
+    TypeGuard,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    runtime_checkable,
+)
 
 from anylane import json
-from anylane.callables import called
+from anylane.callables import called, is_coroutine_function
 from anylane.errors import HTTPError, UsageError
 from anylane.handling.blocking import PooledIterator
 from anylane.http.response import JSON, TEXT, Response
@@ -35,6 +45,15 @@ def returns_json(handler: Callable[..., Any]) -> bool:
         isinstance(kind, type) and (issubclass(kind, _JSON) or is_dataclass(kind))
         for kind in origins
     )
+
+
+@runtime_checkable
+class Answer(Protocol):
+    """An object that a handler may return, and that answers by itself."""
+
+    async def respond(self, ctx: Any, /) -> None:
+        """Fill in `ctx.response`. What it raises is the handler's failure, an HTTPError its
+        answer."""
 
 
 async def apply_result(ctx: Context, value: Any, where: str) -> None:
@@ -70,7 +89,8 @@ def put_result(ctx: Context, value: Any, where: str) -> Awaitable[None] | None:
     """Make `value`, which is not None, the response, as `apply_result` does.
 
     Return None for most values, which need no coroutine. Return an awaitable for an iterator, which
-    has to give its first item: await it. Raise an HTTPError that was returned.
+    has to give its first item, and for an object with `async def respond(ctx)`, which fills in
+    `ctx.response`: await it. Raise an HTTPError that was returned.
     """
     if ctx.exchange.started:
         raise UsageError(f"{where} returned {shown(value)} after the response was sent")
@@ -89,6 +109,8 @@ def put_result(ctx: Context, value: Any, where: str) -> Awaitable[None] | None:
         return AsyncItems(value).begin(ctx)
     elif isinstance(value, Iterator):
         return SyncItems(ctx, value).begin(ctx)
+    elif _answers(value):
+        return value.respond(ctx)
     elif isinstance(value, Coroutine):
         value.close()  # Else Python warns that it was never awaited, but much later and elsewhere.
         name = getattr(value, "__qualname__", "a coroutine")
@@ -98,9 +120,18 @@ def put_result(ctx: Context, value: Any, where: str) -> Awaitable[None] | None:
         hint = ". A status goes with Response(body, status)" if isinstance(value, tuple) else ""
         raise UsageError(
             f"{where} returned a {type(value).__name__}: {shown(value)}; expected str, bytes, "
-            f"dict, list, dataclass, number, Response, iterator or None{hint}"
+            "dict, list, dataclass, number, Response, iterator, an object with "
+            f"`async def respond(ctx)`, or None{hint}"
         )
     return None
+
+
+def _answers(value: object) -> TypeGuard[Answer]:
+    return (
+        isinstance(value, Answer)
+        and not isinstance(value, type)
+        and is_coroutine_function(value.respond)
+    )
 
 
 _END = PooledIterator.END
@@ -118,7 +149,9 @@ class Items:
     async def begin(self, ctx: Context) -> None:
         """Take the first item, and make this the body of the response. Set the content type if
         there is none: text for a str, else bytes. Raise what the iterator raises."""
-        ctx.close_at_end(self)
+        if ctx.items is not None:
+            await ctx.items.close()  # What is not sent, because something else is.
+        ctx.items = self
         self._first = await self.next()
         response = ctx.response
         response.items = self

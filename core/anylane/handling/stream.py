@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from anylane.errors import UsageError
+from anylane.handling.blocking import belongs_in_pool, change, run_blocking
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,7 +31,8 @@ class Stream:
     closes, so that no client takes it for whole.
     """
 
-    __slots__ = ("_begin", "_exchange", "_length", "_link", "_response", "_transforms")
+    __slots__ = ("_begin", "_broken", "_busy", "_exchange", "_length", "_link", "_response",
+                 "_transforms")  # fmt: skip
 
     def __init__(
         self,
@@ -45,6 +47,7 @@ class Stream:
         self._link = link
         self._length = length
         self._begin = begin
+        self._busy = self._broken = False
         self._response: Response
         self._transforms: list[Transform]
 
@@ -66,7 +69,8 @@ class Stream:
         data: bytes, or str, which is sent as UTF-8. Raise UsageError for anything else, for a body
         longer than `length`, and after the exchange has ended; raise Disconnected if the client is
         gone. Nothing was sent then, nor if the call is cancelled: after the last wait nothing can
-        interrupt it.
+        interrupt it. A long piece that is compressed in the pool is the exception: if that is
+        cancelled, the body cannot go on, and later calls raise UsageError.
         """
         if not isinstance(data, bytes | str | bytearray | memoryview):
             raise UsageError(f"a chunk is {type(data).__name__}; expected bytes or str")
@@ -77,11 +81,36 @@ class Stream:
         await link.flush()
         link.check()
         chunk = data.encode("utf-8") if isinstance(data, str) else bytes(data)
-        for transform in self._transforms:
-            # The client is to see each piece when it is written.
-            chunk = transform.feed(chunk) + transform.flush()
+        if self._transforms:
+            chunk = await self._changed(chunk)
         self._exchange.send_data(chunk)
         link.pump()
+
+    async def _changed(self, piece: bytes) -> bytes:
+        """Return a piece after all that changes it, in the pool if it is long. Other tasks that
+        write to this stream wait meanwhile."""
+        link, transforms = self._link, self._transforms
+        while self._busy:
+            await link.wait()
+            link.check()
+        self._check_whole()
+        if not belongs_in_pool(link, piece, transforms):
+            return change(piece, transforms, ends=False)
+        self._busy = self._broken = True
+        try:
+            piece = await run_blocking(link, lambda: change(piece, transforms, ends=False))
+            self._broken = False
+        finally:
+            self._busy = False
+            link.wake()  # Those that wait for their turn.
+        return piece
+
+    def _check_whole(self) -> None:
+        if self._broken:
+            raise UsageError(
+                "the stream cannot go on: a write was cancelled while its piece was compressed. "
+                "Write pieces of at most 64 KiB, or let the exception pass"
+            )
 
     async def __aexit__(
         self,
@@ -90,6 +119,7 @@ class Stream:
         traceback: TracebackType | None,
     ) -> None:
         if exc is None:
+            self._check_whole()
             end = b""
             for transform in self._transforms:
                 end = (transform.feed(end) if end else b"") + transform.finish()

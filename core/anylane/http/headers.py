@@ -137,6 +137,12 @@ class Headers(TypedReading):
         self._names = None
         items.append((name, value))
 
+    def default_all(self, lines: Iterable[Header]) -> None:
+        """Set each of several values unless there is one of its name, as `default` does."""
+        known = {key.lower() for key, _ in self.lines}
+        self._names = None
+        self.lines += [line for line in lines if line[0] not in known]
+
     def remove(self, name: str) -> None:
         """Remove every value of that name; harmless if there is none.
 

@@ -5,7 +5,7 @@ It never changes what was sent, and never answers: a body that cannot be read ra
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any
 
 from anylane import json
@@ -20,6 +20,7 @@ from anylane.protocol.request_head import Fields, RequestHead, Text, authority_o
 if TYPE_CHECKING:
     from anylane.lane.link import Link
     from anylane.protocol.exchange import Exchange
+    from anylane.protocol.fields import Header
     from anylane.protocol.peer import Address, TlsInfo
 
 
@@ -132,6 +133,20 @@ class Request:
         return headers
 
     @property
+    def sent_headers(self) -> Headers:
+        """The headers as they came, where a part has put others in their place."""
+        headers, head = self.headers, self._exchange.head
+        if head is not None and head.fields.shown is not None:
+            headers = head.fields.shown
+        return headers
+
+    def rewrite_headers(self, lines: Iterable[Header]) -> None:
+        """Have `headers` be these lines from now on. For parts that undo on requests what they do
+        to answers. lines: names in lower case."""
+        assert self._headers is not None, "what is rewritten was read"
+        self._headers = RequestHeaders.of(lines)
+
+    @property
     def query(self) -> Query:
         """The names and values of the query string, as a `Query`.
 
@@ -170,8 +185,8 @@ class Request:
         """Return the whole body as bytes; each call returns the same ones.
 
         Raises HTTPError 400 for a malformed body, 408 for one that comes too slowly and 413 for one
-        over `Limits.body`; UsageError if the body was read by `stream()`; Disconnected if the
-        client is gone. A call that was cancelled may be repeated, and nothing is lost.
+        over the limit of its route; UsageError if the body was read by `stream()`; Disconnected if
+        the client is gone. A call that was cancelled may be repeated, and nothing is lost.
         """
         if isinstance(self._body, bytes):
             return self._body

@@ -12,24 +12,20 @@ from anylane import json
 from anylane.errors import UsageError
 from anylane.http.cookies import CookieKey, CookieOptions, CookieScope, cookie_line
 from anylane.http.headers import TOO_LATE, Headers, Initial
-from anylane.http.location import uri_reference
+from anylane.http.semantics.disposition import content_disposition
+from anylane.http.semantics.location import uri_reference
 from anylane.protocol.fields import Header, check_header, check_status, check_trailer
 from anylane.shown import shown
 
 
-class Closing(Protocol):
-    """Something that is closed before an exchange ends."""
-
-    async def close(self) -> None:
-        """Close it."""
-
-
-class Items(Closing, Protocol):
-    """A body that is sent piece by piece, where a handler returned an iterator. It is closed
-    whether it was sent or not."""
+class Items(Protocol):
+    """A body that is sent piece by piece, where a handler returned an iterator."""
 
     async def send(self, ctx: Any, /) -> None:
         """Send the whole response: its head, and each item."""
+
+    async def close(self) -> None:
+        """Close the iterator, whether it was sent or not."""
 
 
 TEXT, _HTML = "text/plain; charset=utf-8", "text/html; charset=utf-8"
@@ -228,6 +224,17 @@ class Response:
         except (TypeError, UnicodeEncodeError):
             raise UsageError(f"the location is {shown(location)}; expected text") from None
         return self.set_status(status)
+
+    def attachment(self, name: str | None = None, *, inline: bool = False) -> Response:
+        """Have the client save the body as a file of that name (Content-Disposition, RFC 6266).
+
+        Of a path only the last part counts, and what is dangerous in a name becomes "_", so it may
+        be a stranger's. Beyond ASCII it is sent by RFC 8187, beside one in ASCII. Without a name
+        the client chooses. inline: show the body, and use the name where it is saved. Raises
+        UsageError for a name that is no str.
+        """
+        kind = "inline" if inline else "attachment"
+        return self.set_header("content-disposition", content_disposition(kind, name))
 
     def set_trailer(self, name: str, value: str) -> Response:
         """Add a field that is sent behind a streamed body (RFC 9110 §6.5).

@@ -97,8 +97,10 @@ class AbandonedResponse(Response):
 
     @classmethod
     def abandon(cls, response: Response) -> None:
-        """Make a response such a one. The handler that is stuck may hold it."""
-        response.__class__ = cls
+        """Make a response such a one. The handler that is stuck may hold it. One of a class that
+        is derived from Response stays what it is."""
+        if type(response) is Response:
+            response.__class__ = cls
 
     @property
     def headers(self) -> NoReturn:

@@ -7,7 +7,6 @@ happened. It decides nothing.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from anylane.lane.errand import Errands, NoConnection
@@ -35,11 +34,12 @@ class Driver(Lookout):
     `pump` may be called from inside a verb and from inside a handler: the outermost call does the
     work, the inner ones only write. Verbs never block and may defer.
 
-    server: what it belongs to. connection: what it drives. wakes: runs functions on the lane's own
-    thread. links: those of the exchanges that run. errand: what it was made for, where there is no
-    connection. variables: context variables that are set at the beginning of each exchange.
-    written: bytes that the transport was given. pumping: the outermost call is at work. lost: the
-    transport is gone. reading, closing: what the transport was told last.
+    server: what it belongs to. connection: what it drives, a new one unless it is given. wakes:
+    runs functions on the lane's own thread. links: those of the exchanges that run. errand: what it
+    was made for, where there is no connection. variables: context variables that are set at the
+    beginning of each exchange. written: bytes that the transport was given. pumping: the outermost
+    call is at work. lost: the transport is gone. reading, closing: what the transport was told
+    last.
     """
 
     __slots__ = ("_again", "_armed", "_connecting", "_errands", "_holds", "_interrupt_at",
@@ -55,6 +55,7 @@ class Driver(Lookout):
         local: Any,
         tls: Any = None,
         errand: Errand | None = None,
+        connection: AnyConnection | None = None,
     ) -> None:
         super().__init__()
         self.server: ServerCore = server
@@ -76,20 +77,18 @@ class Driver(Lookout):
         self.variables: VariableChanges = ()
         self.errand: Errand | None = errand
         application = server.application
-        first = application.on_connect if errand is None else errand
+        first = application.on_connect if errand is None and connection is None else errand
         self._errands = None if first is None else Errands(first)
         # Requests wait while the hooks of their connection run, or are still to be started.
         self._holds = first is not None
         self._connecting = errand is None and first is not None
         self._parting = first is None and application.on_disconnect is not None
         self.lost: bool = errand is not None
-        self.connection: AnyConnection
-        if errand is None:
-            self.connection = server.new_connection(now=self.now(), peer=peer, local=local, tls=tls)
-        else:
-            self.connection = NoConnection(server.config)
-            if server.draining:
-                self._interrupt_at = self.now() + server.config.timeouts.drain
+        if connection is None and errand is None:
+            connection = server.new_connection(now=self.now(), peer=peer, local=local, tls=tls)
+        self.connection: AnyConnection = connection or NoConnection(server.config)
+        if errand is not None and server.draining:
+            self._interrupt_at = self.now() + server.config.timeouts.drain
         server.add(self)
 
     # -- inputs: what the transport reports ------------------------------------------------
@@ -360,19 +359,17 @@ class Driver(Lookout):
         self._own_errands().deferred += ((self.written, errand),)
         self.pump()
 
+    def run_apart(self, errand: Errand) -> None:
+        """Run an errand apart from this connection, in a turn of its own on the lane's own thread.
+        A drain waits for it. Call this from any thread."""
+        self.server.run_apart(errand, self.detach)
+
     def _settle_errands(self, errands: Errands) -> None:
         if errands.deferred:
             sent = NEVER if self.lost else self.written - self.unsent()
             for errand in errands.take_deferred(sent):
-                # On the lane's own thread, and in a turn of its own.
-                self.wakes.put(partial(self._run_apart, errand))
+                self.run_apart(errand)
             if errands.deferred:
                 self.report_progress()
         if errands.running:
             self._arm()
-
-    def _run_apart(self, errand: Errand) -> None:
-        if self.server.aborted:
-            self.server.forget_errand(errand)
-        else:
-            self.detach(errand)

@@ -33,6 +33,7 @@ class NoStream:
     send_data = _refuse
     send_end = _refuse
     conclude = _refuse
+    limit_body = limit_time = _refuse
     check_accept = _refuse
     check_take_over = _refuse
     begin_events = _refuse
@@ -64,6 +65,7 @@ class NoConnection:
     unsent = pending = 0
     deadline_bound = NEVER
     idle_since: float = NEVER
+    handler_due: float = NEVER
 
     def __init__(self, config: ServerConfig) -> None:
         self.config: ServerConfig = config
@@ -104,6 +106,10 @@ class NoConnection:
 
     def next_deadline(self) -> None:
         """Return None: nothing is waited for."""
+
+    def relieve(self, stuck: Exchange, now: float) -> NoConnection:  # noqa: ARG002  # as Connection
+        """Return itself: no client waits here for a handler that could block its owner."""
+        return self
 
     def token(self, size: int) -> bytes:  # noqa: ARG002  # as Carrier
         """Raise UsageError: no session is possible that would need random bytes."""

@@ -113,6 +113,9 @@ class LinkDriver(Protocol):
     def defer(self, errand: Errand) -> None:
         """Run an errand apart from the connection, once what was written has been sent."""
 
+    def run_apart(self, errand: Errand) -> None:
+        """Run an errand apart from the connection, in a turn of its own."""
+
     def finished(self, link: Link) -> None:
         """Take note that the coroutine of the link's exchange has ended, or never began."""
 
@@ -125,12 +128,14 @@ class Link(ABC):
 
     parked: how many tasks of the handler wait here, and not for something foreign. flushing: how
     many of them wait for room to write. burst: what had been written when the handler last gave
-    others their turn.
+    others their turn. context: the `Context` of the handler while it can be interrupted; not set
+    before, nor where the lane is `native`.
     """
 
-    __slots__ = ("burst", "driver", "exchange", "flushing", "parked")
+    __slots__ = ("burst", "context", "driver", "exchange", "flushing", "parked")
 
     burst: int
+    context: Any
     driver: LinkDriver
     exchange: Exchange
     flushing: int
@@ -142,6 +147,9 @@ class Link(ABC):
     native = False
     """Whether the lane cancels the exchange's own task, without a scope around it. Then `begin` and
     `is_own_cancellation` take the place of `guard`."""
+    relieved = False
+    """Whether another link answers the request, because this one's handler blocks its thread. What
+    becomes of the handler is of no interest any more."""
 
     def __init__(self, driver: LinkDriver, exchange: Exchange) -> None:
         # Written out in AsyncioLink.__init__ and RunnerLink.__init__: see

@@ -134,11 +134,12 @@ class Places:
     look at `has_room` again, in a turn of its own; any thread calls it.
 
     taken: how many places are. crowded: all are, or were a minute ago, so drivers call `note`.
+    came: how many newcomers have got a place so far. refused: how many have got none.
     """
 
     __slots__ = ("_bounds", "_config", "_first", "_full", "_guests", "_idle", "_leaving", "_let_go",
-                 "_over_bound", "_refused", "_stuck", "_tell", "_turned_away", "crowded",
-                 "taken")  # fmt: skip
+                 "_over_bound", "_refused", "_stuck", "_tell", "_turned_away", "came", "crowded",
+                 "refused", "taken")  # fmt: skip
 
     def __init__(
         self, config: ServerConfig, log: Log, guests: Iterable[Guest], tell: Callable[[], None]
@@ -158,6 +159,14 @@ class Places:
         self._over_bound = State(log)
         self.crowded: bool = False
         self.taken: int = 0
+        self.came: int = 0
+        self.refused: int = 0
+
+    @property
+    def open(self) -> int:
+        """Return how many connections are open that have got a place, those included that are on
+        their way out."""
+        return self.taken + len(self._leaving)
 
     # -- newcomers -----------------------------------------------------------------------------
 
@@ -192,12 +201,14 @@ class Places:
         if guest.errand is not None:
             return  # Background work has no connection.
         if isinstance(guest.connection, Refusal):
+            self.refused += 1
             self._refused[guest] = None
             if len(self._refused) > LEAVING:
                 first, _ = self._refused.popitem(last=False)
                 first.if_free(partial(_see_off, first))
             return
         self.taken += 1
+        self.came += 1
         if self._bounds is not None:
             self._bounds.add(guest.connection.peer)
         if self.taken >= self._config.max_connections:

@@ -5,7 +5,7 @@ Pure: clock, randomness, log and temporary files are handed in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.errors import UsageError
 from anylane.lane.errand import run_errand
+from anylane.lane.host import ServerStatus
+from anylane.lane.life.schedule import Schedule
 from anylane.lane.places import Guest, Places
 from anylane.lane.wake_queue import WakeQueue
 from anylane.log_limit import TLS, LogLimit
@@ -20,6 +22,7 @@ from anylane.protocol.connection import Connection
 from anylane.protocol.dates import Dates
 from anylane.protocol.http1.express import Heads
 from anylane.protocol.peer import Address
+from anylane.request_tag import tagging
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -27,7 +30,8 @@ if TYPE_CHECKING:
     from anylane.config.server_config import ServerConfig
     from anylane.lane.application import Application
     from anylane.lane.host import Forwarded, Log, Spool
-    from anylane.lane.lifespan import Lifespan, ToTheEnd
+    from anylane.lane.life.lifespan import Lifespan, ToTheEnd
+    from anylane.lane.life.schedule import JobLane
     from anylane.lane.link import Errand, Link, Scope
     from anylane.protocol.any_connection import AnyConnection
     from anylane.protocol.exchange import Exchange
@@ -78,6 +82,11 @@ class Access:
 class OpenDriver(Guest, Protocol):
     """What a server asks of each `Driver` that belongs to it."""
 
+    @property
+    def links(self) -> Sequence[Link]:
+        """Return those of the exchanges and errands that run."""
+        ...
+
     def shutdown(self) -> None:
         """Drain its connection."""
 
@@ -100,17 +109,22 @@ class ServerCore:
     Set by the hosting code afterwards:
 
     listeners: bound and listening sockets, opaque to the core. attached: called once a backend has
-        attached, in its loop and before the startup hooks. ready: the backend calls it when it
+        attached, in its loop and before the startup hooks. on_ready: called when the backend
         accepts.
     on_listeners_idle: the backend calls it once it drains and has stopped watching the listeners,
         which are closed then: new clients are refused, and not left waiting in the backlog.
-    access: takes an Access for each exchange after its end; None, the default, costs nothing.
+    access: takes an Access for each exchange after its end, unless a part has written a line about
+        it by `write_access_line`; None, the default, costs nothing.
+    access_line: takes such a line; by default it is one of the log.
+    workers: how many processes serve the same sockets.
 
     For backends and drivers:
 
     log_limit: takes what clients can cause as often as they like.
+    schedule: the periodic jobs; their `lead` says whether they run here and not in another worker.
     drivers: those that are open. errands: background work that was deferred and has not ended.
-    places: who of them may stay, and who goes for a newcomer.
+    places: who of them may stay, and who goes for a newcomer. started: when a backend attached, in
+        seconds since 1970. status: all that others may know of the server while it runs.
     draining: no more is accepted. aborted: everything that was open has been ended.
     wakes: runs functions on the lane's own thread, once a backend has attached.
     longest_waiting: returns what waits longest for a thread, the same object for as long as it
@@ -134,12 +148,14 @@ class ServerCore:
             raise UsageError(
                 f"ServerCore got {application!r:.80}; expected an Application: app.freeze()"
             )
+        application = application.configured(config)
         self.application = application
         self.config = config
         self.time = time
         self.token = token
-        self.log = log
+        self.log = log = tagging(log)
         self.log_limit: LogLimit = LogLimit(lambda level, message: log(level, message, None), time)
+        self.access_line: Callable[[str], None] = lambda line: log("info", line, None)
         self.lane = lane
         self.spool = spool
         self.forwarded: Forwarded | None = application.forwarded(config)
@@ -149,9 +165,13 @@ class ServerCore:
         self.draining: bool = False
         self.wakes: WakeQueue = WakeQueue(_not_attached)
         self.attached: Callable[[], None] = _not_attached
-        self.ready: Callable[[], None] = _not_attached
+        self.on_ready: Callable[[], None] = _not_attached
         self.on_listeners_idle: Callable[[], None] = _not_attached
         self.access: Callable[[Access], None] | None = None
+        self._with_line: set[Exchange] = set()
+        self.workers: int = 1
+        self.started: float = time()
+        self.status: ServerStatus = ServerStatus(self)
         self.errands: set[Errand] = set()
         self.aborted: bool = False
         self.longest_waiting: Callable[[], object | None] = _not_attached
@@ -159,22 +179,44 @@ class ServerCore:
         self._told = (True, False, False)
         self._stop_requested = False
         self._lifespan = application.lifespan(log)
+        self.schedule: Schedule = Schedule(application.jobs, log)
+        self._job_lane: JobLane | None = None
         self._dates = Dates(date)
         self._wrap = wrap
         self._heads = Heads(config.limits)
 
-    def attach(self, wakes: WakeQueue, changed: Callable[[], None]) -> None:
+    def attach(
+        self, wakes: WakeQueue, changed: Callable[[], None], jobs: JobLane | None = None
+    ) -> None:
         """Give the server to a backend, which calls this before anything else.
 
         wakes: runs functions on the lane's own thread. changed: called there whenever `accepting`,
-        `draining` or `over` may have changed. If a shutdown was requested before, it begins with
-        the first `wakes.run()`.
+        `draining` or `over` may have changed. jobs: runs the periodic jobs of the application. If a
+        shutdown was requested before, it begins with the first `wakes.run()`.
+
+        Raise UsageError for an application with jobs if the backend cannot run them.
         """
+        if self.schedule and jobs is None:
+            raise UsageError(
+                f"the app has jobs (@app.every), and the {self.lane} lane cannot run them; its "
+                "backend gives `jobs` to ServerCore.attach() where it can"
+            )
+        self._job_lane = jobs
         self.wakes = wakes
+        self.started = self.time()
         self._changed = changed
         if self._stop_requested:
             wakes.put(self.shutdown)
         self.attached()
+
+    def ready(self) -> None:
+        """Take note that the lane accepts: its backend calls this once, on the lane's own thread.
+
+        The periodic jobs begin to count.
+        """
+        if self._job_lane is not None and self.schedule:
+            self.schedule.start(self._job_lane)
+        self.on_ready()
 
     @property
     def accepting(self) -> bool:
@@ -245,19 +287,46 @@ class ServerCore:
             return run_errand(exchange, link)
         if self.access is None:
             return self.application.run(exchange, link)
-        return self._run_logged(exchange, link, self.access)
+        return self._run_logged(self.application.run, exchange, link, self.access)
+
+    def relieve(self, stuck: Link, exchange: Exchange, link: Link) -> Coroutine[Any, Any, None]:
+        """Return the coroutine that answers an exchange of `Connection.relieve`, as `run_exchange`.
+
+        stuck: the link of the handler that blocks its thread beyond its deadline.
+        """
+        run = partial(self.application.relieve, stuck)
+        if self.access is None:
+            return run(exchange, link)
+        return self._run_logged(run, exchange, link, self.access, self.config.request_timeout)
 
     async def _run_logged(
-        self, exchange: Exchange, link: Link, access: Callable[[Access], None]
+        self,
+        run: Callable[[Exchange, Link], Coroutine[Any, Any, None]],
+        exchange: Exchange,
+        link: Link,
+        access: Callable[[Access], None],
+        ago: float = 0.0,
     ) -> None:
-        began = link.now()
+        began = link.now() - ago
         try:
-            await self.application.run(exchange, link)
+            await run(exchange, link)
         finally:
-            peer, seconds = link.driver.connection.peer, link.now() - began
-            if self.forwarded is not None:
-                peer = self.forwarded.client(peer, exchange.head)
-            access(Access(peer, exchange.head, exchange.status, exchange.sent, seconds))
+            if exchange in self._with_line:
+                self._with_line.discard(exchange)
+            elif not link.relieved:
+                peer, seconds = link.driver.connection.peer, link.now() - began
+                if self.forwarded is not None:
+                    peer = self.forwarded.client(peer, exchange.head)
+                # What is answered to a client that has left goes nowhere.
+                status, sent = (exchange.status, exchange.sent) if exchange.started else (0, 0)
+                access(Access(peer, exchange.head, status, sent, seconds))
+
+    def write_access_line(self, exchange: Exchange, line: str) -> None:
+        """Write a part's line of an access log about an exchange that is over. It takes the place
+        of the line that `access` would write."""
+        if self.access is not None:
+            self._with_line.add(exchange)
+        self.access_line(line)
 
     def lifespan(
         self, to_the_end: ToTheEnd | None = None, scope: Callable[[], Scope] | None = None
@@ -293,8 +362,10 @@ class ServerCore:
         thread; `request_shutdown` works from any. The server is `over` when all have ended.
         """
         self.draining = True
+        self.status.changed()
         self.log_limit.tell_all()
         self._lifespan.give_up()
+        self.schedule.end()
         for driver in tuple(self.drivers):
             driver.shutdown()
         self._tell()
@@ -310,7 +381,9 @@ class ServerCore:
     def abort(self) -> None:
         """End every connection now, and the background work. Call this on the lane's own thread."""
         self.draining = self.aborted = True
+        self.status.changed()
         self._lifespan.give_up()
+        self.schedule.end()
         for driver in tuple(self.drivers):
             driver.abort()
         self._tell()
@@ -321,6 +394,7 @@ class ServerCore:
         if self.log_limit.counting:
             self.log_limit.tell_due()
         self.places.add(driver)
+        self.status.changed()
         if self.draining:
             self._tell()
 
@@ -333,8 +407,20 @@ class ServerCore:
             self.places.forget(driver)
             if driver.errand is not None:
                 self.errands.discard(driver.errand)
+            self.status.changed()
         if self.draining or self.places.crowded:
             self._tell()
+
+    def run_apart(self, errand: Errand, detach: Callable[[Errand], None]) -> None:
+        """Run an errand apart from any connection (`Driver.run_apart`). detach: of a driver."""
+        self.errands.add(errand)
+        self.wakes.put(partial(self._run_apart, errand, detach))
+
+    def _run_apart(self, errand: Errand, detach: Callable[[Errand], None]) -> None:
+        if self.aborted:
+            self.forget_errand(errand)
+        else:
+            detach(errand)
 
     def forget_errand(self, errand: Errand) -> None:
         """Take note that an errand will not be run."""

@@ -82,6 +82,17 @@ class AnyConnection(Protocol):
     def release(self) -> None:
         """Drop what is inside: nothing more is reported."""
 
+    # -- relief, on lanes whose handlers can block the owner of a connection
+
+    @property
+    def handler_due(self) -> float:
+        """Return when the handler that runs is late, or NEVER. From any thread."""
+        ...
+
+    def relieve(self, stuck: Exchange, now: float) -> AnyConnection:
+        """Return what goes on in the place of this one, whose owner blocks in a handler."""
+        ...
+
     # -- outputs
 
     def data_to_send(self) -> list[bytes]:

@@ -14,7 +14,7 @@ from anylane.errors import Disconnected
 from anylane.protocol.dates import Dates
 from anylane.protocol.exchange import Exchange, Interrupt
 from anylane.protocol.http1.express import Heads
-from anylane.protocol.http1.machine import Http1
+from anylane.protocol.http1.machine import Http1, repeat
 from anylane.protocol.interfaces import Closing
 from anylane.protocol.outgoing import Outgoing
 from anylane.protocol.timers import NEVER, Timer
@@ -250,6 +250,46 @@ class Connection(Outgoing):
             and (self.closing is _NO or self.closing < Closing.CLOSE)
             and self._protocol.wants_read
         )
+
+    # -- relief --------------------------------------------------------------------------------
+
+    @property
+    def handler_due(self) -> float:
+        """Return when the handler that runs is late, or NEVER. It may be asked from any thread."""
+        return self.timers.at[Timer.HANDLER]
+
+    def relieve(self, stuck: Exchange, now: float) -> Connection:
+        """Return a connection to go on in the place of this one, whose owner blocks in the handler
+        of `stuck`: in it the same request is late. Behind the answer it closes.
+
+        The first time, the request waits for its answer, interrupted by its deadline. The second
+        time (`stuck` was interrupted before) it is answered: the bare 503 is queued. The owner of
+        this one may go on with it, but nothing of it may reach the client any more, nor anything of
+        the client this one. Not by the owner: on whatever thread keeps the two apart.
+        """
+        assert stuck.head is not None, "what could not be parsed has no handler"
+        reliever = Connection(
+            self.config,
+            now=now,
+            peer=self.peer,
+            local=self.local,
+            tls=self.tls,
+            date=self.dates,
+            token=self._token,
+            heads=self.heads,
+        )
+        reliever._protocol, exchange = repeat(reliever, stuck.head, now)
+        first, exchange.interrupt = stuck.interrupt is None, stuck.interrupt
+        reliever.handle_timeout(now)
+        if first:
+            stuck.interrupted(Interrupt.DEADLINE)
+        else:
+            reliever.waiting.clear()
+            exchange.finish(now)
+            stuck.started, stuck.status = True, exchange.status
+        if self.eof:
+            reliever.receive_eof(now)
+        return reliever
 
     # -- for the protocol inside -----------------------------------------------------------
 

@@ -22,7 +22,7 @@ from anylane.protocol.interfaces import (
     WebSocketSession,
 )
 from anylane.protocol.request_head import RawHeaders, RequestHead
-from anylane.protocol.timers import NEVER, Alarms
+from anylane.protocol.timers import HasAlarms
 
 
 class Interrupt(Enum):
@@ -46,7 +46,7 @@ _STARTED = "the response has already started"
 _NO_TRAILERS: RawHeaders = []
 
 
-class Exchange:
+class Exchange(HasAlarms):
     """One request and what becomes of it.
 
     carrier: what its output and its timers belong to.
@@ -77,9 +77,9 @@ class Exchange:
 
     errand: Any = None
 
-    __slots__ = ("_chunks", "_stream", "body_complete", "body_refused", "buffered",
+    __slots__ = ("_chunks", "_received", "_stream", "body_complete", "body_refused", "buffered",
                  "cancel_on_disconnect", "carrier", "finished", "forgotten", "gone", "half_closed",
-                 "head", "interrupt", "news", "on_gone", "on_interrupt", "own_alarms", "raw",
+                 "head", "interrupt", "on_gone", "on_interrupt", "raw",
                  "refused", "sent", "started", "status", "told", "trailers",
                  "websocket")  # fmt: skip
 
@@ -94,7 +94,7 @@ class Exchange:
         self.carrier: Carrier = carrier
         self.head: RequestHead | None = head
         self.refused: Refused | None = refused
-        self.own_alarms: Alarms | None = None
+        self.own_alarms = None
         self.started: bool = False
         self.status: int = 0
         self.sent: int = 0
@@ -106,7 +106,7 @@ class Exchange:
         self.half_closed: bool = False
         self.interrupt: Interrupt | None = None
         self.on_interrupt: Callable[[], None] | None = None
-        self.news: bool = False
+        self.news = False
         self.cancel_on_disconnect: bool = False
         self.websocket: WebSocketSession | None = None
         self.raw: RawSession | None = None
@@ -117,26 +117,12 @@ class Exchange:
         self.trailers: RawHeaders = _NO_TRAILERS
 
     @property
-    def switched(self) -> bool:
-        """Whether the exchange is a session of another protocol now, and has no response."""
-        return self.websocket is not None or self.raw is not None
-
-    @property
-    def alarms(self) -> Alarms:
-        """Return the handler's own deadlines. They are made when they are first asked for: few
-        handlers have any."""
-        if self.own_alarms is None:
-            self.own_alarms = Alarms()
-        return self.own_alarms
-
-    def next_alarm(self) -> float:
-        """Return the earliest deadline of `alarms`, in seconds, or NEVER."""
-        return NEVER if self.own_alarms is None else self.own_alarms.next()
-
-    def fire_alarms(self, now: float) -> None:
-        """Fire the alarms that are due."""
-        if self.own_alarms is not None and self.own_alarms.fire(now):
-            self.news = True
+    def received(self) -> int:
+        """Return how many bytes of the body have come, or of the messages of a WebSocket."""
+        session = self.websocket or self.raw
+        if session is not None:
+            return session.received
+        return 0 if self._chunks is None else self._received
 
     # -- called by the driver of handlers ------------------------------------------------
 
@@ -193,7 +179,20 @@ class Exchange:
         if self.body_complete:
             return b""
         self._stream.body_wanted(now)
+        if self.body_refused is not None:
+            raise self.body_refused
         return None
+
+    def limit(self, body: int | None, seconds: float | None, now: float) -> Refused | None:
+        """Bound the body anew, in bytes, and the time for an answer; None: as it was. Return why
+        the body is too large, if it is known to be: `read` raises it, and none of it is kept."""
+        if seconds is not None:
+            self._stream.limit_time(seconds)
+        refused = None if body is None else self._stream.limit_body(body, now)
+        if refused is not None and self._chunks:
+            self._chunks.clear()
+            self.buffered = 0
+        return refused
 
     def read_all(self) -> bytes | None:
         """Return the rest of the body if all of it is here, else None: then `read` it."""
@@ -342,8 +341,11 @@ class Exchange:
         """Take note that pieces of the body have come."""
         if self._chunks is None:
             self._chunks = deque()
+            self._received = 0
         self._chunks.extend(chunks)
-        self.buffered += sum(map(len, chunks))
+        size = sum(map(len, chunks))
+        self.buffered += size
+        self._received += size
         self.news = True
 
     def end_body(self, trailers: RawHeaders) -> None:
@@ -364,7 +366,7 @@ class Exchange:
         """Take note that the whole body came with the head. This is no news: its handler has not
         begun."""
         self._chunks = deque((body,))
-        self.buffered = len(body)
+        self.buffered = self._received = len(body)
         self.body_complete = True
 
     def lose(self, reason: Disconnected) -> None:
@@ -385,5 +387,6 @@ class Exchange:
         if self.interrupt is None and not self.finished:
             self.interrupt = why
             self.told = False
-            if self.on_interrupt is not None:
-                self.on_interrupt()
+            on_interrupt = self.on_interrupt  # Its handler may end meanwhile, in another thread.
+            if on_interrupt is not None:
+                on_interrupt()

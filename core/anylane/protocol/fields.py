@@ -49,6 +49,11 @@ NO_TRAILERS = frozenset(
 behind it."""
 
 
+def is_token(text: str) -> bool:
+    """Return whether a text is a token (RFC 9110 §5.6.2), as names of fields and methods are."""
+    return _NAME.fullmatch(text) is not None
+
+
 def check_trailer(name: str, value: str) -> None:
     """Raise UsageError for a field that must not go on the wire, or not as a trailer."""
     check_header(name, value)

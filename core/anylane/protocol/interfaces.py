@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol
 
-from anylane.errors import Disconnected
+from anylane.errors import Disconnected, Refused
 from anylane.protocol.fields import Header
 from anylane.protocol.timers import Timer, Timers
 
@@ -92,6 +92,8 @@ class WebSocketSession(Protocol):
     subprotocol: str | None
     close_code: int | None
     close_reason: str
+    received: int
+    """Bytes of the messages that have come."""
 
     @property
     def latency(self) -> float | None:
@@ -158,6 +160,9 @@ class EventSession(Protocol):
 class RawSession(Protocol):
     """A connection that speaks a protocol which is not ours, as its handler's side sees it."""
 
+    received: int
+    """Bytes that have come."""
+
     def read(self, now: float) -> bytes | None:
         """Return what has come, b"" at the end, None when there is nothing yet."""
         ...
@@ -174,6 +179,14 @@ class Stream(Protocol):
 
     def body_wanted(self, now: float) -> None:
         """Go on with the body, a waiting 100 (Continue) first: its reader has room."""
+
+    def limit_body(self, limit: int, now: float) -> Refused | None:
+        """Let the body have so many bytes, be that more or less than `Limits.body`. If it is known
+        to have more, take nothing of it, close behind the answer, and return why."""
+        ...
+
+    def limit_time(self, seconds: float) -> None:
+        """Give the handler so much time instead of `request_timeout`."""
 
     def send_informational(self, status: int, headers: Iterable[Header]) -> None:
         """Send a 1xx response, if the client knows such (RFC 9110 §15.2)."""

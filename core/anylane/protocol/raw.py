@@ -17,12 +17,13 @@ class RawProtocol:
     """Both sides of it: what the connection speaks, and the session of its exchange."""
 
     __slots__ = ("_carrier", "_chunks", "_discarded", "_ended", "_exchange", "_finished", "_held",
-                 "_over", "_paused")  # fmt: skip
+                 "_over", "_paused", "received")  # fmt: skip
 
     def __init__(self, carrier: Carrier, exchange: Exchange) -> None:
         self._carrier = carrier
         self._exchange = exchange
         self._chunks: deque[bytes] = deque()
+        self.received: int = 0
         self._held = 0
         self._ended = False
         self._paused = False
@@ -45,6 +46,7 @@ class RawProtocol:
             return
         self._chunks.append(data)
         self._held += len(data)
+        self.received += len(data)
         self._exchange.news = True
         self._paused = self._held > limits.inbound_high
 

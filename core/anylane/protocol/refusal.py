@@ -41,6 +41,7 @@ class Refusal:
     caught_up = True
     pending = 0
     idle_since = NEVER
+    handler_due = NEVER
 
     def __init__(self, config: ServerConfig, peer: Address, now: float, *, answers: bool) -> None:
         self.config: ServerConfig = config
@@ -106,6 +107,10 @@ class Refusal:
 
     def release(self) -> None:
         """Do nothing: nothing is inside."""
+
+    def relieve(self, stuck: Exchange, now: float) -> Refusal:  # noqa: ARG002  # as Connection
+        """Return itself: no handler runs here that could block its owner."""
+        return self
 
     # -- outputs
 

@@ -168,3 +168,32 @@ class Alarms:
             if alarm.on_fire is not None:
                 alarm.on_fire()
         return True
+
+
+class HasAlarms:
+    """What has deadlines of its own, as the handler of an exchange does.
+
+    news: something happened that it may wait for. own_alarms: None until they are first asked for:
+    few handlers have any.
+    """
+
+    __slots__ = ("news", "own_alarms")
+
+    news: bool
+    own_alarms: Alarms | None
+
+    @property
+    def alarms(self) -> Alarms:
+        """Return its deadlines."""
+        if self.own_alarms is None:
+            self.own_alarms = Alarms()
+        return self.own_alarms
+
+    def next_alarm(self) -> float:
+        """Return the earliest deadline of `alarms`, in seconds, or NEVER."""
+        return NEVER if self.own_alarms is None else self.own_alarms.next()
+
+    def fire_alarms(self, now: float) -> None:
+        """Fire the alarms that are due."""
+        if self.own_alarms is not None and self.own_alarms.fire(now):
+            self.news = True

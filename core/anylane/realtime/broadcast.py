@@ -76,6 +76,7 @@ class Broadcast(Generic[T]):
         self._items: deque[T] = deque()
         self._at: deque[int] = deque((0,))
         self._first = 0
+        self._lost = 0
         self._open: dict[int, ref[Subscription[T]]] = {}
         self._numbers = count()
         # Held for every change. A signal handler, or a finalizer that the garbage collector calls,
@@ -90,6 +91,11 @@ class Broadcast(Generic[T]):
     def receivers(self) -> int:
         """The number of live subscriptions."""
         return len(self._open)
+
+    @property
+    def lagged(self) -> int:
+        """The number of items that its subscriptions have lost so far, all of them together."""
+        return self._lost
 
     def send(self, item: T) -> int:
         """Give *item* to every live subscription, and return how many there were.
@@ -164,6 +170,7 @@ class Broadcast(Generic[T]):
             if len(self._items) >= self.capacity:
                 gone.append(self._items.popleft())
                 behind = self._at.popleft()
+                self._lost += behind
                 self._at[0] += behind
                 self._first += 1
         if self._open:
@@ -180,6 +187,7 @@ class Broadcast(Generic[T]):
             if subscription is not None and subscription._next <= first:
                 subscription._rest = self._items.copy()
                 subscription._lost += 1
+                self._lost += 1
                 self._leave(subscription._number, subscription._next, gone)
 
     def _drop_if_idle(self, wakes: WakeQueue, _: Gone) -> int:

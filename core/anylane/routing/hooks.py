@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Literal, get_args
 
-from anylane.callables import location, signature_problem
+from anylane.callables import Call, call_of, location, signature_problem
 from anylane.errors import UsageError
 
 
@@ -31,18 +31,26 @@ class Hooks:
     """The hooks of one router, and its parts. They may grow until the app is frozen.
 
     errors: how an HTTPError of its routes is written. "auto" leaves that to the router around it.
+    exceptions: its exception handlers by class, each with the place where it is.
+    app: the App whose own hooks these are, None for those of a plain Router.
     """
 
-    __slots__ = ("around", "errors", "parts", "request", "response")
+    __slots__ = ("app", "around", "errors", "exceptions", "parts", "request", "response")
 
     def __init__(self, errors: Errors = "auto") -> None:
         if errors not in get_args(Errors):
             raise UsageError(f"errors is {errors!r:.80}; expected 'auto', 'json' or 'text'")
+        self.app: Any = None
         self.errors: Errors = errors
         self.request: list[Hook] = []
         self.response: list[Hook] = []
         self.around: list[Hook] = []
         self.parts: list[Hook] = []
+        self.exceptions: dict[type[BaseException], tuple[Call, str]] = {}
+
+    def answer(self, kind: type[Exception], handler: Any) -> None:
+        """Have exceptions of that class answered by `handler(ctx, exc)`."""
+        self.exceptions[kind] = call_of(handler), location(handler)
 
 
 def check_hook(func: object, decorator: str, *forms: str) -> None:

@@ -55,17 +55,23 @@ def parse_origins(origins: Iterable[str | None], where: str) -> Origins:
     return found
 
 
-def check_origin(origins: Origins, request: Request) -> None:
-    """Raise HTTPError 403 unless the request comes from one of *origins*."""
+def is_from(origins: Origins, request: Request) -> bool:
+    """Return whether a request comes from one of *origins*."""
     values = request.headers.get_all("origin")
     origin = _without_port(values[0].lower()) if values else None
     if len(values) <= 1 and origin in origins - {SAME_ORIGIN}:
-        return
+        return True
     if SAME_ORIGIN in origins and len(values) == 1 and origin is not None and request.host:
         # The scheme is not compared: a proxy that ends TLS would make it differ. The host is taken
         # to be of the origin's, which says what port a host without one means.
         scheme = origin.partition("://")[0]
-        if origin == _without_port(f"{scheme}://{request.host.lower()}"):
-            return
-    seen = ", ".join(values) if values else "missing"
-    raise HTTPError(403, f"Origin is {seen}; this WebSocket is not open to it")
+        return origin == _without_port(f"{scheme}://{request.host.lower()}")
+    return False
+
+
+def check_origin(origins: Origins, request: Request) -> None:
+    """Raise HTTPError 403 unless the request comes from one of *origins*."""
+    if not is_from(origins, request):
+        values = request.headers.get_all("origin")
+        seen = ", ".join(values) if values else "missing"
+        raise HTTPError(403, f"Origin is {seen}; this WebSocket is not open to it")

@@ -5,7 +5,7 @@ Nothing here calls one; `handling` does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol, runtime_checkable
 
 from anylane.callables import is_coroutine_function, location, signature_problem
@@ -23,7 +23,11 @@ METHODS = {
 
 @runtime_checkable
 class Transform(Protocol):
-    """Changes the bytes of one body on their way out, as compression does."""
+    """Changes the bytes of one body on their way out, as compression does.
+
+    It may have a `pooled_above`, in bytes: a whole body that is longer is fed in the pool, so that
+    it does not hold up the loop. It is fed by one thread at a time.
+    """
 
     def feed(self, chunk: bytes, /) -> bytes:
         """Take a piece of the body; return what can be sent, which may be nothing."""
@@ -36,6 +40,10 @@ class Transform(Protocol):
     def finish(self) -> bytes:
         """Return the end of the body. Nothing is fed afterwards."""
         ...
+
+
+ROUTES = "check_routes"
+"""What a part may have besides: it is given the routes that it sees, when an app is frozen."""
 
 
 def is_part(value: object) -> bool:
@@ -67,6 +75,54 @@ def name_of_part(part: Any) -> str:
     """Return the name of a part, for messages: its own, or that of its class."""
     name = getattr(part, "name", None)
     return name if isinstance(name, str) else type(part).__name__
+
+
+class HasParts(Protocol):
+    """What this file asks of a `Route`."""
+
+    @property
+    def middleware(self) -> tuple[Any, ...]:
+        """Its own middleware, parts among it."""
+        ...
+
+    @property
+    def hooks(self) -> tuple[Any, ...]:
+        """The hooks of the routers that it is a part of, outermost first."""
+        ...
+
+
+def parts_of(route: HasParts) -> Iterator[Any]:
+    """Yield the parts that see the requests of a route, outermost first."""
+    for level in dict.fromkeys(route.hooks):
+        yield from (hook.func for hook in sorted(level.parts))
+    yield from filter(is_part, route.middleware)
+
+
+def warnings_of(routes: Iterable[HasParts]) -> list[str]:
+    """Have each part look at the routes that it sees. Return what they warn about, a line each.
+
+    A part is asked if it has a method `check_routes(routes)`, which returns lines, or None. Raise
+    what one raises, and UsageError if it returns anything else.
+    """
+    seen: dict[int, tuple[Any, list[HasParts]]] = {}
+    for route in routes:
+        for part in parts_of(route):
+            if hasattr(part, ROUTES):
+                found = seen.setdefault(id(part), (part, []))[1]
+                if not found or found[-1] is not route:
+                    found.append(route)
+    lines: list[str] = []
+    for part, found in seen.values():
+        said = part.check_routes(found)
+        if said is None:
+            continue
+        if not isinstance(said, list) or not all(isinstance(each, str) for each in said):
+            raise UsageError(
+                f"check_routes of the part {name_of_part(part)} returned {shown(said)}; expected "
+                "a list of lines, or None"
+            )
+        lines += said
+    return lines
 
 
 def transformed(body: bytes, transforms: Iterable[Transform]) -> bytes:

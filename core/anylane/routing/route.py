@@ -10,14 +10,15 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypedDict
 
 from anylane.callables import called, is_coroutine_function, location, name_of, signature_problem
 from anylane.errors import RouteError
+from anylane.routing.bounds import NO_BOUNDS, Bounds
 from anylane.routing.hooks import Hooks
 from anylane.routing.origins import Origins
 from anylane.routing.parts import check_part, is_part
-from anylane.routing.pattern import Pattern
+from anylane.routing.patterns.pattern import Pattern
 
 Handler: TypeAlias = Callable[..., Any]
 """Takes the Context."""
@@ -32,12 +33,34 @@ Predicate: TypeAlias = Callable[[Any], object]
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
+class RouteOptions(TypedDict, total=False):
+    """What every HTTP decorator takes by keyword."""
+
+    name: str | None
+    """The name for `path_for`; the handler's own by default."""
+    middleware: Iterable[Middleware]
+    """Middleware for this route alone, outermost first."""
+    inline: bool
+    """Call a plain `def` directly instead of in a thread, because it does not block."""
+    cancel_on_disconnect: bool | None
+    """Cancel the handler once the client is gone."""
+    when: Predicate | None
+    """A guard. A request that it refuses does not see this route."""
+    body_limit: int | None
+    """The most bytes of a request body, instead of `Limits.body`; more gets 413. 0 for none."""
+    timeout: float | None
+    """Seconds until the answer begins, instead of `request_timeout`; a later one gets 503."""
+    status: int | None
+    """The status of an answer that sets none, such as 201."""
+
+
 class Outer(Protocol):
     """What a route needs to know of a router that it becomes a part of."""
 
     prefix: str
     host: str | None
     hooks: Hooks
+    bounds: Bounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -72,6 +95,9 @@ class Route:
     """The pages that may open this WebSocket. None stands for any."""
     host: str | None = None
     """'api.example.com', '*.example.com', or None for any."""
+    bounds: Bounds = NO_BOUNDS
+    """How large a body it takes and how long its handler may take, as far as it or a router says
+    so."""
     hooks: tuple[Hooks, ...] = ()
     """The hooks of the routers that it is a part of, outermost first."""
     prefixes: tuple[str, ...] = ()
@@ -117,8 +143,8 @@ class Route:
         if self.when is not None:
             _check_guard(self.when, self.where)
 
-    def mounted(self, prefix: str, router: Outer) -> Route:
-        """Return the same route as one of *router*, below *prefix*.
+    def mounted(self, prefix: str, router: Outer, names: str = "") -> Route:
+        """Return the same route as one of *router*, below *prefix*. names: goes before its name.
 
         Raises RouteError if the router is for another host than the route.
         """
@@ -130,8 +156,10 @@ class Route:
             )
         return replace(
             self,
+            name=names + self.name,
             pattern=Pattern.parse(prefix + self.pattern.text),
             host=self.host if self.host is not None else host,
+            bounds=self.bounds.inside(router.bounds),
             hooks=(router.hooks, *self.hooks),
             prefixes=(router.prefix, *(prefix + each for each in self.prefixes)),
         )

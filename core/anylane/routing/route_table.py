@@ -16,7 +16,7 @@ from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
 
 from anylane.errors import RouteError
-from anylane.routing.matcher import Matcher
+from anylane.routing.patterns.matcher import Matcher
 from anylane.routing.route import Route
 
 
@@ -34,6 +34,17 @@ _found = tuple.__new__
 
 Guard: TypeAlias = Callable[[Found], object]
 """Decides on routes with `when`. Without a guard such routes are not there."""
+
+
+class Place(NamedTuple):
+    """Where a route is found."""
+
+    path: str
+    """Percent-encoded."""
+    host: str | None
+    """The pattern of its host. None for any."""
+    websocket: bool
+    """Whether nothing but a WebSocket is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,12 +233,37 @@ class RouteTable:
                 return None
         return None
 
+    def has_name(self, name: str) -> bool:
+        """Return whether a route has that name."""
+        return name in self._named
+
     def path_for(self, name: str, /, **params: object) -> str:
         """Return the percent-encoded path of the route called *name* with just these parameters.
 
         Raises RouteError if there is no such route or more than one, and for a value that does not
         fit.
         """
+        return self._one_called(name, params).pattern.format(**params)
+
+    def place_of(self, name: str, /, **params: object) -> Place:
+        """Return the same path with its host.
+
+        Raises RouteError as `path_for` does, and if the routes of that name have several hosts.
+        """
+        pattern = self._one_called(name, params).pattern
+        routes = [each for each in self._named[name] if str(each.pattern) == str(pattern)]
+        hosts = {each.host for each in routes}
+        if len(hosts) > 1:
+            choices = ", ".join(f"{each.host or 'any'} of {each.where}" for each in routes)
+            raise RouteError(
+                f"the routes called {name!r} are for several hosts: {choices}; give them names "
+                "with name="
+            )
+        websocket = all(each.websocket for each in routes)
+        return Place(pattern.format(**params), hosts.pop(), websocket)
+
+    def _one_called(self, name: str, params: dict[str, object]) -> Route:
+        """Return the route of that name that takes these parameters."""
         named = {str(route.pattern): route for route in self._named.get(name, ())}
         if not named:
             raise RouteError(f"there is no route called {name!r}")
@@ -245,7 +281,7 @@ class RouteTable:
                 )
             named = wanted
         (route,) = named.values()
-        return route.pattern.format(**params)
+        return route
 
     def _endpoints(self, path: str, host: str | None) -> Iterator[tuple[_Endpoint, dict[str, Any]]]:
         """Yield the endpoints whose pattern and host match, most specific first."""

@@ -9,25 +9,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import count
-from typing import Any, TypedDict, TypeVar, Unpack, overload
+from typing import Any, ClassVar, TypeVar, Unpack, overload
 
 from anylane.callables import location
 from anylane.errors import RouteError, UsageError
+from anylane.routing.bounds import Bounds, checked_bounds, refuse_body_limit
 from anylane.routing.hooks import Errors, Hook, Hooks, check_hook
 from anylane.routing.origins import parse_origins
 from anylane.routing.parts import check_part, name_of_part
-from anylane.routing.pattern import Pattern
+from anylane.routing.patterns.pattern import Pattern
 from anylane.routing.route import (
     Handler,
     Middleware,
     Predicate,
     Route,
+    RouteOptions,
     checked_status,
     method_set,
     middleware_chain,
     not_async,
 )
-from anylane.routing.route_table import RouteTable, parse_host
+from anylane.routing.route_table import Place, RouteTable, parse_host
 from anylane.shown import shown
 
 H = TypeVar("H", bound=Handler)
@@ -35,23 +37,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # One for all routers, so that hooks of equal order run in the order of their registration.
 _registrations = count()
-
-
-class RouteOptions(TypedDict, total=False):
-    """What every HTTP decorator takes by keyword."""
-
-    name: str | None
-    """The name for `path_for`; the handler's own by default."""
-    middleware: Iterable[Middleware]
-    """Middleware for this route alone, outermost first."""
-    inline: bool
-    """Call a plain `def` directly instead of in a thread, because it does not block."""
-    cancel_on_disconnect: bool | None
-    """Cancel the handler once the client is gone."""
-    when: Predicate | None
-    """A guard. A request that it refuses does not see this route."""
-    status: int | None
-    """The status of an answer that sets none, such as 201."""
 
 
 class Router:
@@ -69,18 +54,31 @@ class Router:
         does, and where the handler's annotation says that it returns JSON; else text.
     """
 
+    resolve: ClassVar[Callable[[object, Mapping[str, Any]], Mapping[str, Any]]] = staticmethod(
+        lambda _handler, _options: {}
+    )
+    """Return what is to be known of a route because of its handler's parameters. It is given the
+    handler and the other fields of the Route; `anylane.typed` sets it."""
+
     is_whole = False
     """Whether it is an application by itself, with more than routes and their hooks."""
 
     def __init__(
-        self, prefix: str = "", host: str | None = None, *, errors: Errors = "auto"
+        self,
+        prefix: str = "",
+        host: str | None = None,
+        *,
+        errors: Errors = "auto",
+        body_limit: int | None = None,
+        timeout: float | None = None,
     ) -> None:
-        self.prefix: str = _checked_prefix(prefix)
+        self.prefix: str = checked_prefix(prefix)
+        self.bounds: Bounds = checked_bounds(body_limit, timeout, type(self).__name__)
         self.host: str | None = None if host is None else parse_host(host)
         self.hooks: Hooks = Hooks(errors)
         self._routes: list[Route] = []
-        self._mounts: list[tuple[Router, str]] = []
-        """The routers that this one is included in, with the prefix there."""
+        self._mounts: list[tuple[Router, str, str]] = []
+        """The routers that this one is a part of, with the prefix and the names there."""
         self._table = RouteTable()
 
     @property
@@ -92,6 +90,11 @@ class Router:
         """Return the percent-encoded path of the route of that name. Raise RouteError where there
         is none, and for parameters that it does not take."""
         return self._table.path_for(name, **params)
+
+    def place_of(self, name: str, /, **params: object) -> Place:
+        """Return the same path with the host of its route. Raise RouteError as `path_for` does, and
+        if routes of that name have several hosts."""
+        return self._table.place_of(name, **params)
 
     def get(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """Return a decorator that registers a handler for GET, and so for HEAD."""
@@ -132,6 +135,8 @@ class Router:
         cancel_on_disconnect: bool | None = None,
         when: Predicate | None = None,
         status: int | None = None,
+        body_limit: int | None = None,
+        timeout: float | None = None,
     ) -> Callable[[H], H]:
         """Return a decorator that registers a handler for several methods.
 
@@ -146,6 +151,7 @@ class Router:
         cancel_on_disconnect: cancel the handler once the client is gone.
         when: a guard. A request that it refuses does not see this route.
         status: of an answer that sets none, such as 201.
+        body_limit, timeout: as of `Router`, for this route alone.
         """
         pattern = self._pattern(path)
         return self._decorator(
@@ -159,6 +165,7 @@ class Router:
                 inline=inline,
                 cancel_on_disconnect=cancel_on_disconnect,
                 when=when,
+                bounds=checked_bounds(body_limit, timeout, repr(pattern.text)).inside(self.bounds),
             )
         )
 
@@ -172,6 +179,8 @@ class Router:
         middleware: Iterable[Middleware] = (),
         cancel_on_disconnect: bool | None = None,
         when: Predicate | None = None,
+        body_limit: None = None,
+        timeout: float | None = None,
     ) -> Callable[[H], H]:
         """Return a decorator that registers an `async def` handler for WebSockets (RFC 6455).
 
@@ -188,8 +197,11 @@ class Router:
             client is gone: True at once, False never, None once it has lasted `Timeouts.close`
             since then or since the last message was taken. Not on lanes without an event loop.
         when: a guard. A handshake that it refuses does not see this route.
+        body_limit: refused, because a WebSocket has no body: `Limits.message` bounds its messages.
+        timeout: seconds until the handshake is accepted or answered, as of `Router`.
         """
         pattern = self._pattern(path)
+        refuse_body_limit(body_limit, repr(pattern.text))
         if isinstance(subprotocols, str):
             raise RouteError(
                 f"subprotocols of {pattern.text!r} is {subprotocols!r}; write [{subprotocols!r}]"
@@ -203,6 +215,7 @@ class Router:
                 middleware=middleware_chain(middleware, pattern),
                 cancel_on_disconnect=cancel_on_disconnect,
                 when=when,
+                bounds=checked_bounds(None, timeout, repr(pattern.text)).inside(self.bounds),
                 subprotocols=tuple(subprotocols),
                 origins=None if origins is None else parse_origins(origins, pattern.text),
             )
@@ -223,13 +236,17 @@ class Router:
                 "include() got an App; its hooks, handlers and lifespan would be lost. Make it a "
                 "Router, or mount it: app.mount('/prefix', other)"
             )
+        self._attach(router, checked_prefix(prefix))
+
+    def _attach(self, router: Router, prefix: str, names: str = "") -> None:
+        """Make the routes of *router* routes of this one. names: goes before their names."""
         self._check_open("a router")
         if router is self or router in self._above():
             raise RouteError("a router cannot include itself, directly or through another")
-        prefix = self.prefix + _checked_prefix(prefix)
+        prefix = self.prefix + prefix
         for route in router.routes:
-            self._register(route.mounted(prefix, self))
-        router._mounts.append((self, prefix))
+            self._register(route.mounted(prefix, self, names))
+        router._mounts.append((self, prefix, names))
 
     @overload
     def request_middleware(self, order: F, /) -> F: ...
@@ -283,6 +300,36 @@ class Router:
         self._check_open(name_of_part(part))
         self.hooks.parts.append(Hook(order, next(_registrations), part))
 
+    def exception_handler(self, kind: type[Exception]) -> Callable[[F], F]:
+        """Register `handler(ctx, exc)`, which answers exceptions of class `kind`.
+
+        It answers subclasses too; the handler of the nearest class wins. Those of a router answer
+        what its own routes and hooks raise, and the 404 and 405 of what lies below its prefix; an
+        inner router is asked before the one around it, and the App last. It may set `ctx.response`,
+        which begins empty, with the status of an HTTPError or with 500. It may also return what a
+        route's handler may return. A handler that fails itself is one logged 500.
+
+        The handler for `Exception` is the panic hook: it answers what no other handler of its
+        router or of an inner one does, and the exception is logged. It is not asked for an
+        HTTPError, which is an answer and no bug.
+
+        Raise UsageError if `kind` is no class of exceptions.
+        """
+        # The hint does not keep out what other frameworks take: a status, or nothing at all.
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):  # type: ignore[redundant-expr]
+            raise UsageError(
+                f"@app.exception_handler got {kind!r:.80}; expected a class of exceptions, such as "
+                "ValueError or HTTPError, whose `status` tells one from another"
+            )
+
+        def register(func: F) -> F:
+            check_hook(func, f"exception_handler({kind.__name__})", "(ctx, exc)")
+            self._check_open(location(func))
+            self.hooks.answer(kind, func)
+            return func
+
+        return register
+
     def _decorator(self, make: partial[Route]) -> Callable[[H], H]:
         """Return a decorator that registers the route that *make* builds.
 
@@ -296,19 +343,12 @@ class Router:
                     host=self.host,
                     hooks=(self.hooks,),
                     prefixes=(self.prefix,),
-                    **self._resolve(handler, make.keywords),
+                    **Router.resolve(handler, make.keywords),
                 )
             )
             return handler
 
         return register
-
-    def _resolve(self, handler: object, options: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: ARG002
-        """Return what is to be known of a route because of its handler's parameters: nothing.
-
-        options: the other fields of the Route.
-        """
-        return {}
 
     def _pattern(self, path: str) -> Pattern:
         """Return the pattern of *path* below the prefix."""
@@ -320,8 +360,8 @@ class Router:
 
     def _register(self, route: Route) -> None:
         """Add a route, here and to each router that this one is included in."""
-        for router, prefix in self._mounts:
-            router._register(route.mounted(prefix, router))
+        for router, prefix, names in self._mounts:
+            router._register(route.mounted(prefix, router, names))
         self._table.add(route)
         self._routes.append(route)
 
@@ -341,16 +381,16 @@ class Router:
 
     def _check_open(self, what: str) -> None:
         """Raise RegistrationError if an App that this router is a part of serves already."""
-        for router, _ in self._mounts:
+        for router, *_ in self._mounts:
             router._check_open(what)
 
     def _above(self) -> list[Router]:
         """Return every router that this one is included in, at any depth."""
-        above = [router for router, _ in self._mounts]
+        above = [router for router, *_ in self._mounts]
         return above + [higher for router in above for higher in router._above()]
 
 
-def _checked_prefix(prefix: str) -> str:
+def checked_prefix(prefix: str) -> str:
     """Return *prefix*. Raise RouteError if it is no pattern or ends with a slash."""
     if prefix:
         Pattern.parse(prefix)

@@ -6,6 +6,7 @@ It never reads a clock and never draws a random number.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from contextvars import Context as Variables
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from anylane.config.server_config import ServerConfig
 from anylane.errors import UsageError
 from anylane.lane.deadlines import Deadline, Deadlines
 from anylane.lane.driver import Driver
+from anylane.lane.host import Log
 from anylane.lane.link import Errand
 from anylane.lane.server_core import ServerCore, Wrap
 from anylane.lane.stepping import SteppedLink, step
@@ -25,6 +27,10 @@ from anylane.protocol.interfaces import Closing
 
 DATE = b"Thu, 01 Jan 1970 00:00:00 GMT"
 """The Date header in virtual time. It stands still, so that tests can compare whole responses."""
+
+
+_MAX_JUMPS = 100_000
+"""Deadlines that pass while a `def` handler waits. Those of periodic jobs come without an end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +53,19 @@ class World:
     app: what is served.
     config: its settings.
     wrap: puts a layer such as TLS around each connection.
+    take_log: takes what the server logs in the place of `log`.
     now: the virtual time, in seconds.
     log: what the server has logged.
+    variables: the context of the startup hooks, of which each exchange gets a copy.
     """
 
     def __init__(
-        self, app: App, config: ServerConfig | None = None, *, wrap: Wrap | None = None
+        self,
+        app: App,
+        config: ServerConfig | None = None,
+        *,
+        wrap: Wrap | None = None,
+        take_log: Log | None = None,
     ) -> None:
         self.now: float = 0.0
         self.log: list[LogRecord] = []
@@ -72,15 +85,39 @@ class World:
             time=lambda: self.now,
             date=lambda: DATE,
             token=self._token,
-            log=lambda level, message, error: self.log.append(LogRecord(level, message, error)),
+            log=take_log or self._keep,
             lane="Lockstep",
             wrap=wrap,
         )
-        self.server.attach(self.wakes, lambda: None)
+        self.variables: Variables = copy_context()
+        self.server.attach(self.wakes, lambda: None, self)
         startup = self.server.startup()
-        if step(startup, "Lockstep"):
+        if self.variables.run(step, startup, "Lockstep"):
             startup.close()
             raise UsageError("a startup hook waits; under Lockstep there is nothing to wait for")
+        self.server.ready()
+
+    def clock(self) -> float:
+        """Return the virtual time, in seconds."""
+        return self.now
+
+    def arm(self, at: float, call: Callable[[], None]) -> Deadline:
+        """Have it called at that virtual time."""
+        return self.deadlines.arm(at, call)
+
+    def run_errand(self, errand: Errand) -> None:
+        """Run an errand apart from any connection."""
+        LockstepDriver(self, None, None, errand)
+
+    def cleanup(self) -> None:
+        """Run the shutdown hooks, after a drain. Raise UsageError if one of them waits."""
+        cleanup = self.server.cleanup()
+        if self.variables.run(step, cleanup, "Lockstep"):
+            cleanup.close()
+            raise UsageError("a shutdown hook waits; under Lockstep there is nothing to wait for")
+
+    def _keep(self, level: str, message: str, error: BaseException | None) -> None:
+        self.log.append(LogRecord(level, message, error))
 
     def _token(self, size: int) -> bytes:
         """Return *size* bytes that are not random: a test must see the same ones each time."""
@@ -261,7 +298,7 @@ class LockstepDriver(Driver):
         return any(isinstance(item, BaseException) for item in self.inbox)
 
     def detach(self, errand: Errand) -> None:
-        LockstepDriver(self.world, None, None, errand)
+        self.world.run_errand(errand)
 
     def start(self, exchange: Exchange) -> None:
         link = LockstepLink(self, exchange)
@@ -299,7 +336,7 @@ class LockstepLink(SteppedLink):
 
     def __init__(self, driver: LockstepDriver, exchange: Exchange) -> None:
         super().__init__(driver, exchange)
-        self._variables: Variables = copy_context()
+        self._variables: Variables = driver.world.variables.copy()
         self._coroutine = driver.server.run_exchange(exchange, self)
         self._parked = False
 
@@ -334,8 +371,12 @@ class LockstepLink(SteppedLink):
     def block(self) -> None:
         # A `def` handler runs inline and owns the world meanwhile, so time has to jump for it.
         self.driver.pump()
+        jumps = _MAX_JUMPS
         while not self.latched:
-            if not self._world.turn() and not self._world.jump():
+            if self._world.turn():
+                continue
+            jumps -= 1
+            if not jumps or not self._world.jump():
                 raise UsageError(
                     "ctx.call() waits for something that never comes under Lockstep: there "
                     "`def` handlers run inline, so no input can come meanwhile"

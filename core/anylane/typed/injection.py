@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from anylane.callables import called, is_coroutine_function, location
 from anylane.errors import RouteError
-from anylane.handling.answering import ClosedInTurn
 from anylane.handling.return_values import put_routed
 from anylane.http.values.faults import Fault, Invalid
 from anylane.typed.answers import Answer
 from anylane.typed.depends import SCOPES, Dependency, Scope
 from anylane.typed.plan import Plan
 from anylane.typed.signature import Parameter, parameters_of
-from anylane.typed.teardown import Given, Held, Teardown
+from anylane.typed.teardown import Given, HeldUntilSent, Teardown
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context
@@ -194,14 +193,16 @@ def _runner(
                 result = answer(ctx, result)
             if result is not None and (begun := put_routed(ctx, result)) is not None:
                 await begun
-            if ctx.closing is None:  # Else an iterator uses it until it was sent.
+            if ctx.items is None:  # Else an iterator uses it until it was sent.
                 await early.run(None)
         except BaseException as exc:
-            if ctx.closing is None:
+            if ctx.items is None:
                 exc = await _given_back(early, exc)
-            _hold(ctx, early, late, exc)
+            if early or late:
+                ctx.held = HeldUntilSent(ctx.link, early, late, exc)
             raise exc from exc.__cause__
-        _hold(ctx, early, late, None)
+        if early or late:
+            ctx.held = HeldUntilSent(ctx.link, early, late, None)
 
     return run
 
@@ -226,15 +227,6 @@ async def _given_back(teardown: Teardown, exc: BaseException) -> BaseException:
     except BaseException as instead:  # noqa: BLE001  # the caller raises it
         return instead
     return exc
-
-
-def _hold(ctx: Context, early: Teardown, late: Teardown, exc: BaseException | None) -> None:
-    """Have what is left given back before the exchange ends."""
-    for teardown in (early, late):
-        if teardown:
-            held = Held(ctx.link, teardown, late=teardown is late, failure=exc)
-            before = ctx.closing
-            ctx.closing = held if before is None else ClosedInTurn(before, held)
 
 
 async def _value(

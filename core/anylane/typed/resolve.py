@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 from anylane.callables import location
 from anylane.errors import RouteError, UsageError
 from anylane.handling.context import Context
-from anylane.routing.converters import Kind
-from anylane.routing.pattern_syntax import Parameter as PathParameter
+from anylane.routing.patterns.converters import Kind
+from anylane.routing.patterns.pattern_syntax import Parameter as PathParameter
 from anylane.typed.answers import answer_of
 from anylane.typed.injection import Injection, injected
 from anylane.typed.plan import Plan, caller_of, endpoint_of
 from anylane.typed.signature import CONTEXT, hints_of, parameters_of
 
 if TYPE_CHECKING:
-    from anylane.routing.pattern import Pattern
+    from anylane.routing.patterns.pattern import Pattern
 
 _NAMED = {Kind.INT: "int", Kind.FLOAT: "float", Kind.UUID: "uuid", Kind.TAIL: "path"}
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "CONNECT"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
@@ -128,31 +127,33 @@ async def bounded(link: Link, work: Callable[[], Awaitable[None]]) -> None:
             exchange.alarms.cancel(alarm)
 
 
-class Held:
-    """Gives back before an exchange ends. It is closed behind the iterator that is sent.
+class HeldUntilSent:
+    """Gives back before an exchange ends: first what lives as long as the handler, then, behind the
+    last byte, what lives as long as the response.
 
-    late: whether the last byte is waited for. failure: what the handler has raised.
+    failure: what the handler has raised.
     """
 
-    __slots__ = ("_failure", "_late", "_link", "_teardown")
+    __slots__ = ("_early", "_failure", "_late", "_link")
 
     def __init__(
-        self, link: Link, teardown: Teardown, *, late: bool, failure: BaseException | None = None
+        self, link: Link, early: Teardown, late: Teardown, failure: BaseException | None
     ) -> None:
         self._link = link
-        self._teardown = teardown
+        self._early = early
         self._late = late
         self._failure = failure
 
-    async def close(self) -> None:
-        """Give back. Raise what a generator raises."""
-        failure = sys.exception() or self._failure
+    async def close(self, failure: BaseException | None) -> None:
+        """Give back. failure: what a stream has raised. Raise what a generator raises."""
+        failure = failure or self._failure
         try:
+            await self._early.run(failure)
+        finally:
             if self._late:
                 self._link.push()
                 await _all_sent(self._link)
-        finally:
-            await self._teardown.run(failure)
+                await self._late.run(failure)
 
 
 async def _all_sent(link: Link) -> None:

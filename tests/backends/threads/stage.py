@@ -21,19 +21,22 @@ import pytest
 from anylane import ServerConfig
 from anylane.config.limits import Limits, Timeouts
 from anylane.errors import Disconnected
+from anylane.lane import driver as core_driver_module
 from anylane.lane import places, wake_queue
 from anylane.lane.deadlines import Deadline, Deadlines
 from anylane.lane.host import Log
-from anylane.lane.lifespan import Lifespan
+from anylane.lane.life.lifespan import Lifespan
 from anylane.lane.link import Link
 from anylane.lane.places import may_go
 from anylane.lane.server_core import ServerCore
-from anylane.protocol import Exchange
+from anylane.protocol import Exchange, Interrupt
+from anylane.protocol import exchange as exchange_module
 from anylane_backends import workers as workers_module
 from anylane_backends.threads import driver as driver_module
 from anylane_backends.threads import lane as lane_module
 from anylane_backends.threads import link as link_module
 from anylane_backends.threads import loan as loan_module
+from anylane_backends.threads import relief as relief_module
 from anylane_backends.threads.driver import READ, WRITE, ThreadsDriver
 from anylane_backends.threads.lane import Lane
 from anylane_backends.threads.link import LinkDriver, ThreadsLink
@@ -46,17 +49,25 @@ TRACED = frozenset(
         lane_module,
         link_module,
         loan_module,
+        relief_module,
         workers_module,
+        core_driver_module,
+        exchange_module,
         wake_queue,
         places,
     )
 )
+
+HINT = b"HTTP/1.1 103 Early Hints\r\n\r\n"
 
 LIMIT = 10.0
 """Seconds of virtual time within which all is over; the deadlines of connections are far behind."""
 
 PATIENCE = 0.01
 """Seconds for which it may be left undone: a few times what a leader may be late."""
+
+CLOSE = 0.1
+"""Seconds that hooks have, and handlers that were interrupted."""
 
 SECONDS = (0.0001, 0.001, 0.004, 0.04, 0.2)
 """Under what a job may take, and over; under and over what makes a leader late, and quiet; behind
@@ -83,10 +94,14 @@ class Step(Enum):
     """Take in what came."""
     WRITE = auto()
     """Send a piece of the answer."""
+    HINT = auto()
+    """Send a 103 before the answer."""
     LATE = auto()
     """Block its thread beyond a deadline, and take in that this has come."""
     LEAVE = auto()
     """Leave background work, which blocks its thread for a time."""
+    HOOK = auto()
+    """Have what answers in its place block its thread for a time, if it is late."""
 
 
 @dataclass(frozen=True)
@@ -136,13 +151,15 @@ class Ending(Enum):
 @dataclass(frozen=True)
 class Play:
     """places: how many clients are served at once. Where they do not suffice, a request may be lost
-    that is sent when its connection goes."""
+    that is sent when its connection goes. request_timeout: seconds after which a handler is late,
+    and answered for with 503."""
 
     clients: tuple[Client, ...]
     workers: int
     lends: bool
     ending: Ending
     places: int = 100
+    request_timeout: float = 60.0
 
     @property
     def is_crowded(self) -> bool:
@@ -306,6 +323,8 @@ class Stage:
         self.begun: set[bytes] = set()
         self.ended: list[bytes] = []
         self.answered: set[bytes] = set()
+        self.given_up: set[bytes] = set()
+        self.relieved: list[bytes] = []
         self.left: int = 0
         self.worked: int = 0
         self.drained = False
@@ -337,7 +356,10 @@ class Stage:
                 max_threads=self.play.workers,
                 max_connections=self.play.places,
                 limits=Limits(outbound_high=200, outbound_low=20, exchanges_per_turn=2),
-                timeouts=Timeouts(keep_alive=60, head=60, body=60, write_stall=60, drain=60),
+                timeouts=Timeouts(
+                    keep_alive=60, head=60, body=60, write_stall=60, drain=60, close=CLOSE
+                ),
+                request_timeout=self.play.request_timeout,
             ),
             time=lambda: 0.0,
             date=lambda: b"Mon, 23 Nov 2026 00:00:00 GMT",
@@ -345,7 +367,7 @@ class Stage:
             log=self._log,
             lane="threads",
         )
-        server.ready = self._begin
+        server.on_ready = self._begin
         self.lane = CheckedLane(server, self)
         try:
             self.lane.run()
@@ -415,9 +437,13 @@ class Stage:
     # -- the application
 
     on_connect = on_disconnect = None
+    jobs = ()
 
     def lifespan(self, log: Log) -> Lifespan:
         return Lifespan(self, (), log)
+
+    def configured(self, config: ServerConfig) -> Stage:
+        return self
 
     def forwarded(self, config: ServerConfig) -> None:
         """There are no proxies."""
@@ -444,17 +470,43 @@ class Stage:
         try:
             self.begun.add(name)
             self.links[name] = link
-            await link.guard(self._handle(exchange, link, name))
+            work = self._handle(exchange, link, name)
+            try:
+                await link.guard(work)
+            finally:
+                work.close()  # A play that is broken may end before it was begun.
         except Disconnected:
             pass
         finally:
             self.ended.append(name)
+            if not link.relieved:
+                self._answer_late(exchange)
             if not exchange.finished:
                 exchange.finish(link.now())
             if not link.driver.pumping:
                 link.driver.push()
 
-    async def _handle(self, exchange: Exchange, link: ThreadsLink, name: bytes) -> None:
+    async def relieve(self, stuck: Link, exchange: Exchange, link: Link) -> None:
+        assert isinstance(link, CheckedLink) and exchange.head is not None
+        name = exchange.head.target
+        assert stuck.exchange.head is exchange.head and name not in self.relieved
+        self.relieved.append(name)
+        try:
+            for step, seconds in self.request(name).steps:
+                if step is Step.HOOK:
+                    self.scheduler.sleep(seconds)
+        finally:
+            self._answer_late(exchange)
+            exchange.finish(link.now())
+            link.driver.push()
+
+    def _answer_late(self, exchange: Exchange) -> None:
+        if exchange.interrupt is Interrupt.DEADLINE and not exchange.started:
+            exchange.respond(503, [("connection", "close")], b"")
+
+    async def _handle(  # noqa: C901  # one step after the other
+        self, exchange: Exchange, link: ThreadsLink, name: bytes
+    ) -> None:
         request = self.request(name)
         answer = Answer(exchange, link, expected(request, name))
         taken, body = 0, b""
@@ -483,6 +535,13 @@ class Stage:
                     self.scheduler.sleep(seconds)
                     self._take_input(exchange, link)
                     assert alarm.fired
+                case Step.HOOK:
+                    pass
+                case Step.HINT if not exchange.started:
+                    exchange.send_informational(103, [])
+                    link.push()
+                case Step.HINT:
+                    pass
                 case Step.LEAVE:
                     self.left += 1
                     link.driver.defer(partial(self._work, seconds))
@@ -503,7 +562,9 @@ class Stage:
     def _take_input(self, exchange: Exchange, link: ThreadsLink) -> None:
         driver = link.transport
         assert isinstance(driver, CheckedDriver)
-        told, reads = driver._input in (driver._mail or ()) and driver.reading, driver.sock.reads
+        sock = driver._sock
+        told = driver._input in (driver._mail or ()) and driver.reading
+        reads = sock.reads if isinstance(sock, Sock) else 0
         link.push()
         exchange.check()  # Raises if that was the end of it.
         assert driver.sock.reads > reads or not told
@@ -533,13 +594,13 @@ class Stage:
         if not self.ready:
             return
         now = self.scheduler.now
-        self.lasting = {why: self.lasting.get(why, now) for why in self._undone()}
+        self.lasting = {why: self.lasting.get(why, now) for why in self._undone(until)}
         for why, since in self.lasting.items():
             if until - since > PATIENCE:
                 self.fail(why)
 
-    def _undone(self) -> Iterator[str]:
-        for workers in (self.lane.workers, self.lane.background):
+    def _undone(self, until: float) -> Iterator[str]:
+        for workers in (self.lane.workers, self.lane.background, self.lane.reserve):
             if workers.jobs and (workers._idle or len(workers._threads) < workers._limit):
                 yield "a job waits, and a worker is free"
         if self.server.wakes:
@@ -556,8 +617,11 @@ class Stage:
                 yield f"{driver.name} has messages, and no owner"
             if not driver._owned and driver._due() is not None:
                 yield f"{driver.name} has news, and no owner"
-            if driver.lost or driver.sock.closed:
+            if driver.lost or not isinstance(driver._sock, Sock) or driver.sock.closed:
                 continue
+            waits_since = driver.connection.handler_due + 3 * relief_module.PATIENCE
+            if waits_since < until and not self.server.aborted:
+                yield f"{driver.name} waits for a handler that is late"
             sock = driver.sock
             if sock.ready() & READ and driver.reading and driver._input not in mail:
                 yield f"{sock.name} has input that its owner does not know of"
@@ -571,12 +635,13 @@ class Stage:
         assert not self.lane.lender.lent
         assert not self.lane.workers.jobs
         assert not self.lane.background.jobs
+        assert not self.lane.reserve.jobs
         assert self.worked == self.left or self.play.ending is Ending.ABORT
         assert sorted(self.ended) == sorted(self.begun)
         if self.play.ending is Ending.DRAIN and not self.play.is_crowded:
             for number, client in enumerate(self.play.clients):
                 names = {b"/%d/%d" % (number, at) for at in range(len(client.requests))}
-                assert client.parting is Parting.RESETS or names <= self.answered
+                assert client.parting is Parting.RESETS or names <= self.answered | self.given_up
 
 
 def expected(request: Request, name: bytes) -> bytes:
@@ -596,6 +661,7 @@ class Answer:
         """So many bytes of it; without a number all that is left, and its end."""
         exchange, link = self._exchange, self._link
         if not exchange.started:
+            exchange.check()
             exchange.send_head(200, [], len(self._left))
         data = self._left[:size]
         self._left = self._left[len(data) :]
@@ -662,8 +728,10 @@ class Visitor:
             request = self._client.requests[number]
             answer = expected(request, name)
             while True:
+                while self._got.startswith(HINT):
+                    self._got = self._got.removeprefix(HINT)
                 head, end, rest = self._got.partition(b"\r\n\r\n")
-                if end and len(rest) >= len(answer):
+                if end and (len(rest) >= len(answer) or head.startswith(b"HTTP/1.1 503")):
                     break
                 self._pause()
                 data = self._sock.take()
@@ -672,11 +740,24 @@ class Visitor:
                         self._stage.fail(f"{name!r} was not answered: {self._got!r}")
                     return False
                 self._got += data
+            if head.startswith(b"HTTP/1.1 503"):
+                self._check_given_up(number)
+                return False
             if not head.startswith(b"HTTP/1.1 200") or not rest.startswith(answer):
                 self._stage.fail(f"{name!r} was answered wrongly: {self._got!r}")
             self._got = rest[len(answer) :]
             self._stage.answered.add(name)
         return True
+
+    def _check_given_up(self, number: int) -> None:
+        """Read on after the 503 for this request: with it the connection ends."""
+        stage = self._stage
+        while data := self._sock.take():
+            self._got += data
+        if stage.play.request_timeout > LIMIT or not self._got.endswith(b"\r\n\r\n"):
+            stage.fail(f"request {number} was answered wrongly: {self._got!r}")
+        for at in range(number, len(self._client.requests)):
+            stage.given_up.add(b"/%d/%d" % (self._number, at))
 
 
 class Waker:
@@ -765,12 +846,23 @@ class CheckedDriver(ThreadsDriver):
 
     @property
     def name(self) -> str:
-        return "background work" if self.errand is not None else self.sock.name
+        if self.errand is not None:
+            return "background work"
+        return self.sock.name if isinstance(self._sock, Sock) else "a connection that was relieved"
+
+    def write(self, chunks: list[bytes]) -> None:
+        super().write(chunks)
+        if not isinstance(self._sock, Sock):
+            self.stage.fail("a client is taken away from a thread that writes to it")
 
     def work(self) -> None:
         worker = self.stage.scheduler.current
         assert worker is not None
-        if ("background" in worker.name) is not (self.errand is not None):
+        wrong = ("background" in worker.name) is not (self.errand is not None)
+        if "reserve" in worker.name:
+            interrupts = [link.exchange.interrupt for link in self.links]
+            wrong = self._relief is None and Interrupt.DEADLINE not in interrupts
+        if wrong:
             self.stage.fail(f"{self.name} is stepped by a worker of the wrong kind")
         super().work()
 
@@ -802,8 +894,10 @@ class CheckedDriver(ThreadsDriver):
 class CheckedLink(ThreadsLink):
     """While its thread is blocked, others may own the connection."""
 
-    def __init__(self, driver: LinkDriver, exchange: Exchange) -> None:
-        super().__init__(driver, exchange)
+    def __init__(
+        self, driver: LinkDriver, exchange: Exchange, stuck: ThreadsLink | None = None
+    ) -> None:
+        super().__init__(driver, exchange, stuck)
         assert isinstance(driver, CheckedDriver)
         driver.stage.keep(self._coroutine)
 
@@ -820,7 +914,7 @@ def in_place_of_threads(stage: Stage) -> Generator[None]:
     """The lane's modules have the scheduler's locks, threads and time, and what is checked."""
     scheduler = stage.scheduler
     with pytest.MonkeyPatch.context() as patch:
-        for module in (driver_module, link_module, loan_module, workers_module):
+        for module in (link_module, loan_module, relief_module, workers_module):
             patch.setattr(module, "Lock", scheduler.lock)
         patch.setattr(workers_module, "start_thread", scheduler.start_thread)
         patch.setattr(loan_module, "monotonic", scheduler.monotonic)

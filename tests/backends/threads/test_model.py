@@ -20,6 +20,7 @@ from anylane.lane.wake_queue import WakeQueue
 from anylane_backends.threads.driver import ThreadsDriver
 from anylane_backends.threads.link import ThreadsLink
 from anylane_backends.threads.loan import Loan
+from anylane_backends.threads.relief import RelievableDriver
 from anylane_backends.workers import Workers
 from tests.backends.threads.stage import (
     SECONDS,
@@ -54,6 +55,7 @@ plays = st.builds(
     lends=st.sampled_from((True, True, False)),
     ending=st.sampled_from((Ending.DRAIN, Ending.DRAIN, *Ending)),
     places=st.sampled_from((100, 100, 1, 2)),
+    request_timeout=st.sampled_from((60.0, 60.0, 0.1)),
 )
 
 
@@ -91,7 +93,20 @@ def ended(*of: Client, ending: Ending) -> Play:
     return Play(of, 3, False, ending)
 
 
+def late(*of: Client, workers: int = 2, lends: bool = False) -> Play:
+    return Play(of, workers, lends, Ending.DRAIN, request_timeout=0.1)
+
+
 QUICK = Request((), (), 1)
+STUCK = Request(((Step.BLOCK, 0.4),), (), 1)
+STUCK_TWICE = Request(((Step.BLOCK, 0.2), (Step.HOOK, 0.2), (Step.WAIT, 0)), (), 1)
+# The deadline, and the patience that a handler is given.
+BACK_IN_TIME = Request(
+    ((Step.BLOCK, 0.15), (Step.HINT, 0), (Step.HINT, 0), (Step.WRITE, 0), (Step.LOOK, 0)),
+    (b"a",),
+    40,
+)
+PARKED = Request(((Step.SLEEP, 0.2), (Step.BLOCK, 0.2)), (), 1)
 ENDS = Request(((Step.BLOCK, 0.001),), (), 1)
 BLOCKS = Request(((Step.BLOCK, 0.04),), (), 1)
 BLOCKS_THEN_CALLS = Request(((Step.BLOCK, 0.2), (Step.CALL, 0)), (), 1)
@@ -155,6 +170,30 @@ PLAYS = {
         ending=Ending.DRAIN,
         places=1,
     ),
+    "handlers that are stuck": late(
+        one(QUICK, STUCK), one(STUCK, QUICK), one(STUCK), one(QUICK, pauses=(0.04,)), workers=2
+    ),
+    "handlers that are stuck in a loan": late(
+        one(QUICK, STUCK), one(QUICK, QUICK, STUCK, pauses=(0.001, 0.001)), workers=3, lends=True
+    ),
+    "hooks that are stuck, too": late(one(STUCK_TWICE), one(STUCK_TWICE), one(PARKED), workers=1),
+    "handlers that come back as they are relieved": late(
+        one(BACK_IN_TIME, BACK_IN_TIME), one(BACK_IN_TIME, parting=Parting.STAYS)
+    ),
+    "a drain while handlers are stuck": Play(
+        (one(STUCK, parting=Parting.STAYS), one(STUCK_TWICE), one(PARKED)),
+        workers=2,
+        lends=False,
+        ending=Ending.EARLY_DRAIN,
+        request_timeout=0.1,
+    ),
+    "an abort while handlers are stuck": Play(
+        (one(STUCK, parting=Parting.STAYS), one(STUCK_TWICE), one(PARKED)),
+        workers=2,
+        lends=False,
+        ending=Ending.ABORT,
+        request_timeout=0.1,
+    ),
     "an abort while handlers block": ended(
         one(BLOCKS, parting=Parting.STAYS), one(BLOCKS), ending=Ending.ABORT
     ),
@@ -189,6 +228,12 @@ def if_free(driver: ThreadsDriver, func: Callable[[], bool]) -> bool:
     gone = func()
     driver.hand_over(selecting=True)
     return gone
+
+
+def reenter(driver: RelievableDriver) -> None:
+    taken, driver._taken = driver._taken, False
+    if taken:
+        driver._do(driver._bereave)
 
 
 @dataclass(frozen=True)
@@ -247,6 +292,27 @@ BROKEN = {
         if_free,
         "newcomers for one place",
         "a client waits, and an idle connection could go",
+    ),
+    "a client is taken away in the middle": Broken(
+        RelievableDriver,
+        "reenter",
+        reenter,
+        "handlers that come back as they are relieved",
+        "taken away from a thread that writes",
+    ),
+    "a client that was taken away is still written to": Broken(
+        RelievableDriver,
+        "_bereave",
+        lambda driver: None,
+        "handlers that come back as they are relieved",
+        "taken away from a thread that writes",
+    ),
+    "a handler that is stuck is not noticed": Broken(
+        RelievableDriver,
+        "attend",
+        lambda driver: None,
+        "handlers that are stuck",
+        "waits for a handler that is late",
     ),
     "input is lost": Broken(
         ThreadsDriver,

@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from anylane import App, ConfigError, Context, Disconnected, Limits, ServerConfig, Timeouts
-from anylane.protocol import AnyConnection, Closing, Connection, TlsInfo
+from anylane.protocol import AnyConnection, Closing, Connection, Interrupt, TlsInfo
 from anylane.testing import Lockstep, World
 from anylane_backends.asyncio import AsyncioBackend
 from anylane_backends.hosting.server import Server
@@ -807,3 +807,24 @@ def test_a_client_without_a_place_costs_no_handshake(files):
     refused = Lockstep(world=world)
     refused.receive(b"a hello")
     assert refused.closed and not refused.sent and not world.log[1:]
+
+
+@BOTH
+def test_a_reliever_goes_on_with_the_session(version, files):
+    """On a lane whose handlers can block: the client is answered by another connection."""
+
+    async def never(ctx):
+        await ctx.sleep(1000)
+
+    wire = serve(files, app_that(never))
+    client = Client(wire, tls=version)
+    client.send(GET)
+    connection = connection_of(wire)
+    (link,) = wire._driver.links
+    link.exchange.interrupted(Interrupt.DEADLINE)  # So it has the bare 503 at once.
+    reliever = connection.relieve(link.exchange, wire._driver.now())
+    connection.connection_lost(None)
+    client.incoming.write(b"".join(reliever.data_to_send()))
+    assert client.tls.read(1 << 16).startswith(b"HTTP/1.1 503 ")
+    assert client.tls.read(1) == b""  # The close_notify.
+    assert reliever.closing is Closing.SEND_EOF

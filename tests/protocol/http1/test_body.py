@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from anylane.config.limits import Limits
 from anylane.errors import Refused
-from anylane.protocol.http1.body import Body
+from anylane.protocol.http1.body import Body, LengthBody
 from anylane.protocol.http1.grammar import parse_head
 
 LIMITS = Limits(body=20, header_section=100, header_count=3)
@@ -26,10 +26,15 @@ def feed(body: Body, pieces: list[bytes], most: int = 1000) -> tuple[bytes, byte
     decoded, rest = b"", b""
     for piece in pieces:
         rest += piece
-        while rest and not body.complete:
+        while rest and not (body.complete or body.over):
             chunks, rest = body.feed(rest, most)
             decoded += b"".join(chunks)
     return decoded, rest
+
+
+def allowed(body: Body | LengthBody, limit: int) -> bool:
+    body.allow(limit)
+    return not body.over
 
 
 def each_byte(data: bytes) -> list[bytes]:
@@ -100,8 +105,10 @@ BAD = [
     (b"0\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
     (b"0\r\n" + b"X: y\r\n" * 4 + b"\r\n", 431),
     (b"0\r\nX: " + b"y" * 100 + b"\r\n\r\n", 431),
-    (b"15\r\n" + b"x" * 21 + b"\r\n0\r\n\r\n", 413),
 ]
+
+OVER = b"5\r\nhello\r\n10\r\n" + b"x" * 16 + b"\r\n0\r\n\r\n"
+"""One byte more than the limit."""
 
 
 @pytest.mark.parametrize(("wire", "status"), BAD)
@@ -120,11 +127,43 @@ def test_the_body_limit_counts_what_was_decoded():
 
 
 @pytest.mark.parametrize("size", [b"15", b"100000005", b"f" * 15])
-def test_a_chunk_that_cannot_fit_is_refused_by_its_size(size):
-    body = body_of()
-    with pytest.raises(Refused) as caught:
-        body.feed(size + b"\r\n")
-    assert caught.value.status == 413
+@pytest.mark.parametrize("express", [True, False])
+def test_nothing_is_taken_of_a_chunk_that_cannot_fit(size, express):
+    body = body_of(express=express)
+    line = size + b"\r\n"
+    assert body.feed(line + b"x" * 21) == ([], b"x" * 21)
+    assert body.over
+    assert not body.complete
+    assert body.received == 0
+    assert body.feed(b"x" * 21) == ([], b"x" * 21)
+
+
+@pytest.mark.parametrize("express", [True, False])
+@pytest.mark.parametrize("cut", [lambda data: [data], each_byte], ids=["whole", "each byte"])
+def test_a_body_that_is_allowed_more_goes_on_where_it_stopped(express, cut):
+    body = body_of(express=express)
+    decoded, rest = feed(body, cut(OVER + NEXT))
+    assert (decoded, body.over, body.complete) == (b"hello", True, False)
+    assert [allowed(body, limit) for limit in (20, 21)] == [False, True]
+    assert feed(body, [rest]) == (b"x" * 16, NEXT)
+    assert body.complete
+
+
+@pytest.mark.parametrize("express", [True, False])
+def test_a_body_may_be_allowed_less_than_has_come(express):
+    body = body_of(express=express)
+    assert feed(body, [b"5\r\nhello\r\n5\r\nhe"])[0] == b"hellohe"
+    assert [allowed(body, limit) for limit in (10, 9, 0)] == [True, False, False]
+
+
+@pytest.mark.parametrize("express", [True, False])
+def test_a_declared_length_is_over_before_a_byte_comes(express):
+    head = parse_head(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 21\r\n\r\n", LIMITS)
+    body = LengthBody(head, LIMITS.body) if express else Body(head, LIMITS, express=False)
+    assert body.over
+    assert allowed(body, 21)
+    assert body.feed(b"x" * 30) == ([b"x" * 21], b"x" * 9)
+    assert body.complete
 
 
 def test_trailers_are_kept_lower_cased_in_order():
@@ -146,7 +185,7 @@ def test_the_cut_does_not_matter(chunks, data):
 
 
 CHUNKS = st.one_of(
-    *[st.sampled_from([wire for wire, *_ in table]) for table in (GOOD, BAD)],
+    *[st.sampled_from([wire for wire, *_ in table]) for table in (GOOD, BAD, [(OVER,)])],
     st.builds(
         lambda size, zeros, chunk, end: b"0" * zeros + size(len(chunk)) + b"\r\n" + chunk + end,
         st.sampled_from([lambda size: b"%x" % size, lambda size: b"%X;a" % size]),

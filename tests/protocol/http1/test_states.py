@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from anylane import App, Limits, ServerConfig, Timeouts
-from anylane.protocol.http1 import machine, reader
+from anylane.protocol.http1 import machine, payload
 from anylane.protocol.http1.states import READING, WRITING, ReadEvent, Reading, WriteEvent, Writing
 from anylane.protocol.websocket import session as websocket
 from anylane.protocol.websocket.phases import PHASES, Phase, PhaseEvent
@@ -136,7 +136,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
         return {state: Row(state, row) for state, row in table.items()}
 
     readings = recording(READING)
-    monkeypatch.setattr(reader, "READING", readings)
+    monkeypatch.setattr(payload, "READING", readings)
     monkeypatch.setattr(machine, "READING", readings)
     monkeypatch.setattr(machine, "WRITING", recording(WRITING))
     monkeypatch.setattr(websocket, "PHASES", recording(PHASES))

@@ -96,7 +96,7 @@ def run(**flags: Any) -> None:
             load_env_file(env_file)
             _early_level(flags)
         options = Options(flags)
-        set_up_logging(options.run.log_level)
+        set_up_logging(options.run.log_level, options.run.log_format)
         if options.run.workers > 1 or options.run.reload:
             supervise(options)
         else:

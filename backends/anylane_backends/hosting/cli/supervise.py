@@ -16,10 +16,12 @@ from anylane.config.run_settings import RunSettings
 from anylane.errors import ConfigError
 from anylane_backends.hosting import process
 from anylane_backends.hosting.cli.app_loading import CannotStart, load_app
-from anylane_backends.hosting.cli.log_lines import access_logger, log_access, set_up_logging
+from anylane_backends.hosting.cli.log_lines import log_access, set_up_logging
 from anylane_backends.hosting.heartbeat import Living, Patience
+from anylane_backends.hosting.lead import SharedLead
 from anylane_backends.hosting.loading import BackendError, load_backend
-from anylane_backends.hosting.messages import log, say, url_of
+from anylane_backends.hosting.messages import access_logger, log, say, url_of
+from anylane_backends.hosting.server import Server
 from anylane_backends.hosting.signals import LAST_RESORT
 from anylane_backends.hosting.supervisor import Supervisor
 from anylane_backends.hosting.systemd import notify
@@ -47,11 +49,16 @@ def supervise(options: Options) -> None:
     current = options
     watch = _watcher(told) if told.reload else None
     listeners = bind(options.config)
+    lead = SharedLead()
 
     def work(ready: Callable[[Living], None]) -> None:
+        def accepts(server: Server) -> None:
+            server.core.workers = told.workers
+            ready(server.core)
+
         os.environ.pop("NOTIFY_SOCKET", None)  # The supervisor speaks for all.
         try:
-            serve(current, listeners=listeners, ready=lambda server: ready(server.core))
+            serve(current, listeners=listeners, lead=lead, ready=accepts)
         except (CannotStart, BackendError) as exc:
             process.fail(exc.__cause__ or exc, str(exc))
 
@@ -75,7 +82,7 @@ def supervise(options: Options) -> None:
             return False
         for name in fixed_that_differ(options, fresh):
             log("warning", f"{name} has changed: that needs a restart", None)
-        set_up_logging(fresh.run.log_level)
+        set_up_logging(fresh.run.log_level, fresh.run.log_format)
         current = fresh
         return True
 

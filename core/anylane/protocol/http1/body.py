@@ -50,17 +50,22 @@ class Body:
     """Feeds one request body to h11, and says where it ends.
 
     express: whether plain chunks are read directly.
+    limit: the bytes that it may have, `Limits.body` unless `allow` was called. over: it has more,
+        or says that it will: nothing more of it is taken.
     received: the bytes of body that were decoded.
     complete: whether the last byte was seen.
     trailers: set when it is complete (RFC 9110 §6.5).
     """
 
     __slots__ = ("_declared", "_express", "_head", "_held", "_limits", "_overhead", "_parser",
-                 "_remaining", "_state", "complete", "received", "trailers")  # fmt: skip
+                 "_remaining", "_state", "complete", "limit", "over", "received",
+                 "trailers")  # fmt: skip
 
     def __init__(self, head: RequestHead, limits: Limits, *, express: bool = True) -> None:
         self._head = head
         self._limits = limits
+        self.limit: int = limits.body
+        self.over: bool = (head.content_length or 0) > limits.body
         self._express = express
         self._declared = head.content_length
         self._remaining = head.content_length or 0
@@ -77,12 +82,18 @@ class Body:
         """The bytes still to come, or None if the client did not say."""
         return self._remaining if self._declared is not None else None
 
+    def allow(self, limit: int) -> None:
+        """Let it have so many bytes, be that more or less than before."""
+        self.limit = limit
+        size = self.received + self._remaining if self._declared is None else self._declared
+        self.over = size > limit
+
     def feed(self, data: bytes, most: int = _ALL) -> tuple[list[bytes], bytes]:
         """Take what belongs to the body, up to so many chunks; return decoded pieces, few and not
         small ones, and the rest of the input. It is behind the body if that is `complete`, and
-        otherwise to be fed again.
+        otherwise to be fed again, unless it is `over`.
 
-        Raises Refused for malformed framing, and for a body that is too large.
+        Raises Refused for malformed framing.
         """
         if self._declared is not None:
             mine, rest = data[: self._remaining], data[self._remaining :]
@@ -90,7 +101,7 @@ class Body:
             return self._decode(mine), rest
         pieces: list[bytes] = []
         at = 0
-        while most > 0 and at < len(data) and not self.complete:
+        while most > 0 and at < len(data) and not self.complete and not self.over:
             if self._express and self._state is _Chunk.SIZE and not self._held:
                 before = len(pieces)
                 at = self._read_plain(data, at, most, pieces)
@@ -112,7 +123,7 @@ class Body:
         This is the express lane. It refuses nothing: what it does not take is h11's. 0.6 us for a
         small chunk, where h11 takes 9 (CPython 3.11).
         """
-        room = self._limits.body - self.received
+        room = self.limit - self.received
         overhead = self._overhead
         for _ in range(most):
             line = _PLAIN_CHUNK.match(data, at)
@@ -135,7 +146,7 @@ class Body:
             room -= size
             at = end + 2
         self._overhead = overhead
-        self.received = self._limits.body - room
+        self.received = self.limit - room
         return at
 
     def _decode(self, data: bytes) -> list[bytes]:
@@ -149,7 +160,6 @@ class Body:
                 event = self._parser.next_event()
                 if isinstance(event, h11.Data):
                     self.received += len(event.data)
-                    self._check_size(self.received)
                     pieces.append(bytes(event.data))
                 elif isinstance(event, h11.EndOfMessage):
                     self.trailers = list(event.headers)
@@ -165,7 +175,7 @@ class Body:
 
         `_held` is a line that is not complete yet.
         """
-        while at < len(data) and self._state is not _Chunk.END:
+        while at < len(data) and self._state is not _Chunk.END and not self.over:
             if self._state is _Chunk.DATA:
                 step = min(self._remaining, len(data) - at)
                 at += step
@@ -185,11 +195,6 @@ class Body:
             if end >= 0:
                 self._line()
         return at
-
-    def _check_size(self, size: int) -> None:
-        """Raise Refused for a body of more bytes than there may be."""
-        if size > self._limits.body:
-            raise Refused(413, f"body is over {self._limits.body} bytes")
 
     def _check_line_length(self) -> None:
         """Raise Refused if the incomplete line is too long."""
@@ -213,8 +218,8 @@ class Body:
             if self._overhead > self._limits.chunk_overhead and self._remaining:
                 limit = self._limits.chunk_overhead
                 raise Refused(400, f"chunk framing is over {limit} bytes more than its data", line)
-            # A size that can only end in 413 is refused before its bytes come.
-            self._check_size(self.received + self._remaining)
+            # Before its bytes come.
+            self.over = self.received + self._remaining > self.limit
             self._state = _Chunk.DATA if self._remaining else _Chunk.TRAILERS
         elif line == b"\r\n" or line.endswith(b"\r\n\r\n"):
             check_trailers(line[:-2], self._limits)
@@ -241,12 +246,19 @@ class LengthBody:
     It has the attributes of `Body`.
     """
 
-    __slots__ = ("complete", "remaining", "trailers")
+    __slots__ = ("_size", "complete", "limit", "over", "remaining", "trailers")
 
-    def __init__(self, head: RequestHead) -> None:
-        self.remaining: int = head.content_length or 0
+    def __init__(self, head: RequestHead, limit: int) -> None:
+        self._size = self.remaining = head.content_length or 0
+        self.limit: int = limit
+        self.over: bool = self._size > limit
         self.complete: bool = False
         self.trailers: RawHeaders = []
+
+    def allow(self, limit: int) -> None:
+        """Let it have so many bytes, be that more or less than before."""
+        self.limit = limit
+        self.over = self._size > limit
 
     def feed(self, data: bytes, most: int = _ALL) -> tuple[list[bytes], bytes]:  # noqa: ARG002
         """Take what belongs to the body; return its pieces and the rest of the input. most: as of

@@ -78,7 +78,7 @@ def parse_head(block: bytes, limits: Limits) -> RequestHead:
         raise Refused(505, "only HTTP/1.0 and HTTP/1.1 are spoken here", line[-8:])
     _check_fields(fields, limits)
     _check_framing(fields, b"%s.%s" % (major, minor))
-    return _interpret(_authority(block), limits)
+    return _interpret(_authority(block))
 
 
 def _check_line_ends(data: bytes | bytearray, start: int = 0) -> None:
@@ -149,7 +149,7 @@ def _hint(exc: h11.RemoteProtocolError) -> int:
     return exc.error_status_hint if exc.error_status_hint in (400, 431) else 400
 
 
-def _interpret(request: h11.Request, limits: Limits) -> RequestHead:
+def _interpret(request: h11.Request) -> RequestHead:
     headers: RawHeaders = list(request.headers)
     version = request.http_version
     hosts: list[bytes] = []
@@ -170,7 +170,7 @@ def _interpret(request: h11.Request, limits: Limits) -> RequestHead:
             kind.append(value)
     _check_host(hosts, request.target, version)
     _check_target(request.method, request.target)
-    chunked, length = _framing(lengths, limits, chunked=bool(codings))
+    chunked, length = _framing(lengths, chunked=bool(codings))
     return RequestHead(
         method=request.method,
         target=request.target,
@@ -219,7 +219,7 @@ def _check_target(method: bytes, target: bytes) -> None:
         raise Refused(400, "target is neither a path nor an absolute URL", target)
 
 
-def _framing(lengths: list[bytes], limits: Limits, *, chunked: bool) -> tuple[bool, int | None]:
+def _framing(lengths: list[bytes], *, chunked: bool) -> tuple[bool, int | None]:
     """Return whether the body is chunked, and else its length in bytes or None."""
     if chunked:
         return True, None
@@ -227,10 +227,8 @@ def _framing(lengths: list[bytes], limits: Limits, *, chunked: bool) -> tuple[bo
         return False, None
     if _DIGITS.fullmatch(lengths[0]) is None:
         raise Refused(400, "malformed Content-Length", lengths[0])
-    length = int(lengths[0])
-    if length > limits.body:
-        raise Refused(413, f"body of {length} bytes; at most {limits.body}")
-    return False, length
+    # How large a body may be is its route's to say.
+    return False, int(lengths[0])
 
 
 def _expects(expects: list[bytes], version: bytes) -> bool:

@@ -13,8 +13,9 @@ from anylane.errors import Disconnected, Refused, UsageError
 from anylane.protocol.exchange import Exchange, Interrupt
 from anylane.protocol.fields import Header
 from anylane.protocol.http1.body import Body, LengthBody
+from anylane.protocol.http1.carrier import ConnectionCarrier
 from anylane.protocol.http1.encoding import JOINED, encode_head, encode_plain, with_defaults
-from anylane.protocol.http1.reader import ConnectionCarrier, Reader
+from anylane.protocol.http1.reader import Reader
 from anylane.protocol.http1.states import READING, WRITING, ReadEvent, Reading, WriteEvent, Writing
 from anylane.protocol.http1.switching import switching_head
 from anylane.protocol.http1.writer import Framing, ResponseWriter
@@ -49,13 +50,11 @@ _NEXT_WRITING = WRITING[_ANSWERED][WriteEvent.NEXT_REQUEST]
 class Http1(Reader):
     """The protocol that a connection starts with, and the `Stream` of its exchanges."""
 
-    __slots__ = ("_events", "_fresh", "_handler_timeout", "_keep_alive_timeout",
-                 "_writer")  # fmt: skip
+    __slots__ = ("_events", "_fresh", "_keep_alive_timeout", "_writer")
 
     def __init__(self, connection: ConnectionCarrier, now: float) -> None:
         super().__init__(connection)
         self._fresh = True
-        self._handler_timeout = connection.config.request_timeout
         self._keep_alive_timeout = self._timeouts.keep_alive
         self._writer: ResponseWriter | None = None
         self._events: EventStreamProtocol | None = None
@@ -146,17 +145,13 @@ class Http1(Reader):
             )
             return
         self.reading: Reading = READING[Reading.HEAD][ReadEvent.HEAD_WITH_BODY]
-        by_length = self._express is not None and not head.chunked
-        express = self._express is not None
-        self._body = LengthBody(head) if by_length else Body(head, self._limits, express=express)
-        self._continue_due = head.expects_continue
-        self._paused = False
-        if self._held:
-            early = bytes(self._held)
-            self._held.clear()
-            self._receive_body(early, now)
-        elif not self._continue_due:
-            self._expect_body(now)
+        if self._express is None:
+            whole: Body | LengthBody = Body(head, self._limits, express=False)
+        elif head.chunked:
+            whole = Body(head, self._limits)
+        else:
+            whole = LengthBody(head, self._limits.body)
+        self._begin_body(whole, head, now)
 
     def _reject(self, refused: Refused, now: float) -> None:
         exchange = self._exchange = Exchange(self, self._conn, None, refused)
@@ -396,3 +391,18 @@ class Http1(Reader):
         self._keep_alive = False
         exchange.respond(503, [], b"")
         self._close(now)
+
+
+def repeat(connection: ConnectionCarrier, head: RequestHead, now: float) -> tuple[Http1, Exchange]:
+    """Return the protocol of a connection on which this request is late, and its exchange.
+
+    It was read on another one, and how much of its body was, is not known here. So what comes is
+    thrown away, and the connection closes behind the answer.
+    """
+    protocol = Http1(connection, now)
+    protocol._request(head, now, Timer.KEEP_ALIVE)
+    protocol._keep_alive = protocol._continue_due = False
+    protocol._read(ReadEvent.REFUSE)
+    connection.timers.clear(Timer.BODY)
+    connection.timers.set(Timer.HANDLER, now)
+    return protocol, connection.waiting[0]

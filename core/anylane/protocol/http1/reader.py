@@ -1,89 +1,49 @@
-"""The peer's half of an HTTP/1.1 connection: where a request head ends, and where its body does.
+"""The peer's half of an HTTP/1.1 connection: where a request head ends, and what is behind it.
 
 h11 decides (through `grammar` and `body`); in front of it stands the express lane. What may happen
-when is in the READING table of `states`. Our half is `machine`'s: this file never writes, but for a
-100 (Continue) that a client waits for.
+when is in the READING table of `states`. The body of a request is `payload`'s, our half is
+`machine`'s: this file never writes.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Protocol
 
 from anylane.errors import Disconnected, Refused, UsageError
-from anylane.protocol.dates import Dates
 from anylane.protocol.exchange import Exchange
 from anylane.protocol.fields import Header
-from anylane.protocol.http1.body import Body, LengthBody
-from anylane.protocol.http1.express import Express, Heads
+from anylane.protocol.http1.carrier import ConnectionCarrier
+from anylane.protocol.http1.express import Express
 from anylane.protocol.http1.grammar import check_incomplete, parse_head
-from anylane.protocol.http1.states import READING, ReadEvent, Reading, Writing
+from anylane.protocol.http1.payload import PayloadReader
+from anylane.protocol.http1.states import ReadEvent, Reading, Writing
 from anylane.protocol.http1.switching import switching_head
-from anylane.protocol.interfaces import Carrier, Closing, InnerProtocol
-from anylane.protocol.pace import Pace
+from anylane.protocol.interfaces import Closing
 from anylane.protocol.request_head import RequestHead
 from anylane.protocol.timers import Timer
 from anylane.protocol.websocket.handshake import accept_headers, read_handshake
 
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
 # What every request asks for: a member of an enum takes twice the time of a global to look up.
 _IDLE, _DONE = Reading.IDLE, Reading.DONE
-_KEEP_ALIVE, _HANDLER = Timer.KEEP_ALIVE, Timer.HANDLER
+_KEEP_ALIVE = Timer.KEEP_ALIVE
 
 
-class ConnectionCarrier(Carrier, Protocol):
-    """A carrier that is a whole connection: what HTTP/1.1 asks of it besides.
-
-    eof: the peer sends no more. draining: the server shuts down. idle: between two requests, with
-    nothing changed that a driver looks at. waiting: exchanges whose handler has not been started;
-    HTTP/1.1 appends to it. read_size: bytes that one read of the socket should give, None where it
-    does not matter. heads: what is remembered of other connections' requests.
-    """
-
-    dates: Dates
-    heads: Heads | None
-    eof: bool
-    draining: bool
-    idle: bool
-    read_size: int | None
-    waiting: list[Exchange]
-
-    def owes(self, now: float) -> bool:
-        """Return whether the peer has not taken all output yet. It has a deadline then."""
-        ...
-
-    def switch(self, protocol: InnerProtocol) -> None:
-        """Give the peer's bytes to `protocol` from here on (RFC 9110 §7.8)."""
-
-
-class Reader(ABC):
+class Reader(PayloadReader):
     """Half of `Http1`: what comes from the peer."""
 
-    __slots__ = ("_body", "_conn", "_continue_due", "_discarded", "_exchange", "_express", "_held",
-                 "_keep_alive", "_limits", "_pace", "_paused", "_scanned", "_skipped_crlf",
-                 "_timeouts", "reading", "writing")  # fmt: skip
+    __slots__ = ("_express", "_scanned", "_skipped_crlf")
+
+    _exchange: Exchange | None
+    _held: bytearray
 
     def __init__(self, connection: ConnectionCarrier) -> None:
-        self._conn = connection
-        self._limits = connection.config.limits
-        self._timeouts = connection.config.timeouts
-        self.reading: Reading = Reading.IDLE
-        self.writing: Writing = Writing.IDLE
-        self._held = bytearray()
+        super().__init__(connection)
         self._scanned = 0
         self._skipped_crlf = False
-        self._exchange: Exchange | None = None
         self._express: Express | None = None
         if connection.config.express:
             self._express = Express(self._limits, connection.heads)
-        self._body: Body | LengthBody | None = None
-        self._pace: Pace | None = None
-        self._continue_due = False
-        self._paused = False
-        self._discarded = 0
-        self._keep_alive = True
 
     # -- our half ------------------------------------------------------------------------------
 
@@ -95,17 +55,6 @@ class Reader(ABC):
     @abstractmethod
     def _reject(self, refused: Refused, now: float) -> None:
         """Begin an exchange that answers what could not be parsed."""
-
-    @abstractmethod
-    def _next(self, now: float) -> None:
-        """Go on with the next request, or close."""
-
-    @abstractmethod
-    def _close(self, now: float) -> None:
-        """Close: our side is done, the peer's may not be."""
-
-    def _read(self, event: ReadEvent) -> None:
-        self.reading = READING[self.reading][event]
 
     # -- what the connection hears -----------------------------------------------------------
 
@@ -221,10 +170,6 @@ class Reader(ABC):
             if self._conn.eof and not self._holds_body():
                 self.receive_eof(now)
 
-    def _holds_body(self) -> bool:
-        """Whether what is held is of a body, and was not decoded in this turn."""
-        return bool(self._held) and self.reading in (Reading.BODY, Reading.DROP)
-
     @property
     def _waits_for_room(self) -> bool:
         """Whether a request is held although the one before it is over: output was congested."""
@@ -276,70 +221,6 @@ class Reader(ABC):
             return
         self._request(head, now, Timer.HEAD)
 
-    def _receive_body(self, data: bytes, now: float) -> None:
-        body, exchange = self._body, self._exchange
-        assert body is not None
-        assert exchange is not None
-        self._continue_due = False
-        try:
-            chunks, rest = body.feed(data, self._limits.pieces_per_turn)
-        except Refused as refused:
-            self._refuse(refused, now)
-            return
-        if self.reading is Reading.BODY:
-            timers = self._conn.timers
-            if not exchange.buffered and exchange.interrupt is None and timers.is_set(_HANDLER):
-                # Its handler keeps up with an upload that goes on, so it is not what takes long.
-                timers.set(_HANDLER, now + self._conn.config.request_timeout)
-            exchange.push(chunks)
-        else:
-            self._discarded += len(data) - len(rest)
-        if body.complete:
-            self._body_end(exchange, body, rest, now)
-        elif self._discarded > self._limits.drain_body:
-            self._close(now)
-        else:
-            self._held += rest
-            self._paused = exchange.buffered > self._limits.inbound_high
-            self._await_body(now, len(data))
-
-    def _await_body(self, now: float, size: int = 0) -> None:
-        """Set when the body goes on: in another turn, or when the peer has sent more, or not before
-        its reader has room. size: bytes of it that have come now."""
-        timers = self._conn.timers
-        if self._paused or self._held:
-            timers.clear(Timer.BODY)
-            if not self._paused:
-                timers.set(Timer.GO_ON, now)
-        elif size and self._pace is not None and timers.is_set(Timer.BODY):
-            self._pace.moved(size, now)
-        else:
-            self._expect_body(now)
-
-    def _expect_body(self, now: float) -> None:
-        """Begin to wait for the body: it has a deadline for each piece, and a minimum rate."""
-        if self._pace is None:
-            self._pace = Pace(
-                self._conn.timers,
-                Timer.BODY,
-                rate=self._limits.body_rate,
-                grace=self._timeouts.rate_grace,
-                pause=self._timeouts.body,
-            )
-        self._pace.begin(now)
-
-    def _body_end(
-        self, exchange: Exchange, body: Body | LengthBody, rest: bytes, now: float
-    ) -> None:
-        dropped = self.reading is Reading.DROP
-        exchange.end_body(body.trailers)
-        self._conn.timers.clear(Timer.BODY)
-        self._read(ReadEvent.BODY_END)
-        self._body = None
-        self._held += rest
-        if dropped:
-            self._next(now)
-
     def _refuse(self, refused: Refused, now: float) -> None:
         """Answer once, then linger and close: framing is lost, or the peer is too slow."""
         self._keep_alive = False
@@ -357,20 +238,6 @@ class Reader(ABC):
             self._exchange.refuse_body(refused)
 
     # -- what the exchange and our half ask ----------------------------------------------------
-
-    def body_wanted(self, now: float) -> None:
-        """See `Stream`."""
-        exchange = self._exchange
-        if exchange is None or self.reading is not Reading.BODY:
-            return
-        if self._continue_due:
-            self._continue_due = False
-            if self.writing is Writing.PENDING:
-                self._conn.send(_CONTINUE)
-            self._expect_body(now)
-        if self._paused and exchange.buffered <= self._limits.inbound_low:
-            self._paused = False
-            self._await_body(now)
 
     def _asked(self, what: str) -> tuple[Exchange, RequestHead]:
         """Return the exchange that is to be answered, and its request. Raise UsageError if it is
@@ -391,12 +258,6 @@ class Reader(ABC):
         if self.reading not in (Reading.DONE, Reading.CLOSED):
             raise UsageError("read the request's body before taking its connection over")
         return switching_head(head, list(headers))[0]
-
-    def _body_will_end(self) -> bool:
-        """Return whether the rest of the request is little enough to be read, and sure to come."""
-        if self.reading is not Reading.BODY or self._body is None:
-            return True
-        return not self._continue_due and (self._body.remaining or 0) <= self._limits.drain_body
 
     def _asked_once(self) -> bool:
         """Return whether this request is the connection's last by the client's own word.

@@ -37,11 +37,14 @@ MESSAGE_COST = 64
 
 
 class Intake(ABC):
-    """Half of `WebSocketProtocol`: what comes from the peer."""
+    """Half of `WebSocketProtocol`: what comes from the peer.
 
-    __slots__ = ("_buffered", "_discarded", "_ended", "_exchange", "_full", "_life", "_limits",
-                 "_messages", "_pieces", "_reader", "_rest", "_timeouts", "carrier",
-                 "phase", "wants_read")  # fmt: skip
+    received: bytes of the messages that have come. _taken: of those that the handler was given.
+    """
+
+    __slots__ = ("_discarded", "_ended", "_exchange", "_full", "_life", "_limits",
+                 "_messages", "_pieces", "_reader", "_rest", "_taken", "_timeouts", "carrier",
+                 "phase", "received", "wants_read")  # fmt: skip
 
     def __init__(
         self, carrier: Carrier, exchange: Exchange, inflater: Inflater | None, now: float
@@ -60,7 +63,8 @@ class Intake(ABC):
         self.phase: Phase = Phase.OPEN
         self._life = Liveness(carrier, now)
         self._messages: deque[tuple[Message, int]] = deque()
-        self._buffered = 0
+        self.received: int = 0
+        self._taken = 0
         self._full = False
         self._rest = b""
         self._ended = False
@@ -178,8 +182,8 @@ class Intake(ABC):
     def _hold(self, size: int) -> None:
         """Take note that messages of that size were appended."""
         self._exchange.news = True
-        self._buffered += size
-        held = self._buffered + MESSAGE_COST * len(self._messages)
+        self.received += size
+        held = self.received - self._taken + MESSAGE_COST * len(self._messages)
         if held > self._limits.inbound_high and not self._full:
             self._full = True
             self._pause()

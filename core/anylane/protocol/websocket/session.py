@@ -44,7 +44,8 @@ class WebSocketProtocol(Intake):
 
     phase: Phase
     wants_read: bool
-    _buffered: int
+    received: int
+    _taken: int
     _full: bool
     _rest: bytes
     _ended: bool
@@ -93,7 +94,7 @@ class WebSocketProtocol(Intake):
         if self.phase is _OPEN and not self.wants_read:
             timers = self.carrier.timers
             if not timers.is_set(Timer.CLOSE):
-                self._left_with = self._buffered
+                self._left_with = self.received - self._taken
                 timers.set(Timer.CLOSE, now + self._timeouts.close)
 
     def connection_lost(self, reason: Disconnected) -> None:
@@ -161,7 +162,7 @@ class WebSocketProtocol(Intake):
         if self._messages and not self._full:
             self._owing = True
             message, size = self._messages.popleft()
-            self._buffered -= size
+            self._taken += size
             return message
         return None
 
@@ -184,9 +185,9 @@ class WebSocketProtocol(Intake):
         if self._messages:
             self._owing = True
             message, size = self._messages.popleft()
-            self._buffered -= size
+            self._taken += size
             if self._full:
-                held = self._buffered + MESSAGE_COST * len(self._messages)
+                held = self.received - self._taken + MESSAGE_COST * len(self._messages)
                 if held <= self._limits.inbound_low:
                     self._full = False
                     self._unpause(now)
@@ -240,7 +241,7 @@ class WebSocketProtocol(Intake):
     def finish(self, now: float) -> None:
         """Close with 1000 and drop the messages: the handler has ended and receives no more."""
         self._messages.clear()
-        self._buffered = 0
+        self._taken = self.received
         self.close(1000, "", now)
 
     # -- frames ----------------------------------------------------------------------------------
@@ -274,8 +275,8 @@ class WebSocketProtocol(Intake):
     def _read_to_the_end(self, now: float) -> None:
         """Read on to the end of a peer that has left. If the handler receives nothing, what comes
         in front of the end is dropped."""
-        if self._buffered != self._left_with:
-            self._left_with = self._buffered
+        if self.received - self._taken != self._left_with:
+            self._left_with = self.received - self._taken
             self.carrier.timers.set(Timer.CLOSE, now + self._timeouts.close)
         else:
             self._reader.skip_messages()

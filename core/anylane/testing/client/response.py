@@ -14,6 +14,7 @@ from typing import Any, Self
 from anylane import json
 from anylane.errors import AnylaneError
 from anylane.http.headers import Headers
+from anylane.shown import shown
 from anylane.testing.client.connection import ClientConnection, Head
 from anylane.testing.client.event_parser import LineSplitter, ServerSentEvent
 from anylane.testing.client.events import ClientEvents
@@ -100,10 +101,10 @@ class ClientResponse:
         return self._error if self._ended else self._failure()
 
     def raise_for_status(self) -> Self:
-        """Return this, or raise StatusError for 4xx and 5xx."""
+        """Return this, or raise StatusError for 4xx and 5xx, from what the handler raised."""
         if self.status >= 400:
             self.read()
-            raise StatusError(self)
+            raise StatusError(self) from self.error
         return self
 
     # -- the body ------------------------------------------------------------------------------
@@ -161,9 +162,9 @@ class ClientResponse:
             return b""
         try:
             piece = self._connection.piece(wait=wait)
-        except BaseException:
+        except BaseException as exc:
             self._end()
-            self._raise_failure()
+            self._raise_failure(exc)
             raise
         if piece == b"":
             self._trailers = self._connection.trailers
@@ -215,16 +216,17 @@ class ClientResponse:
 
     def __repr__(self) -> str:
         state = "not asked for yet" if self._head is None else str(self._head.status_code)
-        return f"<ClientResponse {state} to {self.request.method} {self.request.url}>"
+        why = "" if self.error is None else f": {shown(self.error)}"
+        return f"<ClientResponse {state} to {self.request.method} {self.request.url}{why}>"
 
     def _get_head(self) -> Head:
         """Wait for the head, and return it."""
         if self._head is None:
             try:
                 self._head = self._connection.head()
-            except BaseException:
+            except BaseException as exc:
                 self._end()
-                self._raise_failure()
+                self._raise_failure(exc)
                 raise
             self._headers = Headers.from_wire(self._head.headers)
             self._on_head(self)
@@ -237,10 +239,14 @@ class ClientResponse:
             self._ended = True
             self._on_end()
 
-    def _raise_failure(self) -> None:
-        """Raise what the handler raised, if the client was told to."""
-        if self._raises and self.error is not None:
-            raise self.error
+    def _raise_failure(self, exc: BaseException | None = None) -> None:
+        """Raise what the handler raised, if the client was told to; else *exc*, if there is one,
+        from that."""
+        error = self.error
+        if self._raises and error is not None:
+            raise error
+        if exc is not None and error is not None:
+            raise exc from error
 
     def _charset(self) -> str:
         """Return the codec for the text of the body."""

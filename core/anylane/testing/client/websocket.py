@@ -17,9 +17,14 @@ from wsproto.utilities import generate_accept_token
 from anylane import json
 from anylane.errors import Disconnected, UsageError
 from anylane.http.headers import Headers
+from anylane.shown import shown
 from anylane.testing.client.connection import ClientConnection
+from anylane.testing.client.errors import Silence
 from anylane.testing.client.response import ClientResponse, Rejected
 from anylane.testing.client.wire import Lane
+
+_MAX_PINGS = 1000
+"""Pings without a message, after which a waiting test is told that none will come."""
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 """The sample of RFC 6455 §1.3. Not random: a test must see the same bytes each time."""
@@ -59,7 +64,7 @@ class ClientWebSocket:
         self.close_reason: str = ""
         if response.status != 101:
             response.read()
-            raise Rejected(response)
+            raise Rejected(response) from response.error
         self._check(response, offered)
         self._wire = connection.wire
         self._lane = lane
@@ -122,8 +127,12 @@ class ClientWebSocket:
         and Silence if no message can ever come.
         """
         end = None if timeout is None else self._lane.now() + timeout
+        pings = 0
         while not self._messages:
             self._check_open()
+            pings += 1
+            if end is None and pings > _MAX_PINGS:
+                raise Silence(f"{self._what} did not come, after {_MAX_PINGS} pings")
             try:
                 self._more(self._what, None if end is None else max(0.0, end - self._lane.now()))
             except TimeoutError:
@@ -193,7 +202,8 @@ class ClientWebSocket:
 
     def __repr__(self) -> str:
         state = "open" if self.close_code is None else f"closed with {self.close_code}"
-        return f"<ClientWebSocket {state} {self.response.request.url}>"
+        why = "" if self.error is None else f": {shown(self.error)}"
+        return f"<ClientWebSocket {state} {self.response.request.url}{why}>"
 
     # -- frames --------------------------------------------------------------------------------
 
@@ -204,7 +214,7 @@ class ClientWebSocket:
     def _check_open(self) -> None:
         if self.close_code is not None:
             self._raise_failure()
-            raise Disconnected(self.close_code, self.close_reason)
+            raise Disconnected(self.close_code, self.close_reason) from self.error
 
     def _raise_failure(self) -> None:
         self.response._raise_failure()

@@ -1,0 +1,1 @@
+"""What belongs to an app: its state in a server, the apps that are mounted in it, its jobs."""

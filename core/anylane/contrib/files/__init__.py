@@ -1,0 +1,1 @@
+"""Files as answers: those of a directory, and one that a handler names."""

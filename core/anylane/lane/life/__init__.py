@@ -1,0 +1,1 @@
+"""The life of a server: what it sets up and tears down, and what it keeps meanwhile."""

@@ -1,0 +1,152 @@
+"""AccessLog: one line for each exchange, once it is over.
+
+A line has one reading, whatever a client has sent. Of its headers it has Referer and User-Agent,
+and none that may be a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from anylane import json
+from anylane.callables import is_coroutine_function, location, signature_problem
+from anylane.errors import UsageError
+from anylane.shown import quoted, shown
+
+if TYPE_CHECKING:
+    from anylane.handling.context import Context
+
+Format = Literal["text", "json"]
+
+MAX_FIELD = 1024
+"""Characters of one text of a client in a line; the rest is cut off. As many as any browser's
+User-Agent and most targets have, where a head may have 64 KiB."""
+
+_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+
+
+class AccessLog:
+    """Writes a line about each exchange after its end, with the status and the bytes that it really
+    had: of streams, WebSockets and failures too.
+
+    format: "text", the combined format of Apache and nginx with more behind it:
+        `client - user [time] "request" status bytes "referer" "user agent" duration=milliseconds
+        id=... route="..."`, of a WebSocket also `close=code`; or "json", the same as one object.
+    log: takes each line, on the event loop, so it must not block. By default lines go to the logger
+        "anylane.access" at level INFO, and `--access-log` writes no second one about the exchange.
+    query: whether a line has what stands behind the `?` of a target. It may hold secrets.
+    """
+
+    name = "AccessLog"
+
+    def __init__(
+        self,
+        format: Format = "text",  # the word of logging
+        *,
+        log: Callable[[str], Any] | None = None,
+        query: bool = True,
+    ) -> None:
+        if format not in get_args(Format):
+            raise UsageError(f"format of AccessLog is {shown(format)}; expected 'text' or 'json'")
+        if log is not None:
+            if not callable(log) or is_coroutine_function(log):  # type: ignore[redundant-expr]
+                raise UsageError(
+                    f"log of AccessLog is {shown(log)}; expected a `def` that takes a line"
+                )
+            if problem := signature_problem(log, "(line)"):
+                raise UsageError(f"{location(log)}, given to AccessLog as log, {problem}")
+        self._log = log
+        self._line = _text_line if format == "text" else _json_line
+        self._query = query
+
+    def request(self, ctx: Context) -> None:
+        """Begin to measure, and write the line at the end."""
+        began = ctx.now()
+        ctx.on_end(lambda ctx: self._write(ctx, began))
+
+    def _write(self, ctx: Context, began: float) -> None:
+        line = self._line(self._facts(ctx, ctx.now() - began))
+        if self._log is None:
+            ctx.link.host.write_access_line(ctx.exchange, line)
+        else:
+            self._log(line)
+
+    def _facts(self, ctx: Context, seconds: float) -> dict[str, Any]:
+        """Return what a line says, in its order."""
+        exchange, request = ctx.exchange, ctx.request
+        client = request.client
+        headers = request.headers
+        target = request.target if self._query else request.target.partition("?")[0]
+        facts: dict[str, Any] = {
+            "time": ctx.time(),
+            "client": str(client[0]) if isinstance(client, tuple) and client else None,
+            "user": _user(ctx),
+            "method": request.method,
+            "target": target[:MAX_FIELD],
+            "version": request.version,
+            # What is answered to a client that has left goes nowhere.
+            "status": exchange.status if exchange.started else None,
+            "bytes": exchange.sent if exchange.started and request.method != "HEAD" else 0,
+            "referer": _cut(headers.get("referer")),
+            "user_agent": _cut(headers.get("user-agent")),
+            "duration_ms": round(seconds * 1000, 3),
+            "request_id": getattr(ctx.state, "request_id", None),
+            "route": None if ctx.route is None else ctx.route.pattern.text,
+        }
+        if exchange.websocket is not None:
+            facts["close_code"] = exchange.websocket.close_code
+        if exchange.gone is not None and exchange.websocket is None:
+            facts["disconnected"] = True
+        return facts
+
+
+def _cut(text: str | None) -> str | None:
+    return None if text is None else text[:MAX_FIELD]
+
+
+def _user(ctx: Context) -> str | None:
+    """Return the name of the user, if authentication has found one."""
+    try:
+        user = ctx.user
+    except UsageError:  # No authentication, or it has not let the request pass.
+        return None
+    if isinstance(user, dict):
+        user = user.get("sub")
+    return user[:MAX_FIELD] if isinstance(user, str) else None
+
+
+def _text_line(facts: dict[str, Any]) -> str:
+    at = datetime.fromtimestamp(facts["time"], UTC)
+    # `strftime` would take the name of the month from the locale.
+    moment = f"{at.day:02}/{_MONTHS[at.month - 1]}/{at.year:04}:{at:%H:%M:%S} +0000"
+    request = f"{facts['method']} {facts['target']} HTTP/{facts['version']}"
+    user = (facts["user"] or "-").replace(" ", "_")
+    line = (
+        f"{_or_dash(facts['client'])} - {quoted(user)} [{moment}] "
+        f'"{quoted(request)}" {_or_dash(facts["status"])} {facts["bytes"]} '
+        f'"{_or_dash(facts["referer"])}" "{_or_dash(facts["user_agent"])}" '
+        f"duration={facts['duration_ms']:.1f} id={_or_dash(facts['request_id'])} "
+        f'route="{_or_dash(facts["route"])}"'
+    )
+    if "close_code" in facts:
+        line += f" close={_or_dash(facts['close_code'])}"
+    return line + " disconnected" if "disconnected" in facts else line
+
+
+def _or_dash(value: object) -> str:
+    return "-" if value is None else quoted(str(value))
+
+
+def _json_line(facts: dict[str, Any]) -> str:
+    at = datetime.fromtimestamp(facts["time"], UTC)
+    line = json.dumps({**facts, "time": at.isoformat(timespec="milliseconds")}).decode("utf-8")
+    if line.isascii() and "\x7f" not in line:
+        return line
+    return "".join(each if " " <= each <= "~" else _escaped(each) for each in line)
+
+
+def _escaped(char: str) -> str:
+    data = char.encode("utf-16-be")
+    return "".join(f"\\u{data[at]:02x}{data[at + 1]:02x}" for at in range(0, len(data), 2))

@@ -1,0 +1,1 @@
+"""Authentication: bearer tokens, JSON Web Tokens, and names with passwords."""

@@ -1,0 +1,1 @@
+"""Sessions: what an application keeps about one client, from request to request."""
