@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from anylane.routing.hooks import STOP
     from anylane.serving import Server, serve
     from anylane.typed.depends import Depends
-    from anylane.typed.sources import Cookie, File, Form, Header, JsonBody, Path, Query
+    from anylane.typed.sources import Cookie, File, Form, Header, JsonBody, Path, Query, State
     from anylane.typed.typed_router import Router
 
 __all__ = [
@@ -75,6 +75,7 @@ __all__ = [
     "Router",
     "Server",
     "ServerConfig",
+    "State",
     "Subscription",
     "Timeouts",
     "Upload",
@@ -123,6 +124,7 @@ _HOMES = {
     "JsonBody": "anylane.typed.sources",
     "Path": "anylane.typed.sources",
     "Query": "anylane.typed.sources",
+    "State": "anylane.typed.sources",
 }
 """The module of each public name; the same names as in `__all__` and under TYPE_CHECKING."""
 

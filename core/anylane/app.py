@@ -23,6 +23,7 @@ from anylane.routing.hooks import Errors, check_hook
 from anylane.routing.mounted import Mounted
 from anylane.routing.route import Route
 from anylane.shown import shown
+from anylane.typed.app_scope import steps_of
 from anylane.typed.typed_router import Router
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -231,7 +232,10 @@ class App(BaseApp):
             self._frozen = FrozenApp(
                 self,
                 apps=tuple(places),
-                life=_steps_of(self, set()),
+                life=[
+                    *_steps_of(self, set()),
+                    *steps_of(self, self.routes, self.dependency_overrides),
+                ],
                 jobs=(
                     Periodic(seconds, periodic(place, func), alone)
                     for app, place in places.items()

@@ -18,6 +18,7 @@ from anylane import (
     Query,
     RouteError,
     ServerConfig,
+    State,
     Timeouts,
     UsageError,
 )
@@ -499,3 +500,85 @@ def test_a_generator_yields_once(story: Story, count: int) -> None:
     wire.receive(GET % b"/")
     assert wire.sent.startswith(b"HTTP/1.1 500 ")
     assert ("without a yield" if count == 0 else "a second yield") in wire.log[-1].message
+
+
+def test_a_value_of_the_app_is_made_at_the_start_and_given_back_at_the_end(story: Story) -> None:
+    @story.app.on_startup
+    async def configure() -> None:
+        story.app.state.url = "sqlite:"
+
+    def pool(url: Annotated[str, State()]) -> Iterator[str]:
+        with story.block("pool"):
+            yield f"pool of {url}"
+
+    async def cache(p: Annotated[str, Depends(pool, "app")]) -> AsyncIterator[str]:
+        with story.block("cache"):
+            yield f"cache over {p}"
+
+    async def session(p: Annotated[str, Depends(pool, "app")]) -> str:
+        story.tell("session")
+        return f"session of {p}"
+
+    @story.app.get("/")
+    async def handler(
+        s: Annotated[str, Depends(session)], c: Annotated[str, Depends(cache, "app")]
+    ) -> list[str]:
+        return [s, c]
+
+    with TestClient(story.app) as client:
+        assert story.take() == ["open pool", "open cache"]
+        for _ in range(2):
+            assert client.get("/").json() == [
+                "session of pool of sqlite:",
+                "cache over pool of sqlite:",
+            ]
+            assert story.take() == ["session", "head 200"]
+        story.app.dependency_overrides[cache] = lambda: "fake"
+        assert client.get("/").json()[1] == "fake"
+        assert story.take() == ["session", "head 200"]
+    assert story.take() == ["close cache", "close pool"]
+
+
+def test_a_value_of_the_app_that_cannot_be_made_fails_the_start(story: Story) -> None:
+    async def first() -> AsyncIterator[int]:
+        with story.block("first"):
+            yield 1
+
+    async def failing(f: Annotated[int, Depends(first, "app")]) -> int:
+        raise ValueError("no database")
+
+    @story.app.get("/")
+    async def handler(x: Annotated[int, Depends(failing, "app")]) -> None: ...
+
+    with pytest.raises(ValueError, match="no database"), TestClient(story.app):
+        pass
+    assert story.take() == ["open first", "close first"]
+
+
+def test_a_dependency_of_the_app_has_no_request() -> None:
+    async def wrong(q: str) -> str:
+        return q
+
+    async def handler(x: Annotated[str, Depends(wrong, "app")]) -> None: ...
+
+    with pytest.raises(RouteError, match=r"'q' is of the query; take it from app.state"):
+        App().get("/")(handler)
+
+
+def test_state_of_the_app_is_a_parameter(story: Story) -> None:
+    @story.app.on_startup
+    async def configure() -> None:
+        story.app.state.db = "db"
+
+    @story.app.get("/")
+    async def handler(
+        db: Annotated[str, State()], other: Annotated[str | None, State("cache")] = None
+    ) -> list[str | None]:
+        return [db, other]
+
+    @story.app.get("/missing")
+    async def missing(nothing: Annotated[str, State()]) -> None: ...
+
+    client = TestClient(story.app)
+    assert client.get("/").json() == ["db", None]
+    assert client.get("/missing").status == 500

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -13,26 +12,16 @@ from anylane.errors import RouteError
 from anylane.handling.return_values import put_routed
 from anylane.http.values.faults import Fault, Invalid
 from anylane.typed.answers import Answer
+from anylane.typed.app_scope import value_of
 from anylane.typed.depends import SCOPES, Dependency, Scope
+from anylane.typed.need import Need
 from anylane.typed.plan import Plan
-from anylane.typed.signature import Parameter, parameters_of
+from anylane.typed.signature import DEPENDS, Parameter, parameters_of
+from anylane.typed.sources import State
 from anylane.typed.teardown import Given, HeldUntilSent, Teardown
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """One dependency, resolved."""
-
-    dependency: Dependency
-    plan: Plan
-    inputs: tuple[tuple[str, int], ...]
-    """Its own dependencies: the name of each parameter, and the place of its value."""
-    where: str
-    is_generator: bool
-    is_coroutine: bool
 
 
 class Injection:
@@ -87,6 +76,9 @@ class Injection:
                     f"one the scope {scope!r} too"
                 )
             func = self._overrides.get(dependency.func, dependency.func)
+            if func is not dependency.func and dependency.scope == "app":
+                # What a test puts in its place is made for each request.
+                dependency = Dependency(dependency.func, "handler", inline=dependency.inline)
             if func in self._under:
                 circle = [*self._under[self._under.index(func) :], func]
                 raise RouteError(
@@ -114,12 +106,20 @@ class Injection:
     ) -> Need:
         where = location(func)
         parameters = parameters_of(func, names=self._names, body=self._body, where=where)
+        if dependency.scope == "app":
+            _check_without_request(parameters, where)
         inputs = self._resolve(parameters, places, dependency.scope, where)
         inner = called(func)
         return Need(
             Dependency(func, dependency.scope, inline=dependency.inline),
+            dependency.func,
             Plan(parameters, self._names, where),
             inputs,
+            tuple(
+                (each.name, each.dependency.func)
+                for each in parameters
+                if each.dependency is not None and each.dependency.scope == "app"
+            ),
             where,
             inspect.isasyncgenfunction(inner) or inspect.isgeneratorfunction(inner),
             is_coroutine_function(func),
@@ -128,6 +128,16 @@ class Injection:
     def parameters(self) -> list[Parameter]:
         """Return the parameters of all dependencies that a request gives."""
         return [each for need in self.needs for each in need.plan.parameters]
+
+
+def _check_without_request(parameters: tuple[Parameter, ...], where: str) -> None:
+    """Raise RouteError for a dependency of the app that needs something of a request."""
+    for each in parameters:
+        if each.where not in (DEPENDS, State.where):
+            raise RouteError(
+                f"{where} has the scope 'app' and so no request, but its parameter {each.name!r} "
+                f"is of the {each.where}; take it from app.state: Annotated[..., State()]"
+            )
 
 
 def _check_bodies(needed: list[Parameter], own: tuple[Parameter, ...]) -> None:
@@ -233,6 +243,8 @@ async def _value(
     ctx: Context, need: Need, arguments: dict[str, Any], early: Teardown, late: Teardown
 ) -> Any:
     func = need.dependency.func
+    if need.dependency.scope == "app":
+        return value_of(func)
     if need.is_generator:
         given = Given(func(**arguments), need.where, inline=need.dependency.inline)
         value = await given.value(ctx)

@@ -23,10 +23,11 @@ from anylane.typed.readers import (
     text_reader,
 )
 from anylane.typed.signature import CONTEXT, REQUIRED, Parameter
-from anylane.typed.sources import File
+from anylane.typed.sources import File, State
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context
+    from anylane.routing.base_app import BaseApp
 
 Fill = Callable[["Context", dict[str, Any], list[Fault]], None]
 """Reads parameters into a dictionary of arguments, at once."""
@@ -38,17 +39,27 @@ FillBody = Callable[["Context", dict[str, Any], list[Fault]], Awaitable[None]]
 class Plan:
     """Finds the arguments of one function.
 
-    fills: read what came with the head. bodies: read the body.
+    fills: read what came with the head. bodies: read the body. needs: the dependencies, in the
+    order in which they are made.
     """
 
-    __slots__ = ("bodies", "fills", "parameters")
+    __slots__ = ("bodies", "fills", "needs", "parameters")
 
     def __init__(
         self, parameters: tuple[Parameter, ...], names: Mapping[str, str], where: str
     ) -> None:
         self.parameters = parameters
+        self.needs: tuple[Any, ...] = ()
         self.fills: tuple[Fill, ...] = tuple(_fills(parameters, names))
         self.bodies: tuple[FillBody, ...] = tuple(_bodies(parameters, where))
+
+    def without_request(self, app: BaseApp) -> dict[str, Any]:
+        """Return the arguments of a dependency of the app: those of `State`."""
+        return {
+            each.name: state_value(each, app)
+            for each in self.parameters
+            if each.where == State.where
+        }
 
     async def read(self, ctx: Context, faults: list[Fault]) -> dict[str, Any]:
         """Return the arguments of a request, by name, and add to *faults* what is wrong. Raise
@@ -85,6 +96,7 @@ def _fills(parameters: tuple[Parameter, ...], names: Mapping[str, str]) -> list[
     found: list[Fill] = [
         partial(_fill_context, each.name) for each in parameters if each.where == CONTEXT
     ]
+    found += [partial(_fill_state, each) for each in parameters if each.where == State.where]
     path = [
         (each.name, path_reader(each, names[each.key]))
         for each in parameters
@@ -108,6 +120,21 @@ def _fills(parameters: tuple[Parameter, ...], names: Mapping[str, str]) -> list[
 
 def _fill_context(name: str, ctx: Context, arguments: dict[str, Any], _faults: list[Fault]) -> None:
     arguments[name] = ctx
+
+
+def _fill_state(
+    parameter: Parameter, ctx: Context, arguments: dict[str, Any], _faults: list[Fault]
+) -> None:
+    arguments[parameter.name] = state_value(parameter, ctx.app)
+
+
+def state_value(parameter: Parameter, app: BaseApp) -> Any:
+    """Return what a parameter of `State` has. Raise AttributeError, which says what there is, where
+    the app's state lacks it."""
+    state = app.state
+    if parameter.default is not REQUIRED and not hasattr(state, parameter.key):
+        return parameter.default
+    return getattr(state, parameter.key)
 
 
 def _fill_path(

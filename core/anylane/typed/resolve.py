@@ -51,6 +51,7 @@ def resolve(handler: object, options: Mapping[str, Any]) -> Mapping[str, Any]:
         parameters = parameters_of(handler, names=names, body=body, where=where)
         plan = Plan(parameters, names, where)
         injection = Injection(parameters, names=names, body=body)
+        plan.needs = tuple(injection.needs)
         answer = None
         if not websocket:
             answer = answer_of(hints_of(handler, where).get("return"), where)
