@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from anylane.realtime.websocket import WebSocket
     from anylane.routing.hooks import STOP
     from anylane.serving import Server, serve
-    from anylane.typed.depends import Depends
+    from anylane.typed.dependencies.depends import Depends
     from anylane.typed.sources import Cookie, File, Form, Header, JsonBody, Path, Query, State
     from anylane.typed.typed_router import Router
 
@@ -116,7 +116,7 @@ _HOMES = {
     "UsageError": "anylane.errors",
     "WebSocket": "anylane.realtime.websocket",
     "serve": "anylane.serving",
-    "Depends": "anylane.typed.depends",
+    "Depends": "anylane.typed.dependencies.depends",
     "Cookie": "anylane.typed.sources",
     "File": "anylane.typed.sources",
     "Form": "anylane.typed.sources",

@@ -23,7 +23,7 @@ from anylane.routing.hooks import Errors, check_hook
 from anylane.routing.mounted import Mounted
 from anylane.routing.route import Route
 from anylane.shown import shown
-from anylane.typed.app_scope import steps_of
+from anylane.typed.dependencies.app_scope import steps_of
 from anylane.typed.typed_router import Router
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -12,7 +12,7 @@ from anylane.handling.context import Context
 from anylane.routing.patterns.converters import Kind
 from anylane.routing.patterns.pattern_syntax import Parameter as PathParameter
 from anylane.typed.answers import answer_of
-from anylane.typed.injection import Injection, injected
+from anylane.typed.dependencies.injection import Injection, injected
 from anylane.typed.plan import Plan, caller_of, endpoint_of
 from anylane.typed.signature import CONTEXT, hints_of, parameters_of
 

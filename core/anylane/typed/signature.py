@@ -20,7 +20,7 @@ from anylane.http.forms import Upload
 from anylane.http.values.scalars import converter_of
 from anylane.shown import shown
 from anylane.typed.constraints import constraints_of
-from anylane.typed.depends import Dependency
+from anylane.typed.dependencies.depends import Dependency
 from anylane.typed.models import is_model, is_object
 from anylane.typed.sources import (
     Cookie,

@@ -15,7 +15,7 @@ from anylane.lane.life.lifespan import Phase, Step
 if TYPE_CHECKING:
     from anylane.routing.base_app import BaseApp
     from anylane.routing.route import Route
-    from anylane.typed.need import Need
+    from anylane.typed.dependencies.need import Need
 
 Overrides = Mapping[Callable[..., Any], Callable[..., Any]]
 
@@ -52,7 +52,7 @@ def steps_of(app: BaseApp, routes: Iterable[Route], overrides: Overrides) -> lis
 @asynccontextmanager
 async def _made(
     needs: tuple[tuple[Need, BaseApp], ...], overrides: Overrides
-) -> AsyncIterator[None]:
+) -> AsyncGenerator[None]:
     values: dict[Callable[..., Any], Any] = {}
     token = _values.set(values)
     given: list[tuple[str, Any]] = []

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from anylane.typed.depends import Dependency
+from anylane.typed.dependencies.depends import Dependency
 from anylane.typed.plan import Plan
 
 

@@ -12,13 +12,13 @@ from anylane.errors import RouteError
 from anylane.handling.return_values import put_routed
 from anylane.http.values.faults import Fault, Invalid
 from anylane.typed.answers import Answer
-from anylane.typed.app_scope import value_of
-from anylane.typed.depends import SCOPES, Dependency, Scope
-from anylane.typed.need import Need
+from anylane.typed.dependencies.app_scope import value_of
+from anylane.typed.dependencies.depends import SCOPES, Dependency, Scope
+from anylane.typed.dependencies.need import Need
+from anylane.typed.dependencies.teardown import Given, HeldUntilSent, Teardown
 from anylane.typed.plan import Plan
 from anylane.typed.signature import DEPENDS, Parameter, parameters_of
 from anylane.typed.sources import State
-from anylane.typed.teardown import Given, HeldUntilSent, Teardown
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context

@@ -1,0 +1,1 @@
+"""What handlers depend on: functions that give values, and take them back."""
