@@ -371,3 +371,27 @@ def test_a_drain_ends_with_a_line_for_each_exchange() -> None:
     wire.world.server.shutdown()
     wire.advance(2)
     assert len(lines) == 1
+
+
+@pytest.mark.parametrize("format", ["text", "json"])
+@pytest.mark.parametrize("given", [object(), b"id", 'a b route="/x"', "\ud800", "x" * 5000])
+def test_what_an_app_has_made_the_id_or_the_user_costs_no_line(format: Any, given: object) -> None:
+    lines: list[str] = []
+    app = App()
+    app.use(AccessLog(format, log=lines.append))
+
+    @app.get("/")
+    async def home(ctx: Context) -> str:
+        ctx.state.request_id = given
+        ctx.user = "al\ud800ice"
+        return "home"
+
+    assert TestClient(app).get("/").status == 200
+    (line,) = lines
+    assert line.isascii() and len(line) < 3000
+    if format == "json":
+        said = json.loads(line)
+        assert said["user"] == "al?ice" and isinstance(said["request_id"], str)
+    else:
+        found = COMBINED.fullmatch(line)
+        assert found is not None and found["route"] == "/" and found["more"] == ""

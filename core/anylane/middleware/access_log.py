@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
+from uuid import UUID
 
 from anylane import json
 from anylane.callables import is_coroutine_function, location, signature_problem
@@ -92,7 +93,7 @@ class AccessLog:
             "referer": _cut(headers.get("referer")),
             "user_agent": _cut(headers.get("user-agent")),
             "duration_ms": round(seconds * 1000, 3),
-            "request_id": getattr(ctx.state, "request_id", None),
+            "request_id": _id(ctx),
             "route": None if ctx.route is None else ctx.route.pattern.text,
         }
         if exchange.websocket is not None:
@@ -104,6 +105,14 @@ class AccessLog:
 
 def _cut(text: str | None) -> str | None:
     return None if text is None else text[:MAX_FIELD]
+
+
+def _id(ctx: Context) -> str | None:
+    """Return the id of the request as text. It may be of the app's own making."""
+    found = getattr(ctx.state, "request_id", None)
+    if found is None:
+        return None
+    return _cut(str(found) if isinstance(found, str | int | UUID) else shown(found))
 
 
 def _user(ctx: Context) -> str | None:
@@ -127,7 +136,7 @@ def _text_line(facts: dict[str, Any]) -> str:
         f"{_or_dash(facts['client'])} - {quoted(user)} [{moment}] "
         f'"{quoted(request)}" {_or_dash(facts["status"])} {facts["bytes"]} '
         f'"{_or_dash(facts["referer"])}" "{_or_dash(facts["user_agent"])}" '
-        f"duration={facts['duration_ms']:.1f} id={_or_dash(facts['request_id'])} "
+        f"duration={facts['duration_ms']:.1f} id={_or_dash(facts['request_id']).replace(' ', '_')} "
         f'route="{_or_dash(facts["route"])}"'
     )
     if "close_code" in facts:
@@ -141,7 +150,12 @@ def _or_dash(value: object) -> str:
 
 def _json_line(facts: dict[str, Any]) -> str:
     at = datetime.fromtimestamp(facts["time"], UTC)
-    line = json.dumps({**facts, "time": at.isoformat(timespec="milliseconds")}).decode("utf-8")
+    facts = {**facts, "time": at.isoformat(timespec="milliseconds")}
+    for name in ("user", "request_id"):
+        # What an app has put there may have half of a surrogate pair, which JSON cannot say.
+        if (text := facts[name]) is not None and not text.isascii():
+            facts[name] = text.encode("utf-8", "replace").decode("utf-8")
+    line = json.dumps(facts).decode("utf-8")
     if line.isascii() and "\x7f" not in line:
         return line
     return "".join(each if " " <= each <= "~" else _escaped(each) for each in line)
