@@ -395,3 +395,12 @@ def test_what_an_app_has_made_the_id_or_the_user_costs_no_line(format: Any, give
     else:
         found = COMBINED.fullmatch(line)
         assert found is not None and found["route"] == "/" and found["more"] == ""
+
+
+def test_head_of_an_event_stream_is_no_client_that_has_left() -> None:
+    lines: list[str] = []
+    client = TestClient(app_with(AccessLog(log=lines.append)))
+    assert client.head("/events").status == 200
+    (line,) = lines
+    found = COMBINED.fullmatch(line)
+    assert found is not None and (found["status"], found["more"]) == ("200", "")

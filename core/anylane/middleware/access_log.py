@@ -98,7 +98,9 @@ class AccessLog:
         }
         if exchange.websocket is not None:
             facts["close_code"] = exchange.websocket.close_code
-        if exchange.gone is not None and exchange.websocket is None:
+        # An event stream is over for HEAD once its head is out, and its client has not left.
+        is_whole = exchange.started and request.method == "HEAD"
+        if exchange.gone is not None and exchange.websocket is None and not is_whole:
             facts["disconnected"] = True
         return facts
 

@@ -24,6 +24,9 @@ MAX_PER_SECOND = 100_000
 MAX_PERIOD = 366 * 86400
 """Seconds. A limit by the year is a quota, which belongs into a database."""
 
+MAX_WINDOW = 10**15 - 1
+"""Seconds in which a burst is earned. The fields can say no larger number (RFC 9651 §3.3.1)."""
+
 _TEXT = re.compile(
     r"\s*(\d{1,10})\s*/\s*(?:(\d{1,9})\s*)?(second|minute|hour|day|s|m|min|h|d)s?"
     r"(?:\s+burst\s+(\d{1,10}))?\s*",
@@ -85,6 +88,11 @@ class Rate:
         if limit > period * MAX_PER_SECOND:
             raise UsageError(
                 f"the rate is {shown(text)}; expected {MAX_PER_SECOND} requests a second at most"
+            )
+        if burst * period > limit * MAX_WINDOW:
+            raise UsageError(
+                f"the rate is {shown(text)}; its burst would take more than {MAX_WINDOW} seconds "
+                "to be earned: expected a smaller one"
             )
         return cls(limit, float(period), burst)
 
