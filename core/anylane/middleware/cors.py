@@ -74,15 +74,15 @@ class CORS:
     name = "CORS"
     answers_preflights = True
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  # the order in which the documentation lists them
         self,
         origins: Origins,
-        *,
         credentials: bool = False,
         headers: Iterable[str] = HEADERS,
         methods: Iterable[str] = METHODS,
         expose: Iterable[str] = (),
         max_age: int = 86400,
+        *,
         private_network: bool = False,
     ) -> None:
         _check_flag("credentials", credentials)
