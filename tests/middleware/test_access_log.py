@@ -404,3 +404,10 @@ def test_head_of_an_event_stream_is_no_client_that_has_left() -> None:
     (line,) = lines
     found = COMBINED.fullmatch(line)
     assert found is not None and (found["status"], found["more"]) == ("200", "")
+
+
+def test_a_method_is_cut_off_like_the_other_texts_of_a_client() -> None:
+    lines: list[str] = []
+    TestClient(app_with(AccessLog(log=lines.append))).request("M" * 3000, "/")
+    (line,) = lines
+    assert '"' + "M" * 1024 + ' / HTTP/1.1"' in line

@@ -84,7 +84,7 @@ class AccessLog:
             "time": ctx.time(),
             "client": str(client[0]) if isinstance(client, tuple) and client else None,
             "user": _user(ctx),
-            "method": request.method,
+            "method": request.method[:MAX_FIELD],
             "target": target[:MAX_FIELD],
             "version": request.version,
             # What is answered to a client that has left goes nowhere.
