@@ -8,7 +8,8 @@ at the steady rate. It needs no list of requests, and no window jumps.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from anylane.errors import UsageError
 from anylane.shown import shown
@@ -37,8 +38,7 @@ ROUNDING = 1e-6
 pass."""
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What one client has used of a rate, after one more request."""
 
     allowed: bool
@@ -61,6 +61,14 @@ class Rate:
     """Seconds."""
     burst: int
     """Requests that may come at once. Behind them, one passes each `period / limit` seconds."""
+    interval: float = field(init=False, repr=False, compare=False)
+    """Seconds between two requests at the steady rate."""
+    window: float = field(init=False, repr=False, compare=False)
+    """Seconds in which a whole burst is earned."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "interval", self.period / self.limit)
+        object.__setattr__(self, "window", self.burst * self.interval)
 
     @classmethod
     def parse(cls, text: object) -> Rate:
@@ -87,16 +95,6 @@ class Rate:
                 f"the rate is {shown(text)}; expected {MAX_PER_SECOND} requests a second at most"
             )
         return cls(limit, float(period), burst)
-
-    @property
-    def interval(self) -> float:
-        """Seconds between two requests at the steady rate."""
-        return self.period / self.limit
-
-    @property
-    def window(self) -> float:
-        """Seconds in which a whole burst is earned."""
-        return self.burst * self.interval
 
     def after_one(self, until: float | None, now: float) -> tuple[float, Usage]:
         """Count one more request.
