@@ -145,7 +145,7 @@ class CORS:
         elif not self._any:
             # Where the request has no Origin, too: a cache may keep that answer for one that has.
             add_vary(headers, "Origin")
-        if "access-control-allow-origin" in headers:
+        if headers.get("access-control-allow-origin") is not None:
             return
         origin = self._origin_of(ctx.request)
         if origin is None:

@@ -8,7 +8,8 @@ at the steady rate. It needs no list of requests, and no window jumps.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from anylane.errors import UsageError
 from anylane.shown import shown
@@ -40,8 +41,7 @@ ROUNDING = 1e-6
 pass."""
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What one client has used of a rate, after one more request."""
 
     allowed: bool
@@ -64,6 +64,14 @@ class Rate:
     """Seconds."""
     burst: int
     """Requests that may come at once. Behind them, one passes each `period / limit` seconds."""
+    interval: float = field(init=False, repr=False, compare=False)
+    """Seconds between two requests at the steady rate."""
+    window: float = field(init=False, repr=False, compare=False)
+    """Seconds in which a whole burst is earned."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "interval", self.period / self.limit)
+        object.__setattr__(self, "window", self.burst * self.interval)
 
     @classmethod
     def parse(cls, text: object) -> Rate:
@@ -95,16 +103,6 @@ class Rate:
                 "to be earned: expected a smaller one"
             )
         return cls(limit, float(period), burst)
-
-    @property
-    def interval(self) -> float:
-        """Seconds between two requests at the steady rate."""
-        return self.period / self.limit
-
-    @property
-    def window(self) -> float:
-        """Seconds in which a whole burst is earned."""
-        return self.burst * self.interval
 
     def after_one(self, until: float | None, now: float) -> tuple[float, Usage]:
         """Count one more request.
