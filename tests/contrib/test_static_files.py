@@ -464,3 +464,21 @@ def test_an_answer_of_your_own_is_an_object_with_respond() -> None:
             assert (answer.status, answer.text) == (418, "short and stout")
         assert client.get("/sync").status == 500
         assert "an object with `async def respond(ctx)`" in client.log[-1].message
+
+
+def test_the_answer_to_a_failed_condition_is_described_as_itself_and_not_as_the_file(
+    public: Path,
+) -> None:
+    """Neither with the coding of what was compressed in advance nor with a year in caches."""
+    name = "app.3f2a9c1b.js"
+    (public / name).write_text("plain")
+    (public / f"{name}.gz").write_bytes(b"packed")
+    answer = client_of(StaticFiles(public)).get(
+        f"/static/{name}", headers={"accept-encoding": "gzip", "if-match": '"x"'}
+    )
+    assert answer.status == 412
+    assert "content-encoding" not in answer.headers
+    assert "cache-control" not in answer.headers
+    assert answer.headers["etag"].startswith('"gzip-')
+    assert answer.headers["vary"] == "accept-encoding"
+    assert answer.text.startswith("412")

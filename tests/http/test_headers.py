@@ -161,7 +161,7 @@ def test_setting_many_headers_looks_at_none_of_the_others():
 
     headers = Headers()
     for number in range(100):
-        headers.lines.append((Name(f"a-{number}"), "x"))
+        headers.append(Name(f"a-{number}"), "x")
     for number in range(100):
         headers.set(f"b-{number}", "x")
     assert len(asked) == 100

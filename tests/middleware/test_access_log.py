@@ -371,3 +371,43 @@ def test_a_drain_ends_with_a_line_for_each_exchange() -> None:
     wire.world.server.shutdown()
     wire.advance(2)
     assert len(lines) == 1
+
+
+@pytest.mark.parametrize("format", ["text", "json"])
+@pytest.mark.parametrize("given", [object(), b"id", 'a b route="/x"', "\ud800", "x" * 5000])
+def test_what_an_app_has_made_the_id_or_the_user_costs_no_line(format: Any, given: object) -> None:
+    lines: list[str] = []
+    app = App()
+    app.use(AccessLog(format, log=lines.append))
+
+    @app.get("/")
+    async def home(ctx: Context) -> str:
+        ctx.state.request_id = given
+        ctx.user = "al\ud800ice"
+        return "home"
+
+    assert TestClient(app).get("/").status == 200
+    (line,) = lines
+    assert line.isascii() and len(line) < 3000
+    if format == "json":
+        said = json.loads(line)
+        assert said["user"] == "al?ice" and isinstance(said["request_id"], str)
+    else:
+        found = COMBINED.fullmatch(line)
+        assert found is not None and found["route"] == "/" and found["more"] == ""
+
+
+def test_head_of_an_event_stream_is_no_client_that_has_left() -> None:
+    lines: list[str] = []
+    client = TestClient(app_with(AccessLog(log=lines.append)))
+    assert client.head("/events").status == 200
+    (line,) = lines
+    found = COMBINED.fullmatch(line)
+    assert found is not None and (found["status"], found["more"]) == ("200", "")
+
+
+def test_a_method_is_cut_off_like_the_other_texts_of_a_client() -> None:
+    lines: list[str] = []
+    TestClient(app_with(AccessLog(log=lines.append))).request("M" * 3000, "/")
+    (line,) = lines
+    assert '"' + "M" * 1024 + ' / HTTP/1.1"' in line

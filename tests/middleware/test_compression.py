@@ -539,3 +539,25 @@ def test_curl_reads_what_is_compressed(path: str) -> None:
     head, _, body = done.stdout.partition(b"\r\n\r\n")
     assert b"\r\ncontent-encoding: " in head
     assert body == TEXT.encode() * (2 if path == "pieces" else 1)
+
+
+def test_several_ranges_vary_as_one_does() -> None:
+    """They are of what would have been compressed, so a cache must not mix them up either."""
+    app = App()
+    app.use(Compression())
+
+    @app.get("/{kind}")
+    def ranges(ctx: Context) -> bytes:
+        ctx.response.set_status(206)
+        if ctx.params["kind"] == "one":
+            ctx.response.set_header("content-type", "text/plain")
+            ctx.response.set_header("content-range", "bytes 0-1/9000")
+        else:
+            ctx.response.set_header("content-type", "multipart/byteranges; boundary=x")
+        return b"ab"
+
+    client = TestClient(app)
+    for kind in ("one", "several"):
+        answer = client.get(f"/{kind}", headers={"accept-encoding": "gzip"})
+        assert answer.headers["vary"] == "Accept-Encoding", kind
+        assert "content-encoding" not in answer.headers

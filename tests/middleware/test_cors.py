@@ -390,3 +390,23 @@ def test_a_websocket_is_opened_as_without_it() -> None:
 
     with TestClient(app).websocket("/echo", headers={"origin": "https://evil.example"}) as ws:
         assert ws.receive() == "hello"
+
+
+def test_its_arguments_have_an_order() -> None:
+    answer = client(CORS([PAGE], True, ["x-one"], ["PUT"], ["x-two"], 60)).options(
+        "/", headers=ASKING
+    )
+    assert {
+        name: answer.headers[f"access-control-{name}"]
+        for name in (
+            "allow-credentials",
+            "allow-headers",
+            "allow-methods",
+            "max-age",
+        )
+    } == {
+        "allow-credentials": "true",
+        "allow-headers": "x-one",
+        "allow-methods": "PUT",
+        "max-age": "60",
+    }

@@ -347,6 +347,7 @@ memory_rates: Any = MemoryRates
         (lambda: rate_limit("1/0 minutes"), "the rate is '1/0 minutes'"),
         (lambda: rate_limit("1/367 days"), "366 days"),
         (lambda: rate_limit("1/minute burst 0"), "the rate is"),
+        (lambda: rate_limit("1/366 days burst 1000000000"), "more than 999999999999999 seconds"),
         (lambda: rate_limit("1/week"), "the rate is"),
         (lambda: rate_limit("100001/second"), "100000 requests a second at most"),
         (lambda: rate_limit("1/minute", "ip"), "key of RateLimit is 'ip'"),

@@ -517,3 +517,60 @@ def test_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "itsdangerous", None)
     with pytest.raises(UsageError, match=r"Sessions needs .*anylane\[sessions\]"):
         Sessions(SECRET)
+
+
+@pytest.mark.parametrize("status", [200, 404, 500, 501])
+@BOTH
+def test_no_answer_made_from_a_session_is_kept_for_another_client(make: Part, status: int) -> None:
+    app = App()
+    app.use(make(SECRET))
+
+    @app.get("/")
+    async def home(ctx: Context) -> None:
+        ctx.response.set_status(status).set_text(ctx.session.get("user", "nobody"))
+        ctx.response.set_header("cache-control", "max-age=60")
+
+    assert TestClient(app).get("/").headers["vary"] == "Cookie"
+
+
+@BOTH
+def test_a_mounted_app_has_a_session_beside_that_of_the_app_around_it(make: Part) -> None:
+    inner, outer = App(), App()
+    inner.use(make("another secret of more than thirty-two bytes", cookie="inner"))
+    outer.use(make(SECRET, cookie="outer"))
+
+    @outer.request_middleware()
+    async def count(ctx: Context) -> None:
+        ctx.session["seen"] = ctx.session.get("seen", 0) + 1
+        ctx.state.seen = ctx.session["seen"]
+
+    @inner.get("/")
+    async def home(ctx: Context) -> dict[str, Any]:
+        ctx.session["inner"] = ctx.session.get("inner", 0) + 10
+        return {**ctx.session, "seen": ctx.state.seen}
+
+    outer.mount("/in", inner)
+    client = TestClient(outer)
+    assert client.get("/in/").json() == {"inner": 10, "seen": 1}
+    assert client.get("/in/").json() == {"inner": 20, "seen": 2}
+
+
+@BOTH
+def test_one_part_on_an_app_and_on_a_router_of_it_is_one_session(make: Part) -> None:
+    part, app, router = make(SECRET), App(), Router("/in")
+    app.use(part)
+    router.use(part)
+
+    @app.request_middleware()
+    async def count(ctx: Context) -> None:
+        ctx.session["seen"] = ctx.session.get("seen", 0) + 1
+
+    @router.get("/")
+    async def home(ctx: Context) -> Any:
+        return ctx.session["seen"]
+
+    app.include(router)
+    client = TestClient(app)
+    assert client.get("/in/").json() == 1
+    answer = client.get("/in/")
+    assert answer.json() == 2 and len(answer.headers.get_all("set-cookie")) == 1

@@ -48,6 +48,9 @@ class LinkDriver(Protocol):
     def take_input(self) -> None:
         """Act on what came and on what is late, in the middle of a handler."""
 
+    def foresee(self) -> None:
+        """Have a deadline seen to that the handler which runs was given meanwhile."""
+
     def hand_over(self, *, selecting: bool) -> None:
         """Give the connection to its next owner."""
 
@@ -124,6 +127,8 @@ class ThreadsLink(SteppedLink):
     def pump(self) -> None:
         self.take_input()
         super().pump()
+        if self._thread == get_ident():
+            self.transport.foresee()
 
     def drive(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         if self._thread != get_ident():

@@ -149,6 +149,15 @@ class RelievableDriver(Driver):
         handler that runs next may block."""
         self.wakes.put(self._see_to_deadline)
 
+    def foresee(self) -> None:
+        """Do so in the middle of a handler, for a deadline that comes before the one that is
+        armed: its route has less time than others, and it may block now."""
+        wanted, armed = self._deadline_wanted, self._deadline
+        if self.outside is None or wanted is None:
+            return
+        if armed is None or wanted < armed.at:
+            self._foresee()
+
     def _write(self) -> None:
         link = self.outside
         if link is None:

@@ -163,7 +163,8 @@ def conditions_of_a_file(conversation: Conversation) -> None:
 @case(CHAPTER, extra=serve_files, cuts=False)
 def file_compressed_in_advance_is_chosen(conversation: Conversation) -> None:
     """Of a file and those that were compressed of it in advance a client gets the best one that it
-    accepts, each with its own ETag, and ranges of it; Vary stands wherever there is a choice."""
+    accepts, each with its own ETag, and ranges of it; Vary stands wherever there is a choice. A
+    412 is no file, and has the coding of none."""
     peer = conversation.connect()
     tags = {}
     for accept, coding, body in (
@@ -195,6 +196,9 @@ def file_compressed_in_advance_is_chosen(conversation: Conversation) -> None:
     assert part.headers["content-encoding"] == "gzip"
     other = peer.ask("/static/app.js", gzip, "Range: bytes=2-3", f"If-Range: {tags[None]}")
     assert (other.status, other.body) == (200, b"gzipped")
+    failed = peer.ask("/static/app.js", gzip, 'If-Match: "x"')
+    assert (failed.status, failed.headers["etag"]) == (412, tags["gzip"])
+    assert "content-encoding" not in failed.headers
     assert "vary" not in peer.ask("/static/letters.txt", gzip).headers
     hashed = peer.ask("/static/app.0a1b2c3d.css")
     assert hashed.headers["cache-control"] == "public, max-age=31536000, immutable"

@@ -51,6 +51,21 @@ def stuck_def_is_answered_for(conversation: Conversation) -> None:
     assert conversation.steady(lambda: conversation.connections) == 1
 
 
+@case(CHAPTER, "parallel_blocking", extra=build_stuck, timeouts=CLOSE, cuts=False)
+def stuck_def_is_answered_for_in_the_time_of_its_route(conversation: Conversation) -> None:
+    """A `def` that blocks beyond the timeout of its route is answered for then, however much
+    longer the server's is."""
+    peer = conversation.connect()
+    began = conversation.now()
+    assert late(peer, "/stuck/soon").headers["x-stamp"] == "here 503"
+    assert conversation.now() - began < 8
+    conversation.stage.blocker.set()
+    assert conversation.helper().ask("/stuck/quick").body == b"quick"
+    assert conversation.stage.kept == [503, 200]
+    assert len([line for line in lines(conversation, "warning") if "took longer" in line]) == 1
+    assert lines(conversation, "error") == []
+
+
 @case(CHAPTER, "blocking_async", extra=build_stuck, request_timeout=0.3, cuts=False)
 def stuck_async_is_answered_for(conversation: Conversation) -> None:
     """Where an `async def` may block its thread, it is answered for as a `def` is."""

@@ -103,7 +103,7 @@ class Gate:
         """
         ctx._shown = True
         kept, failed = True, False
-        assumed = _complete(ctx.response)
+        assumed = ctx.response.complete()
         for call, where in self._steps:
             try:
                 func, is_async = call
@@ -176,14 +176,6 @@ def _body_at(
     """Ask a part of an App that another one is mounted in."""
     with at(place, ctx):
         return body(ctx)
-
-
-def _complete(response: Response) -> bool:
-    """Set the status that a response goes out with, and return whether that was needed."""
-    if response.status is not None:
-        return False
-    response.set_status(204 if response.body is None and response.items is None else 200)
-    return True
 
 
 async def _stops(result: Any, where: str) -> bool:

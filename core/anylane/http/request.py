@@ -53,7 +53,8 @@ class Request:
     @property
     def method(self) -> str:
         """The method as a str, such as "GET"; "" for a request that could not be parsed."""
-        return _text(self._exchange.head).method
+        head = self._exchange.head
+        return "" if head is None else head.text.method
 
     @property
     def target(self) -> str:

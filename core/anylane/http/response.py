@@ -94,9 +94,8 @@ class Response:
     def headers(self) -> Headers:
         """The headers, as a `Headers` that may be changed until the response is sent."""
         if self._headers is None:
-            self._headers = headers = Headers()
-            if self._kind is not None:
-                headers.lines += _TYPES.get(self._kind) or (("content-type", self._kind),)
+            kind = self._kind
+            self._headers = headers = Headers() if kind is None else Headers.typed(kind)
             headers.frozen = self.sent
         return self._headers
 
@@ -272,6 +271,13 @@ class Response:
         if body is None:
             return status or 204, headers, b""
         return status or 200, headers, body
+
+    def complete(self) -> bool:
+        """Set the status that it goes out with, and return whether that was needed."""
+        if self._status is not None:
+            return False
+        self._status = 204 if self._body is None and self.items is None else 200
+        return True
 
     def freeze(self) -> None:
         """Refuse every further change but a trailer: the head is on the wire."""

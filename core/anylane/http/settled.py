@@ -28,7 +28,8 @@ class HandshakeHeaders(Headers):
 
     def __init__(self, lines: list[Header]) -> None:
         super().__init__()
-        self.lines: list[Header] = lines
+        for name, value in lines:
+            self.append(name, value)
         self.frozen: bool = True
         self.sent: bool = False
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
+from uuid import UUID
 
 from anylane import json
 from anylane.callables import is_coroutine_function, location, signature_problem
@@ -83,7 +85,7 @@ class AccessLog:
             "time": ctx.time(),
             "client": str(client[0]) if isinstance(client, tuple) and client else None,
             "user": _user(ctx),
-            "method": request.method,
+            "method": request.method[:MAX_FIELD],
             "target": target[:MAX_FIELD],
             "version": request.version,
             # What is answered to a client that has left goes nowhere.
@@ -92,12 +94,14 @@ class AccessLog:
             "referer": _cut(headers.get("referer")),
             "user_agent": _cut(headers.get("user-agent")),
             "duration_ms": round(seconds * 1000, 3),
-            "request_id": getattr(ctx.state, "request_id", None),
+            "request_id": _id(ctx),
             "route": None if ctx.route is None else ctx.route.pattern.text,
         }
         if exchange.websocket is not None:
             facts["close_code"] = exchange.websocket.close_code
-        if exchange.gone is not None and exchange.websocket is None:
+        # An event stream is over for HEAD once its head is out, and its client has not left.
+        is_whole = exchange.started and request.method == "HEAD"
+        if exchange.gone is not None and exchange.websocket is None and not is_whole:
             facts["disconnected"] = True
         return facts
 
@@ -106,42 +110,67 @@ def _cut(text: str | None) -> str | None:
     return None if text is None else text[:MAX_FIELD]
 
 
+def _id(ctx: Context) -> str | None:
+    """Return the id of the request as text. It may be of the app's own making."""
+    found = vars(ctx.state).get("request_id")
+    if found is None:
+        return None
+    return _cut(str(found) if isinstance(found, str | int | UUID) else shown(found))
+
+
 def _user(ctx: Context) -> str | None:
     """Return the name of the user, if authentication has found one."""
-    try:
-        user = ctx.user
-    except UsageError:  # No authentication, or it has not let the request pass.
-        return None
+    # Without it there is no authentication, or it has not let the request pass.
+    user = getattr(ctx, "_user", None)
     if isinstance(user, dict):
         user = user.get("sub")
     return user[:MAX_FIELD] if isinstance(user, str) else None
 
 
 def _text_line(facts: dict[str, Any]) -> str:
-    at = datetime.fromtimestamp(facts["time"], UTC)
-    # `strftime` would take the name of the month from the locale.
-    moment = f"{at.day:02}/{_MONTHS[at.month - 1]}/{at.year:04}:{at:%H:%M:%S} +0000"
-    request = f"{facts['method']} {facts['target']} HTTP/{facts['version']}"
-    user = (facts["user"] or "-").replace(" ", "_")
+    texts = [
+        _or_dash(facts["client"]),
+        (facts["user"] or "-").replace(" ", "_"),
+        f"{facts['method']} {facts['target']} HTTP/{facts['version']}",
+        _or_dash(facts["referer"]),
+        _or_dash(facts["user_agent"]),
+        _or_dash(facts["request_id"]).replace(" ", "_"),
+        _or_dash(facts["route"]),
+    ]
+    # Most lines have nothing to quote, which one look at all of them tells.
+    if quoted(together := "".join(texts)) != together:
+        texts = [quoted(text) for text in texts]
+    client, user, request, referer, agent, request_id, route = texts
     line = (
-        f"{_or_dash(facts['client'])} - {quoted(user)} [{moment}] "
-        f'"{quoted(request)}" {_or_dash(facts["status"])} {facts["bytes"]} '
-        f'"{_or_dash(facts["referer"])}" "{_or_dash(facts["user_agent"])}" '
-        f"duration={facts['duration_ms']:.1f} id={_or_dash(facts['request_id'])} "
-        f'route="{_or_dash(facts["route"])}"'
+        f'{client} - {user} [{_moment(int(facts["time"] // 1))}] "{request}" '
+        f'{_or_dash(facts["status"])} {facts["bytes"]} "{referer}" "{agent}" '
+        f'duration={facts["duration_ms"]:.1f} id={request_id} route="{route}"'
     )
     if "close_code" in facts:
         line += f" close={_or_dash(facts['close_code'])}"
     return line + " disconnected" if "disconnected" in facts else line
 
 
+@lru_cache(maxsize=16)
+def _moment(second: int) -> str:
+    """Return a second since 1970 as a line has it. Many lines have the same."""
+    at = datetime.fromtimestamp(second, UTC)
+    # `strftime` would take the name of the month from the locale.
+    return f"{at.day:02}/{_MONTHS[at.month - 1]}/{at.year:04}:{at:%H:%M:%S} +0000"
+
+
 def _or_dash(value: object) -> str:
-    return "-" if value is None else quoted(str(value))
+    return "-" if value is None else str(value)
 
 
 def _json_line(facts: dict[str, Any]) -> str:
     at = datetime.fromtimestamp(facts["time"], UTC)
-    line = json.dumps({**facts, "time": at.isoformat(timespec="milliseconds")}).decode("utf-8")
+    facts = {**facts, "time": at.isoformat(timespec="milliseconds")}
+    for name in ("user", "request_id"):
+        # What an app has put there may have half of a surrogate pair, which JSON cannot say.
+        if (text := facts[name]) is not None and not text.isascii():
+            facts[name] = text.encode("utf-8", "replace").decode("utf-8")
+    line = json.dumps(facts).decode("utf-8")
     if line.isascii() and "\x7f" not in line:
         return line
     return "".join(each if " " <= each <= "~" else _escaped(each) for each in line)

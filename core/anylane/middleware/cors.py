@@ -74,15 +74,15 @@ class CORS:
     name = "CORS"
     answers_preflights = True
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  # the order in which the documentation lists them
         self,
         origins: Origins,
-        *,
         credentials: bool = False,
         headers: Iterable[str] = HEADERS,
         methods: Iterable[str] = METHODS,
         expose: Iterable[str] = (),
         max_age: int = 86400,
+        *,
         private_network: bool = False,
     ) -> None:
         _check_flag("credentials", credentials)
@@ -145,7 +145,7 @@ class CORS:
         elif not self._any:
             # Where the request has no Origin, too: a cache may keep that answer for one that has.
             add_vary(headers, "Origin")
-        if "access-control-allow-origin" in headers:
+        if headers.get("access-control-allow-origin") is not None:
             return
         origin = self._origin_of(ctx.request)
         if origin is None:

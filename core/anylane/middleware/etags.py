@@ -52,36 +52,41 @@ class ETags:
         if response.status != 200 or ctx.request.method not in ("GET", "HEAD") or ctx.streams:
             return None
         headers = response.headers
-        etag, body = headers.get("etag"), response.body or b""
-        if etag is None and not _is_kept(headers):
-            return None
-        if etag is not None:
-            self._answer(ctx, etag)
-        elif len(body) <= _POOLED_ABOVE:
-            self._answer(ctx, self._tag(body))
-        else:
-            return self._hash(ctx, body)
+        etag = headers.get("etag")
+        if etag is None:
+            if not _is_kept(headers):
+                return None
+            body = response.body or b""
+            if len(body) > _POOLED_ABOVE:
+                return self._hash(ctx, body)
+            etag = self._tag(body)
+            headers.put("etag", etag)
+        self._answer(ctx, etag)
         return None
 
     async def _hash(self, ctx: Context, body: bytes) -> None:
-        self._answer(ctx, await ctx.run_sync(self._tag, body))
+        etag = await ctx.run_sync(self._tag, body)
+        headers = ctx.response.headers
+        if "etag" not in headers:
+            headers.put("etag", etag)
+        self._answer(ctx, etag)
 
     def _tag(self, body: bytes) -> str:
         """Return the tag of a body: 128 bits of a hash that none can find two bodies for."""
         return f'{self._prefix}"{blake2b(body, digest_size=16).hexdigest()}"'
 
     def _answer(self, ctx: Context, etag: str) -> None:
-        response = ctx.response
-        headers, now = response.headers, ctx.time()
-        if "etag" not in headers:
-            headers.set("etag", etag)
-        modified = headers.get("last-modified")
+        asked = ctx.request.headers
+        if asked.get("if-none-match") is None and asked.get("if-modified-since") is None:
+            return
+        response, now = ctx.response, ctx.time()
+        modified = response.headers.get("last-modified")
         current = Validators(
             etag if is_etag(etag) else None,
             None if modified is None else parse_http_date(modified, now=now),
             exists=True,
         )
-        if judge_reading(ctx.request.headers, current, now=now) is Verdict.NOT_MODIFIED:
+        if judge_reading(asked, current, now=now) is Verdict.NOT_MODIFIED:
             empty = Response(status=304).succeed(response)
             for name in _ABOUT_THE_BODY:
                 empty.remove_header(name)
@@ -90,8 +95,7 @@ class ETags:
 
 def _is_kept(headers: Headers) -> bool:
     """Return whether a client may keep the answer, so that a tag is of use."""
-    return not any(
-        directive.lower() == "no-store"
-        for value in headers.get_all("cache-control")
-        for directive in split_list(value)
+    lines = headers.get_all("cache-control")
+    return not lines or not any(
+        directive.lower() == "no-store" for value in lines for directive in split_list(value)
     )

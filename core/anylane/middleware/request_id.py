@@ -77,16 +77,19 @@ class RequestId:
     def response(self, ctx: Context) -> None:
         """Show the id in the answer."""
         # Another part may have answered before this one had its turn.
-        ctx.response.set_header(self._header, self._known(ctx) or self._give(ctx))
+        ctx.response.headers.put(self._header, self._known(ctx) or self._give(ctx))
 
     @staticmethod
     def _known(ctx: Context) -> str | None:
         """Return the id that this request has been given, or None."""
-        given = getattr(ctx.state, "request_id", None)
+        given = vars(ctx.state).get("request_id")
         if given is None:
             return None  # The variable may have another request's, which sends this one.
-        known = request_id.get() or given  # The app may have put something else into `state`.
-        return known if isinstance(known, str) and _TAKEN.fullmatch(known) else None
+        # The app may have put something else into `state`.
+        known = request_id.get()
+        if known is None and isinstance(given, str) and _TAKEN.fullmatch(given):
+            return given
+        return known
 
     def _give(self, ctx: Context) -> str:
         chosen = self._brought(ctx) if self._trusted is not None else None

@@ -118,7 +118,10 @@ class RequestHead:
 
     def get(self, name: bytes) -> bytes | None:
         """Return the first value of that (lower-case) name, or None."""
-        return next((value for key, value in self.headers if key == name), None)
+        for key, value in self.fields.headers:
+            if key == name:
+                return value
+        return None
 
 
 def authority_of(target: str) -> str | None:

@@ -65,6 +65,11 @@ def build_stuck(app: App, stage: Stage) -> None:
             stage.note(f"{ctx.interrupted} {' '.join(told)}")
         return "late"
 
+    @router.get("/soon", timeout=0.3)
+    def soon(_: Context) -> str:
+        stage.blocker.wait(LONG)
+        return "late"
+
     @router.get("/fails")
     def fails(ctx: Context) -> None:
         stage.blocker.wait(LONG)

@@ -37,6 +37,10 @@ NOT_OPENED = LogKind("files that could not be opened")
 """Requests for files that the system does not let us open, or that a handler has named in vain."""
 
 
+_OF_A_412 = ("etag", "last-modified", "vary")
+"""What a failed condition's answer tells of the file."""
+
+
 class FileChanged(Exception):
     """A file has become shorter while it was sent: what was announced cannot be kept."""
 
@@ -153,7 +157,8 @@ class Reader:
             verdict = judge(asked.method, asked.headers, current, now=asked.now)
             if verdict is Verdict.FAILED:
                 self.close()
-                return Plan(412, headers)
+                # Its body is no file: neither the coding of one nor how long it is kept holds.
+                return Plan(412, [line for line in headers if line[0] in _OF_A_412])
             if verdict is Verdict.NOT_MODIFIED:
                 self.close()
                 return Plan(304, headers)

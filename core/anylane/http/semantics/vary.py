@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 def add_vary(headers: Headers, *names: str) -> None:
     """Add names of request headers to Vary, in one line with those that are there. Names that it
-    has, in any case, are not added again; where it is `*`, it stays."""
+    has, in any case, are not added again; where it is `*`, it stays. names: tokens, unchecked."""
     lines = headers.get_all("vary")
     if not lines:
-        headers.set("vary", ", ".join(names))
+        headers.put("vary", ", ".join(names))
         return
     known = [name for line in lines for part in line.split(",") if (name := part.strip())]
     if "*" in known:

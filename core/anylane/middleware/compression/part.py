@@ -145,7 +145,9 @@ class Compression:
                     return False
             elif name == "trailer" and "digest" in value.lower():
                 return False
-        if status != 304 and (not self._is_chosen(kind) or kind == "text/event-stream"):
+        # Several ranges do not tell the type of the whole, which might be compressed.
+        tells = status != 304 and (status != 206 or kind != "multipart/byteranges")
+        if tells and (not self._is_chosen(kind) or kind == "text/event-stream"):
             return False
         if _forbids(response.headers):
             return False

@@ -8,7 +8,8 @@ at the steady rate. It needs no list of requests, and no window jumps.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from anylane.errors import UsageError
 from anylane.shown import shown
@@ -24,6 +25,9 @@ MAX_PER_SECOND = 100_000
 MAX_PERIOD = 366 * 86400
 """Seconds. A limit by the year is a quota, which belongs into a database."""
 
+MAX_WINDOW = 10**15 - 1
+"""Seconds in which a burst is earned. The fields can say no larger number (RFC 9651 §3.3.1)."""
+
 _TEXT = re.compile(
     r"\s*(\d{1,10})\s*/\s*(?:(\d{1,9})\s*)?(second|minute|hour|day|s|m|min|h|d)s?"
     r"(?:\s+burst\s+(\d{1,10}))?\s*",
@@ -37,8 +41,7 @@ ROUNDING = 1e-6
 pass."""
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What one client has used of a rate, after one more request."""
 
     allowed: bool
@@ -61,6 +64,14 @@ class Rate:
     """Seconds."""
     burst: int
     """Requests that may come at once. Behind them, one passes each `period / limit` seconds."""
+    interval: float = field(init=False, repr=False, compare=False)
+    """Seconds between two requests at the steady rate."""
+    window: float = field(init=False, repr=False, compare=False)
+    """Seconds in which a whole burst is earned."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "interval", self.period / self.limit)
+        object.__setattr__(self, "window", self.burst * self.interval)
 
     @classmethod
     def parse(cls, text: object) -> Rate:
@@ -86,17 +97,12 @@ class Rate:
             raise UsageError(
                 f"the rate is {shown(text)}; expected {MAX_PER_SECOND} requests a second at most"
             )
+        if burst * period > limit * MAX_WINDOW:
+            raise UsageError(
+                f"the rate is {shown(text)}; its burst would take more than {MAX_WINDOW} seconds "
+                "to be earned: expected a smaller one"
+            )
         return cls(limit, float(period), burst)
-
-    @property
-    def interval(self) -> float:
-        """Seconds between two requests at the steady rate."""
-        return self.period / self.limit
-
-    @property
-    def window(self) -> float:
-        """Seconds in which a whole burst is earned."""
-        return self.burst * self.interval
 
     def after_one(self, until: float | None, now: float) -> tuple[float, Usage]:
         """Count one more request.

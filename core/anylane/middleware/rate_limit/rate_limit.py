@@ -112,8 +112,8 @@ class RateLimit:
         if usage is None:
             return
         headers = ctx.response.headers
-        headers.add("ratelimit-policy", self._policy)
-        headers.add("ratelimit", f'"{self._scope}";r={usage.remaining};t={_whole(usage.reset)}')
+        headers.append("ratelimit-policy", self._policy)
+        headers.append("ratelimit", f'"{self._scope}";r={usage.remaining};t={_whole(usage.reset)}')
 
 
 def _whole(seconds: float) -> int:

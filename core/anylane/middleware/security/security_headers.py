@@ -100,7 +100,7 @@ class SecurityHeaders:
                 self._nonced.append((header, policy))
             elif policy is not None:
                 lines.append((header, policy.text()))
-        self._lines = tuple(lines)
+        self._lines = dict(lines)
         self._hsts = _strict_transport(hsts, hsts_subdomains, hsts_preload)
 
     def request(self, ctx: Context) -> None:

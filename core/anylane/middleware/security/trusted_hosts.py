@@ -74,7 +74,10 @@ class TrustedHosts:
 
     def request(self, ctx: Context) -> None:
         """Raise HTTPError 400 unless the host is one of ours."""
-        found = host_of(ctx.request.host)
+        given = ctx.request.host
+        if given in self._names:
+            return  # As most clients write it: in lower case, without a port.
+        found = host_of(given)
         if found is not None:
             host = found[0]
             if self._any or host in self._names or host.endswith(self._ends):

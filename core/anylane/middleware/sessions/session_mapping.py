@@ -21,11 +21,12 @@ class Session(MutableMapping[str, Any]):
     that, except with a store, where `save` keeps it.
 
     For `Sessions`: touched (it was read or changed), renewed, found (the client has sent one that
-    is good), key (where a store keeps it), closed (why it can no longer be changed).
+    is good), key (where a store keeps it), closed (why it can no longer be changed), outer (what
+    `ctx.session` was before).
     """
 
-    __slots__ = ("_before", "_data", "_load", "_save", "closed", "found", "key", "owner",
-                 "renewed", "touched")  # fmt: skip
+    __slots__ = ("_before", "_data", "_load", "_save", "closed", "found", "key", "outer",
+                 "owner", "renewed", "touched")  # fmt: skip
 
     def __init__(
         self,
@@ -36,6 +37,7 @@ class Session(MutableMapping[str, Any]):
         self.owner = owner
         self.touched = self.renewed = self.found = False
         self.key: str | None = None
+        self.outer: object = None
         self.closed: str | None = None
         self._load = load
         self._save = save

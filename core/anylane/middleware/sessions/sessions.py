@@ -114,24 +114,26 @@ class Sessions:
 
     def request(self, ctx: Context) -> Awaitable[None] | None:
         """Set `ctx.session`. Without a store nothing is read until it is looked at."""
+        if self._own(ctx) is not None:
+            return None  # It is on the app and on a router of it, for one.
         if self._store is None:
             link = ctx.link
-            ctx.session = Session(self, partial(self._data, ctx.request, link))
+            self._begin(ctx, Session(self, partial(self._data, ctx.request, link)))
             return None
         return self._fetch(ctx, self._store)
 
     def response(self, ctx: Context) -> Awaitable[None] | None:
         """Send the session with the answer, if it was changed, and close it."""
-        session = getattr(ctx, "_session", None)
-        if not isinstance(session, Session) or session.owner is not self:
+        session = self._own(ctx)
+        if session is None or session.closed is not None:
             return None
-        if not session.touched or (ctx.response.status or 200) >= 500:
+        response = ctx.response
+        if session.touched and response.status != 101:
+            add_vary(response.headers, "Cookie")
+        if not session.touched or (response.status or 200) >= 500:
             # What has failed halfway is not kept.
             self._close(session)
             return None
-        response = ctx.response
-        if response.status != 101:
-            add_vary(response.headers, "Cookie")
         data = session.changed()
         if data is None:
             self._close(session)
@@ -158,6 +160,19 @@ class Sessions:
             and not any(isinstance(part, CSRF) for part in parts_of(route))
         ]
 
+    def _own(self, ctx: Context) -> Session | None:
+        """Return the session that this part gave a request, also where another one has put its own
+        in front: that of a mounted App, for one. None if it gave none."""
+        session = getattr(ctx, "_session", None)
+        while isinstance(session, Session) and session.owner is not self:
+            session = session.outer
+        return session if isinstance(session, Session) else None
+
+    @staticmethod
+    def _begin(ctx: Context, session: Session) -> None:
+        session.outer = getattr(ctx, "_session", None)
+        ctx.session = session
+
     # -- the two ways ----------------------------------------------------------------------------
 
     def _data(self, request: Request, link: Link) -> bytes | None:
@@ -177,7 +192,7 @@ class Sessions:
         session = Session(self, lambda: kept, partial(self._save, store))
         if key is not None and kept is not None:
             session.key = key.decode("ascii")
-        ctx.session = session
+        self._begin(ctx, session)
 
     async def _send_key(
         self, ctx: Context, session: Session, store: SessionStore, data: bytes

@@ -90,7 +90,7 @@ def encode_plain(  # noqa: PLR0917  # Called for each response, and keywords cos
 
 def _begin(date: bytes, status: int, headers: Sequence[Header]) -> bytes | None:
     """Return all of it up to the number of its Content-Length; None if it is not plain."""
-    if status in (204, 205, 304) or any(name.lower() in _FRAMING for name, _ in headers):
+    if status in (204, 205, 304) or not _FRAMING.isdisjoint(map(str.lower, dict(headers))):
         return None
     return b"%bdate: %b\r\n%bcontent-length: " % (
         status_line(status),
@@ -115,9 +115,9 @@ def _encode_lines(headers: Iterable[Header]) -> bytes:
     """Return header lines. Raise UsageError for one that must not go on the wire."""
     # Headers are checked where they are set. This is the last place before the wire, so it checks
     # once more. Three scans in C cost less than one regular expression.
-    lines = [f"{name}: {value}\r\n" for name, value in headers]
-    text = "".join(lines)
-    if not text.count("\r") == text.count("\n") == len(lines) or "\0" in text:
+    lines = [*map(": ".join, headers), ""]
+    text = "\r\n".join(lines)
+    if not text.count("\r") == text.count("\n") == len(lines) - 1 or "\0" in text:
         raise UsageError(f"a header holds CR, LF or NUL: {text!r:.200}")
     try:
         return text.encode("latin-1")
