@@ -53,6 +53,10 @@ class Sized(msgspec.Struct, forbid_unknown_fields=True):
     items: list[Item] = []
 
 
+class Deep(msgspec.Struct):
+    a: Deep | list[int]
+
+
 class Person(pydantic.BaseModel):
     name: str
     age: Annotated[int, pydantic.Field(ge=0)]
@@ -249,6 +253,36 @@ def test_the_list_of_faults_is_bounded() -> None:
     assert len(faults(answer)) == 50
     answer = client.post("/?n=1", json=[{"name": "y" * 100_000, "price": "z" * 100_000}] * 3)
     assert len(answer.content) < 2000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + b"1," * 400_000 + b'"x"]',
+        b'{"a":' * 200 + b"[" + b"0," * 100_000 + b'"x"]' + b"}" * 200,
+    ],
+    ids=["long", "deep"],
+)
+def test_a_wrong_body_takes_no_more_than_so_many_looks(
+    body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    convert = msgspec.convert
+
+    def counted(*args: Any, **options: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        return convert(*args, **options)
+
+    async def handler(body: Annotated[Any, JsonBody()]) -> None: ...
+
+    kind = list[int] if body.startswith(b"[") else Deep
+    handler.__annotations__["body"] = Annotated[kind, JsonBody()]
+    client = client_of(handler, method="POST")
+    monkeypatch.setattr(msgspec, "convert", counted)
+    answer = client.post("/", content=body)
+    assert answer.status == 422
+    assert 0 < looks <= 10_001
 
 
 def test_path_parameters_have_what_the_pattern_gives() -> None:

@@ -187,6 +187,18 @@ def an_interrupted_handler_gives_back(conversation: Conversation) -> None:
     assert notes(helper, 3) == ["open patient", "gave back", "close patient: interruption"]
 
 
+@case(CHAPTER, timeouts={"close": 0.2}, cuts=False)
+def giving_back_has_its_time(conversation: Conversation) -> None:
+    """All that is given back for one request has `Timeouts.close` together; what is cut off then is
+    logged, and the connection goes on."""
+    peer = conversation.connect()
+    for _ in range(2):
+        answer = peer.ask("/depends-stubborn")
+        assert (answer.status, answer.body) == (200, b"more stubborn")
+    cut_off = [message for _, message in conversation.log if "was cut off" in message]
+    assert len(cut_off) == 4
+
+
 @case(CHAPTER, cuts=False)
 def the_scope_response_ends_behind_the_last_byte(conversation: Conversation) -> None:
     """What lives as long as the response is given back behind its last byte, and before the next

@@ -129,10 +129,12 @@ async def _answer(  # noqa: C901, PLR0912  # calls cost time
         try:
             if failure is not None and exchange.over:
                 failure = without_disconnects(failure)
-            if failure is not None:
-                await _fail(ctx, failure)
-            if ctx.held is not None:
-                await _give_back(ctx, ctx.held, exc)
+            try:
+                if failure is not None:
+                    await _fail(ctx, failure)
+            finally:
+                if ctx.held is not None:
+                    await _give_back(ctx, ctx.held, exc)
             if passing is exc:
                 raise
             if passing is not None:

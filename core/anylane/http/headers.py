@@ -105,14 +105,7 @@ class Headers(TypedReading):
         frozen.
         """
         check_header(name, value)
-        if self.frozen:
-            self._touch(name)
-        wanted = name.lower()
-        if wanted in self._names:
-            self._replace(wanted, (name, value))
-        else:
-            self._names.add(wanted)
-            self.lines.append((name, value))
+        self.put(name, value)
 
     def _replace(self, wanted: str, line: Header) -> None:
         """Put a line in the place of the first of that (lower-case) name, and drop the others."""

@@ -94,7 +94,26 @@ def build(app: App, stage: Stage) -> None:
     async def behind(b: Annotated[str, Depends(late, "response")]) -> str:
         return b
 
+    _stubborn(app)
     _pool(app)
+
+
+def _stubborn(app: App) -> None:
+    async def first(ctx: Context) -> AsyncIterator[str]:
+        try:
+            yield "stubborn"
+        finally:
+            await ctx.sleep(3600)
+
+    async def second(ctx: Context, f: Annotated[str, Depends(first)]) -> AsyncIterator[str]:
+        try:
+            yield f"more {f}"
+        finally:
+            await ctx.sleep(3600)
+
+    @app.get("/depends-stubborn")
+    async def cut_off(s: Annotated[str, Depends(second)]) -> str:
+        return s
 
 
 def _pool(app: App) -> None:

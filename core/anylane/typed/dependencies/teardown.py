@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from anylane.errors import UsageError
@@ -17,11 +17,11 @@ _END = object()
 class Given:
     """One generator that has given its value. where: names it in messages."""
 
-    __slots__ = ("_inline", "_items", "_where")
+    __slots__ = ("_inline", "_items", "where")
 
     def __init__(self, items: Any, where: str, *, inline: bool) -> None:
         self._items: AsyncGenerator[Any, None] | Generator[Any, None, None] = items
-        self._where = where
+        self.where = where
         self._inline = inline
 
     async def value(self, ctx: Context) -> Any:
@@ -32,7 +32,7 @@ class Given:
             items = self._items
             found = await self._run(ctx, lambda: next(items, _END))
         if found is _END:
-            raise UsageError(f"{self._where} has ended without a yield; expected one")
+            raise UsageError(f"{self.where} has ended without a yield; expected one")
         return found
 
     async def end(self, ctx: Context, exc: BaseException | None) -> None:
@@ -50,7 +50,7 @@ class Given:
             return
         if found is not _END:
             await self._close(ctx)
-            raise UsageError(f"{self._where} has a second yield; expected one")
+            raise UsageError(f"{self.where} has a second yield; expected one")
 
     async def _end_async(
         self, items: AsyncGenerator[Any, None], exc: BaseException | None
@@ -98,33 +98,31 @@ class Teardown:
         self._given.append(given)
 
     async def run(self, exc: BaseException | None) -> None:
-        """Give all back. exc: what the handler has raised. Raise what a generator raises instead of
-        that."""
-        if self._given:
-            await bounded(self._ctx.link, lambda: self._run(exc))
-
-    async def _run(self, exc: BaseException | None) -> None:
-        raised: BaseException | None = None
+        """Give all back, outside the interrupted scope. exc: what the handler has raised. Raise
+        what a generator raises instead of that. What is cut off, when the time is over, is logged.
+        """
+        link = self._ctx.link
+        alarms, raised = link.exchange.alarms, False
+        until = link.now() + link.exchange.carrier.config.timeouts.close
         while self._given:
+            given = self._given.pop()
+            # One for each: a scope of some lanes is cancelled at one await, and at no later one.
+            scope = link.shield()
             try:
-                await self._given.pop().end(self._ctx, exc)
+                async with scope:
+                    alarm = alarms.set(until, scope.cancel)
+                    if link.now() >= until:
+                        scope.cancel()
+                    try:
+                        await given.end(self._ctx, exc)
+                    finally:
+                        alarms.cancel(alarm)
             except BaseException as instead:  # noqa: BLE001  # the user's; the others go on
-                exc = raised = instead
-        if raised is not None:
-            raise raised
-
-
-async def bounded(link: Link, work: Callable[[], Awaitable[None]]) -> None:
-    """Await `work` outside the interrupted scope, and cancel it after `Timeouts.close` seconds."""
-    exchange = link.exchange
-    until = link.now() + exchange.carrier.config.timeouts.close
-    scope = link.shield()
-    async with scope:
-        alarm = exchange.alarms.set(until, scope.cancel)
-        try:
-            await work()
-        finally:
-            exchange.alarms.cancel(alarm)
+                exc, raised = instead, True
+            if scope.caught:
+                link.host.log("warning", f"the teardown of {given.where} was cut off", None)
+        if raised and exc is not None:
+            raise exc
 
 
 class HeldUntilSent:
