@@ -9,7 +9,7 @@ PYTHON2 ?= python2.7
 CLASSIC := $(VENV)/autobahntestsuite
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons lint types-wheel fix hooks conformance attacks autobahn \
+.PHONY: help demo extras test test-pythons lint types-wheel fix hooks conformance attacks autobahn \
 	autobahn-classic deep coverage fanout bench bench-full bench-scaling bench-parts bench-core bench-report \
 	tox dist lines clean
 .DELETE_ON_ERROR:
@@ -35,6 +35,9 @@ lint: $(VENV)/.test ## format, rules and types only
 
 types-wheel: $(VENV)/.test ## type checkers know every public name that the wheel installs
 	$(BIN)/python tools/verify_types.py
+
+extras: $(VENV)/.test ## each extra in an environment of its own: it is enough, and its absence is told
+	$(BIN)/python -m tools.extras
 
 fix: $(VENV)/.test ## what ruff can repair and format
 	$(BIN)/ruff check --fix

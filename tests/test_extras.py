@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import types
 
 import pytest
 
+import anylane.contrib
+import anylane.middleware
+import tools.extras
 from anylane import UsageError
 from anylane.extras import load
+from tools.stages import ROOT
 
 
 def test_a_library_that_is_there_is_returned() -> None:
@@ -25,3 +30,17 @@ def test_another_library_of_that_name_is_none(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "multipart", types.ModuleType("multipart"))
     with pytest.raises(UsageError, match=r"anylane\[forms\]"):
         load("multipart", extra="forms", needed_by="request.form()", marker="PushMultipartParser")
+
+
+PROGRAMS = tools.extras.PROGRAMS
+
+
+def test_every_extra_that_the_core_names_is_tried() -> None:
+    sources = [file.read_text(encoding="utf-8") for file in ROOT.glob("core/anylane/**/*.py")]
+    named = {name for source in sources for name in re.findall(r'extra="(\w+)"', source)}
+    assert named == PROGRAMS.keys()
+
+
+@pytest.mark.parametrize("name", [*anylane.contrib.__all__, *anylane.middleware.__all__])
+def test_every_ready_made_part_is_tried(name: str) -> None:
+    assert any(name in program for program in (tools.extras.ALONE, *PROGRAMS.values()))

@@ -21,8 +21,11 @@ PACKAGES = ("anylane", "anylane_backends", "anylane_conformance")
 """pyright looks at all of their modules, so at `anylane.testing`, `.protocol` and `.lane` too."""
 
 
-def installed(folder: Path) -> Path:
-    """Install the wheel into a new environment; return the folder of its commands."""
+def installed(folder: Path, *, libraries: bool = True) -> Path:
+    """Install the wheel into a new environment; return the folder of its commands.
+
+    libraries: whether it finds those of the environment that this runs in.
+    """
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     wheels, environment = folder / "wheels", folder / "environment"
     subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", wheels, ROOT], check=True)
@@ -31,9 +34,9 @@ def installed(folder: Path) -> Path:
     python = Path(paths["scripts"], "python")
     wheel = next(wheels.glob("*.whl"))
     subprocess.run([*pip, "--python", python, "install", "--no-deps", wheel], check=True)
-    # The libraries are those of the environment that this runs in. The .pth files there are not
-    # read, so the sources that an editable install names stay out.
-    Path(paths["purelib"], "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    if libraries:
+        # The .pth files there are not read, so the sources that an editable install names stay out.
+        Path(paths["purelib"], "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return python.parent
 
 

@@ -33,7 +33,7 @@ def a_bearer_token_is_asked_for(conversation: Conversation) -> None:
             ([], 401, None),
             (["Authorization: Basic YTpi"], 401, None),
             (["Authorization: Bearer bad"], 401, "invalid_token"),
-            (["Authorization: Bearer nobody"], 401, "invalid_token"),
+            (["Authorization: Bearer unknown"], 401, "invalid_token"),
             (["Authorization: Bearer b ad"], 401, "invalid_token"),
             (["Authorization: Bearer good", "Authorization: Bearer good"], 400, "invalid_request"),
         ):

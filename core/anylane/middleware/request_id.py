@@ -21,7 +21,7 @@ _TAKEN = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}")
 writes (a UUID has 36, a traceparent 55)."""
 
 _BYTES = 16
-"""Of randomness, as in a UUID: nobody finds the same id twice, or guesses one."""
+"""Of randomness, as in a UUID: no id comes twice, and none can be guessed."""
 
 
 class RequestId:
@@ -105,5 +105,5 @@ class RequestId:
         found = ctx.request.headers.get_all(self._header)
         if len(found) != 1 or not _TAKEN.fullmatch(found[0]):
             return None
-        # The peer of this connection: it has written the header, whoever it speaks for.
+        # The peer of this connection: it has written the header, for itself or another client.
         return found[0] if self._trusted.allow(ctx.link.driver.connection.peer) else None

@@ -15,7 +15,7 @@ KEY = "a secret for tokens that everybody may know"
 
 def build_authentication(app: App, stage: Stage) -> None:
     """Add a router for each way to authenticate."""
-    users = {"good": "ada", "nobody": None}
+    users = {"good": "ada", "unknown": None}
 
     def in_the_pool(given: str) -> str | None:
         if given == "slow":

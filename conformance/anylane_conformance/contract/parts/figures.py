@@ -67,7 +67,7 @@ def with_late_checks(app: App, stage: Stage) -> None:
 
 
 def with_a_blocking_check(app: App, stage: Stage) -> None:
-    """Answer probes with a check that blocks until it is let go."""
+    """Answer probes with a check that blocks until the case ends it."""
 
     def blocks() -> None:
         stage.produced += 1

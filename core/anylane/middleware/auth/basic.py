@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from anylane.errors import UsageError
 from anylane.middleware.auth.authentication import Authentication, authorization
-from anylane.middleware.auth.verifier import Verifier, is_nobody
+from anylane.middleware.auth.verifier import Verifier, is_refusal
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context
@@ -69,7 +69,7 @@ class BasicAuth(Authentication):
         if decoded is None:
             raise self._refusal(401, "the credentials are malformed")
         user = await self._verify(ctx, *decoded)
-        if is_nobody(user):
+        if is_refusal(user):
             raise self._refusal(401, "the name or the password is wrong")
         return user
 

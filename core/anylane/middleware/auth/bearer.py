@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from anylane.middleware.auth.token_auth import TokenAuth
-from anylane.middleware.auth.verifier import Verifier, is_nobody
+from anylane.middleware.auth.verifier import Verifier, is_refusal
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context
@@ -41,6 +41,6 @@ class BearerAuth(TokenAuth):
 
     async def _user(self, ctx: Context, credentials: str) -> Any:
         user = await self._verify(ctx, credentials)
-        if is_nobody(user):
+        if is_refusal(user):
             raise self._invalid("the token is not valid")
         return user

@@ -71,7 +71,7 @@ class Verifier:
         return result
 
 
-def is_nobody(user: object) -> bool:
+def is_refusal(user: object) -> bool:
     """Return whether what `verify` returned refuses the request: None, or False, which is what a
     comparison returns."""
     return user is None or user is False

@@ -1,6 +1,6 @@
 """CSP: a Content-Security-Policy, checked when it is made (W3C CSP Level 3).
 
-Browsers ignore what they do not understand, so a typing error would protect nobody.
+Browsers ignore what they do not understand, so a typing error would switch the protection off.
 """
 
 from __future__ import annotations

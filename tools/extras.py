@@ -1,0 +1,185 @@
+"""Show that each extra brings what its parts need, and that its absence is told.
+
+`python -m tools.extras` installs the wheel into an environment of its own, with nothing but what it
+depends on. There each program below has to end with the error that says what to install, and with
+that extra, and no other, it has to work. Needs PyPI.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from tools.stages import ROOT
+from tools.verify_types import installed
+
+BEGIN = """
+from anylane import App, Context
+from anylane.testing import TestClient
+app = App()
+
+@app.get("/")
+async def home(ctx: Context) -> str:
+    return "text " * 500
+"""
+
+PROGRAMS: Mapping[str, str] = {
+    "compression": """
+from anylane.middleware import Compression
+app.use(Compression(codings=["br", "zstd"]))
+answer = TestClient(app).get("/", headers={"accept-encoding": "br"})
+assert answer.headers["content-encoding"] == "br"
+""",
+    "forms": """
+@app.post("/form")
+async def form(ctx: Context) -> str:
+    return (await ctx.request.form())["name"]
+client = TestClient(app)
+answer = client.post("/form", data={"name": "n"}, files={"file": ("f", b"x")})
+assert answer.text == "n", client.log
+""",
+    "health": """
+from anylane.contrib import Health
+app.use(Health())
+assert TestClient(app).get("/health").json()["memory"]
+""",
+    "jwt": """
+from anylane.contrib import JWKSFile
+from anylane.middleware import JWTAuth
+key = "k" * 32
+app.use(JWTAuth(key))
+import jwt
+token = jwt.encode({"sub": "ada"}, key, algorithm="HS256")
+assert TestClient(app).get("/").status == 401
+assert TestClient(app).get("/", headers={"authorization": f"Bearer {token}"}).status == 200
+""",
+    "metrics": """
+from anylane.contrib import Metrics
+app.use(Metrics())
+assert "anylane_requests" in TestClient(app).get("/metrics").text
+""",
+    "pydantic": """
+import pydantic
+class Model(pydantic.BaseModel):
+    name: str
+@app.post("/model")
+async def model(value: Model) -> Model:
+    return value
+assert TestClient(app).post("/model", json={"name": "n"}).json() == {"name": "n"}
+""",
+    "sessions": """
+from anylane.middleware import Sessions
+app.use(Sessions("s" * 32))
+@app.get("/count")
+async def count(ctx: Context) -> int:
+    ctx.session["n"] = ctx.session.get("n", 0) + 1
+    return ctx.session["n"]
+client = TestClient(app)
+assert [client.get("/count").json(), client.get("/count").json()] == [1, 2]
+""",
+    "templates": """
+import pathlib, tempfile
+from anylane.contrib import Templates
+folder = pathlib.Path(tempfile.mkdtemp())
+(folder / "page.html").write_text("<p>{{ name }}</p>")
+templates = Templates(folder)
+@app.get("/page")
+async def page(ctx: Context):
+    return templates.render(ctx, "page.html", name="<n>")
+assert TestClient(app).get("/page").text == "<p>&lt;n&gt;</p>"
+""",
+    "typed": """
+import dataclasses
+@dataclasses.dataclass
+class Value:
+    name: str
+@app.post("/value")
+async def value(given: Value) -> Value:
+    return given
+assert TestClient(app).post("/value", json={"name": "n"}).json() == {"name": "n"}
+""",
+}
+"""What is tried with each extra. Without it, it ends with the error that names the extra."""
+
+ALONE = """
+from anylane.contrib import FileResponse, StaticFiles
+from anylane.middleware import *
+for part in (
+    AccessLog(), BasicAuth(lambda name, password: name), BearerAuth(lambda token: token),
+    CORS(["https://example.com"]), CSRF(), Compression(), ETags(), RateLimit("10/minute"),
+    RequestId(), SecurityHeaders(csp=CSP(default_src="'self'")), ServerTiming(),
+    TrustedHosts(["testserver"]),
+):
+    app.use(part)
+HTTPSRedirect(), MemoryStore(), FileResponse("page.html")
+app.mount("/files", StaticFiles("."))
+answer = TestClient(app).get("/", headers={"accept-encoding": "zstd, br, gzip"})
+assert answer.status == 401
+app = App()
+app.use(Compression())
+app.get("/")(home)
+answer = TestClient(app).get("/", headers={"accept-encoding": "zstd, br, gzip"})
+assert answer.headers["content-encoding"] == "gzip"
+"""
+"""What needs no extra. zlib is the floor of Compression."""
+
+BY_OTHERS = frozenset({"pydantic"})
+"""Extras whose program imports the library itself: without it that import fails."""
+
+
+def run(python: Path, program: str, folder: Path | None = None) -> tuple[int, str]:
+    """Run a program in the environment; return its status and what it has said."""
+    done = subprocess.run(
+        [python, "-c", BEGIN + program],
+        env={**os.environ, "PYTHONPATH": "" if folder is None else str(folder)},
+        cwd=python.parent,  # where no sources are found
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def install(requirements: list[str], folder: Path) -> None:
+    """Install requirements, and what they need, into a folder."""
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "--target", folder, *requirements], check=True)
+
+
+def problem(python: Path, extra: str, folder: Path) -> str:
+    """Return what is wrong with an extra; nothing if it does what it should."""
+    status, said = run(python, PROGRAMS[extra])
+    if status == 0:
+        return "its program works without it"
+    if extra not in BY_OTHERS and f"anylane[{extra}]" not in said:
+        return f"its absence is not told: {said}"
+    status, said = run(python, PROGRAMS[extra], folder)
+    return "" if status == 0 else f"it is not enough: {said}"
+
+
+def main() -> int:
+    """Print what became of each extra; return 0 if all do what they should, else 1."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        python = installed(folder, libraries=False) / "python"
+        install(project["dependencies"], folder / "base")
+        site = next(python.parents[1].glob("lib/python*/site-packages"))
+        (site / "base.pth").write_text(f"{folder / 'base'}\n", encoding="utf-8")
+        status, said = run(python, ALONE)
+        found = {"no extra": "" if status == 0 else said}
+        for extra in PROGRAMS:
+            install(project["optional-dependencies"][extra], folder / extra)
+            found[extra] = problem(python, extra, folder / extra)
+    for extra, wrong in found.items():
+        print(f"{extra}: {wrong or 'fine'}")
+    return int(any(found.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
