@@ -9,13 +9,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from anylane import App, Context, ServerConfig, UsageError
 from anylane.lane.link import current_link
 from anylane.middleware import BearerAuth, RateLimit
-from anylane.middleware.rate_limit.gcra import Rate, Usage
+from anylane.middleware.rate_limit.gcra import MAX_WINDOW, Rate, Usage
 from anylane.middleware.rate_limit.memory_rates import MemoryRates
 from anylane.testing import ClientResponse, Rejected, TestClient
 
@@ -319,9 +319,10 @@ class TestRate:
     def test_what_it_reads(
         self, limit: int, count: int, unit: str, burst: int | None, space: str
     ) -> None:
+        seconds = {"s": 1, "m": 60, "h": 3600, "d": 86400}[unit[0]]
+        assume((burst or limit) * count * seconds <= limit * MAX_WINDOW)
         text = f"{limit}{space}/{space}{count}{space}{unit}"
         rate = Rate.parse(text.upper() + (f" burst {burst}" if burst else ""))
-        seconds = {"s": 1, "m": 60, "h": 3600, "d": 86400}[unit[0]]
         assert rate == Rate(limit, count * seconds, burst or limit)
 
     @given(st.text() | st.from_regex(r"\d+/\d*[a-z]*( burst \d+)?", fullmatch=True))

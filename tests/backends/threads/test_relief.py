@@ -34,6 +34,7 @@ def test_the_access_log_has_one_line_for_a_request_whose_handler_was_stuck() -> 
     finally:
         blocker.set()
         server.shutdown(grace=10)
+        server.wait()
     (line,) = lines
     assert line.status == 503
     assert 0.2 <= line.seconds < 20

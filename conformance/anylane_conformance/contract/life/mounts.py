@@ -22,7 +22,7 @@ class TeaError(Exception):
 class Files:
     """A `Mountable` that tells what it is asked for."""
 
-    methods = ("GET", "PUT")
+    methods: tuple[str, ...] = ("GET", "PUT")
 
     async def handle(self, ctx: Context, path: str) -> str:
         """Return the path."""
