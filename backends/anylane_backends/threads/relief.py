@@ -112,7 +112,8 @@ class RelievableDriver(Driver):
             return
         self.workers, self._outbox = lane.reserve, relief.outbox
         super().__init__(lane.server, peer=None, local=None, connection=relief.connection)
-        self.written, self.variables = relief.outbox.size, relief.variables
+        self.written: int = relief.outbox.size
+        self.variables: VariableChanges = relief.variables
         if lane.server.draining:
             self.connection.shutdown(self.now())
 

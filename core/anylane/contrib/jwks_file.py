@@ -48,7 +48,7 @@ class JWKSFile:
         for name, seconds in (("every", every), ("at_least", at_least)):
             if not isinstance(seconds, int | float) or not 0 < seconds < 1e9:  # type: ignore[redundant-expr]
                 raise UsageError(f"{name} is {shown(seconds)}; expected seconds, more than 0")
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self._every = every
         self._at_least = at_least
         self._lock = allocate_lock()

@@ -53,6 +53,7 @@ class Context(Answering):
 
     credential: Credential
     jobs: list[Job] | None
+    endings: list[Ending] | None
     _calls: Calls | None
 
     # -- what parts have found out -----------------------------------------------------------------

@@ -33,7 +33,8 @@ class NoStream:
     send_data = _refuse
     send_end = _refuse
     conclude = _refuse
-    limit_body = limit_time = _refuse
+    limit_body = _refuse
+    limit_time = _refuse
     check_accept = _refuse
     check_take_over = _refuse
     begin_events = _refuse

@@ -153,7 +153,8 @@ class ServerCore:
         self.config = config
         self.time = time
         self.token = token
-        self.log = log = tagging(log)
+        self.log: Log = tagging(log)
+        log = self.log
         self.log_limit: LogLimit = LogLimit(lambda level, message: log(level, message, None), time)
         self.access_line: Callable[[str], None] = lambda line: log("info", line, None)
         self.lane = lane

@@ -160,9 +160,10 @@ class Token:
     __slots__ = ("_link", "_request", "_session", "closed", "cookie", "fresh", "used")
 
     def __init__(self, cookie: str, request: Request, link: Link, session: object) -> None:
-        self.cookie = f"__Host-{cookie}" if request.scheme == "https" else cookie
+        self.cookie: str = f"__Host-{cookie}" if request.scheme == "https" else cookie
         self.fresh: str | None = None
-        self.used = self.closed = False
+        self.used: bool = False
+        self.closed: bool = False
         self._request = request
         self._link = link
         self._session = session if isinstance(session, Session) else None

@@ -22,7 +22,7 @@ from anylane.protocol.interfaces import (
     WebSocketSession,
 )
 from anylane.protocol.request_head import RawHeaders, RequestHead
-from anylane.protocol.timers import HasAlarms
+from anylane.protocol.timers import Alarms, HasAlarms
 
 
 class Interrupt(Enum):
@@ -94,7 +94,7 @@ class Exchange(HasAlarms):
         self.carrier: Carrier = carrier
         self.head: RequestHead | None = head
         self.refused: Refused | None = refused
-        self.own_alarms = None
+        self.own_alarms: Alarms | None = None
         self.started: bool = False
         self.status: int = 0
         self.sent: int = 0
@@ -106,7 +106,7 @@ class Exchange(HasAlarms):
         self.half_closed: bool = False
         self.interrupt: Interrupt | None = None
         self.on_interrupt: Callable[[], None] | None = None
-        self.news = False
+        self.news: bool = False
         self.cancel_on_disconnect: bool = False
         self.websocket: WebSocketSession | None = None
         self.raw: RawSession | None = None

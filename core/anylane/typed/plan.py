@@ -48,7 +48,7 @@ class Plan:
     def __init__(
         self, parameters: tuple[Parameter, ...], names: Mapping[str, str], where: str
     ) -> None:
-        self.parameters = parameters
+        self.parameters: tuple[Parameter, ...] = parameters
         self.needs: tuple[Any, ...] = ()
         self.fills: tuple[Fill, ...] = tuple(_fills(parameters, names))
         self.bodies: tuple[FillBody, ...] = tuple(_bodies(parameters, where))

@@ -43,7 +43,7 @@ class Unfit(TypeError):
 class Shape:
     """Any value: it goes out as it is."""
 
-    name = "any value"
+    name: str = "any value"
 
     def is_exact(self, value: Any) -> bool:  # noqa: ARG002
         """Return whether encoding the value sends what its type has, and no more."""
@@ -65,7 +65,7 @@ class Scalar(Shape):
 
     def __init__(self, kinds: tuple[type, ...], name: str) -> None:
         self._kinds = kinds
-        self.name = name
+        self.name: str = name
 
     def is_exact(self, value: Any) -> bool:
         return type(value) in self._kinds
@@ -82,7 +82,7 @@ class OneOf(Shape):
 
     def __init__(self, values: tuple[Any, ...]) -> None:
         self._values = values
-        self.name = "one of " + ", ".join(map(repr, values))
+        self.name: str = "one of " + ", ".join(map(repr, values))
 
     def is_exact(self, value: Any) -> bool:
         return any(value == each and type(value) is type(each) for each in self._values)
@@ -98,7 +98,7 @@ class Items(Shape):
 
     def __init__(self, item: Shape) -> None:
         self._item = item
-        self.name = f"a list of {item.name}"
+        self.name: str = f"a list of {item.name}"
 
     @property
     def is_leaf(self) -> bool:
@@ -121,7 +121,7 @@ class Row(Shape):
 
     def __init__(self, items: tuple[Shape, ...]) -> None:
         self._items = items
-        self.name = f"{len(items)} values"
+        self.name: str = f"{len(items)} values"
 
     @property
     def is_leaf(self) -> bool:
@@ -150,7 +150,7 @@ class Table(Shape):
 
     def __init__(self, item: Shape) -> None:
         self._item = item
-        self.name = f"a dict of {item.name}"
+        self.name: str = f"a dict of {item.name}"
 
     @property
     def is_leaf(self) -> bool:
@@ -174,7 +174,7 @@ class Object(Shape):
     def __init__(self, kind: Any) -> None:
         self._kind = kind
         self._class = get_origin(kind) or kind
-        self.name = self._class.__name__
+        self.name: str = self._class.__name__
         self._members: list[tuple[str, str, Shape, bool]] = []
         """The name in Python, the name in JSON, the shape, and whether it may be missing."""
         self._nested: list[tuple[str, Shape]] = []
@@ -228,7 +228,7 @@ class Pydantic(Shape):
         self._adapter = library.TypeAdapter(kind)
         self._error: type[Exception] = library.ValidationError
         self._kind = kind
-        self.name = kind.__name__
+        self.name: str = kind.__name__
 
     @property
     def is_leaf(self) -> bool:
@@ -251,7 +251,7 @@ class Either(Shape):
 
     def __init__(self, shapes: tuple[Shape, ...]) -> None:
         self._shapes = shapes
-        self.name = " or ".join(each.name for each in shapes)
+        self.name: str = " or ".join(each.name for each in shapes)
 
     @property
     def is_leaf(self) -> bool:

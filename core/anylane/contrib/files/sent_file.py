@@ -123,7 +123,7 @@ class Reader:
         self._file: FileIO | None = None
         self._pieces: deque[Piece] = deque()
         self._at = Range(0, 0)
-        self.closed = False
+        self.closed: bool = False
 
     def __iter__(self) -> Self:
         return self

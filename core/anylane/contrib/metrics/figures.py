@@ -65,12 +65,13 @@ class Running:
         websocket: bool = False,
         counted: bool = True,
     ) -> None:
-        self.owner = owner
-        self.exchange = exchange
-        self.began = began
-        self.websocket = websocket
-        self.counted = counted
-        self.received = self.sent = 0
+        self.owner: Owner = owner
+        self.exchange: Exchange = exchange
+        self.began: float | None = began
+        self.websocket: bool = websocket
+        self.counted: bool = counted
+        self.received: int = 0
+        self.sent: int = 0
 
     def __call__(self, ctx: Any) -> None:
         if self.counted:
@@ -97,10 +98,10 @@ class Figures:
             )
 
         self.buckets = buckets
-        self.requests = counter(
+        self.requests: Any = counter(
             "requests", "Requests that have ended.", "method", "route", "status"
         )
-        self.seconds = library.Histogram(
+        self.seconds: Any = library.Histogram(
             f"{prefix}_request_duration_seconds",
             "From the request to the last byte of its answer, without event streams, WebSockets "
             "and raw streams.",
@@ -108,16 +109,18 @@ class Figures:
             buckets=buckets,
             registry=registry,
         )
-        self.in_progress = gauge("requests_in_progress", "Requests and WebSockets that run.")
-        self.websockets = gauge("websockets_open", "WebSockets, from their handshake on.")
-        self.connections = gauge("connections_open", "Connections that are open.")
-        self.accepted = counter("connections_accepted", "Connections that were accepted.")
-        self.refused = counter("connections_refused", "Connections for which no place was left.")
-        self.received = counter("received_bytes", "Bytes of request bodies and messages.")
-        self.sent = counter("sent_bytes", "Bytes of response bodies and messages.")
-        self.receivers = gauge("broadcast_receivers", "Subscriptions of a room.", "room")
-        self.lost = counter("broadcast_lost", "Items that receivers have lost.", "room")
-        self.draining = gauge("draining", "Servers that drain.")
+        self.in_progress: Any = gauge("requests_in_progress", "Requests and WebSockets that run.")
+        self.websockets: Any = gauge("websockets_open", "WebSockets, from their handshake on.")
+        self.connections: Any = gauge("connections_open", "Connections that are open.")
+        self.accepted: Any = counter("connections_accepted", "Connections that were accepted.")
+        self.refused: Any = counter(
+            "connections_refused", "Connections for which no place was left."
+        )
+        self.received: Any = counter("received_bytes", "Bytes of request bodies and messages.")
+        self.sent: Any = counter("sent_bytes", "Bytes of response bodies and messages.")
+        self.receivers: Any = gauge("broadcast_receivers", "Subscriptions of a room.", "room")
+        self.lost: Any = counter("broadcast_lost", "Items that receivers have lost.", "room")
+        self.draining: Any = gauge("draining", "Servers that drain.")
         for each in (self.in_progress, self.websockets, self.connections, self.draining):
             each.set(0)  # A file of a process that had the same number may have been there.
 

@@ -34,8 +34,10 @@ class Session(MutableMapping[str, Any]):
         load: Callable[[], bytes | None],
         save: Callable[[Session], Awaitable[None]] | None = None,
     ) -> None:
-        self.owner = owner
-        self.touched = self.renewed = self.found = False
+        self.owner: object = owner
+        self.touched: bool = False
+        self.renewed: bool = False
+        self.found: bool = False
         self.key: str | None = None
         self.outer: object = None
         self.closed: str | None = None

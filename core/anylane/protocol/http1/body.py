@@ -249,7 +249,8 @@ class LengthBody:
     __slots__ = ("_size", "complete", "limit", "over", "remaining", "trailers")
 
     def __init__(self, head: RequestHead, limit: int) -> None:
-        self._size = self.remaining = head.content_length or 0
+        self._size = head.content_length or 0
+        self.remaining: int = self._size
         self.limit: int = limit
         self.over: bool = self._size > limit
         self.complete: bool = False

@@ -25,9 +25,9 @@ class Dependency:
     __slots__ = ("func", "inline", "scope")
 
     def __init__(self, func: Callable[..., Any], scope: Scope, *, inline: bool) -> None:
-        self.func = func
+        self.func: Callable[..., Any] = func
         self.scope: Scope = scope
-        self.inline = inline
+        self.inline: bool = inline
 
     def __repr__(self) -> str:
         return f"Depends({location(self.func)})"

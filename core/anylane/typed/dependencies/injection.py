@@ -44,7 +44,7 @@ class Injection:
         self._overrides = overrides
         self._under: list[Callable[..., Any]] = []
         self.needs: list[Need] = []
-        self.inputs = self._resolve(parameters, {}, "handler", "")
+        self.inputs: tuple[tuple[str, int], ...] = self._resolve(parameters, {}, "handler", "")
         _check_bodies(self.parameters(), parameters)
 
     def overridden(self, overrides: Mapping[Callable[..., Any], Callable[..., Any]]) -> Injection:

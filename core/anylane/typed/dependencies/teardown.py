@@ -21,7 +21,7 @@ class Given:
 
     def __init__(self, items: Any, where: str, *, inline: bool) -> None:
         self._items: AsyncGenerator[Any, None] | Generator[Any, None, None] = items
-        self.where = where
+        self.where: str = where
         self._inline = inline
 
     async def value(self, ctx: Context) -> Any:
