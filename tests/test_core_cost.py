@@ -41,13 +41,13 @@ MAX_CALLS_EACH = {
 
 MAX_WORK = {
     "plaintext": 7.0,
-    "JSON": 7.1,
-    "route, three middleware": 9.0,
+    "JSON": 7.2,
+    "route, three middleware": 9.1,
     "the same, heads differ": 13.1,
     "JSON echoed, three middleware": 10.2,
-    "browser's headers": 9.0,
+    "browser's headers": 9.1,
     "browser's headers, heads differ": 13.1,
-    "16 pipelined": 6.1,
+    "16 pipelined": 6.2,
     "WebSocket echo, 64 B": 5.2,
     "WebSocket echo, 4 of 64 B at once": 2.45,
     "WebSocket echo, 4 KiB": 6.6,
