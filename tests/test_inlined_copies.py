@@ -50,6 +50,12 @@ MADE = does("driver =", "exchange =", "parked =", "flushing =", "burst =")
 FORGOTTEN = does("finished =", "on_interrupt =", "on_gone =", "buffered =")
 
 COPIES = (
+    Copy(
+        "Headers.put",
+        "Headers.set",
+        "self",
+        does("ask frozen", "_touch()", "ask _names", "_replace()", "_names.add()", "lines.append()"),
+    ),
     Copy("Timers.set", "Http1._request", "timers", SET),
     Copy("Timers.set", "Http1.conclude", "timers", SET),
     Copy("Timers.clear", "Http1._request", "timers", does("at[] =")),

@@ -105,7 +105,15 @@ class Headers(TypedReading):
         frozen.
         """
         check_header(name, value)
-        self.put(name, value)
+        # As put, without the call.
+        if self.frozen:
+            self._touch(name)
+        wanted = name.lower()
+        if wanted in self._names:
+            self._replace(wanted, (name, value))
+        else:
+            self._names.add(wanted)
+            self.lines.append((name, value))
 
     def _replace(self, wanted: str, line: Header) -> None:
         """Put a line in the place of the first of that (lower-case) name, and drop the others."""
@@ -141,6 +149,7 @@ class Headers(TypedReading):
 
         Raises UsageError once they are frozen.
         """
+        # Written out in Headers.set (tests/test_inlined_copies.py).
         if self.frozen:
             self._touch(name)
         wanted = name.lower()
