@@ -54,7 +54,8 @@ COPIES = (
         "Headers.put",
         "Headers.set",
         "self",
-        does("ask frozen", "_touch()", "ask _names", "_replace()", "_names.add()", "lines.append()"),
+        does("ask frozen", "_touch()", "ask _names", "_replace()")
+        | does("_names.add()", "lines.append()"),
     ),
     Copy("Timers.set", "Http1._request", "timers", SET),
     Copy("Timers.set", "Http1.conclude", "timers", SET),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -124,6 +124,9 @@ FITS: list[tuple[Any, Any, Any]] = [
     (User | Point, Point3(1), {"xAxis": 1}),
     (User | None, User("a"), {"name": "a", "age": 0}),
     (Annotated[User, "note"], Account("a"), {"name": "a", "age": 0}),
+    (Iterable[User], [Account("a")], [{"name": "a", "age": 0}]),
+    (Sequence[User], (Account("a"),), [{"name": "a", "age": 0}]),
+    (Mapping[str, User], {"x": Account("a")}, {"x": {"name": "a", "age": 0}}),
 ]
 
 
@@ -134,6 +137,25 @@ def test_an_answer_has_the_fields_of_its_annotation(kind: Any, value: Any, expec
     assert found.headers["content-type"] == "application/json"
     assert found.json() == expected
     assert "secret" not in found.text
+
+
+def test_annotations_that_are_text_hold_too() -> None:
+    async def users(ctx: Context) -> list[User]:
+        return [Account("a")]
+
+    async def by_name(ctx: Context) -> dict[str, User]:
+        return {"a": Account("a")}
+
+    def maybe(ctx: Context) -> User | None:
+        return Account("a")
+
+    assert users.__annotations__["return"] == "list[User]"  # As `from __future__` makes it.
+    for handler in (users, by_name, maybe):
+        app = App()
+        app.get("/")(handler)
+        answer = TestClient(app).get("/")
+        assert answer.status == 200
+        assert "secret" not in answer.text
 
 
 UNFIT: list[tuple[Any, Any, str]] = [
@@ -190,6 +212,16 @@ def test_what_does_not_fit_is_a_500_that_says_where(kind: Any, value: Any, messa
 def test_what_the_annotation_does_not_hold(kind: Any, value: Any, status: int, text: str) -> None:
     found = answer(kind, value)
     assert (found.status, found.text) == (status, text)
+
+
+class Own:
+    async def respond(self, ctx: Context) -> None:
+        ctx.response.set_text("own")
+
+
+@pytest.mark.parametrize("kind", [Own, User | Own, Iterable[User]])
+def test_an_answer_of_its_own_kind_passes(kind: Any) -> None:
+    assert answer(kind, Own()).text == "own"
 
 
 def test_status_and_headers_that_were_set_stay() -> None:

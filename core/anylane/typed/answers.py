@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 from anylane import json
 from anylane.errors import HTTPError, UsageError
 from anylane.http.response import JSON, Response
-from anylane.typed.shapes import Shape, Shapes, Unfit, has_fields
+from anylane.typed.shapes import Items, Shape, Shapes, Unfit, has_fields
 from anylane.typed.signature import without_none
 
 if TYPE_CHECKING:
@@ -44,16 +44,19 @@ def answer_of(hint: Any, where: str) -> Answer | None:
         if value is None:
             _check_none(ctx, where, shape.name, allowed=allows_none)
             return None
-        if isinstance(value, Response | HTTPError) or ctx.exchange.started:
+        if _is_response(type(value)) or ctx.exchange.started:
             return value
-        body = _encoded(shape, value, where)
-        if ctx._response is None:
-            ctx._response = Response.whole(body, JSON)
-        else:
-            ctx._response.set_body(body, JSON)
+        _put(ctx, _encoded(shape, value, where))
         return None
 
     return answer
+
+
+def _put(ctx: Context, body: bytes) -> None:
+    if ctx._response is None:
+        ctx._response = Response.whole(body, JSON)
+    else:
+        ctx._response.set_body(body, JSON)
 
 
 def _iterated(hint: Any) -> Any:
@@ -70,8 +73,11 @@ _ITERATORS = (AsyncIterable, Iterable)
 
 
 def _is_response(kind: Any) -> bool:
+    """Return whether values of a type are answers by themselves, as a FileResponse is."""
     kind = get_origin(kind) or kind
-    return isinstance(kind, type) and issubclass(kind, Response | HTTPError)
+    if not isinstance(kind, type):
+        return False
+    return issubclass(kind, Response | HTTPError) or hasattr(kind, "respond")
 
 
 def _shape(kind: Any, where: str) -> Shape:
@@ -120,8 +126,11 @@ def _lines(shape: Shape, where: str) -> Answer:
             found: Any = from_async(value)
         elif isinstance(value, Iterator):
             found = from_sync(value)
-        else:
+        elif value is None or _is_response(type(value)) or ctx.exchange.started:
             return value
+        else:  # `Iterable[User]` is a list, too.
+            _put(ctx, _encoded(Items(shape), value, where))
+            return None
         if "content-type" not in ctx.response.headers:
             ctx.response.set_header("content-type", JSON_LINES)
         return found

@@ -42,7 +42,7 @@ def resolve(handler: object, options: Mapping[str, Any]) -> Mapping[str, Any]:
     plain = _takes_context_only(signature, names)
     returned = signature.return_annotation
     untyped = returned in (None, inspect.Signature.empty) or (
-        isinstance(returned, str) and returned.partition("[")[0] in _UNTYPED
+        isinstance(returned, str) and returned in _UNTYPED
     )
     if plain and (websocket or untyped):
         return {}
