@@ -137,9 +137,9 @@ class RelievableDriver(Driver):
             if not self._taken:
                 return
             self._taken = False
-        self._do(self._bereave)
+        self._do(self._lose_client)
 
-    def _bereave(self) -> None:
+    def _lose_client(self) -> None:
         self._parting = False  # The client has not left.
         self.lose(None)
         if self.relieved is not None and not self.relieved.begun:

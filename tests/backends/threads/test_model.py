@@ -233,7 +233,7 @@ def if_free(driver: ThreadsDriver, func: Callable[[], bool]) -> bool:
 def reenter(driver: RelievableDriver) -> None:
     taken, driver._taken = driver._taken, False
     if taken:
-        driver._do(driver._bereave)
+        driver._do(driver._lose_client)
 
 
 @dataclass(frozen=True)
@@ -302,7 +302,7 @@ BROKEN = {
     ),
     "a client that was taken away is still written to": Broken(
         RelievableDriver,
-        "_bereave",
+        "_lose_client",
         lambda driver: None,
         "handlers that come back as they are relieved",
         "taken away from a thread that writes",

@@ -35,7 +35,7 @@ class Periodic(NamedTuple):
     """Whether it runs in one worker only."""
 
 
-class Ringing(Protocol):
+class Armed(Protocol):
     """What a lane has armed."""
 
     def cancel(self) -> None:
@@ -49,7 +49,7 @@ class JobLane(Protocol):
         """Return the lane's clock, in seconds."""
         ...
 
-    def arm(self, at: float, call: Callable[[], None], /) -> Ringing:
+    def arm(self, at: float, call: Callable[[], None], /) -> Armed:
         """Have `call()` called at that time, on the lane's own thread."""
         ...
 
@@ -80,15 +80,15 @@ class Alone:
 
 
 class _Turns:
-    """The turns of one job. due: when the next one is; ringing: what is armed for it."""
+    """The turns of one job. due: when the next one is; armed: what is armed for it."""
 
-    __slots__ = ("due", "job", "ringing", "running")
+    __slots__ = ("armed", "due", "job", "running")
 
     def __init__(self, job: Periodic) -> None:
         self.job = job
         self.due = 0.0
         self.running = False
-        self.ringing: Ringing | None = None
+        self.armed: Armed | None = None
 
 
 class Schedule:
@@ -127,14 +127,14 @@ class Schedule:
         """Begin no more turns. What runs goes on until its driver ends it."""
         self._ended = True
         for turns in self._turns:
-            if turns.ringing is not None:
-                turns.ringing.cancel()
+            if turns.armed is not None:
+                turns.armed.cancel()
         self._release()
 
     def _arm(self, lane: JobLane, turns: _Turns) -> None:
-        turns.ringing = lane.arm(turns.due, lambda: self._ring(lane, turns))
+        turns.armed = lane.arm(turns.due, lambda: self._fire(lane, turns))
 
-    def _ring(self, lane: JobLane, turns: _Turns) -> None:
+    def _fire(self, lane: JobLane, turns: _Turns) -> None:
         """Begin a turn, and arm the next one."""
         now = lane.clock()
         if self._ended:
