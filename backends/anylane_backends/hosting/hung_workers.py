@@ -30,6 +30,7 @@ class HungWorkers:
         self._tell = tell
         self._grace = grace
         self._workers: list[_Hung] = []
+        self._writer_until = 0.0
 
     def __len__(self) -> int:
         """Return how many of them have not ended yet."""
@@ -48,16 +49,21 @@ class HungWorkers:
         return found
 
     def act(self, now: float) -> None:
-        """Have those whose grace is over write their stacks, and then kill them."""
+        """Have those whose grace is over write their stacks, and then kill them.
+
+        One writes after the other: they share standard error, and two at a time cannot be read."""
         for each in self._workers:
             if now < each.at:
                 continue
             if each.drained:
                 self._tell(each.pid, signal.SIGKILL)
+                each.at = now + _WRITING
+            elif now < self._writer_until:
+                each.at = self._writer_until
             else:
                 each.drained = True
                 self._tell(each.pid, STACKS)
-            each.at = now + _WRITING
+                each.at = self._writer_until = now + _WRITING
 
     def next(self) -> float | None:
         """Return when to call `act`, or None."""

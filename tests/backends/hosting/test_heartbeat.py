@@ -177,6 +177,27 @@ def test_a_hung_worker_drains_then_writes_its_stacks_then_is_killed() -> None:
     assert hung.next() is None
 
 
+def test_hung_workers_write_their_stacks_one_after_the_other() -> None:
+    processes = Processes()
+    hung = HungWorkers(processes.tell, lambda: 5.0)
+    for pid in (7, 8, 9):
+        hung.add(pid, 100.0)
+    processes.take()
+    hung.act(105.0)
+    assert processes.take() == [(7, STACKS)]
+    assert hung.next() == 106.0
+    hung.act(106.0)
+    assert processes.take() == [(7, signal.SIGKILL), (8, STACKS)]
+    hung.ended(7)
+    hung.ended(8)  # By itself: what it has written may still be on its way.
+    hung.act(106.5)
+    assert processes.take() == []
+    hung.act(107.0)
+    assert processes.take() == [(9, STACKS)]
+    hung.act(108.0)
+    assert processes.take() == [(9, signal.SIGKILL)]
+
+
 def test_a_hung_worker_that_ends_by_itself_is_not_signalled_again() -> None:
     processes = Processes()
     hung = HungWorkers(processes.tell, lambda: 5.0)
