@@ -200,7 +200,8 @@ def a_server_is_ready_while_its_checks_are_well(conversation: Conversation) -> N
     conversation.stage.kept = None
     assert peer.ask("/ready").status == 200
     levels = [level for level, message in conversation.log if "health check" in message]
-    assert levels == ["warning", "warning", "info", "info"]
+    # One recovers while the other fails, in no order: both run at once.
+    assert sorted(levels) == ["info", "info", "warning", "warning"]
 
 
 @case(CHAPTER, extra=figures.with_late_checks, cuts=False)
