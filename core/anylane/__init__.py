@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from anylane.serving import Server, serve
     from anylane.typed.dependencies.depends import Depends
     from anylane.typed.sources import Cookie, File, Form, Header, JsonBody, Path, Query, State
+    from anylane.typed.status import Status
     from anylane.typed.typed_router import Router
 
 __all__ = [
@@ -76,6 +77,7 @@ __all__ = [
     "Server",
     "ServerConfig",
     "State",
+    "Status",
     "Subscription",
     "Timeouts",
     "Upload",
@@ -125,6 +127,7 @@ _HOMES = {
     "Path": "anylane.typed.sources",
     "Query": "anylane.typed.sources",
     "State": "anylane.typed.sources",
+    "Status": "anylane.typed.status",
 }
 """The module of each public name; the same names as in `__all__` and under TYPE_CHECKING."""
 

@@ -107,7 +107,7 @@ class Route:
     endpoint: Callable[[Any], Awaitable[Any]] | None = None
     """What finds the arguments of a handler that takes more than the Context, and calls it."""
     plan: Any = None
-    """How those arguments are found."""
+    """How those arguments are found, and what the handler's return annotation names."""
     where: str = field(init=False)
     """Where the handler is: "module.function (file:line)"."""
     is_async: bool = field(init=False)
