@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -16,6 +17,7 @@ from pydantic import BaseModel, Field
 
 from anylane import (
     App,
+    Context,
     Cookie,
     Depends,
     File,
@@ -24,12 +26,15 @@ from anylane import (
     HTTPError,
     JsonBody,
     Query,
+    Response,
     RouteError,
     Router,
+    Status,
     Upload,
     UsageError,
 )
 from anylane.middleware import CSRF, BasicAuth, BearerAuth, ETags, JWTAuth, RateLimit
+from anylane.realtime.event_stream import EventStream
 from anylane.testing import TestClient
 
 
@@ -732,7 +737,7 @@ def test_parts_say_what_they_add() -> None:
 
 
 def test_a_part_of_the_user_says_so_too() -> None:
-    from anylane.routing.documentation import PartDocumentation
+    from anylane.middleware import PartDocumentation
 
     class Closed:
         def request(self, ctx: Any) -> None: ...
@@ -797,3 +802,123 @@ def test_websockets_are_described_as_far_as_it_goes() -> None:
     assert found["summary"] == "Talk in a room"
     assert list(found["responses"]) == ["101", "400", "403", "404", "422", "426"]
     assert [each["name"] for each in found["parameters"]] == ["room", "since"]
+
+
+# -- answers
+
+
+@dataclass
+class Missing:
+    """There is no such thing."""
+
+    id: int
+
+
+def test_answers_are_those_of_the_annotation() -> None:
+    app = App()
+
+    @app.get("/user")
+    async def user() -> User | Annotated[Missing, Status(404)]:
+        return Missing(1)
+
+    @app.post("/users", status=201)
+    async def create() -> Response[User]:
+        return Response(User("a"))
+
+    @app.get("/either")
+    async def either() -> User | Missing | None:
+        return None
+
+    @app.get("/text")
+    async def text() -> str:
+        return "a"
+
+    @app.get("/bytes")
+    async def data() -> bytes:
+        return b"a"
+
+    @app.get("/table")
+    async def table(ctx: Context) -> dict[str, list[int]]:
+        return {}
+
+    @app.get("/lines")
+    async def lines() -> AsyncIterator[User]:
+        yield User("a")
+
+    @app.delete("/user")
+    async def delete() -> None: ...
+
+    @app.put("/user")
+    async def put() -> Annotated[User, Status(202, "It is on its way.")]:
+        return User("a")
+
+    @app.get("/anything")
+    async def anything(ctx: Context) -> Response:
+        return Response(status=299)
+
+    @app.get("/problem")
+    async def problem() -> Annotated[HTTPError, Status(402)] | Literal["a", "b"]:
+        raise HTTPError(402)
+
+    paths = described(app)["paths"]
+
+    def answers(path: str, method: str = "get") -> dict[str, Any]:
+        return {
+            status: {kind: each["schema"] for kind, each in answer.get("content", {}).items()}
+            for status, answer in paths[path][method]["responses"].items()
+        }
+
+    ref = {"$ref": "#/components/schemas/User"}
+    assert answers("/user") == {
+        "200": {"application/json": ref},
+        "404": {"application/json": {"$ref": "#/components/schemas/Missing"}},
+    }
+    assert answers("/users", "post") == {"201": {"application/json": ref}}
+    assert answers("/either") == {
+        "200": {"application/json": {"anyOf": [ref, {"$ref": "#/components/schemas/Missing"}]}},
+        "204": {},
+    }
+    assert answers("/text") == {"200": {"text/plain; charset=utf-8": {"type": "string"}}}
+    binary = {"type": "string", "format": "binary"}
+    assert answers("/bytes") == {"200": {"application/octet-stream": binary}}
+    assert answers("/table") == {
+        "200": {
+            "application/json": {
+                "type": "object",
+                "additionalProperties": {"type": "array", "items": {"type": "integer"}},
+            }
+        }
+    }
+    assert answers("/lines") == {"200": {"application/jsonl": ref}}
+    assert answers("/user", "delete") == {"204": {}}
+    assert answers("/user", "put") == {"202": {"application/json": ref}}
+    assert paths["/user"]["put"]["responses"]["202"]["description"] == "It is on its way."
+    assert answers("/anything") == {"200": {}}
+    assert answers("/problem")["402"].keys() == {"application/problem+json", "text/plain"}
+
+
+def test_given_responses_say_more() -> None:
+    app = App()
+
+    @app.get("/", responses={200: "All is well.", 404: Annotated[Missing, "It is gone."]})
+    async def index() -> User:
+        return User("a")
+
+    @app.get("/events", responses={200: EventStream})
+    async def events(ctx: Context) -> None:
+        async with ctx.event_stream():
+            pass
+
+    @app.get("/accepted", responses={202: None})
+    async def accepted(ctx: Context) -> None: ...
+
+    paths = described(app)["paths"]
+    found = paths["/"]["get"]["responses"]
+    assert found["200"]["description"] == "All is well."
+    assert "application/json" in found["200"]["content"]
+    assert found["404"]["description"] == "It is gone."
+    assert "application/json" in found["404"]["content"]
+    assert paths["/events"]["get"]["responses"]["200"]["content"] == {
+        "text/event-stream": {"schema": {"type": "string"}}
+    }
+    assert paths["/accepted"]["get"]["responses"].keys() == {"202"}

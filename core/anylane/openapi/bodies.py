@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 from anylane.http.forms import Upload
-from anylane.openapi.parameters import with_details
-from anylane.openapi.scalars import bounded, text_schema
+from anylane.openapi.operation_parameters import with_details
 from anylane.openapi.schemas import Schemas
+from anylane.openapi.texts import bounded, text_schema
 from anylane.typed.models import is_object
 from anylane.typed.signature import REQUIRED, Parameter
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from anylane.callables import called
-from anylane.openapi.answers import answers_of
 from anylane.openapi.bodies import request_body
 from anylane.openapi.docstrings import summary_and_description
+from anylane.openapi.handler_answers import answers_of
 from anylane.openapi.operation_ids import OperationIds
-from anylane.openapi.parameters import described_parameters, typed_parameters
+from anylane.openapi.operation_parameters import described_parameters, typed_parameters
 from anylane.openapi.refusals import refusals_of
 from anylane.openapi.schemas import Schemas
-from anylane.openapi.security import SecuritySchemes
+from anylane.openapi.security_schemes import SecuritySchemes
 from anylane.openapi.shared_responses import SharedResponses
 from anylane.routing.route import Route
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from anylane.openapi.parameters import can_fail
+from anylane.openapi.operation_parameters import can_fail
 from anylane.routing.documentation import PartDocumentation
 from anylane.routing.parts import parts_of
 from anylane.routing.route import Route

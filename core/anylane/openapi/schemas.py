@@ -86,7 +86,8 @@ class Schemas:
                 if kind not in foreign:
                     foreign.append(kind)
                 return {"$ref": _mark(kind)}
-            return {}  # What `json_default` of the app may have a form for.
+            # What `json_default` of the app may have a form for: of any kind.
+            return {"title": kind.__name__}
 
         made, components = self._checked(
             lambda some: msgspec.json.schema_components(

@@ -56,13 +56,16 @@ NO_DOCUMENTATION = Documentation()
 """Of a route about which nothing is said."""
 
 
-def checked_documentation(options: Mapping[str, Any], where: str) -> Documentation:
+def checked_documentation(
+    options: Mapping[str, Any], pattern: str, tags: tuple[str, ...]
+) -> Documentation:
     """Return what was said about a route. Raise RouteError for what cannot be described.
 
-    where: the route, for messages.
+    pattern: of the route, for messages. tags: those of its router.
     """
     if not options:
-        return NO_DOCUMENTATION
+        return NO_DOCUMENTATION.below(tags)
+    where = repr(pattern)
     unknown = options.keys() - DocumentationOptions.__annotations__.keys()
     if unknown:
         # As Python says it of any function.
@@ -77,7 +80,7 @@ def checked_documentation(options: Mapping[str, Any], where: str) -> Documentati
         if not isinstance(given.get(name, False), bool):
             raise RouteError(f"{name} of {where} is {shown(given[name])}; expected True or False")
     given["responses"] = _checked_responses(given.get("responses", {}), where)
-    return Documentation(**given)
+    return Documentation(**given).below(tags)
 
 
 def checked_tags(tags: Iterable[str], where: str) -> tuple[str, ...]:

@@ -109,7 +109,7 @@ class Route:
     endpoint: Callable[[Any], Awaitable[Any]] | None = None
     """What finds the arguments of a handler that takes more than the Context, and calls it."""
     plan: Any = None
-    """How those arguments are found."""
+    """How those arguments are found, and what the handler's return annotation names."""
     documentation: Documentation = NO_DOCUMENTATION
     """What was said about it for the OpenAPI description."""
     where: str = field(init=False)
@@ -177,6 +177,15 @@ def checked_status(status: int | None, pattern: Pattern) -> int | None:
             f"status of {pattern.text!r} is {status!r}; expected an int from 200 to 599"
         )
     return status
+
+
+def checked_subprotocols(subprotocols: Iterable[str], pattern: Pattern) -> tuple[str, ...]:
+    """Return the subprotocols of a WebSocket. Raises RouteError for a text."""
+    if isinstance(subprotocols, str):
+        raise RouteError(
+            f"subprotocols of {pattern.text!r} is {subprotocols!r}; write [{subprotocols!r}]"
+        )
+    return tuple(subprotocols)
 
 
 def method_set(methods: Iterable[str], pattern: Pattern) -> frozenset[str]:

@@ -15,12 +15,11 @@ from anylane.callables import location
 from anylane.errors import RouteError, UsageError
 from anylane.routing.bounds import Bounds, checked_bounds, refuse_body_limit
 from anylane.routing.documentation import (
-    Documentation,
     DocumentationOptions,
     checked_documentation,
     checked_tags,
 )
-from anylane.routing.hooks import Errors, Hook, Hooks, check_hook
+from anylane.routing.hooks import Errors, Hook, Hooks, check_exception_class, check_hook
 from anylane.routing.origins import parse_origins
 from anylane.routing.parts import check_part, name_of_part
 from anylane.routing.patterns.pattern import Pattern
@@ -31,6 +30,7 @@ from anylane.routing.route import (
     Route,
     RouteOptions,
     checked_status,
+    checked_subprotocols,
     method_set,
     middleware_chain,
     not_async,
@@ -177,7 +177,7 @@ class Router:
                 cancel_on_disconnect=cancel_on_disconnect,
                 when=when,
                 bounds=checked_bounds(body_limit, timeout, repr(pattern.text)).inside(self.bounds),
-                documentation=self._documented(documentation, pattern),
+                documentation=checked_documentation(documentation, pattern.text, self.tags),
             )
         )
 
@@ -216,10 +216,6 @@ class Router:
         """
         pattern = self._pattern(path)
         refuse_body_limit(body_limit, repr(pattern.text))
-        if isinstance(subprotocols, str):
-            raise RouteError(
-                f"subprotocols of {pattern.text!r} is {subprotocols!r}; write [{subprotocols!r}]"
-            )
         return self._decorator(
             partial(
                 Route,
@@ -230,9 +226,9 @@ class Router:
                 cancel_on_disconnect=cancel_on_disconnect,
                 when=when,
                 bounds=checked_bounds(None, timeout, repr(pattern.text)).inside(self.bounds),
-                subprotocols=tuple(subprotocols),
+                subprotocols=checked_subprotocols(subprotocols, pattern),
                 origins=None if origins is None else parse_origins(origins, pattern.text),
-                documentation=self._documented(documentation, pattern),
+                documentation=checked_documentation(documentation, pattern.text, self.tags),
             )
         )
 
@@ -330,12 +326,7 @@ class Router:
 
         Raise UsageError if `kind` is no class of exceptions.
         """
-        # The hint does not keep out what other frameworks take: a status, or nothing at all.
-        if not (isinstance(kind, type) and issubclass(kind, Exception)):  # type: ignore[redundant-expr]
-            raise UsageError(
-                f"@app.exception_handler got {kind!r:.80}; expected a class of exceptions, such as "
-                "ValueError or HTTPError, whose `status` tells one from another"
-            )
+        check_exception_class(kind)
 
         def register(func: F) -> F:
             check_hook(func, f"exception_handler({kind.__name__})", "(ctx, exc)")
@@ -364,9 +355,6 @@ class Router:
             return handler
 
         return register
-
-    def _documented(self, options: DocumentationOptions, pattern: Pattern) -> Documentation:
-        return checked_documentation(options, repr(pattern.text)).below(self.tags)
 
     def _pattern(self, path: str) -> Pattern:
         """Return the pattern of *path* below the prefix."""

@@ -1,19 +1,23 @@
-"""Answers: what the handler of an operation sends, by status."""
+"""Responses: what the handler of an operation sends, by status."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from types import NoneType
 from typing import Annotated, Any, get_args, get_origin
 
+from anylane.errors import HTTPError
+from anylane.http.response import BYTES, JSON
 from anylane.openapi.docstrings import summary_and_description
 from anylane.openapi.refusals import problem_content
-from anylane.openapi.scalars import SCALARS
 from anylane.openapi.schemas import Schemas
+from anylane.openapi.texts import SCALARS
 from anylane.protocol.fields import PHRASES
 from anylane.routing.route import Route
+from anylane.typed.answer_types import JSON_LINES, AnswerType, answer_types
 from anylane.typed.signature import CONTEXT
 
-_JSON = "application/json"
+_BINARY = {"type": "string", "format": "binary"}
 
 
 def answers_of(route: Route, schemas: Schemas) -> dict[int, dict[str, Any]]:
@@ -21,8 +25,12 @@ def answers_of(route: Route, schemas: Schemas) -> dict[int, dict[str, Any]]:
     says, and those that were given as `responses=`."""
     found = _annotated(route, schemas)
     given = route.documentation.responses
-    if not found and not any(status < 400 for status in given):
-        found[_usual_status(route)] = {"description": ""}
+    if not any("content" in entry for entry in found.values()):
+        # An annotation that says nothing of the answer: what is given says all.
+        if any(status < 400 for status in given):
+            found.clear()
+        elif not found:
+            found[_usual_status(route)] = {"description": ""}
     for status, answer in given.items():
         entry = _given(answer, status, route, schemas)
         # A text says when an answer comes whose type the annotation has.
@@ -34,31 +42,41 @@ def answers_of(route: Route, schemas: Schemas) -> dict[int, dict[str, Any]]:
 
 def _annotated(route: Route, schemas: Schemas) -> dict[int, dict[str, Any]]:
     found: dict[int, dict[str, Any]] = {}
-    if route.plan is None:
-        return found
-    for answer in route.plan.answers:
+    for answer in () if route.plan is None else route.plan.answers:
         status = answer.status or _usual_status(route, answer.kind)
-        if answer.kind in (None, type(None)):
-            if status is not None:
-                found.setdefault(status, {"description": ""})
-            continue
-        if answer.media_type is None:
-            found.setdefault(status, {"description": ""})
-            continue
-        schema = _schema(answer.kind, answer.media_type, schemas, f"the answer of {route.where}")
-        content = found.setdefault(status, {"description": ""}).setdefault("content", {})
-        known = content.get(answer.media_type)
-        if known is not None:
-            schema = {"anyOf": [*known["schema"].get("anyOf", [known["schema"]]), schema]}
-        content[answer.media_type] = {"schema": schema}
+        entry = found.setdefault(status, {"description": ""})
+        entry["description"] = entry["description"] or answer.description or ""
+        if isinstance(answer.kind, type) and issubclass(answer.kind, HTTPError):
+            entry["content"] = problem_content(route)[0]
+        for media_type, schema in _contents(answer, schemas, f"the answer of {route.where}"):
+            content = entry.setdefault("content", {})
+            known = content.setdefault(media_type, {"schema": schema})["schema"]
+            if known is not schema:  # Their contents come later.
+                content[media_type] = {"schema": {"anyOf": [*known.get("anyOf", [known]), schema]}}
     return found
+
+
+def _contents(
+    answer: AnswerType, schemas: Schemas, needed_by: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the media types of an answer, with the schema of each."""
+    own = getattr(answer.kind, "media_type", None) if isinstance(answer.kind, type) else None
+    if isinstance(own, str):  # A class that answers by itself, as EventStream does.
+        yield own, {"type": "string"} if own.startswith("text/") else dict(_BINARY)
+        return
+    if answer.media_type is None:
+        return
+    schema = _schema(answer.kind, answer.media_type, schemas, needed_by)
+    yield answer.media_type, schema
+    if answer.takes_lists and answer.media_type == JSON_LINES:
+        yield JSON, {"type": "array", "items": schema}
 
 
 def _schema(kind: Any, media_type: str, schemas: Schemas, needed_by: str) -> dict[str, Any]:
     if media_type.startswith("text/"):
         return {"type": "string"}
-    if media_type == "application/octet-stream":
-        return {"type": "string", "format": "binary"}
+    if media_type == BYTES:
+        return dict(_BINARY)
     return schemas.of(kind, needed_by)
 
 
@@ -67,10 +85,10 @@ def _usual_status(route: Route, kind: Any = ...) -> int:
     to answer with."""
     if route.status is not None:
         return route.status
-    answers_itself = route.plan is None or any(
+    typed = route.endpoint is not None and not any(
         each.where == CONTEXT for each in route.plan.parameters
     )
-    return 204 if kind in (None, type(None)) and not answers_itself else 200
+    return 204 if kind is NoneType and typed else 200
 
 
 def _given(answer: Any, status: int, route: Route, schemas: Schemas) -> dict[str, Any]:
@@ -86,18 +104,13 @@ def _given(answer: Any, status: int, route: Route, schemas: Schemas) -> dict[str
     if get_origin(answer) is Annotated:
         answer, *rest = get_args(answer)
         description = next((each for each in rest if isinstance(each, str)), "")
-    media_type = getattr(answer, "media_type", None)
-    if not isinstance(media_type, str):
-        media_type = _JSON
-    schema = (
-        _schema(answer, media_type, schemas, f"responses[{status}] of {route.where}")
-        if media_type == _JSON or media_type.startswith("text/")
-        else {"type": "string", "format": "binary"}
-    )
-    return {
-        "description": description or _first_line(answer),
-        "content": {media_type: {"schema": schema}},
+    where = f"responses[{status}] of {route.where}"
+    content = {
+        media_type: {"schema": schema}
+        for each in answer_types(answer, where)
+        for media_type, schema in _contents(each, schemas, where)
     }
+    return {"description": description or _first_line(answer), "content": content}
 
 
 def _first_line(kind: Any) -> str:

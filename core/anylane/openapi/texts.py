@@ -1,4 +1,4 @@
-"""Scalars: what a text has to be that stands for a value, as JSON Schema.
+"""Texts: what a text has to be that stands for a value, as JSON Schema.
 
 These are the types that parameters are read as without a library. What a client writes for them is
 the grammar of `anylane.http.values.scalars`.

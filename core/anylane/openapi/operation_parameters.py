@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from anylane.openapi.paths import parameters_of
-from anylane.openapi.scalars import as_json, bounded, text_schema
+from anylane.openapi.texts import as_json, bounded, text_schema
 from anylane.routing.route import Route
 from anylane.typed.constraints import compiled
 from anylane.typed.signature import REQUIRED, Parameter
