@@ -142,7 +142,7 @@ COPIES = (
         "new",
         does("_body =", "_cookies =", "_headers =", "_kind =", "_status =", "_trailers =",
              "closes =", "items =", "sent ="),
-        does("headers.set()", "set_body()", "set_text()"),
+        does("_hold()", "headers.set()", "set_body()", "set_text()"),
         "nothing has to be checked",
     ),
     Copy(

@@ -44,7 +44,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("anylane.routing", "anylane.realtime"),
     ("anylane.handling",),
     ("anylane.typed",),
-    ("anylane.middleware",),
+    ("anylane.openapi", "anylane.middleware"),
     ("anylane.app",),
     ("anylane.contrib", "anylane.testing"),
     ("anylane_backends.hosting",),

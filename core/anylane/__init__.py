@@ -34,12 +34,14 @@ if TYPE_CHECKING:
     from anylane.http.response import Response
     from anylane.realtime.broadcast import Broadcast, Lagged, Subscription
     from anylane.realtime.event_log import EventLog, LoggedEvent
+    from anylane.realtime.event_stream import EventStream
     from anylane.realtime.rooms import Rooms
     from anylane.realtime.websocket import WebSocket
     from anylane.routing.hooks import STOP
     from anylane.serving import Server, serve
     from anylane.typed.dependencies.depends import Depends
     from anylane.typed.sources import Cookie, File, Form, Header, JsonBody, Path, Query, State
+    from anylane.typed.status import Status
     from anylane.typed.typed_router import Router
 
 __all__ = [
@@ -55,6 +57,7 @@ __all__ = [
     "Depends",
     "Disconnected",
     "EventLog",
+    "EventStream",
     "File",
     "Form",
     "FormData",
@@ -76,6 +79,7 @@ __all__ = [
     "Server",
     "ServerConfig",
     "State",
+    "Status",
     "Subscription",
     "Timeouts",
     "Upload",
@@ -96,6 +100,7 @@ _HOMES = {
     "Deflate": "anylane.config.limits",
     "Disconnected": "anylane.errors",
     "EventLog": "anylane.realtime.event_log",
+    "EventStream": "anylane.realtime.event_stream",
     "FormData": "anylane.http.forms",
     "HTTPError": "anylane.errors",
     "MissingValue": "anylane.errors",
@@ -125,6 +130,7 @@ _HOMES = {
     "Path": "anylane.typed.sources",
     "Query": "anylane.typed.sources",
     "State": "anylane.typed.sources",
+    "Status": "anylane.typed.status",
 }
 """The module of each public name; the same names as in `__all__` and under TYPE_CHECKING."""
 

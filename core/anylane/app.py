@@ -6,10 +6,10 @@ the installed backends.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from inspect import isasyncgenfunction, isgeneratorfunction
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from anylane.callables import accepted_positionals, called, location, signature_problem
 from anylane.config.server_config import ServerConfig
@@ -25,6 +25,9 @@ from anylane.routing.route import Route
 from anylane.shown import shown
 from anylane.typed.dependencies.app_scope import steps_of
 from anylane.typed.typed_router import Router
+
+if TYPE_CHECKING:
+    from anylane.openapi.pages import Pages
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -64,6 +67,8 @@ class App(BaseApp):
         self.connect_hooks: list[Callable[..., Any]] = []
         self.disconnect_hooks: list[Callable[..., Any]] = []
         self.request_error_hooks: list[Callable[..., Any]] = []
+        self.description: Pages | None = None
+        """What `openapi` was told, and the document that is made of it."""
         self._frozen: FrozenApp | None = None
 
     def on_startup(self, func: F) -> F:
@@ -199,6 +204,39 @@ class App(BaseApp):
         super().mount(prefix, other, name=name)
         if isinstance(other, App):
             self.life.append(Mount(other, "" if prefix == "/" else prefix))
+
+    def openapi(
+        self,
+        *,
+        title: str,
+        version: str,
+        path: str = "/openapi.json",
+        docs: str | None = "/docs",
+        description: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        servers: Iterable[str] = (),
+    ) -> None:
+        """Describe the routes of this app as OpenAPI 3.1, those too that are registered later.
+
+        title, version: of the API, for its readers. path: where the description is, as JSON. docs:
+        where a page is that shows it, None for none; it needs the extra `docs`. description: more
+        about the API, in CommonMark. tags: what each tag stands for, in the order of their display.
+        servers: URLs where the API is; without them it is where the description comes from.
+
+        Raise UsageError for what cannot be described, also at the start of a server, where all
+        routes are known; and if this was called before.
+        """
+        from anylane.openapi.info import Info
+        from anylane.openapi.pages import Pages
+
+        if self.description is not None:
+            raise UsageError("app.openapi() was called before; an app has one description")
+        info = Info(title=title, version=version, description=description, tags=tags,
+                    servers=servers)  # fmt: skip
+        pages = Pages(self, info, path, docs)
+        pages.register()
+        self.description = pages
+        self.on_startup(lambda: pages.document() and None)
 
     def _register(self, route: Route) -> None:
         self._check_open(route.where)

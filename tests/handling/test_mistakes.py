@@ -51,7 +51,7 @@ FUNCTION: Any = handler
         (lambda: App().exception_handler(OSError)(TEXT), UsageError, "@app.exception_handler(O"),
         (lambda: HTTPError(TEXT), UsageError, "HTTPError status is 'main:app'; expected an int"),
         (lambda: HTTPError(200), UsageError, "return a Response or set ctx.response"),
-        (lambda: Response(NUMBER), UsageError, "the body is 404; expected bytes. set_text() takes"),
+        (lambda: Response(NUMBER), UsageError, "the body is 404; expected text, bytes or what"),
         (lambda: Response().set_body(TEXT), UsageError, "the body is 'main:app'; expected bytes"),
         (lambda: Server(TEXT), UsageError, "the app is 'main:app'; expected an anylane.App"),
         (lambda: TestClient(TEXT).get("/"), UsageError, "the app is 'main:app'; expected an"),

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 from uuid import UUID
 
 import msgspec
@@ -470,3 +470,47 @@ def test_typed_reading_without_annotations() -> None:
     assert faults(client.post("/", data={"t": "1", "f": "x"})) == [
         ("form", "f", "a file", "a text")
     ]
+
+
+class Engine(pydantic.BaseModel):
+    power: int
+    fuel: Literal["gas", "none"] = "none"
+
+
+@dataclass
+class Car:
+    name: str
+    engine: Engine
+    spare: list[Engine] = field(default_factory=list)
+
+
+def test_pydantic_models_may_be_members_of_other_models() -> None:
+    app = App()
+
+    @app.post("/")
+    async def create(car: Car) -> int:
+        return car.engine.power + sum(each.power for each in car.spare)
+
+    client = TestClient(app)
+    good = {"name": "a", "engine": {"power": 1}, "spare": [{"power": 2, "fuel": "gas"}]}
+    assert client.post("/", json=good).json() == 3
+    bad = {"engine": {"power": "1"}, "spare": [{"power": 2}, {"power": 2, "fuel": 5}, 3]}
+    answer = client.post("/", json=bad)
+    assert answer.status == 422
+    assert [(each["field"], each["expected"]) for each in answer.json()["errors"]] == [
+        ("name", "a value"),
+        ("engine.power", "a valid integer"),
+        ("spare.1.fuel", "'gas' or 'none'"),
+        ("spare.2", "an object"),
+    ]
+
+
+class Unfinished(pydantic.BaseModel):
+    later: Later  # type: ignore[name-defined]  # noqa: F821
+
+
+def test_models_that_are_not_defined_yet_are_refused() -> None:
+    async def create(new: Unfinished) -> None: ...
+
+    with pytest.raises(RouteError, match=r"Unfinished.* names Later, which does not exist yet"):
+        App().post("/")(create)

@@ -98,7 +98,8 @@ class Answering(ABC):
     def response(self) -> Response:
         """Return what will be answered, to be changed until its head is sent.
 
-        Another Response may be assigned. Raise UsageError then if the head was sent.
+        Another Response may be assigned. Raise UsageError then if the head was sent, and TypeError
+        if its body is a value that JSON has no form for.
         """
         if self._response is None:
             self._response = Response()
@@ -108,6 +109,8 @@ class Answering(ABC):
     def response(self, response: Response) -> None:
         if self._response is not None and self._response.sent:
             raise UsageError(TOO_LATE)
+        if response._body is None:
+            response.encode()
         self._response = response
 
     @property

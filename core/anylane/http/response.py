@@ -6,7 +6,7 @@ Nothing here sends. A change that comes too late is a UsageError.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, Unpack
 
 from anylane import json
 from anylane.errors import UsageError
@@ -16,6 +16,15 @@ from anylane.http.semantics.disposition import content_disposition
 from anylane.http.semantics.location import uri_reference
 from anylane.protocol.fields import Header, check_header, check_status, check_trailer
 from anylane.shown import shown
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    T_co = TypeVar("T_co", covariant=True, default=Any)
+else:
+    from typing import TypeVar
+
+    T_co = TypeVar("T_co", covariant=True)
 
 
 class Items(Protocol):
@@ -29,31 +38,40 @@ class Items(Protocol):
 
 
 TEXT, _HTML = "text/plain; charset=utf-8", "text/html; charset=utf-8"
-JSON, _BYTES = "application/json", "application/octet-stream"
+JSON, BYTES = "application/json", "application/octet-stream"
 
-_TYPES = {kind: (("content-type", kind),) for kind in (TEXT, _HTML, JSON, _BYTES)}
+_TYPES = {kind: (("content-type", kind),) for kind in (TEXT, _HTML, JSON, BYTES)}
 """The headers of a body by its content type. They are known to be good, and the only header of most
 responses."""
 
+_BINARY = (bytes, bytearray, memoryview)
 
-class Response:
+
+class Response(Generic[T_co]):
     """Status, headers and body of an answer. The setters return it, so that they can be chained.
 
     Every change but a trailer raises UsageError once the head is on the wire.
 
-    body: a str is sent as text/plain, bytes as application/octet-stream.
+    body: a str is sent as text/plain, bytes as application/octet-stream. A dict, list, dataclass,
+        Struct, pydantic model or other value is sent as JSON. It becomes bytes when the handler
+        returns the Response or assigns it to `ctx.response`, before any response hook runs: by
+        the handler's annotation (`-> Response[User]` sends the fields of User and no others), and
+        with the app's `json_default`. A value that does not fit is the handler's failure, a 500.
+        A number is refused: it is mostly a status in the wrong place.
     status: 200 to 999. None stands for 200 with a body and 204 without one.
     headers: a mapping or pairs of str.
     content_type: replaces the one of the body.
     sent: whether the head is on the wire.
     """
 
-    __slots__ = ("_body", "_cookies", "_headers", "_kind", "_status", "_trailers", "closes",
-                 "items", "sent")  # fmt: skip
+    __slots__ = ("_body", "_cookies", "_headers", "_kind", "_status", "_trailers", "_value",
+                 "closes", "items", "sent")  # fmt: skip
+
+    _value: Any  # Unset where there is no value to encode: that costs other responses nothing.
 
     def __init__(
         self,
-        body: str | bytes | bytearray | memoryview | None = None,
+        body: T_co | str | bytes | bytearray | memoryview | None = None,
         status: int | None = None,
         headers: Initial = (),
         content_type: str | None = None,
@@ -69,10 +87,13 @@ class Response:
         self.items: Items | None = None
         self.closes: bool = False
         self.sent: bool = False
-        if isinstance(body, str):
-            self.set_text(body)
-        elif body is not None:
-            self.set_body(body)
+        if body is not None:
+            if isinstance(body, str):
+                self.set_text(body)
+            elif isinstance(body, _BINARY):
+                self.set_body(body)
+            else:
+                self._hold(body)
         if content_type is not None:
             self.headers.set("content-type", content_type)
 
@@ -113,16 +134,31 @@ class Response:
 
     @property
     def body(self) -> bytes | None:
-        """The body as bytes. None while there is none, and where it is streamed."""
+        """The body as bytes. None while there is none, and where it is streamed.
+
+        Raises TypeError for a value that JSON has no form for.
+        """
+        if self._body is None and (value := self.unencoded()) is not None:
+            return json.dumps(value)
         return self._body
 
-    def set_status(self, status: int) -> Response:
+    def unencoded(self) -> Any:
+        """Return the value that is still to be made JSON, or None."""
+        return getattr(self, "_value", None) if self._body is None else None
+
+    def encode(self) -> None:
+        """Make the body of such a value. Raises TypeError if JSON has no form for it."""
+        value = self.unencoded()
+        if value is not None:
+            self.set_json(value)
+
+    def set_status(self, status: int) -> Self:
         """Set the status. Raises UsageError unless it is an int from 200 to 999."""
         self._touch()
         self._status = check_status(status)
         return self
 
-    def set_header(self, name: str, value: str) -> Response:
+    def set_header(self, name: str, value: str) -> Self:
         """Set a header, replacing every value of that name.
 
         Raises UsageError for a name or value that must not go on the wire (RFC 9110 §5.5).
@@ -130,7 +166,7 @@ class Response:
         self.headers.set(name, value)
         return self
 
-    def add_header(self, name: str, value: str) -> Response:
+    def add_header(self, name: str, value: str) -> Self:
         """Add a header; other values of that name stay.
 
         Raises UsageError for a name or value that must not go on the wire (RFC 9110 §5.5).
@@ -138,12 +174,12 @@ class Response:
         self.headers.add(name, value)
         return self
 
-    def remove_header(self, name: str) -> Response:
+    def remove_header(self, name: str) -> Self:
         """Remove every value of that header; harmless if there is none."""
         self.headers.remove(name)
         return self
 
-    def set_cookie(self, name: str, value: str, **options: Unpack[CookieOptions]) -> Response:
+    def set_cookie(self, name: str, value: str, **options: Unpack[CookieOptions]) -> Self:
         """Add a Set-Cookie header (RFC 6265 §4.1).
 
         A cookie of the same name, domain and path that was set before is replaced. What a cookie
@@ -167,7 +203,7 @@ class Response:
         self._cookies[key] = line
         return self
 
-    def delete_cookie(self, name: str, **scope: Unpack[CookieScope]) -> Response:
+    def delete_cookie(self, name: str, **scope: Unpack[CookieScope]) -> Self:
         """Have the client forget a cookie.
 
         Path and domain must be those that it was set with. Raises UsageError as `set_cookie` does.
@@ -175,9 +211,7 @@ class Response:
         expired = "Thu, 01 Jan 1970 00:00:00 GMT"
         return self.set_cookie(name, "", max_age=0, expires=expired, **scope)
 
-    def set_body(
-        self, body: bytes | bytearray | memoryview, content_type: str = _BYTES
-    ) -> Response:
+    def set_body(self, body: bytes | bytearray | memoryview, content_type: str = BYTES) -> Self:
         """Set the body. *content_type* becomes its type only if no type is set.
 
         Raises UsageError for a body that is not bytes, bytearray or memoryview. A body that was to
@@ -195,21 +229,21 @@ class Response:
             self._kind = content_type
         return self
 
-    def set_text(self, text: str) -> Response:
+    def set_text(self, text: str) -> Self:
         """Set a body of plain text in UTF-8. Raises UsageError if *text* is no str."""
         # Written out in put_routed (tests/test_inlined_copies.py).
         return self.set_body(_encoded(text), TEXT)
 
-    def set_html(self, html: str) -> Response:
+    def set_html(self, html: str) -> Self:
         """Set a body of HTML in UTF-8. Raises UsageError if *html* is no str."""
         return self.set_body(_encoded(html), _HTML)
 
-    def set_json(self, value: Any) -> Response:
+    def set_json(self, value: Any) -> Self:
         """Set a JSON body. Raises TypeError for a value that JSON has no form for."""
         # Written out in put_routed (tests/test_inlined_copies.py).
         return self.set_body(json.dumps(value), JSON)
 
-    def redirect(self, location: str, status: int = 303) -> Response:
+    def redirect(self, location: str, status: int = 303) -> Self:
         """Set Location and the status of a redirect (RFC 9110 §15.4).
 
         The default, 303, has the client GET the location; 307 and 308 keep method and body. What
@@ -224,7 +258,7 @@ class Response:
             raise UsageError(f"the location is {shown(location)}; expected text") from None
         return self.set_status(status)
 
-    def attachment(self, name: str | None = None, *, inline: bool = False) -> Response:
+    def attachment(self, name: str | None = None, *, inline: bool = False) -> Self:
         """Have the client save the body as a file of that name (Content-Disposition, RFC 6266).
 
         Of a path only the last part counts, and what is dangerous in a name becomes "_", so it may
@@ -235,7 +269,7 @@ class Response:
         kind = "inline" if inline else "attachment"
         return self.set_header("content-disposition", content_disposition(kind, name))
 
-    def set_trailer(self, name: str, value: str) -> Response:
+    def set_trailer(self, name: str, value: str) -> Self:
         """Add a field that is sent behind a streamed body (RFC 9110 §6.5).
 
         Only HTTP/1.1 clients get it. It may be set while the body is being streamed. Raises
@@ -246,7 +280,7 @@ class Response:
         self.trailers.append((name, value))
         return self
 
-    def close_connection(self) -> Response:
+    def close_connection(self) -> Self:
         """Close the connection after this response."""
         self._touch()
         self.closes = True
@@ -269,14 +303,17 @@ class Response:
             headers = [*headers, ("connection", "close")]
         status, body = self._status, self._body
         if body is None:
-            return status or 204, headers, b""
+            if not hasattr(self, "_value"):
+                return status or 204, headers, b""
+            body = self.body or b""
         return status or 200, headers, body
 
     def complete(self) -> bool:
         """Set the status that it goes out with, and return whether that was needed."""
         if self._status is not None:
             return False
-        self._status = 204 if self._body is None and self.items is None else 200
+        nothing = self._body is None and self.items is None and self.unencoded() is None
+        self._status = 204 if nothing else 200
         return True
 
     def freeze(self) -> None:
@@ -287,13 +324,15 @@ class Response:
 
     def succeed(self, other: Response) -> Response:
         """Return a copy that may be sent, with the status, headers and cookies of *other* that this
-        one does not set itself.
+        one does not set itself. A value that is not encoded yet stays that.
 
         A copy, because a handler may return the same Response again and again.
         """
         new = Response()
         new._status = other._status if self._status is None else self._status
         new._body = self._body
+        if (value := self.unencoded()) is not None:
+            new._value = value
         new.items = self.items
         new.closes = self.closes or other.closes
         trailers = [*(other._trailers or ()), *(self._trailers or ())]
@@ -309,6 +348,16 @@ class Response:
         if own or other._cookies:
             new._cookies = {**(other._cookies or {}), **own}
         return new
+
+    def _hold(self, value: Any) -> None:
+        """Keep a value that is encoded later."""
+        if isinstance(value, int | float):
+            raise UsageError(
+                f"the body is {value!r}; expected text, bytes or what becomes JSON. A status is "
+                "written Response(status=...), and set_json() takes a number"
+            )
+        self._value = value
+        self.headers.default("content-type", JSON)
 
     def _touch(self) -> None:
         """Raise UsageError if the head is on the wire."""

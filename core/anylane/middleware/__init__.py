@@ -20,6 +20,7 @@ from anylane.middleware.security.trusted_hosts import TrustedHosts
 from anylane.middleware.server_timing import ServerTiming
 from anylane.middleware.sessions.memory_store import MemoryStore
 from anylane.middleware.sessions.sessions import Sessions
+from anylane.routing.documentation import PartDocumentation
 
 __all__ = [
     "CORS",
@@ -33,6 +34,7 @@ __all__ = [
     "HTTPSRedirect",
     "JWTAuth",
     "MemoryStore",
+    "PartDocumentation",
     "RateLimit",
     "RequestId",
     "SecurityHeaders",

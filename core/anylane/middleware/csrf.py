@@ -20,6 +20,7 @@ from anylane.http.parameters import split_parameters
 from anylane.http.semantics.vary import add_vary
 from anylane.middleware.sessions.session_mapping import CSRF_KEY, Session
 from anylane.protocol.fields import check_header
+from anylane.routing.documentation import PartDocumentation
 from anylane.routing.origins import SAME_ORIGIN, Origins, is_from, parse_origins
 from anylane.shown import shown
 
@@ -81,6 +82,12 @@ class CSRF:
         self._header = header.lower()
         self._field = field
         self._cookie = cookie
+
+    def documentation(self, method: str) -> PartDocumentation | None:
+        """Return what is said about it in the OpenAPI description of an operation."""
+        if method in _SAFE:
+            return None
+        return PartDocumentation(responses={403: "The page that asks is of another site."})
 
     async def request(self, ctx: Context) -> None:
         """Let a request pass, or raise HTTPError 403."""

@@ -15,6 +15,7 @@ from anylane.http.parameters import split_list
 from anylane.http.response import Response
 from anylane.http.semantics.preconditions import Validators, Verdict, is_etag, judge_reading
 from anylane.http.semantics.timestamps import parse_http_date
+from anylane.routing.documentation import PartDocumentation
 from anylane.shown import shown
 
 if TYPE_CHECKING:
@@ -45,6 +46,12 @@ class ETags:
         if not isinstance(weak, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise UsageError(f"weak is {shown(weak)}; expected True or False")
         self._prefix = "W/" if weak else ""
+
+    def documentation(self, method: str) -> PartDocumentation | None:
+        """Return what is said about it in the OpenAPI description of an operation."""
+        if method not in ("GET", "HEAD"):
+            return None
+        return PartDocumentation(responses={304: "The client has this body already."})
 
     def response(self, ctx: Context) -> Coroutine[Any, Any, None] | None:
         """Tag the answer, or make it a 304. Return a coroutine where the pool has to hash."""

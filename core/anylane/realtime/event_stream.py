@@ -7,7 +7,7 @@ drain.
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 from anylane.errors import UsageError
 from anylane.lane.link import BURST
@@ -72,6 +72,9 @@ class EventStream:
     Where the block awaits something of the event loop's own library instead, it is cancelled
     natively. A `def` handler uses `with`, and `ctx.call(events.send, data)` inside.
     """
+
+    media_type: ClassVar[str] = "text/event-stream"
+    """For OpenAPI: `responses={200: EventStream}`."""
 
     __slots__ = ("_begin", "_call", "_exchange", "_heartbeat", "_open", "_retry", "_scope",
                  "_session", "_trailers", "link")  # fmt: skip

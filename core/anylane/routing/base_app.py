@@ -102,7 +102,7 @@ class BaseApp(Router):
         for path in paths:
             Pattern.parse(path)
         for path in paths:
-            self.route(path, methods, name=name)(serve)
+            self.route(path, methods, name=name, include_in_schema=False)(serve)
 
     def has_name(self, name: str) -> bool:
         """Return whether a route has that name for `path_for`."""

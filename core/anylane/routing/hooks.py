@@ -68,6 +68,16 @@ def check_hook(func: object, decorator: str, *forms: str) -> None:
         raise UsageError(f"the hook {location(func)} of @app.{decorator} {problem}")
 
 
+def check_exception_class(kind: object) -> None:
+    """Raise UsageError for what is no class of exceptions that a handler may answer."""
+    # The hint does not keep out what other frameworks take: a status, or nothing at all.
+    if not (isinstance(kind, type) and issubclass(kind, Exception)):
+        raise UsageError(
+            f"@app.exception_handler got {kind!r:.80}; expected a class of exceptions, such as "
+            "ValueError or HTTPError, whose `status` tells one from another"
+        )
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Hook:
     """A registered hook. Hooks sort in the order in which they run."""

@@ -10,11 +10,12 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeAlias, TypedDict
+from typing import Any, Protocol, TypeAlias
 
 from anylane.callables import called, is_coroutine_function, location, name_of, signature_problem
 from anylane.errors import RouteError
 from anylane.routing.bounds import NO_BOUNDS, Bounds
+from anylane.routing.documentation import NO_DOCUMENTATION, Documentation, DocumentationOptions
 from anylane.routing.hooks import Hooks
 from anylane.routing.origins import Origins
 from anylane.routing.parts import check_part, is_part
@@ -33,7 +34,7 @@ Predicate: TypeAlias = Callable[[Any], object]
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-class RouteOptions(TypedDict, total=False):
+class RouteOptions(DocumentationOptions, total=False):
     """What every HTTP decorator takes by keyword."""
 
     name: str | None
@@ -61,6 +62,7 @@ class Outer(Protocol):
     host: str | None
     hooks: Hooks
     bounds: Bounds
+    tags: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -107,7 +109,9 @@ class Route:
     endpoint: Callable[[Any], Awaitable[Any]] | None = None
     """What finds the arguments of a handler that takes more than the Context, and calls it."""
     plan: Any = None
-    """How those arguments are found."""
+    """How those arguments are found, and what the handler's return annotation names."""
+    documentation: Documentation = NO_DOCUMENTATION
+    """What was said about it for the OpenAPI description."""
     where: str = field(init=False)
     """Where the handler is: "module.function (file:line)"."""
     is_async: bool = field(init=False)
@@ -160,6 +164,7 @@ class Route:
             pattern=Pattern.parse(prefix + self.pattern.text),
             host=self.host if self.host is not None else host,
             bounds=self.bounds.inside(router.bounds),
+            documentation=self.documentation.below(router.tags),
             hooks=(router.hooks, *self.hooks),
             prefixes=(router.prefix, *(prefix + each for each in self.prefixes)),
         )
@@ -172,6 +177,15 @@ def checked_status(status: int | None, pattern: Pattern) -> int | None:
             f"status of {pattern.text!r} is {status!r}; expected an int from 200 to 599"
         )
     return status
+
+
+def checked_subprotocols(subprotocols: Iterable[str], pattern: Pattern) -> tuple[str, ...]:
+    """Return the subprotocols of a WebSocket. Raises RouteError for a text."""
+    if isinstance(subprotocols, str):
+        raise RouteError(
+            f"subprotocols of {pattern.text!r} is {subprotocols!r}; write [{subprotocols!r}]"
+        )
+    return tuple(subprotocols)
 
 
 def method_set(methods: Iterable[str], pattern: Pattern) -> frozenset[str]:

@@ -14,7 +14,12 @@ from typing import Any, ClassVar, TypeVar, Unpack, overload
 from anylane.callables import location
 from anylane.errors import RouteError, UsageError
 from anylane.routing.bounds import Bounds, checked_bounds, refuse_body_limit
-from anylane.routing.hooks import Errors, Hook, Hooks, check_hook
+from anylane.routing.documentation import (
+    DocumentationOptions,
+    checked_documentation,
+    checked_tags,
+)
+from anylane.routing.hooks import Errors, Hook, Hooks, check_exception_class, check_hook
 from anylane.routing.origins import parse_origins
 from anylane.routing.parts import check_part, name_of_part
 from anylane.routing.patterns.pattern import Pattern
@@ -25,6 +30,7 @@ from anylane.routing.route import (
     Route,
     RouteOptions,
     checked_status,
+    checked_subprotocols,
     method_set,
     middleware_chain,
     not_async,
@@ -52,6 +58,7 @@ class Router:
         "auto": as the router around it says, and else as the client's Accept does (RFC 9110
         §12.5.1). Without a preference it is JSON where the error carries data, where the request
         does, and where the handler's annotation says that it returns JSON; else text.
+    tags: of all its routes, for the OpenAPI description.
     """
 
     resolve: ClassVar[Callable[[object, Mapping[str, Any]], Mapping[str, Any]]] = staticmethod(
@@ -71,11 +78,13 @@ class Router:
         errors: Errors = "auto",
         body_limit: int | None = None,
         timeout: float | None = None,
+        tags: Iterable[str] = (),
     ) -> None:
         self.prefix: str = checked_prefix(prefix)
         self.bounds: Bounds = checked_bounds(body_limit, timeout, type(self).__name__)
         self.host: str | None = None if host is None else parse_host(host)
         self.hooks: Hooks = Hooks(errors)
+        self.tags: tuple[str, ...] = checked_tags(tags, type(self).__name__)
         self._routes: list[Route] = []
         self._mounts: list[tuple[Router, str, str]] = []
         """The routers that this one is a part of, with the prefix and the names there."""
@@ -137,6 +146,7 @@ class Router:
         status: int | None = None,
         body_limit: int | None = None,
         timeout: float | None = None,
+        **documentation: Unpack[DocumentationOptions],
     ) -> Callable[[H], H]:
         """Return a decorator that registers a handler for several methods.
 
@@ -152,6 +162,7 @@ class Router:
         when: a guard. A request that it refuses does not see this route.
         status: of an answer that sets none, such as 201.
         body_limit, timeout: as of `Router`, for this route alone.
+        documentation: for the OpenAPI description, see `DocumentationOptions`.
         """
         pattern = self._pattern(path)
         return self._decorator(
@@ -166,6 +177,7 @@ class Router:
                 cancel_on_disconnect=cancel_on_disconnect,
                 when=when,
                 bounds=checked_bounds(body_limit, timeout, repr(pattern.text)).inside(self.bounds),
+                documentation=checked_documentation(documentation, pattern.text, self.tags),
             )
         )
 
@@ -181,6 +193,7 @@ class Router:
         when: Predicate | None = None,
         body_limit: None = None,
         timeout: float | None = None,
+        **documentation: Unpack[DocumentationOptions],
     ) -> Callable[[H], H]:
         """Return a decorator that registers an `async def` handler for WebSockets (RFC 6455).
 
@@ -199,13 +212,10 @@ class Router:
         when: a guard. A handshake that it refuses does not see this route.
         body_limit: refused, because a WebSocket has no body: `Limits.message` bounds its messages.
         timeout: seconds until the handshake is accepted or answered, as of `Router`.
+        documentation: for the OpenAPI description, see `DocumentationOptions`.
         """
         pattern = self._pattern(path)
         refuse_body_limit(body_limit, repr(pattern.text))
-        if isinstance(subprotocols, str):
-            raise RouteError(
-                f"subprotocols of {pattern.text!r} is {subprotocols!r}; write [{subprotocols!r}]"
-            )
         return self._decorator(
             partial(
                 Route,
@@ -216,8 +226,9 @@ class Router:
                 cancel_on_disconnect=cancel_on_disconnect,
                 when=when,
                 bounds=checked_bounds(None, timeout, repr(pattern.text)).inside(self.bounds),
-                subprotocols=tuple(subprotocols),
+                subprotocols=checked_subprotocols(subprotocols, pattern),
                 origins=None if origins is None else parse_origins(origins, pattern.text),
+                documentation=checked_documentation(documentation, pattern.text, self.tags),
             )
         )
 
@@ -315,12 +326,7 @@ class Router:
 
         Raise UsageError if `kind` is no class of exceptions.
         """
-        # The hint does not keep out what other frameworks take: a status, or nothing at all.
-        if not (isinstance(kind, type) and issubclass(kind, Exception)):  # type: ignore[redundant-expr]
-            raise UsageError(
-                f"@app.exception_handler got {kind!r:.80}; expected a class of exceptions, such as "
-                "ValueError or HTTPError, whose `status` tells one from another"
-            )
+        check_exception_class(kind)
 
         def register(func: F) -> F:
             check_hook(func, f"exception_handler({kind.__name__})", "(ctx, exc)")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from types import NoneType
+from typing import TYPE_CHECKING, Any
 
 from anylane import json
-from anylane.errors import HTTPError, UsageError
+from anylane.errors import UsageError
 from anylane.http.response import JSON, Response
-from anylane.typed.shapes import Items, Shape, Shapes, Unfit, has_fields
-from anylane.typed.signature import without_none
+from anylane.typed.answer_types import JSON_LINES, AnswerType, answers_by_itself, class_of
+from anylane.typed.shapes import Either, Items, Shape, Shapes, Unfit, has_fields
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context
@@ -19,120 +20,229 @@ Answer = Callable[["Context", Any], Any]
 """Takes the Context and what a handler returned. It makes that the response and returns None, or
 returns what is made the response as without an annotation."""
 
-JSON_LINES = "application/jsonl"
-"""The media type of one JSON value on each line. None is registered; this is the usual one."""
 
-
-def answer_of(hint: Any, where: str) -> Answer | None:
+def answer_of(types: tuple[AnswerType, ...], where: str) -> Answer | None:
     """Return what holds a handler's answers to its annotation; None for one that says nothing of
-    fields. where: the handler, for messages.
+    fields and of statuses.
+
+    types: the answers that the annotation names. where: the handler, for messages.
     """
-    if hint is None or hint is Any:
+    if not any(each.status is not None or _is_held(each) for each in types):
         return None
-    inner = _iterated(hint)
-    if inner is not None:
-        return None if inner in (str, bytes, Any) else _lines(_shape(inner, where), where)
-    kind, _ = without_none(hint)
-    kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
-    valued = [each for each in kinds if not _is_response(each)]
-    if not any(has_fields(each) for each in valued):
-        return None
-    shape = _shape(Union[tuple(valued)], where)  # noqa: UP007  # of as many as there are
-    allows_none = NoneType in get_args(hint)
+    return Held(types, where).answer
 
-    def answer(ctx: Context, value: Any) -> Any:
+
+def _is_held(answer: AnswerType) -> bool:
+    if answer.is_iterator:
+        return answer.kind not in _SENT_AS_THEY_ARE
+    return not answers_by_itself(answer.kind) and has_fields(answer.kind)
+
+
+_SENT_AS_THEY_ARE = (str, bytes, Any)
+"""The items of iterators that are no lines of JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """The members of an annotation that have one status."""
+
+    status: int | None
+    classes: frozenset[type]
+    """Those of most of their values."""
+    shape: Shape
+
+
+class Held:
+    """Makes the response of what one handler returns. where: names it in messages."""
+
+    __slots__ = ("_in_responses", "_item", "_item_status", "_items", "_known", "_name", "_nones",
+                 "_plain", "_text_status", "_where")  # fmt: skip
+
+    def __init__(self, types: tuple[AnswerType, ...], where: str) -> None:
+        self._where = where
+        self._nones = [each for each in types if each.kind is NoneType]
+        valued = [
+            each for each in types if each.kind is not NoneType and not answers_by_itself(each.kind)
+        ]
+        wrapped = [each for each in valued if each.in_response]
+        bare = [each for each in valued if not each.in_response]
+        shapes = Shapes(f"the answer of {where}")
+        self._plain = _cases(bare or valued, shapes)
+        self._in_responses = _cases(wrapped or valued, shapes)
+        self._known: frozenset[type] = frozenset().union(*(each.classes for each in self._plain))
+        """The classes that need no further look at what kind of answer they are."""
+        self._name = " or ".join(case.shape.name for case in self._plain)
+        self._text_status = next(
+            (each.status for each in wrapped if class_of(each) in (str, bytes)), None
+        )
+        items = [each for each in valued if each.is_iterator]
+        self._items = bool(items)
+        self._item: Shape | None = None
+        """What each item is held to."""
+        if items and not any(each.kind in _SENT_AS_THEY_ARE for each in items):
+            self._item = _either([shapes.of(each.kind) for each in items])
+        self._item_status = items[0].status if items else None
+
+    def answer(self, ctx: Context, value: Any) -> Any:
+        """Do what an Answer does."""
         if value is None:
-            _check_none(ctx, where, shape.name, allowed=allows_none)
+            self._check_none(ctx)
             return None
-        if _is_response(type(value)) or ctx.exchange.started:
+        if ctx.exchange.started:
             return value
-        _put(ctx, _encoded(shape, value, where))
+        if type(value) not in self._known:
+            if isinstance(value, Response):
+                return self._from_response(ctx, value)
+            if answers_by_itself(type(value)):
+                return value
+            if self._items and isinstance(value, AsyncIterator | Iterator):
+                return self._lines(ctx, value)
+        if not self._plain:
+            return value
+        status, found = self._fitted(self._plain, value)
+        if isinstance(value, str | bytes):
+            _default_status(ctx, status)
+            return value
+        body = self._encoded(found)
+        if ctx._response is None:
+            ctx._response = Response.whole(body, JSON)
+        else:
+            ctx._response.set_body(body, JSON)
+        _default_status(ctx, status)
         return None
 
-    return answer
+    def _check_none(self, ctx: Context) -> None:
+        """Raise UsageError where nothing was returned or set, though the annotation promises it."""
+        if ctx.exchange.started:
+            return
+        response = ctx._response
+        if response is None or (response.status is None and response.body is None):
+            if not self._nones:
+                raise UsageError(f"{self._where} returned None; its annotation says {self._name}")
+            _default_status(ctx, self._nones[0].status)
 
+    def _fitted(self, cases: tuple[Case, ...], value: Any) -> tuple[int | None, Any]:
+        """Return the status of a value, and the value with the fields of its type alone. Raise
+        UsageError for one that fits nothing."""
+        try:
+            if len(cases) == 1:
+                shape = cases[0].shape
+                found = value if shape.is_exact(value) else shape.project(value, "")
+                return cases[0].status, found
+            nearest = _nearest(cases, value)
+            for case in cases if nearest is None else (nearest, *cases):
+                try:
+                    return case.status, case.shape.project(value, "")
+                except Unfit:
+                    continue
+            expected = " or ".join(case.shape.name for case in cases)
+            raise Unfit("", expected, value) if nearest is None else _unfit(nearest, value)
+        except TypeError as exc:
+            raise self._misfit(exc) from exc
 
-def _put(ctx: Context, body: bytes) -> None:
-    if ctx._response is None:
-        ctx._response = Response.whole(body, JSON)
-    else:
-        ctx._response.set_body(body, JSON)
+    def _encoded(self, value: Any) -> bytes:
+        try:
+            return json.dumps(value)
+        except TypeError as exc:
+            raise self._misfit(exc) from exc
 
+    def _misfit(self, exc: TypeError) -> UsageError:
+        return UsageError(f"the answer of {self._where} does not fit its annotation: {exc}")
 
-def _iterated(hint: Any) -> Any:
-    """Return the type of the items of an iterator's annotation; None for any other."""
-    origin = get_origin(hint)
-    if origin in _ITERATORS or (
-        isinstance(origin, type) and issubclass(origin, Iterator | AsyncIterator)
-    ):
-        return get_args(hint)[0]
-    return None
+    def _from_response(self, ctx: Context, value: Response) -> Response | None:
+        """Hold the value of a Response to the annotation. What was text or bytes passes."""
+        held = value.unencoded()
+        if held is None and (self._text_status is None or value.body is None):
+            return value
+        made = value.succeed(ctx.response)
+        status = self._text_status
+        if held is not None and self._in_responses:
+            status, found = self._fitted(self._in_responses, held)
+            made.set_body(self._encoded(found), JSON)
+        ctx.response = made
+        _default_status(ctx, status)
+        return None
 
+    def _lines(self, ctx: Context, items: AsyncIterator[Any] | Iterator[Any]) -> Any:
+        """Return what sends each item as a line of JSON."""
+        _default_status(ctx, self._item_status)
+        if self._item is None:
+            return items
+        if "content-type" not in ctx.response.headers:
+            ctx.response.set_header("content-type", JSON_LINES)
+        if isinstance(items, AsyncIterator):
+            return self._async_lines(items, self._item)
+        return self._sync_lines(items, self._item)
 
-_ITERATORS = (AsyncIterable, Iterable)
+    def _line(self, item: Any, shape: Shape) -> bytes:
+        try:
+            return json.dumps(item if shape.is_exact(item) else shape.project(item, "")) + b"\n"
+        except TypeError as exc:
+            raise self._misfit(exc) from exc
 
-
-def _is_response(kind: Any) -> bool:
-    """Return whether values of a type are answers by themselves, as a FileResponse is."""
-    kind = get_origin(kind) or kind
-    if not isinstance(kind, type):
-        return False
-    return issubclass(kind, Response | HTTPError) or hasattr(kind, "respond")
-
-
-def _shape(kind: Any, where: str) -> Shape:
-    return Shapes(f"the answer of {where}").of(kind)
-
-
-def _check_none(ctx: Context, where: str, name: str, *, allowed: bool) -> None:
-    """Raise UsageError where nothing was returned or set, though the annotation promises it."""
-    if allowed or ctx.exchange.started:
-        return
-    response = ctx._response
-    if response is None or (response.status is None and response.body is None):
-        raise UsageError(f"{where} returned None; its annotation says {name}")
-
-
-def _encoded(shape: Shape, value: Any, where: str) -> bytes:
-    try:
-        return json.dumps(value if shape.is_exact(value) else shape.project(value, ""))
-    except Unfit as exc:
-        raise UsageError(f"the answer of {where} does not fit its annotation: {exc}") from exc
-
-
-def _lines(shape: Shape, where: str) -> Answer:
-    """Return what sends each item of an iterator as a line of JSON."""
-
-    async def from_async(items: AsyncIterator[Any]) -> AsyncIterator[bytes]:
+    async def _async_lines(self, items: AsyncIterator[Any], shape: Shape) -> AsyncIterator[bytes]:
         try:
             async for item in items:
-                yield _encoded(shape, item, where) + b"\n"
+                yield self._line(item, shape)
         finally:
             close = getattr(items, "aclose", None)
             if close is not None:
                 await close()
 
-    def from_sync(items: Iterator[Any]) -> Iterator[bytes]:
+    def _sync_lines(self, items: Iterator[Any], shape: Shape) -> Iterator[bytes]:
         try:
             for item in items:
-                yield _encoded(shape, item, where) + b"\n"
+                yield self._line(item, shape)
         finally:
             close = getattr(items, "close", None)
             if close is not None:
                 close()
 
-    def answer(ctx: Context, value: Any) -> Any:
-        if isinstance(value, AsyncIterator):
-            found: Any = from_async(value)
-        elif isinstance(value, Iterator):
-            found = from_sync(value)
-        elif value is None or _is_response(type(value)) or ctx.exchange.started:
-            return value
-        else:  # `Iterable[User]` is a list, too.
-            _put(ctx, _encoded(Items(shape), value, where))
-            return None
-        if "content-type" not in ctx.response.headers:
-            ctx.response.set_header("content-type", JSON_LINES)
-        return found
 
-    return answer
+def _cases(members: list[AnswerType], shapes: Shapes) -> tuple[Case, ...]:
+    """Return one case for each status, in order."""
+    found = []
+    for status in dict.fromkeys(each.status for each in members):
+        same = [each for each in members if each.status == status]
+        found.append(
+            Case(
+                status,
+                frozenset(list if each.is_iterator else class_of(each) for each in same),
+                _either(
+                    [
+                        # An `Iterable[User]` may be a list.
+                        Items(shapes.of(each.kind)) if each.is_iterator else shapes.of(each.kind)
+                        for each in same
+                    ]
+                ),
+            )
+        )
+    return tuple(found)
+
+
+def _either(shapes: list[Shape]) -> Shape:
+    return shapes[0] if len(shapes) == 1 else Either(tuple(shapes))
+
+
+def _nearest(cases: tuple[Case, ...], value: Any) -> Case | None:
+    """Return the case that has the class of a value, or else the first of its base classes."""
+    for base in type(value).__mro__[:-1]:
+        for case in cases:
+            if base in case.classes:
+                return case
+    return None
+
+
+def _unfit(case: Case, value: Any) -> Unfit:
+    """Return what keeps a value from being of a case."""
+    try:
+        case.shape.project(value, "")
+    except Unfit as exc:
+        return exc
+    raise AssertionError("it fits")
+
+
+def _default_status(ctx: Context, status: int | None) -> None:
+    """Set the status of the annotation where none is set."""
+    if status is not None and ctx.response.status is None:
+        ctx.response.set_status(status)

@@ -15,6 +15,9 @@ from anylane.http.values.faults import Fault, shown_in_json
 
 Convert = Callable[[Any, Any], Any]
 
+Foreign = Callable[[Any, Any, str, str], list[Fault] | None]
+"""Takes a type, a value, the location and the place."""
+
 MAX_LEVELS = 8
 """Levels of objects and lists that are walked through. What lies deeper is one fault: at each level
 all that is below it is converted again, which takes 10 ms for a megabyte."""
@@ -26,15 +29,17 @@ MAX_STEPS = 10_000
 class Walk:
     """Walks through one value.
 
-    library: msgspec. convert: returns a value as a type, or raises. location: where the value is,
+    library: msgspec. convert: returns a value as a type, or raises. foreign: returns the faults of
+    a value whose type another library reads, None for any other type. location: where the value is,
     as faults name it.
     """
 
-    __slots__ = ("_convert", "_left", "_library", "_location")
+    __slots__ = ("_convert", "_foreign", "_left", "_library", "_location")
 
-    def __init__(self, library: Any, convert: Convert, location: str) -> None:
+    def __init__(self, library: Any, convert: Convert, foreign: Foreign, location: str) -> None:
         self._library = library
         self._convert = convert
+        self._foreign = foreign
         self._location = location
         self._left = MAX_STEPS
 
@@ -54,6 +59,10 @@ class Walk:
             if len(kinds) == 1 and value is not None:
                 yield from self.faults(value, kinds[0], place)
                 return
+        others = self._foreign(inner, value, self._location, place)
+        if others:
+            yield from others
+            return
         found = False
         if place.count(".") < MAX_LEVELS:
             for fault in self._inside(value, inner, place):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from types import NoneType, UnionType
 from typing import Any, Protocol, Union, get_args, get_origin, is_typeddict
 
 from anylane import json
-from anylane.errors import InvalidJSON
+from anylane.errors import InvalidJSON, UsageError
 from anylane.extras import load
 from anylane.http.values.faults import MAX_FAULTS, Fault, shown_in_json
 from anylane.typed.fault_walk import Walk
@@ -78,7 +78,7 @@ def model_of(kind: Any, needed_by: str) -> Model:
         return _Plain(kind)
     if _needs_pydantic(kind):
         return _Pydantic(load("pydantic", extra="pydantic", needed_by=needed_by), kind)
-    return _Msgspec(load("msgspec", extra="typed", needed_by=needed_by), kind)
+    return _Msgspec(load("msgspec", extra="typed", needed_by=needed_by), kind, needed_by)
 
 
 def _loaded(data: bytes) -> Any:
@@ -109,10 +109,13 @@ class _Plain:
 class _Msgspec:
     """What msgspec reads: all but pydantic's models."""
 
-    def __init__(self, library: Any, kind: Any) -> None:
+    def __init__(self, library: Any, kind: Any, needed_by: str) -> None:
         self._library = library
         self._kind = kind
-        self._decode: Callable[[bytes], Any] = library.json.Decoder(kind).decode
+        self._foreign = _Foreign(needed_by)
+        self._decode: Callable[[bytes], Any] = library.json.Decoder(
+            kind, dec_hook=self._foreign.value
+        ).decode
         self._errors: tuple[type[Exception], ...] = (
             library.MsgspecError,
             UnicodeError,
@@ -133,14 +136,51 @@ class _Msgspec:
 
     def _converted(self, value: Any, location: str, faults: list[Fault], *, strict: bool) -> Any:
         def convert(value: Any, kind: Any) -> Any:
-            return self._library.convert(value, kind, strict=strict)
+            return self._library.convert(value, kind, strict=strict, dec_hook=self._foreign.value)
 
         try:
             return convert(value, self._kind)
         except self._errors:
-            found = list(_first(Walk(self._library, convert, location).faults(value, self._kind)))
+            walk = Walk(self._library, convert, self._foreign.faults, location)
+            found = list(_first(walk.faults(value, self._kind)))
             faults += found or [Fault(location, "", "something else", shown_in_json("", value))]
             return None
+
+
+class _Foreign:
+    """pydantic's models where they are members of what msgspec reads."""
+
+    def __init__(self, needed_by: str) -> None:
+        self._needed_by = needed_by
+        self._models: dict[Any, _Pydantic] = {}
+
+    def value(self, kind: Any, value: Any) -> Any:
+        """Return a value of JSON as a type. Raise ValueError if it is none."""
+        if not is_pydantic(kind):
+            raise NotImplementedError(f"nothing reads {kind!r} from JSON")
+        faults: list[Fault] = []
+        found = self._model(kind).from_json(json.dumps(value), faults)
+        if faults:
+            raise ValueError(faults[0].expected)
+        return found
+
+    def faults(self, kind: Any, value: Any, location: str, place: str) -> list[Fault] | None:
+        """Return what is wrong with a value, place by place; None for a type of another library."""
+        if not is_pydantic(kind):
+            return None
+        found: list[Fault] = []
+        self._model(kind).from_json(json.dumps(value), found)
+        return [
+            replace(each, location=location, field=f"{place}.{each.field}".strip("."))
+            for each in found
+        ]
+
+    def _model(self, kind: Any) -> _Pydantic:
+        found = self._models.get(kind)
+        if found is None:
+            library = load("pydantic", extra="pydantic", needed_by=self._needed_by)
+            found = self._models[kind] = _Pydantic(library, kind)
+        return found
 
 
 class _Pydantic:
@@ -148,6 +188,14 @@ class _Pydantic:
 
     def __init__(self, library: Any, kind: Any) -> None:
         self._adapter: Any = library.TypeAdapter(kind)
+        if not self._adapter.pydantic_complete:
+            try:
+                self._adapter.rebuild()
+            except NameError as exc:
+                raise UsageError(
+                    f"{kind} names {exc.name}, which does not exist yet; define it before the "
+                    "handler"
+                ) from exc
         self._error: type[Exception] = library.ValidationError
 
     def from_json(self, data: bytes, faults: list[Fault]) -> Any:

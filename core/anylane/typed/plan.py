@@ -11,6 +11,7 @@ from anylane.callables import called, is_coroutine_function
 from anylane.errors import HTTPError
 from anylane.http.parameters import split_parameters
 from anylane.http.values.faults import Fault, Invalid
+from anylane.typed.answer_types import AnswerType
 from anylane.typed.answers import Answer
 from anylane.typed.constraints import compiled
 from anylane.typed.models import Model, is_object, model_of
@@ -40,16 +41,17 @@ class Plan:
     """Finds the arguments of one function.
 
     fills: read what came with the head. bodies: read the body. needs: the dependencies, in the
-    order in which they are made.
+    order in which they are made. answers: what its return annotation names, if it is a handler.
     """
 
-    __slots__ = ("bodies", "fills", "needs", "parameters")
+    __slots__ = ("answers", "bodies", "fills", "needs", "parameters")
 
     def __init__(
         self, parameters: tuple[Parameter, ...], names: Mapping[str, str], where: str
     ) -> None:
         self.parameters: tuple[Parameter, ...] = parameters
         self.needs: tuple[Any, ...] = ()
+        self.answers: tuple[AnswerType, ...] = ()
         self.fills: tuple[Fill, ...] = tuple(_fills(parameters, names))
         self.bodies: tuple[FillBody, ...] = tuple(_bodies(parameters, where))
 

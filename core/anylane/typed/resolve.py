@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from anylane.callables import location
 from anylane.errors import RouteError, UsageError
 from anylane.handling.context import Context
+from anylane.http.response import Response
 from anylane.routing.patterns.converters import Kind
 from anylane.routing.patterns.pattern_syntax import Parameter as PathParameter
+from anylane.typed.answer_types import answer_types
 from anylane.typed.answers import answer_of
 from anylane.typed.dependencies.injection import Injection, injected
 from anylane.typed.plan import Plan, caller_of, endpoint_of
@@ -26,9 +28,9 @@ _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "CONNECT"})
 def resolve(handler: object, options: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the fields of a Route that its handler's annotations decide.
 
-    options: the other fields of the Route. Nothing is returned for a handler that takes only the
-    Context and whose answer has no type to hold it to. Raise RouteError for a parameter that cannot
-    be resolved, and for a library that is missing.
+    options: the other fields of the Route. A handler that takes only the Context, and whose answer
+    has no type to hold it to, gets no endpoint: it is called as it is. Raise RouteError for a
+    parameter or an answer that cannot be resolved, and for a library that is missing.
     """
     if not callable(handler):
         return {}  # Route says what is wrong.
@@ -41,11 +43,12 @@ def resolve(handler: object, options: Mapping[str, Any]) -> Mapping[str, Any]:
     websocket = options.get("websocket", False)
     plain = _takes_context_only(signature, names)
     returned = signature.return_annotation
-    untyped = returned in (None, inspect.Signature.empty) or (
-        isinstance(returned, str) and returned in _UNTYPED
-    )
-    if plain and (websocket or untyped):
+    if plain and (websocket or returned is inspect.Signature.empty):
         return {}
+    if plain and (returned is None or (isinstance(returned, str) and returned in _UNTYPED)):
+        plan = Plan((), {}, where)
+        plan.answers = answer_types(_UNTYPED[str(returned)], where)
+        return {"plan": plan}
     try:
         body = not websocket and not (options.get("methods", frozenset()) & _BODILESS)
         parameters = parameters_of(handler, names=names, body=body, where=where)
@@ -53,19 +56,30 @@ def resolve(handler: object, options: Mapping[str, Any]) -> Mapping[str, Any]:
         injection = Injection(parameters, names=names, body=body)
         plan.needs = tuple(injection.needs)
         answer = None
-        if not websocket:
-            answer = answer_of(hints_of(handler, where).get("return"), where)
+        hints = {} if websocket else hints_of(handler, where)
+        if "return" in hints:
+            plan.answers = answer_types(hints["return"], where)
+            answer = answer_of(plan.answers, where)
     except UsageError as exc:
         raise exc if isinstance(exc, RouteError) else RouteError(str(exc)) from None
     if answer is None and [each.where for each in parameters] == [CONTEXT]:
-        return {}
+        return {"plan": plan} if plan.answers else {}
     call = caller_of(handler, inline=options.get("inline", False))
     if injection.needs:
         return {"endpoint": injected(call, plan, injection, answer), "plan": plan}
     return {"endpoint": endpoint_of(call, plan, answer), "plan": plan}
 
 
-_UNTYPED = frozenset({"None", "str", "bytes", "dict", "list", "Any", "object", "Response"})
+_UNTYPED: Mapping[str, Any] = {
+    "None": None,
+    "str": str,
+    "bytes": bytes,
+    "dict": dict,
+    "list": list,
+    "Any": Any,
+    "object": Any,
+    "Response": Response,
+}
 """Annotations of an answer that hold it to nothing. They are not looked up."""
 
 

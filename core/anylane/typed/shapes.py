@@ -14,7 +14,6 @@ from decimal import Decimal
 from enum import Enum
 from types import NoneType, UnionType
 from typing import (
-    Annotated,
     Any,
     Literal,
     Union,
@@ -28,6 +27,7 @@ from uuid import UUID
 from anylane.extras import load
 from anylane.shown import shown
 from anylane.typed.models import is_pydantic, is_struct
+from anylane.typed.unwrapping import unwrapped
 
 
 class Unfit(TypeError):
@@ -298,8 +298,7 @@ class Shapes:
 
     def of(self, kind: Any) -> Shape:  # a line for each kind of type
         """Return the shape of a type."""
-        while get_origin(kind) is Annotated:
-            kind = get_args(kind)[0]
+        kind = unwrapped(kind)[0]
         if kind is Any or kind is object:
             return _ANY
         origin, arguments = get_origin(kind), get_args(kind)
@@ -360,6 +359,7 @@ class Shapes:
 
 def has_fields(kind: Any) -> bool:
     """Return whether an annotation names a class with fields at any depth."""
+    kind = unwrapped(kind)[0]
     cls = get_origin(kind) or kind
     if isinstance(cls, type) and (
         is_dataclass(cls) or is_typeddict(cls) or is_struct(cls) or is_pydantic(cls)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from anylane.contrib.files.content_types import media_type
 from anylane.contrib.files.opening import NotThere, open_file
@@ -56,6 +56,9 @@ class FileResponse:
         self._disposition: str | None = None
         if filename is not None:
             self._disposition = content_disposition("attachment", filename)
+
+    media_type: ClassVar[str] = "*/*"
+    """For OpenAPI: that of the file is known when it is sent."""
 
     async def respond(self, ctx: Context) -> None:
         """Make the file the response to this request. Raise HTTPError 404, 412 or 416."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from anylane.errors import HTTPError, UsageError
 from anylane.middleware.preflight import is_preflight
+from anylane.routing.documentation import PartDocumentation
 from anylane.shown import shown
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 _QUOTABLE = re.compile(r"[\x20-\x7e]+")
 """What a quoted-string can hold and every client reads. RFC 9110 §5.6.4 allows some more."""
+
+
+_CHALLENGE = {"required": True, "schema": {"type": "string"}}
 
 
 class Authentication(ABC):
@@ -41,6 +45,18 @@ class Authentication(ABC):
         self.optional = optional
         quoted = realm.replace("\\", "\\\\").replace('"', '\\"')
         self._challenge = ", ".join([f'{scheme} realm="{quoted}"', *parameters])
+
+    def documentation(self, method: str) -> PartDocumentation:  # noqa: ARG002
+        """Return what is said about it in the OpenAPI description of an operation."""
+        return PartDocumentation(
+            responses={
+                401: "There are no credentials, or they are not valid.",
+                403: "The user may not do this.",
+            },
+            headers={401: {"WWW-Authenticate": _CHALLENGE}},
+            security={self._name: self._security()},
+            is_optional=self.optional,
+        )
 
     async def request(self, ctx: Context) -> None:
         """Set `ctx.user`, or raise HTTPError 401. A CORS preflight passes: it has no credentials,
@@ -70,6 +86,14 @@ class Authentication(ABC):
         about it."""
         challenge = f"{self._challenge}, {error}" if error else self._challenge
         return HTTPError(status, message, headers=[("www-authenticate", challenge)])
+
+    @property
+    def _name(self) -> str:
+        return str(getattr(self, "name", type(self).__name__))
+
+    def _security(self) -> dict[str, str]:
+        """Return the Security Scheme Object of OpenAPI (OpenAPI 3.1 §4.8.27)."""
+        return {"type": "http", "scheme": self.scheme.lower()}
 
     @abstractmethod
     async def _find(self, ctx: Context) -> Any:

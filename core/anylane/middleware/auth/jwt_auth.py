@@ -82,6 +82,9 @@ class JWTAuth(TokenAuth):
             "verify_iat": False,
         }
 
+    def _security(self) -> dict[str, str]:
+        return {**super()._security(), "bearerFormat": "JWT"}
+
     async def _user(self, ctx: Context, credentials: str) -> dict[str, Any]:
         kid, algorithm = self._header(credentials)
         claims: dict[str, Any] | None = None

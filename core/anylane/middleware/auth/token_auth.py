@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from anylane.callables import location, signature_problem
 from anylane.errors import HTTPError, UsageError
 from anylane.middleware.auth.authentication import Authentication, authorization
 from anylane.realtime.subprotocols import Credential, offered
+from anylane.routing.documentation import PartDocumentation
 from anylane.shown import shown
 
 if TYPE_CHECKING:
@@ -50,6 +52,12 @@ class TokenAuth(Authentication):
             if problem := signature_problem(token, "(ctx)"):
                 raise UsageError(f"the function {location(token)}, token of {owner}, {problem}")
         self._token = token
+
+    def documentation(self, method: str) -> PartDocumentation:
+        """Return what is said about it in the OpenAPI description of an operation."""
+        said = super().documentation(method)
+        several = {400: "There are several tokens in the request."}
+        return replace(said, responses={**several, **said.responses})
 
     async def _find(self, ctx: Context) -> str | None:
         """Return the token of a request; None if it has none. Raise HTTPError 400 if it has

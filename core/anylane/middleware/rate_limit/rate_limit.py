@@ -17,6 +17,7 @@ from anylane.middleware.rate_limit.client_keys import bounded, checked, client_k
 from anylane.middleware.rate_limit.gcra import ROUNDING, Rate, Usage
 from anylane.middleware.rate_limit.memory_rates import MemoryRates
 from anylane.middleware.rate_limit.rate_store import RateStore
+from anylane.routing.documentation import PartDocumentation
 from anylane.shown import shown
 
 if TYPE_CHECKING:
@@ -84,6 +85,13 @@ class RateLimit:
         quota, window = self.rate.burst, max(1, _whole(self.rate.window))
         self._policy = f'"{scope}";q={quota};w={window}'
         self._scope = scope
+
+    def documentation(self, method: str) -> PartDocumentation:  # noqa: ARG002
+        """Return what is said about it in the OpenAPI description of an operation."""
+        return PartDocumentation(
+            responses={429: "There were too many requests; Retry-After says when to come again."},
+            headers={429: {"Retry-After": {"required": True, "schema": {"type": "integer"}}}},
+        )
 
     async def request(self, ctx: Context) -> None:
         """Count a request. Raise HTTPError 429 for one too many."""

@@ -9,6 +9,7 @@ from anylane.errors import HTTPError, UsageError
 from anylane.log_limit import LogKind
 from anylane.middleware.security.trusted_hosts import host_of
 from anylane.protocol.websocket.handshake import is_websocket
+from anylane.routing.documentation import PartDocumentation
 from anylane.routing.hooks import STOP, Stop
 from anylane.shown import shown
 
@@ -74,6 +75,14 @@ class HTTPSRedirect:
         self._port = "" if port == 443 else f":{port}"
         self._exempt = frozenset(paths)
         self._below = tuple(each for each in paths if each.endswith("/"))
+
+    def documentation(self, method: str) -> PartDocumentation:  # noqa: ARG002
+        """Return what is said about it in the OpenAPI description of an operation."""
+        return PartDocumentation(
+            responses={self._status: "It is answered over HTTPS only.",
+                       400: "The request names no host to be redirected to."},
+            headers={self._status: {"Location": {"required": True, "schema": {"type": "string"}}}},
+        )  # fmt: skip
 
     def request(self, ctx: Context) -> Stop | None:
         """Redirect what did not come over https."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from anylane.errors import HTTPError, RouteError, UsageError
+from anylane.routing.documentation import PartDocumentation
 from anylane.routing.route_table import parse_host
 from anylane.shown import shown
 
@@ -71,6 +72,10 @@ class TrustedHosts:
             self._below.append(host[1:])
         else:
             self._names.add(host)
+
+    def documentation(self, method: str) -> PartDocumentation:  # noqa: ARG002
+        """Return what is said about it in the OpenAPI description of an operation."""
+        return PartDocumentation(responses={400: "This server does not answer for that host."})
 
     def request(self, ctx: Context) -> None:
         """Raise HTTPError 400 unless the host is one of ours."""

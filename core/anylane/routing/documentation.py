@@ -1,0 +1,133 @@
+"""Documentation: what is said about a route for its OpenAPI description.
+
+Routing does not read it. It is checked at registration, so that the document can be made without
+failing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, TypedDict
+
+from anylane.errors import RouteError
+from anylane.shown import shown
+
+
+class DocumentationOptions(TypedDict, total=False):
+    """What every decorator of routes takes by keyword for the OpenAPI description."""
+
+    tags: Iterable[str]
+    """Groups in the description, such as ["users"]; those of the routers around come first."""
+    summary: str | None
+    """One line; the first one of the handler's docstring by default."""
+    description: str | None
+    """More of it, in CommonMark; the rest of the docstring by default."""
+    deprecated: bool
+    """Whether clients should stop using it."""
+    operation_id: str | None
+    """The name in generated clients; made of the route's name by default. No two may be equal."""
+    responses: Mapping[int, Any]
+    """More answers by status: a text that says when it comes, for one that an HTTPError raises; or
+    the type of its JSON body; or `Annotated[type, "when it comes"]`."""
+    include_in_schema: bool
+    """Whether it is described at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Documentation:
+    """What was said about a route. The fields are those of `DocumentationOptions`."""
+
+    tags: tuple[str, ...] = ()
+    summary: str | None = None
+    description: str | None = None
+    deprecated: bool = False
+    operation_id: str | None = None
+    responses: Mapping[int, Any] = field(default_factory=lambda: MappingProxyType({}))
+    include_in_schema: bool = True
+
+    def below(self, tags: tuple[str, ...]) -> Documentation:
+        """Return the same with the tags of a router in front of its own."""
+        return replace(self, tags=tuple(dict.fromkeys((*tags, *self.tags)))) if tags else self
+
+
+NO_DOCUMENTATION = Documentation()
+"""Of a route about which nothing is said."""
+
+
+def checked_documentation(
+    options: Mapping[str, Any], pattern: str, tags: tuple[str, ...]
+) -> Documentation:
+    """Return what was said about a route. Raise RouteError for what cannot be described.
+
+    pattern: of the route, for messages. tags: those of its router.
+    """
+    if not options:
+        return NO_DOCUMENTATION.below(tags)
+    where = repr(pattern)
+    unknown = options.keys() - DocumentationOptions.__annotations__.keys()
+    if unknown:
+        # As Python says it of any function.
+        raise TypeError(f"{where} got an unexpected keyword argument {min(unknown)!r}")
+    given = dict(options)
+    given["tags"] = checked_tags(given.get("tags", ()), where)
+    for name in ("summary", "description", "operation_id"):
+        value = given.get(name)
+        if value is not None and not (isinstance(value, str) and value):
+            raise RouteError(f"{name} of {where} is {shown(value)}; expected a str")
+    for name in ("deprecated", "include_in_schema"):
+        if not isinstance(given.get(name, False), bool):
+            raise RouteError(f"{name} of {where} is {shown(given[name])}; expected True or False")
+    given["responses"] = _checked_responses(given.get("responses", {}), where)
+    return Documentation(**given).below(tags)
+
+
+def checked_tags(tags: Iterable[str], where: str) -> tuple[str, ...]:
+    """Return tags as a tuple. Raise RouteError for what are none."""
+    if isinstance(tags, str):
+        raise RouteError(f"tags of {where} is {tags!r}; write [{tags!r}]")
+    try:
+        found = tuple(tags)
+    except TypeError:
+        raise RouteError(f"tags of {where} is {shown(tags)}; expected a list of texts") from None
+    for each in found:
+        if not (isinstance(each, str) and each):  # type: ignore[redundant-expr]
+            raise RouteError(f"tags of {where} has {shown(each)}; expected texts, such as 'users'")
+    return found
+
+
+def _checked_responses(responses: Mapping[int, Any], where: str) -> Mapping[int, Any]:
+    if not isinstance(responses, Mapping):
+        raise RouteError(
+            f"responses of {where} is {shown(responses)}; expected a mapping such as "
+            "{404: 'there is no such user'}"
+        )
+    for status, answer in responses.items():
+        # The hints do not keep out what other frameworks take.
+        if isinstance(status, bool) or not isinstance(status, int) or not 100 <= status <= 599:  # type: ignore[redundant-expr]
+            raise RouteError(
+                f"responses of {where} has the status {shown(status)}; expected an int from 100 "
+                "to 599"
+            )
+        if isinstance(answer, dict | list):
+            raise RouteError(
+                f"responses of {where} has {shown(answer)} for {status}; expected a text that says "
+                "when it comes, a type, or Annotated[type, 'when it comes']"
+            )
+    return MappingProxyType(dict(responses))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartDocumentation:
+    """What a part adds to the description of the routes that it sees. A part that has something to
+    say has a method `documentation(method)`, which returns one of these, or None."""
+
+    responses: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Answers of its own by status: when each comes."""
+    headers: Mapping[int, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
+    """Header fields of those, as OpenAPI's Header Objects by name."""
+    security: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
+    """The credentials that it asks for, as OpenAPI's Security Scheme Objects by name."""
+    is_optional: bool = False
+    """Whether requests without credentials pass."""
