@@ -34,6 +34,7 @@ from anylane import (
     UsageError,
 )
 from anylane.middleware import CSRF, BasicAuth, BearerAuth, ETags, JWTAuth, RateLimit
+from anylane.openapi.texts import DURATION
 from anylane.realtime.event_stream import EventStream
 from anylane.testing import TestClient
 
@@ -370,7 +371,7 @@ def test_scalars_have_schemas() -> None:
         "f": {"type": "string", "format": "date-time"},
         "g": {"type": "string", "format": "date"},
         "h": {"type": "string", "format": "time"},
-        "i": {"type": "string", "format": "duration"},
+        "i": {"type": "string", "format": "duration", "pattern": DURATION},
         "j": {"type": "number"},
         "k": {"type": "string", "enum": ["red", "blue"]},
         "m": {"type": "integer", "enum": [1, 2]},
@@ -801,7 +802,14 @@ def test_websockets_are_described_as_far_as_it_goes() -> None:
     assert found["x-websocket"] == {"subprotocols": ["chat"]}
     assert found["summary"] == "Talk in a room"
     assert list(found["responses"]) == ["101", "400", "403", "404", "422", "426"]
-    assert [each["name"] for each in found["parameters"]] == ["room", "since"]
+    assert [each["name"] for each in found["parameters"]] == [
+        "room",
+        "Connection",
+        "Upgrade",
+        "Sec-WebSocket-Version",
+        "Sec-WebSocket-Key",
+        "since",
+    ]
 
 
 # -- answers
@@ -919,6 +927,6 @@ def test_given_responses_say_more() -> None:
     assert found["404"]["description"] == "It is gone."
     assert "application/json" in found["404"]["content"]
     assert paths["/events"]["get"]["responses"]["200"]["content"] == {
-        "text/event-stream": {"schema": {"type": "string"}}
+        "text/event-stream": {"schema": {}}
     }
     assert paths["/accepted"]["get"]["responses"].keys() == {"202"}

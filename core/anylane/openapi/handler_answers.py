@@ -62,7 +62,7 @@ def _contents(
     """Yield the media types of an answer, with the schema of each."""
     own = getattr(answer.kind, "media_type", None) if isinstance(answer.kind, type) else None
     if isinstance(own, str):  # A class that answers by itself, as EventStream does.
-        yield own, {"type": "string"} if own.startswith("text/") else dict(_BINARY)
+        yield own, {}
         return
     if answer.media_type is None:
         return

@@ -15,6 +15,19 @@ _IGNORED = frozenset(("accept", "content-type", "authorization"))
 """Header fields that OpenAPI describes elsewhere, and not as parameters (OpenAPI 3.1 §4.8.12.2)."""
 
 
+def _handshake(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "header", "required": True, "schema": schema}
+
+
+_HANDSHAKE = [
+    _handshake("Connection", {"const": "Upgrade"}),
+    _handshake("Upgrade", {"const": "websocket"}),
+    _handshake("Sec-WebSocket-Version", {"const": "13"}),
+    _handshake("Sec-WebSocket-Key", {"type": "string", "pattern": "^[A-Za-z0-9+/]{22}==$"}),
+]
+"""What every handshake has (RFC 6455 §4.1)."""
+
+
 def typed_parameters(route: Route) -> list[Parameter]:
     """Return what a route's handler and its dependencies take of a request, each once."""
     if route.plan is None:
@@ -41,6 +54,8 @@ def described_parameters(route: Route, typed: Iterable[Parameter]) -> list[dict[
             schema = _narrowed(schema, known)
         description = _description(known) or part.description
         found.append(_entry(part.name, "path", schema, description, required=True))
+    if route.websocket:
+        found += _HANDSHAKE
     for each in typed:
         if each.where not in ("query", "header", "cookie"):
             continue

@@ -34,18 +34,15 @@ class Operations:
         parameters = described_parameters(route, typed)
         body = request_body(typed, self.schemas, route.where)
         security = self.security.of(route, method)
-        answers = _handshake() if route.websocket else {}
-        answers = answers or answers_of(route, self.schemas)
-        refusals = refusals_of(route, method, typed)
-        responses = {
-            **{status: self.shared.of(status, each) for status, each in refusals.items()},
-            **answers,
-        }
+        answers = answers_of(route, self.schemas)
         if route.websocket:
-            responses.update(
-                (status, each)
-                for status, each in answers_of(route, self.schemas).items()
-                if status in said.responses
+            answers = {status: each for status, each in answers.items() if status in said.responses}
+            answers[101] = {"description": "The WebSocket is open (RFC 6455 §4.2.2)."}
+        responses = dict(answers)
+        for status, refusal in refusals_of(route, method, typed).items():
+            known = answers.get(status)
+            responses[status] = (
+                self.shared.of(status, refusal) if known is None else _joined(known, refusal)
             )
         found: dict[str, Any] = {
             "operationId": self._ids.of(route, method, template),
@@ -63,8 +60,12 @@ class Operations:
         return {name: value for name, value in found.items() if value or name == "responses"}
 
 
-def _handshake() -> dict[int, dict[str, Any]]:
-    return {101: {"description": "The WebSocket is open (RFC 6455 §4.2.2)."}}
+def _joined(answer: dict[str, Any], refusal: dict[str, Any]) -> dict[str, Any]:
+    """Return the response of a status that the handler and the framework both answer with."""
+    content = {**refusal.get("content", {}), **answer.get("content", {})}
+    headers = {**refusal.get("headers", {}), **answer.get("headers", {})}
+    found = {**answer, "headers": headers, "content": content}
+    return {name: each for name, each in found.items() if each or name == "description"}
 
 
 def _server(host: str) -> dict[str, Any]:

@@ -18,6 +18,9 @@ from anylane import json
 from anylane.openapi.schemas import Schema
 from anylane.typed.constraints import constraints_of
 
+DURATION = "^P([0-9]+W)?([0-9]+D)?(T([0-9]+H)?([0-9]+M)?([0-9]+([.][0-9]+)?S)?)?$"
+"""Of RFC 3339 Appendix A what has a length of its own: a year and a month have none."""
+
 SCALARS: Mapping[Any, Schema] = {
     bool: {"type": "boolean"},
     int: {"type": "integer"},
@@ -28,7 +31,7 @@ SCALARS: Mapping[Any, Schema] = {
     datetime: {"type": "string", "format": "date-time"},
     date: {"type": "string", "format": "date"},
     time: {"type": "string", "format": "time"},
-    timedelta: {"type": "string", "format": "duration"},
+    timedelta: {"type": "string", "format": "duration", "pattern": DURATION},
 }
 
 _COLLECTIONS = (list, set, frozenset, tuple)
