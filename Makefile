@@ -9,7 +9,7 @@ PYTHON2 ?= python2.7
 CLASSIC := $(VENV)/autobahntestsuite
 
 .DEFAULT_GOAL := help
-.PHONY: help demo extras test test-pythons lint types-wheel fix hooks conformance attacks autobahn \
+.PHONY: help demo description extras test test-pythons lint types-wheel fix hooks conformance attacks autobahn \
 	autobahn-classic deep coverage fanout bench bench-full bench-scaling bench-parts bench-core bench-report \
 	tox dist lines clean
 .DELETE_ON_ERROR:
@@ -45,6 +45,9 @@ fix: $(VENV)/.test ## what ruff can repair and format
 
 hooks: $(VENV)/.test ## let git check each commit: .pre-commit-config.yaml
 	$(BIN)/pre-commit install
+
+description: $(VENV)/.test ## schemathesis on an app of 34 routes: make description BACKEND=trio (or all)
+	$(BIN)/python -m tools.description --backend $(BACKEND) $(ARGS)
 
 conformance: $(VENV)/.test ## one lane's conformance: make conformance BACKEND=curio (or pkg:Class, all)
 	$(BIN)/anylane-conformance --backend $(BACKEND)

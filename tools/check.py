@@ -71,6 +71,10 @@ STAGES = (
             "pipelining,upload,inflating,chunks,fragments,idle,leave-unread,leave-stream,forms",
         ],
     ),
+    Stage(
+        name="description, quick",
+        command=[sys.executable, "-m", "tools.description", "--max-examples", "10"],
+    ),
     Stage(name="Autobahn, quick", command=[*AUTOBAHN, "--quick", "--backend", "asyncio"]),
     Stage(name="Autobahn, basic, all lanes", command=[*AUTOBAHN, "--basic", "--backend", "all"]),
 )

@@ -442,7 +442,7 @@ async def chat(ctx: Context, room: str) -> None:
     """Talk."""
     ws = await ctx.accept()
     async for message in ws:
-        await ws.send(f"{room}: {message}")
+        await ws.send(message if message != "room" else room)
 
 
 for router in (books, values, forms, private):
