@@ -167,8 +167,9 @@ class _Msgspec:
 
         try:
             return convert(value, self._kind)
-        except self._errors:
-            found = list(_first(Walk(self._library, convert, location).faults(value, self._kind)))
+        except self._errors as exc:
+            walk = Walk(self._library, convert, location)
+            found = list(_first(walk.inside(value, self._kind, str(exc))))
             faults += found or [Fault(location, "", "something else", shown_in_json("", value))]
             return None
 
