@@ -102,6 +102,21 @@ def test_every_source_in_one_request() -> None:
     assert answer.json() == ["Context", 7, "", "red", 1, "me", None, "none", []]
 
 
+def test_a_list_of_a_header_is_the_same_in_one_line_and_in_several() -> None:
+    # RFC 9110 §5.3: whoever passes a request on may combine its lines.
+    async def handler(tag: Annotated[list[str], Header("x-tag")], n: Annotated[set[int], Header()]):
+        return [tag, sorted(n)]
+
+    client = client_of(handler)
+    for lines in ([("x-tag", "a"), ("x-tag", '"b,c"')], [("x-tag", 'a , ,"b,c"')]):
+        answer = client.get("/", headers=[*lines, ("n", "1, 2")])
+        assert answer.json() == [["a", '"b,c"'], [1, 2]]
+    assert faults(client.get("/", headers=[("x-tag", ","), ("n", "1, x")])) == [
+        ("header", "x-tag", "a value", None),
+        ("header", "n", "an integer", "x"),
+    ]
+
+
 def test_all_faults_of_a_request_are_named_at_once() -> None:
     async def handler(
         q: str,
@@ -148,7 +163,8 @@ def test_bodies(kind: Any, good: Any, bad: Any, field: str) -> None:
 
     handler.__annotations__["value"] = Annotated[kind, JsonBody()]
     client = client_of(handler, method="POST")
-    assert client.post("/", content=dumps(good)).status == 200
+    json = {"content-type": "application/json"}
+    assert client.post("/", content=dumps(good), headers=json).status == 200
     assert [each[1] for each in faults(client.post("/", json=bad))] == [field]
 
 
@@ -166,7 +182,8 @@ def test_bodies(kind: Any, good: Any, bad: Any, field: str) -> None:
         (b"name=a", "application/x-www-form-urlencoded", 415),
         (b'{"name": "a", "price": 1}', "application/vnd.x+json; charset=utf-8", 200),
         (b'{"name": "a", "price": 1}', "Application/JSON", 200),
-        (b'{"name": "a", "price": 1}', None, 200),
+        (b'{"name": "a", "price": 1}', None, 415),
+        (b"", None, 400),
     ],
 )
 @pytest.mark.parametrize("kind", [Item, Sized, Person])
@@ -280,7 +297,7 @@ def test_a_wrong_body_takes_no_more_than_so_many_looks(
     handler.__annotations__["body"] = Annotated[kind, JsonBody()]
     client = client_of(handler, method="POST")
     monkeypatch.setattr(msgspec, "convert", counted)
-    answer = client.post("/", content=body)
+    answer = client.post("/", content=body, headers={"content-type": "application/json"})
     assert answer.status == 422
     assert 0 < looks <= 10_001
 
@@ -514,3 +531,26 @@ def test_models_that_are_not_defined_yet_are_refused() -> None:
 
     with pytest.raises(RouteError, match=r"Unfinished.* names Later, which does not exist yet"):
         App().post("/")(create)
+
+
+def test_integral_numbers_are_integers() -> None:
+    """JSON has one kind of number: 2.0 is an integer (JSON Schema Validation 2020-12 §6.1.1)."""
+
+    async def sized(new: Sized) -> Any:
+        return [new.size, new.items[0].price]
+
+    async def person(new: Person) -> Any:
+        return new.age
+
+    client = client_of(sized, method="POST")
+    body = {"size": 2.0, "items": [{"name": "a", "price": 3.0}]}
+    assert client.post("/", json=body).text == "[2,3.0]"
+    assert faults(client.post("/", json={"size": 2.5})) == [("body", "size", "an integer", "2.5")]
+    assert faults(client.post("/", json={"size": 0.0})) == [
+        ("body", "size", "an integer >= 1", "0")
+    ]
+    client = client_of(person, method="POST")
+    assert client.post("/", json={"name": "a", "age": 3e2}).text == "300"
+    assert faults(client.post("/", json={"name": "a", "age": 3.5})) == [
+        ("body", "age", "a valid integer", "3.5")
+    ]

@@ -10,13 +10,18 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, is_dataclass, replace
 from types import NoneType, UnionType
-from typing import Any, Protocol, Union, get_args, get_origin, is_typeddict
+from typing import Annotated, Any, Protocol, Union, get_args, get_origin, is_typeddict
 
 from anylane import json
 from anylane.errors import InvalidJSON, UsageError
 from anylane.extras import load
 from anylane.http.values.faults import MAX_FAULTS, Fault, shown_in_json
-from anylane.typed.fault_walk import Walk
+from anylane.typed.fault_walk import MAX_NAME, Walk, members
+from anylane.typed.finite import has_decimals, unfit_numbers
+from anylane.typed.integral import with_integers
+
+MAX_COUNTED = 5_000
+"""Faults of one body up to which pydantic gives its account of them: 3 us for each."""
 
 
 class Model(Protocol):
@@ -81,6 +86,27 @@ def model_of(kind: Any, needed_by: str) -> Model:
     return _Msgspec(load("msgspec", extra="typed", needed_by=needed_by), kind, needed_by)
 
 
+def lists_of(kind: Any) -> frozenset[str]:
+    """Return the names of the fields of a class that take several values, as those of a form."""
+    if is_pydantic(kind):
+        known: Any = getattr(kind, "model_fields", None) or kind.__pydantic_fields__
+        found = [(name, each.annotation) for name, each in known.items()]
+        found += [(str(each.alias), each.annotation) for each in known.values() if each.alias]
+    else:
+        library = load("msgspec", extra="typed", needed_by="a form") if is_struct(kind) else None
+        found = [(name, member) for name, member, _ in members(library, kind)]
+    return frozenset(name for name, member in found if _is_list(member))
+
+
+def _is_list(kind: Any) -> bool:
+    origin = get_origin(kind)
+    if origin is Annotated:
+        return _is_list(get_args(kind)[0])
+    if origin is Union or origin is UnionType:
+        return any(_is_list(each) for each in get_args(kind))
+    return (origin or kind) in (list, tuple, set, frozenset)
+
+
 def _loaded(data: bytes) -> Any:
     """Return the value of a JSON body, by the rules of `anylane.json`."""
     try:
@@ -121,18 +147,23 @@ class _Msgspec:
             UnicodeError,
             RecursionError,
         )
+        self._has_decimals = has_decimals(library, kind)
 
     def from_json(self, data: bytes, faults: list[Fault]) -> Any:
         try:
-            return self._decode(data)
+            value = self._decode(data)
         except self._errors:
-            pass
-        # Read again by our own rules: they say what is JSON, and from here on every fault is found
-        # and not the first one alone.
-        return self._converted(_loaded(data), "body", faults, strict=True)
+            # Read again by our own rules: they say what is JSON, and from here on every fault is
+            # found and not the first one alone.
+            value = self._converted(_loaded(data), "body", faults, strict=True)
+        if self._has_decimals:
+            faults += _first(unfit_numbers(value, "body"))
+        return value
 
     def from_fields(self, fields: dict[str, Any], faults: list[Fault]) -> Any:
-        return self._converted(fields, "form", faults, strict=False)
+        value = self._converted(fields, "form", faults, strict=False)
+        faults += _first(unfit_numbers(value, "form"))
+        return value
 
     def _converted(self, value: Any, location: str, faults: list[Fault], *, strict: bool) -> Any:
         def convert(value: Any, kind: Any) -> Any:
@@ -140,11 +171,17 @@ class _Msgspec:
 
         try:
             return convert(value, self._kind)
-        except self._errors:
-            walk = Walk(self._library, convert, self._foreign.faults, location)
-            found = list(_first(walk.faults(value, self._kind)))
-            faults += found or [Fault(location, "", "something else", shown_in_json("", value))]
-            return None
+        except self._errors as exc:
+            problem = str(exc)
+        if strict and (whole := with_integers(value)) is not None:
+            try:
+                return convert(whole, self._kind)
+            except self._errors as exc:
+                value, problem = whole, str(exc)
+        walk = Walk(self._library, convert, self._foreign.faults, location)
+        found = list(_first(walk.inside(value, self._kind, problem)))
+        faults += found or [Fault(location, "", "something else", shown_in_json("", value))]
+        return None
 
 
 class _Foreign:
@@ -157,7 +194,7 @@ class _Foreign:
     def value(self, kind: Any, value: Any) -> Any:
         """Return a value of JSON as a type. Raise ValueError if it is none."""
         if not is_pydantic(kind):
-            raise NotImplementedError(f"nothing reads {kind!r} from JSON")
+            raise TypeError(f"nothing reads {kind!r} from JSON")
         faults: list[Fault] = []
         found = self._model(kind).from_json(json.dumps(value), faults)
         if faults:
@@ -200,23 +237,38 @@ class _Pydantic:
 
     def from_json(self, data: bytes, faults: list[Fault]) -> Any:
         # pydantic's own reader takes NaN and Infinity.
-        _loaded(data)
+        value = _loaded(data)
         try:
             return self._adapter.validate_json(data, strict=True)
         except self._error as exc:
-            faults += self._faults(exc, "body")
-            return None
+            failure = exc
+        if (whole := with_integers(value)) is not None:
+            try:
+                return self._adapter.validate_json(json.dumps(whole), strict=True)
+            except self._error as exc:
+                failure = exc
+        faults += self._faults(failure, "body")
+        return None
 
     def from_fields(self, fields: dict[str, Any], faults: list[Fault]) -> Any:
         try:
-            return self._adapter.validate_python(fields)
+            value = self._adapter.validate_python(fields)
         except self._error as exc:
             faults += self._faults(exc, "form")
             return None
+        faults += _first(unfit_numbers(value, "form"))
+        return value
 
     def _faults(self, exc: Any, location: str) -> Iterator[Fault]:
+        count: int = exc.error_count()
+        if count > MAX_COUNTED:
+            yield Fault(location, "", f"at most {MAX_COUNTED} faults", f"{count} faults")
+            return
         for each in exc.errors(include_url=False, include_context=False)[:MAX_FAULTS]:
-            field = ".".join(str(part) for part in each["loc"])
+            if each["type"] == "json_invalid":
+                # Its own bound of levels, which is lower than ours. The input is the whole body.
+                raise InvalidJSON(f"the body cannot be read: {each['msg']}")
+            field = ".".join(str(part)[:MAX_NAME] for part in each["loc"])
             missing = each["type"] == "missing"
             seen = None if missing else shown_in_json(field, each["input"])
             yield Fault(location, field, _spoken(each["msg"]), seen)

@@ -1,0 +1,265 @@
+"""Values that are meant to harm: each is refused, at a bounded cost, and no answer gives anything
+away."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+import pydantic
+import pytest
+
+from anylane import App, Form, JsonBody, Query
+from anylane.json import dumps
+from anylane.testing import TestClient
+from anylane.typed import fault_walk, models
+
+JSON = {"content-type": "application/json"}
+
+
+class Color(enum.Enum):
+    RED = "red"
+
+
+@dataclass
+class Item:
+    name: str
+    price: float
+    tags: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class Moment:
+    at: datetime | None = None
+    length: timedelta | None = None
+    key: UUID | None = None
+    cost: Decimal | None = None
+    more: list[Decimal] = field(default_factory=list)
+
+
+@dataclass
+class Tree:
+    children: list[Tree] = field(default_factory=list)
+
+
+class Model(pydantic.BaseModel):
+    name: str = ""
+    price: float = 0
+    tags: list[str] = []
+    counts: dict[str, int] = {}
+    child: Model | None = None
+
+
+def client_of(kind: Any, marker: Any = None) -> TestClient:
+    async def handler(value) -> str:
+        return repr(value)
+
+    handler.__annotations__["value"] = Annotated[kind, marker or JsonBody()]
+    app = App(errors="json")
+    (app.get if isinstance(marker, Query) else app.post)("/")(handler)
+    return TestClient(app)
+
+
+def faults(response: Any) -> list[tuple[str, str, str | None]]:
+    assert response.status == 422, (response.status, response.text[:500])
+    return [
+        (each["field"], each["expected"], each.get("seen")) for each in response.json()["errors"]
+    ]
+
+
+def posted(kind: Any, value: Any) -> Any:
+    content = value if isinstance(value, bytes) else dumps(value)
+    return client_of(kind).post("/", content=content, headers=JSON)
+
+
+# --- bounds of what is checked
+
+
+@pytest.mark.parametrize(
+    ("kind", "bound", "text", "fits"),
+    [
+        (float, 0.1, "1e300", True),
+        (float, 0.1, "0.3", True),
+        (float, 0.3, "1e300", False),
+        (float, 0.1, "1e-300", False),
+        (Decimal, 5, "1e9999", True),
+        (Decimal, 3, "1e9999", False),
+        (Decimal, 0.5, "1e-9999", False),
+        (int, 0.5, "9" * 600, True),
+        (int, 0.8, "9" * 600, False),
+    ],
+)
+def test_multiples_are_exact_however_large(kind: Any, bound: float, text: str, fits: bool) -> None:
+    answer = client_of(kind, Query(multiple_of=bound)).get(f"/?value={text}")
+    assert answer.status == (200 if fits else 422)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "fits"),
+    [
+        ("^[a-z]+$", "ab", True),
+        ("^[a-z]+$", "ab%0A", False),
+        ("^(a|b$)$", "b%0A", False),
+        (r"^a\$$", "a$", True),
+        (r"^a\$$", "a$%0A", False),
+        (r"^[$]$", "$", True),
+        (r"^[^]$]$", "$", False),
+        (r"^[]$]$", "$", True),
+        ("(?m)^a$", "a%0A", True),
+    ],
+)
+def test_the_end_of_a_pattern_is_the_end_of_the_text(pattern: str, text: str, fits: bool) -> None:
+    # ECMA-262, whose expressions those of JSON Schema are: `$` is not in front of a line feed.
+    answer = client_of(str, Query(pattern=pattern)).get(f"/?value={text}")
+    assert answer.status == (200 if fits else 422)
+
+
+# --- the cost of a wrong body
+
+
+def test_the_walk_through_a_long_list_ends_with_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    visited = 0
+    at = fault_walk._at
+
+    def counted(place: str, name: object) -> str:
+        nonlocal visited
+        visited += 1
+        return at(place, name)
+
+    monkeypatch.setattr(fault_walk, "_at", counted)
+    answer = posted(list[int], b"[" + b"1," * 300_000 + b'"x"]')
+    assert faults(answer) == [("300000", "an integer", '"x"')]
+    assert visited <= fault_walk.MAX_STEPS + 10
+
+
+def test_a_fault_behind_the_steps_is_named_where_it_is() -> None:
+    body = [{"name": "a", "price": 1}] * 20_000
+    assert faults(posted(list[Item], [*body, {"name": 5, "price": 1}])) == [
+        ("20000.name", "a text", "5")
+    ]
+    wrong = {"name": "a", "price": 1, "counts": {"x": "secret"}}
+    assert faults(posted(list[Item], [*body, wrong])) == [
+        ("20000.counts", "an integer for each member", "an object")
+    ]
+
+
+def test_more_faults_of_pydantic_than_can_be_listed_are_counted() -> None:
+    answer = posted(list[Model], [{"name": 1}] * (models.MAX_COUNTED + 1))
+    assert faults(answer) == [
+        ("", f"at most {models.MAX_COUNTED} faults", f"{models.MAX_COUNTED + 1} faults")
+    ]
+    assert len(faults(posted(list[Model], [{"name": 1}] * 60))) == 50
+
+
+def test_of_several_members_with_one_name_the_last_is_checked() -> None:
+    assert posted(Item, b'{"name":1,"name":"a","price":1}').status == 200
+    assert faults(posted(Item, b'{"name":"a","name":1,"price":1}')) == [("name", "a text", "1")]
+
+
+# --- what an answer gives away
+
+
+@pytest.mark.parametrize("kind", [Item, Model, dict[str, dict[str, int]]])
+def test_long_names_are_cut(kind: Any) -> None:
+    name = "k" * 10_000
+    value = {"name": "a", "price": 1, "counts": {f"{name}{index}": "x" for index in range(60)}}
+    if kind not in (Item, Model):
+        value = {"counts": value["counts"]}
+    answer = posted(kind, value)
+    assert len(faults(answer)) == 50
+    assert len(answer.content) < 50_000
+
+
+def test_no_answer_repeats_a_value_in_what_it_expects() -> None:
+    secret = "hunter2" * 1000
+    answer = posted(dict[str, Color], {"password": secret, "color": secret})
+    assert [each[:2] for each in faults(answer)] == [
+        ("password", "one of red"),
+        ("color", "one of red"),
+    ]
+    assert answer.text.count("hunter2") < 30
+
+    class A(msgspec.Struct, tag="a"):
+        x: int
+
+    class B(msgspec.Struct, tag="b"):
+        y: int
+
+    answer = posted(A | B, {"type": secret})
+    assert len(answer.content) < 500
+
+
+def test_a_body_is_not_repeated_where_pydantic_goes_no_deeper() -> None:
+    value: Any = {"name": "hunter2"}
+    for _ in range(300):
+        value = {"child": value}
+    answer = client_of(Model).post(
+        "/", content=dumps({"password": "hunter2", **value}), headers=JSON
+    )
+    assert answer.status == 400
+    assert "hunter2" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"at": "10000-01-01T00:00:00Z"}, "a date and time such as 2026-11-30T12:30:00Z"),
+        ({"at": 5}, "a date and time such as 2026-11-30T12:30:00Z"),
+        ({"length": "P99999999999999D"}, "a shorter duration"),
+        ({"length": "x"}, "a duration such as P1DT2H30M"),
+        ({"key": "x"}, "a UUID with hyphens"),
+        ({"cost": "x"}, "a decimal number"),
+    ],
+)
+def test_what_is_expected_of_a_scalar_in_a_body(value: Any, expected: str) -> None:
+    assert [each[1] for each in faults(posted(Moment, value))] == [expected]
+
+
+def test_a_tree_that_is_too_deep_is_refused() -> None:
+    body = b'{"children":[' * 510 + b"{}" + b"]}" * 510
+    assert [each[1] for each in faults(posted(Tree, body))] == ["fewer levels"]
+
+
+# --- numbers that are none
+
+
+@pytest.mark.parametrize("text", ["NaN", "sNaN", "-Infinity", "inf", "1e999999999", "nan123"])
+def test_a_decimal_number_of_a_body_is_finite(text: str) -> None:
+    seen = str(Decimal(text))
+    assert faults(posted(Moment, {"cost": text})) == [("cost", "a decimal number", seen)]
+    assert faults(posted(Moment, {"cost": "1", "more": ["1", text]})) == [
+        ("more.1", "a decimal number", seen)
+    ]
+    escaped = b'{"cost":"' + b"".join(b"\\u%04x" % ord(each) for each in text) + b'"}'
+    assert len(faults(posted(Moment, escaped))) == 1
+
+
+def test_a_decimal_number_of_a_body_may_be_long_and_small() -> None:
+    answer = posted(Moment, {"cost": "1e-9999", "more": ["1.10", "1e5"]})
+    assert answer.status == 200
+    assert "Decimal('1.10'), Decimal('1E+5')" in answer.text
+
+
+@pytest.mark.parametrize("kind", [Item, Model])
+@pytest.mark.parametrize("text", ["inf", "nan", "-Infinity"])
+def test_a_number_of_a_form_is_finite(kind: Any, text: str) -> None:
+    answer = client_of(kind, Form()).post("/", data={"name": "a", "price": text})
+    assert faults(answer) == [("price", "a number", str(float(text)))]
+
+
+# --- lists in a form
+
+
+@pytest.mark.parametrize("kind", [Item, Model])
+def test_a_list_of_a_form_may_have_one_value(kind: Any) -> None:
+    client = client_of(kind, Form())
+    assert "tags=['x']" in client.post("/", data={"name": "a", "price": "1", "tags": "x"}).text
+    answer = client.post("/", data={"name": ["a", "b"], "price": "1", "tags": ["x", "y"]})
+    assert "name='a'" in answer.text
+    assert "tags=['x', 'y']" in answer.text
