@@ -6,9 +6,10 @@ import enum
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypedDict
+from uuid import UUID
 
 import msgspec
 import pydantic
@@ -339,3 +340,47 @@ def test_bodies_go_in_and_come_out() -> None:
         "node": {"value": 1, "next": {"value": 2, "next": None}},
     }.items():
         assert client.post(f"/{name}", json=value).json() == value
+
+
+KEY = UUID("12345678-1234-5678-1234-567812345678")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "text"),
+    [
+        (UUID, KEY, f'"{KEY}"'),
+        (datetime, datetime(2026, 11, 30, 12, tzinfo=UTC), '"2026-11-30T12:00:00+00:00"'),
+        (date, date(2026, 11, 30), '"2026-11-30"'),
+        (time, time(12, 30), '"12:30:00"'),
+        (timedelta, timedelta(hours=1), '"PT1H"'),
+        (Decimal, Decimal("1.50"), '"1.50"'),
+        (Color, Color.RED, '"red"'),
+        (set[int], {1}, "[1]"),
+        (frozenset[int] | None, frozenset([2]), "[2]"),
+        (UUID | None, None, ""),
+    ],
+)
+def test_values_go_out_as_json_where_the_annotation_says_so(
+    kind: Any, value: Any, text: str
+) -> None:
+    async def handler() -> Any:
+        return value
+
+    handler.__annotations__["return"] = kind
+    app = App()
+    app.get("/")(handler)
+    answer = TestClient(app).get("/")
+    assert answer.text == text
+    assert answer.headers.get("content-type") == ("application/json" if text else None)
+
+
+def test_another_value_is_a_failure() -> None:
+    app = App()
+
+    @app.get("/")
+    async def handler() -> UUID:
+        return "1"  # type: ignore[return-value]
+
+    client = TestClient(app)
+    assert client.get("/").status == 500
+    assert "does not fit its annotation" in str(client.log)

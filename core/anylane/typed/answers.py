@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
 from types import NoneType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_origin
+from uuid import UUID
 
 from anylane import json
 from anylane.errors import UsageError
@@ -35,7 +39,20 @@ def answer_of(types: tuple[AnswerType, ...], where: str) -> Answer | None:
 def _is_held(answer: AnswerType) -> bool:
     if answer.is_iterator:
         return answer.kind not in _SENT_AS_THEY_ARE
-    return not answers_by_itself(answer.kind) and has_fields(answer.kind)
+    if answers_by_itself(answer.kind):
+        return False
+    return has_fields(answer.kind) or _is_value(answer.kind)
+
+
+def _is_value(kind: Any) -> bool:
+    """Return whether a type has a form in JSON that no answer has without its annotation."""
+    kind = get_origin(kind) or kind
+    if not isinstance(kind, type) or issubclass(kind, str | bytes):
+        return False
+    return issubclass(kind, _VALUES)
+
+
+_VALUES = (Enum, UUID, date, time, timedelta, Decimal, set, frozenset)
 
 
 _SENT_AS_THEY_ARE = (str, bytes, Any)
