@@ -67,7 +67,7 @@ def make_app(*, panic: bool = False) -> App:  # noqa: C901  # a list of handlers
 
     @app.route("/sync", ["GET", "POST"])
     def sync(ctx: Context) -> bytes:
-        return ctx.call(ctx.request.body)  # type: ignore[no-any-return]
+        return ctx.call(ctx.request.body)
 
     @app.post("/echo")
     async def echo(ctx: Context) -> bytes:

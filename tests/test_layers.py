@@ -61,6 +61,12 @@ stands beside it. `anylane` is the facade, `__init__` and `__main__`, and no fol
 DOOR = "anylane.serving"
 """The one way from the core to the backends."""
 
+UPWARD_STUBS: Mapping[str, str] = {
+    "anylane.serving": "the types of the door",
+    "anylane.routing.function_types": "hooks are given a Context, which routing knows nothing of",
+}
+"""Stubs that name what is above them -> why. Type checkers read them, and nothing runs them."""
+
 
 def modules() -> dict[str, Path]:
     """Every module of the project by its dotted name."""
@@ -187,6 +193,18 @@ def test_imports_are_found_wherever_they_stand() -> None:
     )
     known = ("anylane", "anylane.json", "anylane.app", "anylane.cache")
     assert list(imported(source, known)) == ["anylane.json", "anylane.app", "anylane.cache"]
+
+
+def test_only_listed_stubs_name_what_is_above() -> None:
+    known = modules()
+    found = set()
+    for package, root in PACKAGES.items():
+        for file in (root / package).rglob("*.pyi"):
+            name = ".".join(file.relative_to(root).with_suffix("").parts)
+            others = imported(file.read_text(encoding="utf-8"), known.keys())
+            if any(place(other)[0] > place(name)[0] for other in others):
+                found.add(name)
+    assert found == UPWARD_STUBS.keys()
 
 
 def test_no_two_modules_need_each_other() -> None:

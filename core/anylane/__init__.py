@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from anylane.realtime.event_stream import EventStream
     from anylane.realtime.rooms import Rooms
     from anylane.realtime.websocket import WebSocket
-    from anylane.routing.hooks import STOP
+    from anylane.routing.hooks import STOP, Stop
     from anylane.serving import Server, serve
     from anylane.typed.dependencies.depends import Depends
     from anylane.typed.sources import Cookie, File, Form, Header, JsonBody, Path, Query, State
@@ -80,6 +80,7 @@ __all__ = [
     "ServerConfig",
     "State",
     "Status",
+    "Stop",
     "Subscription",
     "Timeouts",
     "Upload",
@@ -115,6 +116,7 @@ _HOMES = {
     "Router": "anylane.typed.typed_router",
     "Server": "anylane.serving",
     "ServerConfig": "anylane.config.server_config",
+    "Stop": "anylane.routing.hooks",
     "Subscription": "anylane.realtime.broadcast",
     "Timeouts": "anylane.config.limits",
     "Upload": "anylane.http.forms",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from inspect import isasyncgenfunction, isgeneratorfunction
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack
 
 from anylane.callables import accepted_positionals, called, location, signature_problem
 from anylane.config.server_config import ServerConfig
@@ -27,9 +27,15 @@ from anylane.typed.dependencies.app_scope import steps_of
 from anylane.typed.typed_router import Router
 
 if TYPE_CHECKING:
+    from anylane.config.server_settings import ServerSettings
     from anylane.openapi.pages import Pages
-
-F = TypeVar("F", bound=Callable[..., Any])
+    from anylane.routing.function_types import (
+        ConnectionHook,
+        JobFunction,
+        LifespanFunction,
+        PlainHook,
+        RefusalHook,
+    )
 
 
 class App(BaseApp):
@@ -71,7 +77,7 @@ class App(BaseApp):
         """What `openapi` was told, and the document that is made of it."""
         self._frozen: FrozenApp | None = None
 
-    def on_startup(self, func: F) -> F:
+    def on_startup(self, func: PlainHook) -> PlainHook:
         """Register `hook()`, which is called before the first connection is accepted.
 
         An `async def` is awaited; a `def` is called directly, so it must not block. If it raises,
@@ -81,7 +87,7 @@ class App(BaseApp):
         self.life.append((Phase.STARTUP, func))
         return func
 
-    def on_shutdown(self, func: F) -> F:
+    def on_shutdown(self, func: PlainHook) -> PlainHook:
         """Register `hook()`, which is called after the last exchange has ended.
 
         The last hook registered is called first. An `async def` is awaited; a `def` is called
@@ -91,7 +97,7 @@ class App(BaseApp):
         self.life.append((Phase.SHUTDOWN, func))
         return func
 
-    def lifespan(self, func: F) -> F:
+    def lifespan(self, func: LifespanFunction) -> LifespanFunction:
         """Register a context manager that is open while the server runs, sync or async.
 
         func: a function, `def` or `async def`, with one `yield` in the middle, or any callable that
@@ -106,7 +112,9 @@ class App(BaseApp):
         self.life.append((Phase.AROUND, func))
         return func
 
-    def every(self, seconds: float, workers: Literal["each", "one"] = "each") -> Callable[[F], F]:
+    def every(
+        self, seconds: float, workers: Literal["each", "one"] = "each"
+    ) -> Callable[[JobFunction], JobFunction]:
         """Register `job()` or `job(ctx)`, which runs again and again while a server accepts.
 
         An `async def` is awaited; a `def` runs in the pool, so it may block. `ctx` is for waiting
@@ -135,7 +143,7 @@ class App(BaseApp):
         if workers not in ("each", "one"):
             raise UsageError(f"workers of @app.every is {shown(workers)}; expected 'each' or 'one'")
 
-        def register(func: F) -> F:
+        def register(func: JobFunction) -> JobFunction:
             self._check(func, "every", "()", "(ctx)")
             if isgeneratorfunction(called(func)) or isasyncgenfunction(called(func)):
                 raise UsageError(f"the job {location(func)} has a `yield`; a job is one call")
@@ -144,7 +152,7 @@ class App(BaseApp):
 
         return register
 
-    def on_connect(self, func: F) -> F:
+    def on_connect(self, func: ConnectionHook) -> ConnectionHook:
         """Register `hook(ctx)`, which runs for each connection before its first request.
 
         Context variables that it sets are seen by all exchanges of the connection. If it raises,
@@ -155,7 +163,7 @@ class App(BaseApp):
         self.connect_hooks.append(func)
         return func
 
-    def on_disconnect(self, func: F) -> F:
+    def on_disconnect(self, func: ConnectionHook) -> ConnectionHook:
         """Register `hook(ctx)`, which runs after a connection and its last exchange are over.
 
         It does not run for a connection that an `on_connect` hook has turned away. The last hook
@@ -165,7 +173,7 @@ class App(BaseApp):
         self.disconnect_hooks.append(func)
         return func
 
-    def request_error(self, func: F) -> F:
+    def request_error(self, func: RefusalHook) -> RefusalHook:
         """Register `hook(ctx)` or `hook(ctx, error)` for requests that could not be parsed.
 
         It runs instead of all other hooks. `error`, which is `ctx.error` too, has `status`,
@@ -287,7 +295,7 @@ class App(BaseApp):
             )
         return self._frozen
 
-    def run(self, backend: str = "asyncio", **config: Any) -> None:
+    def run(self, backend: str = "asyncio", **config: Unpack[ServerSettings]) -> None:
         """Serve until a signal ends the process; blocks.
 
         backend: its name, such as "asyncio" or "threads", or "package.module:Class". config: the

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from drawn import draw
 
-from anylane import STOP, App, Context
+from anylane import STOP, App, Context, Stop
 from anylane.testing import Lockstep
 
 Next = Callable[[], Awaitable[None]]
@@ -47,7 +47,7 @@ def app_with_everything(ran: list[str]) -> App:
         return None
 
     @app.request_middleware(order=1)
-    def first(ctx: Context) -> object:
+    def first(ctx: Context) -> Stop | None:
         ran.append("request 1")
         return STOP if ctx.request.query_string == "stop" else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -368,7 +368,7 @@ def test_startup_and_shutdown_nest_like_blocks() -> None:
         seen.append("startup")
 
     @app.lifespan
-    async def around(it: App) -> Any:
+    async def around(it: App) -> AsyncIterator[None]:
         assert it is app
         seen.append("enter")
         yield

@@ -728,7 +728,7 @@ def test_a_compressed_stream_can_be_read_piece_by_piece() -> None:
         (type("P", (), {"around": lambda self, ctx, call_next: None})(), "is no `async def`"),
     ],
 )
-def test_what_is_no_part_is_refused(part: object, message: str) -> None:
+def test_what_is_no_part_is_refused(part: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         App().use(part)
     with pytest.raises(UsageError, match="the order of a part"):

@@ -349,7 +349,7 @@ def test_middleware_that_answers_by_itself_is_followed_by_the_response_hooks() -
 
 def test_a_hook_that_returns_something_else_is_a_500_that_says_what_to_do() -> None:
     app = App()
-    app.request_middleware(lambda ctx: {"not": "like this"})
+    app.request_middleware(lambda ctx: {"not": "like this"})  # type: ignore[type-var]
     app.get("/")(lambda ctx: "x")
     answer, wire = ask(app)
     assert status_of(answer) == 500
@@ -359,7 +359,7 @@ def test_a_hook_that_returns_something_else_is_a_500_that_says_what_to_do() -> N
 
 def test_middleware_must_be_async() -> None:
     with pytest.raises(UsageError, match="is no `async def`"):
-        App().middleware(lambda ctx, call_next: None)
+        App().middleware(lambda ctx, call_next: None)  # type: ignore[type-var]
 
 
 # -- exceptions -----------------------------------------------------------------------------------

@@ -192,7 +192,7 @@ async def returns_a_status(ctx: Context) -> object:
 
 
 async def selects_a_list(ctx: Context) -> None:
-    async for _ in ctx.select([1, 2]):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    async for _ in ctx.select([1, 2]):  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
         pass
 
 

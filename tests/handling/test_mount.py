@@ -16,6 +16,7 @@ from anylane import (
     RouteError,
     Router,
     ServerConfig,
+    Stop,
     UsageError,
 )
 from anylane.config.limits import Limits
@@ -199,7 +200,7 @@ def test_a_request_hook_around_it_can_stop() -> None:
     app, inner = App(), one("inner")
 
     @app.request_middleware
-    async def closed(ctx: Context) -> object:
+    async def closed(ctx: Context) -> Stop:
         ctx.response.set_status(401).set_text(str(ctx.app is app))
         return STOP
 

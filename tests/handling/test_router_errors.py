@@ -150,7 +150,7 @@ def test_what_cannot_be_a_handler_is_refused() -> None:
     with pytest.raises(UsageError, match="expected a class of exceptions"):
         router.exception_handler(404)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match=r"write \(ctx, exc\)"):
-        router.exception_handler(OSError)(lambda ctx: None)
+        router.exception_handler(OSError)(lambda ctx: None)  # type: ignore[arg-type]
     app = App()
     app.include(router)
     TestClient(app).get("/")

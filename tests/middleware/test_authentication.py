@@ -26,7 +26,7 @@ from anylane.middleware import BasicAuth, BearerAuth
 from anylane.testing import Rejected, TestClient
 
 
-def served(*parts: object) -> TestClient:
+def served(*parts: Any) -> TestClient:
     app = App()
     for part in parts:
         app.use(part)

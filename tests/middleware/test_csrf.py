@@ -18,7 +18,7 @@ from anylane.testing import Rejected, TestClient
 SECRET = "a secret of more than thirty-two bytes"
 
 
-def served(*parts: object, **options: Any) -> TestClient:
+def served(*parts: Any, **options: Any) -> TestClient:
     app = App()
     for part in parts or (CSRF(),):
         app.use(part)

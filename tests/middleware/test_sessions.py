@@ -30,7 +30,7 @@ def in_store(*args: Any, **options: Any) -> Sessions:
 BOTH = pytest.mark.parametrize("make", [IN_COOKIE, in_store], ids=["cookie", "store"])
 
 
-def app_with(part: object) -> App:  # noqa: C901  # one handler after the other
+def app_with(part: Any) -> App:  # noqa: C901  # one handler after the other
     app = App()
     app.use(part)
 
@@ -386,7 +386,7 @@ def test_on_one_router_only() -> None:
 
 
 def test_it_warns_of_websockets_that_every_page_may_open() -> None:
-    def log(*parts: object, **options: Any) -> list[str]:
+    def log(*parts: Any, **options: Any) -> list[str]:
         app = App()
         for part in parts:
             app.use(part)

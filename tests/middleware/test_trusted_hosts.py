@@ -19,7 +19,7 @@ HANDSHAKE = (
 )
 
 
-def app_with(*parts: object) -> App:
+def app_with(*parts: Any) -> App:
     app = App()
     for part in parts:
         app.use(part)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from anylane.config.addresses import Address, Inherited, Tcp, Unix, parse_address
 from anylane.config.checks import check
@@ -19,6 +19,8 @@ from anylane.errors import ConfigError
 
 if TYPE_CHECKING:
     from os import PathLike
+
+    from anylane.config.server_settings import ServerSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,20 +171,22 @@ class ServerConfig:
         return bool(self.cors_origins) or self.compression
 
     @classmethod
-    def strict(cls, **overrides: Any) -> Self:
+    def strict(cls, **overrides: Unpack[ServerSettings]) -> Self:
         """Return the settings for the open internet and small requests.
 
         overrides: settings by keyword, as ServerConfig takes them. Raises ConfigError as it does.
         """
-        return cls(**{**STRICT, **overrides})
+        settings: ServerSettings = {**STRICT, **overrides}
+        return cls(**settings)
 
     @classmethod
-    def relaxed(cls, **overrides: Any) -> Self:
+    def relaxed(cls, **overrides: Unpack[ServerSettings]) -> Self:
         """Return the settings for known clients with large or slow requests.
 
         overrides: settings by keyword, as ServerConfig takes them. Raises ConfigError as it does.
         """
-        return cls(**{**RELAXED, **overrides})
+        settings: ServerSettings = {**RELAXED, **overrides}
+        return cls(**settings)
 
     @classmethod
     def from_file(cls, path: str | PathLike[str]) -> Self:
@@ -294,7 +298,7 @@ def _check_tls(config: ServerConfig) -> None:
         )
 
 
-STRICT: Mapping[str, Any] = {
+STRICT: ServerSettings = {
     "max_connections": 1000,
     "request_timeout": 10.0,
     "limits": Limits(
@@ -318,7 +322,7 @@ STRICT: Mapping[str, Any] = {
 """What `ServerConfig.strict` sets: little memory and patience, enough for a page or an API's
 JSON."""
 
-RELAXED: Mapping[str, Any] = {
+RELAXED: ServerSettings = {
     "max_connections": 100_000,
     "request_timeout": 300.0,
     "limits": Limits(

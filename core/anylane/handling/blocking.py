@@ -10,7 +10,7 @@ from _thread import allocate_lock, get_ident
 from collections import deque
 from collections.abc import Callable, Iterator
 from types import GeneratorType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from anylane.errors import Cancelled, UsageError
 from anylane.lane.variables import SharedVariables, apply_variables, isolated
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from anylane.lane.link import Link
     from anylane.lane.variables import VariableChanges
     from anylane.routing.parts import Transform
+
+T = TypeVar("T")
 
 
 class Call:
@@ -192,7 +194,7 @@ class PooledIterator:
             return func()
 
 
-async def run_blocking(link: Link, func: Callable[[], Any], calls: Calls | None = None) -> Any:
+async def run_blocking(link: Link, func: Callable[[], T], calls: Calls | None = None) -> T:
     """Run a blocking function in the pool, and serve its calls.
 
     Return its result, or raise what it raises. If the exchange is cancelled meanwhile, the function
@@ -222,7 +224,7 @@ async def run_blocking(link: Link, func: Callable[[], Any], calls: Calls | None 
         calls.close(_ended)
         if calls.variables is not None:
             calls.variables.take()
-    return handle.result()
+    return handle.result()  # type: ignore[no-any-return]
 
 
 def belongs_in_pool(link: Link, piece: bytes, transforms: list[Transform]) -> bool:
@@ -245,9 +247,7 @@ async def transformed(link: Link, body: bytes, transforms: list[Transform]) -> b
     """Return a whole body after all that changes it, in the pool if it is long."""
     if not belongs_in_pool(link, body, transforms):
         return change(body, transforms, ends=True)
-    return await run_blocking(  # type: ignore[no-any-return]
-        link, lambda: change(body, transforms, ends=True)
-    )
+    return await run_blocking(link, lambda: change(body, transforms, ends=True))
 
 
 def _ended() -> UsageError:

@@ -5,8 +5,8 @@ It talks to the Exchange and to the Link, never to the wire, and it decides noth
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any, overload
 
 from anylane.callables import is_coroutine_function, location
 from anylane.errors import UsageError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from anylane.realtime.subprotocols import Credential
+    from anylane.routing.function_types import S1, S2, S3, RunSync, T, Ts
 
 
 class Context(Answering):
@@ -154,7 +155,17 @@ class Context(Answering):
         ctx.timeout(5):`. seconds: on the core's clock. See `Timeout`."""
         return Timeout(self.exchange, self.link, seconds)
 
-    def select(self, *sources: Source) -> Select:
+    @overload
+    def select(self, source: S1, /) -> AsyncIterator[tuple[S1, Any]]: ...
+    @overload
+    def select(self, first: S1, second: S2, /) -> AsyncIterator[tuple[S1 | S2, Any]]: ...
+    @overload
+    def select(
+        self, first: S1, second: S2, third: S3, /
+    ) -> AsyncIterator[tuple[S1 | S2 | S3, Any]]: ...
+    @overload
+    def select(self, *sources: Source) -> AsyncIterator[tuple[Any, Any]]: ...
+    def select(self, *sources: Source) -> AsyncIterator[tuple[Any, Any]]:
         """Return an iterator over the items of several sources, in one handler and without a task:
         `async for source, item in ctx.select(ws, subscription)`.
 
@@ -168,7 +179,7 @@ class Context(Answering):
             raise UsageError("ctx.select() needs a source: a WebSocket, a Subscription ...")
         return Select(self.exchange, self.link, sources)
 
-    async def run_sync(self, func: Callable[..., Any], *args: Any) -> Any:
+    async def run_sync(self, func: Callable[[*Ts], T], *args: *Ts) -> T:
         """Run a blocking function in the pool; return its result, or raise what it raises.
 
         If the handler is cancelled meanwhile, the function goes on in its thread. After an
@@ -182,10 +193,19 @@ class Context(Answering):
             )
         link = self.link
         if self.exchange.interrupt is not None:
-            return await shielded(link, lambda: run_blocking(link, lambda: func(*args)))
+            return await shielded(  # type: ignore[no-any-return]
+                link, lambda: run_blocking(link, lambda: func(*args))
+            )
         return await run_blocking(link, lambda: func(*args))
 
-    def call(self, func: Callable[..., Any], *args: Any) -> Any:
+    @overload
+    def call(self, func: RunSync, blocking: Callable[[*Ts], T], /, *args: *Ts) -> T: ...
+    @overload
+    def call(self, func: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T: ...
+    # It accepts what both declare; checkers cannot tell that of a TypeVarTuple.
+    def call(  # type: ignore[misc]  # pyright: ignore[reportInconsistentOverload]
+        self, func: Callable[..., Any], *args: Any
+    ) -> Any:
         """Have `func(*args)` awaited for a `def` handler, such as `ctx.call(ctx.sleep, 1)`.
 
         It blocks the handler's thread. Return the result, or raise what `func` raises. Raise
@@ -201,7 +221,7 @@ class Context(Answering):
             return self.link.drive(func(*args))
         return self._calls.run(func, args)
 
-    def background(self, func: Callable[..., Any], *args: Any) -> None:
+    def background(self, func: Callable[[*Ts], object], *args: *Ts) -> None:
         """Call `func(*args)` once the last byte of the response was written, whatever became of it.
 
         func: a `def` runs in the pool, an `async def` is awaited. The functions of one request run
@@ -213,7 +233,7 @@ class Context(Answering):
             self.jobs = []
         self.jobs.append(Job(func, args))
 
-    def on_end(self, func: Ending) -> None:
+    def on_end(self, func: Callable[[Context], object]) -> None:
         """Call `func(ctx)` once the exchange is over, whatever became of it: for parts that count
         or log. Status and bytes are known then. It must not block; a failure is logged."""
         if self.endings is None:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from anylane.errors import UsageError
 from anylane.shown import shown
 
-Ending = Callable[[Any], None]
+Ending = Callable[[Any], object]
 """Takes the context of an exchange that is over, and does not block."""
 
 

@@ -11,7 +11,7 @@ import hmac
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from anylane.callables import is_coroutine_function, location, signature_problem
 from anylane.errors import HTTPError, RouteError, UsageError
@@ -65,7 +65,7 @@ class CSRF:
         self,
         *,
         trusted_origins: Iterable[str | None] = (),
-        exempt: Callable[[Any], object] | None = None,
+        exempt: Callable[[Context], object] | None = None,
         header: str = "x-csrf-token",
         field: str = "csrf_token",
         cookie: str = "csrf",

@@ -7,7 +7,7 @@ mounted in it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from anylane.callables import function_of, is_coroutine_function, signature_problem
 from anylane.errors import RouteError
@@ -16,6 +16,9 @@ from anylane.routing.hooks import Errors
 from anylane.routing.patterns.pattern import Pattern
 from anylane.routing.router import Router, checked_prefix
 from anylane.shown import shown
+
+if TYPE_CHECKING:
+    from anylane.routing.function_types import Context
 
 
 class Mountable(Protocol):
@@ -27,7 +30,7 @@ class Mountable(Protocol):
         """Return those that it answers, such as ("GET",); HEAD comes with GET."""
         ...
 
-    async def handle(self, ctx: Any, path: str, /) -> Any:
+    async def handle(self, ctx: Context, path: str, /) -> Any:
         """Answer one request, as a handler does.
 
         path: what is behind the prefix, decoded, without the slash at its beginning; empty for the

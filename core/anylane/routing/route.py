@@ -10,7 +10,7 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from anylane.callables import called, is_coroutine_function, location, name_of, signature_problem
 from anylane.errors import RouteError
@@ -20,6 +20,9 @@ from anylane.routing.hooks import Hooks
 from anylane.routing.origins import Origins
 from anylane.routing.parts import check_part, is_part
 from anylane.routing.patterns.pattern import Pattern
+
+if TYPE_CHECKING:
+    from anylane.routing.function_types import Guard, RouteMiddleware
 
 Handler: TypeAlias = Callable[..., Any]
 """Takes the Context."""
@@ -39,13 +42,13 @@ class RouteOptions(DocumentationOptions, total=False):
 
     name: str | None
     """The name for `path_for`; the handler's own by default."""
-    middleware: Iterable[Middleware]
+    middleware: Iterable[RouteMiddleware]
     """Middleware for this route alone, outermost first."""
     inline: bool
     """Call a plain `def` directly instead of in a thread, because it does not block."""
     cancel_on_disconnect: bool | None
     """Cancel the handler once the client is gone."""
-    when: Predicate | None
+    when: Guard | None
     """A guard. A request that it refuses does not see this route."""
     body_limit: int | None
     """The most bytes of a request body, instead of `Limits.body`; more gets 413. 0 for none."""

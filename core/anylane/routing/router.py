@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import count
-from typing import Any, ClassVar, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Unpack, overload
 
 from anylane.callables import location
 from anylane.errors import RouteError, UsageError
@@ -25,8 +25,6 @@ from anylane.routing.parts import check_part, name_of_part
 from anylane.routing.patterns.pattern import Pattern
 from anylane.routing.route import (
     Handler,
-    Middleware,
-    Predicate,
     Route,
     RouteOptions,
     checked_status,
@@ -37,6 +35,18 @@ from anylane.routing.route import (
 )
 from anylane.routing.route_table import Place, RouteTable, parse_host
 from anylane.shown import shown
+
+if TYPE_CHECKING:
+    from anylane.routing.function_types import (
+        AroundHook,
+        E,
+        ExceptionDecorator,
+        Guard,
+        Part,
+        RequestHook,
+        RouteMiddleware,
+        SocketHandler,
+    )
 
 H = TypeVar("H", bound=Handler)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -139,10 +149,10 @@ class Router:
         methods: Iterable[str],
         *,
         name: str | None = None,
-        middleware: Iterable[Middleware] = (),
+        middleware: Iterable[RouteMiddleware] = (),
         inline: bool = False,
         cancel_on_disconnect: bool | None = None,
-        when: Predicate | None = None,
+        when: Guard | None = None,
         status: int | None = None,
         body_limit: int | None = None,
         timeout: float | None = None,
@@ -188,13 +198,13 @@ class Router:
         *,
         origins: Iterable[str | None] | None = None,
         name: str | None = None,
-        middleware: Iterable[Middleware] = (),
+        middleware: Iterable[RouteMiddleware] = (),
         cancel_on_disconnect: bool | None = None,
-        when: Predicate | None = None,
+        when: Guard | None = None,
         body_limit: None = None,
         timeout: float | None = None,
         **documentation: Unpack[DocumentationOptions],
-    ) -> Callable[[H], H]:
+    ) -> Callable[[SocketHandler], SocketHandler]:
         """Return a decorator that registers an `async def` handler for WebSockets (RFC 6455).
 
         Raises RouteError as `route` does, and for a plain `def`: it would block a thread of the
@@ -260,10 +270,10 @@ class Router:
         router._mounts.append((self, prefix, names))
 
     @overload
-    def request_middleware(self, order: F, /) -> F: ...
+    def request_middleware(self, order: int = 0) -> Callable[[RequestHook], RequestHook]: ...
     @overload
-    def request_middleware(self, order: int = 0) -> Callable[[F], F]: ...
-    def request_middleware(self, order: F | int = 0) -> F | Callable[[F], F]:
+    def request_middleware(self, order: RequestHook, /) -> RequestHook: ...
+    def request_middleware(self, order: Any = 0) -> Any:
         """Register a hook `(ctx)` that runs before the handler. Lower orders run first.
 
         Returning STOP ends the pipeline with the response as it stands. Raises UsageError for what
@@ -272,10 +282,10 @@ class Router:
         return self._hook(self.hooks.request, order, "request_middleware")
 
     @overload
-    def response_middleware(self, order: F, /) -> F: ...
+    def response_middleware(self, order: int = 0) -> Callable[[RequestHook], RequestHook]: ...
     @overload
-    def response_middleware(self, order: int = 0) -> Callable[[F], F]: ...
-    def response_middleware(self, order: F | int = 0) -> F | Callable[[F], F]:
+    def response_middleware(self, order: RequestHook, /) -> RequestHook: ...
+    def response_middleware(self, order: Any = 0) -> Any:
         """Register a hook `(ctx)` that runs after the handler. Lower orders run first.
 
         Returning STOP ends the pipeline with the response as it stands. Raises UsageError for what
@@ -284,10 +294,10 @@ class Router:
         return self._hook(self.hooks.response, order, "response_middleware")
 
     @overload
-    def middleware(self, order: F, /) -> F: ...
+    def middleware(self, order: int = 0) -> Callable[[AroundHook], AroundHook]: ...
     @overload
-    def middleware(self, order: int = 0) -> Callable[[F], F]: ...
-    def middleware(self, order: F | int = 0) -> F | Callable[[F], F]:
+    def middleware(self, order: AroundHook, /) -> AroundHook: ...
+    def middleware(self, order: Any = 0) -> Any:
         """Register a hook `(ctx, call_next)` that runs around the rest. Lower orders are outermost.
 
         It must be an `async def`. Raises UsageError for what is no such function, and
@@ -295,7 +305,7 @@ class Router:
         """
         return self._hook(self.hooks.around, order, "middleware")
 
-    def use(self, part: object, order: int = 0) -> None:
+    def use(self, part: Part, order: int = 0) -> None:
         """Have a part see every request of this router, and every answer.
 
         A part is an object with one or more of these methods: `request(ctx)` before the handler,
@@ -311,7 +321,7 @@ class Router:
         self._check_open(name_of_part(part))
         self.hooks.parts.append(Hook(order, next(_registrations), part))
 
-    def exception_handler(self, kind: type[Exception]) -> Callable[[F], F]:
+    def exception_handler(self, kind: type[E]) -> ExceptionDecorator[E]:
         """Register `handler(ctx, exc)`, which answers exceptions of class `kind`.
 
         It answers subclasses too; the handler of the nearest class wins. Those of a router answer
@@ -328,7 +338,7 @@ class Router:
         """
         check_exception_class(kind)
 
-        def register(func: F) -> F:
+        def register(func: Any) -> Any:
             check_hook(func, f"exception_handler({kind.__name__})", "(ctx, exc)")
             self._check_open(location(func))
             self.hooks.answer(kind, func)

@@ -35,7 +35,7 @@ def build_authentication(app: App, stage: Stage) -> None:
     _router(app, "/jwt", JWTAuth(KEY, audience="me", issuer="you", required=["sub"]))
 
 
-def _router(app: App, prefix: str, part: object) -> None:
+def _router(app: App, prefix: str, part: Any) -> None:
     router = Router(prefix)
     router.use(part)
 

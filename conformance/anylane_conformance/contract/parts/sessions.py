@@ -21,7 +21,7 @@ def build_sessions(app: App, stage: Stage) -> None:
     _router(app, "/both", Sessions(KEY), CSRF())
 
 
-def _router(app: App, prefix: str, *parts: object) -> None:
+def _router(app: App, prefix: str, *parts: Any) -> None:
     router = Router(prefix)
     for part in parts:
         router.use(part)

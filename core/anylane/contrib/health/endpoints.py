@@ -46,7 +46,7 @@ class Health:
         path: str | None = "/health",
         ready: str | None = "/ready",
         *,
-        checks: Mapping[str, Callable[..., Any]] | None = None,
+        checks: Mapping[str, Callable[[], Any] | Callable[[Context], Any]] | None = None,
         timeout: float = 2.0,
         fresh: float = 1.0,
         details: bool | Callable[[Context], bool] = True,

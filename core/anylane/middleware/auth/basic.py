@@ -41,7 +41,7 @@ class BasicAuth(Authentication):
 
     def __init__(
         self,
-        verify: Callable[..., Any],
+        verify: Callable[[str, str], Any] | Callable[[Context, str, str], Any],
         *,
         inline: bool = False,
         realm: str = "restricted",

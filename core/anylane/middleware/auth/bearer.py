@@ -29,11 +29,11 @@ class BearerAuth(TokenAuth):
 
     def __init__(
         self,
-        verify: Callable[..., Any],
+        verify: Callable[[str], Any] | Callable[[Context, str], Any],
         *,
         inline: bool = False,
         realm: str = "api",
-        token: Callable[[Any], Any] | None = None,
+        token: Callable[[Context], Any] | None = None,
         optional: bool = False,
     ) -> None:
         super().__init__(realm=realm, token=token, optional=optional)

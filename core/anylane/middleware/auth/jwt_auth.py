@@ -55,7 +55,7 @@ class JWTAuth(TokenAuth):
         required: Iterable[str] = (),
         leeway: float = 0,
         realm: str = "api",
-        token: Callable[[Any], Any] | None = None,
+        token: Callable[[Context], Any] | None = None,
         optional: bool = False,
     ) -> None:
         super().__init__(realm=realm, token=token, optional=optional)

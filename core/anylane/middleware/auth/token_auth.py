@@ -42,7 +42,7 @@ class TokenAuth(Authentication):
     """
 
     def __init__(
-        self, *, realm: str, token: Callable[[Any], Any] | None = None, optional: bool = False
+        self, *, realm: str, token: Callable[[Context], Any] | None = None, optional: bool = False
     ) -> None:
         super().__init__("Bearer", realm=realm, optional=optional)
         owner = type(self).__name__

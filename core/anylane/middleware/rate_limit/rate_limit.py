@@ -6,7 +6,7 @@ The fields RateLimit and RateLimit-Policy are those of draft-ietf-httpapi-rateli
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,9 @@ from anylane.shown import shown
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context
+
+Client = str | int | None
+"""Whose request it is, by what a `key` returns; None for one that does not count."""
 
 _SCOPE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
@@ -49,7 +52,9 @@ class RateLimit:
     def __init__(
         self,
         rate: str,
-        key: str | Callable[[Any], Any] | None = None,
+        key: str
+        | Callable[[Context], str | int | Awaitable[str | int | None] | None]
+        | None = None,
         *,
         scope: str = "default",
         store: RateStore | None = None,
