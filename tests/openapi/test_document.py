@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Generic, Literal, TypedDict, TypeVar
 from uuid import UUID
 
 import msgspec
 import pytest
 from openapi_spec_validator import validate
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, computed_field
 
 from anylane import (
     App,
@@ -930,3 +930,89 @@ def test_given_responses_say_more() -> None:
         "text/event-stream": {"schema": {}}
     }
     assert paths["/accepted"]["get"]["responses"].keys() == {"202"}
+
+
+# -- routes of one method and path, models that differ
+
+
+def test_routes_of_one_method_and_path_are_one_operation() -> None:
+    app = App()
+
+    @app.get("/{a}", when=lambda ctx: False)
+    async def first(a: str, q: int, both: int) -> User:
+        raise HTTPError(404)
+
+    @app.get("/{a}")
+    async def second(a: str, r: int, both: int) -> Missing:
+        """Do it otherwise."""
+        raise HTTPError(404)
+
+    found = operation(app, "/{a}")
+    assert found["operationId"] == "first"
+    assert found["description"] == "`/{a}`: Do it otherwise"
+    assert [(each["name"], each["required"]) for each in found["parameters"]] == [
+        ("a", True),
+        ("q", False),
+        ("both", True),
+        ("r", False),
+    ]
+    assert found["responses"]["200"]["content"]["application/json"]["schema"] == {
+        "anyOf": [{"$ref": "#/components/schemas/User"}, {"$ref": "#/components/schemas/Missing"}]
+    }
+    assert "405" in found["responses"]
+
+
+class Square(BaseModel):
+    side: int
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def area(self) -> int:
+        """How large it is."""
+        return self.side**2
+
+
+def test_a_model_that_is_sent_otherwise_than_it_is_read_has_two_components() -> None:
+    app = App()
+
+    @app.post("/")
+    async def square(square: Square) -> Square:
+        return square
+
+    found = described(app)
+    schemas = found["components"]["schemas"]
+    assert schemas["Square-Input"]["properties"].keys() == {"side"}
+    assert schemas["Square-Output"]["properties"].keys() == {"side", "area"}
+    assert TestClient(app).post("/", json={"side": 3}).json() == {"side": 3, "area": 9}
+
+
+@dataclass
+class Node:
+    """One of a tree."""
+
+    value: int
+    children: list[Node] = field(default_factory=list)
+
+
+Kind = TypeVar("Kind")
+
+
+@dataclass
+class Paged(Generic[Kind]):
+    items: list[Kind]
+
+
+def test_models_may_name_themselves_and_be_generic() -> None:
+    app = App()
+
+    @app.put("/")
+    async def put(node: Node) -> Paged[Node]:
+        return Paged([node])
+
+    schemas = described(app)["components"]["schemas"]
+    reference = {"$ref": "#/components/schemas/Node"}
+    assert schemas["Node"]["properties"]["children"]["items"] == reference
+    assert schemas["Paged_Node_"]["properties"]["items"]["items"] == reference
+    assert TestClient(app).put("/", json={"value": 1}).json() == {
+        "items": [{"value": 1, "children": []}]
+    }

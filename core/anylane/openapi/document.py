@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from anylane.openapi.info import Info
+from anylane.openapi.joining import join
 from anylane.openapi.operation_ids import OperationIds
 from anylane.openapi.operations import Operations
 from anylane.openapi.paths import parameters_of, shape_of, template_of
@@ -84,23 +85,11 @@ def _add(
     if known is None:
         place[key] = operation
     else:
-        _join(known, operation, route)
+        join(known, operation, route.pattern.text)
 
 
 def _names(template: str) -> list[str]:
     return [each.partition("}")[0] for each in template.split("{")[1:]]
-
-
-def _join(known: dict[str, Any], other: dict[str, Any], route: Route) -> None:
-    """Add to an operation what another one of the same method and path says.
-
-    OpenAPI has one for both. Its parameters are those of the first; the answers are those of both.
-    """
-    more = f"`{route.pattern.text}`: {other.get('summary') or other['operationId']}"
-    known["description"] = "\n\n".join(filter(None, (known.get("description"), more)))
-    for status, response in other["responses"].items():
-        known["responses"].setdefault(status, response)
-    known["responses"] = dict(sorted(known["responses"].items()))
 
 
 def _tags(routes: Iterable[Route], info: Info) -> list[dict[str, str]]:

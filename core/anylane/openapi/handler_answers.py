@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_args, get_origin
 from anylane.errors import HTTPError
 from anylane.http.response import BYTES, JSON
 from anylane.openapi.docstrings import summary_and_description
+from anylane.openapi.joining import either
 from anylane.openapi.refusals import problem_content
 from anylane.openapi.schemas import Schemas
 from anylane.openapi.texts import SCALARS
@@ -50,9 +51,8 @@ def _annotated(route: Route, schemas: Schemas) -> dict[int, dict[str, Any]]:
             entry["content"] = problem_content(route)[0]
         for media_type, schema in _contents(answer, schemas, f"the answer of {route.where}"):
             content = entry.setdefault("content", {})
-            known = content.setdefault(media_type, {"schema": schema})["schema"]
-            if known is not schema:  # Their contents come later.
-                content[media_type] = {"schema": {"anyOf": [*known.get("anyOf", [known]), schema]}}
+            known = content.setdefault(media_type, {"schema": schema})
+            content[media_type] = {"schema": either(known["schema"], schema)}
     return found
 
 
@@ -77,7 +77,7 @@ def _schema(kind: Any, media_type: str, schemas: Schemas, needed_by: str) -> dic
         return {"type": "string"}
     if media_type == BYTES:
         return dict(_BINARY)
-    return schemas.of(kind, needed_by)
+    return schemas.of(kind, needed_by, sent=True)
 
 
 def _usual_status(route: Route, kind: Any = ...) -> int:

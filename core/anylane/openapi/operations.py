@@ -8,6 +8,7 @@ from anylane.callables import called
 from anylane.openapi.bodies import request_body
 from anylane.openapi.docstrings import summary_and_description
 from anylane.openapi.handler_answers import answers_of
+from anylane.openapi.joining import joined_responses
 from anylane.openapi.operation_ids import OperationIds
 from anylane.openapi.operation_parameters import described_parameters, typed_parameters
 from anylane.openapi.refusals import refusals_of
@@ -42,7 +43,9 @@ class Operations:
         for status, refusal in refusals_of(route, method, typed).items():
             known = answers.get(status)
             responses[status] = (
-                self.shared.of(status, refusal) if known is None else _joined(known, refusal)
+                self.shared.of(status, refusal)
+                if known is None
+                else joined_responses(known, refusal)
             )
         found: dict[str, Any] = {
             "operationId": self._ids.of(route, method, template),
@@ -58,14 +61,6 @@ class Operations:
             "x-websocket": {"subprotocols": list(route.subprotocols)} if route.websocket else None,
         }
         return {name: value for name, value in found.items() if value or name == "responses"}
-
-
-def _joined(answer: dict[str, Any], refusal: dict[str, Any]) -> dict[str, Any]:
-    """Return the response of a status that the handler and the framework both answer with."""
-    content = {**refusal.get("content", {}), **answer.get("content", {})}
-    headers = {**refusal.get("headers", {}), **answer.get("headers", {})}
-    found = {**answer, "headers": headers, "content": content}
-    return {name: each for name, each in found.items() if each or name == "description"}
 
 
 def _server(host: str) -> dict[str, Any]:

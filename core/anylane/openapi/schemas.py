@@ -19,26 +19,33 @@ Schema: TypeAlias = Mapping[str, Any]
 _PLACE = "#/components/schemas/"
 _ANY: tuple[Any, ...] = (Any, object)
 
+_Key: TypeAlias = tuple[Any, bool]
+"""A type, and whether it is sent."""
+
+_MODES = {False: "validation", True: "serialization"}
+"""What pydantic calls them."""
+
 
 class Schemas:
     """Collects the types of a document, and makes their schemas when all are known."""
 
     def __init__(self) -> None:
-        self._slots: dict[Any, dict[str, Any]] = {}
+        self._slots: dict[_Key, dict[str, Any]] = {}
         """What stands for each type in the document. It is filled by `components`."""
-        self._needed_by: dict[Any, str] = {}
+        self._needed_by: dict[_Key, str] = {}
 
-    def of(self, kind: Any, needed_by: str) -> dict[str, Any]:
+    def of(self, kind: Any, needed_by: str, *, sent: bool = False) -> dict[str, Any]:
         """Return the schema of a type, which is empty until `components` was called.
 
-        needed_by: what it is for, for messages.
+        needed_by: what it is for, for messages. sent: whether it is an answer: pydantic sends
+        computed fields, which it does not read.
         """
         if kind in _ANY:
             return {}
-        key = _key(kind)
+        key = _hashable(kind), sent and needs_pydantic(kind)
         if key not in self._slots:
             self._slots[key] = {}
-            self._needed_by[key] = needed_by
+            self._needed_by[key[0]] = needed_by
         return self._slots[key]
 
     def components(self, own: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,15 +55,16 @@ class Schemas:
 
         Raise UsageError for a library that is missing and for a type that has no form in JSON.
         """
-        plain = {key: slot for key, slot in self._slots.items() if not needs_pydantic(key)}
-        models = {key: slot for key, slot in self._slots.items() if needs_pydantic(key)}
+        slots = self._slots.items()
+        plain = {kind: slot for (kind, _), slot in slots if not needs_pydantic(kind)}
+        models = {key: slot for key, slot in slots if needs_pydantic(key[0])}
         found: dict[str, Any] = {}
         if plain:
             made, found, foreign = self._by_msgspec(list(plain))
             for slot, schema in zip(plain.values(), made, strict=True):
                 slot.update(schema)
             for kind in foreign:
-                models.setdefault(kind, {})
+                models.setdefault((kind, False), {})
         else:
             foreign = []
         if models:
@@ -65,7 +73,7 @@ class Schemas:
             for slot, schema in zip(models.values(), made, strict=True):
                 slot.update(_with_names(schema, names))
             found.update({names[name]: _with_names(each, names) for name, each in others.items()})
-        marks = {_mark(kind): models[kind] for kind in foreign}
+        marks = {_mark(kind): models[kind, False] for kind in foreign}
         if marks:
             for slot in plain.values():
                 slot.update(_unmarked(slot, marks))
@@ -97,23 +105,20 @@ class Schemas:
         )
         return list(made), components, foreign
 
-    def _by_pydantic(self, kinds: list[Any]) -> tuple[list[Any], dict[str, Any]]:
+    def _by_pydantic(self, keys: list[_Key]) -> tuple[list[Any], dict[str, Any]]:
+        """Return the schemas of types, and the components. A model whose two forms differ has two
+        components: `Model-Input` and `Model-Output`."""
         needed_by = next(iter(self._needed_by.values()))
         pydantic = load("pydantic", extra="pydantic", needed_by=needed_by)
 
         def make(some: list[Any]) -> tuple[list[Any], dict[str, Any]]:
             schemas, rest = pydantic.TypeAdapter.json_schemas(
-                [
-                    (index, "validation", pydantic.TypeAdapter(kind))
-                    for index, kind in enumerate(some)
-                ],
+                [(key, _MODES[key[1]], pydantic.TypeAdapter(key[0])) for key in some],
                 ref_template=_PLACE + "{model}",
             )
-            return [schemas[index, "validation"] for index in range(len(some))], rest.get(
-                "$defs", {}
-            )
+            return [schemas[key, _MODES[key[1]]] for key in some], rest.get("$defs", {})
 
-        made, components = self._checked(make, kinds)
+        made, components = self._checked(make, keys)
         return made, components
 
     def _checked(self, make: Callable[[list[Any]], Any], kinds: list[Any]) -> Any:
@@ -125,6 +130,7 @@ class Schemas:
                 try:
                     make([kind])
                 except Exception as exc:
+                    kind = kind[0] if isinstance(kind, tuple) else kind
                     raise UsageError(
                         f"{self._needed_by.get(kind, shown(kind))} has a type that JSON Schema "
                         f"cannot describe: {exc}; give the route include_in_schema=False, or "
@@ -138,8 +144,8 @@ def needs_pydantic(kind: Any) -> bool:
     return is_pydantic(kind) or any(needs_pydantic(each) for each in get_args(kind))
 
 
-def _key(kind: Any) -> Any:
-    """Return a type itself, without a mark that cannot be a key of a dictionary."""
+def _hashable(kind: Any) -> Any:
+    """Return a type itself, or its class if it cannot be a key of a dictionary."""
     try:
         hash(kind)
     except TypeError:
