@@ -130,9 +130,9 @@ class Schemas:
                 try:
                     make([kind])
                 except Exception as exc:
-                    kind = kind[0] if isinstance(kind, tuple) else kind
+                    plain = kind[0] if isinstance(kind, tuple) else kind
                     raise UsageError(
-                        f"{self._needed_by.get(kind, shown(kind))} has a type that JSON Schema "
+                        f"{self._needed_by.get(plain, shown(plain))} has a type that JSON Schema "
                         f"cannot describe: {exc}; give the route include_in_schema=False, or "
                         "another type"
                     ) from exc
