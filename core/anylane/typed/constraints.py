@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from anylane.typed.sources import Source, checked_constraints
@@ -61,16 +61,27 @@ def compiled(constraints: Mapping[str, Any]) -> tuple[Check | None, str]:
 
 
 def _divides(bound: Any) -> Check:
+    # Digits as they were written: 0.3 is a multiple of 0.1. As fractions, because the remainder of
+    # a Decimal has 28 digits and fails beyond them.
+    divisor = Fraction(str(bound))
+
     def check(value: Any) -> bool:
-        if isinstance(value, float) or isinstance(bound, float):
-            # Digits as they were written: 0.3 is a multiple of 0.1.
-            return Decimal(str(value)) % Decimal(str(bound)) == 0
-        return bool(value % bound == 0)
+        if type(value) is int and isinstance(bound, int):
+            return value % bound == 0
+        return Fraction(str(value)) % divisor == 0
 
     return check
 
 
-def _found(pattern: str) -> Check:
+_END = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\\\]])*\]|(\$)", re.DOTALL)
+"""Escapes and sets of characters of a regular expression, and each `$` outside of them."""
+
+
+def _found(pattern: str | re.Pattern[str]) -> Check:
+    if isinstance(pattern, str) and not re.search(r"\(\?[a-z]*m", pattern):
+        # The end of the text, as in the expressions of JSON Schema (ECMA-262 §22.2.2.4). Python's
+        # own is in front of a line feed, too, so that "a\n" would fit `^[a-z]$`.
+        pattern = _END.sub(lambda each: r"\Z" if each[1] else each[0], pattern)
     search = re.compile(pattern).search
     return lambda value: search(value) is not None
 
