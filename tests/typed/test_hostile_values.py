@@ -10,12 +10,14 @@ from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 import pydantic
 import pytest
 
 from anylane import App, JsonBody, Query
 from anylane.json import dumps
 from anylane.testing import TestClient
+from anylane.typed import fault_walk, models
 
 JSON = {"content-type": "application/json"}
 
@@ -116,3 +118,104 @@ def test_the_end_of_a_pattern_is_the_end_of_the_text(pattern: str, text: str, fi
     # ECMA-262, whose expressions those of JSON Schema are: `$` is not in front of a line feed.
     answer = client_of(str, Query(pattern=pattern)).get(f"/?value={text}")
     assert answer.status == (200 if fits else 422)
+
+
+# --- the cost of a wrong body
+
+
+def test_the_walk_through_a_long_list_ends_with_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    visited = 0
+    at = fault_walk._at
+
+    def counted(place: str, name: object) -> str:
+        nonlocal visited
+        visited += 1
+        return at(place, name)
+
+    monkeypatch.setattr(fault_walk, "_at", counted)
+    answer = posted(list[int], b"[" + b"1," * 300_000 + b'"x"]')
+    assert faults(answer) == [("300000", "an integer", '"x"')]
+    assert visited <= fault_walk.MAX_STEPS + 10
+
+
+def test_a_fault_behind_the_steps_is_named_where_it_is() -> None:
+    body = [{"name": "a", "price": 1}] * 20_000
+    assert faults(posted(list[Item], [*body, {"name": 5, "price": 1}])) == [
+        ("20000.name", "a text", "5")
+    ]
+    wrong = {"name": "a", "price": 1, "counts": {"x": "secret"}}
+    assert faults(posted(list[Item], [*body, wrong])) == [
+        ("20000.counts", "an integer for each member", "an object")
+    ]
+
+
+def test_more_faults_of_pydantic_than_can_be_listed_are_counted() -> None:
+    answer = posted(list[Model], [{"name": 1}] * (models.MAX_COUNTED + 1))
+    assert faults(answer) == [
+        ("", f"at most {models.MAX_COUNTED} faults", f"{models.MAX_COUNTED + 1} faults")
+    ]
+    assert len(faults(posted(list[Model], [{"name": 1}] * 60))) == 50
+
+
+# --- what an answer gives away
+
+
+@pytest.mark.parametrize("kind", [Item, Model, dict[str, dict[str, int]]])
+def test_long_names_are_cut(kind: Any) -> None:
+    name = "k" * 10_000
+    value = {"name": "a", "price": 1, "counts": {f"{name}{index}": "x" for index in range(60)}}
+    if kind not in (Item, Model):
+        value = {"counts": value["counts"]}
+    answer = posted(kind, value)
+    assert len(faults(answer)) == 50
+    assert len(answer.content) < 50_000
+
+
+def test_no_answer_repeats_a_value_in_what_it_expects() -> None:
+    secret = "hunter2" * 1000
+    answer = posted(dict[str, Color], {"password": secret, "color": secret})
+    assert [each[:2] for each in faults(answer)] == [
+        ("password", "one of red"),
+        ("color", "one of red"),
+    ]
+    assert answer.text.count("hunter2") < 30
+
+    class A(msgspec.Struct, tag="a"):
+        x: int
+
+    class B(msgspec.Struct, tag="b"):
+        y: int
+
+    answer = posted(A | B, {"type": secret})
+    assert len(answer.content) < 500
+
+
+def test_a_body_is_not_repeated_where_pydantic_goes_no_deeper() -> None:
+    value: Any = {"name": "hunter2"}
+    for _ in range(300):
+        value = {"child": value}
+    answer = client_of(Model).post(
+        "/", content=dumps({"password": "hunter2", **value}), headers=JSON
+    )
+    assert answer.status == 400
+    assert "hunter2" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"at": "10000-01-01T00:00:00Z"}, "a date and time such as 2026-11-30T12:30:00Z"),
+        ({"at": 5}, "a date and time such as 2026-11-30T12:30:00Z"),
+        ({"length": "P99999999999999D"}, "a shorter duration"),
+        ({"length": "x"}, "a duration such as P1DT2H30M"),
+        ({"key": "x"}, "a UUID with hyphens"),
+        ({"cost": "x"}, "a decimal number"),
+    ],
+)
+def test_what_is_expected_of_a_scalar_in_a_body(value: Any, expected: str) -> None:
+    assert [each[1] for each in faults(posted(Moment, value))] == [expected]
+
+
+def test_a_tree_that_is_too_deep_is_refused() -> None:
+    body = b'{"children":[' * 510 + b"{}" + b"]}" * 510
+    assert [each[1] for each in faults(posted(Tree, body))] == ["fewer levels"]

@@ -5,13 +5,13 @@ msgspec names the first one alone. This is run for wrong requests only.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from anylane.http.values.faults import Fault, shown_in_json
+from anylane.typed.messages import expected, located
 
 Convert = Callable[[Any, Any], Any]
 
@@ -24,6 +24,10 @@ all that is below it is converted again, which takes 10 ms for a megabyte."""
 
 MAX_STEPS = 10_000
 """Values that are looked at: 10 ms. A wrong body of a million values must not hold up others."""
+
+
+MAX_NAME = 200
+"""Characters of the name of a member, as a client may choose it."""
 
 
 class Walk:
@@ -69,7 +73,17 @@ class Walk:
                 found = True
                 yield fault
         if not found:
-            yield Fault(self._location, place, _expected(problem), shown_in_json(place, value))
+            yield self._where_it_says(problem, value, inner, place)
+
+    def _where_it_says(self, problem: str, value: Any, kind: Any, place: str) -> Fault:
+        """Return the fault of what was not walked through, at the place that msgspec names."""
+        steps, value, is_member = located(problem, value)
+        for step in steps:
+            place = _at(place, step)
+        text = expected(problem, None if steps or is_member else kind)
+        if is_member:
+            text += " for each member"
+        return Fault(self._location, place, text, shown_in_json(place, value))
 
     def _problem(self, value: Any, kind: Any) -> str | None:
         try:
@@ -83,9 +97,13 @@ class Walk:
         origin, arguments = get_origin(kind), get_args(kind)
         if isinstance(value, list) and origin in (list, set, frozenset) and arguments:
             for index, item in enumerate(value):
+                if self._left < 0:
+                    return
                 yield from self.faults(item, arguments[0], _at(place, index))
         elif isinstance(value, dict) and origin is dict and len(arguments) == 2:
             for name, item in value.items():
+                if self._left < 0:
+                    return
                 yield from self.faults(item, arguments[1], _at(place, name))
         elif isinstance(value, dict):
             yield from self._members(value, kind, place)
@@ -134,30 +152,5 @@ def members(library: Any, kind: Any) -> list[tuple[str, Any, bool]]:
 
 
 def _at(place: str, name: object) -> str:
-    name = str(name)
-    return f"{place}.{name}" if place else name[:200]
-
-
-_PLACE = re.compile(r" - at `[^`]*`$")
-_NAMES = {
-    "int": "an integer",
-    "float": "a number",
-    "str": "a text",
-    "bool": "true or false",
-    "null": "null",
-    "object": "an object",
-    "array": "an array",
-}
-
-
-def _expected(message: str) -> str:
-    """Return what msgspec expected, from a message such as "Expected `int`, got `str`"."""
-    message = _PLACE.sub("", message)
-    found = re.match(r"Expected (.+?)(?:, got .*)?$", message, re.DOTALL)
-    if found is None:
-        return message[:1].lower() + message[1:]
-    return re.sub(r"`([^`]*)`", lambda each: _names(each[1]), found[1])
-
-
-def _names(text: str) -> str:
-    return " or ".join(_NAMES.get(each, each) for each in text.split(" | "))
+    name = str(name)[:MAX_NAME]
+    return f"{place}.{name}" if place else name

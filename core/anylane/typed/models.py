@@ -16,7 +16,10 @@ from anylane import json
 from anylane.errors import InvalidJSON, UsageError
 from anylane.extras import load
 from anylane.http.values.faults import MAX_FAULTS, Fault, shown_in_json
-from anylane.typed.fault_walk import Walk
+from anylane.typed.fault_walk import MAX_NAME, Walk
+
+MAX_COUNTED = 5_000
+"""Faults of one body up to which pydantic gives its account of them: 3 us for each."""
 
 
 class Model(Protocol):
@@ -124,12 +127,12 @@ class _Msgspec:
 
     def from_json(self, data: bytes, faults: list[Fault]) -> Any:
         try:
-            return self._decode(data)
+            value = self._decode(data)
         except self._errors:
-            pass
-        # Read again by our own rules: they say what is JSON, and from here on every fault is found
-        # and not the first one alone.
-        return self._converted(_loaded(data), "body", faults, strict=True)
+            # Read again by our own rules: they say what is JSON, and from here on every fault is
+            # found and not the first one alone.
+            value = self._converted(_loaded(data), "body", faults, strict=True)
+        return value
 
     def from_fields(self, fields: dict[str, Any], faults: list[Fault]) -> Any:
         return self._converted(fields, "form", faults, strict=False)
@@ -215,8 +218,15 @@ class _Pydantic:
             return None
 
     def _faults(self, exc: Any, location: str) -> Iterator[Fault]:
+        count: int = exc.error_count()
+        if count > MAX_COUNTED:
+            yield Fault(location, "", f"at most {MAX_COUNTED} faults", f"{count} faults")
+            return
         for each in exc.errors(include_url=False, include_context=False)[:MAX_FAULTS]:
-            field = ".".join(str(part) for part in each["loc"])
+            if each["type"] == "json_invalid":
+                # Its own bound of levels, which is lower than ours. The input is the whole body.
+                raise InvalidJSON(f"the body cannot be read: {each['msg']}")
+            field = ".".join(str(part)[:MAX_NAME] for part in each["loc"])
             missing = each["type"] == "missing"
             seen = None if missing else shown_in_json(field, each["input"])
             yield Fault(location, field, _spoken(each["msg"]), seen)
