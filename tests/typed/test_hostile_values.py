@@ -14,7 +14,7 @@ import msgspec
 import pydantic
 import pytest
 
-from anylane import App, JsonBody, Query
+from anylane import App, Form, JsonBody, Query
 from anylane.json import dumps
 from anylane.testing import TestClient
 from anylane.typed import fault_walk, models
@@ -219,3 +219,30 @@ def test_what_is_expected_of_a_scalar_in_a_body(value: Any, expected: str) -> No
 def test_a_tree_that_is_too_deep_is_refused() -> None:
     body = b'{"children":[' * 510 + b"{}" + b"]}" * 510
     assert [each[1] for each in faults(posted(Tree, body))] == ["fewer levels"]
+
+
+# --- numbers that are none
+
+
+@pytest.mark.parametrize("text", ["NaN", "sNaN", "-Infinity", "inf", "1e999999999", "nan123"])
+def test_a_decimal_number_of_a_body_is_finite(text: str) -> None:
+    seen = str(Decimal(text))
+    assert faults(posted(Moment, {"cost": text})) == [("cost", "a decimal number", seen)]
+    assert faults(posted(Moment, {"cost": "1", "more": ["1", text]})) == [
+        ("more.1", "a decimal number", seen)
+    ]
+    escaped = b'{"cost":"' + b"".join(b"\\u%04x" % ord(each) for each in text) + b'"}'
+    assert len(faults(posted(Moment, escaped))) == 1
+
+
+def test_a_decimal_number_of_a_body_may_be_long_and_small() -> None:
+    answer = posted(Moment, {"cost": "1e-9999", "more": ["1.10", "1e5"]})
+    assert answer.status == 200
+    assert "Decimal('1.10'), Decimal('1E+5')" in answer.text
+
+
+@pytest.mark.parametrize("kind", [Item, Model])
+@pytest.mark.parametrize("text", ["inf", "nan", "-Infinity"])
+def test_a_number_of_a_form_is_finite(kind: Any, text: str) -> None:
+    answer = client_of(kind, Form()).post("/", data={"name": "a", "price": text})
+    assert faults(answer) == [("price", "a number", str(float(text)))]

@@ -17,6 +17,7 @@ from anylane.errors import InvalidJSON, UsageError
 from anylane.extras import load
 from anylane.http.values.faults import MAX_FAULTS, Fault, shown_in_json
 from anylane.typed.fault_walk import MAX_NAME, Walk
+from anylane.typed.finite import has_decimals, unfit_numbers
 
 MAX_COUNTED = 5_000
 """Faults of one body up to which pydantic gives its account of them: 3 us for each."""
@@ -124,6 +125,7 @@ class _Msgspec:
             UnicodeError,
             RecursionError,
         )
+        self._has_decimals = has_decimals(library, kind)
 
     def from_json(self, data: bytes, faults: list[Fault]) -> Any:
         try:
@@ -132,10 +134,14 @@ class _Msgspec:
             # Read again by our own rules: they say what is JSON, and from here on every fault is
             # found and not the first one alone.
             value = self._converted(_loaded(data), "body", faults, strict=True)
+        if self._has_decimals:
+            faults += _first(unfit_numbers(value, "body"))
         return value
 
     def from_fields(self, fields: dict[str, Any], faults: list[Fault]) -> Any:
-        return self._converted(fields, "form", faults, strict=False)
+        value = self._converted(fields, "form", faults, strict=False)
+        faults += _first(unfit_numbers(value, "form"))
+        return value
 
     def _converted(self, value: Any, location: str, faults: list[Fault], *, strict: bool) -> Any:
         def convert(value: Any, kind: Any) -> Any:
@@ -212,10 +218,12 @@ class _Pydantic:
 
     def from_fields(self, fields: dict[str, Any], faults: list[Fault]) -> Any:
         try:
-            return self._adapter.validate_python(fields)
+            value = self._adapter.validate_python(fields)
         except self._error as exc:
             faults += self._faults(exc, "form")
             return None
+        faults += _first(unfit_numbers(value, "form"))
+        return value
 
     def _faults(self, exc: Any, location: str) -> Iterator[Fault]:
         count: int = exc.error_count()

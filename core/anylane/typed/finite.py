@@ -1,0 +1,69 @@
+"""Finite: the numbers in a value that are none, or too large to calculate with.
+
+The libraries that make models let some of them in. Texts of a query never give one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from decimal import Decimal
+from typing import Any, get_args
+
+from anylane.http.values.faults import Fault, shown_value
+from anylane.http.values.scalars import SCALARS
+from anylane.typed.fault_walk import members
+
+MAX_EXPONENT = 10_000
+"""Digits in front of the point of a Decimal, or zeros behind it. `int()` of one with an exponent of
+999999999 would take all memory."""
+
+
+def has_decimals(library: Any, kind: Any) -> bool:
+    """Return whether a type has a Decimal in it, at any depth. library: msgspec."""
+    seen: list[Any] = []
+    open_ = [kind]
+    while open_:
+        each = open_.pop()
+        if each is Decimal:
+            return True
+        if each in seen:
+            continue
+        seen.append(each)
+        open_ += get_args(each)
+        open_ += [member for _, member, _ in members(library, each)]
+    return False
+
+
+def unfit_numbers(value: Any, location: str) -> Iterator[Fault]:
+    """Yield a fault for each float that is not finite and each Decimal that is not, or has too many
+    digits in front of or behind its point. location: where the value is, as faults name it."""
+    open_: list[tuple[Any, str]] = [(value, "")]
+    while open_:
+        value, place = open_.pop()
+        if isinstance(value, float):
+            if not math.isfinite(value):
+                yield Fault(location, place, SCALARS[float].expected, shown_value(place, value))
+        elif isinstance(value, Decimal):
+            if not value.is_finite() or abs(value.adjusted()) >= MAX_EXPONENT:
+                yield Fault(location, place, SCALARS[Decimal].expected, shown_value(place, value))
+        else:
+            inside = [(each, f"{place}.{name}".strip(".")) for name, each in _inside(value)]
+            open_ += reversed(inside)
+
+
+def _inside(value: Any) -> Iterator[tuple[object, Any]]:
+    """Yield the name and value of each member of a container or object."""
+    if isinstance(value, str | int | bytes) or value is None:
+        return
+    if isinstance(value, dict):
+        yield from value.items()
+    elif isinstance(value, list | tuple | set | frozenset):
+        yield from enumerate(value)
+    elif is_dataclass(value):
+        yield from ((each.name, getattr(value, each.name)) for each in fields(value))
+    else:
+        kind: Any = type(value)
+        names = getattr(kind, "__struct_fields__", None) or getattr(kind, "model_fields", ())
+        yield from ((name, getattr(value, name)) for name in names)
