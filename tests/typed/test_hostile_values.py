@@ -246,3 +246,15 @@ def test_a_decimal_number_of_a_body_may_be_long_and_small() -> None:
 def test_a_number_of_a_form_is_finite(kind: Any, text: str) -> None:
     answer = client_of(kind, Form()).post("/", data={"name": "a", "price": text})
     assert faults(answer) == [("price", "a number", str(float(text)))]
+
+
+# --- lists in a form
+
+
+@pytest.mark.parametrize("kind", [Item, Model])
+def test_a_list_of_a_form_may_have_one_value(kind: Any) -> None:
+    client = client_of(kind, Form())
+    assert "tags=['x']" in client.post("/", data={"name": "a", "price": "1", "tags": "x"}).text
+    answer = client.post("/", data={"name": ["a", "b"], "price": "1", "tags": ["x", "y"]})
+    assert "name='a'" in answer.text
+    assert "tags=['x', 'y']" in answer.text

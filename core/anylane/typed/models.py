@@ -10,13 +10,13 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, is_dataclass, replace
 from types import NoneType, UnionType
-from typing import Any, Protocol, Union, get_args, get_origin, is_typeddict
+from typing import Annotated, Any, Protocol, Union, get_args, get_origin, is_typeddict
 
 from anylane import json
 from anylane.errors import InvalidJSON, UsageError
 from anylane.extras import load
 from anylane.http.values.faults import MAX_FAULTS, Fault, shown_in_json
-from anylane.typed.fault_walk import MAX_NAME, Walk
+from anylane.typed.fault_walk import MAX_NAME, Walk, members
 from anylane.typed.finite import has_decimals, unfit_numbers
 
 MAX_COUNTED = 5_000
@@ -83,6 +83,27 @@ def model_of(kind: Any, needed_by: str) -> Model:
     if _needs_pydantic(kind):
         return _Pydantic(load("pydantic", extra="pydantic", needed_by=needed_by), kind)
     return _Msgspec(load("msgspec", extra="typed", needed_by=needed_by), kind, needed_by)
+
+
+def lists_of(kind: Any) -> frozenset[str]:
+    """Return the names of the fields of a class that take several values, as those of a form."""
+    if is_pydantic(kind):
+        known: Any = getattr(kind, "model_fields", None) or kind.__pydantic_fields__
+        found = [(name, each.annotation) for name, each in known.items()]
+        found += [(str(each.alias), each.annotation) for each in known.values() if each.alias]
+    else:
+        library = load("msgspec", extra="typed", needed_by="a form") if is_struct(kind) else None
+        found = [(name, member) for name, member, _ in members(library, kind)]
+    return frozenset(name for name, member in found if _is_list(member))
+
+
+def _is_list(kind: Any) -> bool:
+    origin = get_origin(kind)
+    if origin is Annotated:
+        return _is_list(get_args(kind)[0])
+    if origin is Union or origin is UnionType:
+        return any(_is_list(each) for each in get_args(kind))
+    return (origin or kind) in (list, tuple, set, frozenset)
 
 
 def _loaded(data: bytes) -> Any:

@@ -14,7 +14,7 @@ from anylane.http.values.faults import Fault, Invalid
 from anylane.typed.answer_types import AnswerType
 from anylane.typed.answers import Answer
 from anylane.typed.constraints import compiled
-from anylane.typed.models import Model, is_object, model_of
+from anylane.typed.models import Model, is_object, lists_of, model_of
 from anylane.typed.readers import (
     Reader,
     file_reader,
@@ -228,7 +228,7 @@ def _form(parameters: tuple[Parameter, ...], where: str) -> FillBody:
             readers.append((each.name, file_reader(each)))
         elif is_object(each.kind):
             model = model_of(each.kind, f"the parameter {each.name!r} of {where}")
-            readers.append((each.name, _whole_form(model)))
+            readers.append((each.name, _whole_form(model, lists_of(each.kind))))
         elif each.collection is not None:
             readers.append((each.name, many_reader(each)))
         else:
@@ -242,12 +242,14 @@ def _form(parameters: tuple[Parameter, ...], where: str) -> FillBody:
     return fill
 
 
-def _whole_form(model: Model) -> Reader:
+def _whole_form(model: Model, lists: frozenset[str]) -> Reader:
     def reader(form: Any, faults: list[Fault]) -> Any:
-        fields = {}
-        for name in form:
-            values = form.get_all(name)
-            fields[name] = values[0] if len(values) == 1 else values
+        fields: dict[str, Any] = {}
+        for name, value in form.items():
+            if name in lists:
+                fields.setdefault(name, []).append(value)
+            else:
+                fields.setdefault(name, value)
         return model.from_fields(fields, faults)
 
     return reader
