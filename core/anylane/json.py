@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
@@ -198,10 +198,10 @@ def _member(text: str, at: int) -> tuple[str, int]:
 def dumps(value: object) -> bytes:
     """Return *value* as compact JSON in UTF-8.
 
-    Beside what JSON knows it takes datetime, date, time, UUID, Enum (its value), Decimal (as a
-    string), dataclasses (all their fields), named tuples (as arrays), msgspec's Structs, pydantic
-    models, and what `App(json_default=...)` knows. The name of a member may be any of these that is
-    no container.
+    Beside what JSON knows it takes datetime, date, time, timedelta (ISO 8601), UUID, Enum (its
+    value), Decimal (as a string), dataclasses (all their fields), named tuples (as arrays),
+    msgspec's Structs, pydantic models, and what `App(json_default=...)` knows. The name of a member
+    may be any of these that is no container.
 
     Raises TypeError for a value that JSON has no form for, such as NaN; the message says where in
     *value* it is.
@@ -298,7 +298,7 @@ def _converted(value: Any) -> Any:
     raise TypeError(f"{kind.__qualname__} has no form in JSON")
 
 
-_SPELLED = (date, time, UUID, Decimal)  # A datetime is a date.
+_SPELLED = (date, time, timedelta, UUID, Decimal)  # A datetime is a date.
 
 
 @lru_cache(maxsize=512)
@@ -308,8 +308,23 @@ def _field_names(kind: Any) -> tuple[str, ...] | None:
 
 
 def _text(value: Any) -> str:
-    """Return one of `_SPELLED` as text: ISO 8601 for a moment, plain digits for a Decimal."""
+    """Return one of `_SPELLED` as text: ISO 8601 for a moment or a duration, plain digits for a
+    Decimal."""
+    if isinstance(value, timedelta):
+        return _duration(value)
     return str(value) if isinstance(value, UUID | Decimal) else value.isoformat()
+
+
+def _duration(value: timedelta) -> str:
+    """Return a duration as P1DT2H30M, with a minus sign in front of a negative one (ISO 8601-2)."""
+    sign, value = ("-", -value) if value.days < 0 else ("", value)
+    minutes, seconds = divmod(value.seconds, 60)
+    clock = "".join(f"{n}{unit}" for n, unit in ((minutes // 60, "H"), (minutes % 60, "M")) if n)
+    if seconds or value.microseconds:
+        fraction = f".{value.microseconds:06}".rstrip("0") if value.microseconds else ""
+        clock += f"{seconds}{fraction}S"
+    day = f"{value.days}D" if value.days else ""
+    return f"{sign}P{day}" + (f"T{clock}" if clock else "" if day else "T0S")
 
 
 def _write(value: Any) -> bytes:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anylane import json
 from anylane.http.values.scalars import converter_of
 
 
@@ -123,6 +124,7 @@ WRITTEN: dict[Any, tuple[Any, Any]] = {
     date: (st.dates(), date.isoformat),
     time: (st.times(), time.isoformat),
     datetime: (st.datetimes(timezones=st.just(UTC) | st.none()), datetime.isoformat),
+    timedelta: (st.timedeltas(), lambda value: json.loads(json.dumps(value))),
     Color: (st.sampled_from(Color), lambda value: value.value),
     str: (st.text(), str),
 }
@@ -138,7 +140,7 @@ def test_what_is_written_is_read_back(kind: Any, data: st.DataObject) -> None:
     assert converter.read(write(value)) == value
 
 
-@given(kind=st.sampled_from([*WRITTEN, timedelta]), text=st.text())
+@given(kind=st.sampled_from([*WRITTEN]), text=st.text())
 def test_no_text_raises_anything_else(kind: Any, text: str) -> None:
     converter = converter_of(kind)
     assert converter is not None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from types import NoneType, UnionType
@@ -284,6 +284,7 @@ _SCALARS: dict[Any, Shape] = {
     datetime: Scalar((datetime,), "a datetime"),
     date: Scalar((date,), "a date"),
     time: Scalar((time,), "a time"),
+    timedelta: Scalar((timedelta,), "a timedelta"),
     UUID: Scalar((UUID,), "a UUID"),
     Decimal: Scalar((Decimal,), "a Decimal"),
 }
