@@ -102,6 +102,21 @@ def test_every_source_in_one_request() -> None:
     assert answer.json() == ["Context", 7, "", "red", 1, "me", None, "none", []]
 
 
+def test_a_list_of_a_header_is_the_same_in_one_line_and_in_several() -> None:
+    # RFC 9110 §5.3: whoever passes a request on may combine its lines.
+    async def handler(tag: Annotated[list[str], Header("x-tag")], n: Annotated[set[int], Header()]):
+        return [tag, sorted(n)]
+
+    client = client_of(handler)
+    for lines in ([("x-tag", "a"), ("x-tag", '"b,c"')], [("x-tag", 'a , ,"b,c"')]):
+        answer = client.get("/", headers=[*lines, ("n", "1, 2")])
+        assert answer.json() == [["a", '"b,c"'], [1, 2]]
+    assert faults(client.get("/", headers=[("x-tag", ","), ("n", "1, x")])) == [
+        ("header", "x-tag", "a value", None),
+        ("header", "n", "an integer", "x"),
+    ]
+
+
 def test_all_faults_of_a_request_are_named_at_once() -> None:
     async def handler(
         q: str,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from anylane.errors import RouteError
 from anylane.http.forms import Upload
+from anylane.http.parameters import split_list
 from anylane.http.values.faults import Fault, is_secret, shown_value
 from anylane.http.values.scalars import Converter, converter_of, read_text
 from anylane.typed.constraints import Check, compiled
@@ -78,9 +79,12 @@ def many_reader(parameter: Parameter) -> Reader:
     ]
     check, limits = compiled(parameter.constraints)
     where, key, default = parameter.where, parameter.key, parameter.default
+    is_header = where == "header"
 
     def reader(values: MultiDict[Any], faults: list[Fault]) -> Any:
         texts = values.get_all(key)
+        if is_header:  # Lines may have been combined on the way (RFC 9110 §5.3).
+            texts = [each for line in texts for each in split_list(line)]
         if not texts:
             if default is REQUIRED:
                 faults.append(Fault(where, key, "a value"))
