@@ -157,6 +157,11 @@ def test_more_faults_of_pydantic_than_can_be_listed_are_counted() -> None:
     assert len(faults(posted(list[Model], [{"name": 1}] * 60))) == 50
 
 
+def test_of_several_members_with_one_name_the_last_is_checked() -> None:
+    assert posted(Item, b'{"name":1,"name":"a","price":1}').status == 200
+    assert faults(posted(Item, b'{"name":"a","name":1,"price":1}')) == [("name", "a text", "1")]
+
+
 # --- what an answer gives away
 
 

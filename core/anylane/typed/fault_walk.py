@@ -53,8 +53,11 @@ class Walk:
         if self._left < 0:
             return
         problem = self._problem(value, kind)
-        if problem is None:
-            return
+        if problem is not None:
+            yield from self.inside(value, kind, problem, place)
+
+    def inside(self, value: Any, kind: Any, problem: str, place: str = "") -> Iterator[Fault]:
+        """Yield each fault of a value that was refused. problem: what msgspec said of it."""
         inner = kind
         while get_origin(inner) is Annotated:
             inner = get_args(inner)[0]

@@ -64,6 +64,6 @@ def _inside(value: Any) -> Iterator[tuple[object, Any]]:
     elif is_dataclass(value):
         yield from ((each.name, getattr(value, each.name)) for each in fields(value))
     else:
-        kind: Any = type(value)
-        names = getattr(kind, "__struct_fields__", None) or getattr(kind, "model_fields", ())
+        kind = type(value)
+        names: Any = getattr(kind, "__struct_fields__", None) or getattr(kind, "model_fields", ())
         yield from ((name, getattr(value, name)) for name in names)

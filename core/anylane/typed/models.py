@@ -170,9 +170,9 @@ class _Msgspec:
 
         try:
             return convert(value, self._kind)
-        except self._errors:
+        except self._errors as exc:
             walk = Walk(self._library, convert, self._foreign.faults, location)
-            found = list(_first(walk.faults(value, self._kind)))
+            found = list(_first(walk.inside(value, self._kind, str(exc))))
             faults += found or [Fault(location, "", "something else", shown_in_json("", value))]
             return None
 
