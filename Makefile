@@ -4,14 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
 FRESH := .venv-dist
+PEERS := .venv-peers
 BACKEND ?= asyncio
 PYTHON2 ?= python2.7
 CLASSIC := $(VENV)/autobahntestsuite
 
 .DEFAULT_GOAL := help
 .PHONY: help demo extras test test-pythons lint types-wheel fix hooks conformance attacks autobahn \
-	autobahn-classic deep coverage fanout bench bench-full bench-scaling bench-parts bench-core bench-report \
-	tox dist lines clean
+	autobahn-classic deep coverage equality fanout bench bench-full bench-scaling bench-parts bench-core \
+	bench-report tox dist lines clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -67,6 +68,9 @@ coverage: $(VENV)/.test ## what tests, examples and conformance reach of core an
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
+equality: $(PEERS)/.ready ## the same requests to FastAPI and Litestar: docs/typed-equality.md; ARGS=--check
+	$(PEERS)/bin/python -m tests.equality $(ARGS)
+
 attacks: $(VENV)/.test ## hostile clients against a lane: make attacks BACKEND=trio (or all): minutes, figures
 	$(BIN)/python benchmarks/attacks.py --backend $(BACKEND) $(ARGS)
 
@@ -113,7 +117,7 @@ lines: $(VENV)/.test ## bring what the docs draw from the code up to date
 	done
 
 clean: ## remove environments, caches and build results
-	rm -rf $(VENV) $(VENV)-3.* $(BENCH) $(FRESH) .tox build dist htmlcov .coverage .coverage.* \
+	rm -rf $(VENV) $(VENV)-3.* $(BENCH) $(FRESH) $(PEERS) .tox build dist htmlcov .coverage .coverage.* \
 		.hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -152,6 +156,13 @@ $(VENV)/.dist: $(VENV)/.base
 $(VENV)/.tox: $(VENV)/.base
 	@echo "installing into $(VENV): once, and it may take a minute or two"
 	@$(BIN)/python -m pip install --quiet --group tox
+	@touch $@
+
+$(PEERS)/.ready: $(VENV)/.base
+	@echo "installing anylane, FastAPI and Litestar into $(PEERS): once, and it may take a minute"
+	@$(BIN)/python -m venv --clear $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	@$(PEERS)/bin/python -m pip install --quiet --editable . --group peers
 	@touch $@
 
 # Peers one by one: one that cannot be installed is reported, and the others are measured.
