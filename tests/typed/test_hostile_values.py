@@ -7,7 +7,7 @@ import enum
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, NewType, NotRequired, Required, TypedDict
 from uuid import UUID
 
 import msgspec
@@ -263,3 +263,56 @@ def test_a_list_of_a_form_may_have_one_value(kind: Any) -> None:
     answer = client.post("/", data={"name": ["a", "b"], "price": "1", "tags": ["x", "y"]})
     assert "name='a'" in answer.text
     assert "tags=['x', 'y']" in answer.text
+
+
+# --- what a type is written with
+
+
+class Inner(TypedDict):
+    a: Required[int]
+    b: NotRequired[int]
+
+
+class Public(TypedDict):
+    item: NotRequired[Item]
+
+
+@dataclass
+class Priced(Item):
+    secret: str = "hunter2"
+
+
+def test_a_wrong_member_that_may_be_missing_is_named() -> None:
+    assert faults(posted(Inner, {"b": "x"})) == [
+        ("a", "a value", None),
+        ("b", "an integer", '"x"'),
+    ]
+
+
+Named = NewType("Named", Item)
+
+
+@dataclass
+class Kept:
+    item: Final[Item]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (Public, {"item": Priced("a", 1)}),
+        (Kept, Kept(Priced("a", 1))),
+        (list[Named], [Priced("a", 1)]),
+        (dict[str, Named], {"x": Priced("a", 1)}),
+    ],
+)
+def test_what_a_type_is_wrapped_in_lets_no_field_out(kind: Any, value: Any) -> None:
+    async def returned() -> Any:
+        return value
+
+    returned.__annotations__["return"] = kind
+    app = App(errors="json")
+    app.get("/")(returned)
+    answer = TestClient(app).get("/")
+    assert answer.status == 200
+    assert "hunter2" not in answer.text
