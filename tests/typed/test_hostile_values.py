@@ -14,7 +14,7 @@ import msgspec
 import pydantic
 import pytest
 
-from anylane import App, Form, JsonBody, Query
+from anylane import App, Context, Cookie, Form, JsonBody, Query
 from anylane.json import dumps
 from anylane.testing import TestClient
 from anylane.typed import fault_walk, models
@@ -316,3 +316,47 @@ def test_what_a_type_is_wrapped_in_lets_no_field_out(kind: Any, value: Any) -> N
     answer = TestClient(app).get("/")
     assert answer.status == 200
     assert "hunter2" not in answer.text
+
+
+# --- secrets
+
+
+@pytest.mark.parametrize("name", ["pwd", "passphrase", "credentials", "client_secret", "X-API-Key"])
+def test_other_names_of_secrets(name: str) -> None:
+    assert "hunter2" not in posted(dict[str, int], {name: "hunter2"}).text
+
+
+def test_no_cookie_is_sent_back() -> None:
+    # A script cannot read one that is HttpOnly, and could read the answer.
+    async def handler(ctx: Context, sid: Annotated[int, Cookie()] = 0) -> int:
+        return ctx.request.cookies.int("other")
+
+    app = App(errors="json")
+    app.get("/")(handler)
+    for cookie in ("sid=hunter2; other=1", "other=hunter2"):
+        answer = TestClient(app).get("/", headers={"cookie": cookie})
+        assert [each[1:] for each in faults(answer)] == [("an integer", "(not shown)")]
+
+
+def test_a_wrong_name_of_a_member_is_told_from_a_wrong_value() -> None:
+    assert [each[1] for each in faults(posted(dict[int, str], {"x": "y"}))] == [
+        "an integer as the name of each member"
+    ]
+
+
+def test_what_pydantic_expects_is_said_as_an_expectation() -> None:
+    class Strict(pydantic.BaseModel):
+        model_config = pydantic.ConfigDict(extra="forbid")
+        a: int = 0
+
+        @pydantic.field_validator("a")
+        @classmethod
+        def check(cls, value: int) -> int:
+            if value < 0:
+                raise ValueError("a positive integer")
+            return value
+
+    assert faults(posted(Strict, {"a": -1, "b": 1})) == [
+        ("a", "a positive integer", "-1"),
+        ("b", "no such field", "1"),
+    ]

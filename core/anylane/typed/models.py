@@ -263,9 +263,13 @@ class _Pydantic:
 
 def _spoken(message: str) -> str:
     """Return what pydantic expected, from a message such as "Input should be a valid integer"."""
-    found = re.fullmatch(r"Input should be (.*)", message, re.DOTALL)
-    text = found[1] if found else message
-    return "a value" if text == "Field required" else text
+    found = re.fullmatch(
+        r"(?:Input should be|Value error,|Assertion failed,) (.*)", message, re.DOTALL
+    )
+    return _SPOKEN.get(message, found[1] if found else message)
+
+
+_SPOKEN = {"Field required": "a value", "Extra inputs are not permitted": "no such field"}
 
 
 def _first(faults: Iterator[Fault]) -> Iterator[Fault]:
