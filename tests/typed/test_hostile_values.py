@@ -250,7 +250,7 @@ def test_a_decimal_number_of_a_body_may_be_long_and_small() -> None:
 @pytest.mark.parametrize("text", ["inf", "nan", "-Infinity"])
 def test_a_number_of_a_form_is_finite(kind: Any, text: str) -> None:
     answer = client_of(kind, Form()).post("/", data={"name": "a", "price": text})
-    assert faults(answer) == [("price", "a number", str(float(text)))]
+    assert faults(answer) == [("price", "a number", text)]
 
 
 # --- lists in a form
