@@ -17,7 +17,8 @@ import pytest
 from anylane import App, Context, Cookie, Form, JsonBody, Query
 from anylane.json import dumps
 from anylane.testing import TestClient
-from anylane.typed import fault_walk, models
+from anylane.typed import models
+from anylane.typed.model_input import fault_walk
 
 JSON = {"content-type": "application/json"}
 

@@ -17,8 +17,8 @@ from anylane import json
 from anylane.errors import InvalidJSON, UsageError
 from anylane.extras import load
 from anylane.http.values.faults import MAX_FAULTS, Fault, shown_in_json
-from anylane.typed.fault_walk import MAX_NAME, Walk
-from anylane.typed.finite import has_decimals, unfit_numbers
+from anylane.typed.model_input.fault_walk import MAX_NAME, Walk
+from anylane.typed.model_input.finite import has_decimals, unfit_numbers
 
 MAX_COUNTED = 5_000
 """Faults of one body up to which pydantic gives its account of them: 3 us for each."""

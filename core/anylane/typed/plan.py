@@ -14,7 +14,7 @@ from anylane.http.values.faults import Fault, Invalid
 from anylane.typed.answer_types import AnswerType
 from anylane.typed.answers import Answer
 from anylane.typed.constraints import compiled
-from anylane.typed.form_models import FormModel
+from anylane.typed.model_input.form_models import FormModel
 from anylane.typed.models import Model, is_object, model_of
 from anylane.typed.readers import (
     Reader,

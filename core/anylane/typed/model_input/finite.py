@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 from anylane.http.values.faults import Fault, shown_value
 from anylane.http.values.scalars import SCALARS
-from anylane.typed.fault_walk import members
+from anylane.typed.model_input.fault_walk import members
 from anylane.typed.unwrapping import unwrapped
 
 MAX_EXPONENT = 10_000

@@ -20,7 +20,7 @@ from typing import (
 )
 
 from anylane.http.values.faults import Fault, shown_in_json
-from anylane.typed.messages import expected, located
+from anylane.typed.model_input.messages import expected, located
 from anylane.typed.unwrapping import unwrapped
 
 Convert = Callable[[Any, Any], Any]

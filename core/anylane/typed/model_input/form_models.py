@@ -14,7 +14,7 @@ from anylane.extras import load
 from anylane.http.multidict import MultiDict
 from anylane.http.values.faults import Fault, shown_value
 from anylane.http.values.scalars import Converter, converter_of
-from anylane.typed.fault_walk import members
+from anylane.typed.model_input.fault_walk import members
 from anylane.typed.models import Model, is_pydantic, is_struct
 from anylane.typed.signature import COLLECTIONS, without_none
 from anylane.typed.unwrapping import unwrapped
