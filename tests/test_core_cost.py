@@ -44,7 +44,7 @@ MAX_WORK = {
     "JSON": 7.2,
     "route, three middleware": 9.1,
     "the same, heads differ": 13.1,
-    "JSON echoed, three middleware": 10.2,
+    "JSON echoed, three middleware": 10.4,
     "browser's headers": 9.1,
     "browser's headers, heads differ": 13.1,
     "16 pipelined": 6.2,

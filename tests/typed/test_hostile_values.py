@@ -7,17 +7,18 @@ import enum
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, NewType, NotRequired, Required, TypedDict
 from uuid import UUID
 
 import msgspec
 import pydantic
 import pytest
 
-from anylane import App, Form, JsonBody, Query
+from anylane import App, Context, Cookie, Form, JsonBody, Query
 from anylane.json import dumps
 from anylane.testing import TestClient
-from anylane.typed import fault_walk, models
+from anylane.typed import models
+from anylane.typed.model_input import fault_walk
 
 JSON = {"content-type": "application/json"}
 
@@ -250,7 +251,7 @@ def test_a_decimal_number_of_a_body_may_be_long_and_small() -> None:
 @pytest.mark.parametrize("text", ["inf", "nan", "-Infinity"])
 def test_a_number_of_a_form_is_finite(kind: Any, text: str) -> None:
     answer = client_of(kind, Form()).post("/", data={"name": "a", "price": text})
-    assert faults(answer) == [("price", "a number", str(float(text)))]
+    assert faults(answer) == [("price", "a number", text)]
 
 
 # --- lists in a form
@@ -263,3 +264,100 @@ def test_a_list_of_a_form_may_have_one_value(kind: Any) -> None:
     answer = client.post("/", data={"name": ["a", "b"], "price": "1", "tags": ["x", "y"]})
     assert "name='a'" in answer.text
     assert "tags=['x', 'y']" in answer.text
+
+
+# --- what a type is written with
+
+
+class Inner(TypedDict):
+    a: Required[int]
+    b: NotRequired[int]
+
+
+class Public(TypedDict):
+    item: NotRequired[Item]
+
+
+@dataclass
+class Priced(Item):
+    secret: str = "hunter2"
+
+
+def test_a_wrong_member_that_may_be_missing_is_named() -> None:
+    assert faults(posted(Inner, {"b": "x"})) == [
+        ("a", "a value", None),
+        ("b", "an integer", '"x"'),
+    ]
+
+
+Named = NewType("Named", Item)
+
+
+@dataclass
+class Kept:
+    item: Final[Item]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (Public, {"item": Priced("a", 1)}),
+        (Kept, Kept(Priced("a", 1))),
+        (list[Named], [Priced("a", 1)]),
+        (dict[str, Named], {"x": Priced("a", 1)}),
+    ],
+)
+def test_what_a_type_is_wrapped_in_lets_no_field_out(kind: Any, value: Any) -> None:
+    async def returned() -> Any:
+        return value
+
+    returned.__annotations__["return"] = kind
+    app = App(errors="json")
+    app.get("/")(returned)
+    answer = TestClient(app).get("/")
+    assert answer.status == 200
+    assert "hunter2" not in answer.text
+
+
+# --- secrets
+
+
+@pytest.mark.parametrize("name", ["pwd", "passphrase", "credentials", "client_secret", "X-API-Key"])
+def test_other_names_of_secrets(name: str) -> None:
+    assert "hunter2" not in posted(dict[str, int], {name: "hunter2"}).text
+
+
+def test_no_cookie_is_sent_back() -> None:
+    # A script cannot read one that is HttpOnly, and could read the answer.
+    async def handler(ctx: Context, sid: Annotated[int, Cookie()] = 0) -> int:
+        return ctx.request.cookies.int("other")
+
+    app = App(errors="json")
+    app.get("/")(handler)
+    for cookie in ("sid=hunter2; other=1", "other=hunter2"):
+        answer = TestClient(app).get("/", headers={"cookie": cookie})
+        assert [each[1:] for each in faults(answer)] == [("an integer", "(not shown)")]
+
+
+def test_a_wrong_name_of_a_member_is_told_from_a_wrong_value() -> None:
+    assert [each[1] for each in faults(posted(dict[int, str], {"x": "y"}))] == [
+        "an integer as the name of each member"
+    ]
+
+
+def test_what_pydantic_expects_is_said_as_an_expectation() -> None:
+    class Strict(pydantic.BaseModel):
+        model_config = pydantic.ConfigDict(extra="forbid")
+        a: int = 0
+
+        @pydantic.field_validator("a")
+        @classmethod
+        def check(cls, value: int) -> int:
+            if value < 0:
+                raise ValueError("a positive integer")
+            return value
+
+    assert faults(posted(Strict, {"a": -1, "b": 1})) == [
+        ("a", "a positive integer", "-1"),
+        ("b", "no such field", "1"),
+    ]

@@ -9,16 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, is_dataclass, replace
+from functools import partial
 from types import NoneType, UnionType
-from typing import Annotated, Any, Protocol, Union, get_args, get_origin, is_typeddict
+from typing import Any, Protocol, Union, get_args, get_origin, is_typeddict
 
 from anylane import json
 from anylane.errors import InvalidJSON, UsageError
 from anylane.extras import load
 from anylane.http.values.faults import MAX_FAULTS, Fault, shown_in_json
-from anylane.typed.fault_walk import MAX_NAME, Walk, members
-from anylane.typed.finite import has_decimals, unfit_numbers
-from anylane.typed.integral import with_integers
+from anylane.typed.model_input.fault_walk import MAX_NAME, Walk
+from anylane.typed.model_input.finite import has_decimals, unfit_numbers
+from anylane.typed.model_input.integral import with_integers
 
 MAX_COUNTED = 5_000
 """Faults of one body up to which pydantic gives its account of them: 3 us for each."""
@@ -33,7 +34,7 @@ class Model(Protocol):
         ...
 
     def from_fields(self, fields: dict[str, Any], faults: list[Fault]) -> Any:
-        """Return the value that the texts of a form stand for, as `from_json` does."""
+        """Return the value that the fields of a form stand for, as `from_json` does."""
         ...
 
 
@@ -86,27 +87,6 @@ def model_of(kind: Any, needed_by: str) -> Model:
     return _Msgspec(load("msgspec", extra="typed", needed_by=needed_by), kind, needed_by)
 
 
-def lists_of(kind: Any) -> frozenset[str]:
-    """Return the names of the fields of a class that take several values, as those of a form."""
-    if is_pydantic(kind):
-        known: Any = getattr(kind, "model_fields", None) or kind.__pydantic_fields__
-        found = [(name, each.annotation) for name, each in known.items()]
-        found += [(str(each.alias), each.annotation) for each in known.values() if each.alias]
-    else:
-        library = load("msgspec", extra="typed", needed_by="a form") if is_struct(kind) else None
-        found = [(name, member) for name, member, _ in members(library, kind)]
-    return frozenset(name for name, member in found if _is_list(member))
-
-
-def _is_list(kind: Any) -> bool:
-    origin = get_origin(kind)
-    if origin is Annotated:
-        return _is_list(get_args(kind)[0])
-    if origin is Union or origin is UnionType:
-        return any(_is_list(each) for each in get_args(kind))
-    return (origin or kind) in (list, tuple, set, frozenset)
-
-
 def _loaded(data: bytes) -> Any:
     """Return the value of a JSON body, by the rules of `anylane.json`."""
     try:
@@ -155,25 +135,23 @@ class _Msgspec:
         except self._errors:
             # Read again by our own rules: they say what is JSON, and from here on every fault is
             # found and not the first one alone.
-            value = self._converted(_loaded(data), "body", faults, strict=True)
+            value = self._converted(_loaded(data), "body", faults)
         if self._has_decimals:
             faults += _first(unfit_numbers(value, "body"))
         return value
 
     def from_fields(self, fields: dict[str, Any], faults: list[Fault]) -> Any:
-        value = self._converted(fields, "form", faults, strict=False)
+        value = self._converted(fields, "form", faults)
         faults += _first(unfit_numbers(value, "form"))
         return value
 
-    def _converted(self, value: Any, location: str, faults: list[Fault], *, strict: bool) -> Any:
-        def convert(value: Any, kind: Any) -> Any:
-            return self._library.convert(value, kind, strict=strict, dec_hook=self._foreign.value)
-
+    def _converted(self, value: Any, location: str, faults: list[Fault]) -> Any:
+        convert = partial(self._library.convert, dec_hook=self._foreign.value)
         try:
             return convert(value, self._kind)
         except self._errors as exc:
             problem = str(exc)
-        if strict and (whole := with_integers(value)) is not None:
+        if location == "body" and (whole := with_integers(value)) is not None:
             try:
                 return convert(whole, self._kind)
             except self._errors as exc:
@@ -276,9 +254,13 @@ class _Pydantic:
 
 def _spoken(message: str) -> str:
     """Return what pydantic expected, from a message such as "Input should be a valid integer"."""
-    found = re.fullmatch(r"Input should be (.*)", message, re.DOTALL)
-    text = found[1] if found else message
-    return "a value" if text == "Field required" else text
+    found = re.fullmatch(
+        r"(?:Input should be|Value error,|Assertion failed,) (.*)", message, re.DOTALL
+    )
+    return _SPOKEN.get(message, found[1] if found else message)
+
+
+_SPOKEN = {"Field required": "a value", "Extra inputs are not permitted": "no such field"}
 
 
 def _first(faults: Iterator[Fault]) -> Iterator[Fault]:

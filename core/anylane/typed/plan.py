@@ -14,7 +14,8 @@ from anylane.http.values.faults import Fault, Invalid
 from anylane.typed.answer_types import AnswerType
 from anylane.typed.answers import Answer
 from anylane.typed.constraints import compiled
-from anylane.typed.models import Model, is_object, lists_of, model_of
+from anylane.typed.model_input.form_models import FormModel
+from anylane.typed.models import Model, is_object, model_of
 from anylane.typed.readers import (
     Reader,
     file_reader,
@@ -228,7 +229,7 @@ def _form(parameters: tuple[Parameter, ...], where: str) -> FillBody:
             readers.append((each.name, file_reader(each)))
         elif is_object(each.kind):
             model = model_of(each.kind, f"the parameter {each.name!r} of {where}")
-            readers.append((each.name, _whole_form(model, lists_of(each.kind))))
+            readers.append((each.name, FormModel(each.kind, model).read))
         elif each.collection is not None:
             readers.append((each.name, many_reader(each)))
         else:
@@ -240,19 +241,6 @@ def _form(parameters: tuple[Parameter, ...], where: str) -> FillBody:
             arguments[name] = read(form, faults)
 
     return fill
-
-
-def _whole_form(model: Model, lists: frozenset[str]) -> Reader:
-    def reader(form: Any, faults: list[Fault]) -> Any:
-        fields: dict[str, Any] = {}
-        for name, value in form.items():
-            if name in lists:
-                fields.setdefault(name, []).append(value)
-            else:
-                fields.setdefault(name, value)
-        return model.from_fields(fields, faults)
-
-    return reader
 
 
 def caller_of(

@@ -32,6 +32,8 @@ def text_reader(parameter: Parameter) -> Reader:
     where, key, default = parameter.where, parameter.key, parameter.default
     read = converter.read
     plain = read is read_text and check is None
+    # A cookie is secret: a script that cannot read it could read the answer.
+    named = where if where == "cookie" else key
 
     def reader(texts: Mapping[str, Any], faults: list[Fault]) -> Any:
         text = texts.get(key, MISSING)
@@ -47,7 +49,7 @@ def text_reader(parameter: Parameter) -> Reader:
                 return value
         except ValueError:
             pass
-        faults.append(Fault(where, key, expected, shown_value(key, text)))
+        faults.append(Fault(where, key, expected, shown_value(named, text)))
         return None
 
     return reader

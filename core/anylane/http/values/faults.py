@@ -55,7 +55,10 @@ class Invalid(HTTPError):
         )
 
 
-_SECRETS = ("authorization", "cookie", "password", "passwd", "secret", "token", "api-key", "apikey")
+_SECRETS = (
+    "authorization", "cookie", "password", "passwd", "pwd", "passphrase", "credential", "secret",
+    "token", "api-key", "apikey",
+)  # fmt: skip
 """Parts of the names of fields whose value is never sent back: an answer ends in logs and on
 screens."""
 

@@ -75,5 +75,7 @@ class TypedReading:
         try:
             return read(text)
         except ValueError:
-            seen = shown_value(name, text)
+            # A cookie is secret: a script that cannot read it could read the answer.
+            named = "cookie" if self.location == "cookie" else name
+            seen = shown_value(named, text)
             raise Invalid([Fault(self.location, name, converter.expected, seen)]) from None

@@ -13,7 +13,8 @@ from typing import Any, get_args
 
 from anylane.http.values.faults import Fault, shown_value
 from anylane.http.values.scalars import SCALARS
-from anylane.typed.fault_walk import members
+from anylane.typed.model_input.fault_walk import members
+from anylane.typed.unwrapping import unwrapped
 
 MAX_EXPONENT = 10_000
 """Digits in front of the point of a Decimal, or zeros behind it. `int()` of one with an exponent of
@@ -25,7 +26,7 @@ def has_decimals(library: Any, kind: Any) -> bool:
     seen: list[Any] = []
     open_ = [kind]
     while open_:
-        each = open_.pop()
+        each = unwrapped(open_.pop())[0]
         if each is Decimal:
             return True
         if each in seen:

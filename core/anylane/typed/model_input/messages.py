@@ -18,7 +18,7 @@ MAX_EXPECTED = 200
 """Characters of what a value has to be."""
 
 _PLACE = re.compile(r" - at (?:`key` in )?`[^`]*`$")
-_PATH = re.compile(r" - at `\$([^`]*)`$")
+_PATH = re.compile(r" - at (?:`key` in )?`\$([^`]*)`$")
 _STEP = re.compile(r"\.([^.\[]+)|\[([0-9]+)\]|\[\.\.\.\]")
 
 _NAMES = {
@@ -64,6 +64,8 @@ def expected(message: str, kind: Any = None) -> str:
 
     kind: its type, for the values of an Enum or a Literal.
     """
+    if " - at `key` in `" in message:
+        return f"{expected(_PLACE.sub('', message))} as the name of each member"
     message = _PLACE.sub("", message)
     found = re.match(r"Expected (.+?)(?:, got .*)?$", message, re.DOTALL)
     if found is not None:

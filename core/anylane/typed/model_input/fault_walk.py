@@ -8,10 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import (
+    Any,
+    NotRequired,
+    Required,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
 
 from anylane.http.values.faults import Fault, shown_in_json
-from anylane.typed.messages import expected, located
+from anylane.typed.model_input.messages import expected, located
+from anylane.typed.unwrapping import unwrapped
 
 Convert = Callable[[Any, Any], Any]
 
@@ -58,9 +68,7 @@ class Walk:
 
     def inside(self, value: Any, kind: Any, problem: str, place: str = "") -> Iterator[Fault]:
         """Yield each fault of a value that was refused. problem: what msgspec said of it."""
-        inner = kind
-        while get_origin(inner) is Annotated:
-            inner = get_args(inner)[0]
+        inner = unwrapped(kind)[0]
         if get_origin(inner) in (Union, UnionType):
             kinds = [each for each in get_args(inner) if each is not NoneType]
             if len(kinds) == 1 and value is not None:
@@ -150,8 +158,15 @@ def members(library: Any, kind: Any) -> list[tuple[str, Any, bool]]:
     if is_typeddict(cls):
         hints = get_type_hints(cls, include_extras=True)
         required: frozenset[str] = getattr(cls, "__required_keys__", frozenset())
-        return [(name, hints[name], name in required) for name in hints]
+        return [(name, _bare(hints[name]), name in required) for name in hints]
     return []
+
+
+def _bare(kind: Any) -> Any:
+    """Return a type without what says in a TypedDict whether it is required."""
+    while get_origin(kind) in (Required, NotRequired):
+        kind = get_args(kind)[0]
+    return kind
 
 
 def _at(place: str, name: object) -> str:
