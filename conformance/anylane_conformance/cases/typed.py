@@ -130,6 +130,27 @@ def answers_have_the_fields_of_their_annotation(conversation: Conversation) -> N
     assert "['name'] is a int: 5; expected a str" in conversation.log[-1][1]
 
 
+@case(CHAPTER)
+def the_annotation_decides_the_status(conversation: Conversation) -> None:
+    """A Response has the fields of its annotation, and its own status and headers. Of a union, the
+    member that the value fits decides the status. What fits no member is a 500."""
+    peer = conversation.connect()
+    answer = peer.ask("/typed/response/found")
+    assert (answer.status, answer.headers["location"]) == (201, "/1")
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.body == b'{"name":"a","age":1}'
+    answer = peer.ask("/typed/response/missing")
+    assert (answer.status, answer.body) == (404, b'{"detail":"none"}')
+    assert peer.ask("/typed/response/wrong").status == 500
+    for path in ("/typed/union", "/typed/union-def"):
+        answer = peer.ask(f"{path}/found")
+        assert (answer.status, answer.body) == (203, b'{"name":"a","age":1}')
+        answer = peer.ask(f"{path}/missing")
+        assert (answer.status, answer.body) == (404, b'{"detail":"none"}')
+        assert peer.ask(f"{path}/wrong").status == 500
+        assert "is a int: 5; expected User or Missing" in conversation.log[-1][1]
+
+
 OPENED = ["open first", "open second"]
 CLOSED = ["close second: end", "close first: end"]
 

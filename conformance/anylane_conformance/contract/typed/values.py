@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from anylane import App, Context, Cookie, File, Form, Header, Query, Upload
+from anylane import App, Context, Cookie, File, Form, Header, Query, Response, Status, Upload
 from anylane_conformance.contract.stage import Stage
 
 
@@ -44,11 +44,19 @@ class Team:
     members: list[User] = field(default_factory=list)
 
 
+@dataclass
+class Missing:
+    """What goes out in place of something that is not there."""
+
+    detail: str
+
+
 def build(app: App, stage: Stage) -> None:
     """Add the handlers, below /typed."""
     _sources(app)
     _bodies(app)
     _answers(app)
+    _statuses(app)
 
 
 def _sources(app: App) -> None:
@@ -123,3 +131,29 @@ def _answers(app: App) -> None:
     def lines_blocking() -> Iterator[User]:
         yield Account("a")
         yield User("b")
+
+
+def _statuses(app: App) -> None:
+    def found(how: str) -> User | Missing:
+        match how:
+            case "found":
+                return Account("a", 1)
+            case "missing":
+                return Missing("none")
+            case _:
+                return 5  # type: ignore[return-value]
+
+    @app.get("/typed/response/{how}")
+    async def response(how: str) -> Response[User] | Annotated[Missing, Status(404)]:
+        value = found(how)
+        if isinstance(value, Missing):
+            return value
+        return Response(value, status=201, headers={"Location": "/1"})
+
+    @app.get("/typed/union/{how}")
+    async def union(how: str) -> Annotated[User, Status(203)] | Annotated[Missing, Status(404)]:
+        return found(how)
+
+    @app.get("/typed/union-def/{how}")
+    def union_blocking(how: str) -> Annotated[User, Status(203)] | Annotated[Missing, Status(404)]:
+        return found(how)
