@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from datetime import date, time
+from decimal import Decimal
+from enum import Enum
 from types import NoneType
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from anylane import json
 from anylane.errors import UsageError
@@ -35,8 +39,13 @@ def answer_of(types: tuple[AnswerType, ...], where: str) -> Answer | None:
 def _is_held(answer: AnswerType) -> bool:
     if answer.is_iterator:
         return answer.kind not in _SENT_AS_THEY_ARE
-    return not answers_by_itself(answer.kind) and has_fields(answer.kind)
+    if answers_by_itself(answer.kind):
+        return False
+    return has_fields(answer.kind) or issubclass(class_of(answer), _JSON_BY_ANNOTATION)
 
+
+_JSON_BY_ANNOTATION = (date, time, UUID, Decimal, Enum)
+"""What is sent as JSON where an annotation says so. Without one it is taken for a mistake."""
 
 _SENT_AS_THEY_ARE = (str, bytes, Any)
 """The items of iterators that are no lines of JSON."""

@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from anylane.http.values.faults import Fault, shown_in_json
+from anylane.typed.written_types import is_typed_dict, typed_dict_fields
 
 Convert = Callable[[Any, Any], Any]
 
@@ -84,6 +85,11 @@ class Walk:
         if isinstance(value, list) and origin in (list, set, frozenset) and arguments:
             for index, item in enumerate(value):
                 yield from self.faults(item, arguments[0], _at(place, index))
+        elif isinstance(value, list) and origin is tuple:
+            kinds = arguments[:1] * len(value) if arguments[1:] == (Ellipsis,) else arguments
+            if len(kinds) == len(value):
+                for index, (item, each) in enumerate(zip(value, kinds, strict=True)):
+                    yield from self.faults(item, each, _at(place, index))
         elif isinstance(value, dict) and origin is dict and len(arguments) == 2:
             for name, item in value.items():
                 yield from self.faults(item, arguments[1], _at(place, name))
@@ -126,10 +132,8 @@ def members(library: Any, kind: Any) -> list[tuple[str, Any, bool]]:
             for each in fields(cls)
             if each.init
         ]
-    if is_typeddict(cls):
-        hints = get_type_hints(cls, include_extras=True)
-        required: frozenset[str] = getattr(cls, "__required_keys__", frozenset())
-        return [(name, hints[name], name in required) for name in hints]
+    if is_typed_dict(cls):
+        return typed_dict_fields(cls)
     return []
 
 

@@ -10,13 +10,14 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, is_dataclass, replace
 from types import NoneType, UnionType
-from typing import Any, Protocol, Union, get_args, get_origin, is_typeddict
+from typing import Any, Protocol, Union, get_args, get_origin
 
 from anylane import json
 from anylane.errors import InvalidJSON, UsageError
 from anylane.extras import load
 from anylane.http.values.faults import MAX_FAULTS, Fault, shown_in_json
 from anylane.typed.fault_walk import Walk
+from anylane.typed.written_types import is_typed_dict, unwrapped
 
 
 class Model(Protocol):
@@ -51,7 +52,7 @@ def is_object(kind: Any) -> bool:
     kind = get_origin(kind) or kind
     if not isinstance(kind, type):
         return False
-    return is_dataclass(kind) or is_typeddict(kind) or is_struct(kind) or is_pydantic(kind)
+    return is_dataclass(kind) or is_typed_dict(kind) or is_struct(kind) or is_pydantic(kind)
 
 
 def is_struct(kind: Any) -> bool:
@@ -65,6 +66,7 @@ def is_pydantic(kind: Any) -> bool:
 
 
 def _needs_pydantic(kind: Any) -> bool:
+    kind = unwrapped(kind)[0]
     return is_pydantic(kind) or any(_needs_pydantic(each) for each in get_args(kind))
 
 
@@ -72,13 +74,44 @@ def model_of(kind: Any, needed_by: str) -> Model:
     """Return what reads values of a type.
 
     needed_by: what it is for, for messages. Raise UsageError if the library that it needs is not
-    installed, and TypeError for a type that has no form in JSON.
+    installed, and for a type that this library does not read.
     """
     if kind is dict or kind is list or kind is Any:
         return _Plain(kind)
     if _needs_pydantic(kind):
-        return _Pydantic(load("pydantic", extra="pydantic", needed_by=needed_by), kind)
-    return _Msgspec(load("msgspec", extra="typed", needed_by=needed_by), kind, needed_by)
+        pydantic = load("pydantic", extra="pydantic", needed_by=needed_by)
+        try:
+            return _Pydantic(pydantic, kind)
+        except pydantic.PydanticUserError as exc:
+            raise UsageError(f"{needed_by} is nothing that pydantic reads: {exc.message}") from exc
+    msgspec = load("msgspec", extra="typed", needed_by=needed_by)
+    try:
+        foreign = next(_foreign(msgspec.inspect.type_info(kind), set()), None)
+        if foreign is None:
+            return _Msgspec(msgspec, kind, needed_by)
+    except TypeError as exc:
+        raise UsageError(f"{needed_by} is nothing that msgspec reads: {exc}") from exc
+    raise UsageError(f"{needed_by} has a {foreign.__name__} in it, which no JSON is read as")
+
+
+def _foreign(info: Any, known: set[int]) -> Iterator[type]:
+    """Yield the classes in a type, as msgspec describes it, that no value of JSON is an object
+    of."""
+    if isinstance(info, tuple):
+        for each in info:
+            yield from _foreign(each, known)
+    elif hasattr(info, "__struct_fields__") and id(info) not in known:
+        known.add(id(info))
+        cls: Any = getattr(info, "cls", None)
+        if type(info).__name__ == "CustomType" and not (
+            is_pydantic(cls) or any(issubclass(each, cls) for each in _JSON)
+        ):
+            yield cls
+        for name in info.__struct_fields__:
+            yield from _foreign(getattr(info, name), known)
+
+
+_JSON = (dict, list, str, int, float, bool, NoneType)
 
 
 def _loaded(data: bytes) -> Any:
@@ -200,26 +233,45 @@ class _Pydantic:
 
     def from_json(self, data: bytes, faults: list[Fault]) -> Any:
         # pydantic's own reader takes NaN and Infinity.
-        _loaded(data)
+        value = _loaded(data)
         try:
             return self._adapter.validate_json(data, strict=True)
         except self._error as exc:
-            faults += self._faults(exc, "body")
+            faults += self._faults(exc, "body", value)
             return None
 
     def from_fields(self, fields: dict[str, Any], faults: list[Fault]) -> Any:
         try:
             return self._adapter.validate_python(fields)
         except self._error as exc:
-            faults += self._faults(exc, "form")
+            faults += self._faults(exc, "form", fields)
             return None
 
-    def _faults(self, exc: Any, location: str) -> Iterator[Fault]:
+    def _faults(self, exc: Any, location: str, value: Any) -> Iterator[Fault]:
+        expected: dict[tuple[str, str | None], list[str]] = {}
         for each in exc.errors(include_url=False, include_context=False)[:MAX_FAULTS]:
-            field = ".".join(str(part) for part in each["loc"])
             missing = each["type"] == "missing"
+            field = _field(each["loc"], value, missing=missing)
             seen = None if missing else shown_in_json(field, each["input"])
-            yield Fault(location, field, _spoken(each["msg"]), seen)
+            # Each member of a union says what it expected.
+            expected.setdefault((field, seen), []).append(_spoken(each["msg"]))
+        for (field, seen), texts in expected.items():
+            yield Fault(location, field, " or ".join(dict.fromkeys(texts)), seen)
+
+
+def _field(path: tuple[int | str, ...], value: Any, *, missing: bool) -> str:
+    """Return the place of a fault in a value. pydantic's has the names of the members of unions in
+    it, which are no fields."""
+    found = []
+    for index, part in enumerate(path):
+        if isinstance(value, dict) and str(part) in value:
+            value = value[str(part)]
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        elif not (missing and index == len(path) - 1):
+            continue
+        found.append(str(part))
+    return ".".join(found)
 
 
 def _spoken(message: str) -> str:

@@ -246,7 +246,7 @@ def _whole_form(model: Model) -> Reader:
     def reader(form: Any, faults: list[Fault]) -> Any:
         fields = {}
         for name in form:
-            values = form.get_all(name)
+            values = [str(each) if isinstance(each, str) else each for each in form.get_all(name)]
             fields[name] = values[0] if len(values) == 1 else values
         return model.from_fields(fields, faults)
 

@@ -30,7 +30,7 @@ def text_reader(parameter: Parameter) -> Reader:
     converter, check, expected = _converted(parameter, parameter.kind)
     where, key, default = parameter.where, parameter.key, parameter.default
     read = converter.read
-    plain = read is read_text and check is None
+    plain = read is read_text and check is None and where != "form"
 
     def reader(texts: Mapping[str, Any], faults: list[Fault]) -> Any:
         text = texts.get(key, MISSING)
