@@ -395,3 +395,13 @@ def test_what_fits_no_member_is_a_500(kind: Any, value: Any, message: str) -> No
 def test_what_cannot_be_told_apart_is_refused(kind: Any, message: str) -> None:
     with pytest.raises(RouteError, match=message):
         app_of(kind, None)
+
+
+def test_a_handler_of_such_responses_speaks_json() -> None:
+    app = App()
+
+    @app.get("/")
+    async def handler(ctx: Context) -> Response[User]:
+        raise HTTPError(409)
+
+    assert TestClient(app).get("/").headers["content-type"] == "application/problem+json"

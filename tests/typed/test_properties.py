@@ -5,15 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Union
 from urllib.parse import quote, urlencode
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from anylane import App, Cookie, Form, Header, JsonBody, Path, Query, Response
+from anylane import App, Cookie, Form, Header, JsonBody, Path, Query, Response, Status
 from anylane.json import dumps
 from anylane.testing import TestClient
+from anylane.typed.written_types import is_typed_dict
 from tests.typed.drawn_types import SCALARS, Drawn, families, models, text_of, types
 
 SOURCES: dict[str, Any] = {
@@ -318,3 +319,28 @@ def test_what_an_answer_sends_can_be_sent_back(data: st.DataObject, family: str)
     seen: list[Any] = []
     assert body_app(list[hint], seen).post("/", content=answer.content).status == 204
     assert seen == [[value]]
+
+
+@FEW
+@given(data=st.data(), family=families(), default=st.sampled_from([None, 202]))
+def test_the_member_that_a_value_is_of_decides_the_status(
+    data: st.DataObject, family: str, default: int | None
+) -> None:
+    members: list[Drawn] = data.draw(st.lists(models(family, 1), min_size=1, max_size=4))
+    classes = [dict if is_typed_dict(each.hint) else each.hint for each in members]
+    assume(len(members) == len({*classes}))
+    statuses = data.draw(st.lists(st.integers(200, 599), min_size=4, max_size=4, unique=True))
+    given = list(zip(members, [default, *statuses], strict=False))
+    chosen, status = data.draw(st.sampled_from(given))
+    value = data.draw(chosen.values)
+    kind: Any = Union[  # noqa: UP007  # of as many as there are
+        tuple(
+            each.hint if code is None else Annotated[each.hint, Status(code)]
+            for each, code in given
+        )
+    ]
+    for each in (value, chosen.widened(value)):
+        answer = answered(kind, each)
+        assert answer.status == (status or 200), answer.text
+        if answer.status not in (204, 304):
+            assert answer.json().keys() == chosen.document(value).keys()
