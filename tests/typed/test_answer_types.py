@@ -225,13 +225,13 @@ def test_text_bytes_and_nothing_pass() -> None:
 
 
 def test_json_default_of_the_app_is_used() -> None:
-    app = App(json_default=sorted)
+    app = App(json_default=str)
 
     @app.get("/")
-    async def handler(ctx: Context) -> Response[dict[str, set[int]]]:
-        return Response({"a": {2, 1}})
+    async def handler(ctx: Context) -> Response[dict[str, complex]]:
+        return Response({"a": 2j})
 
-    assert TestClient(app).get("/").json() == {"a": [1, 2]}
+    assert TestClient(app).get("/").json() == {"a": "2j"}
 
 
 def test_response_hooks_see_the_encoded_body() -> None:
@@ -395,3 +395,13 @@ def test_what_fits_no_member_is_a_500(kind: Any, value: Any, message: str) -> No
 def test_what_cannot_be_told_apart_is_refused(kind: Any, message: str) -> None:
     with pytest.raises(RouteError, match=message):
         app_of(kind, None)
+
+
+def test_a_handler_of_such_responses_speaks_json() -> None:
+    app = App()
+
+    @app.get("/")
+    async def handler(ctx: Context) -> Response[User]:
+        raise HTTPError(409)
+
+    assert TestClient(app).get("/").headers["content-type"] == "application/problem+json"

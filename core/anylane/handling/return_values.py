@@ -40,7 +40,8 @@ def returns_json(handler: Callable[..., Any]) -> bool:
     except Exception:  # noqa: BLE001  # An annotation is any expression, and may name what is gone.
         return False
     kinds = get_args(hint) if isinstance(hint, UnionType) or get_origin(hint) is Union else (hint,)
-    origins = [get_origin(kind) or kind for kind in kinds]
+    inner = (get_args(kind)[0] if get_origin(kind) is Response else kind for kind in kinds)
+    origins = [get_origin(kind) or kind for kind in inner]
     return any(
         isinstance(kind, type) and (issubclass(kind, _JSON) or is_dataclass(kind))
         for kind in origins

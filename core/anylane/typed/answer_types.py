@@ -23,14 +23,13 @@ from typing import (
     Union,
     get_args,
     get_origin,
-    is_typeddict,
 )
 
 from anylane.errors import HTTPError, RouteError
 from anylane.http.response import BYTES, JSON, TEXT, Response
 from anylane.shown import shown
 from anylane.typed.status import Status
-from anylane.typed.unwrapping import unwrapped
+from anylane.typed.written_types import is_typed_dict, unwrapped
 
 JSON_LINES = "application/jsonl"
 """The media type of one JSON value on each line. None is registered; this is the usual one."""
@@ -91,7 +90,7 @@ def class_of(answer: AnswerType) -> type:
         return type(get_args(answer.kind)[0])
     if not isinstance(kind, type):
         return object
-    if is_typeddict(kind) or kind is Mapping or kind is MutableMapping:
+    if is_typed_dict(kind) or kind is Mapping or kind is MutableMapping:
         return dict
     return list if kind is Sequence or kind is MutableSequence else kind
 

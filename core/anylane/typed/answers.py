@@ -8,7 +8,7 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from types import NoneType
-from typing import TYPE_CHECKING, Any, get_origin
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from anylane import json
@@ -41,19 +41,11 @@ def _is_held(answer: AnswerType) -> bool:
         return answer.kind not in _SENT_AS_THEY_ARE
     if answers_by_itself(answer.kind):
         return False
-    return has_fields(answer.kind) or _is_value(answer.kind)
+    return has_fields(answer.kind) or issubclass(class_of(answer), _JSON_BY_ANNOTATION)
 
 
-def _is_value(kind: Any) -> bool:
-    """Return whether a type has a form in JSON that no answer has without its annotation."""
-    kind = get_origin(kind) or kind
-    if not isinstance(kind, type) or issubclass(kind, str | bytes):
-        return False
-    return issubclass(kind, _VALUES)
-
-
-_VALUES = (Enum, UUID, date, time, timedelta, Decimal, set, frozenset)
-
+_JSON_BY_ANNOTATION = (date, time, timedelta, UUID, Decimal, Enum, set, frozenset)
+"""What is sent as JSON where an annotation says so. Without one it is taken for a mistake."""
 
 _SENT_AS_THEY_ARE = (str, bytes, Any)
 """The items of iterators that are no lines of JSON."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, is_dataclass, replace
 from functools import partial
 from types import NoneType, UnionType
-from typing import Any, Protocol, Union, get_args, get_origin, is_typeddict
+from typing import Any, Protocol, Union, get_args, get_origin
 
 from anylane import json
 from anylane.errors import InvalidJSON, UsageError
@@ -20,6 +20,7 @@ from anylane.http.values.faults import MAX_FAULTS, Fault, shown_in_json
 from anylane.typed.model_input.fault_walk import MAX_NAME, Walk
 from anylane.typed.model_input.finite import has_decimals, unfit_numbers
 from anylane.typed.model_input.integral import with_integers
+from anylane.typed.written_types import is_typed_dict, unwrapped
 
 MAX_COUNTED = 5_000
 """Faults of one body up to which pydantic gives its account of them: 3 us for each."""
@@ -57,7 +58,7 @@ def is_object(kind: Any) -> bool:
     kind = get_origin(kind) or kind
     if not isinstance(kind, type):
         return False
-    return is_dataclass(kind) or is_typeddict(kind) or is_struct(kind) or is_pydantic(kind)
+    return is_dataclass(kind) or is_typed_dict(kind) or is_struct(kind) or is_pydantic(kind)
 
 
 def is_struct(kind: Any) -> bool:
@@ -71,6 +72,7 @@ def is_pydantic(kind: Any) -> bool:
 
 
 def _needs_pydantic(kind: Any) -> bool:
+    kind = unwrapped(kind)[0]
     return is_pydantic(kind) or any(_needs_pydantic(each) for each in get_args(kind))
 
 
@@ -78,13 +80,44 @@ def model_of(kind: Any, needed_by: str) -> Model:
     """Return what reads values of a type.
 
     needed_by: what it is for, for messages. Raise UsageError if the library that it needs is not
-    installed, and TypeError for a type that has no form in JSON.
+    installed, and for a type that this library does not read.
     """
     if kind is dict or kind is list or kind is Any:
         return _Plain(kind)
     if _needs_pydantic(kind):
-        return _Pydantic(load("pydantic", extra="pydantic", needed_by=needed_by), kind)
-    return _Msgspec(load("msgspec", extra="typed", needed_by=needed_by), kind, needed_by)
+        pydantic = load("pydantic", extra="pydantic", needed_by=needed_by)
+        try:
+            return _Pydantic(pydantic, kind)
+        except pydantic.PydanticUserError as exc:
+            raise UsageError(f"{needed_by} is nothing that pydantic reads: {exc.message}") from exc
+    msgspec = load("msgspec", extra="typed", needed_by=needed_by)
+    try:
+        foreign = next(_foreign(msgspec.inspect.type_info(kind), set()), None)
+        if foreign is None:
+            return _Msgspec(msgspec, kind, needed_by)
+    except TypeError as exc:
+        raise UsageError(f"{needed_by} is nothing that msgspec reads: {exc}") from exc
+    raise UsageError(f"{needed_by} has a {foreign.__name__} in it, which no JSON is read as")
+
+
+def _foreign(info: Any, known: set[int]) -> Iterator[type]:
+    """Yield the classes in a type, as msgspec describes it, that no value of JSON is an object
+    of."""
+    if isinstance(info, tuple):
+        for each in info:
+            yield from _foreign(each, known)
+    elif hasattr(info, "__struct_fields__") and id(info) not in known:
+        known.add(id(info))
+        cls: Any = getattr(info, "cls", None)
+        if type(info).__name__ == "CustomType" and not (
+            is_pydantic(cls) or any(issubclass(each, cls) for each in _JSON)
+        ):
+            yield cls
+        for name in info.__struct_fields__:
+            yield from _foreign(getattr(info, name), known)
+
+
+_JSON = (dict, list, str, int, float, bool, NoneType)
 
 
 def _loaded(data: bytes) -> Any:
@@ -225,31 +258,51 @@ class _Pydantic:
                 return self._adapter.validate_json(json.dumps(whole), strict=True)
             except self._error as exc:
                 failure = exc
-        faults += self._faults(failure, "body")
+        faults += self._faults(failure, "body", value)
         return None
 
     def from_fields(self, fields: dict[str, Any], faults: list[Fault]) -> Any:
         try:
             value = self._adapter.validate_python(fields)
         except self._error as exc:
-            faults += self._faults(exc, "form")
+            faults += self._faults(exc, "form", fields)
             return None
         faults += _first(unfit_numbers(value, "form"))
         return value
 
-    def _faults(self, exc: Any, location: str) -> Iterator[Fault]:
+    def _faults(self, exc: Any, location: str, value: Any) -> Iterator[Fault]:
         count: int = exc.error_count()
         if count > MAX_COUNTED:
             yield Fault(location, "", f"at most {MAX_COUNTED} faults", f"{count} faults")
             return
+        expected: dict[tuple[tuple[str, ...], str | None], list[str]] = {}
         for each in exc.errors(include_url=False, include_context=False)[:MAX_FAULTS]:
             if each["type"] == "json_invalid":
                 # Its own bound of levels, which is lower than ours. The input is the whole body.
                 raise InvalidJSON(f"the body cannot be read: {each['msg']}")
-            field = ".".join(str(part)[:MAX_NAME] for part in each["loc"])
             missing = each["type"] == "missing"
-            seen = None if missing else shown_in_json(field, each["input"])
-            yield Fault(location, field, _spoken(each["msg"]), seen)
+            place = _place(each["loc"], value, missing=missing)
+            seen = None if missing else shown_in_json(".".join(place), each["input"])
+            # Each member of a union says what it expected.
+            expected.setdefault((place, seen), []).append(_spoken(each["msg"]))
+        for (place, seen), texts in expected.items():
+            field = ".".join(part[:MAX_NAME] for part in place)
+            yield Fault(location, field, " or ".join(dict.fromkeys(texts)), seen)
+
+
+def _place(path: tuple[int | str, ...], value: Any, *, missing: bool) -> tuple[str, ...]:
+    """Return the place of a fault in a value. pydantic's has the names of the members of unions in
+    it, which are no fields."""
+    found = []
+    for index, part in enumerate(path):
+        if isinstance(value, dict) and str(part) in value:
+            value = value[str(part)]
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        elif not (missing and index == len(path) - 1):
+            continue
+        found.append(str(part))
+    return tuple(found)
 
 
 def _spoken(message: str) -> str:

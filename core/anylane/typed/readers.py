@@ -31,7 +31,7 @@ def text_reader(parameter: Parameter) -> Reader:
     converter, check, expected = _converted(parameter, parameter.kind)
     where, key, default = parameter.where, parameter.key, parameter.default
     read = converter.read
-    plain = read is read_text and check is None
+    plain = read is read_text and check is None and where != "form"
     # A cookie is secret: a script that cannot read it could read the answer.
     named = where if where == "cookie" else key
 

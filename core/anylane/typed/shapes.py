@@ -20,14 +20,13 @@ from typing import (
     get_args,
     get_origin,
     get_type_hints,
-    is_typeddict,
 )
 from uuid import UUID
 
 from anylane.extras import load
 from anylane.shown import shown
 from anylane.typed.models import is_pydantic, is_struct
-from anylane.typed.unwrapping import unwrapped
+from anylane.typed.written_types import is_typed_dict, typed_dict_fields, unwrapped
 
 
 class Unfit(TypeError):
@@ -94,15 +93,16 @@ class OneOf(Shape):
 
 
 class Items(Shape):
-    """A list, set or tuple of one shape."""
+    """A list, set or tuple of one shape. is_set: whether it is a set, which has no form in JSON."""
 
-    def __init__(self, item: Shape) -> None:
+    def __init__(self, item: Shape, *, is_set: bool = False) -> None:
         self._item = item
+        self._is_set = is_set
         self.name: str = f"a list of {item.name}"
 
     @property
     def is_leaf(self) -> bool:
-        return self._item.is_leaf
+        return self._item.is_leaf and not self._is_set
 
     def is_exact(self, value: Any) -> bool:
         return type(value) is list and all(map(self._item.is_exact, value))
@@ -178,7 +178,7 @@ class Object(Shape):
         self._members: list[tuple[str, str, Shape, bool]] = []
         """The name in Python, the name in JSON, the shape, and whether it may be missing."""
         self._nested: list[tuple[str, Shape]] = []
-        self._is_mapping = is_typeddict(self._class)
+        self._is_mapping = is_typed_dict(self._class)
 
     def set_members(self, members: Iterable[tuple[str, str, Shape, bool]]) -> None:
         """Say what it has. An Object is made before its members are."""
@@ -314,14 +314,15 @@ class Shapes:
         base = origin or kind
         if base is tuple and arguments and Ellipsis not in arguments:
             return Row(tuple(map(self.of, arguments)))
-        if isinstance(base, type) and issubclass(base, Mapping) and not is_typeddict(base):
+        if isinstance(base, type) and issubclass(base, Mapping) and not is_typed_dict(base):
             return Table(self.of(arguments[1]) if len(arguments) == 2 else _ANY)
         if (
             isinstance(base, type)
             and issubclass(base, Sequence | AbstractSet)
             and base is not bytes
         ):
-            return Items(self.of(arguments[0]) if arguments else _ANY)
+            item = self.of(arguments[0]) if arguments else _ANY
+            return Items(item, is_set=issubclass(base, AbstractSet))
         return self._object(kind)
 
     def _object(self, kind: Any) -> Shape:
@@ -334,7 +335,7 @@ class Shapes:
             self._objects[kind] = made
             return made
         if not isinstance(cls, type) or not (
-            is_dataclass(cls) or is_typeddict(cls) or is_struct(cls)
+            is_dataclass(cls) or is_typed_dict(cls) or is_struct(cls)
         ):
             # What `json_default` of the app may have a form for.
             return Scalar((cls,), f"a {cls.__name__}") if isinstance(cls, type) else _ANY
@@ -349,21 +350,26 @@ class Shapes:
                 (each.name, each.encode_name, self.of(each.type), False)
                 for each in library.structs.fields(kind)
             ]
-        hints = get_type_hints(cls, include_extras=True)
-        if is_dataclass(cls):
+        if is_typed_dict(cls):
             return [
-                (each.name, each.name, self.of(hints[each.name]), False) for each in fields(cls)
+                (name, name, self.of(hint), not required)
+                for name, hint, required in typed_dict_fields(cls)
             ]
-        optional: frozenset[str] = getattr(cls, "__optional_keys__", frozenset())
-        return [(name, name, self.of(hints[name]), name in optional) for name in hints]
+        hints = get_type_hints(cls, include_extras=True)
+        return [(each.name, each.name, self.of(hints[each.name]), False) for each in fields(cls)]
 
 
 def has_fields(kind: Any) -> bool:
-    """Return whether an annotation names a class with fields at any depth."""
+    """Return whether an annotation names, at any depth, a class with fields, or a set, which JSON
+    has as a list."""
     kind = unwrapped(kind)[0]
     cls = get_origin(kind) or kind
     if isinstance(cls, type) and (
-        is_dataclass(cls) or is_typeddict(cls) or is_struct(cls) or is_pydantic(cls)
+        is_dataclass(cls)
+        or is_typed_dict(cls)
+        or is_struct(cls)
+        or is_pydantic(cls)
+        or issubclass(cls, AbstractSet)
     ):
         return True
     return any(has_fields(each) for each in get_args(kind))

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import FrameType, NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 from anylane.callables import called, location
@@ -33,6 +33,7 @@ from anylane.typed.sources import (
     Source,
     State,
 )
+from anylane.typed.written_types import unwrapped
 
 REQUIRED: Any = inspect.Parameter.empty
 """What stands for no default."""
@@ -178,16 +179,17 @@ def _unannotated(
 def _annotated(
     parameter: inspect.Parameter, hint: Any, names: Mapping[str, str], where: str, *, body: bool
 ) -> Parameter:
-    name, metadata = parameter.name, tuple[Any, ...]()
-    while get_origin(hint) is Annotated:
-        hint, *rest = get_args(hint)
-        metadata = (*metadata, *rest)
+    name = parameter.name
+    hint, metadata = unwrapped(hint)
     if isinstance(hint, type) and issubclass(hint, Context):
         return Parameter(name=name, where=CONTEXT)
     for each in metadata:
         if isinstance(each, Dependency):
             return _dependency(name, each)
     kind, optional = without_none(hint)
+    if optional:  # `Annotated[int, Query()] | None`
+        kind, inner = unwrapped(kind)
+        metadata = (*metadata, *inner)
     markers = [_marker(each) for each in metadata if _is_marker(each)]
     if len(markers) > 1:
         raise RouteError(

@@ -91,8 +91,8 @@ def read_bool(text: str) -> bool:
 
 
 def read_text(text: str) -> str:
-    """Return the text itself."""
-    return text
+    """Return the text itself, as a plain str: that of a form is a class of its own."""
+    return str(text)
 
 
 def read_uuid(text: str) -> UUID:

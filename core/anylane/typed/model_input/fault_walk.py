@@ -8,20 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
-from typing import (
-    Any,
-    NotRequired,
-    Required,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-    is_typeddict,
-)
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from anylane.http.values.faults import Fault, shown_in_json
 from anylane.typed.model_input.messages import expected, located
-from anylane.typed.unwrapping import unwrapped
+from anylane.typed.written_types import is_typed_dict, typed_dict_fields, unwrapped
 
 Convert = Callable[[Any, Any], Any]
 
@@ -111,6 +102,11 @@ class Walk:
                 if self._left < 0:
                     return
                 yield from self.faults(item, arguments[0], _at(place, index))
+        elif isinstance(value, list) and origin is tuple:
+            kinds = arguments[:1] * len(value) if arguments[1:] == (Ellipsis,) else arguments
+            if len(kinds) == len(value):
+                for index, (item, each) in enumerate(zip(value, kinds, strict=True)):
+                    yield from self.faults(item, each, _at(place, index))
         elif isinstance(value, dict) and origin is dict and len(arguments) == 2:
             for name, item in value.items():
                 if self._left < 0:
@@ -155,18 +151,9 @@ def members(library: Any, kind: Any) -> list[tuple[str, Any, bool]]:
             for each in fields(cls)
             if each.init
         ]
-    if is_typeddict(cls):
-        hints = get_type_hints(cls, include_extras=True)
-        required: frozenset[str] = getattr(cls, "__required_keys__", frozenset())
-        return [(name, _bare(hints[name]), name in required) for name in hints]
+    if is_typed_dict(cls):
+        return typed_dict_fields(cls)
     return []
-
-
-def _bare(kind: Any) -> Any:
-    """Return a type without what says in a TypedDict whether it is required."""
-    while get_origin(kind) in (Required, NotRequired):
-        kind = get_args(kind)[0]
-    return kind
 
 
 def _at(place: str, name: object) -> str:

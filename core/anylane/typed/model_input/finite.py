@@ -14,7 +14,7 @@ from typing import Any, get_args
 from anylane.http.values.faults import Fault, shown_value
 from anylane.http.values.scalars import SCALARS
 from anylane.typed.model_input.fault_walk import members
-from anylane.typed.unwrapping import unwrapped
+from anylane.typed.written_types import unwrapped
 
 MAX_EXPONENT = 10_000
 """Digits in front of the point of a Decimal, or zeros behind it. `int()` of one with an exponent of

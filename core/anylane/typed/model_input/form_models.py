@@ -17,7 +17,7 @@ from anylane.http.values.scalars import Converter, converter_of
 from anylane.typed.model_input.fault_walk import members
 from anylane.typed.models import Model, is_pydantic, is_struct
 from anylane.typed.signature import COLLECTIONS, without_none
-from anylane.typed.unwrapping import unwrapped
+from anylane.typed.written_types import unwrapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,8 @@ def _value(name: str, text: Any, known: _Field | None, index: int, faults: list[
     """Return what a text stands for, and the text itself where it is wrong or no scalar."""
     converter = None if known is None or not isinstance(text, str) else known.converter(index)
     if known is None or converter is None:
-        return text
+        # A field of a form is a text that knows its part; the object gets the text.
+        return str(text) if isinstance(text, str) else text
     try:
         value = converter.read(text)
     except ValueError:
