@@ -41,7 +41,7 @@ RESULTS = HERE / "results"
 PLOTS = HERE / "plots"
 METHOD = HERE / "method.md"
 PAGE = HERE.parent / "docs" / "performance.md"
-RUNS = ("quick", "full", "scaling", "parts")
+RUNS = ("quick", "full", "scaling", "parts", "typed")
 
 
 class Runs:
