@@ -111,7 +111,7 @@ PLANS = {
         "typed",
         {"typed": everybody("typed")},
         rounds=7,
-        seconds=3,
+        seconds=2,
         idle=[],
         idle_sockets=[],
         crowd=0,
