@@ -9,7 +9,7 @@ import pytest
 
 from anylane import App, Header, Query
 from anylane.testing import TestClient
-from anylane.typed.code import function
+from anylane.typed.arguments.code import function
 
 
 def test_parameters_may_have_the_names_that_the_written_function_uses() -> None:

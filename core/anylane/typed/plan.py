@@ -11,8 +11,8 @@ from anylane.callables import called, is_coroutine_function
 from anylane.http.values.faults import Fault, Invalid
 from anylane.typed.answer_types import AnswerType
 from anylane.typed.answers import Answer
-from anylane.typed.reading.code import function
-from anylane.typed.reading.lines import Lines, state_value
+from anylane.typed.arguments.code import function
+from anylane.typed.arguments.lines import Lines, state_value
 from anylane.typed.signature import Parameter
 from anylane.typed.sources import State
 

@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING, Any
 from anylane.errors import HTTPError
 from anylane.http.parameters import split_parameters
 from anylane.http.values.faults import Fault
-from anylane.typed.constraints import compiled
-from anylane.typed.models import Model, is_object, model_of
-from anylane.typed.reading.readers import (
+from anylane.typed.arguments.readers import (
     MISSING,
     Reader,
     absent,
@@ -29,6 +27,8 @@ from anylane.typed.reading.readers import (
     many_reader,
     text_reader,
 )
+from anylane.typed.constraints import compiled
+from anylane.typed.models import Model, is_object, model_of
 from anylane.typed.signature import CONTEXT, REQUIRED, Parameter
 from anylane.typed.sources import File, State
 
