@@ -127,7 +127,9 @@ OURS = {
 }
 MAIN = OURS["uvloop"]
 BARE = "bare uvloop protocol"
-TYPED_OURS = {kind: f"anylane on uvloop, {kind}" for kind in ("dataclass", "Struct", "by hand")}
+TYPED_OURS = {
+    kind: f"anylane on uvloop, {kind}" for kind in ("dataclass", "Struct", "pydantic", "by hand")
+}
 """The work "typed" by each kind of model, and by a handler of the Context alone."""
 WITH_PARTS = {name: f"anylane on {name}, with parts" for name in ("uvloop", "asyncio", "threads")}
 
@@ -194,7 +196,9 @@ PEERS = {
         ),
         *(
             Peer(name, ("anylane",), anylane("uvloop", f"typed_ours:{app}"), TYPED)
-            for name, app in zip(TYPED_OURS.values(), ("app", "structs", "by_hand"), strict=True)
+            for name, app in zip(
+                TYPED_OURS.values(), ("app", "structs", "models", "by_hand"), strict=True
+            )
         ),
         *(
             Peer(

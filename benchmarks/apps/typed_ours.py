@@ -1,4 +1,4 @@
-"""anylane: the work "typed" by a dataclass, by a Struct and by hand, each on an app of its own."""
+"""anylane: the work "typed" by each kind of model, and by hand, each on an app of its own."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 import orjson
+import pydantic
 
 from anylane import App, Context
 
-app, structs, by_hand = App(), App(), App()
+app, structs, models, by_hand = App(), App(), App(), App()
 
 
 @dataclass
@@ -71,6 +72,44 @@ async def store_struct(
     id: int, item: ItemStruct, page: int = 1, size: int = 20, verbose: bool = False
 ) -> StoredStruct:
     return StoredStruct(id, page, size, verbose, item.name, item.score, item.tags, item.visits)
+
+
+class ItemModel(pydantic.BaseModel):
+    name: str
+    email: str
+    age: int
+    score: float
+    is_active: bool
+    nickname: str | None
+    tags: list[str]
+    visits: int
+
+
+class StoredModel(pydantic.BaseModel):
+    id: int
+    page: int
+    size: int
+    verbose: bool
+    name: str
+    score: float
+    tags: list[str]
+    visits: int
+
+
+@models.put("/typed/{id:int}")
+async def store_model(
+    id: int, item: ItemModel, page: int = 1, size: int = 20, verbose: bool = False
+) -> StoredModel:
+    return StoredModel(
+        id=id,
+        page=page,
+        size=size,
+        verbose=verbose,
+        name=item.name,
+        score=item.score,
+        tags=item.tags,
+        visits=item.visits,
+    )
 
 
 @by_hand.put("/typed/{id:int}")
