@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import linecache
+import re
 import traceback
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -56,6 +60,29 @@ def test_one_handler_under_two_patterns() -> None:
     assert client.get("/number/7").json() == 7
     assert client.get("/text/8").json() == 8
     assert client.get("/text/x").status == 422
+
+
+@dataclass
+class Item:
+    name: str
+
+
+def test_the_documents_show_the_function_that_is_written() -> None:
+    app = App()
+
+    @app.put("/items/{id:int}")
+    async def documented(id: int, item: Item, page: int = 1) -> Item:
+        return item
+
+    written = [
+        "".join(entry[2])
+        for name, entry in linecache.cache.items()
+        if name.startswith("<anylane, for ") and "documented" in name and len(entry) == 4
+    ]
+    page = Path(__file__).parents[2] / "docs" / "typed-handlers.md"
+    shown = re.search(r"```text\n(async def endpoint.*?)```", page.read_text("utf-8"), re.DOTALL)
+    assert shown is not None
+    assert written == [shown[1]]
 
 
 def test_defaults_are_given_and_not_copied() -> None:
