@@ -12,7 +12,7 @@ CLASSIC := $(VENV)/autobahntestsuite
 .DEFAULT_GOAL := help
 .PHONY: help demo description extras test test-pythons lint types-wheel fix hooks conformance attacks \
 	autobahn autobahn-classic deep coverage equality fanout bench bench-full bench-scaling bench-parts \
-	bench-core bench-report tox dist lines clean
+	bench-typed bench-core bench-report tox dist lines clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -93,6 +93,10 @@ bench-scaling: $(BENCH)/.ready ## cost against routes, middleware, headers, body
 
 bench-parts: $(BENCH)/.ready ## 0, 3 and 10 ready-made parts beside Starlette's and Litestar's: some 6 minutes
 	$(BENCH)/bin/python benchmarks/bench.py parts --only works --name parts $(ARGS)
+	$(BENCH)/bin/python benchmarks/report.py
+
+bench-typed: $(BENCH)/.ready ## typed handlers beside FastAPI's, Litestar's and BlackSheep's: some 5 minutes
+	$(BENCH)/bin/python benchmarks/bench.py typed --only works --name typed $(ARGS)
 	$(BENCH)/bin/python benchmarks/report.py
 
 bench-core: $(BENCH)/.ready ## the core without I/O, in instructions, beside the saved ones; needs valgrind

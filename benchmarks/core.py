@@ -42,7 +42,10 @@ from anylane_backends.asyncio.driver import AsyncioDriver
 from anylane_backends.asyncio.lane import Lane
 
 HERE = Path(__file__).parent
-OURS = tuple(str(Path(module.__file__).parent) for module in (anylane, anylane_backends))
+OURS = (
+    *(str(Path(module.__file__).parent) for module in (anylane, anylane_backends)),
+    "<anylane",  # Functions that are written when a handler is registered.
+)
 HOST = b"Host: 127.0.0.1:8000\r\n"
 BROWSER = HOST + (
     b'Connection: keep-alive\r\nsec-ch-ua: "Chromium";v="130", "Not?A_Brand";v="99"\r\n'
@@ -90,11 +93,24 @@ def _changing(fields: bytes) -> tuple[bytes, ...]:
 
 
 ECHO = request(b"POST", b"/api/echo/42", HOST, b'{"name":"x","n":[1,2,3]}')
+TYPED = tuple(
+    request(
+        b"PUT",
+        b"/typed/%d?page=%d&size=50&verbose=true" % (n, n),
+        HOST,
+        b'{"name":"user %d","email":"user%d@example.org","age":%d,"score":9.5,"is_active":true,'
+        b'"nickname":null,"tags":["a","b"],"visits":7}' % (n, n, n),
+    )
+    for n in range(512)
+)
 CASES = {
     "plaintext": Case((request(b"GET", b"/plain", HOST),)),
     "JSON": Case((request(b"GET", b"/json", HOST),)),
     "route, three middleware": Case((request(b"GET", b"/api/users/42", HOST),)),
     "the same, heads differ": Case(_changing(HOST)),
+    "a parameter of ctx": Case((request(b"GET", b"/by-ctx/42", HOST),)),
+    "a typed parameter": Case((request(b"GET", b"/by-type/42", HOST),)),
+    "typed query, body, answer": Case(TYPED),
     "JSON echoed, three middleware": Case((ECHO,)),
     "browser's headers": Case((request(b"GET", b"/api/users/42", BROWSER),)),
     "browser's headers, heads differ": Case(_changing(BROWSER)),
@@ -103,6 +119,30 @@ CASES = {
     "WebSocket echo, 4 of 64 B at once": Case((frame(64) * 4,), requests=4, opening=UPGRADE),
     "WebSocket echo, 4 KiB": Case((frame(4096),), opening=UPGRADE),
 }
+
+
+@dataclass
+class Item:
+    name: str
+    email: str
+    age: int
+    score: float
+    is_active: bool
+    nickname: str | None
+    tags: list[str]
+    visits: int
+
+
+@dataclass
+class Stored:
+    id: int
+    page: int
+    size: int
+    verbose: bool
+    name: str
+    score: float
+    tags: list[str]
+    visits: int
 
 
 def application() -> App:
@@ -116,6 +156,20 @@ def application() -> App:
     @app.get("/json")
     async def message(ctx: Context) -> dict[str, str]:
         return {"message": "Hello, World!"}
+
+    @app.get("/by-ctx/{id:int}")
+    async def by_ctx(ctx: Context) -> dict[str, Any]:
+        return {"id": ctx.params["id"]}
+
+    @app.get("/by-type/{id:int}")
+    async def by_type(id: int) -> dict[str, Any]:
+        return {"id": id}
+
+    @app.put("/typed/{id:int}")
+    async def store(
+        id: int, item: Item, page: int = 1, size: int = 20, verbose: bool = False
+    ) -> Stored:
+        return Stored(id, page, size, verbose, item.name, item.score, item.tags, item.visits)
 
     @app.websocket("/ws")
     async def echo_messages(ctx: Context) -> None:

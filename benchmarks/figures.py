@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from peers import BARE, MAIN
+from peers import BARE, MAIN, PEERS
 
 SATURATED = 0.9
 """A server that was busy for less of its core waited for its load: its ratio is a lower bound."""
@@ -71,19 +71,28 @@ def of_bare(samples: Samples, work: str, peer: str) -> Ratio | None:
     return against(samples, work, peer, BARE, other_work="plaintext")
 
 
+def unit(samples: Samples, work: str) -> str:
+    """Which of our peers is 1 in a work: the usual one, or the first that there is for it."""
+    there = {e["peer"] for e in samples if e["work"] == work}
+    return next((name for name in (MAIN, *PEERS) if name in there and PEERS[name].ours), MAIN)
+
+
 def of_ours(samples: Samples, work: str, peer: str) -> Ratio | None:
-    return against(samples, work, peer, MAIN)
+    return against(samples, work, peer, unit(samples, work))
 
 
-def core_time(samples: Samples, work: str, peer: str, other: str = MAIN) -> Ratio | None:
-    """Seconds of its core for one request or message, against another's: fair to who waited."""
+def core_time(samples: Samples, work: str, peer: str, other: str = "") -> Ratio | None:
+    """Seconds of its core for one request or message, against another's: fair to who waited.
+
+    other: ours if it is not given.
+    """
     mine, ours = (
         {
             e["round"]: e["core"] / e["requests"]
             for e in samples
             if (e["work"], e["peer"]) == (work, p)
         }
-        for p in (peer, other)
+        for p in (peer, other or unit(samples, work))
     )
     return ratio(mine[turn] / ours[turn] for turn in mine if ours.get(turn))
 

@@ -52,6 +52,7 @@ WS = frozenset({"ws"})
 ROOM = frozenset({"ws", "room"})
 PARTS = frozenset({"parts"})
 EVENTS = frozenset({"events"})
+TYPED = frozenset({"typed"})
 
 
 def script(name: str, *arguments: str) -> Start:
@@ -126,6 +127,10 @@ OURS = {
 }
 MAIN = OURS["uvloop"]
 BARE = "bare uvloop protocol"
+TYPED_OURS = {
+    kind: f"anylane on uvloop, {kind}" for kind in ("dataclass", "Struct", "pydantic", "by hand")
+}
+"""The work "typed" by each kind of model, and by a handler of the Context alone."""
 WITH_PARTS = {name: f"anylane on {name}, with parts" for name in ("uvloop", "asyncio", "threads")}
 
 PEERS = {
@@ -188,6 +193,27 @@ PEERS = {
             )
             for server, start in (("uvicorn", uvicorn), ("granian", granian))
             for framework in ("Starlette", "Litestar")
+        ),
+        *(
+            Peer(name, ("anylane",), anylane("uvloop", f"typed_ours:{app}"), TYPED)
+            for name, app in zip(
+                TYPED_OURS.values(), ("app", "structs", "models", "by_hand"), strict=True
+            )
+        ),
+        *(
+            Peer(
+                f"{server} + {framework}, {kind}",
+                (server, framework.lower()),
+                start(f"typed_{framework.lower()}:{app}"),
+                TYPED,
+            )
+            for server, start in (("uvicorn", uvicorn), ("granian", granian))
+            for framework, kind, app in (
+                ("FastAPI", "pydantic", "app"),
+                ("Litestar", "Struct", "app"),
+                ("BlackSheep", "pydantic", "app"),
+                ("BlackSheep", "unchecked", "unchecked"),
+            )
         ),
         Peer("websockets", ("websockets",), script("websockets_app.py"), ROOM),
         Peer("picows", ("picows",), script("picows_app.py"), ROOM),

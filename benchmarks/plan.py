@@ -107,6 +107,17 @@ PLANS = {
         started=[],
         scaling=[],
     ),
+    "typed": Plan(
+        "typed",
+        {"typed": everybody("typed")},
+        rounds=7,
+        seconds=2,
+        idle=[],
+        idle_sockets=[],
+        crowd=0,
+        started=[],
+        scaling=[],
+    ),
     "full": Plan(
         "full",
         {work: everybody(work) for work in WORKS},

@@ -30,6 +30,7 @@ from figures import (
     of_ours,
     peers_of,
     ratio,
+    unit,
     works_of,
 )
 from peers import BARE, MAIN, OURS, PEERS
@@ -41,7 +42,7 @@ RESULTS = HERE / "results"
 PLOTS = HERE / "plots"
 METHOD = HERE / "method.md"
 PAGE = HERE.parent / "docs" / "performance.md"
-RUNS = ("quick", "full", "scaling", "parts")
+RUNS = ("quick", "full", "scaling", "parts", "typed")
 
 
 class Runs:
@@ -101,7 +102,8 @@ def _name(peer: str) -> str:
 
 
 def rates(samples: Samples, work: str) -> Iterator[str]:
-    http = WORKS[work].loader == "wrk"
+    # Nothing is divided by the bare protocol of another run, which may be another machine's.
+    http = WORKS[work].loader == "wrk" and WORKS[work].needs not in ("parts", "typed")
     if WORKS[work].note:
         yield f"({WORKS[work].note})"
         yield ""
@@ -109,10 +111,11 @@ def rates(samples: Samples, work: str) -> Iterator[str]:
     yield f"| peer | {bare}anylane on uvloop = 1 | core time of one, anylane's = 1 | busy |"
     yield f"|---|---:|{'---:|' if http else ''}---:|---:|"
     for peer in peers_of(samples, work):
-        cells = [_marked(of_ours(samples, work, peer), samples, (work, peer), (work, MAIN))]
+        ours = work, unit(samples, work)
+        cells = [_marked(of_ours(samples, work, peer), samples, (work, peer), ours)]
         if http:
-            unit = ("plaintext", BARE)
-            cells.insert(0, _marked(of_bare(samples, work, peer), samples, (work, peer), unit))
+            plain = ("plaintext", BARE)
+            cells.insert(0, _marked(of_bare(samples, work, peer), samples, (work, peer), plain))
         cost = core_time(samples, work, peer)
         share = busy(samples, work, peer)
         yield f"| {_name(peer)} | {' | '.join(cells)} | {cost or ''} | {share:.0%} |"
@@ -239,22 +242,26 @@ QUIET = 0.1
 
 def caution(runs: Runs) -> Iterator[str]:
     """How far the figures can be trusted, by the figures."""
-    plan, share = runs.main["plan"], disturbed(runs.main["samples"])
-    seconds = plan["rounds"] * plan["seconds"]
-    faults = []
-    if seconds < ENOUGH:
-        faults.append(f"each peer had {seconds} s for a work, where {ENOUGH} are wanted")
-    if share > QUIET:
-        faults.append(
-            f"in {share:.0%} of the samples neither server nor load used {SATURATED:.0%} of its "
-            "core: something else had it, or they waited for each other"
-        )
-    if faults:
-        yield (
-            f"**Not to be trusted to the digit:** {'; '.join(faults)}. Read the rates as orders of "
-            "magnitude, and look at the core time."
-        )
-        yield ""
+    for run in runs.all:
+        if run is not runs.main and run["plan"]["name"] != "typed":
+            continue
+        plan, share = run["plan"], disturbed(run["samples"])
+        seconds = plan["rounds"] * plan["seconds"]
+        faults = []
+        if seconds < ENOUGH:
+            faults.append(f"each peer had {seconds} s for a work, where {ENOUGH} are wanted")
+        if share > QUIET:
+            faults.append(
+                f"in {share:.0%} of the samples neither server nor load used {SATURATED:.0%} of "
+                "its core: something else had it, or they waited for each other"
+            )
+        if faults:
+            which = "" if run is runs.main else f" in the run `{plan['name']}`"
+            yield (
+                f"**Not to be trusted to the digit{which}:** {'; '.join(faults)}. Read the rates "
+                "as orders of magnitude, and look at the core time."
+            )
+            yield ""
 
 
 def contents(text: str) -> str:
@@ -455,6 +462,14 @@ def _took_part(runs: Runs, peer: str, work: str) -> str:
     return f" (measured in {len(turns)} of the rounds)" if turns else ""
 
 
+def _place(run: dict[str, Any]) -> str:
+    machine = run["machine"]
+    return (
+        f"{machine['cpu']}, {machine['python']}, {machine['system']}, {run['date']}, at "
+        f"{run['commit']}"
+    )
+
+
 def essence(runs: Runs) -> str:
     """What docs/performance.md shows."""
     samples = runs.samples()
@@ -466,15 +481,16 @@ def essence(runs: Runs) -> str:
             ("routed", "route, three middleware, JSON"),
             ("changing", "the same, headers never the same twice"),
             ("ws-64", "WebSocket echo, 64 B"),
+            ("typed", "typed handler: path, query, JSON of eight fields, typed answer"),
         )
         if work in works_of(samples)
     ]
     lines += ["| work | anylane on uvloop = 1; the fastest first |", "|---|---|"]
     for title, work in rows:
         others = [
-            f"{'**anylane**' if peer == MAIN else peer} {number(found.median)}"
+            f"{'**anylane**' if peer == unit(samples, work) else peer} {number(found.median)}"
             for peer in peers_of(samples, work)
-            if (peer == MAIN or not PEERS[peer].ours)
+            if (peer == unit(samples, work) or not PEERS[peer].ours)
             and (found := of_ours(samples, work, peer)) is not None
         ]
         lines.append(f"| {title} | {' · '.join(others[:8])} |")
@@ -493,13 +509,11 @@ def essence(runs: Runs) -> str:
             for peer, size in sorted(found_idle.items(), key=lambda item: item[1])
         )
         lines.append(f"| KiB of memory for an idle connection | {cells} |")
-    machine = runs.main["machine"]
+    lines += ["", f"Measured on {_place(runs.main)}."]
     lines += [
-        "",
-        (
-            f"Measured on {machine['cpu']}, {machine['python']}, {machine['system']}, "
-            f"{runs.main['date']}, at {runs.main['commit']}."
-        ),
+        f"The works of the run `{run['plan']['name']}`: on {_place(run)}."
+        for run in runs.all[1:]
+        if run["plan"]["name"] in works_of(samples)
     ]
     return "\n".join(lines)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from figures import Ratio, Samples, against, core_time, peers_of
-from peers import BARE, MAIN, OURS, PEERS
+from peers import BARE, MAIN, OURS, PEERS, TYPED_OURS
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,11 @@ TARGETS = (
     Target("threads: gthread with a bare WSGI function", "plaintext", OURS["threads"], 1.5,
            ("gunicorn gthread + WSGI",)),
     Target("trio: hypercorn on trio", "plaintext", OURS["trio"], 4.0, ("hypercorn trio",)),
+    Target("typed handlers: FastAPI", "typed", TYPED_OURS["dataclass"], 3.0,
+           tuple(name for name in PEERS if "FastAPI, " in name)),
+    Target("typed handlers: the best other peer that checks what is sent", "typed",
+           TYPED_OURS["dataclass"], 1.5,
+           tuple(name for name in PEERS if name.endswith(("Litestar, Struct", "Sheep, pydantic")))),
     Target("curio: anylane on trio", "plaintext", OURS["curio"], 1.0, (OURS["trio"],)),
 )  # fmt: skip
 

@@ -29,6 +29,30 @@ TRACES = {
 
 BODY = b'{"name":"x","n":[1,2,3]}'
 
+TYPED = {
+    "name": "Ada",
+    "email": "ada@example.org",
+    "age": 36,
+    "score": 9.5,
+    "is_active": True,
+    "nickname": None,
+    "tags": ["a", "b"],
+    "visits": 7,
+}
+"""What the work "typed" sends; in the load each request has other values."""
+
+STORED = {
+    "id": 42,
+    "page": 2,
+    "size": 50,
+    "verbose": True,
+    "name": "Ada",
+    "score": 9.5,
+    "tags": ["a", "b"],
+    "visits": 7,
+}
+"""What is answered to `TYPED` at the path of that work."""
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -144,6 +168,14 @@ WORKS = {
             )
             for count, note in PARTS.items()
         ),
+        Work(
+            "typed",
+            "a typed handler: path, three query parameters, JSON of eight fields, typed answer",
+            "typed",
+            "/typed/42?page=2&size=50&verbose=true",
+            ("typed",),
+            note="path, query and body differ in each request",
+        ),
         Work("ws-room", "WebSocket, one to 500", "room", "/room", ("64",), "room", connections=500),
         Work(
             "sse",
@@ -168,10 +200,10 @@ def ask(
             context = ssl.create_default_context()
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             sock = context.wrap_socket(sock)
-        kind = "application/json" if path.startswith("/echo") else "application/octet-stream"
+        kind = "application/octet-stream" if path == "/upload" else "application/json"
         head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nConnection: close\r\n"
         head += more
-        if method == "POST":
+        if method in ("POST", "PUT"):
             head += f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
         sock.sendall(head.encode() + b"\r\n" + body)
         answer = bytearray()
@@ -217,6 +249,9 @@ def check(server: Server, work: Work) -> None:
         elif work.path == "/upload":
             status, headers, body = ask(server, "POST", work.path, b"x" * (1 << 20))
             right = json.loads(body) == {"received": 1 << 20}
+        elif work.name == "typed":
+            status, headers, body = ask(server, "PUT", work.path, json.dumps(TYPED).encode())
+            right = json.loads(body) == STORED
         else:
             status, headers, body = ask(server, "GET", work.path, more=PAGE * bool(work.parts))
             match work.path:

@@ -81,6 +81,25 @@ end
 function kinds.changing() turning(kinds.get) end
 function kinds.browserchanging() turning(kinds.browser) end
 
+-- For a typed handler: path, query and body differ in each request.
+function kinds.typed()
+  wrk.method = "PUT"
+  wrk.headers["Content-Type"] = "application/json"
+  local ready, n, count = {}, 0, 512
+  for i = 1, count do
+    local active = i % 2 == 0 and "true" or "false"
+    local path = string.format("/typed/%d?page=%d&size=%d&verbose=%s", i, i % 40, 10 + i % 50, active)
+    local nickname = i % 3 == 0 and "null" or string.format('"nick %d"', i)
+    ready[i] = wrk.format(nil, path, nil, string.format(
+      '{"name":"user %d","email":"user%d@example.org","age":%d,"score":%.2f,"is_active":%s,"nickname":%s,"tags":["tag %d","tag %d"],"visits":%d}',
+      i, i, 18 + i % 60, i / 7, active, nickname, i % 9, i % 11, i * 37))
+  end
+  request = function()
+    n = n % count + 1
+    return ready[n]
+  end
+end
+
 -- wrk's own Host and so on, so many requests in one write.
 function kinds.pipelined(depth)
   local one = wrk.format()

@@ -19,6 +19,9 @@ pytestmark = pytest.mark.lanes
 MAX_CALLS = {
     "plaintext": 31,
     "JSON": 32,
+    "a parameter of ctx": 32,
+    "a typed parameter": 33,
+    "typed query, body, answer": 78,
     "route, three middleware": 47,
     "the same, heads differ": 61,
     "JSON echoed, three middleware": 55,
@@ -42,6 +45,9 @@ MAX_CALLS_EACH = {
 MAX_WORK = {
     "plaintext": 7.0,
     "JSON": 7.2,
+    "a parameter of ctx": 7.4,
+    "a typed parameter": 7.4,
+    "typed query, body, answer": 14.7,
     "route, three middleware": 9.1,
     "the same, heads differ": 13.1,
     "JSON echoed, three middleware": 10.4,
@@ -96,6 +102,19 @@ def test_a_receiver_of_a_broadcast_enters_no_more_functions_than_that(
 
 def test_the_count_is_always_the_same() -> None:
     assert benchmark.calls("plaintext") == benchmark.calls("plaintext")
+
+
+def test_a_typed_parameter_of_the_path_costs_one_call() -> None:
+    # The function that takes it out of `ctx.params`. The handler's coroutine is the only one.
+    by_hand, typed = (
+        [each for each in benchmark.calls(case) if each.startswith(("anylane.handling", TYPED))]
+        for case in ("a parameter of ctx", "a typed parameter")
+    )
+    typed.remove(f"{TYPED}.arguments.code:endpoint")
+    assert typed == by_hand
+
+
+TYPED = "anylane.typed"
 
 
 def test_heads_that_differ_cost_hardly_more() -> None:

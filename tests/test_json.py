@@ -395,6 +395,35 @@ def test_models_of_pydantic(library: str) -> None:
         json.dumps(model(price=1, part=math.nan))
 
 
+class Answer(enum.Enum):
+    YES = "yes"
+    NONE = None
+    UNKNOWN = math.nan
+
+
+def test_what_has_fields_is_written_at_once_though_one_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("orjson")
+    msgspec = pytest.importorskip("msgspec")
+    kind = msgspec.defstruct("Kind", ["x"])
+    monkeypatch.setattr(json, "_write", None)  # Ten times as slow for eight fields.
+    assert json.dumps(Slotted([None, 1.5])) == b'{"x":[null,1.5]}'
+    assert json.dumps([kind(None), Point(Decimal("1.50"))]) == (
+        b'[{"x":null},{"x":"1.50","_hidden":2,"rest":[]}]'
+    )
+    assert json.dumps({"a": Answer.YES, "b": Answer.NONE}) == b'{"a":"yes","b":null}'
+
+
+@pytest.mark.parametrize("wrong", [math.nan, [math.inf], Slotted(-math.inf), Answer.UNKNOWN])
+def test_nan_is_found_in_what_has_fields_beside_none(library: str, wrong: Any) -> None:
+    msgspec = pytest.importorskip("msgspec")
+    kind = msgspec.defstruct("Kind", ["x"])
+    for value in (Slotted([None, wrong]), kind([None, wrong]), [None, {"a": kind(wrong)}]):
+        with pytest.raises(TypeError, match="has no form in JSON"):
+            json.dumps(value)
+
+
 ZONES = st.none() | st.builds(timezone, st.timedeltas(timedelta(hours=-14), timedelta(hours=14)))
 SIMPLE = (
     st.none()

@@ -19,7 +19,7 @@ from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
 from json.encoder import encode_basestring
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 from uuid import UUID
 
 try:
@@ -236,7 +236,7 @@ def _with_names(value: Any) -> Any:
     return [_with_names(item) for item in value] if kind is list or kind is tuple else value
 
 
-_NEVER_NAN = frozenset((str, int, bool, type(None), datetime, date, time, UUID))
+_NEVER_NAN = frozenset((str, int, bool, type(None), datetime, date, time, UUID, Decimal))
 
 
 def _may_hold_nan(container: Any) -> bool:
@@ -247,13 +247,19 @@ def _may_hold_nan(container: Any) -> bool:
     if type(container) is dict:
         container = container.values()
     for item in container:
-        kind = type(item)
+        kind: Any = type(item)
         if kind in _NEVER_NAN:
             continue
         if kind is float:
             if item - item != 0.0:
                 return True
-        elif (kind is not dict and kind is not list and kind is not tuple) or _may_hold_nan(item):
+        elif kind is dict or kind is list or kind is tuple:
+            if _may_hold_nan(item):
+                return True
+        elif isinstance(item, Enum):
+            if _may_hold_nan((item.value,)):
+                return True
+        elif (opened := _opener(kind)) is None or _may_hold_nan(opened(item)):
             return True
     return False
 
@@ -275,21 +281,18 @@ def _converted(value: Any) -> Any:
     Raises TypeError if there is nothing.
     """
     kind: Any = type(value)
+    opened = _opener(kind)
+    if opened is not None:
+        return opened(value)
     if isinstance(value, _SPELLED):
         return _text(value)
     if isinstance(value, Enum):
         return value.value
-    names = _field_names(kind)
-    if names is not None:
-        return {name: getattr(value, name) for name in names}
     if isinstance(value, tuple):
         return [*value]
     if isinstance(value, float):
         return float(value)
     # By what they have and not by their classes, which most apps never import.
-    if hasattr(kind, "__struct_fields__"):
-        convert = sys.modules["msgspec"].to_builtins
-        return convert(value, builtin_types=(datetime, *_SPELLED), enc_hook=_converted)
     if hasattr(kind, "__pydantic_serializer__"):
         return value.model_dump(mode="json")
     default = json_default.get()
@@ -299,12 +302,25 @@ def _converted(value: Any) -> Any:
 
 
 _SPELLED = (date, time, timedelta, UUID, Decimal)  # A datetime is a date.
+_KEPT = (datetime, *_SPELLED)
 
 
 @lru_cache(maxsize=512)
-def _field_names(kind: Any) -> tuple[str, ...] | None:
-    """Return the fields of a dataclass, and None for any other class."""
-    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None
+def _opener(kind: Any) -> Callable[[Any], Any] | None:
+    """Return what makes a dict of a dataclass or a Struct, and None for any other class."""
+    if issubclass(kind, (*_SPELLED, Enum)):
+        return None
+    if is_dataclass(kind):
+        # A hot path: a dict display of eight fields takes 0.19 us, where `getattr` for each takes
+        # 0.42. The names are identifiers: `dataclass` has made functions of them.
+        members = ", ".join(f"{each.name!r}: value.{each.name}" for each in fields(kind))
+        return cast("Callable[[Any], Any]", eval(f"lambda value: {{{members}}}"))  # noqa: S307
+    return _from_struct if hasattr(kind, "__struct_fields__") else None
+
+
+def _from_struct(value: Any) -> Any:
+    convert = sys.modules["msgspec"].to_builtins
+    return convert(value, builtin_types=_KEPT, enc_hook=_converted)
 
 
 def _text(value: Any) -> str:

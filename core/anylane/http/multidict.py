@@ -86,4 +86,4 @@ class Query(MultiDict[str], TypedReading):
 
     def __init__(self, raw: str) -> None:
         self.raw: str = raw
-        super().__init__(EncodedFields(raw, "query", 400).decoded() if raw else ())
+        self._items = EncodedFields(raw, "query", 400).decoded() if raw else []

@@ -15,7 +15,7 @@ from anylane.routing.patterns.pattern_syntax import Parameter as PathParameter
 from anylane.typed.answer_types import answer_types
 from anylane.typed.answers import answer_of
 from anylane.typed.dependencies.injection import Injection, injected
-from anylane.typed.plan import Plan, caller_of, endpoint_of
+from anylane.typed.plan import Plan, caller_of
 from anylane.typed.signature import CONTEXT, hints_of, parameters_of
 
 if TYPE_CHECKING:
@@ -64,10 +64,11 @@ def resolve(handler: object, options: Mapping[str, Any]) -> Mapping[str, Any]:
         raise exc if isinstance(exc, RouteError) else RouteError(str(exc)) from None
     if answer is None and [each.where for each in parameters] == [CONTEXT]:
         return {"plan": plan} if plan.answers else {}
-    call = caller_of(handler, inline=options.get("inline", False))
+    inline = options.get("inline", False)
     if injection.needs:
+        call = caller_of(handler, inline=inline)
         return {"endpoint": injected(call, plan, injection, answer), "plan": plan}
-    return {"endpoint": endpoint_of(call, plan, answer), "plan": plan}
+    return {"endpoint": plan.endpoint(handler, answer, inline=inline), "plan": plan}
 
 
 _UNTYPED: Mapping[str, Any] = {

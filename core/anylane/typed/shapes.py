@@ -192,7 +192,11 @@ class Object(Shape):
     def is_exact(self, value: Any) -> bool:
         if self._is_mapping or type(value) is not self._class:
             return False
-        return all(shape.is_exact(getattr(value, name)) for name, shape in self._nested)
+        # Most have none nested, and `all` would make a generator for them.
+        for name, shape in self._nested:  # noqa: SIM110
+            if not shape.is_exact(getattr(value, name)):
+                return False
+        return True
 
     def project(self, value: Any, place: str) -> Any:
         if isinstance(value, Mapping):

@@ -279,6 +279,12 @@ def _check(parameter: Parameter, names: Mapping[str, str], where: str, *, body: 
                 f"{said} is {_named(kind)}, and {{{parameter.key}:{converter}}} gives "
                 f"{_CONVERTED[converter][0].__name__}; make them agree"
             )
+        if not converter and kind is not Any and converter_of(kind) is None:
+            raise RouteError(
+                f"{said} is {_named(kind)}, which no segment of a path is read as; expected int, "
+                "float, bool, str, an Enum, Literal, UUID, datetime, date, time, timedelta or "
+                "Decimal"
+            )
         if parameter.default is not REQUIRED:
             raise RouteError(f"{said} has a default, and a path always has a value; leave it out")
     elif isinstance(marker, State):

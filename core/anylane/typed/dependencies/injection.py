@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from anylane.typed.dependencies.app_scope import value_of
 from anylane.typed.dependencies.depends import SCOPES, Dependency, Scope
 from anylane.typed.dependencies.need import Need
 from anylane.typed.dependencies.teardown import Given, HeldUntilSent, Teardown
-from anylane.typed.plan import Plan
+from anylane.typed.plan import Plan, Read
 from anylane.typed.signature import DEPENDS, Parameter, parameters_of
 from anylane.typed.sources import State
 
@@ -187,8 +187,10 @@ def _runner(
     injection: Injection,
     answer: Answer | None,
 ) -> Callable[[Context], Awaitable[Any]]:
+    reads = [plan.read, *(need.plan.read for need in injection.needs)]
+
     async def run(ctx: Context) -> Any:
-        arguments, for_needs = await _read(ctx, plan, injection)
+        arguments, *for_needs = await _read(ctx, reads)
         early, late = Teardown(ctx), Teardown(ctx)
         try:
             values: list[Any] = []
@@ -217,17 +219,14 @@ def _runner(
     return run
 
 
-async def _read(
-    ctx: Context, plan: Plan, injection: Injection
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return the arguments of the handler, and those of each dependency, as far as the request
-    gives them. Raise Invalid for every fault at once."""
+async def _read(ctx: Context, reads: Iterable[Read]) -> list[dict[str, Any]]:
+    """Return the arguments of the handler, and behind them those of each dependency, as far as the
+    request gives them. Raise Invalid for every fault at once."""
     faults: list[Fault] = []
-    arguments = await plan.read(ctx, faults)
-    for_needs = [await need.plan.read(ctx, faults) for need in injection.needs]
+    found = [await read(ctx, faults) for read in reads]
     if faults:
         raise Invalid(dict.fromkeys(faults))
-    return arguments, for_needs
+    return found
 
 
 async def _given_back(teardown: Teardown, exc: BaseException) -> BaseException:

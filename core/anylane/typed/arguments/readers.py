@@ -6,7 +6,7 @@ then the value means nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, get_args
 
 from anylane.errors import RouteError
@@ -21,28 +21,28 @@ if TYPE_CHECKING:
     from anylane.http.multidict import MultiDict
 
 Reader = Callable[[Any, list[Fault]], Any]
-"""Takes the values of a source by name, and the list of faults."""
+"""Takes a text, or the values of a source by name, and the list of faults."""
+
+Absent = Callable[[list[Fault]], None]
+"""Takes the list of faults where there is no text."""
 
 MISSING = object()
 
 
+def is_plain_text(parameter: Parameter) -> bool:
+    """Return whether any text is right as it is."""
+    converter, check, _ = _converted(parameter)
+    return converter.read is read_text and check is None
+
+
 def text_reader(parameter: Parameter) -> Reader:
-    """Return what reads a parameter that one text stands for, from a mapping of texts."""
-    converter, check, expected = _converted(parameter, parameter.kind)
-    where, key, default = parameter.where, parameter.key, parameter.default
-    read = converter.read
-    plain = read is read_text and check is None and where != "form"
+    """Return what reads the text of a parameter that one text stands for."""
+    converter, check, expected = _converted(parameter)
+    where, key, read = parameter.where, parameter.key, converter.read
     # A cookie is secret: a script that cannot read it could read the answer.
     named = where if where == "cookie" else key
 
-    def reader(texts: Mapping[str, Any], faults: list[Fault]) -> Any:
-        text = texts.get(key, MISSING)
-        if text is MISSING:
-            if default is REQUIRED:
-                faults.append(Fault(where, key, expected))
-            return default
-        if plain:
-            return text
+    def reader(text: Any, faults: list[Fault]) -> Any:
         try:
             value = read(text)
             if check is None or check(value):
@@ -55,17 +55,18 @@ def text_reader(parameter: Parameter) -> Reader:
     return reader
 
 
-def path_reader(parameter: Parameter, converter: str) -> Reader:
-    """Return what reads a parameter of the path. converter: its own in the pattern, if it has one:
-    the value is converted then."""
-    if not converter and parameter.kind is not Any:
-        return text_reader(parameter)
-    check, limits = compiled(parameter.constraints)
-    key, whole = parameter.key, parameter.kind is float and converter == "int"
+def absent(parameter: Parameter) -> Absent:
+    """Return what says that the text of a parameter is missing."""
+    fault = Fault(parameter.where, parameter.key, _converted(parameter)[2])
+    return lambda faults: faults.append(fault)
 
-    def reader(values: Mapping[str, Any], faults: list[Fault]) -> Any:
-        value = float(values[key]) if whole else values[key]
-        if check is not None and not check(value):
+
+def limit_reader(parameter: Parameter, limits: str, check: Check) -> Reader:
+    """Return what holds a value that the router has converted to its bounds."""
+    key = parameter.key
+
+    def reader(value: Any, faults: list[Fault]) -> Any:
+        if not check(value):
             faults.append(Fault("path", key, limits, shown_value(key, value)))
         return value
 
@@ -140,20 +141,25 @@ def file_reader(parameter: Parameter) -> Reader:
 
 def form_reader(parameter: Parameter) -> Reader:
     """Return what reads a text of a form. A file where a text is expected is a fault."""
-    inner = text_reader(parameter)
-    key, expected = parameter.key, _converted(parameter, parameter.kind)[2]
+    read, missing, default = text_reader(parameter), absent(parameter), parameter.default
+    key, expected = parameter.key, _converted(parameter)[2]
 
     def reader(form: MultiDict[Any], faults: list[Fault]) -> Any:
-        if isinstance(form.get(key), Upload):
+        text = form.get(key, MISSING)
+        if text is MISSING:
+            return missing(faults) if default is REQUIRED else default
+        if isinstance(text, Upload):
             faults.append(Fault("form", key, expected, "a file"))
             return None
-        return inner(form, faults)
+        return read(text, faults)
 
     return reader
 
 
-def _converted(parameter: Parameter, kind: Any) -> tuple[Converter, Check | None, str]:
-    """Return the converter of a type, what checks its values, and what a text has to be."""
+def _converted(parameter: Parameter) -> tuple[Converter, Check | None, str]:
+    """Return the converter of a parameter's type, what checks its values, and what a text has to
+    be."""
+    kind = parameter.kind
     converter = Converter(read_text, "a text") if kind is Any else converter_of(kind)
     assert converter is not None, "it was resolved"
     check, limits = compiled(parameter.constraints)

@@ -1,0 +1,1 @@
+"""How the arguments of a handler are read: the lines of a function, and what they call."""
