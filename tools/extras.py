@@ -35,6 +35,12 @@ app.use(Compression(codings=["br", "zstd"]))
 answer = TestClient(app).get("/", headers={"accept-encoding": "br"})
 assert answer.headers["content-encoding"] == "br"
 """,
+    "docs": """
+app.openapi(title="Things", version="1")
+client = TestClient(app)
+assert "<title>Things</title>" in client.get("/docs").text
+assert client.get("/docs/swagger-ui-bundle.js").status == 200
+""",
     "forms": """
 @app.post("/form")
 async def form(ctx: Context) -> str:
