@@ -78,6 +78,10 @@ async def model(value: Model) -> Model:
     return value
 assert TestClient(app).post("/model", json={"name": "n"}).json() == {"name": "n"}
 """,
+    "schema": """
+app.openapi(title="Things", version="1", docs=None)
+assert TestClient(app, check_schema=True).get("/").status == 200
+""",
     "sessions": """
 from anylane.middleware import Sessions
 app.use(Sessions("s" * 32))
