@@ -13,7 +13,7 @@ import pytest
 from anylane import App, RouteError, Router, UsageError
 from anylane.extras import read_data
 from anylane.middleware import CSP, SecurityHeaders
-from anylane.openapi.docs_page.page import policy
+from anylane.openapi.docs_page.swagger_ui import policy
 from anylane.testing import TestClient
 
 FILES = ("swagger-ui.css", "swagger-ui-bundle.js", "page.css", "page.js")
@@ -173,7 +173,7 @@ def test_without_a_page_nothing_of_it_is_needed(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_page_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    from anylane.openapi.docs_page.page import assets
+    from anylane.openapi.docs_page.swagger_ui import assets
 
     assets.cache_clear()
     monkeypatch.setitem(sys.modules, "offapi", None)

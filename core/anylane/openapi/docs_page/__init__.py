@@ -1,1 +1,1 @@
-"""The docs page: HTML, script and style of ours around Swagger UI, all from the app's own paths."""
+"""The routes of a description: the document, and the page of Swagger UI that shows it."""

@@ -9,7 +9,7 @@ from anylane import json
 from anylane.handling.context import Context
 from anylane.http.response import JSON
 from anylane.openapi.docs_page.asset import Asset
-from anylane.openapi.docs_page.page import DocsPage
+from anylane.openapi.docs_page.swagger_ui import DocsPage
 from anylane.openapi.document import document_of
 from anylane.openapi.info import Info
 from anylane.routing.base_app import BaseApp
