@@ -95,7 +95,6 @@ def test_another_answer_is_told_with_each_fault() -> None:
         ([1], User, "and no User:\n  the body: expected "),
         ([{"x": -1}], list[Point], "no list[tests.testing.test_typed_answers.Point]:\n  0.x: "),
         ({"name": ""}, Pet, "no Pet:\n  name: expected String should have at least 1 character"),
-        ({}, App, "no App:\n  the body: expected nothing reads"),
         ("plain", User, "no User:\n  the body: expected JSON, saw "),
         ({"a": 1}, list, "no list:\n  the body: expected a JSON array, saw "),
     ],
@@ -126,9 +125,10 @@ def test_an_error_is_told_with_its_status_and_cause() -> None:
     assert isinstance(caught.value.__cause__, KeyError)
 
 
-def test_a_type_that_json_cannot_have_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"response.json\(7\): "):
-        answer({}).json(7)
+@pytest.mark.parametrize("kind", [7, App])
+def test_a_type_that_json_cannot_have_is_refused(kind: object) -> None:
+    with pytest.raises(UsageError, match=r"response.json\((7|App)\)"):
+        answer({}).json(kind)
 
 
 def test_a_dependency_is_replaced_for_a_client() -> None:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, get_origin, overload
 
 from anylane import json
-from anylane.errors import AnylaneError, InvalidJSON, UsageError
+from anylane.errors import AnylaneError, InvalidJSON
 from anylane.http.headers import Headers
 from anylane.http.values.faults import Fault
 from anylane.shown import shown
@@ -143,7 +143,7 @@ class ClientResponse:
 
         kind: the type that it has to be, such as `User` or `list[User]`, which is returned then:
         what a typed handler takes as a body. Raise AssertionError that names each fault for any
-        other JSON, and UsageError for a type that has no form in JSON.
+        other body, and UsageError for a type that has no form in JSON or needs a missing library.
         """
         if kind is None:
             return json.loads(self.content)
@@ -152,10 +152,7 @@ class ClientResponse:
     def _typed(self, kind: object) -> Any:
         is_class = isinstance(kind, type) and get_origin(kind) is None
         name = kind.__name__ if is_class else str(kind)  # type: ignore[attr-defined]
-        try:
-            model = model_of(kind, f"response.json({name})")
-        except TypeError as exc:
-            raise UsageError(f"response.json({name}): {exc}") from exc
+        model = model_of(kind, f"response.json({name})")
         faults: list[Fault] = []
         try:
             value = model.from_json(self.content, faults)
