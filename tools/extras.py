@@ -35,6 +35,12 @@ app.use(Compression(codings=["br", "zstd"]))
 answer = TestClient(app).get("/", headers={"accept-encoding": "br"})
 assert answer.headers["content-encoding"] == "br"
 """,
+    "docs": """
+app.openapi(title="Things", version="1")
+client = TestClient(app)
+assert "<title>Things</title>" in client.get("/docs").text
+assert client.get("/docs/swagger-ui-bundle.js").status == 200
+""",
     "forms": """
 @app.post("/form")
 async def form(ctx: Context) -> str:
@@ -71,6 +77,10 @@ class Model(pydantic.BaseModel):
 async def model(value: Model) -> Model:
     return value
 assert TestClient(app).post("/model", json={"name": "n"}).json() == {"name": "n"}
+""",
+    "schema": """
+app.openapi(title="Things", version="1", docs=None)
+assert TestClient(app, check_schema=True).get("/").status == 200
 """,
     "sessions": """
 from anylane.middleware import Sessions

@@ -28,7 +28,7 @@ from anylane.typed.typed_router import Router
 
 if TYPE_CHECKING:
     from anylane.config.server_settings import ServerSettings
-    from anylane.openapi.pages import Pages
+    from anylane.openapi.docs_page.pages import Pages
     from anylane.routing.function_types import (
         ConnectionHook,
         JobFunction,
@@ -234,8 +234,8 @@ class App(BaseApp):
         Raise UsageError for what cannot be described, also at the start of a server, where all
         routes are known; and if this was called before.
         """
+        from anylane.openapi.docs_page.pages import Pages
         from anylane.openapi.info import Info
-        from anylane.openapi.pages import Pages
 
         if self.description is not None:
             raise UsageError("app.openapi() was called before; an app has one description")

@@ -24,8 +24,38 @@ def load(module: str, *, extra: str, needed_by: str, marker: str | None = None) 
     except ImportError as exc:
         failure = exc
     if library is None or (marker is not None and not hasattr(library, marker)):
-        raise UsageError(
-            f"{needed_by} needs the package {module.partition('.')[0]}, which is not installed: "
-            f"pip install 'anylane[{extra}]'"
-        ) from failure
+        raise _missing(module.partition(".")[0], extra, needed_by) from failure
     return library
+
+
+def read_data(package: str, name: str, *, extra: str, needed_by: str) -> bytes:
+    """Return a file that a package brings, without an import of the package.
+
+    name: of the file, in its folder. extra, needed_by: as of `load`.
+
+    Raise UsageError if the package is not installed, or has no such file in this version.
+    """
+    # Not at module level: on some versions of Python they load threading.
+    from importlib.util import find_spec
+    from pathlib import PurePath
+
+    spec = find_spec(package)
+    folders = None if spec is None else spec.submodule_search_locations
+    if spec is None or not folders:
+        raise _missing(package, extra, needed_by)
+    loader: Any = spec.loader
+    try:
+        data: bytes = loader.get_data(str(PurePath(folders[0], name)))
+    except OSError as exc:
+        raise UsageError(
+            f"{needed_by} needs {name} of the package {package}, which has none in the version "
+            f"that is installed: pip install -U 'anylane[{extra}]'"
+        ) from exc
+    return data
+
+
+def _missing(package: str, extra: str, needed_by: str) -> UsageError:
+    return UsageError(
+        f"{needed_by} needs the package {package}, which is not installed: "
+        f"pip install 'anylane[{extra}]'"
+    )

@@ -460,6 +460,21 @@ def test_headers_and_cookies_are_parameters_and_those_of_dependencies() -> None:
     ]
 
 
+def test_bounds_are_numbers_and_those_that_are_none_are_left_out() -> None:
+    app = App()
+
+    @app.get("/x")
+    async def x(
+        price: Annotated[Decimal, Field(ge=Decimal("0.5"), le=Decimal(2))],
+        day: Annotated[date, Field(gt=date(2026, 1, 1))],
+    ) -> None: ...
+
+    assert schemas_of(app, "/x") == {
+        "price": {"type": "number", "minimum": 0.5, "maximum": 2},
+        "day": {"type": "string", "format": "date"},
+    }
+
+
 # -- bodies
 
 

@@ -32,6 +32,7 @@ class Info:
                 raise UsageError(f"{name} of app.openapi() is {shown(value)}; expected a str")
         if isinstance(self.servers, str):
             raise UsageError(f"servers is {self.servers!r}; write [{self.servers!r}]")
+        object.__setattr__(self, "servers", tuple(self.servers))
         if self.tags is not None and not isinstance(self.tags, Mapping):
             raise UsageError(
                 f"tags of app.openapi() is {shown(self.tags)}; expected a mapping of each tag to "

@@ -42,7 +42,6 @@ _BOUNDS = {
     "le": "maximum",
     "lt": "exclusiveMaximum",
     "multiple_of": "multipleOf",
-    "pattern": "pattern",
 }
 _LENGTHS = {"string": ("minLength", "maxLength"), "array": ("minItems", "maxItems")}
 
@@ -91,13 +90,22 @@ def bounded(schema: dict[str, Any], constraints: Mapping[str, Any]) -> dict[str,
     found = dict(schema)
     lengths = _LENGTHS.get(found.get("type", "string"), _LENGTHS["string"])
     for name, bound in constraints.items():
-        if name in _BOUNDS:
-            value = as_json(bound)
-            if value is not None:
+        if name == "pattern":
+            found[name] = bound
+        elif name in _BOUNDS:
+            if (value := _number(bound)) is not None:
                 found[_BOUNDS[name]] = value
         else:
             found[lengths[name == "max_length"]] = bound
     return found
+
+
+def _number(bound: Any) -> int | float | None:
+    """Return a bound as JSON Schema has it; None for one that is no number, such as a date (JSON
+    Schema Validation 2020-12 §6.2)."""
+    if isinstance(bound, Decimal):
+        return int(bound) if bound == bound.to_integral_value() else float(bound)
+    return bound if isinstance(bound, int | float) else None
 
 
 def as_json(value: Any) -> Any:

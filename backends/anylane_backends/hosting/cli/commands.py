@@ -23,6 +23,7 @@ from anylane.config.run_settings import RunSettings
 from anylane.config.server_config import ServerConfig
 from anylane.errors import ConfigError
 from anylane_backends.hosting.cli.app_loading import CannotStart, load_app
+from anylane_backends.hosting.cli.description import differences, renewing, text_of, write
 from anylane_backends.hosting.cli.env_file import load_env_file
 from anylane_backends.hosting.cli.flags import RunCommand, option, reasons
 from anylane_backends.hosting.cli.log_lines import set_up_logging
@@ -144,6 +145,45 @@ def routes(app: str, app_dir: str, factory: bool, env_file: str | None, as_json:
         click.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2))
     else:
         _print_table(rows)
+
+
+@command.command()
+@click.argument("app", metavar="MODULE:APP")
+@click.option("--app-dir", default=".", envvar="ANYLANE_APP_DIR", help=_RUN_TEXTS.get("app_dir"))
+@click.option("--factory", is_flag=True, envvar="ANYLANE_FACTORY", help=_RUN_TEXTS.get("factory"))
+@click.option(
+    "--env-file", metavar="FILE", envvar="ANYLANE_ENV_FILE", help=_RUN_TEXTS.get("env_file")
+)
+@click.option("--output", metavar="FILE", help="Write it into a file.")
+@click.option("--check", metavar="FILE", help="Exit with 1 if that file differs from it.")
+def openapi(  # noqa: PLR0917  # click calls it by keyword.
+    app: str,
+    app_dir: str,
+    factory: bool,
+    env_file: str | None,
+    output: str | None,
+    check: str | None,
+) -> None:
+    """Print the OpenAPI description of MODULE:APP, as JSON."""
+    if output is not None and check is not None:
+        raise click.UsageError("--output writes the file, --check only looks at it: give one")
+    found = None
+    try:
+        if env_file:
+            load_env_file(env_file)
+        text = text_of(load_app(app, app_dir=app_dir, factory=factory), app)
+        if check is not None:
+            found = differences(text, check)
+        elif output is not None:
+            write(text, output)
+        else:
+            click.echo(text, nl=False)
+    except (CannotStart, ConfigError) as exc:
+        fail(exc.__cause__ or exc, str(exc))
+    if check is not None and found is not None:
+        renew = renewing(app, check, app_dir=app_dir, factory=factory, env_file=env_file)
+        click.echo("\n".join([*found, f"{check} is not current: run `{renew}`"]), err=True)
+        raise SystemExit(1)
 
 
 @command.command(name="backends")

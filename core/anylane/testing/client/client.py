@@ -34,6 +34,7 @@ from anylane.testing.client.request import (
 from anylane.testing.client.response import ClientResponse
 from anylane.testing.client.websocket import ClientWebSocket, add_handshake
 from anylane.testing.client.wire import Lane
+from anylane.testing.schema_check.comparison import SchemaCheck
 from anylane.testing.world import LogRecord, World
 
 _MAX_REDIRECTS = 20
@@ -57,6 +58,9 @@ class TestClient:
     raise_server_exceptions: raise what a handler raised and no exception handler took, instead of
         returning its 500 with the exception in `response.error`.
     patience: seconds to wait for bytes on a real lane.
+    check_schema: hold each answer, and each request that the app takes, to what `app.openapi()`
+        says. What it does not say is an AssertionError. Of a stream the head is checked, of a
+        WebSocket nothing. Raises UsageError for an app without `openapi`; needs the extra `schema`.
     """
 
     __test__ = False  # For pytest, which collects classes named Test*.
@@ -73,12 +77,14 @@ class TestClient:
         follow_redirects: bool = False,
         raise_server_exceptions: bool = False,
         patience: float = 10.0,
+        check_schema: bool = False,
     ) -> None:
         self.app = app
         self.base_url = base_url
         self.headers: Headers = Headers(headers)
         self.cookies: CookieJar = CookieJar((cookies or {}).items())
         self._follows = follow_redirects
+        self._check = SchemaCheck(app) if check_schema else None
 
         def run(log: ClientLog) -> Lane:
             if backend is None:
@@ -158,7 +164,7 @@ class TestClient:
         Leaving the block before the end closes the connection.
         """
         request = self._build(method, url, **parts)
-        return self._pool.send(request, self._remember)
+        return self._pool.send(request, self._begin)
 
     def events(
         self, url: str, last_event_id: str = "", **head: Unpack[RequestHead]
@@ -177,7 +183,7 @@ class TestClient:
             # UTF-8 (HTML standard §9.2.4), while this client writes headers in Latin-1.
             encoded = last_event_id.encode("utf-8").decode("latin-1")
             request.headers.set("last-event-id", encoded)
-        return ClientEvents(self._pool.send(request, self._remember), last_event_id)
+        return ClientEvents(self._pool.send(request, self._begin), last_event_id)
 
     def websocket(
         self, url: str, subprotocols: Sequence[str] = (), **head: Unpack[RequestHead]
@@ -280,7 +286,15 @@ class TestClient:
     def _read(self, request: ClientRequest) -> ClientResponse:
         response = self._pool.send(request, self._remember)
         response.read()
+        if self._check is not None:
+            self._check.whole(response)
         return response
+
+    def _begin(self, response: ClientResponse) -> None:
+        """Store the cookies of a stream, and check its head."""
+        self._remember(response)
+        if self._check is not None:
+            self._check.head(response)
 
     def _remember(self, response: ClientResponse) -> None:
         """Store the cookies of a response."""

@@ -9,16 +9,23 @@ import codecs
 import re
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar, get_origin, overload
 
 from anylane import json
-from anylane.errors import AnylaneError
+from anylane.errors import AnylaneError, InvalidJSON
 from anylane.http.headers import Headers
+from anylane.http.values.faults import Fault
 from anylane.shown import shown
 from anylane.testing.client.connection import ClientConnection, Head
 from anylane.testing.client.event_parser import LineSplitter, ServerSentEvent
 from anylane.testing.client.events import ClientEvents
 from anylane.testing.client.request import ClientRequest
+from anylane.typed.models import model_of
+
+T = TypeVar("T")
+
+_MAX_SHOWN = 200
+"""Characters of a body in a message."""
 
 
 class ClientResponse:
@@ -122,9 +129,48 @@ class ClientResponse:
         """
         return self.content.decode(self._charset(), "replace")
 
-    def json(self) -> Any:
-        """Return the whole body decoded as JSON. Raises ValueError if it is not JSON."""
-        return json.loads(self.content)
+    @overload
+    def json(self) -> Any: ...
+
+    @overload
+    def json(self, kind: type[T]) -> T: ...
+
+    @overload
+    def json(self, kind: object) -> Any: ...
+
+    def json(self, kind: object = None) -> Any:
+        """Return the whole body decoded as JSON. Raises ValueError if it is not JSON.
+
+        kind: the type that it has to be, such as `User` or `list[User]`, which is returned then:
+        what a typed handler takes as a body. Raise AssertionError that names each fault for any
+        other body, and UsageError for a type that has no form in JSON or needs a missing library.
+        """
+        if kind is None:
+            return json.loads(self.content)
+        return self._typed(kind)
+
+    def _typed(self, kind: object) -> Any:
+        is_class = isinstance(kind, type) and get_origin(kind) is None
+        name = kind.__name__ if is_class else str(kind)  # type: ignore[attr-defined]
+        model = model_of(kind, f"response.json({name})")
+        faults: list[Fault] = []
+        try:
+            value = model.from_json(self.content, faults)
+        except InvalidJSON as exc:
+            faults.append(Fault("body", "", "JSON", shown(exc)))
+            value = None
+        if faults:
+            told = "".join(
+                f"\n  {each.field or 'the body'}: expected {each.expected}, "
+                + ("which is missing" if each.seen is None else f"saw {each.seen}")
+                for each in faults
+            )
+            request = self.request
+            raise AssertionError(
+                f"{request.method} {request.target} was answered with {self.status} and no {name}:"
+                f"{told}\n  in {self.text[:_MAX_SHOWN]}"
+            ) from self.error
+        return value
 
     @property
     def trailers(self) -> Headers:
