@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def schemathesis() -> Path:
 
 
 @contextmanager
-def bookshop(lane: str) -> Iterator[str]:
+def bookshop(lane: str) -> Generator[str]:
     """Serve the bookshop on a lane, and give its URL."""
     command = [sys.executable, "-m", "anylane", "run", "--app-dir", str(FOLDER), "bookshop:app"]
     with subprocess.Popen(

@@ -126,7 +126,7 @@ for part in (
     TrustedHosts(["testserver"]),
 ):
     app.use(part)
-HTTPSRedirect(), MemoryStore(), FileResponse("page.html")
+HTTPSRedirect(), MemoryStore(), FileResponse("page.html"), PartDocumentation()
 app.mount("/files", StaticFiles("."))
 answer = TestClient(app).get("/", headers={"accept-encoding": "zstd, br, gzip"})
 assert answer.status == 401
