@@ -63,6 +63,8 @@ MAX_WORK = {
 LATER, LATER_WORK = 12, 1.5
 """More of both on Python 3.11, where no task is eager: a handler begins in the loop's next turn."""
 
+TYPED = "anylane.typed"
+
 benchmark = load("core")
 EAGER = sys.version_info >= (3, 12)
 # Where handlers begin later, the sixteen are not answered by one write.
@@ -112,9 +114,6 @@ def test_a_typed_parameter_of_the_path_costs_one_call() -> None:
     )
     typed.remove(f"{TYPED}.arguments.code:endpoint")
     assert typed == by_hand
-
-
-TYPED = "anylane.typed"
 
 
 def test_heads_that_differ_cost_hardly_more() -> None:
