@@ -17,10 +17,13 @@ from anylane.callables import called, location
 from anylane.errors import RouteError, UsageError
 from anylane.handling.context import Context
 from anylane.http.forms import Upload
+from anylane.http.request import Request
+from anylane.http.response import Response
 from anylane.http.values.scalars import converter_of
+from anylane.realtime.websocket import WebSocket
 from anylane.shown import shown
-from anylane.typed.constraints import constraints_of
-from anylane.typed.dependencies.depends import Dependency
+from anylane.typed.constraints import constraints_of, misplaced
+from anylane.typed.dependencies.depends import Dependency, Depends
 from anylane.typed.models import is_model, is_object
 from anylane.typed.sources import (
     Cookie,
@@ -106,7 +109,12 @@ def parameters_of(
     Raise RouteError for a parameter that cannot be resolved.
     """
     where = where or location(func)
-    signature = inspect.signature(func, follow_wrapped=False)
+    try:
+        signature = inspect.signature(func, follow_wrapped=False)
+    except (TypeError, ValueError):
+        raise RouteError(
+            f"{where} has no signature that Python can read; write a function around it"
+        ) from None
     hints = hints_of(func, where, localns)
     found = []
     for index, each in enumerate(signature.parameters.values()):
@@ -118,6 +126,8 @@ def parameters_of(
         resolved: Parameter | None
         if isinstance(each.default, Dependency):
             resolved = _dependency(each.name, each.default)
+        elif is_marker(each.default):
+            raise RouteError(_as_default(each, where))
         elif each.annotation is REQUIRED or each.name == "ctx":
             resolved = _unannotated(each, index, names, where)
         else:
@@ -186,11 +196,15 @@ def _annotated(
     for each in metadata:
         if isinstance(each, Dependency):
             return _dependency(name, each)
+        if each is Depends:
+            raise RouteError(
+                f"the parameter {name!r} of {where} has no function; write Depends(function)"
+            )
     kind, optional = without_none(hint)
     if optional:  # `Annotated[int, Query()] | None`
         kind, inner = unwrapped(kind)
         metadata = (*metadata, *inner)
-    markers = [_marker(each) for each in metadata if _is_marker(each)]
+    markers = [_marker(each) for each in metadata if is_marker(each)]
     if len(markers) > 1:
         raise RouteError(
             f"the parameter {name!r} of {where} has two sources: "
@@ -217,12 +231,28 @@ def _annotated(
     return resolved
 
 
+def _as_default(parameter: inspect.Parameter, where: str) -> str:
+    """Return what is wrong with a marker that stands where a default does."""
+    said = f"the parameter {parameter.name!r} of {where}"
+    if parameter.default is Depends:
+        return f"{said} has no function; write Depends(function)"
+    marker, hint = _marker(parameter.default), parameter.annotation
+    kind = "str" if hint is REQUIRED else hint if isinstance(hint, str) else _named(hint)
+    return (
+        f"{said} has {marker!r} as its default; write `{parameter.name}: Annotated[{kind}, "
+        f"{marker!r}]`, and the default behind it"
+    )
+
+
 def _dependency(name: str, dependency: Dependency) -> Parameter:
     return Parameter(name=name, where=DEPENDS, dependency=dependency)
 
 
-def _is_marker(value: Any) -> bool:
-    return isinstance(value, Source) or (isinstance(value, type) and issubclass(value, Source))
+def is_marker(value: Any) -> bool:
+    """Return whether a value is one of the markers of annotations, called or not."""
+    if isinstance(value, type):
+        return issubclass(value, Source)
+    return isinstance(value, Source | Dependency) or value is Depends
 
 
 def _marker(value: Any) -> Source:
@@ -239,11 +269,24 @@ def _implied(name: str, kind: Any, names: Mapping[str, str], where: str) -> Sour
     if kind is Upload:
         return File()
     if not _is_text(kind):
-        raise RouteError(
-            f"the parameter {name!r} of {where} is {_named(kind)}, which no value of a query is "
-            "read as; say where it comes from: Annotated[..., JsonBody()]"
-        )
+        raise RouteError(f"the parameter {name!r} of {where} is {_named(kind)}, {_instead(kind)}")
     return Query()
+
+
+def _instead(kind: Any) -> str:
+    """Return what to write for a type that no text is read as."""
+    if isinstance(kind, type) and issubclass(kind, Request | Response | WebSocket):
+        return "which the Context has; write `ctx: Context`"
+    return (
+        f"which no text is read as; expected {_READ}, or a marker that says where it comes from: "
+        "JsonBody(), State() or Depends(function)"
+    )
+
+
+_READ = (
+    "int, float, bool, str, an Enum, Literal, UUID, datetime, date, time, timedelta, Decimal, or a "
+    "list, set or tuple of one of these"
+)
 
 
 def without_none(hint: Any) -> tuple[Any, bool]:
@@ -295,13 +338,11 @@ def _check(parameter: Parameter, names: Mapping[str, str], where: str, *, body: 
     elif isinstance(marker, JsonBody) or (isinstance(marker, Form) and is_object(kind)):
         pass
     elif not _is_text(kind):
-        raise RouteError(
-            f"{said} is {_named(kind)}, which no text is read as; expected int, float, bool, str, "
-            "an Enum, Literal, UUID, datetime, date, time, timedelta, Decimal, or a list, set or "
-            "tuple of one of these"
-        )
+        raise RouteError(f"{said} is {_named(kind)}, which no text is read as; expected {_READ}")
     elif isinstance(marker, Cookie) and parameter.collection is not None:
         raise RouteError(f"{said} is {_named(kind)}; a cookie has one value")
+    if problem := misplaced(parameter.constraints, kind, several=parameter.collection is not None):
+        raise RouteError(f"{said} is {_named(kind)}: {problem}")
     if parameter.where in ("body", "form") and not body:
         raise RouteError(
             f"{said} is of the body, which a GET, HEAD or OPTIONS does not have (RFC 9110 §9.3.1); "
