@@ -22,6 +22,7 @@ from anylane import (
     Request,
     Response,
     RouteError,
+    UsageError,
     WebSocket,
 )
 from anylane.testing import TestClient
@@ -53,9 +54,14 @@ def _cases() -> dict[str, tuple[Callable[..., Any], str]]:  # noqa: C901
     async def text_as_bound(x: Annotated[int | None, pydantic.Field(le="9")] = None) -> None: ...
     async def unfinished(x: Unfinished) -> None: ...
     async def unfinished_answer(ctx: Context) -> Unfinished: ...  # type: ignore[empty-body]
+    async def no_such_name(key: Annotated[int, Path()]) -> None: ...
+    async def no_type(x: Any) -> None: ...
     async def given_by_builtin(x: Annotated[Any, Depends(dict)]) -> None: ...
 
+    no_type.__annotations__["x"] = "int |"
     return {
+        "no name of the pattern": (no_such_name, "has no 'key'; it has no names"),
+        "no type": (no_type, r"is no type: SyntaxError.*; write one, such as `int`"),
         "a marker as the default": (marker_called, r"'x' of .*`x: Annotated\[int, Query\('x'\)\]`"),
         "one that is not called": (marker_alone, r"'x' of .*`x: Annotated\[str, Header\(\)\]`"),
         "one of the body": (marker_of_body, r"`x: Annotated\[Unfinished, JsonBody\(\)\]`"),
@@ -127,3 +133,30 @@ def test_a_dependency_as_the_default_needs_no_annotation() -> None:
     client = TestClient(app)
     assert client.get("/first").text == "given"
     assert client.get("/second").text == "given GET"
+
+
+def test_a_websocket_has_no_body() -> None:
+    async def handler(ctx: Context, x: Annotated[int, JsonBody()]) -> None: ...
+
+    message = r"'x' of .* is of the body, which a GET, HEAD, OPTIONS or WebSocket does not have"
+    with pytest.raises(RouteError, match=message):
+        App().websocket("/")(handler)
+
+
+@pytest.mark.parametrize("name", ["ge", "gt", "le", "lt", "multiple_of"])
+def test_a_bound_is_not_a_bool(name: str) -> None:
+    with pytest.raises(UsageError, match=f"Query: {name} is True; expected a number"):
+        Query(**{name: True})
+
+
+def test_a_multiple_may_be_a_decimal() -> None:
+    app = App()
+
+    @app.get("/")
+    async def handler(
+        x: Annotated[Decimal, pydantic.Field(multiple_of=Decimal("0.5"))],
+    ) -> str:
+        return str(x)
+
+    assert TestClient(app).get("/?x=1.5").text == "1.5"
+    assert TestClient(app).get("/?x=1.6").status == 422

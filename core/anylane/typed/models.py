@@ -241,8 +241,8 @@ class _Pydantic:
                 self._adapter.rebuild()
             except NameError as exc:
                 raise UsageError(
-                    f"{kind} names {exc.name}, which does not exist yet; define it before the "
-                    "handler"
+                    f"the model {getattr(kind, '__name__', kind)} names {exc.name!r}, which does "
+                    "not exist yet; define it before the handler"
                 ) from exc
         self._error: type[Exception] = library.ValidationError
 

@@ -149,7 +149,9 @@ def hints_of(
     except NameError:
         pass
     except Exception as exc:
-        raise RouteError(f"an annotation of {where} is no type: {shown(exc)}") from exc
+        raise RouteError(
+            f"an annotation of {where} is no type: {shown(exc)}; write one, such as `int`"
+        ) from exc
     try:  # Classes of the function around it.
         return get_type_hints(
             function, localns={**_locals_around(), **(localns or {})}, include_extras=True
@@ -315,7 +317,10 @@ def _check(parameter: Parameter, names: Mapping[str, str], where: str, *, body: 
     said = f"the parameter {parameter.name!r} of {where}"
     if isinstance(marker, Path):
         if parameter.key not in names:
-            raise RouteError(f"{said} is of the path, and the pattern has no {parameter.key!r}")
+            known = ", ".join(map(repr, names)) or "no names"
+            raise RouteError(
+                f"{said} is of the path, and the pattern has no {parameter.key!r}; it has {known}"
+            )
         converter = names[parameter.key]
         if converter and kind not in (Any, *_CONVERTED[converter]):
             raise RouteError(
@@ -345,8 +350,8 @@ def _check(parameter: Parameter, names: Mapping[str, str], where: str, *, body: 
         raise RouteError(f"{said} is {_named(kind)}: {problem}")
     if parameter.where in ("body", "form") and not body:
         raise RouteError(
-            f"{said} is of the body, which a GET, HEAD or OPTIONS does not have (RFC 9110 §9.3.1); "
-            "make it Query(), or the route a POST"
+            f"{said} is of the body, which a GET, HEAD, OPTIONS or WebSocket does not have (RFC "
+            "9110 §9.3.1); take it from the query, or make the route a POST"
         )
 
 
