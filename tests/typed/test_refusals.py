@@ -145,8 +145,9 @@ def test_a_websocket_has_no_body() -> None:
 
 @pytest.mark.parametrize("name", ["ge", "gt", "le", "lt", "multiple_of"])
 def test_a_bound_is_not_a_bool(name: str) -> None:
+    bound: dict[str, Any] = {name: True}
     with pytest.raises(UsageError, match=f"Query: {name} is True; expected a number"):
-        Query(**{name: True})
+        Query(**bound)
 
 
 def test_a_multiple_may_be_a_decimal() -> None:
