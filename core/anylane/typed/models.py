@@ -310,7 +310,14 @@ def _spoken(message: str) -> str:
     found = re.fullmatch(
         r"(?:Input should be|Value error,|Assertion failed,) (.*)", message, re.DOTALL
     )
-    return _SPOKEN.get(message, found[1] if found else message)
+    if found is not None:
+        return found[1]
+    # "List should have at least 1 item after validation, not 0"
+    found = re.fullmatch(r"(\w+) should (have|match) (.*?)( after validation, .*)?", message)
+    if found is not None:
+        verb = {"have": "with", "match": "that matches"}[found[2]]
+        return f"a {found[1].lower()} {verb} {found[3]}"
+    return _SPOKEN.get(message, message)
 
 
 _SPOKEN = {"Field required": "a value", "Extra inputs are not permitted": "no such field"}

@@ -98,7 +98,7 @@ def many_reader(parameter: Parameter) -> Reader:
         reads = items if size is not None else items * len(texts)
         found = make([read(text, faults) for read, text in zip(reads, texts, strict=True)])
         if check is not None and not check(found):
-            faults.append(Fault(where, key, limits, f"{len(texts)} values"))
+            faults.append(Fault(where, key, f"a list {limits}", f"{len(texts)} values"))
         return found
 
     return reader
