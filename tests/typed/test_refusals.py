@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import Annotated, Any
 
 import pydantic
@@ -152,12 +153,31 @@ def test_a_bound_is_not_a_bool(name: str) -> None:
 
 def test_a_multiple_may_be_a_decimal() -> None:
     app = App()
+    half: Any = Decimal("0.5")
 
     @app.get("/")
-    async def handler(
-        x: Annotated[Decimal, pydantic.Field(multiple_of=Decimal("0.5"))],
-    ) -> str:
+    async def handler(x: Annotated[Decimal, pydantic.Field(multiple_of=half)]) -> str:
         return str(x)
 
     assert TestClient(app).get("/?x=1.5").text == "1.5"
     assert TestClient(app).get("/?x=1.6").status == 422
+
+
+def test_a_cached_function_is_a_dependency() -> None:
+    calls = []
+
+    @cache
+    def setting(key: str = "a") -> str:
+        calls.append(key)
+        return f"setting {key}"
+
+    app = App()
+
+    @app.get("/")
+    async def handler(x: Annotated[str, Depends(setting)]) -> str:
+        return x
+
+    client = TestClient(app)
+    assert client.get("/").text == client.get("/?key=a").text == "setting a"
+    assert client.get("/?key=b").text == "setting b"
+    assert calls == ["a", "b"]

@@ -63,6 +63,8 @@ def resolve(handler: object, options: Mapping[str, Any]) -> Mapping[str, Any]:
     except UsageError as exc:
         raise exc if isinstance(exc, RouteError) else RouteError(str(exc)) from None
     except NameError as exc:  # Of a field of a class: `hints_of` has looked up the handler's own.
+        if exc.name is None:
+            raise
         raise RouteError(
             f"a class in the annotations of {where} has a field of the type {exc.name!r}, which "
             "does not exist at run time; define it at module level, before the handler, and not "

@@ -110,7 +110,9 @@ def parameters_of(
     """
     where = where or location(func)
     try:
-        signature = inspect.signature(func, follow_wrapped=False)
+        # That of what is called: a decorator may take other parameters than what it wraps. What
+        # `functools.cache` makes has none of its own.
+        signature = inspect.signature(func, follow_wrapped=hasattr(func, "cache_info"))
     except (TypeError, ValueError):
         raise RouteError(
             f"{where} has no signature that Python can read; write a function around it"
