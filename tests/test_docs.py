@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 import subprocess
@@ -100,6 +101,23 @@ def test_links_into_a_page_lead_to_a_heading(page: Path) -> None:
     for target, anchor in FRAGMENT.findall(page.read_text(encoding="utf-8")):
         found = page.parent / target if target else page
         assert anchor in anchors(found), f"{page.name} links to {target}#{anchor}"
+
+
+def test_every_error_of_a_registering_line_is_shown() -> None:
+    shown = " ".join((ROOT / "docs/registration-errors.md").read_text("utf-8").split())
+    raised = 0
+    for file in (ROOT / "core/anylane/typed").rglob("*.py"):
+        for call in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "RouteError":
+                texts = [
+                    each.value.strip(" ;:,")
+                    for each in ast.walk(call)
+                    if isinstance(each, ast.Constant) and isinstance(each.value, str)
+                ]
+                text = max(texts, key=len, default="")
+                assert text in shown, f"{file.name}:{call.lineno}"
+                raised += bool(text)
+    assert raised > 25
 
 
 TOOLS = ["lines", "diagrams", "configuration", "examples", "limits", "hooks", "smuggling",

@@ -89,7 +89,8 @@ def model_of(kind: Any, needed_by: str) -> Model:
         try:
             return _Pydantic(pydantic, kind)
         except pydantic.PydanticUserError as exc:
-            raise UsageError(f"{needed_by} is nothing that pydantic reads: {exc.message}") from exc
+            said = exc.message.partition("\n\n")[0]
+            raise UsageError(f"{needed_by} is nothing that pydantic reads: {said}") from exc
     msgspec = load("msgspec", extra="typed", needed_by=needed_by)
     try:
         foreign = next(_foreign(msgspec.inspect.type_info(kind), set()), None)

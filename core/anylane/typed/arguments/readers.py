@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, get_args
 
-from anylane.errors import RouteError
 from anylane.http.forms import Upload
 from anylane.http.parameters import split_list
 from anylane.http.values.faults import Fault, is_secret, shown_value
@@ -106,10 +105,7 @@ def many_reader(parameter: Parameter) -> Reader:
 
 def _item_reader(kind: Any, parameter: Parameter) -> Callable[[str, list[Fault]], Any]:
     converter = converter_of(kind)
-    if converter is None:
-        raise RouteError(
-            f"the parameter {parameter.name!r} is a list of {kind}, which is no scalar"
-        )
+    assert converter is not None, "it was resolved"
     read, expected, where, key = converter.read, converter.expected, parameter.where, parameter.key
 
     def reader(text: str, faults: list[Fault]) -> Any:
