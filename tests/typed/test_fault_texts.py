@@ -29,6 +29,10 @@ app = App(errors="json")
 async def tags(tag: Annotated[list[str], Query(max_length=2)]) -> None: ...
 
 
+@app.get("/pair")
+async def pair(pair: tuple[int, int]) -> None: ...
+
+
 @app.post("/numbers")
 async def numbers(numbers: Annotated[list[int], JsonBody(max_length=2)]) -> None: ...
 
@@ -55,6 +59,8 @@ client = TestClient(app)
 def test_too_many_values_are_counted() -> None:
     answer = client.get("/tags?tag=a&tag=b&tag=c")
     assert answer.json()["detail"] == "query tag is 3 values; expected a list of length 2 or less"
+    answer = client.get("/pair?pair=1")
+    assert answer.json()["detail"] == "query pair is 1 value; expected 2 values"
 
 
 @pytest.mark.parametrize(

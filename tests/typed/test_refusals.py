@@ -15,6 +15,7 @@ from anylane import (
     App,
     Context,
     Depends,
+    File,
     Form,
     Header,
     JsonBody,
@@ -23,6 +24,8 @@ from anylane import (
     Request,
     Response,
     RouteError,
+    State,
+    Upload,
     UsageError,
     WebSocket,
 )
@@ -57,6 +60,8 @@ def _cases() -> dict[str, tuple[Callable[..., Any], str]]:  # noqa: C901
     async def unfinished_answer(ctx: Context) -> Unfinished: ...  # type: ignore[empty-body]
     async def no_such_name(key: Annotated[int, Path()]) -> None: ...
     async def no_type(x: Any) -> None: ...
+    async def bounded_file(x: Annotated[list[Upload], File(max_length=2)]) -> None: ...
+    async def bounded_state(x: Annotated[int, State(ge=2)]) -> None: ...
     async def given_by_builtin(x: Annotated[Any, Depends(dict)]) -> None: ...
 
     no_type.__annotations__["x"] = "int |"
@@ -80,6 +85,11 @@ def _cases() -> dict[str, tuple[Callable[..., Any], str]]:  # noqa: C901
         "a text as a bound": (text_as_bound, "is int: le is '9'; expected a number"),
         "a class that is not finished": (unfinished, "'Later', which does not exist"),
         "an answer that is not": (unfinished_answer, "'Later', which does not exist"),
+        "bounds of a file": (
+            bounded_file,
+            r"is of the form as a file: max_length is not checked there",
+        ),
+        "bounds of the state": (bounded_state, "is of the state: ge is not checked there"),
         "a builtin": (given_by_builtin, "dict has no signature .* write a function"),
     }
 

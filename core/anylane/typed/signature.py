@@ -348,13 +348,23 @@ def _check(parameter: Parameter, names: Mapping[str, str], where: str, *, body: 
         raise RouteError(f"{said} is {_named(kind)}, which no text is read as; expected {_READ}")
     elif isinstance(marker, Cookie) and parameter.collection is not None:
         raise RouteError(f"{said} is {_named(kind)}; a cookie has one value")
-    if problem := misplaced(parameter.constraints, kind, several=parameter.collection is not None):
-        raise RouteError(f"{said} is {_named(kind)}: {problem}")
+    _check_bounds(parameter, said)
     if parameter.where in ("body", "form") and not body:
         raise RouteError(
             f"{said} is of the body, which a GET, HEAD, OPTIONS or WebSocket does not have (RFC "
             "9110 §9.3.1); take it from the query, or make the route a POST"
         )
+
+
+def _check_bounds(parameter: Parameter, said: str) -> None:
+    """Raise RouteError for bounds that are not looked at, or that no value can meet."""
+    marker, constraints = parameter.marker, parameter.constraints
+    if constraints and isinstance(marker, File | State):
+        place = "the form as a file" if isinstance(marker, File) else "the state"
+        raise RouteError(f"{said} is of {place}: {min(constraints)} is not checked there")
+    several = parameter.collection is not None
+    if problem := misplaced(constraints, parameter.kind, several=several):
+        raise RouteError(f"{said} is {_named(parameter.kind)}: {problem}")
 
 
 _CONVERTED: Mapping[str, tuple[type, ...]] = {

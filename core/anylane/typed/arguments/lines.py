@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from anylane.errors import HTTPError, InvalidJSON
 from anylane.http.parameters import split_parameters
-from anylane.http.values.faults import Fault, shown_in_json
+from anylane.http.values.faults import Fault, counted, shown_in_json
 from anylane.typed.arguments.readers import (
     MISSING,
     Reader,
@@ -198,7 +198,7 @@ def json_reader(parameter: Parameter, model: Model) -> Callable[[bytes, list[Fau
 def _out_of_bounds(value: Any, limits: str) -> Fault:
     """Return the fault of a body that has the right type. limits: what it has to be."""
     if isinstance(value, list | tuple | set | frozenset):
-        return Fault("body", "", f"a list {limits}", f"{len(value)} values")
+        return Fault("body", "", f"a list {limits}", counted(len(value)))
     return Fault("body", "", limits, shown_in_json("", value))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from anylane.http.forms import Upload
 from anylane.http.parameters import split_list
-from anylane.http.values.faults import Fault, is_secret, shown_value
+from anylane.http.values.faults import Fault, counted, is_secret, shown_value
 from anylane.http.values.scalars import Converter, converter_of, read_text
 from anylane.typed.constraints import Check, compiled
 from anylane.typed.signature import COLLECTIONS, REQUIRED, Parameter
@@ -92,12 +92,12 @@ def many_reader(parameter: Parameter) -> Reader:
                 faults.append(Fault(where, key, "a value"))
             return default
         if size is not None and len(texts) != size:
-            faults.append(Fault(where, key, f"{size} values", str(len(texts))))
+            faults.append(Fault(where, key, counted(size), counted(len(texts))))
             return None
         reads = items if size is not None else items * len(texts)
         found = make([read(text, faults) for read, text in zip(reads, texts, strict=True)])
         if check is not None and not check(found):
-            faults.append(Fault(where, key, f"a list {limits}", f"{len(texts)} values"))
+            faults.append(Fault(where, key, f"a list {limits}", counted(len(texts))))
         return found
 
     return reader
