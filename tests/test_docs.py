@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 import subprocess
@@ -16,10 +17,14 @@ import anylane
 import anylane.protocol
 import anylane.testing
 from anylane import App
+from anylane.errors import AnylaneError
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
-FENCE = re.compile(r"^( *)```python\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(
+    r"^( *)```python\n(.*?)^\1```$(?:\n\n```text\n((?:Route|Usage)Error: .*?)^```$)?",
+    re.MULTILINE | re.DOTALL,
+)
 OPENING = re.compile(r"^ *(?:```|~~~)([^`\n]+)$", re.MULTILINE)
 LANGUAGES = {"python", "console", "html", "ini", "javascript", "mermaid", "text", "toml"}
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
@@ -27,17 +32,27 @@ FRAGMENT = re.compile(r"\]\((?!https?:)([^)#]*)#([^)]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
-def snippets(page: Path) -> list[str]:
-    """Return the Python blocks of a page, in order, without their indentation.
+def snippets(page: Path) -> list[tuple[str, str]]:
+    """Return the Python blocks of a page, in order, without their indentation, each with the error
+    that stands below it.
 
     Each begins with as many empty lines as stand above it, so that tracebacks show the page.
     """
     text = page.read_text(encoding="utf-8")
     return [
-        "\n" * text.count("\n", 0, found.start(2))
-        + re.sub(rf"^{found[1]}", "", found[2], flags=re.MULTILINE)
+        (
+            "\n" * text.count("\n", 0, found.start(2))
+            + re.sub(rf"^{found[1]}", "", found[2], flags=re.MULTILINE),
+            found[3] or "",
+        )
         for found in FENCE.finditer(text)
     ]
+
+
+def as_shown(error: str) -> str:
+    """Return a message as the pages have it: on one line, and without the places of functions."""
+    text = re.sub(r"\bNone\.(?=\w)", "main.", re.sub(r" \([^()\s]+:\d+\)", "", error))
+    return " ".join(text.split())
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if snippets(page)], ids=lambda p: p.name)
@@ -48,8 +63,15 @@ def test_snippets_of_a_page_run_one_after_the_other(
     monkeypatch.setattr(App, "run", lambda self, backend="asyncio", **_: served.append(backend))
     # A reader runs the first page as a program.
     namespace: dict[str, object] = {"__name__": "__main__"} if page.name == "README.md" else {}
-    for code in snippets(page):
-        exec(compile(code, str(page), "exec"), namespace)
+    for code, error in snippets(page):
+        said = ""
+        try:
+            exec(compile(code, str(page), "exec", dont_inherit=True), namespace)
+        except AnylaneError as exc:
+            if not error:
+                raise
+            said = f"{type(exc).__name__}: {exc}"
+        assert as_shown(said) == as_shown(error)
     if page.name == "README.md":
         assert served == ["trio"]
 
@@ -81,6 +103,23 @@ def test_links_into_a_page_lead_to_a_heading(page: Path) -> None:
         assert anchor in anchors(found), f"{page.name} links to {target}#{anchor}"
 
 
+def test_every_error_of_a_registering_line_is_shown() -> None:
+    shown = " ".join((ROOT / "docs/registration-errors.md").read_text("utf-8").split())
+    raised = 0
+    for file in (ROOT / "core/anylane/typed").rglob("*.py"):
+        for call in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "RouteError":
+                texts = [
+                    each.value.strip(" ;:,")
+                    for each in ast.walk(call)
+                    if isinstance(each, ast.Constant) and isinstance(each.value, str)
+                ]
+                text = max(texts, key=len, default="")
+                assert text in shown, f"{file.name}:{call.lineno}"
+                raised += bool(text)
+    assert raised > 25
+
+
 TOOLS = ["lines", "diagrams", "configuration", "examples", "limits", "hooks", "smuggling",
          "transport", "module_map"]  # fmt: skip
 
@@ -105,7 +144,7 @@ def test_the_reference_has_an_example_of_every_public_name(module: ModuleType) -
     )
     assert entries.keys() == {*module.__all__}
     for name, text in entries.items():
-        codes = [code for _, code in FENCE.findall(text)]
+        codes = [code for _, code, _ in FENCE.findall(text)]
         assert any(re.search(rf"\b{name}\b", code) for code in codes), f"no example of {name}"
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import _lru_cache_wrapper, partial
 from typing import Any
 
 from anylane.shown import shown
@@ -83,8 +83,8 @@ def location(function: Callable[..., Any]) -> str:
 
 def called(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return what runs when *function* is called: for an object its `__call__`."""
-    while isinstance(function, partial):
-        function = function.func
+    while isinstance(function, partial | _lru_cache_wrapper):
+        function = function.func if isinstance(function, partial) else function.__wrapped__
     if inspect.isroutine(function) or inspect.isclass(function):
         return function
     called: Callable[..., Any] = type(function).__call__

@@ -175,7 +175,10 @@ class Route:
 
 def checked_status(status: int | None, pattern: Pattern) -> int | None:
     """Return the status of a route. Raises RouteError for one that no answer has."""
-    if status is not None and not 200 <= status <= 599:
+    if status is not None and (
+        # The hints do not keep out what other frameworks take.
+        isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 599  # type: ignore[redundant-expr]
+    ):
         raise RouteError(
             f"status of {pattern.text!r} is {status!r}; expected an int from 200 to 599"
         )

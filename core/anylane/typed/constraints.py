@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
+from uuid import UUID
 
+from anylane.shown import shown
 from anylane.typed.sources import Source, checked_constraints
 
 NAMES = ("ge", "gt", "le", "lt", "multiple_of", "min_length", "max_length", "pattern")
@@ -58,6 +62,37 @@ def compiled(constraints: Mapping[str, Any]) -> tuple[Check | None, str]:
             return False
 
     return (holds, " and ".join(texts))
+
+
+def misplaced(constraints: Mapping[str, Any], kind: Any, *, several: bool) -> str:
+    """Return what is wrong with constraints that no value of a type could be held to, for a
+    message; empty if nothing is.
+
+    kind: the type of a parameter. several: whether it takes several values of a name.
+    """
+    if not several and kind not in _COMPARED:
+        return ""  # A union, an Enum: some of its values may have what others lack.
+    for name, bound in constraints.items():
+        if name in ("min_length", "max_length"):
+            if not several and kind is not str:
+                return f"{name} is for a text or a list"
+        elif name == "pattern":
+            if several or kind is not str:
+                return "pattern is for a text"
+        elif several or (name == "multiple_of" and kind not in _NUMBERS):
+            return f"{name} is for a number"
+        elif isinstance(bound, bool) or not isinstance(bound, _COMPARED[kind]):
+            expected = "a number" if kind in _NUMBERS else f"a {kind.__name__}"
+            return f"{name} is {shown(bound)}; expected {expected}"
+    return ""
+
+
+_NUMBERS = (int, float, Decimal)
+_COMPARED: Mapping[Any, tuple[type, ...]] = {
+    **dict.fromkeys((*_NUMBERS, bool), _NUMBERS),
+    **{kind: (kind,) for kind in (str, datetime, date, time, timedelta, UUID)},
+}
+"""What values of each type are compared with."""
 
 
 def _divides(bound: Any) -> Check:

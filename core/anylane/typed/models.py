@@ -89,7 +89,8 @@ def model_of(kind: Any, needed_by: str) -> Model:
         try:
             return _Pydantic(pydantic, kind)
         except pydantic.PydanticUserError as exc:
-            raise UsageError(f"{needed_by} is nothing that pydantic reads: {exc.message}") from exc
+            said = exc.message.partition("\n\n")[0]
+            raise UsageError(f"{needed_by} is nothing that pydantic reads: {said}") from exc
     msgspec = load("msgspec", extra="typed", needed_by=needed_by)
     try:
         foreign = next(_foreign(msgspec.inspect.type_info(kind), set()), None)
@@ -241,8 +242,8 @@ class _Pydantic:
                 self._adapter.rebuild()
             except NameError as exc:
                 raise UsageError(
-                    f"{kind} names {exc.name}, which does not exist yet; define it before the "
-                    "handler"
+                    f"the model {getattr(kind, '__name__', kind)} names {exc.name!r}, which does "
+                    "not exist yet; define it before the handler"
                 ) from exc
         self._error: type[Exception] = library.ValidationError
 
@@ -310,7 +311,14 @@ def _spoken(message: str) -> str:
     found = re.fullmatch(
         r"(?:Input should be|Value error,|Assertion failed,) (.*)", message, re.DOTALL
     )
-    return _SPOKEN.get(message, found[1] if found else message)
+    if found is not None:
+        return found[1]
+    # "List should have at least 1 item after validation, not 0"
+    found = re.fullmatch(r"(\w+) should (have|match) (.*?)( after validation, .*)?", message)
+    if found is not None:
+        verb = {"have": "with", "match": "that matches"}[found[2]]
+        return f"a {found[1].lower()} {verb} {found[3]}"
+    return _SPOKEN.get(message, message)
 
 
 _SPOKEN = {"Field required": "a value", "Extra inputs are not permitted": "no such field"}

@@ -16,7 +16,7 @@ from anylane.typed.answer_types import answer_types
 from anylane.typed.answers import answer_of
 from anylane.typed.dependencies.injection import Injection, injected
 from anylane.typed.plan import Plan, caller_of
-from anylane.typed.signature import CONTEXT, hints_of, parameters_of
+from anylane.typed.signature import CONTEXT, hints_of, is_marker, parameters_of
 
 if TYPE_CHECKING:
     from anylane.routing.patterns.pattern import Pattern
@@ -62,6 +62,14 @@ def resolve(handler: object, options: Mapping[str, Any]) -> Mapping[str, Any]:
             answer = answer_of(plan.answers, where)
     except UsageError as exc:
         raise exc if isinstance(exc, RouteError) else RouteError(str(exc)) from None
+    except NameError as exc:  # Of a field of a class: `hints_of` has looked up the handler's own.
+        if exc.name is None:
+            raise
+        raise RouteError(
+            f"a class in the annotations of {where} has a field of the type {exc.name!r}, which "
+            "does not exist at run time; define it at module level, before the handler, and not "
+            "under `if TYPE_CHECKING`"
+        ) from exc
     if answer is None and [each.where for each in parameters] == [CONTEXT]:
         return {"plan": plan} if plan.answers else {}
     inline = options.get("inline", False)
@@ -104,10 +112,12 @@ def _takes_context_only(signature: inspect.Signature, names: Mapping[str, str]) 
     if first is None or first.kind in (first.VAR_POSITIONAL, first.KEYWORD_ONLY):
         return first is not None and first.kind is first.VAR_POSITIONAL
     if any(
-        each.annotation is not each.empty or each.default is each.empty
+        each.annotation is not each.empty or each.default is each.empty or is_marker(each.default)
         for each in rest
         if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
     ):
+        return False
+    if is_marker(first.default):
         return False
     if first.name == "ctx":
         return True

@@ -17,10 +17,13 @@ from anylane.callables import called, location
 from anylane.errors import RouteError, UsageError
 from anylane.handling.context import Context
 from anylane.http.forms import Upload
+from anylane.http.request import Request
+from anylane.http.response import Response
 from anylane.http.values.scalars import converter_of
+from anylane.realtime.websocket import WebSocket
 from anylane.shown import shown
-from anylane.typed.constraints import constraints_of
-from anylane.typed.dependencies.depends import Dependency
+from anylane.typed.constraints import constraints_of, misplaced
+from anylane.typed.dependencies.depends import Dependency, Depends
 from anylane.typed.models import is_model, is_object
 from anylane.typed.sources import (
     Cookie,
@@ -106,7 +109,14 @@ def parameters_of(
     Raise RouteError for a parameter that cannot be resolved.
     """
     where = where or location(func)
-    signature = inspect.signature(func, follow_wrapped=False)
+    try:
+        # That of what is called: a decorator may take other parameters than what it wraps. What
+        # `functools.cache` makes has none of its own.
+        signature = inspect.signature(func, follow_wrapped=hasattr(func, "cache_info"))
+    except (TypeError, ValueError):
+        raise RouteError(
+            f"{where} has no signature that Python can read; write a function around it"
+        ) from None
     hints = hints_of(func, where, localns)
     found = []
     for index, each in enumerate(signature.parameters.values()):
@@ -118,6 +128,8 @@ def parameters_of(
         resolved: Parameter | None
         if isinstance(each.default, Dependency):
             resolved = _dependency(each.name, each.default)
+        elif is_marker(each.default):
+            raise RouteError(_as_default(each, where))
         elif each.annotation is REQUIRED or each.name == "ctx":
             resolved = _unannotated(each, index, names, where)
         else:
@@ -139,7 +151,9 @@ def hints_of(
     except NameError:
         pass
     except Exception as exc:
-        raise RouteError(f"an annotation of {where} is no type: {shown(exc)}") from exc
+        raise RouteError(
+            f"an annotation of {where} is no type: {shown(exc)}; write one, such as `int`"
+        ) from exc
     try:  # Classes of the function around it.
         return get_type_hints(
             function, localns={**_locals_around(), **(localns or {})}, include_extras=True
@@ -186,11 +200,15 @@ def _annotated(
     for each in metadata:
         if isinstance(each, Dependency):
             return _dependency(name, each)
+        if each is Depends:
+            raise RouteError(
+                f"the parameter {name!r} of {where} has no function; write Depends(function)"
+            )
     kind, optional = without_none(hint)
     if optional:  # `Annotated[int, Query()] | None`
         kind, inner = unwrapped(kind)
         metadata = (*metadata, *inner)
-    markers = [_marker(each) for each in metadata if _is_marker(each)]
+    markers = [_marker(each) for each in metadata if is_marker(each)]
     if len(markers) > 1:
         raise RouteError(
             f"the parameter {name!r} of {where} has two sources: "
@@ -217,12 +235,28 @@ def _annotated(
     return resolved
 
 
+def _as_default(parameter: inspect.Parameter, where: str) -> str:
+    """Return what is wrong with a marker that stands where a default does."""
+    said = f"the parameter {parameter.name!r} of {where}"
+    if parameter.default is Depends:
+        return f"{said} has no function; write Depends(function)"
+    marker, hint = _marker(parameter.default), parameter.annotation
+    kind = "str" if hint is REQUIRED else hint if isinstance(hint, str) else _named(hint)
+    return (
+        f"{said} has {marker!r} as its default; write `{parameter.name}: Annotated[{kind}, "
+        f"{marker!r}]`, and the default behind it"
+    )
+
+
 def _dependency(name: str, dependency: Dependency) -> Parameter:
     return Parameter(name=name, where=DEPENDS, dependency=dependency)
 
 
-def _is_marker(value: Any) -> bool:
-    return isinstance(value, Source) or (isinstance(value, type) and issubclass(value, Source))
+def is_marker(value: Any) -> bool:
+    """Return whether a value is one of the markers of annotations, called or not."""
+    if isinstance(value, type):
+        return issubclass(value, Source)
+    return isinstance(value, Source | Dependency) or value is Depends
 
 
 def _marker(value: Any) -> Source:
@@ -239,11 +273,24 @@ def _implied(name: str, kind: Any, names: Mapping[str, str], where: str) -> Sour
     if kind is Upload:
         return File()
     if not _is_text(kind):
-        raise RouteError(
-            f"the parameter {name!r} of {where} is {_named(kind)}, which no value of a query is "
-            "read as; say where it comes from: Annotated[..., JsonBody()]"
-        )
+        raise RouteError(f"the parameter {name!r} of {where} is {_named(kind)}, {_instead(kind)}")
     return Query()
+
+
+def _instead(kind: Any) -> str:
+    """Return what to write for a type that no text is read as."""
+    if isinstance(kind, type) and issubclass(kind, Request | Response | WebSocket):
+        return "which the Context has; write `ctx: Context`"
+    return (
+        f"which no text is read as; expected {_READ}, or a marker that says where it comes from: "
+        "JsonBody(), State() or Depends(function)"
+    )
+
+
+_READ = (
+    "int, float, bool, str, an Enum, Literal, UUID, datetime, date, time, timedelta, Decimal, or a "
+    "list, set or tuple of one of these"
+)
 
 
 def without_none(hint: Any) -> tuple[Any, bool]:
@@ -272,7 +319,10 @@ def _check(parameter: Parameter, names: Mapping[str, str], where: str, *, body: 
     said = f"the parameter {parameter.name!r} of {where}"
     if isinstance(marker, Path):
         if parameter.key not in names:
-            raise RouteError(f"{said} is of the path, and the pattern has no {parameter.key!r}")
+            known = ", ".join(map(repr, names)) or "no names"
+            raise RouteError(
+                f"{said} is of the path, and the pattern has no {parameter.key!r}; it has {known}"
+            )
         converter = names[parameter.key]
         if converter and kind not in (Any, *_CONVERTED[converter]):
             raise RouteError(
@@ -295,18 +345,26 @@ def _check(parameter: Parameter, names: Mapping[str, str], where: str, *, body: 
     elif isinstance(marker, JsonBody) or (isinstance(marker, Form) and is_object(kind)):
         pass
     elif not _is_text(kind):
-        raise RouteError(
-            f"{said} is {_named(kind)}, which no text is read as; expected int, float, bool, str, "
-            "an Enum, Literal, UUID, datetime, date, time, timedelta, Decimal, or a list, set or "
-            "tuple of one of these"
-        )
+        raise RouteError(f"{said} is {_named(kind)}, which no text is read as; expected {_READ}")
     elif isinstance(marker, Cookie) and parameter.collection is not None:
         raise RouteError(f"{said} is {_named(kind)}; a cookie has one value")
+    _check_bounds(parameter, said)
     if parameter.where in ("body", "form") and not body:
         raise RouteError(
-            f"{said} is of the body, which a GET, HEAD or OPTIONS does not have (RFC 9110 §9.3.1); "
-            "make it Query(), or the route a POST"
+            f"{said} is of the body, which a GET, HEAD, OPTIONS or WebSocket does not have (RFC "
+            "9110 §9.3.1); take it from the query, or make the route a POST"
         )
+
+
+def _check_bounds(parameter: Parameter, said: str) -> None:
+    """Raise RouteError for bounds that are not looked at, or that no value can meet."""
+    marker, constraints = parameter.marker, parameter.constraints
+    if constraints and isinstance(marker, File | State):
+        place = "the form as a file" if isinstance(marker, File) else "the state"
+        raise RouteError(f"{said} is of {place}: {min(constraints)} is not checked there")
+    several = parameter.collection is not None
+    if problem := misplaced(constraints, parameter.kind, several=several):
+        raise RouteError(f"{said} is {_named(parameter.kind)}: {problem}")
 
 
 _CONVERTED: Mapping[str, tuple[type, ...]] = {

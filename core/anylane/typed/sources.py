@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from anylane.errors import UsageError
@@ -139,9 +140,12 @@ def checked_constraints(given: dict[str, Any], what: str) -> dict[str, Any]:
     found = {name: value for name, value in given.items() if value is not None}
     for name in ("ge", "gt", "le", "lt", "multiple_of"):
         value = found.get(name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-            if hasattr(value, "__lt__") and name != "multiple_of":
-                continue  # A date, a Decimal: compared as they are.
+        if value is None or (
+            isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+        ):
+            continue
+        # A date is compared as it is. Whether it fits the type is seen with the parameter.
+        if name == "multiple_of" or isinstance(value, bool):
             raise UsageError(f"{what}: {name} is {shown(value)}; expected a number")
     for name in ("min_length", "max_length"):
         value = found.get(name)

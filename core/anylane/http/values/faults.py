@@ -77,6 +77,11 @@ def shown_value(name: str, text: object) -> str:
     return text if len(text) <= MAX_SEEN else f"{text[:MAX_SEEN]}..."
 
 
+def counted(number: int) -> str:
+    """Return how many values were sent, for `Fault.seen`."""
+    return "1 value" if number == 1 else f"{number} values"
+
+
 def shown_in_json(name: str, value: object) -> str:
     """Return a wrong value of a JSON document as an answer may show it. A text has its quotes. What
     is inside an object may be secret, and is named by itself."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from anylane.errors import HTTPError, InvalidJSON
 from anylane.http.parameters import split_parameters
-from anylane.http.values.faults import Fault
+from anylane.http.values.faults import Fault, counted, shown_in_json
 from anylane.typed.arguments.readers import (
     MISSING,
     Reader,
@@ -189,10 +189,17 @@ def json_reader(parameter: Parameter, model: Model) -> Callable[[bytes, list[Fau
         before = len(faults)
         value = read(data, faults)
         if check is not None and len(faults) == before and not check(value):
-            faults.append(Fault("body", "", limits, None))
+            faults.append(_out_of_bounds(value, limits))
         return value
 
     return reader
+
+
+def _out_of_bounds(value: Any, limits: str) -> Fault:
+    """Return the fault of a body that has the right type. limits: what it has to be."""
+    if isinstance(value, list | tuple | set | frozenset):
+        return Fault("body", "", f"a list {limits}", counted(len(value)))
+    return Fault("body", "", limits, shown_in_json("", value))
 
 
 def _check_json(content_type: str | None) -> None:

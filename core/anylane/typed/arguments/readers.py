@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, get_args
 
-from anylane.errors import RouteError
 from anylane.http.forms import Upload
 from anylane.http.parameters import split_list
-from anylane.http.values.faults import Fault, is_secret, shown_value
+from anylane.http.values.faults import Fault, counted, is_secret, shown_value
 from anylane.http.values.scalars import Converter, converter_of, read_text
 from anylane.typed.constraints import Check, compiled
 from anylane.typed.signature import COLLECTIONS, REQUIRED, Parameter
@@ -93,12 +92,12 @@ def many_reader(parameter: Parameter) -> Reader:
                 faults.append(Fault(where, key, "a value"))
             return default
         if size is not None and len(texts) != size:
-            faults.append(Fault(where, key, f"{size} values", str(len(texts))))
+            faults.append(Fault(where, key, counted(size), counted(len(texts))))
             return None
         reads = items if size is not None else items * len(texts)
         found = make([read(text, faults) for read, text in zip(reads, texts, strict=True)])
         if check is not None and not check(found):
-            faults.append(Fault(where, key, limits, f"{len(texts)} values"))
+            faults.append(Fault(where, key, f"a list {limits}", counted(len(texts))))
         return found
 
     return reader
@@ -106,10 +105,7 @@ def many_reader(parameter: Parameter) -> Reader:
 
 def _item_reader(kind: Any, parameter: Parameter) -> Callable[[str, list[Fault]], Any]:
     converter = converter_of(kind)
-    if converter is None:
-        raise RouteError(
-            f"the parameter {parameter.name!r} is a list of {kind}, which is no scalar"
-        )
+    assert converter is not None, "it was resolved"
     read, expected, where, key = converter.read, converter.expected, parameter.where, parameter.key
 
     def reader(text: str, faults: list[Fault]) -> Any:

@@ -125,9 +125,10 @@ class Walk:
         config = getattr(kind, "__struct_config__", None)
         if config is not None and config.forbid_unknown_fields:
             names = {name for name, _, _ in known}
-            for name in value:
+            for name, item in value.items():
                 if name not in names and name != config.tag_field:
-                    yield Fault(self._location, _at(place, name), "no such field")
+                    at = _at(place, name)
+                    yield Fault(self._location, at, "no such field", shown_in_json(at, item))
 
 
 def members(library: Any, kind: Any) -> list[tuple[str, Any, bool]]:
