@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import pydantic
 import pytest
@@ -191,3 +191,40 @@ def test_a_cached_function_is_a_dependency() -> None:
     assert client.get("/").text == client.get("/?key=a").text == "setting a"
     assert client.get("/?key=b").text == "setting b"
     assert calls == ["a", "b"]
+
+
+class Fake(Protocol):
+    state: Any
+
+
+@pytest.mark.parametrize(
+    ("annotation", "name"),
+    [(int, "int"), ("int", "int"), (Request, "Request"), ("Request", "Request")],
+)
+def test_ctx_is_the_name_of_the_context(annotation: Any, name: str) -> None:
+    async def handler(ctx: Any) -> None: ...
+
+    handler.__annotations__["ctx"] = annotation
+    with pytest.raises(RouteError, match=f"'ctx' of .* is {name}; that name is the Context's"):
+        App().get("/")(handler)
+
+
+@pytest.mark.parametrize("annotation", [Context, "Context", "Elsewhere", Any, object, Fake])
+def test_ctx_may_be_annotated_as_what_the_context_is(annotation: Any) -> None:
+    async def handler(ctx: Any) -> str:
+        return "here"
+
+    handler.__annotations__["ctx"] = annotation
+    app = App()
+    app.get("/")(handler)
+    assert TestClient(app).get("/").text == "here"
+
+
+def test_ctx_of_the_pattern_is_a_value() -> None:
+    app = App()
+
+    @app.get("/{ctx:int}")
+    async def handler(ctx: int) -> int:
+        return ctx
+
+    assert TestClient(app).get("/7").text == "7"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from anylane.callables import location
+from anylane.callables import called, location
 from anylane.errors import RouteError, UsageError
 from anylane.handling.context import Context
 from anylane.http.response import Response
@@ -42,6 +43,8 @@ def resolve(handler: object, options: Mapping[str, Any]) -> Mapping[str, Any]:
     names = names_of(options["pattern"])
     websocket = options.get("websocket", False)
     plain = _takes_context_only(signature, names)
+    if "ctx" in signature.parameters and "ctx" not in names:
+        _check_context(handler, signature.parameters["ctx"].annotation, where)
     returned = signature.return_annotation
     if plain and (websocket or returned is inspect.Signature.empty):
         return {}
@@ -100,6 +103,25 @@ def names_of(pattern: Pattern) -> dict[str, str]:
         for part in segment.parts
         if isinstance(part, PathParameter)
     }
+
+
+def _check_context(handler: Callable[..., Any], annotation: Any, where: str) -> None:
+    """Raise RouteError for a `ctx` that is annotated as something else than the Context. A text
+    that names nothing passes: a handler may import Context for type checkers alone."""
+    if isinstance(annotation, str):
+        name = annotation.strip("\"'")
+        annotation = getattr(called(handler), "__globals__", {}).get(name, vars(builtins).get(name))
+    if (
+        isinstance(annotation, type)
+        and annotation not in (Any, inspect.Parameter.empty)
+        and not getattr(annotation, "_is_protocol", False)
+        and not issubclass(Context, annotation)
+        and not issubclass(annotation, Context)
+    ):
+        raise RouteError(
+            f"the parameter 'ctx' of {where} is {annotation.__name__}; that name is the Context's: "
+            "write `ctx: Context`, or take another name"
+        )
 
 
 def _takes_context_only(signature: inspect.Signature, names: Mapping[str, str]) -> bool:
