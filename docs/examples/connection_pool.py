@@ -3,8 +3,8 @@
     pip install 'anylane[typed]'
     anylane run --app-dir docs/examples connection_pool:app --backend uvloop
 
-    curl -i http://127.0.0.1:8000/notes -H 'Content-Type: application/json' -d '{"text": "milk"}'
-    curl -i http://127.0.0.1:8000/notes
+    curl -i http://127.0.0.1:8000/notes --json '{"text": "milk"}'    # 201
+    curl -i http://127.0.0.1:8000/notes                              # 200
 
 A request that finds no free connection waits for one, in the order of arrival. It holds no thread
 meanwhile and does not hold up the loop. After two seconds it is refused: 503 with Retry-After.

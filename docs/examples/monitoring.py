@@ -3,11 +3,11 @@
     pip install 'anylane[typed,metrics,health]'
     anylane run --app-dir docs/examples monitoring:app --backend asyncio --no-access-log
 
-    curl -i http://127.0.0.1:8000/orders -H 'Content-Type: application/json' -d '{"item": "tea"}'
-    curl http://127.0.0.1:8000/metrics      # requests and latency by route, connections, bytes
-    curl http://127.0.0.1:8000/health       # memory, uptime, connections of this process
-    curl http://127.0.0.1:8000/ready        # 503 while the stock is down
-    curl -X POST http://127.0.0.1:8000/stock/down
+    curl -i http://127.0.0.1:8000/orders --json '{"item": "tea"}'    # 201
+    curl -i http://127.0.0.1:8000/metrics    # 200: requests, latency by route, connections, bytes
+    curl -i http://127.0.0.1:8000/health     # 200: memory, uptime, connections of this process
+    curl -i -X POST http://127.0.0.1:8000/stock/down                 # 204
+    curl -i http://127.0.0.1:8000/ready      # 503: while the stock is down
 
 No figure is made up: the parts count what passes them, and ask the server and the system for the
 rest.

@@ -4,10 +4,10 @@
     anylane run --app-dir docs/examples retries:upstream --port 8001 &
     anylane run --app-dir docs/examples retries:app --backend threads
 
-    curl -i http://127.0.0.1:8000/weather/Oslo        # 200; the upstream has failed twice before
-    curl -i http://127.0.0.1:8000/weather/Atlantis    # 404 at once: asking again would not help
+    curl -i http://127.0.0.1:8000/weather/Oslo        # 200: the upstream has failed twice before
+    curl -i http://127.0.0.1:8000/weather/Atlantis    # 404: at once, for it would stay so
     kill %1
-    curl -i http://127.0.0.1:8000/weather/Oslo        # 502 after some tries
+    curl -i http://127.0.0.1:8000/weather/Oslo        # 502: after some tries
 
 The handler is a plain `def`, so it may block on every backend. stamina's async form knows asyncio
 and trio only.

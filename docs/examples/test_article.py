@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import subprocess
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
 
+import connection_pool
 import httpx
 import monitoring
 import pytest
@@ -30,6 +36,62 @@ GRACE = {"name": "Grace", "email": "grace@example.org"}
 def lane(request: pytest.FixtureRequest) -> str | None:
     name: str | None = request.param
     return name
+
+
+@pytest.fixture
+def tries() -> Generator[list[RetryDetails]]:
+    """The retries that stamina has scheduled. It does not wait before them here."""
+    found: list[RetryDetails] = []
+
+    def note(details: RetryDetails) -> None:
+        found.append(details)
+
+    set_on_retry_hooks([note])
+    with stamina.set_testing(True, attempts=retries.ATTEMPTS):
+        yield found
+    set_on_retry_hooks(None)
+
+
+# --- what their docstrings say ------------------------------------------------------------------
+
+PROGRAMS = (connection_pool, monitoring, retries, time_limits, users_api, versioned_api)
+
+
+@contextmanager
+def serving(app: App, lane: str) -> Generator[str]:
+    server = Server(app, ServerConfig(port=0), backend=lane).start().wait_ready()
+    try:
+        yield server.urls[0]
+    finally:
+        server.shutdown(grace=0)
+        server.wait()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+def test_curl_is_answered_as_the_docstring_says(
+    program: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tries: list[RetryDetails]
+) -> None:
+    monkeypatch.setattr(connection_pool, "DATABASE", str(tmp_path / "notes.db"))
+    said = program.__doc__.replace("\\\n", "")
+    run = re.search(r"anylane run --app-dir docs/examples (\w+):app --backend (\w+)", said)
+    assert run is not None
+    assert run[1] == program.__name__
+    commands = re.findall(r"^    (curl .*?|kill %1)(?: +# (\d+).*)?$", said, re.MULTILINE)
+    assert len(commands) >= 2
+    with ExitStack() as stack:
+        upstream = stack.enter_context(ExitStack())
+        url = upstream.enter_context(serving(retries.upstream, run[2]))
+        monkeypatch.setattr(retries, "UPSTREAM", url)
+        url = stack.enter_context(serving(program.app, run[2]))
+        for command, status in commands:
+            if command == "kill %1":
+                upstream.close()
+                continue
+            shell = command.replace("http://127.0.0.1:8000", url)
+            shell += " --silent --output /dev/null --write-out '%{http_code}'"
+            done = subprocess.run(shell, shell=True, capture_output=True, text=True, check=True)
+            assert done.stdout == status, command
 
 
 # --- users ------------------------------------------------------------------------------------
@@ -137,33 +199,14 @@ def test_versions_that_are_not_there(path: str, status: int, is_old: bool) -> No
 # --- retries ------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def tries() -> Generator[list[RetryDetails]]:
-    """The retries that stamina has scheduled. It does not wait before them here."""
-    found: list[RetryDetails] = []
-
-    def note(details: RetryDetails) -> None:
-        found.append(details)
-
-    set_on_retry_hooks([note])
-    with stamina.set_testing(True, attempts=retries.ATTEMPTS):
-        yield found
-    set_on_retry_hooks(None)
-
-
 @contextmanager
 def beside(lane: str | None, upstream: App) -> Generator[Callable[[], httpx.Client]]:
     """Run another app on the same lane, or in memory; give what makes a client of it."""
     if lane is None:
         yield lambda: httpx.Client(transport=HttpxTransport(upstream), base_url="http://upstream")
         return
-    server = Server(upstream, ServerConfig(port=0), backend=lane).start().wait_ready()
-    url = server.urls[0]
-    try:
+    with serving(upstream, lane) as url:
         yield lambda: httpx.Client(base_url=url)
-    finally:
-        server.shutdown(grace=0)
-        server.wait()
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
     pip install 'anylane[typed]'
     anylane run --app-dir docs/examples time_limits:app --backend trio
 
-    curl -i 'http://127.0.0.1:8000/report?takes=5'    # 503 after a second: the limit of the route
-    curl -i 'http://127.0.0.1:8000/price?takes=5'     # 200 after half a second, with an old price
-    curl -i 'http://127.0.0.1:8000/pay?takes=5'       # 504 after half a second
-    curl -i http://127.0.0.1:8000/jobs                # what was begun, and how it ended
+    curl -i 'http://127.0.0.1:8000/report?takes=5'    # 503: after a second, the route's limit
+    curl -i 'http://127.0.0.1:8000/price?takes=5'     # 200: after half a second, an old price
+    curl -i 'http://127.0.0.1:8000/pay?takes=5'       # 504: after half a second
+    curl -i http://127.0.0.1:8000/jobs                # 200: what was begun, and how it ended
 
 408 is for clients that are late with their request, and anylane sends it there. A server that is
 late itself answers 503 (RFC 9110 §15.6.4), and for another server 504 (§15.6.5).

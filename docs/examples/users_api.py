@@ -3,12 +3,12 @@
     pip install 'anylane[typed]'
     anylane run --app-dir docs/examples users_api:app --backend trio
 
-    URL=http://127.0.0.1:8000/users
-    curl -i $URL                                                   # 401
-    curl -i $URL -H 'Authorization: Bearer write' -H 'Content-Type: application/json' \
-        -d '{"name": "Ada", "email": "ada@example.org"}'           # 201
-    curl -i $URL/1 -H 'Authorization: Bearer read' -X DELETE       # 403
-    curl -i $URL/7 -H 'Authorization: Bearer read'                 # 404
+    curl -i http://127.0.0.1:8000/users                                           # 401
+    curl -i http://127.0.0.1:8000/users -H 'Authorization: Bearer write' \
+        --json '{"name": "Ada", "email": "ada@example.org"}'                      # 201
+    curl -i http://127.0.0.1:8000/users/1 -H 'Authorization: Bearer read'         # 200
+    curl -i http://127.0.0.1:8000/users/1 -H 'Authorization: Bearer read' -X DELETE   # 403
+    curl -i http://127.0.0.1:8000/users/7 -H 'Authorization: Bearer read'         # 404
 
 The answers with an error are problem+json (RFC 9457). /openapi.json describes all of them.
 """

@@ -3,10 +3,10 @@
     pip install 'anylane[typed]'
     anylane run --app-dir docs/examples versioned_api:app --backend curio
 
-    curl -i http://127.0.0.1:8000/api/v1/users/1      # Deprecation, Sunset and where to go instead
-    curl -i http://127.0.0.1:8000/api/v2/users/1
-    curl -i http://127.0.0.1:8000/api/v2/posts/1      # the same handler for both versions
-    curl -i http://127.0.0.1:8000/api/v3/posts/1      # 404
+    curl -i http://127.0.0.1:8000/api/v1/users/1    # 200: Deprecation, Sunset, and a newer one
+    curl -i http://127.0.0.1:8000/api/v2/users/1    # 200
+    curl -i http://127.0.0.1:8000/api/v2/posts/1    # 200: the same handler for both versions
+    curl -i http://127.0.0.1:8000/api/v3/posts/1    # 404
 
 What differs has a router for each version. What is the same has one whose prefix is a pattern.
 """
