@@ -1,7 +1,7 @@
 """Monitoring with real figures: metrics for Prometheus, probes, a log line for each request.
 
     pip install 'anylane[typed,metrics,health]'
-    anylane run --app-dir docs/examples monitoring:app --backend asyncio --no-access-log
+    anylane run --app-dir docs/examples monitoring:app --backend asyncio
 
     curl -i http://127.0.0.1:8000/orders --json '{"item": "tea"}'    # 201
     curl -i http://127.0.0.1:8000/metrics    # 200: requests, latency by route, connections, bytes
