@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from queue import SimpleQueue
+from threading import Event
 from typing import Annotated, Any
 
 import pytest
@@ -322,6 +324,28 @@ def test_an_interruption_is_raised_at_the_yield_and_teardown_may_wait(story: Sto
     wire.advance(1)
     assert story.take() == ["interrupted", "given back", "head 503"]
     assert wire.sent.startswith(b"HTTP/1.1 503 ")
+
+
+def test_teardown_may_wait_behind_a_handler_that_blocked_beyond_its_deadline() -> None:
+    """It has not heard of its interruption, and what is given back is not the first to."""
+    blocker, told = Event(), SimpleQueue[str]()
+    app = App()
+
+    async def resource(ctx: Context) -> AsyncIterator[str]:
+        try:
+            yield "r"
+        finally:
+            await ctx.run_sync(told.put, "given back")
+
+    @app.get("/", timeout=0.1)
+    async def handler(r: Annotated[str, Depends(resource)]) -> str:
+        blocker.wait(10)
+        return "too late"
+
+    with TestClient(app, backend="threads") as client:
+        assert client.get("/").status == 503
+        blocker.set()
+        assert told.get(timeout=10) == "given back"
 
 
 def test_teardown_has_its_time(story: Story) -> None:

@@ -102,8 +102,14 @@ class Teardown:
         what a generator raises instead of that. What is cut off, when the time is over, is logged.
         """
         link = self._ctx.link
-        alarms, raised = link.exchange.alarms, False
-        until = link.now() + link.exchange.carrier.config.timeouts.close
+        exchange, raised = link.exchange, False
+        alarms = exchange.alarms
+        until = link.now() + exchange.carrier.config.timeouts.close
+        if exchange.interrupt is not None:
+            # A handler that blocks may have ended without a use of `ctx` that could tell it. The
+            # first one here is not to raise: this may await, and has its own time for that.
+            exchange.told = True
+            alarms.shielded_until = until
         while self._given:
             given = self._given.pop()
             # One for each: a scope of some lanes is cancelled at one await, and at no later one.
