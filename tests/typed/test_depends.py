@@ -348,6 +348,31 @@ def test_teardown_may_wait_behind_a_handler_that_blocked_beyond_its_deadline() -
         assert told.get(timeout=10) == "given back"
 
 
+@pytest.mark.parametrize("lane", ["asyncio", "trio"])
+def test_what_a_thread_uses_for_too_long_is_given_back(lane: str) -> None:
+    blocker, told = Event(), SimpleQueue[str]()
+    app = App()
+
+    def lent() -> Iterator[str]:
+        try:
+            yield "lent"
+        finally:
+            told.put("given back")
+
+    @app.get("/", timeout=0.1)
+    def handler(used: Annotated[str, Depends(lent)]) -> None:
+        blocker.wait(10)
+        told.put(f"used {used}")
+
+    config = ServerConfig(timeouts=Timeouts(close=0.1))
+    with TestClient(app, config=config, backend=lane) as client:
+        assert client.get("/").status == 503
+        assert told.get(timeout=10) == "given back"
+        blocker.set()
+        assert told.get(timeout=10) == "used lent"
+        assert "is given back while a function of the handler still runs with it" in str(client.log)
+
+
 def test_teardown_has_its_time(story: Story) -> None:
     async def stuck(ctx: Context) -> AsyncIterator[str]:
         try:

@@ -208,6 +208,21 @@ def an_interrupted_handler_gives_back(conversation: Conversation) -> None:
     assert notes(helper, 3) == ["open patient", "gave back", "close patient: interruption"]
 
 
+@case(CHAPTER, "parallel_blocking", request_timeout=0.3, timeouts={"close": 5.0}, cuts=False)
+def what_a_thread_uses_is_given_back_behind_it(conversation: Conversation) -> None:
+    """A function that blocks beyond the deadline keeps what its handler was given until it ends.
+    The client does not wait for that."""
+    for path in ("/depends-blocked", "/depends-blocked-async"):
+        peer, helper = conversation.connect(), conversation.helper()
+        assert peer.ask(path).status == 503
+        assert notes(helper, 1) == ["open lent"]
+        conversation.pause(0.1)
+        assert [*conversation.stage.said] == []
+        conversation.stage.blocker.set()
+        assert notes(helper, 2) == ["use lent", "close lent: interruption"]
+        conversation.stage.blocker.clear()
+
+
 @case(CHAPTER, timeouts={"close": 0.2}, cuts=False)
 def giving_back_has_its_time(conversation: Conversation) -> None:
     """All that is given back for one request has `Timeouts.close` together; what is cut off then is

@@ -31,7 +31,7 @@ from anylane.shown import shown
 
 if TYPE_CHECKING:
     from anylane.http.response import Items
-    from anylane.lane.link import Link
+    from anylane.lane.link import Handle, Link
     from anylane.protocol.exchange import Exchange
     from anylane.routing.base_app import BaseApp
     from anylane.routing.prefixes import Unrouted
@@ -61,7 +61,8 @@ class Answering(ABC):
 
     __slots__ = ("_calls", "_failed", "_gate", "_pending", "_place", "_request", "_response",
                  "_shown", "_state", "_streamed", "app", "endings", "error", "exchange", "held",
-                 "items", "jobs", "link", "params", "route", "unrouted")  # fmt: skip
+                 "items", "jobs", "left_running", "link", "params", "route",
+                 "unrouted")  # fmt: skip
 
     def __init__(self, exchange: Exchange, link: Link, app: BaseApp) -> None:
         self.exchange: Exchange = exchange
@@ -84,6 +85,7 @@ class Answering(ABC):
         self._state: State | None = None
         self._streamed: Response
         self._calls: Calls | None = None
+        self.left_running: list[Handle]  # It is set when there is one.
 
     # -- request and response ----------------------------------------------------------------
 

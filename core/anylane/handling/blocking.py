@@ -17,7 +17,7 @@ from anylane.lane.variables import SharedVariables, apply_variables, isolated
 from anylane.shown import shown
 
 if TYPE_CHECKING:
-    from anylane.lane.link import Link
+    from anylane.lane.link import Handle, Link
     from anylane.lane.variables import VariableChanges
     from anylane.routing.parts import Transform
 
@@ -194,14 +194,19 @@ class PooledIterator:
             return func()
 
 
-async def run_blocking(link: Link, func: Callable[[], T], calls: Calls | None = None) -> T:
+async def run_blocking(
+    link: Link,
+    func: Callable[[], T],
+    calls: Calls | None = None,
+    left: Callable[[Handle], None] | None = None,
+) -> T:
     """Run a blocking function in the pool, and serve its calls.
 
     Return its result, or raise what it raises. If the exchange is cancelled meanwhile, the function
     goes on in its thread, and its later calls raise Cancelled.
 
     calls: also hold the context in which it runs, which is the exchange's own as far as context
-    variables tell; without them it is a copy.
+    variables tell; without them it is a copy. left: is given the handle of a function that goes on.
     """
     if calls is None:
         func = isolated(func)
@@ -219,6 +224,8 @@ async def run_blocking(link: Link, func: Callable[[], T], calls: Calls | None = 
     except BaseException:
         if calls is not None:
             calls.close(Cancelled)
+        if left is not None and not handle.done():
+            left(handle)
         raise
     if calls is not None:
         calls.close(_ended)

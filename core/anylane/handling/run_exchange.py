@@ -62,8 +62,13 @@ async def run_exchange(  # noqa: C901, PLR0912  # calls cost time
                 if exchange.websocket is not None:
                     exchange.websocket.close(1011, "", link.now())
                 raise
-        if exchange.interrupt is not None and not link.relieved:
-            answered = await _answer_interrupt(ctx)
+        if exchange.interrupt is not None:
+            try:
+                if not link.relieved:
+                    answered = await _answer_interrupt(ctx)
+            finally:
+                if ctx.held is not None:  # A thread used it when the handler was given up.
+                    await _give_back(ctx, ctx.held, None)
     finally:
         if not exchange.finished:
             exchange.finish(driver.now())
@@ -133,7 +138,8 @@ async def _answer(  # noqa: C901, PLR0912  # calls cost time
                 if failure is not None:
                     await _fail(ctx, failure)
             finally:
-                if ctx.held is not None:
+                # What a thread still uses is given back when the client has its answer.
+                if ctx.held is not None and not (exchange.interrupt and ctx.still_running()):
                     await _give_back(ctx, ctx.held, exc)
             if passing is exc:
                 raise
@@ -143,7 +149,7 @@ async def _answer(  # noqa: C901, PLR0912  # calls cost time
             del passing, failure  # Their tracebacks hold this frame: without a cycle all are freed.
 
 
-async def _give_back(ctx: Context, held: Held, exc: BaseException) -> None:
+async def _give_back(ctx: Context, held: Held, exc: BaseException | None) -> None:
     """Give back what a handler that has failed was given. What fails there is logged."""
     ctx.held = None
     try:

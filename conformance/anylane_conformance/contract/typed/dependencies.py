@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Annotated, Any
 
 from anylane import App, Context, Depends, HTTPError
@@ -95,7 +95,23 @@ def build(app: App, stage: Stage) -> None:
         return b
 
     _stubborn(app)
+    _blocking(app, stage, told)
     _pool(app)
+
+
+def _blocking(app: App, stage: Stage, told: Callable[[str], AbstractContextManager[str]]) -> None:
+    def lent() -> Iterator[str]:
+        with told("lent") as name:
+            yield name
+
+    @app.get("/depends-blocked")
+    def blocked(used: Annotated[str, Depends(lent)]) -> None:
+        stage.blocker.wait(30)
+        stage.note(f"use {used}")
+
+    @app.get("/depends-blocked-async")
+    async def blocked_async(ctx: Context, used: Annotated[str, Depends(lent)]) -> None:
+        await ctx.run_sync(blocked, used)
 
 
 def _stubborn(app: App) -> None:

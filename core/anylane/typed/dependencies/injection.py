@@ -201,6 +201,8 @@ def _runner(
             for name, place in injection.inputs:
                 arguments[name] = values[place]
             result = await call(ctx, arguments)
+            if ctx.exchange.interrupt is not None:
+                ctx.exchange.check()  # A `def` may end without a use of `ctx` that told it.
             if answer is not None:
                 result = answer(ctx, result)
             if result is not None and (begun := put_routed(ctx, result)) is not None:
@@ -208,7 +210,8 @@ def _runner(
             if ctx.items is None:  # Else an iterator uses it until it was sent.
                 await early.run(None)
         except BaseException as exc:
-            if ctx.items is None:
+            # What a thread still uses is given back behind the answer, which does not wait for it.
+            if ctx.items is None and not ctx.still_running():
                 exc = await _given_back(early, exc)
             if early or late:
                 ctx.held = HeldUntilSent(ctx.link, early, late, exc)

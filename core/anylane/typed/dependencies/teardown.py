@@ -103,13 +103,15 @@ class Teardown:
         """
         link = self._ctx.link
         exchange, raised = link.exchange, False
-        alarms = exchange.alarms
-        until = link.now() + exchange.carrier.config.timeouts.close
+        alarms, close = exchange.alarms, exchange.carrier.config.timeouts.close
         if exchange.interrupt is not None:
             # A handler that blocks may have ended without a use of `ctx` that could tell it. The
             # first one here is not to raise: this may await, and has its own time for that.
             exchange.told = True
-            alarms.shielded_until = until
+            alarms.shielded_until = link.now() + 2 * close
+        if self._given and self._ctx.still_running():
+            await self._wait(link.now() + close)
+        until = link.now() + close
         while self._given:
             given = self._given.pop()
             # One for each: a scope of some lanes is cancelled at one await, and at no later one.
@@ -129,6 +131,23 @@ class Teardown:
                 link.host.log("warning", f"the teardown of {given.where} was cut off", None)
         if raised and exc is not None:
             raise exc
+
+    async def _wait(self, until: float) -> None:
+        """Wait for functions that still use in their threads what the handler was given."""
+        link = self._ctx.link
+        link.push()  # The answer, which does not wait for this.
+        scope = link.shield()
+        async with scope:
+            alarm = link.exchange.alarms.set(until, scope.cancel)
+            try:
+                while self._ctx.still_running():
+                    await link.wait()
+            finally:
+                link.exchange.alarms.cancel(alarm)
+        if scope.caught:
+            names = ", ".join(given.where for given in self._given)
+            why = f"{names} is given back while a function of the handler still runs with it"
+            link.host.log("warning", why, None)
 
 
 class HeldUntilSent:
