@@ -55,6 +55,7 @@ class Image:
                 case "FROM":
                     self.stages += 1
                     self.directory = self.root
+                    self.root.mkdir(exist_ok=True)
                 case "WORKDIR":
                     self.directory = Path(self._moved(rest))
                     self.directory.mkdir(parents=True, exist_ok=True)
