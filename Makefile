@@ -10,8 +10,8 @@ PYTHON2 ?= python2.7
 CLASSIC := $(VENV)/autobahntestsuite
 
 .DEFAULT_GOAL := help
-.PHONY: help demo description extras test test-pythons lint types-wheel fix hooks conformance attacks \
-	autobahn autobahn-classic deep coverage equality fanout bench bench-full bench-scaling bench-parts \
+.PHONY: help demo description extras test test-pythons lint types-wheel new-project fix hooks conformance \
+	attacks autobahn autobahn-classic deep coverage equality fanout bench bench-full bench-scaling bench-parts \
 	bench-typed bench-core bench-report tox dist lines clean
 .DELETE_ON_ERROR:
 
@@ -39,6 +39,9 @@ types-wheel: $(VENV)/.test ## type checkers know every public name that the whee
 
 extras: $(VENV)/.test ## each extra in an environment of its own: it is enough, and its absence is told
 	$(BIN)/python -m tools.extras
+
+new-project: $(VENV)/.test ## what `anylane new` writes, from the wheel, and its container file by hand
+	$(BIN)/python -m tools.new_project
 
 fix: $(VENV)/.test ## what ruff can repair and format
 	$(BIN)/ruff check --fix

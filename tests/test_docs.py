@@ -73,7 +73,7 @@ def test_snippets_of_a_page_run_one_after_the_other(
             said = f"{type(exc).__name__}: {exc}"
         assert as_shown(said) == as_shown(error)
     if page.name == "README.md":
-        assert served == ["trio"]
+        assert served == ["asyncio"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -59,6 +59,7 @@ STAGES = (
     Stage(name="pyright", command=[BIN / "pyright", "--pythonpath", sys.executable]),
     Stage(name="types of the wheel", command=[sys.executable, "tools/verify_types.py"]),
     Stage(name="extras", command=[sys.executable, "-m", "tools.extras"]),
+    Stage(name="new project", command=[sys.executable, "-m", "tools.new_project"]),
     Stage(
         name="conformance cut at every byte",
         command=[BIN / "anylane-conformance", "--backend", "asyncio", "-k", "cut_at_every_byte"],

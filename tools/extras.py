@@ -1,19 +1,22 @@
 """Show that each extra brings what its parts need, and that its absence is told.
 
 `python -m tools.extras` installs the wheel into an environment of its own, with nothing but what it
-depends on. There each program below has to end with the error that says what to install, and with
-that extra, and no other, it has to work. Needs PyPI.
+depends on. There the first program of the README has to pass its test and is served. Each program
+below has to end with the error that says what to install, and with that extra, and no other, it has
+to work. Needs PyPI.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.request import urlopen
 
 from tools.stages import ROOT
 from tools.verify_types import installed
@@ -155,6 +158,40 @@ def run(python: Path, program: str, folder: Path | None = None) -> tuple[int, st
     return done.returncode, done.stdout + done.stderr
 
 
+def first_page(python: Path, folder: Path) -> str:
+    """Serve the first program of the README and run its test; return what is wrong."""
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    program, test = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    folder.mkdir()
+    (folder / "main.py").write_text(program, encoding="utf-8")
+    (folder / "test.py").write_text(f"from main import app\n{test}", encoding="utf-8")
+    done = subprocess.run(
+        [python, "test.py"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        return f"the README's test: {done.stderr}"
+    for backend in ("asyncio", "threads"):
+        with subprocess.Popen(
+            [python.parent / "anylane", "run", "main:app", "--port", "0", "--backend", backend],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as server:
+            assert server.stdout is not None
+            line = server.stdout.readline()
+            try:
+                url = re.search(r"http://\S+:\d+", line)
+                if url is None:
+                    return f"the README's program is not served on {backend}: {line}"
+                with urlopen(f"{url[0]}/users/7?name=Grace", timeout=10) as answer:
+                    body = answer.read()
+            finally:
+                server.terminate()
+        if body != b'{"id":7,"name":"Grace"}':
+            return f"the README's program answers on {backend}: {body!r}"
+    return ""
+
+
 def install(requirements: list[str], folder: Path) -> None:
     """Install requirements, and what they need, into a folder."""
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
@@ -183,6 +220,7 @@ def main() -> int:
         (site / "base.pth").write_text(f"{folder / 'base'}\n", encoding="utf-8")
         status, said = run(python, ALONE)
         found = {"no extra": "" if status == 0 else said}
+        found["no extra, the README's program"] = first_page(python, folder / "first page")
         for extra in PROGRAMS:
             install(project["optional-dependencies"][extra], folder / extra)
             found[extra] = problem(python, extra, folder / extra)

@@ -13,6 +13,7 @@ import os
 import platform
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import click
@@ -27,6 +28,7 @@ from anylane_backends.hosting.cli.description import differences, renewing, text
 from anylane_backends.hosting.cli.env_file import load_env_file
 from anylane_backends.hosting.cli.flags import RunCommand, option, reasons
 from anylane_backends.hosting.cli.log_lines import set_up_logging
+from anylane_backends.hosting.cli.new_project import BACKENDS, CannotCreate, create
 from anylane_backends.hosting.cli.options import Options
 from anylane_backends.hosting.cli.supervise import serve, supervise
 from anylane_backends.hosting.loading import BackendError, backends, load_backend
@@ -184,6 +186,26 @@ def openapi(  # noqa: PLR0917  # click calls it by keyword.
         renew = renewing(app, check, app_dir=app_dir, factory=factory, env_file=env_file)
         click.echo("\n".join([*found, f"{check} is not current: run `{renew}`"]), err=True)
         raise SystemExit(1)
+
+
+@command.command()
+@click.argument("path", metavar="NAME")
+@click.option(
+    "--backend",
+    type=click.Choice(BACKENDS),
+    default="asyncio",
+    show_default=True,
+    help="What the project is served and tested on.",
+)
+def new(path: str, backend: str) -> None:
+    """Write a small project into a new folder NAME: an app, its tests, a container file."""
+    try:
+        files = create(path, backend)
+    except CannotCreate as exc:
+        fail(exc.__cause__ or exc, str(exc))
+    for file in files:
+        click.echo(file)
+    click.echo(f"Next: {Path(path) / 'README.md'} has the commands that run and test it.")
 
 
 @command.command(name="backends")
