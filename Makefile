@@ -6,12 +6,14 @@ BENCH := .venv-bench
 FRESH := .venv-dist
 PEERS := .venv-peers
 BACKEND ?= asyncio
+PORT ?= 8000
 PYTHON2 ?= python2.7
 CLASSIC := $(VENV)/autobahntestsuite
 
 .DEFAULT_GOAL := help
-.PHONY: help demo description extras test test-pythons lint types-wheel new-project fix hooks conformance \
-	attacks autobahn autobahn-classic deep coverage equality fanout bench bench-full bench-scaling bench-parts \
+.PHONY: help demo docs docs-check description extras test test-pythons lint types-wheel new-project fix \
+	hooks conformance attacks autobahn autobahn-classic deep coverage equality fanout bench bench-full \
+	bench-scaling bench-parts \
 	bench-typed bench-core bench-report tox dist lines clean
 .DELETE_ON_ERROR:
 
@@ -20,6 +22,12 @@ help: ## this list
 
 demo: $(VENV)/.demo ## chat and live metrics: make demo BACKEND=asyncio|uvloop|anyio|trio|curio|threads
 	$(BIN)/python docs/examples/demo.py --backend $(BACKEND)
+
+docs: $(VENV)/.docs ## build the documentation's site and serve it: make docs PORT=8000
+	@$(BIN)/python -m docs.website.build --serve --port $(PORT)
+
+docs-check: $(VENV)/.docs ## build the site only: every warning is an error, build/site/html is the result
+	@$(BIN)/python -m docs.website.build
 
 # Its stages, which of them run beside each other and why: tools/check.py.
 test: $(VENV)/.test ## everything: format, rules, types, tests, conformance of all lanes
@@ -152,6 +160,11 @@ $(VENV)/.base: pyproject.toml
 $(VENV)/.demo: $(VENV)/.base
 	@echo "installing into $(VENV): once, and it may take a minute or two"
 	@$(BIN)/python -m pip install --quiet --editable '.[all]' --group demo
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.base
+	@echo "installing into $(VENV): once, and it may take a minute or two"
+	@$(BIN)/python -m pip install --quiet --editable '.[all]' --group site
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.base

@@ -50,6 +50,8 @@ STAGES = (
     ),
     Stage(name="examples", command=[BIN / "pytest", "docs/examples"], counted=True),
     Stage(name="tests", command=[BIN / "pytest", "tests"], counted=True),
+    # Builds the site, with every warning as an error, and walks through it.
+    Stage(name="site", command=[BIN / "pytest", "docs/website"], counted=True),
     # Without the express lanes and eager tasks nothing may change but the speed.
     Stage(
         name="tests without lanes",

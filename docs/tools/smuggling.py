@@ -11,7 +11,7 @@ def table() -> str:
     """Return one row a kind, one heading a group."""
     lines: list[str] = []
     for group, kinds in CATALOGUE.items():
-        lines += ["", f"### {group[0].upper()}{group[1:]}", "", "| kind | answer | source |"]
+        lines += ["", f"## {group[0].upper()}{group[1:]}", "", "| kind | answer | source |"]
         lines.append("|---|---|---|")
         lines += [f"| {kind.name} | {kind.verdict} | {kind.source} |" for kind in kinds]
     total = sum(len(kinds) for kinds in CATALOGUE.values())
