@@ -168,7 +168,9 @@ def test_braces_stand_for_several_patterns(pattern: str, expected: list[str]) ->
 
 
 def test_hooks_of_a_commit_are_commands_of_this_environment_and_those_of_make_fix() -> None:
-    yaml = pytest.importorskip("yaml", reason="this environment is without the group lint")
+    pytest.importorskip("pre_commit", reason="this environment is without the group lint")
+    yaml = pytest.importorskip("yaml")
+
     config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
     assert [each["repo"] for each in config["repos"]] == ["local"], "nothing but PyPI is needed"
     hooks = config["repos"][0]["hooks"]

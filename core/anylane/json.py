@@ -103,7 +103,7 @@ _SURROGATES = re.compile(
 
 def _read(text: str) -> Any:
     """Do what `loads` does, by the standard library."""
-    if _has_many_levels(text):
+    if is_deeper(text, MAX_DEPTH):
         raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
     try:
         value = _decoder.decode(text)
@@ -115,15 +115,16 @@ def _read(text: str) -> Any:
     return value
 
 
-def _has_many_levels(text: str) -> bool:
-    if text.count("[") + text.count("{") <= MAX_DEPTH:
+def is_deeper(text: str, levels: int) -> bool:
+    """Return whether more arrays and objects than that are open at once in a JSON text."""
+    if text.count("[") + text.count("{") <= levels:
         return False
     depth = 0
     for each in _BRACKETS.finditer(text):
         bracket = each[0]
         if bracket in ("[", "{"):
             depth += 1
-            if depth > MAX_DEPTH:
+            if depth > levels:
                 return True
         elif bracket in ("]", "}"):
             depth -= 1
@@ -268,7 +269,7 @@ def _dumps_plainly(value: object) -> bytes:
     """Return JSON without orjson."""
     try:
         text = _encoder.encode(value)
-        if not _has_many_levels(text):
+        if not is_deeper(text, MAX_DEPTH):
             return text.encode("utf-8")
     except (TypeError, ValueError, RecursionError):
         pass

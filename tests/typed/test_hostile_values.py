@@ -222,9 +222,34 @@ def test_what_is_expected_of_a_scalar_in_a_body(value: Any, expected: str) -> No
     assert [each[1] for each in faults(posted(Moment, value))] == [expected]
 
 
-def test_a_tree_that_is_too_deep_is_refused() -> None:
-    body = b'{"children":[' * 510 + b"{}" + b"]}" * 510
-    assert [each[1] for each in faults(posted(Tree, body))] == ["fewer levels"]
+class Sapling(pydantic.BaseModel):
+    children: list[Sapling] = []
+
+
+def nested(kind: Any, levels: int) -> Any:
+    async def handler(value) -> str:
+        return type(value).__name__
+
+    handler.__annotations__["value"] = Annotated[kind, JsonBody()]
+    app = App(errors="json")
+    app.post("/")(handler)
+    arrays, objects = divmod(levels, 2)
+    body = b'{"children":[' * arrays + b"{}" * objects + b"]}" * arrays
+    return TestClient(app).post("/", content=body, headers={"content-type": "application/json"})
+
+
+@pytest.mark.parametrize("kind", [Tree, dict[str, Any]])
+def test_a_body_is_read_to_the_same_level_on_every_python(kind: Any) -> None:
+    assert nested(kind, 400).status == 200
+    for levels in (401, 1_000, 20_000):
+        answer = nested(kind, levels)
+        assert answer.status == 400
+        assert answer.json()["detail"] == "the body is nested deeper than 400 levels"
+
+
+def test_pydantic_has_a_bound_of_levels_too() -> None:
+    assert nested(Sapling, 180).status == 200
+    assert nested(Sapling, 1_000).status == nested(Sapling, 20_000).status == 400
 
 
 # --- numbers that are none

@@ -20,6 +20,7 @@ from anylane.http.values.faults import MAX_FAULTS, Fault, shown_in_json
 from anylane.typed.model_input.fault_walk import MAX_NAME, Walk
 from anylane.typed.model_input.finite import has_decimals, unfit_numbers
 from anylane.typed.model_input.integral import with_integers
+from anylane.typed.model_input.nesting import can_nest, check_levels
 from anylane.typed.written_types import is_typed_dict, unwrapped
 
 MAX_COUNTED = 5_000
@@ -93,9 +94,10 @@ def model_of(kind: Any, needed_by: str) -> Model:
             raise UsageError(f"{needed_by} is nothing that pydantic reads: {said}") from exc
     msgspec = load("msgspec", extra="typed", needed_by=needed_by)
     try:
-        foreign = next(_foreign(msgspec.inspect.type_info(kind), set()), None)
+        info = msgspec.inspect.type_info(kind)
+        foreign = next(_foreign(info, set()), None)
         if foreign is None:
-            return _Msgspec(msgspec, kind, needed_by)
+            return _Msgspec(msgspec, kind, needed_by, can_nest=can_nest(info))
     except TypeError as exc:
         raise UsageError(f"{needed_by} is nothing that msgspec reads: {exc}") from exc
     raise UsageError(f"{needed_by} has a {foreign.__name__} in it, which no JSON is read as")
@@ -149,9 +151,10 @@ class _Plain:
 class _Msgspec:
     """What msgspec reads: all but pydantic's models."""
 
-    def __init__(self, library: Any, kind: Any, needed_by: str) -> None:
+    def __init__(self, library: Any, kind: Any, needed_by: str, *, can_nest: bool) -> None:
         self._library = library
         self._kind = kind
+        self._can_nest = can_nest
         self._foreign = _Foreign(needed_by)
         self._decode: Callable[[bytes], Any] = library.json.Decoder(
             kind, dec_hook=self._foreign.value
@@ -164,6 +167,8 @@ class _Msgspec:
         self._has_decimals = has_decimals(library, kind)
 
     def from_json(self, data: bytes, faults: list[Fault]) -> Any:
+        if self._can_nest:
+            check_levels(data)
         try:
             value = self._decode(data)
         except self._errors:
