@@ -6,9 +6,11 @@ The fields RateLimit and RateLimit-Policy are those of draft-ietf-httpapi-rateli
 from __future__ import annotations
 
 import re
+from _thread import allocate_lock
 from collections.abc import Awaitable, Callable
 from math import ceil
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from anylane.callables import Call, call_of, location, run_call, signature_problem
 from anylane.errors import HTTPError, UsageError
@@ -22,6 +24,7 @@ from anylane.shown import shown
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context
+    from anylane.lane.host import Host
 
 Client = str | int | None
 """Whose request it is, by what a `key` returns; None for one that does not count."""
@@ -44,7 +47,7 @@ class RateLimit:
         a function `(ctx)`, `def` or `async def`, that returns a str, an int, or None for a request
         that does not count.
     scope: the name of the limit, in the fields and in a shared store.
-    store: counts; by default the memory of this process, for this limit alone.
+    store: counts; by default the memory of each server, for this limit alone.
     """
 
     name = "RateLimit"
@@ -85,7 +88,9 @@ class RateLimit:
                 f"store is {shown(store)}; expected an object with `async def hit(key, rate)`, "
                 "as RateStore says"
             )
-        self._store: RateStore = MemoryRates() if store is None else store
+        self._store = store
+        self._memories: WeakKeyDictionary[Host, MemoryRates] = WeakKeyDictionary()
+        self._lock = allocate_lock()
         self._prefix = f"{scope} "
         quota, window = self.rate.burst, max(1, _whole(self.rate.window))
         self._policy = f'"{scope}";q={quota};w={window}'
@@ -109,7 +114,8 @@ class RateLimit:
             key = checked(await run_call(self._call, ctx), location(self._call[0]))
         if key is None:
             return
-        counted[self] = usage = await self._store.hit(bounded(self._prefix + key), self.rate)
+        store = self._memory(ctx.link.host) if self._store is None else self._store
+        counted[self] = usage = await store.hit(bounded(self._prefix + key), self.rate)
         if not usage.allowed:
             seconds = max(1, _whole(usage.wait))
             raise HTTPError(
@@ -117,6 +123,15 @@ class RateLimit:
                 f"too many requests; the next one may come in {seconds} s",
                 headers=[("retry-after", str(seconds))],
             )
+
+    def _memory(self, host: Host) -> MemoryRates:
+        """Return the counts of one server. Two in one process, such as those of two tests, have a
+        clock each, and the counts of one say nothing by the other's."""
+        found = self._memories.get(host)
+        if found is None:
+            with self._lock:
+                found = self._memories.setdefault(host, MemoryRates())
+        return found
 
     def response(self, ctx: Context) -> None:
         """Say what the client may still ask."""
