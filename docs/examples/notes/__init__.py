@@ -2,7 +2,7 @@
 
     anylane run --app-dir docs/examples notes:app --backend trio
 
-NOTES_FILE is the database, NOTES_SECRET signs sessions and tokens; without it they end with the app.
+NOTES_FILE is the database, NOTES_SECRET signs sessions and tokens. Both may be left out.
 """
 
 import os
@@ -12,9 +12,10 @@ from pathlib import Path
 from anylane import App, Context, HTTPError, Response
 from anylane.contrib import Health, Metrics, StaticFiles
 from anylane.middleware import CSP, AccessLog, Compression, RequestId, SecurityHeaders
-from notes import chat, pages  # noqa: F401
 from notes.api import api
+from notes.chat import chat
 from notes.database import Database
+from notes.pages import pages
 from notes.users import show, site
 
 POLICY = CSP(
@@ -26,6 +27,8 @@ POLICY = CSP(
 )
 
 app = App()
+site.include(pages)
+site.include(chat)
 app.include(site)
 app.include(api)
 app.mount("/static", StaticFiles(Path(__file__).with_name("static")), name="static")

@@ -13,15 +13,11 @@ from notes.users import SECRET, Login, guesses, known
 MISSING = {404: "You have no such note."}
 
 api = Router("/api", errors="json")
+api.exception_handler(HTTPError)(lambda ctx, error: error)  # as JSON, and not as the app's page
 own = Router("/notes", tags=["notes"])
 api.include(own)
 for part in (JWTAuth(SECRET, required=["exp"]), RateLimit("300/minute", key="user"), ETags()):
     own.use(part)
-
-
-@api.exception_handler(HTTPError)
-async def as_problem(ctx: Context, error: HTTPError) -> None:
-    raise error  # the app makes a page of it
 
 
 @api.post("/token", tags=["token"], middleware=[guesses], responses={401: "A wrong password."})

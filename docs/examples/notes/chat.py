@@ -2,23 +2,24 @@
 
 from typing import Annotated, Any
 
-from anylane import Broadcast, Context, Response, State
+from anylane import Broadcast, Context, Response, Router, State
 from notes.database import Database
-from notes.users import Asker, show, site
+from notes.users import Asker, show
 
 LONGEST = 500  # characters of a message
 LATEST = "SELECT * FROM (SELECT * FROM messages ORDER BY id DESC LIMIT 50) ORDER BY id"
 KEEP = "INSERT INTO messages (name, text, sent) VALUES (?, ?, ?) RETURNING *"
 
+chat = Router()
 lounge: Broadcast[dict[str, Any]] = Broadcast(on_lag="error")
 
 
-@site.get("/chat", name="chat")
+@chat.get("/chat", name="chat")
 async def page(ctx: Context, user: Asker) -> Response:
     return show(ctx, "chat.html", longest=LONGEST)
 
 
-@site.websocket("/chat/talk", name="talk")
+@chat.websocket("/chat/talk", name="talk")
 async def talk(ctx: Context, user: Asker, database: Annotated[Database, State()]) -> None:
     with lounge.subscribe() as said:
         ws = await ctx.accept()

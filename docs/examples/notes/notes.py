@@ -15,7 +15,6 @@ KINDS = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"RIFF": "w
 COLUMNS = "id, title, text, changed, (SELECT kind FROM pictures WHERE note = notes.id) AS picture"
 Id = Annotated[int, Path(lt=2**63)]
 Words = Annotated[str, Query("q", max_length=100)]
-
 changes = EventLog()
 
 
@@ -66,7 +65,8 @@ class Notes:
     def attach(self, note: Note, picture: Upload | None) -> None:
         """Give a note a picture in the place of the one that it has; or none."""
         self._db.execute("DELETE FROM pictures WHERE note = ?", (note.id,))
-        if data := picture and picture.read():
+        if picture:
+            data = picture.read()
             kind = next((KINDS[start] for start in KINDS if data.startswith(start)), None)
             if kind is None:
                 raise HTTPError(422, "A picture is a PNG, JPEG, GIF or WebP file.")
@@ -76,7 +76,7 @@ class Notes:
     def picture(self, id: int) -> Response:
         query = "SELECT kind, data FROM pictures WHERE note = ?"
         for kind, data in self._db.execute(query, (self.get(id).id,)):
-            return Response(data, content_type=kind)
+            return Response(data, content_type=kind, headers={"cache-control": "private, no-cache"})
         raise HTTPError(404, "This note has no picture.")
 
     def _tell(self, what: str, id: int) -> Note:

@@ -2,23 +2,24 @@
 
 from typing import Annotated
 
-from anylane import Context, File, Form, Response, Upload
+from anylane import Context, File, Form, Response, Router, Upload
 from anylane.middleware import ETags
 from notes.notes import Draft, Id, Mine, Words, changes
-from notes.users import Asker, show, site
+from notes.users import Asker, show
 
+pages = Router()
 LARGEST = 5 * 1024 * 1024  # bytes of a form with its picture
 Written = Annotated[Draft, Form()]
 Picture = Annotated[Upload | None, File()]
 Drop = Annotated[bool, Form()]
 
 
-@site.get("/", name="home")
+@pages.get("/", name="home")
 def home(ctx: Context, mine: Mine, words: Words = "") -> Response:
     return show(ctx, "board.html", notes=mine.find(words), words=words, largest=LARGEST)
 
 
-@site.get("/changes", name="changes")
+@pages.get("/changes", name="changes")
 async def follow(ctx: Context, user: Asker) -> None:
     with changes.subscribe(ctx) as reader:
         async with ctx.event_stream(heartbeat=15) as events:
@@ -27,12 +28,12 @@ async def follow(ctx: Context, user: Asker) -> None:
                     await events.send(change)
 
 
-@site.get("/notes/{id:int}", name="note")
+@pages.get("/notes/{id:int}", name="note")
 def read(ctx: Context, id: Id, mine: Mine) -> Response:
     return show(ctx, "note.html", note=mine.get(id), largest=LARGEST)
 
 
-@site.post("/notes/{id:int}", body_limit=LARGEST)
+@pages.post("/notes/{id:int}", body_limit=LARGEST)
 def save(  # noqa: PLR0917
     ctx: Context, id: Id, mine: Mine, draft: Written, picture: Picture = None, drop: Drop = False
 ) -> Response:
@@ -42,13 +43,12 @@ def save(  # noqa: PLR0917
     return ctx.response.redirect(ctx.path_for("home"))
 
 
-@site.post("/notes/{id:int}/delete", name="delete")
+@pages.post("/notes/{id:int}/delete", name="delete")
 def delete(ctx: Context, id: Id, mine: Mine) -> Response:
     mine.remove(id)
     return ctx.response.redirect(ctx.path_for("home"))
 
 
-@site.get("/notes/{id:int}/picture", name="picture", middleware=[ETags()])
-def picture(ctx: Context, id: Id, mine: Mine) -> Response:
-    ctx.response.set_header("cache-control", "private, no-cache")
+@pages.get("/notes/{id:int}/picture", name="picture", middleware=[ETags()])
+def picture(id: Id, mine: Mine) -> Response:
     return mine.picture(id)
