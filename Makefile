@@ -20,7 +20,7 @@ CLASSIC := $(VENV)/autobahntestsuite
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.demo ## chat and live metrics: make demo BACKEND=asyncio|uvloop|anyio|trio|curio|threads
+demo: $(VENV)/.demo ## notes, chat, live metrics: make demo BACKEND=asyncio|uvloop|anyio|trio|curio|threads
 	$(BIN)/python docs/examples/demo.py --backend $(BACKEND)
 
 docs: $(VENV)/.docs ## build the documentation's site and serve it: make docs PORT=8000
