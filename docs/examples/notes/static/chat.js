@@ -5,6 +5,7 @@ const log = $("log"), words = $("words");
 let socket;
 let attempts = 0;
 let seen = 0; // number of the last message that is shown
+let last; // who said it
 
 function connect() {
   socket = new WebSocket(`${location.origin.replace("http", "ws")}${log.dataset.talk}`);
@@ -34,7 +35,7 @@ function said({ id, name, text, sent }) {
   seen = id;
   $("quiet").hidden = true;
   const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
-  const item = document.createElement("li");
+  const item = document.createElement("article");
   const by = Object.assign(document.createElement("span"), { className: "by" });
   const time = document.createElement("time");
   time.dateTime = new Date(sent * 1000).toISOString();
@@ -42,6 +43,8 @@ function said({ id, name, text, sent }) {
   by.append(Object.assign(document.createElement("bdi"), { textContent: name }), time);
   item.append(by, Object.assign(document.createElement("span"), { className: "text", textContent: text }));
   item.classList.toggle("mine", name === log.dataset.me);
+  item.classList.toggle("next", name === last);
+  last = name;
   log.append(item);
   if (atEnd || name === log.dataset.me) log.scrollTop = log.scrollHeight;
 }
@@ -59,4 +62,4 @@ words.addEventListener("keydown", (event) => {
 });
 
 connect();
-words.focus();
+if (matchMedia("(pointer: fine)").matches) words.focus(); // else a keyboard would come up
