@@ -58,7 +58,7 @@ fix: $(VENV)/.test ## what ruff can repair and format
 hooks: $(VENV)/.test ## let git check each commit: .pre-commit-config.yaml
 	$(BIN)/pre-commit install
 
-description: $(VENV)/.test ## schemathesis on an app of 34 routes: make description BACKEND=trio (or all)
+description: $(VENV)/.test ## schemathesis on the notes and an app of 34 routes: make description BACKEND=trio (or all)
 	$(BIN)/python -m tools.description --backend $(BACKEND) $(ARGS)
 
 conformance: $(VENV)/.test ## one lane's conformance: make conformance BACKEND=curio (or pkg:Class, all)
