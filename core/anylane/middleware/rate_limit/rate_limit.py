@@ -6,25 +6,22 @@ The fields RateLimit and RateLimit-Policy are those of draft-ietf-httpapi-rateli
 from __future__ import annotations
 
 import re
-from _thread import allocate_lock
 from collections.abc import Awaitable, Callable
 from math import ceil
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from anylane.callables import Call, call_of, location, run_call, signature_problem
 from anylane.errors import HTTPError, UsageError
 from anylane.middleware.preflight import is_preflight
 from anylane.middleware.rate_limit.client_keys import bounded, checked, client_key, user_key
 from anylane.middleware.rate_limit.gcra import ROUNDING, Rate, Usage
-from anylane.middleware.rate_limit.memory_rates import MemoryRates
+from anylane.middleware.rate_limit.memory_rates import ServerRates
 from anylane.middleware.rate_limit.rate_store import RateStore
 from anylane.routing.documentation import PartDocumentation
 from anylane.shown import shown
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context
-    from anylane.lane.host import Host
 
 Client = str | int | None
 """Whose request it is, by what a `key` returns; None for one that does not count."""
@@ -88,9 +85,7 @@ class RateLimit:
                 f"store is {shown(store)}; expected an object with `async def hit(key, rate)`, "
                 "as RateStore says"
             )
-        self._store = store
-        self._memories: WeakKeyDictionary[Host, MemoryRates] = WeakKeyDictionary()
-        self._lock = allocate_lock()
+        self._store: RateStore = ServerRates() if store is None else store
         self._prefix = f"{scope} "
         quota, window = self.rate.burst, max(1, _whole(self.rate.window))
         self._policy = f'"{scope}";q={quota};w={window}'
@@ -114,8 +109,7 @@ class RateLimit:
             key = checked(await run_call(self._call, ctx), location(self._call[0]))
         if key is None:
             return
-        store = self._memory(ctx.link.host) if self._store is None else self._store
-        counted[self] = usage = await store.hit(bounded(self._prefix + key), self.rate)
+        counted[self] = usage = await self._store.hit(bounded(self._prefix + key), self.rate)
         if not usage.allowed:
             seconds = max(1, _whole(usage.wait))
             raise HTTPError(
@@ -123,15 +117,6 @@ class RateLimit:
                 f"too many requests; the next one may come in {seconds} s",
                 headers=[("retry-after", str(seconds))],
             )
-
-    def _memory(self, host: Host) -> MemoryRates:
-        """Return the counts of one server. Two in one process, such as those of two tests, have a
-        clock each, and the counts of one say nothing by the other's."""
-        found = self._memories.get(host)
-        if found is None:
-            with self._lock:
-                found = self._memories.setdefault(host, MemoryRates())
-        return found
 
     def response(self, ctx: Context) -> None:
         """Say what the client may still ask."""
