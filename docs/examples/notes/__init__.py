@@ -2,7 +2,7 @@
 
     anylane run --app-dir docs/examples notes:app --backend trio
 
-NOTES_FILE is the database, NOTES_SECRET signs sessions and tokens. Both may be left out.
+NOTES_FILE is the database. NOTES_SECRET signs sessions and tokens; several workers need it.
 """
 
 import os
