@@ -184,6 +184,7 @@ def test_wrong_passwords_and_names_that_are_taken(client: TestClient) -> None:
         assert f'value="{name}"' in answer.text
     answer = sent(client, "/signup", name="ADA", password="something else")
     assert (answer.status, "is taken" in answer.text) == (422, True)
+    assert sent(client, "/signup", name="Ada\n", password="something else").status == 422
     answer = sent(client, "/signup", name="<b>", password="short")
     assert answer.status == 422
     assert "<b>" not in answer.text
@@ -242,6 +243,7 @@ def test_what_is_no_picture_changes_nothing(memory: TestClient) -> None:
     assert (answer.status, "A picture is a PNG" in answer.text) == (422, True)
     large = {"picture": ("a.png", PNG + bytes(5 * 1024 * 1024), "image/png")}
     assert sent(memory, "/notes/0", title="Large", files=large).status == 413
+    assert sent(memory, "/notes/0", title=" ").status == 422
     assert "No notes yet" in memory.get("/").text
 
 

@@ -20,7 +20,7 @@ changes = EventLog()
 
 @dataclass
 class Draft:
-    title: Annotated[str, Meta(min_length=1, max_length=120)]
+    title: Annotated[str, Meta(min_length=1, max_length=120, pattern=r"\S")]
     text: Annotated[str, Meta(max_length=10_000)] = ""
 
 

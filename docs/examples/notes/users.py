@@ -31,7 +31,7 @@ site.use(CSRF())
 
 @dataclass
 class Login:
-    name: Annotated[str, Meta(min_length=2, max_length=24, pattern=r"^[A-Za-z0-9_.\-]+$")]
+    name: Annotated[str, Meta(min_length=2, max_length=24, pattern=r"^[A-Za-z0-9_.\-]+$(?!\n)")]
     password: Annotated[str, Meta(min_length=8, max_length=200)]
 
 
