@@ -20,7 +20,7 @@ CLASSIC := $(VENV)/autobahntestsuite
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.demo ## chat and live metrics: make demo BACKEND=asyncio|uvloop|anyio|trio|curio|threads
+demo: $(VENV)/.demo ## notes, chat, live metrics: make demo BACKEND=asyncio|uvloop|anyio|trio|curio|threads
 	$(BIN)/python docs/examples/demo.py --backend $(BACKEND)
 
 docs: $(VENV)/.docs ## build the documentation's site and serve it: make docs PORT=8000
@@ -58,7 +58,7 @@ fix: $(VENV)/.test ## what ruff can repair and format
 hooks: $(VENV)/.test ## let git check each commit: .pre-commit-config.yaml
 	$(BIN)/pre-commit install
 
-description: $(VENV)/.test ## schemathesis on an app of 34 routes: make description BACKEND=trio (or all)
+description: $(VENV)/.test ## schemathesis on the notes and an app of 34 routes: make description BACKEND=trio (or all)
 	$(BIN)/python -m tools.description --backend $(BACKEND) $(ARGS)
 
 conformance: $(VENV)/.test ## one lane's conformance: make conformance BACKEND=curio (or pkg:Class, all)

@@ -1,4 +1,4 @@
-"""The demo: a chat, live metrics and a few small handlers behind one start page.
+"""The demo: the notes, a chat, live metrics and a few small handlers behind one start page.
 
     python docs/examples/demo.py --backend asyncio|uvloop|anyio|trio|curio|threads
 
@@ -8,9 +8,13 @@ The same app on every backend; no handler of it knows which.
 from __future__ import annotations
 
 import argparse
+import os
 import platform
+import tempfile
+from pathlib import Path
 
 import live_metrics
+import notes
 from chat import chat
 from web import show, web
 
@@ -27,6 +31,7 @@ app = App()
 app.include(web)
 app.include(chat)
 app.include(live_metrics.metrics)
+app.mount("/notes", notes.app, name="notes")
 app.lifespan(live_metrics.sampling)
 
 
@@ -82,4 +87,6 @@ if __name__ == "__main__":
     options = parser.parse_args()
     live_metrics.INTERVAL = options.interval
     about["backend"] = options.backend
-    app.run(backend=options.backend, host=options.host, port=options.port)
+    with tempfile.TemporaryDirectory(prefix="anylane-demo-") as folder:
+        os.environ.setdefault("NOTES_FILE", str(Path(folder) / "notes.sqlite3"))
+        app.run(backend=options.backend, host=options.host, port=options.port)

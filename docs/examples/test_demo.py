@@ -75,6 +75,23 @@ def test_metrics(url: str) -> None:
         assert json.loads(line.removeprefix("data:"))["memory"] > 1_000_000
 
 
+def test_notes(url: str) -> None:
+    with httpx.Client(base_url=f"{url}/notes", headers={"origin": url}) as client:
+        assert client.get("/").headers["location"] == "/notes/login"
+        ada = {"name": "Ada", "password": "password of Ada"}
+        assert client.post("/signup", data=ada).headers["location"] == "/notes/"
+        picture = {"picture": ("a.png", b"\x89PNG\r\n\x1a\n", "image/png")}
+        client.post("/notes/0", data={"title": "Tea"}, files=picture)
+        assert 'src="/notes/notes/1/picture' in client.get("/").text
+        headers = {"authorization": f"Bearer {client.post('/api/token', json=ada).json()['token']}"}
+        assert [note["title"] for note in client.get("/api/notes", headers=headers).json()] == [
+            "Tea"
+        ]
+        assert client.get("/ready").json()["status"] == "ready"
+        assert 'route="/notes/api/notes"' in client.get("/metrics").text
+        assert client.get("/openapi.json").json()["info"]["title"] == "Notes"
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_curl(url: str) -> None:
     def curl(*arguments: str) -> str:

@@ -6,7 +6,7 @@ from functools import partial
 
 from drawn import ROOT, draw
 
-EXAMPLES = ("chat", "live_metrics")
+EXAMPLES = ("chat", "live_metrics", "notes/pages", "notes/api")
 
 
 def code(name: str) -> str:
@@ -16,4 +16,4 @@ def code(name: str) -> str:
 
 
 if __name__ == "__main__":
-    draw("examples.md", {name: partial(code, name) for name in EXAMPLES})
+    draw("examples.md", {name.replace("/", "_"): partial(code, name) for name in EXAMPLES})

@@ -14,9 +14,10 @@ from typing import Any
 
 import psutil
 import pytest
+from prometheus_client import CollectorRegistry
 
 from anylane import App, Context, Server, ServerConfig, UsageError
-from anylane.contrib import Health
+from anylane.contrib import Health, Metrics
 from anylane.contrib.health.memory import limits
 from anylane.testing import Lockstep, TestClient, World
 
@@ -94,6 +95,19 @@ def test_paths_may_be_others_or_none() -> None:
     with TestClient(make(path="/-/live", ready=None)) as client:
         assert client.get("/-/live").status == 200
         assert client.get("/ready").status == client.get("/health").status == 404
+
+
+def test_the_paths_of_a_mounted_app_are_below_its_prefix() -> None:
+    inner, outer = App(), App()
+    inner.get("/")(lambda ctx: None)
+    inner.use(Health())
+    inner.use(Metrics(registry=CollectorRegistry()))
+    outer.mount("/inner", inner)
+    client = TestClient(outer)
+    for path in ("/health", "/ready", "/metrics"):
+        assert client.get(f"/inner{path}").status == 200
+        assert client.get(path).status == 404
+        assert TestClient(inner).get(path).status == 200
 
 
 @pytest.mark.parametrize("details", [False, lambda ctx: ctx.request.client[0] == "192.0.2.1"])

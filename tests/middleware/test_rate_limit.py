@@ -210,6 +210,17 @@ def test_one_limit_at_two_places_counts_once() -> None:
     assert [client.get("/").status for _ in range(3)] == [200, 200, 429]
 
 
+def test_each_server_counts_for_itself() -> None:
+    """As state is: so a test of an app is not limited by the one before, on another clock."""
+    app = App()
+    app.use(RateLimit("1/minute"))
+    app.get("/")(lambda ctx: "in")
+    for _ in range(2):
+        with TestClient(app) as client:
+            client.advance(1000)
+            assert [client.get("/").status for _ in range(2)] == [200, 429]
+
+
 def test_a_store_may_be_shared_and_a_failing_one_is_a_500() -> None:
     store = MemoryRates()
     first = served(RateLimit("1/minute", scope="a", store=store))

@@ -200,6 +200,17 @@ def test_tags_of_routers_stand_in_front() -> None:
     assert operation(app, "/o/i/x")["tags"] == ["outer", "inner", "own"]
 
 
+def test_a_router_may_leave_its_routes_out() -> None:
+    app, pages, below, api = App(), Router(include_in_schema=False), Router("/b"), Router("/api")
+    pages.get("/")(lambda ctx: None)
+    below.get("/x", include_in_schema=True)(lambda ctx: None)
+    api.get("/x", tags=["t"])(lambda ctx: None)
+    pages.include(below)
+    app.include(pages)
+    app.include(api)
+    assert [*described(app)["paths"]] == ["/api/x"]
+
+
 def test_operation_ids_are_unique_and_stay() -> None:
     app = App()
 

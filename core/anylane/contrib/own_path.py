@@ -9,7 +9,6 @@ from anylane.shown import shown
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context
-    from anylane.protocol.exchange import Exchange
 
 
 class OwnPath:
@@ -35,11 +34,16 @@ class OwnPath:
         self.text: str = path
         self._bytes = path.encode()
 
-    def is_target(self, exchange: Exchange) -> bool:
-        """Return whether a request is for this path, whatever its query."""
-        head = exchange.head
+    def is_target(self, ctx: Context) -> bool:
+        """Return whether a request is for this path, whatever its query. In a mounted app that is
+        below the app's prefix."""
+        head = ctx.exchange.head
         # The first look is cheap, and nearly all requests are for something else.
-        return head is not None and self._bytes in head.target and head.text.path == self.text
+        return (
+            head is not None
+            and self._bytes in head.target
+            and head.text.path == ctx.place.prefix + self.text
+        )
 
     def check_method(self, ctx: Context) -> None:
         """Raise HTTPError 405 unless the request is a GET or HEAD."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, TypedDict
+from typing import Any, Protocol, TypedDict
 
 from anylane.errors import RouteError
 from anylane.shown import shown
@@ -35,6 +35,13 @@ class DocumentationOptions(TypedDict, total=False):
     """Whether it is described at all."""
 
 
+class Described(Protocol):
+    """What a router says about all its routes."""
+
+    tags: tuple[str, ...]
+    include_in_schema: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Documentation:
     """What was said about a route. The fields are those of `DocumentationOptions`."""
@@ -47,9 +54,16 @@ class Documentation:
     responses: Mapping[int, Any] = field(default_factory=lambda: MappingProxyType({}))
     include_in_schema: bool = True
 
-    def below(self, tags: tuple[str, ...]) -> Documentation:
-        """Return the same with the tags of a router in front of its own."""
-        return replace(self, tags=tuple(dict.fromkeys((*tags, *self.tags)))) if tags else self
+    def below(self, router: Described) -> Documentation:
+        """Return the same with the tags of a router in front of its own; not described where the
+        router is not."""
+        if router.include_in_schema and not router.tags:
+            return self
+        return replace(
+            self,
+            tags=tuple(dict.fromkeys((*router.tags, *self.tags))),
+            include_in_schema=self.include_in_schema and router.include_in_schema,
+        )
 
 
 NO_DOCUMENTATION = Documentation()
@@ -57,14 +71,14 @@ NO_DOCUMENTATION = Documentation()
 
 
 def checked_documentation(
-    options: Mapping[str, Any], pattern: str, tags: tuple[str, ...]
+    options: Mapping[str, Any], pattern: str, router: Described
 ) -> Documentation:
     """Return what was said about a route. Raise RouteError for what cannot be described.
 
-    pattern: of the route, for messages. tags: those of its router.
+    pattern: of the route, for messages. router: its own.
     """
     if not options:
-        return NO_DOCUMENTATION.below(tags)
+        return NO_DOCUMENTATION.below(router)
     where = repr(pattern)
     unknown = options.keys() - DocumentationOptions.__annotations__.keys()
     if unknown:
@@ -80,7 +94,7 @@ def checked_documentation(
         if not isinstance(given.get(name, False), bool):
             raise RouteError(f"{name} of {where} is {shown(given[name])}; expected True or False")
     given["responses"] = _checked_responses(given.get("responses", {}), where)
-    return Documentation(**given).below(tags)
+    return Documentation(**given).below(router)
 
 
 def checked_tags(tags: Iterable[str], where: str) -> tuple[str, ...]:

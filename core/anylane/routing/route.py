@@ -66,6 +66,7 @@ class Outer(Protocol):
     hooks: Hooks
     bounds: Bounds
     tags: tuple[str, ...]
+    include_in_schema: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -167,7 +168,7 @@ class Route:
             pattern=Pattern.parse(prefix + self.pattern.text),
             host=self.host if self.host is not None else host,
             bounds=self.bounds.inside(router.bounds),
-            documentation=self.documentation.below(router.tags),
+            documentation=self.documentation.below(router),
             hooks=(router.hooks, *self.hooks),
             prefixes=(router.prefix, *(prefix + each for each in self.prefixes)),
         )

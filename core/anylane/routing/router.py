@@ -68,7 +68,7 @@ class Router:
         "auto": as the router around it says, and else as the client's Accept does (RFC 9110
         §12.5.1). Without a preference it is JSON where the error carries data, where the request
         does, and where the handler's annotation says that it returns JSON; else text.
-    tags: of all its routes, for the OpenAPI description.
+    tags: of all its routes, for the OpenAPI description. include_in_schema: whether they are in it.
     """
 
     resolve: ClassVar[Callable[[object, Mapping[str, Any]], Mapping[str, Any]]] = staticmethod(
@@ -89,12 +89,14 @@ class Router:
         body_limit: int | None = None,
         timeout: float | None = None,
         tags: Iterable[str] = (),
+        include_in_schema: bool = True,
     ) -> None:
         self.prefix: str = checked_prefix(prefix)
         self.bounds: Bounds = checked_bounds(body_limit, timeout, type(self).__name__)
         self.host: str | None = None if host is None else parse_host(host)
         self.hooks: Hooks = Hooks(errors)
         self.tags: tuple[str, ...] = checked_tags(tags, type(self).__name__)
+        self.include_in_schema: bool = include_in_schema
         self._routes: list[Route] = []
         self._mounts: list[tuple[Router, str, str]] = []
         """The routers that this one is a part of, with the prefix and the names there."""
@@ -187,7 +189,7 @@ class Router:
                 cancel_on_disconnect=cancel_on_disconnect,
                 when=when,
                 bounds=checked_bounds(body_limit, timeout, repr(pattern.text)).inside(self.bounds),
-                documentation=checked_documentation(documentation, pattern.text, self.tags),
+                documentation=checked_documentation(documentation, pattern.text, self),
             )
         )
 
@@ -238,7 +240,7 @@ class Router:
                 bounds=checked_bounds(None, timeout, repr(pattern.text)).inside(self.bounds),
                 subprotocols=checked_subprotocols(subprotocols, pattern),
                 origins=None if origins is None else parse_origins(origins, pattern.text),
-                documentation=checked_documentation(documentation, pattern.text, self.tags),
+                documentation=checked_documentation(documentation, pattern.text, self),
             )
         )
 
@@ -247,8 +249,7 @@ class Router:
 
         That holds for routes that it gets later too. Its hooks stay its own and apply to its routes
         only. Raises RouteError for an App, which has more to it than that, and if the routes do not
-        fit together: this router is of no use then. Raises RegistrationError if the App serves
-        already.
+        fit together: this router is of no use then. Raises RegistrationError if the App serves.
         """
         if not isinstance(router, Router):
             raise RouteError(f"include() got {router!r:.80}; expected a Router")

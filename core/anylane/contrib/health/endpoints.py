@@ -71,11 +71,10 @@ class Health:
 
     def request(self, ctx: Context) -> Any:
         """Answer a request that is for one of the two paths."""
-        exchange = ctx.exchange
-        if self._path is not None and self._path.is_target(exchange):
+        if self._path is not None and self._path.is_target(ctx):
             self._path.check_method(ctx)
             return self._answer(ctx, 200, "ok", self._figures)
-        if self._ready is not None and self._ready.is_target(exchange):
+        if self._ready is not None and self._ready.is_target(ctx):
             self._ready.check_method(ctx)
             return self._answer_ready(ctx)
         return None

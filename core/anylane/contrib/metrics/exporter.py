@@ -130,7 +130,7 @@ class Metrics:
         host = ctx.link.host
         if host is not self._latest:
             self._meet(host)
-        own = self._own_path is not None and self._own_path.is_target(ctx.exchange)
+        own = self._own_path is not None and self._own_path.is_target(ctx)
         if own and not self._count_itself:
             ctx.on_end(Running(self, ctx.exchange, counted=False))
         elif not self._knows(ctx):  # It may be used at two levels.

@@ -15,7 +15,7 @@ from anylane.errors import HTTPError, UsageError
 from anylane.middleware.preflight import is_preflight
 from anylane.middleware.rate_limit.client_keys import bounded, checked, client_key, user_key
 from anylane.middleware.rate_limit.gcra import ROUNDING, Rate, Usage
-from anylane.middleware.rate_limit.memory_rates import MemoryRates
+from anylane.middleware.rate_limit.memory_rates import ServerRates
 from anylane.middleware.rate_limit.rate_store import RateStore
 from anylane.routing.documentation import PartDocumentation
 from anylane.shown import shown
@@ -44,7 +44,7 @@ class RateLimit:
         a function `(ctx)`, `def` or `async def`, that returns a str, an int, or None for a request
         that does not count.
     scope: the name of the limit, in the fields and in a shared store.
-    store: counts; by default the memory of this process, for this limit alone.
+    store: counts; by default the memory of each server, for this limit alone.
     """
 
     name = "RateLimit"
@@ -85,7 +85,7 @@ class RateLimit:
                 f"store is {shown(store)}; expected an object with `async def hit(key, rate)`, "
                 "as RateStore says"
             )
-        self._store: RateStore = MemoryRates() if store is None else store
+        self._store: RateStore = ServerRates() if store is None else store
         self._prefix = f"{scope} "
         quota, window = self.rate.burst, max(1, _whole(self.rate.window))
         self._policy = f'"{scope}";q={quota};w={window}'

@@ -1,0 +1,37 @@
+"""The chat of all who have logged in: one WebSocket handler, and what was said before."""
+
+from typing import Annotated, Any
+
+from anylane import Broadcast, Context, Response, Router, State
+from notes.database import Database
+from notes.users import Asker, show
+
+LONGEST = 500  # characters of a message
+LATEST = "SELECT * FROM (SELECT * FROM messages ORDER BY id DESC LIMIT 50) ORDER BY id"
+KEEP = "INSERT INTO messages (name, text, sent) VALUES (?, ?, ?) RETURNING *"
+
+chat = Router()
+lounge: Broadcast[dict[str, Any]] = Broadcast(on_lag="error")
+
+
+@chat.get("/chat", name="chat")
+async def page(ctx: Context, user: Asker) -> Response:
+    return show(ctx, "chat.html", longest=LONGEST)
+
+
+@chat.websocket("/chat/talk", name="talk")
+async def talk(ctx: Context, user: Asker, database: Annotated[Database, State()]) -> None:
+    with lounge.subscribe() as said:
+        ws = await ctx.accept()
+        for row in await ctx.run_sync(database.run, LATEST):
+            await ws.send_json(dict(row))
+        lounge.send({"here": lounge.receivers})
+        try:
+            async for source, item in ctx.select(ws, said):
+                if source is said:
+                    await ws.send_json(item)
+                elif isinstance(item, str) and 0 < len(item.strip()) <= LONGEST:
+                    row = (user["name"], item.strip(), ctx.time())
+                    lounge.send(dict(*await ctx.run_sync(database.run, KEEP, *row)))
+        finally:
+            lounge.send({"here": lounge.receivers - 1})
