@@ -1042,3 +1042,23 @@ def test_models_may_name_themselves_and_be_generic() -> None:
     assert TestClient(app).put("/", json={"value": 1}).json() == {
         "items": [{"value": 1, "children": []}]
     }
+
+
+def test_operations_share_nothing_that_is_changed() -> None:
+    app = App()
+
+    @app.get("/one")
+    async def page() -> str:
+        return "a"
+
+    @app.websocket("/one")
+    async def one(ctx: Context) -> None: ...
+
+    @app.websocket("/two")
+    async def two(ctx: Context) -> None: ...
+
+    paths = described(app)["paths"]
+    needed = {
+        path: [each["required"] for each in paths[path]["get"]["parameters"]] for path in paths
+    }
+    assert needed == {"/one": [False] * 4, "/two": [True] * 4}

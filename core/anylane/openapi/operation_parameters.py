@@ -55,7 +55,7 @@ def described_parameters(route: Route, typed: Iterable[Parameter]) -> list[dict[
         description = _description(known) or part.description
         found.append(_entry(part.name, "path", schema, description, required=True))
     if route.websocket:
-        found += _HANDSHAKE
+        found += [dict(each) for each in _HANDSHAKE]
     for each in typed:
         if each.where not in ("query", "header", "cookie"):
             continue
