@@ -72,6 +72,23 @@ def signature_problem(func: Callable[..., Any], *forms: str) -> str:
     return f"takes {signature}; write {' or '.join(forms)}"
 
 
+def signature_of(func: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature by which a function is called with arguments by name.
+
+    It is that of what is called, and not of what a decorator has wrapped, whose parameters may be
+    others; but where the decorator passes on any names, they are those of what it wraps. Raise
+    TypeError or ValueError for what has no signature that Python can read.
+    """
+    # What `functools.cache` makes has none of its own.
+    signature = inspect.signature(func, follow_wrapped=hasattr(func, "cache_info"))
+    inner = getattr(func, "__wrapped__", None)
+    if inner is not None and any(
+        each.kind is each.VAR_KEYWORD for each in signature.parameters.values()
+    ):
+        return signature_of(inner)
+    return signature
+
+
 def location(function: Callable[..., Any]) -> str:
     """Return "module.function (file:line)" of a function, for messages."""
     found = function_of(function)

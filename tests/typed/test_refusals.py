@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import http
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -25,10 +27,12 @@ from anylane import (
     Response,
     RouteError,
     State,
+    Status,
     Upload,
     UsageError,
     WebSocket,
 )
+from anylane.middleware import BearerAuth
 from anylane.testing import TestClient
 
 
@@ -228,3 +232,90 @@ def test_ctx_of_the_pattern_is_a_value() -> None:
         return ctx
 
     assert TestClient(app).get("/7").text == "7"
+
+
+def decorated(func: Any) -> Any:
+    """As decorators are written: it passes on what it is given."""
+
+    @functools.wraps(func)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return await func(*args, **kwargs)
+
+    return wrapper
+
+
+def test_a_decorated_handler_has_the_parameters_of_the_one_in_it() -> None:
+    app = App()
+
+    @app.get("/{id:int}")
+    @decorated
+    @decorated
+    async def handler(id: int, n: int = 1) -> int:
+        return id * n
+
+    @app.get("/ctx")
+    @decorated
+    async def with_context(ctx: Context) -> str:
+        return ctx.request.path
+
+    @app.get("/needs")
+    @decorated
+    async def needs(n: Annotated[int, Depends(decorated(a_number))]) -> int:
+        return n
+
+    client = TestClient(app)
+    assert client.get("/7?n=2").text == "14"
+    assert client.get("/7?n=x").status == 422
+    assert client.get("/ctx").text == "/ctx"
+    assert client.get("/needs?q=3").text == "3"
+
+
+async def a_number(q: int) -> int:
+    return q
+
+
+@pytest.mark.parametrize("marker", [Status, 404, http.HTTPStatus.NOT_FOUND])
+def test_a_status_of_an_answer_is_written_in_full(marker: Any) -> None:
+    async def handler() -> Any: ...
+
+    handler.__annotations__["return"] = Annotated[Annotated[dict[str, int], marker], "more"]
+    with pytest.raises(RouteError, match=r"the answer of .*handler .* write Status\(404\)"):
+        App().get("/")(handler)
+
+
+@pytest.mark.parametrize("wrong", [5, None, "x", {}])
+def test_what_stands_for_a_dependency_is_a_function(wrong: Any) -> None:
+    app = App()
+
+    @app.get("/")
+    async def handler(n: Annotated[int, Depends(a_number)]) -> int:
+        return n
+
+    app.dependency_overrides[a_number] = wrong
+    client = TestClient(app, raise_server_exceptions=True)
+    with pytest.raises(RouteError, match=r"overrides\[.*a_number.*\] is .*; expected a f"):
+        client.get("/?q=1")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"status_code": 201}, "'status_code'; did you mean 'status'?"),
+        ({"stauts": 201}, "'stauts'; did you mean 'status'?"),
+        ({"response_model": int}, "'response_model'; the annotation of the handler's answer says"),
+        ({"dependencies": []}, "unknown option 'dependencies'"),
+    ],
+)
+def test_an_unknown_option_of_a_route_is_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        App().get("/", **options)
+    assert message in str(caught.value)
+    assert "'/'" in str(caught.value)
+
+
+def test_parts_of_a_route_are_a_list_of_objects() -> None:
+    part = BearerAuth(lambda token: token)
+    with pytest.raises(RouteError, match=r"write \[\.\.\.\] around"):
+        App().get("/", middleware=part)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"BearerAuth.*write its parentheses"):
+        App().get("/", middleware=[BearerAuth])  # type: ignore[list-item]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Protocol, TypedDict
 
@@ -82,8 +83,8 @@ def checked_documentation(
     where = repr(pattern)
     unknown = options.keys() - DocumentationOptions.__annotations__.keys()
     if unknown:
-        # As Python says it of any function.
-        raise TypeError(f"{where} got an unexpected keyword argument {min(unknown)!r}")
+        # A TypeError, as Python raises for any function.
+        raise TypeError(f"the route {where} got the unknown option {_named(min(unknown))}")
     given = dict(options)
     given["tags"] = checked_tags(given.get("tags", ()), where)
     for name in ("summary", "description", "operation_id"):
@@ -95,6 +96,26 @@ def checked_documentation(
             raise RouteError(f"{name} of {where} is {shown(given[name])}; expected True or False")
     given["responses"] = _checked_responses(given.get("responses", {}), where)
     return Documentation(**given).below(router)
+
+
+_OPTIONS = (
+    *("name", "middleware", "inline", "cancel_on_disconnect", "when", "status", "body_limit"),
+    *("timeout", *DocumentationOptions.__annotations__),
+)
+
+_ELSEWHERE = {
+    "status_code": "did you mean 'status'?",
+    "response_model": "the annotation of the handler's answer says that",
+    "dependencies": "`middleware=` and `Depends` in the handler's parameters do that",
+}
+"""Options that other frameworks have."""
+
+
+def _named(option: str) -> str:
+    """Return an unknown option, with what may have been meant."""
+    near = get_close_matches(option, _OPTIONS, n=1)
+    hint = _ELSEWHERE.get(option) or (f"did you mean {near[0]!r}?" if near else "")
+    return f"{option!r}; {hint}" if hint else repr(option)
 
 
 def checked_tags(tags: Iterable[str], where: str) -> tuple[str, ...]:

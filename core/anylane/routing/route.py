@@ -18,8 +18,9 @@ from anylane.routing.bounds import NO_BOUNDS, Bounds
 from anylane.routing.documentation import NO_DOCUMENTATION, Documentation, DocumentationOptions
 from anylane.routing.hooks import Hooks
 from anylane.routing.origins import Origins
-from anylane.routing.parts import check_part, is_part
+from anylane.routing.parts import METHODS, check_part, is_part
 from anylane.routing.patterns.pattern import Pattern
+from anylane.shown import shown
 
 if TYPE_CHECKING:
     from anylane.routing.function_types import Guard, RouteMiddleware
@@ -213,6 +214,10 @@ def middleware_chain(middleware: Iterable[Middleware], pattern: Pattern) -> tupl
 
     Raises RouteError for what is no list of middleware.
     """
+    if is_part(middleware):
+        raise RouteError(
+            f"middleware of {pattern.text!r} is {shown(middleware)}; write [...] around it"
+        )
     if callable(middleware):
         raise RouteError(
             f"middleware of {pattern.text!r} is {location(middleware)}; expected a list: write "
@@ -220,7 +225,7 @@ def middleware_chain(middleware: Iterable[Middleware], pattern: Pattern) -> tupl
         )
     chain = tuple(middleware)
     for each in chain:
-        if is_part(each):
+        if is_part(each) or (isinstance(each, type) and any(hasattr(each, n) for n in METHODS)):
             check_part(each, f"middleware of {pattern.text!r}")
             continue
         if not callable(each):

@@ -98,10 +98,7 @@ def class_of(answer: AnswerType) -> type:
 def _members(hint: Any, outer: AnswerType, where: str) -> Iterator[AnswerType]:
     """Yield the members of an annotation. outer: what is said of all of them."""
     hint, metadata = unwrapped(hint)
-    for each in metadata:
-        if isinstance(each, Status):  # The innermost stands first.
-            outer = replace(outer, status=_checked(each.code, where), description=each.description)
-            break
+    outer = _with_status(outer, metadata, where)
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         for each in arguments:
@@ -130,6 +127,21 @@ def _members(hint: Any, outer: AnswerType, where: str) -> Iterator[AnswerType]:
             yield replace(outer, kind=hint)
     else:
         yield replace(outer, kind=hint, media_type=_media_type(hint))
+
+
+def _with_status(outer: AnswerType, metadata: Iterable[Any], where: str) -> AnswerType:
+    """Return what is said of members, with the first `Status` that an annotation has: the innermost
+    stands first."""
+    for each in metadata:
+        if isinstance(each, Status):
+            return replace(outer, status=_checked(each.code, where), description=each.description)
+        if each is Status:
+            raise RouteError(
+                f"the answer of {where} has Status without its code; write Status(404)"
+            )
+        if isinstance(each, int) and not isinstance(each, bool):
+            raise RouteError(f"the answer of {where} has the number {each:d}; write Status(404)")
+    return outer
 
 
 def _checked(code: Any, where: str) -> int:

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from anylane.callables import called, location
+from anylane.callables import called, location, signature_of
 from anylane.errors import RouteError, UsageError
 from anylane.handling.context import Context
 from anylane.http.response import Response
@@ -36,7 +36,7 @@ def resolve(handler: object, options: Mapping[str, Any]) -> Mapping[str, Any]:
     if not callable(handler):
         return {}  # Route says what is wrong.
     try:
-        signature = inspect.signature(handler, follow_wrapped=False)
+        signature = signature_of(handler)
     except (TypeError, ValueError):  # A builtin without a signature.
         return {}
     where = location(handler)

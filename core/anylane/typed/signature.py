@@ -13,7 +13,7 @@ from types import FrameType, NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
-from anylane.callables import called, location
+from anylane.callables import called, location, signature_of
 from anylane.errors import RouteError, UsageError
 from anylane.handling.context import Context
 from anylane.http.forms import Upload
@@ -110,9 +110,7 @@ def parameters_of(
     """
     where = where or location(func)
     try:
-        # That of what is called: a decorator may take other parameters than what it wraps. What
-        # `functools.cache` makes has none of its own.
-        signature = inspect.signature(func, follow_wrapped=hasattr(func, "cache_info"))
+        signature = signature_of(func)
     except (TypeError, ValueError):
         raise RouteError(
             f"{where} has no signature that Python can read; write a function around it"

@@ -11,6 +11,7 @@ from anylane.callables import called, is_coroutine_function, location
 from anylane.errors import RouteError
 from anylane.handling.return_values import put_routed
 from anylane.http.values.faults import Fault, Invalid
+from anylane.shown import shown
 from anylane.typed.answers import Answer
 from anylane.typed.dependencies.app_scope import value_of
 from anylane.typed.dependencies.depends import SCOPES, Dependency, Scope
@@ -171,6 +172,12 @@ def injected(
         overrides = getattr(ctx.app, "dependency_overrides", None)
         if not overrides:
             return usual(ctx)
+        for func, instead in overrides.items():
+            if not callable(instead):
+                raise RouteError(
+                    f"dependency_overrides[{location(func)}] is {shown(instead)}; expected a "
+                    "function that gives the value: lambda: ..."
+                )
         key = tuple(overrides.items())
         found = others.get(key)
         if found is None:
