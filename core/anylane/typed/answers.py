@@ -14,8 +14,9 @@ from uuid import UUID
 from anylane import json
 from anylane.errors import UsageError
 from anylane.http.response import JSON, Response
+from anylane.typed.annotated_shapes import Shapes, either, has_fields
 from anylane.typed.answer_types import JSON_LINES, AnswerType, answers_by_itself, class_of
-from anylane.typed.shapes import Either, Items, Shape, Shapes, Unfit, has_fields
+from anylane.typed.shapes import Items, Shape, Unfit, is_exact
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context
@@ -89,7 +90,7 @@ class Held:
         self._item: Shape | None = None
         """What each item is held to."""
         if items and not any(each.kind in _SENT_AS_THEY_ARE for each in items):
-            self._item = _either([shapes.of(each.kind) for each in items])
+            self._item = either([shapes.of(each.kind) for each in items])
         self._item_status = items[0].status if items else None
 
     def answer(self, ctx: Context, value: Any) -> Any:
@@ -136,7 +137,10 @@ class Held:
         try:
             if len(cases) == 1:
                 shape = cases[0].shape
-                found = value if shape.is_exact(value) else shape.project(value, "")
+                try:
+                    found = value if shape.is_exact(value) else shape.project(value, "")
+                except RecursionError:  # It is too deep to look through.
+                    found = shape.project(value, "")
                 return cases[0].status, found
             nearest = _nearest(cases, value)
             for case in cases if nearest is None else (nearest, *cases):
@@ -185,7 +189,8 @@ class Held:
 
     def _line(self, item: Any, shape: Shape) -> bytes:
         try:
-            return json.dumps(item if shape.is_exact(item) else shape.project(item, "")) + b"\n"
+            found = item if is_exact(shape, item) else shape.project(item, "")
+            return json.dumps(found) + b"\n"
         except TypeError as exc:
             raise self._misfit(exc) from exc
 
@@ -217,7 +222,7 @@ def _cases(members: list[AnswerType], shapes: Shapes) -> tuple[Case, ...]:
             Case(
                 status,
                 frozenset(list if each.is_iterator else class_of(each) for each in same),
-                _either(
+                either(
                     [
                         # An `Iterable[User]` may be a list.
                         Items(shapes.of(each.kind)) if each.is_iterator else shapes.of(each.kind)
@@ -227,10 +232,6 @@ def _cases(members: list[AnswerType], shapes: Shapes) -> tuple[Case, ...]:
             )
         )
     return tuple(found)
-
-
-def _either(shapes: list[Shape]) -> Shape:
-    return shapes[0] if len(shapes) == 1 else Either(tuple(shapes))
 
 
 def _nearest(cases: tuple[Case, ...], value: Any) -> Case | None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import AsyncIterable, Iterable
+from functools import reduce
+from operator import or_
+from types import NoneType
 from typing import (
     Annotated,
     Any,
@@ -88,6 +92,32 @@ def arguments_of(kind: Any, base: type) -> tuple[Any, ...]:
     if (get_origin(kind) or kind) is base:
         return get_args(kind)
     return next((found for each in bases_of(kind) if (found := arguments_of(each, base))), ())
+
+
+def element_types(kind: Any) -> tuple[Any, ...]:
+    """Return what stands in the brackets of a container, for a class of the user's in those of its
+    base: (User,) for `list[User]` and for `class Users(list[User])`."""
+    cls = get_origin(kind) or kind
+    if not isinstance(cls, type) or not issubclass(cls, Iterable | AsyncIterable):
+        return ()
+    if cls.__module__ in ("builtins", "collections", "collections.abc"):
+        return get_args(kind)
+    return next((found for each in bases_of(kind) if (found := element_types(each))), ())
+
+
+def plain(kind: Any) -> Any:
+    """Return a type as `unwrapped` does, and for a type variable of which nothing is known the
+    type that it is at least."""
+    kind = unwrapped(kind)[0]
+    while type(kind).__name__ == "TypeVar":
+        default = getattr(kind, "__default__", None)
+        if isinstance(default, type) or get_origin(default) is not None:
+            kind = default
+        else:
+            bound = kind.__bound__
+            kind = reduce(or_, kind.__constraints__) if kind.__constraints__ else bound or Any
+        kind = unwrapped(kind)[0]
+    return NoneType if kind is None else kind
 
 
 def field_types(kind: Any) -> dict[str, Any]:
