@@ -198,7 +198,7 @@ def test_a_value_that_holds_itself_is_a_failure_with_a_reason() -> None:
     link.next = link
     client = client_of(Link, link)
     assert client.get("/").status == 500
-    assert "nested deeper than 1024 levels" in str(client.log)
+    assert "expected at most 1024 levels" in str(client.log)
 
 
 # No annotation lets the fields of a subclass out.
@@ -268,10 +268,6 @@ class Users(list[User]):
 
 
 class ByName(dict[str, T]):
-    pass
-
-
-class Bounded(Generic[T]):
     pass
 
 
@@ -459,6 +455,10 @@ class Cat(msgspec.Struct, tag="cat"):
     name: str
 
 
+class Dog(msgspec.Struct, tag="dog"):
+    name: str
+
+
 class Kitten(Cat, tag="kitten"):
     password_hash: str = "SECRET"
 
@@ -497,9 +497,9 @@ def test_a_subclass_of_a_struct_has_the_tag_of_the_annotation() -> None:
 def test_the_tag_of_a_dict_decides() -> None:
     @dataclass
     class Pets:
-        of: dict[str, Cat | NamedTag]
+        of: dict[str, Cat | Dog]
 
-    value = {"x": {"type": "cat", "name": "a"}, "y": {"kind": "k", "name": "a"}}
+    value = {"x": {"type": "cat", "name": "a"}, "y": {"type": "dog", "name": "a"}}
     assert answer(Pets, Pets(value)).json() == {"of": value}  # type: ignore[arg-type]
 
 
@@ -520,26 +520,18 @@ class DataStruct(msgspec.Struct):
 TEXT = base64.b64encode(b"\x00\xff").decode()
 
 
-@pytest.mark.parametrize("wrap", [lambda value: value, lambda value: Sub(value)])
 @pytest.mark.parametrize("kind", [Data, DataStruct])
-def test_bytes_in_an_answer_are_base64(kind: Any, wrap: Any) -> None:
-    def made(data: bytes, more: bytes | None) -> Any:
-        value = kind(data, more)
-        if wrap(0) == 0:
-            return value
-        return {"data": data, "more": more}
-
-    assert answer(kind, made(b"\x00\xff", None)).json() == {"data": TEXT, "more": None}
-    assert answer(kind, made(b"", b"\x00\xff")).json() == {"data": "", "more": TEXT}
-
-
-class Sub:
-    def __init__(self, value: Any) -> None:
-        self.value = value
+def test_bytes_in_an_answer_are_base64(kind: Any) -> None:
+    for data, more in ((b"\x00\xff", None), (b"", b"\x00\xff")):
+        expected = {
+            "data": base64.b64encode(data).decode(),
+            "more": None if more is None else base64.b64encode(more).decode(),
+        }
+        assert answer(kind, kind(data, more)).json() == expected
+        assert answer(kind, {"data": data, "more": more}).json() == expected
 
 
 def test_bytes_alone_are_a_body_and_in_a_list_are_texts() -> None:
-    assert answer(bytes, b"\x00\xff").text.encode("latin-1", "ignore") is not None
     assert answer(bytes, b"ab").headers["content-type"] == "application/octet-stream"
     assert answer(bytes | None, b"ab").headers["content-type"] == "application/octet-stream"
     assert answer(list[bytes], [b"\x00\xff"]).json() == [TEXT]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from types import NoneType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_origin
 from uuid import UUID
 
 from anylane import json
@@ -42,11 +42,24 @@ def _is_held(answer: AnswerType) -> bool:
         return answer.kind not in _SENT_AS_THEY_ARE
     if answers_by_itself(answer.kind):
         return False
-    return has_fields(answer.kind) or issubclass(class_of(answer), _JSON_BY_ANNOTATION)
+    cls = get_origin(answer.kind) or answer.kind
+    return (
+        has_fields(answer.kind)
+        or issubclass(class_of(answer), _JSON_BY_ANNOTATION)
+        or (
+            isinstance(cls, type)
+            and issubclass(cls, Collection)
+            and not issubclass(cls, _AS_WITHOUT_ANNOTATION)
+        )
+    )
 
 
 _JSON_BY_ANNOTATION = (date, time, timedelta, UUID, Decimal, Enum, set, frozenset)
 """What is sent as JSON where an annotation says so. Without one it is taken for a mistake."""
+
+_AS_WITHOUT_ANNOTATION = (list, Mapping, str, bytes, bytearray, memoryview)
+"""The containers that need no annotation to be sent. A tuple does: it is taken for a mistake, as
+(body, status) would be."""
 
 _SENT_AS_THEY_ARE = (str, bytes, Any)
 """The items of iterators that are no lines of JSON."""
@@ -83,7 +96,7 @@ class Held:
         """The classes that need no further look at what kind of answer they are."""
         self._name = " or ".join(case.shape.name for case in self._plain)
         self._text_status = next(
-            (each.status for each in wrapped if class_of(each) in (str, bytes)), None
+            (each.status for each in (*wrapped, *valued) if class_of(each) in (str, bytes)), None
         )
         items = [each for each in valued if each.is_iterator]
         self._items = bool(items)

@@ -45,6 +45,11 @@ def substituted(kind: Any) -> dict[Any, Any]:
     origin = get_origin(kind)
     given = list(get_args(kind))
     names = getattr(origin, "__parameters__", ()) or getattr(origin, "__type_params__", ())
+    if not names and isinstance(origin, type):  # `class ByName(dict[str, T])`
+        bases = origin.__dict__.get("__orig_bases__", ())
+        names = tuple(
+            dict.fromkeys(name for each in bases for name in getattr(each, "__parameters__", ()))
+        )
     found: dict[Any, Any] = {}
     for index, name in enumerate(names):
         if type(name).__name__ == "TypeVarTuple":
@@ -72,7 +77,10 @@ def replaced(hint: Any, types: dict[Any, Any]) -> Any:
             given += types[name]
         else:
             given.append(types.get(name, name))
-    return hint[tuple(given)]
+    try:
+        return hint[tuple(given)]
+    except TypeError:  # A union takes no Annotated with something in it that has no hash.
+        return hint[tuple(unwrapped(each)[0] for each in given)]
 
 
 def bases_of(kind: Any) -> tuple[Any, ...]:
