@@ -69,7 +69,7 @@ class Shapes:
             return either([self.of(each) for each in arguments])
         if origin is Literal:
             return OneOf(arguments)
-        if base is object or not isinstance(base, type):
+        if base is Any or base is object or not isinstance(base, type):
             return _ANY
         if origin is None and base in _SCALARS:
             return _SCALARS[base]

@@ -93,11 +93,8 @@ class OneOf(Shape):
         raise Unfit(place, self.name, value)
 
 
-class Bytes(Shape):
-    """Bytes in a value: base64, as they are read."""
-
-    name: str = "bytes"
-    classes: tuple[type, ...] = (bytes, bytearray, memoryview)
+class Converted(Shape):
+    """What the encoder takes of no value as it is."""
 
     @property
     def is_leaf(self) -> bool:
@@ -105,6 +102,13 @@ class Bytes(Shape):
 
     def is_exact(self, value: Any) -> bool:  # noqa: ARG002
         return False
+
+
+class Bytes(Converted):
+    """Bytes in a value: base64, as they are read."""
+
+    name: str = "bytes"
+    classes: tuple[type, ...] = (bytes, bytearray, memoryview)
 
     def project(self, value: Any, place: str) -> Any:
         if isinstance(value, bytes | bytearray | memoryview):
@@ -112,7 +116,7 @@ class Bytes(Shape):
         raise Unfit(place, self.name, value)
 
 
-class Unset(Shape):
+class Unset(Converted):
     """msgspec's UNSET: a member that has it is left out."""
 
     name: str = "UNSET"
@@ -120,18 +124,11 @@ class Unset(Shape):
     def __init__(self, kind: type) -> None:
         self.classes: tuple[type, ...] = (kind,)
 
-    @property
-    def is_leaf(self) -> bool:
-        return False
-
-    def is_exact(self, value: Any) -> bool:  # noqa: ARG002
-        return False
-
     def project(self, value: Any, place: str) -> Any:
-        raise Unfit(place, "a value", value)
+        raise Unfit(place, "a value", value)  # That of a member is left out before.
 
 
-class Pydantic(Shape):
+class Pydantic(Converted):
     """A pydantic model. pydantic itself sends the fields of the annotation alone."""
 
     def __init__(self, kind: Any, needed_by: str) -> None:
@@ -141,13 +138,6 @@ class Pydantic(Shape):
         self._kind = kind
         self.classes: tuple[type, ...] = (kind,)
         self.name: str = kind.__name__
-
-    @property
-    def is_leaf(self) -> bool:
-        return False
-
-    def is_exact(self, value: Any) -> bool:  # noqa: ARG002
-        return False
 
     def project(self, value: Any, place: str) -> Any:
         if type(value) is not self._kind:
