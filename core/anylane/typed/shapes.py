@@ -145,7 +145,12 @@ class Pydantic(Converted):
                 value = self._adapter.validate_python(value, from_attributes=True)
             except self._error as exc:
                 raise Unfit(place, f"{self.name} ({_faults(exc)})", value) from None
-        return self._adapter.dump_python(value, mode="json", by_alias=True, warnings="error")
+        try:
+            return self._adapter.dump_python(value, mode="json", by_alias=True, warnings="error")
+        except ValueError as exc:
+            # Its message has the value in it.
+            name = type(exc).__name__
+            raise Unfit(place, f"{self.name} that pydantic writes ({name})", value) from None
 
 
 def _faults(exc: Any) -> str:
