@@ -379,6 +379,15 @@ def test_lines_of_these_hold_too(kind: Any, item: Any, expected: Any) -> None:
         assert msgspec.json.decode(found.text) == expected
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="Python 3.12 keeps the bases")
+def test_a_typed_dict_of_which_python_forgets_the_bases_is_refused() -> None:
+    class Sub(TUsers):
+        pass
+
+    with pytest.raises(RouteError, match="'items' of Sub, a type variable"):
+        client_of(Sub, {"items": [ACCOUNT]})
+
+
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="syntax of 3.12, and its names in text")
 def test_type_parameters_hold_too() -> None:
     space: dict[str, Any] = {"User": User, "dataclass": dataclass, "__name__": __name__}

@@ -12,6 +12,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 from uuid import UUID
 
+from anylane.errors import UsageError
 from anylane.extras import load
 from anylane.typed.models import is_object, is_pydantic, is_struct
 from anylane.typed.shapes import (
@@ -144,10 +145,16 @@ class Shapes:
                 for each in library.structs.fields(kind)
             ]
         if is_typed_dict(cls):
-            return [
-                (name, name, self.of(hint), not required)
-                for name, hint, required in typed_dict_fields(kind)
-            ]
+            members = typed_dict_fields(kind)
+            own = getattr(cls, "__parameters__", ())
+            for name, hint, _ in members:
+                left = getattr(hint, "__parameters__", ()) or (hint,)
+                if any(type(each).__name__ == "TypeVar" and each not in own for each in left):
+                    raise UsageError(
+                        f"{self._needed_by} has {name!r} of {cls.__name__}, a type variable of a "
+                        "base that this Python forgets; use typing_extensions.TypedDict"
+                    )
+            return [(name, name, self.of(hint), not required) for name, hint, required in members]
         hints = field_types(kind)
         return [(each.name, each.name, self.of(hints[each.name]), False) for each in fields(cls)]
 
