@@ -373,6 +373,34 @@ def test_what_a_thread_uses_for_too_long_is_given_back(lane: str) -> None:
         assert "is given back while a function of the handler still runs with it" in str(client.log)
 
 
+@pytest.mark.parametrize("lane", ["asyncio", "trio"])
+def test_an_answer_does_not_wait_for_a_thread_that_its_handler_gave_up(lane: str) -> None:
+    blocker, told = Event(), SimpleQueue[str]()
+    app = App()
+
+    def lent() -> Iterator[str]:
+        yield "lent"
+        told.put("given back")
+
+    def use(used: str) -> None:
+        blocker.wait(10)
+        told.put(f"used {used}")
+
+    @app.get("/")
+    async def handler(ctx: Context, used: Annotated[str, Depends(lent)]) -> str:
+        try:
+            async with ctx.timeout(0.1):
+                await ctx.run_sync(use, used)
+        except TimeoutError:
+            pass
+        return "fallback"
+
+    with TestClient(app, backend=lane) as client:
+        assert client.get("/").text == "fallback"
+        blocker.set()
+        assert [told.get(timeout=10), told.get(timeout=10)] == ["used lent", "given back"]
+
+
 def test_teardown_has_its_time(story: Story) -> None:
     async def stuck(ctx: Context) -> AsyncIterator[str]:
         try:

@@ -214,7 +214,8 @@ def _runner(
                 result = answer(ctx, result)
             if result is not None and (begun := put_routed(ctx, result)) is not None:
                 await begun
-            if ctx.items is None:  # Else an iterator uses it until it was sent.
+            # Else an iterator uses it until it was sent, or a thread that the handler gave up.
+            if ctx.items is None and not ctx.still_running():
                 await early.run(None)
         except BaseException as exc:
             # What a thread still uses is given back behind the answer, which does not wait for it.
