@@ -18,8 +18,12 @@ from anylane import json
 from anylane.openapi.schemas import Schema
 from anylane.typed.constraints import constraints_of
 
-DURATION = "^P([0-9]+W)?([0-9]+D)?(T([0-9]+H)?([0-9]+M)?([0-9]+([.][0-9]+)?S)?)?$"
-"""Of RFC 3339 Appendix A what has a length of its own: a year and a month have none."""
+DURATION = (
+    "^-?P(?=[0-9T])([0-9]{1,9}W)?([0-9]{1,9}D)?"
+    "(T(?=[0-9])([0-9]{1,9}H)?([0-9]{1,9}M)?([0-9]{1,12}([.][0-9]{1,6})?S)?)?$"
+)
+"""Of RFC 3339 Appendix A what has a length of its own, as a year and a month have none, and weeks
+beside the rest. A minus sign is of ISO 8601-2, so `format` cannot say it."""
 
 SCALARS: Mapping[Any, Schema] = {
     bool: {"type": "boolean"},
@@ -31,7 +35,7 @@ SCALARS: Mapping[Any, Schema] = {
     datetime: {"type": "string", "format": "date-time"},
     date: {"type": "string", "format": "date"},
     time: {"type": "string", "format": "time"},
-    timedelta: {"type": "string", "format": "duration", "pattern": DURATION},
+    timedelta: {"type": "string", "pattern": DURATION},
 }
 
 _COLLECTIONS = (list, set, frozenset, tuple)
