@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 import pytest
 from openapi_spec_validator import validate
-from pydantic import BaseModel, ConfigDict, Field, computed_field
+from pydantic import BaseModel, ConfigDict, Field, computed_field, create_model
 
 from anylane import (
     App,
@@ -1240,9 +1240,7 @@ def test_a_field_that_is_read_twice_is_what_both_say() -> None:
         return k
 
     @app.post("/")
-    async def index(
-        n: Annotated[int, Depends(needs)], k: Annotated[str, Form()] = "d"
-    ) -> str:
+    async def index(n: Annotated[int, Depends(needs)], k: Annotated[str, Form()] = "d") -> str:
         return k
 
     content = operation(app, "/", "post")["requestBody"]["content"]
@@ -1376,3 +1374,32 @@ def test_a_router_is_in_the_description_or_not() -> None:
     with pytest.raises(RouteError) as caught:
         Router(include_in_schema="no")  # type: ignore[arg-type]
     assert str(caught.value) == "include_in_schema of Router is 'no'; expected True or False"
+
+
+def test_classes_of_one_name_have_their_modules_in_front() -> None:
+    def names(*kinds: type) -> list[str]:
+        app = App()
+        for number, kind in enumerate(kinds):
+            take = copied(take_any)
+            take.__annotations__["data"] = kind
+            app.post(f"/{number}")(take)
+        found = described(app)["components"]["schemas"]
+        return [name for name in found if "Book" in name]
+
+    def plain(module: str) -> type:
+        return make_dataclass("Book", [("a", int)], namespace={"__module__": module})
+
+    def model(module: str) -> type:
+        # Those whose schemas are equal are one component.
+        return create_model("Book", __module__=module, a=(str, module))
+
+    assert names(plain("shop.books"), plain("library.books")) == [
+        "library.books.Book", "shop.books.Book",
+    ]  # fmt: skip
+    assert names(model("shop.books"), model("library.books")) == [
+        "library__books__Book", "shop__books__Book",
+    ]  # fmt: skip
+    assert names(plain("shop.books"), model("library.books")) == ["Book", "Book_2"]
+
+
+async def take_any(data: Any) -> None: ...

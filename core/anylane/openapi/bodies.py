@@ -67,9 +67,7 @@ def _form(parameters: list[Parameter], schemas: Schemas, where: str) -> dict[str
             {
                 "type": "object",
                 "properties": {
-                    group[0].key: schema_of_all(
-                        map(_field, group), required=group[0].key in needed
-                    )
+                    group[0].key: schema_of_all(map(_field, group), required=group[0].key in needed)
                     for group in by_value(fields)
                 },
                 **({"required": needed} if needed else {}),

@@ -57,8 +57,7 @@ def schema_of_all(schemas: Iterable[dict[str, Any]], *, required: bool) -> dict[
     defaults = [each.get("default") for each in schemas]
     if required or any(each != defaults[0] for each in defaults):
         schemas = [
-            {name: each for name, each in schema.items() if name != "default"}
-            for schema in schemas
+            {name: each for name, each in schema.items() if name != "default"} for schema in schemas
         ]
     found, *others = schemas
     for each in others:

@@ -209,10 +209,11 @@ def _with_names(schema: Any, names: Mapping[str, str]) -> Any:
         return found
     if isinstance(found.get("$ref"), str):
         found["$ref"] = _renamed(found["$ref"], names)
-    match found:
-        case {"discriminator": {"mapping": dict(mapping)} as discriminator}:
-            renamed = {tag: _renamed(each, names) for tag, each in mapping.items()}
-            found["discriminator"] = {**discriminator, "mapping": renamed}
+    discriminator = found.get("discriminator")
+    if isinstance(discriminator, dict) and "mapping" in discriminator:
+        mapping = discriminator["mapping"].items()
+        renamed = {tag: _renamed(each, names) for tag, each in mapping}
+        found["discriminator"] = {**discriminator, "mapping": renamed}
     return found
 
 
