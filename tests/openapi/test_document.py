@@ -1160,11 +1160,15 @@ def test_joined_operations_have_the_values_of_either() -> None:
     app = App()
 
     @app.get("/{id:int}")
-    async def by_id(id: int, q: int, w: int | bool, n: Annotated[str, Header("X-N")]) -> str:
+    async def by_id(
+        id: int, q: int, w: int | bool, n: Annotated[str, Header("X-N")], d: int | bool = 1
+    ) -> str:
         return "id"
 
     @app.get("/{name}")
-    async def by_name(name: str, q: bool, w: str, n: Annotated[str, Header("x-n")] = "") -> str:
+    async def by_name(
+        name: str, q: bool, w: str, d: str, n: Annotated[str, Header("x-n")] = ""
+    ) -> str:
         return "name"
 
     @app.get("/{word:[a-z]+}")
@@ -1177,8 +1181,11 @@ def test_joined_operations_have_the_values_of_either() -> None:
         ("query", "q", True),
         ("query", "w", False),
         ("header", "x-n", False),
+        ("query", "d", False),
     ]
     found = {each["name"]: each["schema"] for each in parameters}
+    number = {"anyOf": [{"type": "integer"}, {"type": "boolean"}], "default": 1}
+    assert found["d"] == {"anyOf": [number, {"type": "string"}]}
     assert found["id"] == {
         "anyOf": [
             {"type": "integer", "minimum": 0},
