@@ -7,11 +7,11 @@ JSON is, and what a client is told, does not depend on which.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, is_dataclass, replace
 from functools import partial
 from types import NoneType, UnionType
-from typing import Any, Protocol, Union, get_args, get_origin
+from typing import Annotated, Any, Protocol, Union, get_args, get_origin
 
 from anylane import json
 from anylane.errors import InvalidJSON, UsageError
@@ -74,23 +74,25 @@ def is_pydantic(kind: Any) -> bool:
     return isinstance(kind, type) and hasattr(kind, "__pydantic_core_schema__")
 
 
-def _needs_pydantic(kind: Any) -> bool:
+def needs_pydantic(kind: Any) -> bool:
+    """Return whether a type has a pydantic model in it, outside of other models."""
     kind = unwrapped(kind)[0]
-    return is_pydantic(kind) or any(_needs_pydantic(each) for each in get_args(kind))
+    return is_pydantic(kind) or any(needs_pydantic(each) for each in get_args(kind))
 
 
-def model_of(kind: Any, needed_by: str) -> Model:
+def model_of(kind: Any, needed_by: str, metadata: Sequence[Any] = ()) -> Model:
     """Return what reads values of a type.
 
-    needed_by: what it is for, for messages. Raise UsageError if the library that it needs is not
+    needed_by: what it is for, for messages. metadata: what stands in the annotation beside it, for
+    pydantic, which finds validators there. Raise UsageError if the library that it needs is not
     installed, and for a type that this library does not read.
     """
     if kind is dict or kind is list or kind is Any:
         return _Plain(kind)
-    if _needs_pydantic(kind):
+    if needs_pydantic(kind):
         pydantic = load("pydantic", extra="pydantic", needed_by=needed_by)
         try:
-            return _Pydantic(pydantic, kind)
+            return _Pydantic(pydantic, Annotated[(kind, *metadata)] if metadata else kind)
         except pydantic.PydanticUserError as exc:
             said = exc.message.partition("\n\n")[0]
             raise UsageError(f"{needed_by} is nothing that pydantic reads: {said}") from exc
