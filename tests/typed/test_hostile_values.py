@@ -444,14 +444,14 @@ def test_a_field_that_was_never_set_has_no_number() -> None:
     assert list(unfit_numbers(Lazy(Decimal(1)), "body")) == []
 
 
-class Priced(pydantic.BaseModel):
+class Costs(pydantic.BaseModel):
     a: Decimal
     n: int = 0
 
 
 @dataclass
-class HasPriced:
-    p: Priced
+class HasCosts:
+    p: Costs
 
 
 @dataclass
@@ -482,16 +482,16 @@ class PriceStruct(StructOf[Decimal]): ...
 @pytest.mark.parametrize(
     ("kind", "value", "place"),
     [
-        (Priced, '{"a": "%s"}', "a"),
-        (Priced, '{"n": 1.0, "a": "%s"}', "a"),
-        (HasPriced, '{"p": {"a": "%s"}}', "p.a"),
+        (Costs, '{"a": "%s"}', "a"),
+        (Costs, '{"n": 1.0, "a": "%s"}', "a"),
+        (HasCosts, '{"p": {"a": "%s"}}', "p.a"),
         (Prices, '{"items": ["%s"]}', "items.0"),
         (PageOf[Decimal], '{"items": ["%s"]}', "items.0"),
         (PriceRow, '{"a": "%s"}', "a"),
         (RowOf[Decimal], '{"a": "%s"}', "a"),
         (PriceStruct, '{"a": "%s"}', "a"),
         (dict[Decimal, Tree], '{"%s": {}}', None),
-        (dict[Decimal, Priced], '{"%s": {"a": 1}}', None),
+        (dict[Decimal, Costs], '{"%s": {"a": 1}}', None),
     ],
     ids=str,
 )

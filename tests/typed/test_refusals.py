@@ -333,11 +333,11 @@ class Listed(enum.Enum):
 def test_an_enum_of_lists_is_no_text() -> None:
     async def handler(x: Listed) -> None: ...
 
-    with pytest.raises(RouteError, match="'x' of .* is Listed, which no text is read as"):
+    with pytest.raises(RouteError, match=r"'x' of .* is Listed, which no text is read as"):
         App().get("/")(handler)
 
 
-def _checked(value: Any) -> Any:
+def _checked(value: Any, handler: Any = None) -> Any:
     return value
 
 

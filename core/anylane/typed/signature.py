@@ -373,15 +373,14 @@ def _check_bounds(parameter: Parameter, said: str) -> None:
 def _check_validators(parameter: Parameter, said: str) -> None:
     """Raise RouteError for a validator of pydantic or annotated-types where neither looks."""
     is_read_whole = parameter.where == "body" or is_object(parameter.kind)
-    if is_read_whole and not isinstance(parameter.marker, State):
-        if needs_pydantic(parameter.kind):
-            return
+    if is_read_whole and parameter.where in ("body", "form") and needs_pydantic(parameter.kind):
+        return
     for each in parameter.metadata:
         library = type(each).__module__.partition(".")[0]
         if library in ("pydantic", "annotated_types") and callable(getattr(each, "func", None)):
             raise RouteError(
-                f"{said} has {shown(each)} in its annotation, which nothing runs, for it has no "
-                "pydantic model; check the value in the handler, or in a Depends(function)"
+                f"{said} has {type(each).__name__}({location(each.func)}) in its annotation, which "
+                "nothing runs, for it has no pydantic model; check the value in the handler, or in a Depends(function)"
             )
 
 

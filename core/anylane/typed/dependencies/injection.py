@@ -81,8 +81,8 @@ class Injection:
                 # What a test puts in its place is made for each request.
                 dependency = Dependency(dependency.func, "handler", inline=dependency.inline)
             if key in self._under:
-                under = list(self._under)
-                circle = [*map(self._under.get, under[under.index(key) :]), func]
+                begin = list(self._under).index(key)
+                circle = [*list(self._under.values())[begin:], func]
                 raise RouteError(
                     "these dependencies need each other: " + " -> ".join(map(location, circle))
                 )
