@@ -359,6 +359,15 @@ def test_a_validator_that_nothing_runs_is_refused(annotation: Any) -> None:
         App().post("/")(handler)
 
 
+def test_what_makes_json_of_a_value_is_no_validator() -> None:
+    async def handler(x: Annotated[int, pydantic.PlainSerializer(str)]) -> int:
+        return x
+
+    app = App()
+    app.get("/")(handler)
+    assert TestClient(app).get("/?x=1").text == "1"
+
+
 @pytest.mark.parametrize("annotation", [Upload, Upload | None, Annotated[list[Upload], File()]])
 def test_files_need_the_package_that_reads_them(annotation: Any) -> None:
     async def handler(photo: Any = None) -> None: ...

@@ -376,11 +376,16 @@ def _check_validators(parameter: Parameter, said: str) -> None:
     if is_read_whole and parameter.where in ("body", "form") and needs_pydantic(parameter.kind):
         return
     for each in parameter.metadata:
-        library = type(each).__module__.partition(".")[0]
-        if library in ("pydantic", "annotated_types") and callable(getattr(each, "func", None)):
+        name, library = type(each).__name__, type(each).__module__.partition(".")[0]
+        if (
+            library in ("pydantic", "annotated_types")
+            and callable(getattr(each, "func", None))
+            and not name.endswith("Serializer")
+        ):
             raise RouteError(
-                f"{said} has {type(each).__name__}({location(each.func)}) in its annotation, which "
-                "nothing runs, for it has no pydantic model; check the value in the handler, or in a Depends(function)"
+                f"{said} has {name}({location(each.func)}) in its annotation, which nothing runs, "
+                "for it has no pydantic model; check the value in the handler, or in a "
+                "Depends(function)"
             )
 
 
