@@ -503,6 +503,23 @@ def test_every_decimal_is_finite_and_not_too_long(
     assert place is None or found[0][0] == place
 
 
+_RING: list[Any] = []
+_RING.append(_RING)
+
+
+class Reserved(pydantic.BaseModel):
+    metadata: Decimal
+    type: str = "decimal"
+    default: list[Any] = _RING
+    default_in_field: Any = pydantic.Field(default=_RING)
+
+
+def test_a_field_may_have_a_name_that_pydantic_uses_itself() -> None:
+    ((field, _, _),) = faults(posted(Reserved, {"metadata": "1e999999999"}))
+    assert field == "metadata"
+    assert posted(Reserved, {"metadata": "1"}).status == 200
+
+
 @pytest.mark.parametrize("kind", [dict[float, Tree], dict[float, Model]])
 @pytest.mark.parametrize("text", ["nan", "1e999"])
 def test_the_name_of_a_member_is_finite(kind: Any, text: str) -> None:

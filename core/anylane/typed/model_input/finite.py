@@ -48,16 +48,23 @@ def schema_has_decimals(schema: Any, *, in_a_name: bool = False) -> bool:
     """Return the same of a type as pydantic describes it. in_a_name: whether it is that of the
     names of members."""
     if isinstance(schema, dict):
-        if schema.get("type") == "decimal" or (in_a_name and schema.get("type") == "float"):
+        kind = schema.get("type")
+        if kind == "decimal" or (in_a_name and kind == "float"):
             return True
+        # Else its names are those of fields.
+        others = _OTHERS if isinstance(kind, str) else ()
         return any(
             schema_has_decimals(each, in_a_name=in_a_name or name == "keys_schema")
             for name, each in schema.items()
-            if name not in ("metadata", "serialization")
+            if name not in others
         )
     return isinstance(schema, list | tuple) and any(
         schema_has_decimals(each, in_a_name=in_a_name) for each in schema
     )
+
+
+_OTHERS = ("default", "metadata", "serialization")
+"""What has no type of a value in it."""
 
 
 def unfit_numbers(value: Any, location: str) -> Iterator[Fault]:
