@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import (
     Annotated,
     Any,
     Final,
+    Generic,
     NotRequired,
     Required,
     get_args,
@@ -25,10 +27,88 @@ def unwrapped(kind: Any) -> tuple[Any, tuple[Any, ...]]:
             metadata = (*rest, *metadata)
         elif type(kind).__name__ == "TypeAliasType":  # `type Users = list[User]`, Python 3.12
             kind = kind.__value__
+        elif type(get_origin(kind)).__name__ == "TypeAliasType":  # `type Many[T] = list[T]`
+            kind = replaced(get_origin(kind).__value__, substituted(kind))
         elif hasattr(kind, "__supertype__"):  # NewType
             kind = kind.__supertype__
         else:
             return kind, metadata
+
+
+def substituted(kind: Any) -> dict[Any, Any]:
+    """Return what the type variables of a class stand for: {T: User} for `Page[User]`. One that
+    takes any number of types stands for a tuple."""
+    origin = get_origin(kind)
+    given = list(get_args(kind))
+    names = getattr(origin, "__parameters__", ()) or getattr(origin, "__type_params__", ())
+    found: dict[Any, Any] = {}
+    for index, name in enumerate(names):
+        if type(name).__name__ == "TypeVarTuple":
+            count = len(given) - (len(names) - index - 1)
+            found[name] = tuple(given[:count])
+            del given[:count]
+        elif given:
+            found[name] = given.pop(0)
+    return found
+
+
+def replaced(hint: Any, types: dict[Any, Any]) -> Any:
+    """Return a type with what type variables stand for in their places. types: as `substituted`
+    gives them."""
+    if not types:
+        return hint
+    if type(hint).__name__ == "TypeVar":
+        return types.get(hint, hint)
+    names = () if isinstance(hint, type) else getattr(hint, "__parameters__", ())
+    if not any(name in types for name in names):
+        return hint
+    given: list[Any] = []
+    for name in names:
+        if type(name).__name__ == "TypeVarTuple" and name in types:
+            given += types[name]
+        else:
+            given.append(types.get(name, name))
+    return hint[tuple(given)]
+
+
+def bases_of(kind: Any) -> tuple[Any, ...]:
+    """Return the bases of a class as they are written, `Page[User]` for `class Users(Page[User])`,
+    and with what its type variables stand for in their places."""
+    cls = get_origin(kind) or kind
+    if not isinstance(cls, type):
+        return ()
+    types = substituted(kind)
+    bases = cls.__dict__.get("__orig_bases__", cls.__bases__)
+    return tuple(replaced(each, types) for each in bases if get_origin(each) is not Generic)
+
+
+def arguments_of(kind: Any, base: type) -> tuple[Any, ...]:
+    """Return what stands in the brackets of a base class: (User,) for `class Users(list[User])` and
+    list. None where nothing is said."""
+    if (get_origin(kind) or kind) is base:
+        return get_args(kind)
+    return next((found for each in bases_of(kind) if (found := arguments_of(each, base))), ())
+
+
+def field_types(kind: Any) -> dict[str, Any]:
+    """Return the annotation of each field of a class, with what type variables stand for in their
+    places: those of `Page[User]`, and of the bases in `class Users(Page[User])`."""
+    cls = get_origin(kind) or kind
+    types = substituted(kind)
+    written = get_type_hints(cls, include_extras=True)
+    found = {name: replaced(hint, types) for name, hint in written.items()}
+    # A TypedDict has those of its bases among its own.
+    own = () if is_typed_dict(cls) else inspect.get_annotations(cls)
+    for base in reversed(bases_of(kind)):
+        origin = get_origin(base) or base
+        if isinstance(origin, type):  # TypedDict and NamedTuple are none.
+            raw = get_type_hints(origin, include_extras=True)
+            found |= {
+                name: hint
+                for name, hint in field_types(base).items()
+                if name not in own and written.get(name) == raw[name]
+            }
+    return found
 
 
 def is_typed_dict(kind: Any) -> bool:
@@ -37,11 +117,12 @@ def is_typed_dict(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, dict) and hasattr(kind, "__required_keys__")
 
 
-def typed_dict_fields(cls: Any) -> list[tuple[str, Any, bool]]:
-    """Return the name and the type of each field of a TypedDict, and whether it is required."""
-    optional: frozenset[str] = getattr(cls, "__optional_keys__", frozenset())
+def typed_dict_fields(kind: Any) -> list[tuple[str, Any, bool]]:
+    """Return the name and the type of each field of a TypedDict, and whether it is required. kind:
+    the class, or `Page[User]`."""
+    optional: frozenset[str] = getattr(kind, "__optional_keys__", frozenset())
     found = []
-    for name, annotation in get_type_hints(cls, include_extras=True).items():
+    for name, annotation in field_types(kind).items():
         hint = annotation
         # Python itself does not see NotRequired where annotations are text.
         required = name not in optional
