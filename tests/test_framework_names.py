@@ -43,7 +43,8 @@ NAMED: dict[str, object] = {
 """What the tables mean by these names."""
 
 OF_THE_READER = {"session", "fake", "Session", "user", "part", "admin", "secret", "verify", "key",
-                 "read", "mail", "path", "data", "value", "name"}  # fmt: skip
+                 "read", "mail", "path", "data", "value", "name", "User",
+                 "current_user"}  # fmt: skip
 """Names in the tables that are the reader's own."""
 
 FOUND_IN: dict[tuple[object, str], object] = {

@@ -406,6 +406,10 @@ def test_it_warns_of_websockets_that_every_page_may_open() -> None:
     assert log(Sessions(SECRET), CSRF()) == []
     assert log(Sessions(SECRET), middleware=[CSRF()]) == []
     assert log() == []
+    warned = log(CSRF(), Sessions(SECRET))
+    assert len(warned) == 1
+    assert "CSRF stands in front of Sessions at /open" in warned[0]
+    assert "use Sessions first" in warned[0]
 
 
 class TestMemoryStore:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -385,6 +387,70 @@ def test_a_credential_is_no_parameter() -> None:
     with client_of(app) as client:
         assert client.get("/me", headers={"authorization": "Bearer x"}).text == "me"
         assert client.get("/me").status == 401
+
+
+@pytest.mark.parametrize(
+    ("kind", "query", "headers"),
+    [
+        (Decimal, "v=1e400", {}),
+        (Annotated[Decimal, Query(ge=1, multiple_of=0.5)], "v=1e400", {}),
+        (Annotated[float, Query(multiple_of=0.1)], "v=0.3", {}),
+        (Annotated[Decimal, Query(multiple_of=0.1)], "v=0.3", {}),
+        (timedelta, "v=-P1D", {}),
+        (datetime, "v=2026-11-30T12:30", {}),
+        (datetime, "v=2026-11-30+12:30:00Z", {}),
+        (datetime | None, "v=2026-11-30T12:30", {}),
+        (list[time], "v=12:30&v=12:30:01", {}),
+        (time, "v=12:30", {}),
+        (date, "v=2026-11-30", {}),
+        (int, "v=1&v=2", {}),
+        (int, "v=1&v=x", {}),
+        (str, "v=1&v=2", {}),
+        (Annotated[list[int], Header("x-n")], "", {"x-n": "1, 2"}),
+        (Annotated[list[str], Header("x-n", min_length=3)], "", [("x-n", "1, 2"), ("x-n", "3")]),
+        (Annotated[str, Header("x-n")], "", {"x-n": "1, 2"}),
+    ],
+)
+def test_what_is_read_is_described(kind: Any, query: str, headers: Any) -> None:
+    app = App()
+
+    async def index(v: Any) -> str:
+        return str(v)[:20]
+
+    index.__annotations__["v"] = kind
+    app.get("/")(index)
+    with client_of(app) as client:
+        assert client.get(f"/?{query}", headers=headers).status == 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "query", "expected"),
+    [
+        (Annotated[int, Query(le=9)], "v=1e400", 'saw "1e400"; expected type "integer"'),
+        (Annotated[Decimal, Query(le=9)], "v=1e400", 'v: saw "1e400"; expected'),
+        (Annotated[float, Query(multiple_of=0.1)], "v=0.35", 'v: saw "0.35"; expected'),
+        (datetime, "v=2026-11-30T12:30:99", 'expected format "date-time"'),
+        (int, "v=x&v=1", "x"),
+    ],
+)
+def test_what_is_described_otherwise_is_told(kind: Any, query: str, expected: str) -> None:
+    app, other = App(), App()
+
+    async def index(v: Any) -> str:
+        return "a"
+
+    index.__annotations__["v"] = kind
+    app.get("/")(index)
+    app.openapi(title="Books", version="1", docs=None)
+    assert app.description is not None
+    right: Any = app.description.document()
+    other.get("/", responses={200: "Found."})(lambda ctx: 1)
+    other.openapi(title="Books", version="1", docs=None)
+    assert other.description is not None
+    wrong: Any = other.description.document()
+    wrong["paths"]["/"]["get"]["parameters"] = right["paths"]["/"]["get"]["parameters"]
+    with TestClient(other, check_schema=True) as client:
+        assert expected in fault(lambda: client.get(f"/?{query}"))
 
 
 # -- what it needs

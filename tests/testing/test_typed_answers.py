@@ -94,7 +94,7 @@ def test_another_answer_is_told_with_each_fault() -> None:
     [
         ([1], User, "and no User:\n  the body: expected "),
         ([{"x": -1}], list[Point], "no list[tests.testing.test_typed_answers.Point]:\n  0.x: "),
-        ({"name": ""}, Pet, "no Pet:\n  name: expected String should have at least 1 character"),
+        ({"name": ""}, Pet, "no Pet:\n  name: expected a string with at least 1 character"),
         ("plain", User, "no User:\n  the body: expected JSON, saw "),
         ({"a": 1}, list, "no list:\n  the body: expected a JSON array, saw "),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Event
 from typing import Annotated, Any
@@ -373,6 +374,34 @@ def test_what_a_thread_uses_for_too_long_is_given_back(lane: str) -> None:
         assert "is given back while a function of the handler still runs with it" in str(client.log)
 
 
+@pytest.mark.parametrize("lane", ["asyncio", "trio"])
+def test_an_answer_does_not_wait_for_a_thread_that_its_handler_gave_up(lane: str) -> None:
+    blocker, told = Event(), SimpleQueue[str]()
+    app = App()
+
+    def lent() -> Iterator[str]:
+        yield "lent"
+        told.put("given back")
+
+    def use(used: str) -> None:
+        blocker.wait(10)
+        told.put(f"used {used}")
+
+    @app.get("/")
+    async def handler(ctx: Context, used: Annotated[str, Depends(lent)]) -> str:
+        try:
+            async with ctx.timeout(0.1):
+                await ctx.run_sync(use, used)
+        except TimeoutError:
+            pass
+        return "fallback"
+
+    with TestClient(app, backend=lane) as client:
+        assert client.get("/").text == "fallback"
+        blocker.set()
+        assert [told.get(timeout=10), told.get(timeout=10)] == ["used lent", "given back"]
+
+
 def test_teardown_has_its_time(story: Story) -> None:
     async def stuck(ctx: Context) -> AsyncIterator[str]:
         try:
@@ -631,3 +660,114 @@ def test_state_of_the_app_is_a_parameter(story: Story) -> None:
     client = TestClient(story.app)
     assert client.get("/").json() == ["db", None]
     assert client.get("/missing").status == 500
+
+
+@dataclass
+class Pager:
+    size: int
+
+    def __call__(self, page: int = 1) -> int:
+        return page * self.size
+
+
+def test_an_object_that_has_no_hash_is_a_dependency() -> None:
+    ten, other_ten = Pager(10), Pager(10)
+
+    async def twice(n: Annotated[int, Depends(ten)]) -> int:
+        return n * 2
+
+    app = App()
+
+    @app.get("/")
+    async def handler(
+        n: Annotated[int, Depends(ten)],
+        m: Annotated[int, Depends(other_ten)],
+        t: Annotated[int, Depends(twice)],
+    ) -> list[int]:
+        return [n, m, t]
+
+    client = TestClient(app)
+    assert client.get("/?page=2").json() == [20, 20, 40]
+    app.dependency_overrides[twice] = Pager(3)
+    assert client.get("/?page=2").json() == [20, 20, 6]
+
+
+@dataclass
+class Setting:
+    name: str
+
+    def __call__(self, s: Annotated[str, State()]) -> str:
+        return self.name + s
+
+
+def test_an_object_that_has_no_hash_is_a_dependency_of_the_app() -> None:
+    setting = Setting("a")
+
+    async def twice(x: Annotated[str, Depends(setting, "app")]) -> str:
+        return x * 2
+
+    app = App()
+
+    @app.on_startup
+    def configure() -> None:
+        app.state.s = "s"
+
+    @app.get("/")
+    async def handler(
+        x: Annotated[str, Depends(setting, "app")], y: Annotated[str, Depends(twice, "app")]
+    ) -> list[str]:
+        return [x, y]
+
+    with TestClient(app) as client:
+        assert client.get("/").json() == ["as", "asas"]
+
+
+def test_what_stands_for_a_value_of_the_app_is_given_to_others_of_it(story: Story) -> None:
+    async def real() -> str:
+        raise AssertionError("it is overridden")
+
+    async def over(a: Annotated[str, Depends(real, "app")]) -> str:
+        return f"over {a}"
+
+    @story.app.get("/")
+    async def handler(
+        a: Annotated[str, Depends(real, "app")], b: Annotated[str, Depends(over, "app")]
+    ) -> list[str]:
+        return [a, b]
+
+    def fake(db: Annotated[str, State()]) -> Iterator[str]:
+        with story.block("fake"):
+            yield f"fake {db}"
+
+    @story.app.on_startup
+    def configure() -> None:
+        story.app.state.db = "db"
+
+    story.app.dependency_overrides[real] = fake
+    with TestClient(story.app) as client:
+        assert story.take() == ["open fake"]
+        assert client.get("/").json() == ["fake db", "over fake db"]
+        assert story.take() == ["open fake", "close fake", "head 200"]
+    assert story.take() == ["close fake"]
+
+
+def test_what_stands_for_a_value_of_the_app_has_no_request_there(story: Story) -> None:
+    async def real() -> str:
+        return "real"
+
+    async def over(a: Annotated[str, Depends(real, "app")]) -> str:
+        return f"over {a}"
+
+    async def fake(q: str) -> str:
+        return q
+
+    @story.app.get("/")
+    async def handler(b: Annotated[str, Depends(over, "app")]) -> str:
+        return b
+
+    story.app.dependency_overrides[real] = fake
+    with pytest.raises(UsageError, match=r"fake.* its parameter 'q'.*; override .*over.*, too"):
+        TestClient(story.app).__enter__()
+    story.app.dependency_overrides[over] = lambda: "fake"
+    with TestClient(story.app) as client:
+        assert client.get("/").text == "fake"

@@ -4,10 +4,22 @@ away."""
 from __future__ import annotations
 
 import enum
+import itertools
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Final, NewType, NotRequired, Required, TypedDict
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Generic,
+    Literal,
+    NewType,
+    NotRequired,
+    Required,
+    TypedDict,
+    TypeVar,
+)
 from uuid import UUID
 
 import msgspec
@@ -19,6 +31,9 @@ from anylane.json import dumps
 from anylane.testing import TestClient
 from anylane.typed import models
 from anylane.typed.model_input import fault_walk
+from anylane.typed.model_input.finite import unfit_numbers
+
+T = TypeVar("T")
 
 JSON = {"content-type": "application/json"}
 
@@ -386,3 +401,183 @@ def test_what_pydantic_expects_is_said_as_an_expectation() -> None:
         ("a", "a positive integer", "-1"),
         ("b", "no such field", "1"),
     ]
+
+
+# --- what models let in
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"), [(int | str, b'"abc"'), (int | bool, b"true"), (Any, b'"x"'), (Any, b"{}")]
+)
+def test_what_is_no_number_is_no_multiple(kind: Any, body: bytes) -> None:
+    answer = client_of(kind, JsonBody(multiple_of=2)).post("/", content=body, headers=JSON)
+    assert [each[1] for each in faults(answer)] == ["a multiple of 2"]
+
+
+@dataclass
+class Linked:
+    price: Decimal
+    children: list[Linked] = field(default_factory=list)
+    parent: Any = None
+
+    def __post_init__(self) -> None:
+        for child in self.children:
+            child.parent = self
+
+
+def test_an_object_that_names_its_parent_is_looked_through_once() -> None:
+    value = {"price": "1", "children": [{"price": "2"}]}
+    found = msgspec.convert(value, Linked)
+    looked_at = list(itertools.islice(unfit_numbers(found, "body"), 10))
+    assert looked_at == []
+    found.children[0].price = Decimal("NaN")
+    faults_found = unfit_numbers(found, "body")
+    assert [each.field for each in itertools.islice(faults_found, 10)] == ["children.0.price"]
+
+
+def test_a_field_that_was_never_set_has_no_number() -> None:
+    @dataclass
+    class Lazy:
+        price: Decimal
+        sum: Decimal = field(init=False)
+
+    assert list(unfit_numbers(Lazy(Decimal(1)), "body")) == []
+
+
+class Costs(pydantic.BaseModel):
+    a: Decimal
+    n: int = 0
+
+
+@dataclass
+class HasCosts:
+    p: Costs
+
+
+@dataclass
+class PageOf(Generic[T]):
+    items: list[T]
+
+
+@dataclass
+class Prices(PageOf[Decimal]):
+    n: int = 0
+
+
+class RowOf(TypedDict, Generic[T]):
+    a: T
+
+
+class PriceRow(RowOf[Decimal]): ...
+
+
+class StructOf(msgspec.Struct, Generic[T]):
+    a: T
+
+
+class PriceStruct(StructOf[Decimal]): ...
+
+
+@pytest.mark.parametrize("text", ["1e999999999", "NaN", "sNaN"])
+@pytest.mark.parametrize(
+    ("kind", "value", "place"),
+    [
+        (Costs, '{"a": "%s"}', "a"),
+        (Costs, '{"n": 1.0, "a": "%s"}', "a"),
+        (HasCosts, '{"p": {"a": "%s"}}', "p.a"),
+        (Prices, '{"items": ["%s"]}', "items.0"),
+        (PageOf[Decimal], '{"items": ["%s"]}', "items.0"),
+        (PriceRow, '{"a": "%s"}', "a"),
+        (RowOf[Decimal], '{"a": "%s"}', "a"),
+        (PriceStruct, '{"a": "%s"}', "a"),
+        (dict[Decimal, Tree], '{"%s": {}}', None),
+        (dict[Decimal, Costs], '{"%s": {"a": 1}}', None),
+    ],
+    ids=str,
+)
+def test_every_decimal_is_finite_and_not_too_long(
+    kind: Any, value: str, place: str | None, text: str
+) -> None:
+    found = faults(posted(kind, (value % text).encode()))
+    assert len(found) == 1
+    assert place is None or found[0][0] == place
+
+
+_RING: list[Any] = []
+_RING.append(_RING)
+
+
+class Reserved(pydantic.BaseModel):
+    metadata: Decimal
+    type: str = "decimal"
+    default: list[Any] = _RING
+    default_in_field: Any = pydantic.Field(default=_RING)
+
+
+def test_a_field_may_have_a_name_that_pydantic_uses_itself() -> None:
+    ((field, _, _),) = faults(posted(Reserved, {"metadata": "1e999999999"}))
+    assert field == "metadata"
+    assert posted(Reserved, {"metadata": "1"}).status == 200
+
+
+@pytest.mark.parametrize("kind", [dict[float, Tree], dict[float, Model]])
+@pytest.mark.parametrize("text", ["nan", "1e999"])
+def test_the_name_of_a_member_is_finite(kind: Any, text: str) -> None:
+    assert len(faults(posted(kind, {text: {}}))) == 1
+    assert posted(kind, {"1.5": {}}).status == 200
+
+
+class Cat(pydantic.BaseModel):
+    kind: Literal["cat"]
+
+
+class Dog(pydantic.BaseModel):
+    kind: Literal["dog"]
+
+
+class Owner(pydantic.BaseModel):
+    pet: Annotated[Cat | Dog, pydantic.Field(discriminator="kind")]
+
+
+def test_a_tag_that_nobody_knows_is_not_repeated() -> None:
+    answer = posted(Owner, {"pet": {"kind": "x" * 5_000}})
+    assert faults(answer) == [("pet", "one of 'cat', 'dog' as its 'kind'", "an object")]
+    assert faults(posted(Owner, {"pet": {}})) == [("pet", "a value with a 'kind'", "an object")]
+
+
+def test_what_a_validator_says_is_shortened() -> None:
+    class Talkative(pydantic.BaseModel):
+        a: str
+
+        @pydantic.field_validator("a")
+        @classmethod
+        def check(cls, value: str) -> str:
+            raise ValueError(f"no {value}")
+
+    ((_, expected, _),) = faults(posted(Talkative, {"a": "x" * 5_000}))
+    assert expected == f"no {'x' * 197}"
+
+
+class Account(pydantic.BaseModel):
+    pin: Annotated[pydantic.SecretStr, pydantic.Field(min_length=20)] = pydantic.SecretStr("x" * 20)
+    keys: Annotated[list[pydantic.SecretBytes], pydantic.Field(max_length=1)] = []
+    other: Annotated[pydantic.SecretStr | None, pydantic.Field(max_length=3, alias="oth")] = None
+    name: Annotated[str, pydantic.Field(max_length=3)] = ""
+
+
+class Accounts(pydantic.BaseModel):
+    items: list[Account] = []
+
+
+@pytest.mark.parametrize("kind", [Account, Accounts, list[Account]])
+def test_a_secret_is_not_shown(kind: Any) -> None:
+    value: Any = {"pin": "hunter2", "keys": [5], "oth": "hunter2", "name": "hunter2"}
+    value = {"items": [value]} if kind is Accounts else [value] if kind is not Account else value
+    seen = {field.rpartition("items.0.")[2]: seen for field, _, seen in faults(posted(kind, value))}
+    seen = {name.removeprefix("0."): each for name, each in seen.items()}
+    assert seen == {
+        "pin": "(not shown)",
+        "keys.0": "(not shown)",
+        "oth": "(not shown)",
+        "name": '"hunter2"',
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
@@ -559,4 +560,155 @@ def test_integral_numbers_are_integers() -> None:
     assert client.post("/", json={"name": "a", "age": 3e2}).text == "300"
     assert faults(client.post("/", json={"name": "a", "age": 3.5})) == [
         ("body", "age", "a valid integer", "3.5")
+    ]
+
+
+@pytest.mark.parametrize("kind", [list[str], set[str], Annotated[list[str], Header("tag")]])
+def test_each_request_has_a_default_of_its_own(kind: Any) -> None:
+    default: Any = set() if kind == set[str] else []
+
+    async def handler(tag=default) -> int:
+        tag.add("x") if isinstance(tag, set) else tag.append("x")
+        return len(tag)
+
+    handler.__annotations__["tag"] = kind
+    client = client_of(handler)
+    assert [client.get("/").text for _ in range(2)] == ["1", "1"]
+    assert not default
+
+
+def test_each_body_and_form_has_a_default_of_its_own() -> None:
+    files: list[Upload] = []
+
+    async def of_json(values: dict[str, Any] = {}) -> int:  # noqa: B006
+        values[str(len(values))] = 1
+        return len(values)
+
+    async def of_form(
+        photos: Annotated[list[Upload], File()] = files, n: Annotated[int, Form()] = 1
+    ) -> int:
+        photos.append(None)  # type: ignore[arg-type]
+        return len(photos)
+
+    for handler in (of_json, of_form):
+        client = client_of(handler, method="POST")
+        assert [client.post("/").text for _ in range(2)] == ["1", "1"]
+
+
+def test_what_a_partial_has_bound_no_request_gives() -> None:
+    async def base(mult: int, page: int = 1) -> int:
+        return page * mult
+
+    client = client_of(functools.partial(base, mult=3))
+    assert client.get("/?page=2").text == "6"
+    assert client.get("/?page=2&mult=100").text == "6"
+
+
+class Named(enum.StrEnum):
+    PAGE = "page"
+
+
+class OldNamed(str, enum.Enum):  # noqa: UP042
+    PAGE = "page"
+
+
+@pytest.mark.parametrize("name", [Named.PAGE, OldNamed.PAGE])
+def test_a_name_may_be_the_member_of_an_enum(name: str) -> None:
+    async def handler(n: int) -> int:
+        return n
+
+    handler.__annotations__["n"] = Annotated[int, Query(name)]
+    client = client_of(handler)
+    assert client.get("/?page=2").text == "2"
+    assert faults(client.get("/")) == [("query", "page", "an integer", None)]
+
+
+@dataclass
+class Contact:
+    name: str
+    age: int = 0
+
+
+class PydanticContact(pydantic.BaseModel):
+    name: str
+    age: int = 0
+
+
+@pytest.mark.parametrize("kind", [Contact, PydanticContact])
+@pytest.mark.parametrize("is_none", [True, False])
+def test_a_form_without_a_field_has_the_default(kind: Any, is_none: bool) -> None:
+    default = None if is_none else kind(name="default")
+
+    async def handler(v=default) -> str:
+        return "none" if v is None else str(v.name)
+
+    handler.__annotations__["v"] = Annotated[kind | None, Form()]
+    client = client_of(handler, method="POST")
+    encoded = {"content-type": "application/x-www-form-urlencoded"}
+    expected = "none" if is_none else "default"
+    assert client.post("/", content=b"", headers=encoded).text == expected
+    assert client.post("/").text == expected
+    assert client.post("/", content=b"name=a", headers=encoded).text == "a"
+    answer = client.post("/", content=b"age=1", headers=encoded)
+    assert [each[1] for each in faults(answer)] == ["name"]
+    assert client.post("/", content=b"name=a").status == 415
+    assert client.post("/", content=b"", headers={"content-type": "text/x"}).status == 415
+
+
+def test_fields_of_a_form_that_have_defaults_need_no_body() -> None:
+    async def handler(a: Annotated[str, Form()] = "a", photo: Upload | None = None) -> str:
+        return f"{a} {photo}"
+
+    async def needed(a: Annotated[str, Form()], b: Annotated[str, Form()] = "b") -> str:
+        return a + b
+
+    assert client_of(handler, method="POST").post("/").text == "a None"
+    assert client_of(needed, method="POST").post("/").status == 415
+
+
+def _double(value: Any) -> Any:
+    value.age *= 2
+    return value
+
+
+def _odd(value: Any) -> Any:
+    if value.age % 2 == 0:
+        raise ValueError("an odd age")
+    return value
+
+
+def test_what_pydantic_finds_in_an_annotation_is_run() -> None:
+    async def handler(
+        p: Annotated[
+            PydanticContact, pydantic.AfterValidator(_odd), pydantic.AfterValidator(_double)
+        ],
+    ) -> int:
+        return p.age
+
+    client = client_of(handler, method="POST")
+    assert client.post("/", json={"name": "a", "age": 3}).text == "6"
+    assert faults(client.post("/", json={"name": "a", "age": 2})) == [
+        ("body", "", "an odd age", "an object")
+    ]
+
+
+class CatBody(pydantic.BaseModel):
+    kind: Literal["cat"]
+
+
+class DogBody(pydantic.BaseModel):
+    kind: Literal["dog"]
+
+
+def test_a_discriminator_of_a_parameter_is_used() -> None:
+    async def handler(
+        p: Annotated[CatBody | DogBody, pydantic.Field(discriminator="kind")],
+        q: Annotated[int, pydantic.Field(ge=1)] = 1,
+    ) -> str:
+        return p.kind
+
+    client = client_of(handler, method="POST")
+    assert client.post("/", json={"kind": "dog"}).text == "dog"
+    assert faults(client.post("/", json={"kind": "cow"})) == [
+        ("body", "", "one of 'cat', 'dog' as its 'kind'", "an object")
     ]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 import http
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from typing import Annotated, Any, Protocol
+from unittest import mock
 
+import annotated_types
 import pydantic
 import pytest
 
@@ -319,3 +323,59 @@ def test_parts_of_a_route_are_a_list_of_objects() -> None:
         App().get("/", middleware=part)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match=r"BearerAuth.*write its parentheses"):
         App().get("/", middleware=[BearerAuth])  # type: ignore[list-item]
+
+
+class Listed(enum.Enum):
+    A = [1]  # noqa: RUF012
+    B = {"b": 1}  # noqa: RUF012
+
+
+def test_an_enum_of_lists_is_no_text() -> None:
+    async def handler(x: Listed) -> None: ...
+
+    with pytest.raises(RouteError, match=r"'x' of .* is Listed, which no text is read as"):
+        App().get("/")(handler)
+
+
+def _checked(value: Any, handler: Any = None) -> Any:
+    return value
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        Annotated[int, pydantic.AfterValidator(_checked)],
+        Annotated[int, Form(), pydantic.BeforeValidator(_checked)],
+        Annotated[Opaque, JsonBody(), pydantic.PlainValidator(_checked)],
+        Annotated[dict[str, int], JsonBody(), pydantic.WrapValidator(_checked)],
+        Annotated[int | None, annotated_types.Predicate(_checked)],
+    ],
+)
+def test_a_validator_that_nothing_runs_is_refused(annotation: Any) -> None:
+    async def handler(x: Any) -> None: ...
+
+    handler.__annotations__["x"] = annotation
+    with pytest.raises(RouteError, match=r"'x' of .* has (\w+Validator|Predicate)\(.*nothing runs"):
+        App().post("/")(handler)
+
+
+def test_what_makes_json_of_a_value_is_no_validator() -> None:
+    async def handler(x: Annotated[int, pydantic.PlainSerializer(str)]) -> int:
+        return x
+
+    app = App()
+    app.get("/")(handler)
+    assert TestClient(app).get("/?x=1").text == "1"
+
+
+@pytest.mark.parametrize("annotation", [Upload, Upload | None, Annotated[list[Upload], File()]])
+def test_files_need_the_package_that_reads_them(annotation: Any) -> None:
+    async def handler(photo: Any = None) -> None: ...
+
+    handler.__annotations__["photo"] = annotation
+    message = r"'photo' of .* needs the package multipart, .* pip install 'anylane\[forms\]'"
+    with (
+        mock.patch.dict(sys.modules, {"multipart": None}),
+        pytest.raises(RouteError, match=message),
+    ):
+        App().post("/")(handler)

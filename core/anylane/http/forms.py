@@ -182,7 +182,7 @@ async def parse_multipart(
     Raises HTTPError 400 for a malformed form, 413 for a form over a bound, and UsageError if the
     parser is not installed. Every upload that was begun is closed then.
     """
-    library = _library()
+    library = multipart_library("request.form(), for multipart/form-data,")
     boundary = split_parameters(content_type)[1].get("boundary", "")
     if not 0 < len(boundary) <= _MAX_BOUNDARY:
         raise HTTPError(400, "multipart/form-data without a boundary, or with one that is too long")
@@ -299,12 +299,8 @@ def _extended_filename(disposition: str) -> str | None:
     return unquote_to_bytes(found[2]).decode(charset, "replace")
 
 
-def _library() -> Any:
-    """Return the `multipart` package. Raise UsageError if it is not installed."""
+def multipart_library(needed_by: str) -> Any:
+    """Return the `multipart` package. Raise UsageError if it is not installed. needed_by: what
+    cannot work without it, for the message."""
     # python-multipart once had the same import name, and other contents.
-    return load(
-        "multipart",
-        extra="forms",
-        needed_by="request.form(), for multipart/form-data,",
-        marker="PushMultipartParser",
-    )
+    return load("multipart", extra="forms", needed_by=needed_by, marker="PushMultipartParser")

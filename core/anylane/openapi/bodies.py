@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 from anylane.http.forms import Upload
-from anylane.openapi.operation_parameters import with_details
+from anylane.openapi.operation_parameters import by_value, schema_of_all, with_details
 from anylane.openapi.schemas import Schemas
 from anylane.openapi.texts import bounded, text_schema
 from anylane.typed.models import is_object
@@ -45,7 +45,7 @@ def _json(parameter: Parameter, schemas: Schemas, where: str) -> dict[str, Any]:
     if parameter.optional:
         schema = {"anyOf": [schema, {"type": "null"}]}
     body: dict[str, Any] = {
-        "required": parameter.default is REQUIRED and not parameter.optional,
+        "required": parameter.default is REQUIRED,
         "content": {"application/json": {"schema": schema}},
     }
     description = None if parameter.marker is None else parameter.marker.description
@@ -62,11 +62,14 @@ def _form(parameters: list[Parameter], schemas: Schemas, where: str) -> dict[str
     fields = [each for each in parameters if not is_object(each.kind)]
     parts: list[Any] = [schemas.of(each.kind, f"the form of {where}") for each in models]
     if fields:
-        needed = [each.key for each in fields if each.default is REQUIRED]
+        needed = list(dict.fromkeys(each.key for each in fields if each.default is REQUIRED))
         parts.append(
             {
                 "type": "object",
-                "properties": {each.key: _field(each) for each in fields},
+                "properties": {
+                    group[0].key: schema_of_all(map(_field, group), required=group[0].key in needed)
+                    for group in by_value(fields)
+                },
                 **({"required": needed} if needed else {}),
             }
         )

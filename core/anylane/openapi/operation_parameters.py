@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from anylane.openapi.joining import name_of
 from anylane.openapi.paths import parameters_of
 from anylane.openapi.texts import as_json, bounded, text_schema
 from anylane.routing.route import Route
@@ -29,17 +30,44 @@ _HANDSHAKE = [
 
 
 def typed_parameters(route: Route) -> list[Parameter]:
-    """Return what a route's handler and its dependencies take of a request, each once."""
+    """Return what a route's handler and its dependencies take of a request. Several may take one
+    value."""
     if route.plan is None:
         return []
-    every = [
+    return [
         *route.plan.parameters,
         *(p for need in route.plan.needs for p in need.plan.parameters),
     ]
-    found: dict[tuple[str, str], Parameter] = {}
-    for each in every:
-        found.setdefault((each.where, each.key), each)
+
+
+def by_value(parameters: Iterable[Parameter]) -> list[list[Parameter]]:
+    """Return parameters in groups, each of those that take the same value."""
+    found: dict[tuple[str, str], list[Parameter]] = {}
+    for each in parameters:
+        found.setdefault((each.where, name_of(each.where, each.key)), []).append(each)
     return list(found.values())
+
+
+def schema_of_all(schemas: Iterable[dict[str, Any]], *, required: bool) -> dict[str, Any]:
+    """Return the schema of a text that has to fit all of these: each reads it by itself.
+
+    required: whether it may not be left out. A default then says nothing, nor do two.
+    """
+    schemas = list(schemas)
+    defaults = [each.get("default") for each in schemas]
+    if required or any(each != defaults[0] for each in defaults):
+        schemas = [
+            {name: each for name, each in schema.items() if name != "default"} for schema in schemas
+        ]
+    found, *others = schemas
+    for each in others:
+        if each == found or not each:
+            continue
+        if each.get("type") == found.get("type"):
+            found = {"allOf": [found, each]}
+        elif not found or found.get("type") == "string":
+            found = each  # Any text is a string, so the other says more.
+    return found
 
 
 def described_parameters(route: Route, typed: Iterable[Parameter]) -> list[dict[str, Any]]:
@@ -56,14 +84,22 @@ def described_parameters(route: Route, typed: Iterable[Parameter]) -> list[dict[
         found.append(_entry(part.name, "path", schema, description, required=True))
     if route.websocket:
         found += [dict(each) for each in _HANDSHAKE]
-    for each in typed:
-        if each.where not in ("query", "header", "cookie"):
+    for group in by_value(typed):
+        first = group[0]
+        if first.where not in ("query", "header", "cookie"):
             continue
-        if each.where == "header" and each.key.lower() in _IGNORED:
+        if first.where == "header" and first.key.lower() in _IGNORED:
             continue
-        schema = with_details(bounded(text_schema(each.kind), each.constraints), each)
-        required = each.default is REQUIRED
-        found.append(_entry(each.key, each.where, schema, _description(each), required=required))
+        required = any(each.default is REQUIRED for each in group)
+        schema = schema_of_all(
+            (
+                with_details(bounded(text_schema(each.kind), each.constraints), each)
+                for each in group
+            ),
+            required=required,
+        )
+        description = next(filter(None, map(_description, group)), None)
+        found.append(_entry(first.key, first.where, schema, description, required=required))
     return found
 
 

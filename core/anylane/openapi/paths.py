@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from anylane.openapi.schemas import Schema
+from anylane.openapi.texts import ecma_pattern, in_words
 from anylane.routing.patterns.converters import Kind
 from anylane.routing.patterns.pattern import Pattern
 from anylane.routing.patterns.pattern_syntax import Parameter
@@ -24,10 +25,6 @@ _FORMS: dict[Kind, Schema] = {
 }
 
 _TAIL = "The rest of the path, slashes included."
-
-# What Python's expressions have and those of ECMA-262 have not, which JSON Schema asks for (JSON
-# Schema Validation 2020-12 §6.3.3): named groups, flags, comments, atomic and possessive parts.
-_PYTHON_ONLY = re.compile(r"\(\?P|\(\?[aiLmsux#>(-]|\\[AZ]|[*+?}]\+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +67,7 @@ def _parameter(part: Parameter) -> PathParameter:
     kind, source = part.converter.kind, part.converter.source
     if kind is Kind.REGEX:
         schema: dict[str, Any] = {"type": "string"}
-        if _PYTHON_ONLY.search(source):
-            return PathParameter(part.name, schema, f"It has to match {source!r}, as in Python.")
+        if ecma_pattern(source) is None:
+            return PathParameter(part.name, schema, in_words(source)["description"])
         return PathParameter(part.name, {**schema, "pattern": f"^(?:{source})$"})
     return PathParameter(part.name, dict(_FORMS[kind]), _TAIL if kind is Kind.TAIL else None)

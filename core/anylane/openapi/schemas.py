@@ -157,17 +157,37 @@ def _mark(kind: type) -> str:
     return f"mark:{kind.__module__}.{kind.__qualname__}:{id(kind)}"
 
 
+_VALUES = frozenset(("default", "examples", "example", "const", "enum"))
+"""Keywords behind which values stand, and no schemas: whatever is in them says nothing here."""
+
+_BY_NAME = frozenset(("properties", "patternProperties", "dependentSchemas", "$defs"))
+"""Keywords behind which schemas stand, each under a name of the user's."""
+
+
+def _with_changed(schema: Any, change: Callable[[Any], Any]) -> Any:
+    """Return a schema in which each one directly inside is what *change* returns of it."""
+    if isinstance(schema, list):
+        return [change(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found: dict[str, Any] = {}
+    for keyword, each in schema.items():
+        if keyword in _VALUES:
+            found[keyword] = each
+        elif keyword in _BY_NAME and isinstance(each, dict):
+            found[keyword] = {name: change(inner) for name, inner in each.items()}
+        else:
+            found[keyword] = change(each)
+    return found
+
+
 def _unmarked(schema: Any, marks: Mapping[str, dict[str, Any]]) -> Any:
     """Return a schema in which pydantic's have taken the place of their marks."""
-    if isinstance(schema, dict):
-        found = marks.get(schema.get("$ref", ""))
-        if found is not None:
-            rest = {name: each for name, each in schema.items() if name != "$ref"}
-            return {**found, **rest}
-        return {name: _unmarked(each, marks) for name, each in schema.items()}
-    if isinstance(schema, list):
-        return [_unmarked(each, marks) for each in schema]
-    return schema
+    reference = schema.get("$ref") if isinstance(schema, dict) else None
+    if isinstance(reference, str) and reference in marks:
+        rest = {name: each for name, each in schema.items() if name != "$ref"}
+        return {**marks[reference], **rest}
+    return _with_changed(schema, lambda each: _unmarked(each, marks))
 
 
 def _new_names(taken: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, str]:
@@ -184,13 +204,19 @@ def _new_names(taken: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str,
 
 def _with_names(schema: Any, names: Mapping[str, str]) -> Any:
     """Return a schema whose references have the new names."""
-    if isinstance(schema, dict):
-        return {
-            name: _PLACE + names.get(each.removeprefix(_PLACE), each.removeprefix(_PLACE))
-            if name == "$ref" and isinstance(each, str)
-            else _with_names(each, names)
-            for name, each in schema.items()
-        }
-    if isinstance(schema, list):
-        return [_with_names(each, names) for each in schema]
-    return schema
+    found = _with_changed(schema, lambda each: _with_names(each, names))
+    if not isinstance(found, dict):
+        return found
+    if isinstance(found.get("$ref"), str):
+        found["$ref"] = _renamed(found["$ref"], names)
+    discriminator = found.get("discriminator")
+    if isinstance(discriminator, dict) and "mapping" in discriminator:
+        mapping = discriminator["mapping"].items()
+        renamed = {tag: _renamed(each, names) for tag, each in mapping}
+        found["discriminator"] = {**discriminator, "mapping": renamed}
+    return found
+
+
+def _renamed(reference: str, names: Mapping[str, str]) -> str:
+    name = reference.removeprefix(_PLACE)
+    return _PLACE + names.get(name, name)

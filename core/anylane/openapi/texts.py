@@ -7,6 +7,7 @@ the grammar of `anylane.http.values.scalars`.
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -18,8 +19,12 @@ from anylane import json
 from anylane.openapi.schemas import Schema
 from anylane.typed.constraints import constraints_of
 
-DURATION = "^P([0-9]+W)?([0-9]+D)?(T([0-9]+H)?([0-9]+M)?([0-9]+([.][0-9]+)?S)?)?$"
-"""Of RFC 3339 Appendix A what has a length of its own: a year and a month have none."""
+DURATION = (
+    "^-?P(?=[0-9T])([0-9]{1,9}W)?([0-9]{1,9}D)?"
+    "(T(?=[0-9])([0-9]{1,9}H)?([0-9]{1,9}M)?([0-9]{1,12}([.][0-9]{1,6})?S)?)?$"
+)
+"""Of RFC 3339 Appendix A what has a length of its own, as a year and a month have none, and weeks
+beside the rest. A minus sign is of ISO 8601-2, so `format` cannot say it."""
 
 SCALARS: Mapping[Any, Schema] = {
     bool: {"type": "boolean"},
@@ -31,8 +36,12 @@ SCALARS: Mapping[Any, Schema] = {
     datetime: {"type": "string", "format": "date-time"},
     date: {"type": "string", "format": "date"},
     time: {"type": "string", "format": "time"},
-    timedelta: {"type": "string", "format": "duration", "pattern": DURATION},
+    timedelta: {"type": "string", "pattern": DURATION},
 }
+
+# What Python's expressions have and those of ECMA-262 have not, which JSON Schema asks for (JSON
+# Schema Validation 2020-12 §6.3.3): named groups, flags, comments, atomic and possessive parts.
+_PYTHON_ONLY = re.compile(r"\(\?P|\(\?[aiLmsux#>(-]|\\[AZ]|[*+?}]\+")
 
 _COLLECTIONS = (list, set, frozenset, tuple)
 
@@ -91,13 +100,28 @@ def bounded(schema: dict[str, Any], constraints: Mapping[str, Any]) -> dict[str,
     lengths = _LENGTHS.get(found.get("type", "string"), _LENGTHS["string"])
     for name, bound in constraints.items():
         if name == "pattern":
-            found[name] = bound
+            pattern = ecma_pattern(bound)
+            found |= in_words(bound) if pattern is None else {name: pattern}
         elif name in _BOUNDS:
             if (value := _number(bound)) is not None:
                 found[_BOUNDS[name]] = value
         else:
             found[lengths[name == "max_length"]] = bound
     return found
+
+
+def ecma_pattern(pattern: str | re.Pattern[str]) -> str | None:
+    """Return the source of a pattern; None for one that ECMA-262 has not or reads otherwise."""
+    if isinstance(pattern, re.Pattern):
+        if pattern.flags != re.UNICODE:
+            return None
+        pattern = pattern.pattern
+    return None if _PYTHON_ONLY.search(pattern) else pattern
+
+
+def in_words(pattern: str | re.Pattern[str]) -> dict[str, str]:
+    """Return what describes a pattern that JSON Schema has no form for."""
+    return {"description": f"It has to match {pattern!r}, as in Python."}
 
 
 def _number(bound: Any) -> int | float | None:

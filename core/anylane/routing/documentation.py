@@ -92,8 +92,7 @@ def checked_documentation(
         if value is not None and not (isinstance(value, str) and value):
             raise RouteError(f"{name} of {where} is {shown(value)}; expected a str")
     for name in ("deprecated", "include_in_schema"):
-        if not isinstance(given.get(name, False), bool):
-            raise RouteError(f"{name} of {where} is {shown(given[name])}; expected True or False")
+        _checked_bool(given.get(name, False), name, where)
     given["responses"] = _checked_responses(given.get("responses", {}), where)
     return Documentation(**given).below(router)
 
@@ -116,6 +115,18 @@ def _named(option: str) -> str:
     near = get_close_matches(option, _OPTIONS, n=1)
     hint = _ELSEWHERE.get(option) or (f"did you mean {near[0]!r}?" if near else "")
     return f"{option!r}; {hint}" if hint else repr(option)
+
+
+def _checked_bool(value: bool, name: str, where: str) -> bool:
+    # The hints do not keep out what else is true or false.
+    if not isinstance(value, bool):
+        raise RouteError(f"{name} of {where} is {shown(value)}; expected True or False")
+    return value
+
+
+def checked_inclusion(include_in_schema: bool, where: str) -> bool:
+    """Return whether something is described. Raise RouteError for a value that is no bool."""
+    return _checked_bool(include_in_schema, "include_in_schema", where)
 
 
 def checked_tags(tags: Iterable[str], where: str) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from anylane.routing.bounds import Bounds, checked_bounds, refuse_body_limit
 from anylane.routing.documentation import (
     DocumentationOptions,
     checked_documentation,
+    checked_inclusion,
     checked_tags,
 )
 from anylane.routing.hooks import Errors, Hook, Hooks, check_exception_class, check_hook
@@ -96,7 +97,7 @@ class Router:
         self.host: str | None = None if host is None else parse_host(host)
         self.hooks: Hooks = Hooks(errors)
         self.tags: tuple[str, ...] = checked_tags(tags, type(self).__name__)
-        self.include_in_schema: bool = include_in_schema
+        self.include_in_schema: bool = checked_inclusion(include_in_schema, type(self).__name__)
         self._routes: list[Route] = []
         self._mounts: list[tuple[Router, str, str]] = []
         """The routers that this one is a part of, with the prefix and the names there."""

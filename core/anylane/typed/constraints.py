@@ -58,7 +58,8 @@ def compiled(constraints: Mapping[str, Any]) -> tuple[Check | None, str]:
     def holds(value: Any) -> bool:
         try:
             return all(check(value) for check in checks)
-        except TypeError:  # A date without a zone beside one that has one.
+        # A date without a zone beside one that has one; a text that has to be a multiple.
+        except (TypeError, ValueError, ArithmeticError):
             return False
 
     return (holds, " and ".join(texts))

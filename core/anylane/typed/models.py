@@ -7,20 +7,22 @@ JSON is, and what a client is told, does not depend on which.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, is_dataclass, replace
 from functools import partial
 from types import NoneType, UnionType
-from typing import Any, Protocol, Union, get_args, get_origin
+from typing import Annotated, Any, Protocol, Union, get_args, get_origin
 
 from anylane import json
 from anylane.errors import InvalidJSON, UsageError
 from anylane.extras import load
-from anylane.http.values.faults import MAX_FAULTS, Fault, shown_in_json
+from anylane.http.values.faults import MAX_FAULTS, NOT_SHOWN, Fault, shown_in_json
 from anylane.typed.model_input.fault_walk import MAX_NAME, Walk
-from anylane.typed.model_input.finite import has_decimals, unfit_numbers
+from anylane.typed.model_input.finite import has_decimals, schema_has_decimals, unfit_numbers
 from anylane.typed.model_input.integral import with_integers
+from anylane.typed.model_input.messages import MAX_EXPECTED
 from anylane.typed.model_input.nesting import can_nest, check_levels
+from anylane.typed.model_input.secrets import secret_names
 from anylane.typed.written_types import is_typed_dict, unwrapped
 
 MAX_COUNTED = 5_000
@@ -72,23 +74,25 @@ def is_pydantic(kind: Any) -> bool:
     return isinstance(kind, type) and hasattr(kind, "__pydantic_core_schema__")
 
 
-def _needs_pydantic(kind: Any) -> bool:
+def needs_pydantic(kind: Any) -> bool:
+    """Return whether a type has a pydantic model in it, outside of other models."""
     kind = unwrapped(kind)[0]
-    return is_pydantic(kind) or any(_needs_pydantic(each) for each in get_args(kind))
+    return is_pydantic(kind) or any(needs_pydantic(each) for each in get_args(kind))
 
 
-def model_of(kind: Any, needed_by: str) -> Model:
+def model_of(kind: Any, needed_by: str, metadata: Sequence[Any] = ()) -> Model:
     """Return what reads values of a type.
 
-    needed_by: what it is for, for messages. Raise UsageError if the library that it needs is not
+    needed_by: what it is for, for messages. metadata: what stands in the annotation beside it, for
+    pydantic, which finds validators there. Raise UsageError if the library that it needs is not
     installed, and for a type that this library does not read.
     """
     if kind is dict or kind is list or kind is Any:
         return _Plain(kind)
-    if _needs_pydantic(kind):
+    if needs_pydantic(kind):
         pydantic = load("pydantic", extra="pydantic", needed_by=needed_by)
         try:
-            return _Pydantic(pydantic, kind)
+            return _Pydantic(pydantic, Annotated[(kind, *metadata)] if metadata else kind)
         except pydantic.PydanticUserError as exc:
             said = exc.message.partition("\n\n")[0]
             raise UsageError(f"{needed_by} is nothing that pydantic reads: {said}") from exc
@@ -251,21 +255,26 @@ class _Pydantic:
                     "not exist yet; define it before the handler"
                 ) from exc
         self._error: type[Exception] = library.ValidationError
+        self._has_decimals = schema_has_decimals(self._adapter.core_schema)
+        self._secrets = secret_names(kind)
 
     def from_json(self, data: bytes, faults: list[Fault]) -> Any:
         # pydantic's own reader takes NaN and Infinity.
         value = _loaded(data)
         try:
-            return self._adapter.validate_json(data, strict=True)
+            found = self._adapter.validate_json(data, strict=True)
         except self._error as exc:
-            failure = exc
-        if (whole := with_integers(value)) is not None:
+            if (whole := with_integers(value)) is None:
+                faults += self._faults(exc, "body", value)
+                return None
             try:
-                return self._adapter.validate_json(json.dumps(whole), strict=True)
-            except self._error as exc:
-                failure = exc
-        faults += self._faults(failure, "body", value)
-        return None
+                found = self._adapter.validate_json(json.dumps(whole), strict=True)
+            except self._error as again:
+                faults += self._faults(again, "body", value)
+                return None
+        if self._has_decimals:
+            faults += _first(unfit_numbers(found, "body"))
+        return found
 
     def from_fields(self, fields: dict[str, Any], faults: list[Fault]) -> Any:
         try:
@@ -282,15 +291,17 @@ class _Pydantic:
             yield Fault(location, "", f"at most {MAX_COUNTED} faults", f"{count} faults")
             return
         expected: dict[tuple[tuple[str, ...], str | None], list[str]] = {}
-        for each in exc.errors(include_url=False, include_context=False)[:MAX_FAULTS]:
+        for each in exc.errors(include_url=False)[:MAX_FAULTS]:
             if each["type"] == "json_invalid":
                 # Its own bound of levels, which is lower than ours. The input is the whole body.
                 raise InvalidJSON(f"the body cannot be read: {each['msg']}")
             missing = each["type"] == "missing"
             place = _place(each["loc"], value, missing=missing)
             seen = None if missing else shown_in_json(".".join(place), each["input"])
+            if seen is not None and not self._secrets.isdisjoint(each["loc"]):
+                seen = NOT_SHOWN
             # Each member of a union says what it expected.
-            expected.setdefault((place, seen), []).append(_spoken(each["msg"]))
+            expected.setdefault((place, seen), []).append(_spoken(each)[:MAX_EXPECTED])
         for (place, seen), texts in expected.items():
             field = ".".join(part[:MAX_NAME] for part in place)
             yield Fault(location, field, " or ".join(dict.fromkeys(texts)), seen)
@@ -311,8 +322,14 @@ def _place(path: tuple[int | str, ...], value: Any, *, missing: bool) -> tuple[s
     return tuple(found)
 
 
-def _spoken(message: str) -> str:
+def _spoken(error: dict[str, Any]) -> str:
     """Return what pydantic expected, from a message such as "Input should be a valid integer"."""
+    message: str = error["msg"]
+    if error["type"] == "union_tag_invalid":  # Its message has the tag, however long.
+        told = error["ctx"]
+        return f"one of {told['expected_tags']} as its {told['discriminator']}"
+    if error["type"] == "union_tag_not_found":
+        return f"a value with a {error['ctx']['discriminator']}"
     found = re.fullmatch(
         r"(?:Input should be|Value error,|Assertion failed,) (.*)", message, re.DOTALL
     )

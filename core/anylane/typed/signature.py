@@ -9,6 +9,7 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import FrameType, NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
@@ -24,7 +25,7 @@ from anylane.realtime.websocket import WebSocket
 from anylane.shown import shown
 from anylane.typed.constraints import constraints_of, misplaced
 from anylane.typed.dependencies.depends import Dependency, Depends
-from anylane.typed.models import is_model, is_object
+from anylane.typed.models import is_model, is_object, needs_pydantic
 from anylane.typed.sources import (
     Cookie,
     File,
@@ -116,8 +117,11 @@ def parameters_of(
             f"{where} has no signature that Python can read; write a function around it"
         ) from None
     hints = hints_of(func, where, localns)
+    bound = func.keywords if isinstance(func, partial) else {}
     found = []
     for index, each in enumerate(signature.parameters.values()):
+        if each.name in bound:
+            continue  # What was given once is no request's to change.
         if each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD, each.POSITIONAL_ONLY):
             raise RouteError(
                 f"the parameter {each} of {where} has no name to be given by; write each one with "
@@ -347,6 +351,7 @@ def _check(parameter: Parameter, names: Mapping[str, str], where: str, *, body: 
     elif isinstance(marker, Cookie) and parameter.collection is not None:
         raise RouteError(f"{said} is {_named(kind)}; a cookie has one value")
     _check_bounds(parameter, said)
+    _check_validators(parameter, said)
     if parameter.where in ("body", "form") and not body:
         raise RouteError(
             f"{said} is of the body, which a GET, HEAD, OPTIONS or WebSocket does not have (RFC "
@@ -363,6 +368,25 @@ def _check_bounds(parameter: Parameter, said: str) -> None:
     several = parameter.collection is not None
     if problem := misplaced(constraints, parameter.kind, several=several):
         raise RouteError(f"{said} is {_named(parameter.kind)}: {problem}")
+
+
+def _check_validators(parameter: Parameter, said: str) -> None:
+    """Raise RouteError for a validator of pydantic or annotated-types where neither looks."""
+    is_read_whole = parameter.where == "body" or is_object(parameter.kind)
+    if is_read_whole and parameter.where in ("body", "form") and needs_pydantic(parameter.kind):
+        return
+    for each in parameter.metadata:
+        name, library = type(each).__name__, type(each).__module__.partition(".")[0]
+        if (
+            library in ("pydantic", "annotated_types")
+            and callable(getattr(each, "func", None))
+            and not name.endswith("Serializer")
+        ):
+            raise RouteError(
+                f"{said} has {name}({location(each.func)}) in its annotation, which nothing runs, "
+                "for it has no pydantic model; check the value in the handler, or in a "
+                "Depends(function)"
+            )
 
 
 _CONVERTED: Mapping[str, tuple[type, ...]] = {

@@ -52,7 +52,8 @@ class Source:
                 f"{type(self).__name__}() got {shown(name)} as the name; expected a str. A "
                 "default is written at the parameter: `page: Annotated[int, Query()] = 1`"
             )
-        self.name: str | None = name
+        # The lines that read it have its `repr`; the member of an Enum has another.
+        self.name: str | None = None if name is None else str.__str__(name)
         self.description: str | None = description
         self.examples: tuple[Any, ...] = () if examples is None else tuple(examples)
         self.constraints: dict[str, Any] = checked_constraints(

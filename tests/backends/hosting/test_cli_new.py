@@ -164,6 +164,7 @@ def test_it_is_formatted_as_ruff_would() -> None:
         ("PyTest", "there is a module 'pytest' already"),
         ("anylane-backends", "there is a module 'anylane_backends' already"),
         ("tests", "there is a module 'tests' already"),
+        ("Hatchling", "there is a module 'hatchling' already"),
         ("none/shop", "there is no folder none; create it first"),
         ("file/shop", "file/shop cannot be written: Not a directory"),
         ("file", "file exists already; choose another name"),

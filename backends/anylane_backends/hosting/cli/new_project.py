@@ -46,6 +46,10 @@ class ProjectName:
     """The same with underscores, which is what Python imports."""
 
 
+_NEEDED = ("tests", "pytest", "mypy", "hatchling", "msgspec", "offapi", "jsonschema", "watchfiles")
+"""What the project has or needs besides anylane, installed here or not."""
+
+
 def project_name(text: str) -> ProjectName:
     """Return the spellings of a name.
 
@@ -60,7 +64,7 @@ def project_name(text: str) -> ProjectName:
         )
     if keyword.iskeyword(package):
         raise CannotCreate(f"{package!r} is a keyword of Python; choose another name")
-    if package in sys.stdlib_module_names or package == "tests" or _is_installed(package):
+    if package in {*sys.stdlib_module_names, *_NEEDED} or _is_installed(package):
         raise CannotCreate(
             f"there is a module {package!r} already, which the project would hide; "
             "choose another name"

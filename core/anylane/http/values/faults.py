@@ -16,6 +16,10 @@ MAX_SEEN = 80
 """Characters of a wrong value that are sent back: enough to find it."""
 
 
+NOT_SHOWN = "(not shown)"
+"""What stands for a value that is secret."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One value that is missing or is not what was expected."""
@@ -72,7 +76,7 @@ def is_secret(name: str) -> bool:
 def shown_value(name: str, text: object) -> str:
     """Return a wrong text as an answer may show it: shortened, and not at all if it is secret."""
     if is_secret(name):
-        return "(not shown)"
+        return NOT_SHOWN
     text = str(text)
     return text if len(text) <= MAX_SEEN else f"{text[:MAX_SEEN]}..."
 

@@ -189,11 +189,10 @@ def converter_of(kind: Any) -> Converter | None:
     if origin is Union or origin is UnionType:
         return _union([each for each in get_args(kind) if each is not NoneType])
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        members = {each.value: each for each in kind}
-        inner = _one_of(tuple(members))
+        inner = _one_of(tuple(each.value for each in kind))
         if inner is None:
             return None
-        read = inner.read
+        members, read = {each.value: each for each in kind}, inner.read
         return Converter(lambda text: members[read(text)], inner.expected)
     return None
 

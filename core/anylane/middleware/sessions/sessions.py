@@ -149,8 +149,9 @@ class Sessions:
         return None
 
     def check_routes(self, routes: list[Route]) -> list[str]:
-        """Return a warning for WebSockets that every page may open with its visitor's session."""
-        return [
+        """Return a warning for WebSockets that every page may open with its visitor's session, and
+        for a `CSRF` that stands in front."""
+        return self._behind(routes) + [
             f"Sessions: every page may open the WebSocket {route.pattern.text} ({route.where}) "
             "with the session of its visitor; give it origins=['same-origin'], or "
             "app.use(CSRF())"
@@ -159,6 +160,19 @@ class Sessions:
             and route.origins is None
             and not any(isinstance(part, CSRF) for part in parts_of(route))
         ]
+
+    def _behind(self, routes: list[Route]) -> list[str]:
+        """Return a warning for the first route whose `CSRF` has no session yet."""
+        for route in routes:
+            parts = list(parts_of(route))
+            if any(isinstance(part, CSRF) for part in parts[: parts.index(self)]):
+                line = (
+                    f"CSRF stands in front of Sessions at {route.pattern.text} ({route.where}), so "
+                    "its token does not belong to the session, and a new session keeps it; use "
+                    "Sessions first"
+                )
+                return [line]
+        return []
 
     def _own(self, ctx: Context) -> Session | None:
         """Return the session that this part gave a request, also where another one has put its own

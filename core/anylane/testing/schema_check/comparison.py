@@ -12,7 +12,8 @@ from anylane.app import App
 from anylane.errors import UsageError
 from anylane.extras import load
 from anylane.http.cookies import parse_cookies
-from anylane.http.values.scalars import read_bool
+from anylane.http.parameters import split_list
+from anylane.http.values.scalars import read_bool, read_decimal, read_float, read_int
 from anylane.testing.client.request import ClientRequest
 from anylane.testing.client.response import ClientResponse
 from anylane.testing.schema_check.description import Description, Operation, Place
@@ -166,19 +167,28 @@ class SchemaCheck:
                     yield f"{where} parameter {name}: missing; expected, as it is required"
                 continue
             schema = self._schema(place)
-            if schema is not None and (faults := self._text_faults(schema, values)):
+            if schema is None:
+                continue
+            several = values
+            if where == "header":  # Lines may have been combined on the way (RFC 9110 §5.3).
+                several = [each for line in values for each in split_list(line)]
+            if faults := self._text_faults(schema, values[0], several):
                 yield f"{where} parameter {name}{faults[0]}"
         yield from self._body_faults(operation, request)
 
-    def _text_faults(self, schema: Place, values: list[str]) -> list[str]:
-        """Return what is wrong with a parameter, which is text: none if any reading of it fits."""
+    def _text_faults(self, schema: Place, first: str, several: list[str]) -> list[str]:
+        """Return what is wrong with a parameter, which is text: none if any reading of it fits.
+
+        first: what a single value is read from. several: what a list is read from.
+        """
         found: list[list[str]] = []
         for read in (_as_number, _as_bool, str):
-            each = [read(value) for value in values]
-            found += [self._description.faults(schema, each)]
-            if len(values) == 1:
-                found += [self._description.faults(schema, each[0])]
-        return [] if [] in found else found[-1]
+            each = [read(value) for value in several]
+            found += [
+                self._description.faults(schema, each, as_text=True),
+                self._description.faults(schema, read(first), as_text=True),
+            ]
+        return [] if [] in found else found[-2 if len(several) > 1 else -1]
 
     def _body_faults(self, operation: Operation, request: ClientRequest) -> Iterator[str]:
         if not isinstance(request.body, list):
@@ -222,9 +232,9 @@ def _is_json(kind: str) -> bool:
 
 def _as_number(text: str) -> Any:
     """Return the number that a text stands for, or the text."""
-    for kind in (int, float):
+    for read in (read_int, read_float, read_decimal):
         try:
-            return kind(text)
+            return read(text)
         except ValueError:
             continue
     return text

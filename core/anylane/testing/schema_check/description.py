@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from importlib import import_module
 from typing import Any
 
 from anylane import json
 from anylane.app import App
+from anylane.http.values.scalars import read_date, read_datetime, read_time
 from anylane.openapi.paths import shape_of, template_of
 from anylane.routing.route_table import Found, RouteTable
 
@@ -41,6 +43,10 @@ class Description:
     def __init__(self, app: App, library: Any) -> None:
         assert app.description is not None
         self._library = library
+        self._kind = library.validators.extend(
+            library.Draft202012Validator, {"multipleOf": _multiples(library)}
+        )
+        self._texts = _text_formats(library)
         # jsonschema needs it, so it is there.
         referencing, drafts = map(import_module, ("referencing", "referencing.jsonschema"))
         # As clients get it.
@@ -98,19 +104,50 @@ class Description:
             place = Place(reference.removeprefix("#"), value)
         return place
 
-    def faults(self, schema: Place, value: Any) -> list[str]:
+    def faults(self, schema: Place, value: Any, *, as_text: bool = False) -> list[str]:
         """Return what is wrong with a value by a schema: its place behind " at ", what was seen and
-        what was expected."""
+        what was expected.
+
+        as_text: whether it is a parameter, whose formats are those that parameters are read in.
+        """
         # "$ref" and not the schema itself, so that references in it are those of the document.
         fragment = schema.pointer.replace("%", "%25").replace("{", "%7B").replace("}", "%7D")
-        kind = self._library.Draft202012Validator
-        validator = kind(
-            {"$ref": f"{_DOCUMENT}#{fragment}"},
-            registry=self._registry,
-            format_checker=kind.FORMAT_CHECKER,
+        formats = self._texts if as_text else self._library.Draft202012Validator.FORMAT_CHECKER
+        validator = self._kind(
+            {"$ref": f"{_DOCUMENT}#{fragment}"}, registry=self._registry, format_checker=formats
         )
         best = self._library.exceptions.best_match
         return [_described(best([each])) for each in validator.iter_errors(value)]
+
+
+def _multiples(library: Any) -> Callable[[Any, Any, Any, Any], Iterator[Any]]:
+    """Return what checks `multipleOf` by the digits of a number: 0.3 is a multiple of 0.1."""
+
+    def faults(validator: Any, divisor: Any, value: Any, _: Any) -> Iterator[Any]:
+        if not validator.is_type(value, "number"):
+            return
+        if Fraction(str(value)) % Fraction(str(divisor)):
+            yield library.ValidationError(f"{value} is not a multiple of {divisor}")
+
+    return faults
+
+
+def _text_formats(library: Any) -> Any:
+    """Return what checks the formats of parameters, as parameters are read."""
+    found = library.FormatChecker()
+    found.checkers = dict(library.Draft202012Validator.FORMAT_CHECKER.checkers)
+    for name, read in (("date-time", read_datetime), ("time", read_time), ("date", read_date)):
+        found.checkers[name] = (_checks(read), ValueError)
+    return found
+
+
+def _checks(read: Callable[[str], Any]) -> Callable[[Any], bool]:
+    def checks(value: Any) -> bool:
+        if isinstance(value, str):
+            read(value)
+        return True
+
+    return checks
 
 
 def _described(error: Any) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from anylane.errors import HTTPError, InvalidJSON
+from anylane.http.forms import FormData, multipart_library
 from anylane.http.parameters import split_parameters
 from anylane.http.values.faults import Fault, counted, shown_in_json
 from anylane.typed.arguments.readers import (
@@ -25,12 +26,13 @@ from anylane.typed.arguments.readers import (
     is_plain_text,
     limit_reader,
     many_reader,
+    own_default,
     text_reader,
 )
 from anylane.typed.constraints import compiled
 from anylane.typed.model_input.form_models import FormModel
 from anylane.typed.models import Model, is_object, model_of
-from anylane.typed.signature import CONTEXT, REQUIRED, Parameter
+from anylane.typed.signature import CONTEXT, REQUIRED, Parameter, is_marker
 from anylane.typed.sources import File, State
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ class Lines:
             self._read_texts(place, texts, every)
         self.has_body: bool = False
         for each in self._of("body"):
-            self._read_json(each, model_of(each.kind, f"the parameter {each.name!r} of {where}"))
+            self._read_json(each, _model_of(each, where))
         self._read_form(where)
         self.can_fail: bool = any("faults" in line for line in self.lines)
 
@@ -123,6 +125,8 @@ class Lines:
                 otherwise = f"{self._named('missing', each, absent(each))}(faults)"
             else:
                 otherwise = self._named("default", each, each.default)
+                if own_default(each.default) is not each.default:
+                    otherwise += ".copy()"
             value = f"value_{each.name}"
             read = value
             if not is_plain_text(each):
@@ -151,7 +155,13 @@ class Lines:
         found = self._of("form")
         if found:
             self.has_body = True
-            self.lines.append("form = await ctx.request.form()")
+            self.lines.append("request = ctx.request")
+            read = "await request.form()"
+            if all(each.default is not REQUIRED for each in found):
+                self.names["FormData"] = FormData
+                is_sent = "'content-type' in request.headers or await request.body()"
+                read = f"{read} if {is_sent} else FormData()"
+            self.lines.append(f"form = {read}")
         for each in found:
             read = self._named("read", each, _reader_of_form(each, where))
             self._set(each, f"{read}(form, faults)")
@@ -170,7 +180,7 @@ def state_value(parameter: Parameter, app: BaseApp) -> Any:
     the app's state lacks it."""
     state = app.state
     if parameter.default is not REQUIRED and not hasattr(state, parameter.key):
-        return parameter.default
+        return own_default(parameter.default)
     return getattr(state, parameter.key)
 
 
@@ -183,7 +193,7 @@ def json_reader(parameter: Parameter, model: Model) -> Callable[[bytes, list[Fau
 
     def reader(data: bytes, faults: list[Fault]) -> Any:
         if not data and default is not REQUIRED:
-            return default
+            return own_default(default)
         if optional and data.strip() == b"null":
             return None
         before = len(faults)
@@ -221,10 +231,19 @@ def _check_body(data: bytes, *, is_needed: bool) -> None:
         raise InvalidJSON("the body is empty; expected JSON")
 
 
+def _model_of(parameter: Parameter, where: str) -> Model:
+    others = [each for each in parameter.metadata if not is_marker(each)]
+    return model_of(parameter.kind, f"the parameter {parameter.name!r} of {where}", others)
+
+
 def _reader_of_form(parameter: Parameter, where: str) -> Reader:
+    default = parameter.default
     if isinstance(parameter.marker, File):
+        multipart_library(f"the parameter {parameter.name!r} of {where}")
         return file_reader(parameter)
     if is_object(parameter.kind):
-        model = model_of(parameter.kind, f"the parameter {parameter.name!r} of {where}")
-        return FormModel(parameter.kind, model).read
+        read = FormModel(parameter.kind, _model_of(parameter, where)).read
+        if default is REQUIRED:
+            return read
+        return lambda form, faults: read(form, faults) if form else own_default(default)
     return form_reader(parameter) if parameter.collection is None else many_reader(parameter)

@@ -28,6 +28,11 @@ Absent = Callable[[list[Fault]], None]
 MISSING = object()
 
 
+def own_default(default: Any) -> Any:
+    """Return a default as one request may have it: a handler may change a list that it is given."""
+    return default.copy() if isinstance(default, list | set | dict) else default
+
+
 def is_plain_text(parameter: Parameter) -> bool:
     """Return whether any text is right as it is."""
     converter, check, _ = _converted(parameter)
@@ -90,7 +95,7 @@ def many_reader(parameter: Parameter) -> Reader:
         if not texts:
             if default is REQUIRED:
                 faults.append(Fault(where, key, "a value"))
-            return default
+            return own_default(default)
         if size is not None and len(texts) != size:
             faults.append(Fault(where, key, counted(size), counted(len(texts))))
             return None
@@ -130,7 +135,7 @@ def file_reader(parameter: Parameter) -> Reader:
         if default is REQUIRED:
             seen = "a text" if key in form and not isinstance(form[key], Upload) else None
             faults.append(Fault("form", key, "a file", seen))
-        return default
+        return own_default(default)
 
     return reader
 

@@ -15,6 +15,16 @@ Scope = Literal["handler", "response", "app"]
 SCOPES: tuple[Scope, ...] = ("handler", "response", "app")
 
 
+def key_of(func: Callable[..., Any]) -> Any:
+    """Return what tells a function from others. An object without a hash, such as a dataclass with
+    `__call__`, is itself and no other."""
+    try:
+        hash(func)
+    except TypeError:
+        return id(func)
+    return func
+
+
 class Dependency:
     """What `Depends` says of a parameter.
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from anylane.callables import called, is_coroutine_function, location
+from anylane.callables import location
 from anylane.errors import RouteError
 from anylane.handling.return_values import put_routed
 from anylane.http.values.faults import Fault, Invalid
 from anylane.shown import shown
 from anylane.typed.answers import Answer
 from anylane.typed.dependencies.app_scope import value_of
-from anylane.typed.dependencies.depends import SCOPES, Dependency, Scope
+from anylane.typed.dependencies.depends import SCOPES, Dependency, Scope, key_of
 from anylane.typed.dependencies.need import Need
 from anylane.typed.dependencies.teardown import Given, HeldUntilSent, Teardown
 from anylane.typed.plan import Plan, Read
@@ -43,7 +42,7 @@ class Injection:
     ) -> None:
         self._parameters, self._names, self._body = parameters, names, body
         self._overrides = overrides
-        self._under: list[Callable[..., Any]] = []
+        self._under: dict[Any, Callable[..., Any]] = {}
         self.needs: list[Need] = []
         self.inputs: tuple[tuple[str, int], ...] = self._resolve(parameters, {}, "handler", "")
         _check_bodies(self.parameters(), parameters)
@@ -57,7 +56,7 @@ class Injection:
     def _resolve(
         self,
         parameters: tuple[Parameter, ...],
-        places: dict[Callable[..., Any], int],
+        places: dict[Any, int],
         scope: Scope,
         where: str,
     ) -> tuple[tuple[str, int], ...]:
@@ -76,41 +75,42 @@ class Injection:
                     f"{location(dependency.func)}, whose scope is {dependency.scope!r}; give that "
                     f"one the scope {scope!r} too"
                 )
-            func = self._overrides.get(dependency.func, dependency.func)
+            func = self._overrides.get(key_of(dependency.func), dependency.func)
+            key = key_of(func)
             if func is not dependency.func and dependency.scope == "app":
                 # What a test puts in its place is made for each request.
                 dependency = Dependency(dependency.func, "handler", inline=dependency.inline)
-            if func in self._under:
-                circle = [*self._under[self._under.index(func) :], func]
+            if key in self._under:
+                begin = list(self._under).index(key)
+                circle = [*list(self._under.values())[begin:], func]
                 raise RouteError(
                     "these dependencies need each other: " + " -> ".join(map(location, circle))
                 )
-            if func not in places:
-                self._under.append(func)
+            if key not in places:
+                self._under[key] = func
                 need = self._need(func, dependency, places)
-                self._under.pop()
-                places[func] = len(self.needs)
+                del self._under[key]
+                places[key] = len(self.needs)
                 self.needs.append(need)
-            elif self.needs[places[func]].dependency.scope != dependency.scope:
+            elif self.needs[places[key]].dependency.scope != dependency.scope:
                 raise RouteError(
                     f"{location(func)} is needed with two scopes; it has one value for a request, "
                     "so choose one"
                 )
-            found.append((parameter.name, places[func]))
+            found.append((parameter.name, places[key]))
         return tuple(found)
 
     def _need(
         self,
         func: Callable[..., Any],
         dependency: Dependency,
-        places: dict[Callable[..., Any], int],
+        places: dict[Any, int],
     ) -> Need:
         where = location(func)
         parameters = parameters_of(func, names=self._names, body=self._body, where=where)
         if dependency.scope == "app":
             _check_without_request(parameters, where)
         inputs = self._resolve(parameters, places, dependency.scope, where)
-        inner = called(func)
         return Need(
             Dependency(func, dependency.scope, inline=dependency.inline),
             dependency.func,
@@ -122,8 +122,6 @@ class Injection:
                 if each.dependency is not None and each.dependency.scope == "app"
             ),
             where,
-            inspect.isasyncgenfunction(inner) or inspect.isgeneratorfunction(inner),
-            is_coroutine_function(func),
         )
 
     def parameters(self) -> list[Parameter]:
@@ -178,7 +176,7 @@ def injected(
                     f"dependency_overrides[{location(func)}] is {shown(instead)}; expected a "
                     "function that gives the value: lambda: ..."
                 )
-        key = tuple(overrides.items())
+        key = tuple((func, key_of(instead)) for func, instead in overrides.items())
         found = others.get(key)
         if found is None:
             others.clear()  # Tests set one after the other.
@@ -214,7 +212,8 @@ def _runner(
                 result = answer(ctx, result)
             if result is not None and (begun := put_routed(ctx, result)) is not None:
                 await begun
-            if ctx.items is None:  # Else an iterator uses it until it was sent.
+            # Else an iterator uses it until it was sent, or a thread that the handler gave up.
+            if ctx.items is None and not ctx.still_running():
                 await early.run(None)
         except BaseException as exc:
             # What a thread still uses is given back behind the answer, which does not wait for it.

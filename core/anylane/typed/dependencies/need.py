@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from inspect import isasyncgenfunction, isgeneratorfunction
 from typing import Any
 
+from anylane.callables import called, is_coroutine_function
 from anylane.typed.dependencies.depends import Dependency
 from anylane.typed.plan import Plan
 
@@ -23,5 +25,12 @@ class Need:
     of_the_app: tuple[tuple[str, Callable[..., Any]], ...]
     """Those of them that live as long as the app, with their functions."""
     where: str
-    is_generator: bool
-    is_coroutine: bool
+    is_generator: bool = field(init=False)
+    is_coroutine: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        func = self.dependency.func
+        inner = called(func)
+        is_generator = isasyncgenfunction(inner) or isgeneratorfunction(inner)
+        object.__setattr__(self, "is_generator", is_generator)
+        object.__setattr__(self, "is_coroutine", is_coroutine_function(func))

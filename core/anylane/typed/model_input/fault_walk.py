@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin
 
 from anylane.http.values.faults import Fault, shown_in_json
 from anylane.typed.model_input.messages import expected, located
-from anylane.typed.written_types import is_typed_dict, typed_dict_fields, unwrapped
+from anylane.typed.written_types import field_types, is_typed_dict, typed_dict_fields, unwrapped
 
 Convert = Callable[[Any, Any], Any]
 
@@ -142,7 +142,7 @@ def members(library: Any, kind: Any) -> list[tuple[str, Any, bool]]:
             (each.encode_name, each.type, each.required) for each in library.structs.fields(kind)
         ]
     if is_dataclass(cls):
-        hints = get_type_hints(cls, include_extras=True)
+        hints = field_types(kind)
         return [
             (
                 each.name,
@@ -153,7 +153,7 @@ def members(library: Any, kind: Any) -> list[tuple[str, Any, bool]]:
             if each.init
         ]
     if is_typed_dict(cls):
-        return typed_dict_fields(cls)
+        return typed_dict_fields(kind)
     return []
 
 
