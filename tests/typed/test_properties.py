@@ -336,7 +336,8 @@ def test_the_member_that_a_value_is_of_decides_the_status(
     members: list[Drawn] = data.draw(st.lists(models(family, 1), min_size=1, max_size=4))
     classes = [dict if is_typed_dict(each.hint) else each.hint for each in members]
     assume(len(members) == len({*classes}))
-    statuses = data.draw(st.lists(st.integers(200, 599), min_size=4, max_size=4, unique=True))
+    codes = st.integers(200, 599).filter(lambda code: code not in (204, 205, 304))
+    statuses = data.draw(st.lists(codes, min_size=4, max_size=4, unique=True))
     given = list(zip(members, [default, *statuses], strict=False))
     chosen, status = data.draw(st.sampled_from(given))
     value = data.draw(chosen.values)
@@ -349,5 +350,4 @@ def test_the_member_that_a_value_is_of_decides_the_status(
     for each in (value, chosen.widened(value)):
         answer = answered(kind, each)
         assert answer.status == (status or 200), answer.text
-        if answer.status not in (204, 304):
-            assert answer.json().keys() == chosen.document(value).keys()
+        assert answer.json().keys() == chosen.document(value).keys()

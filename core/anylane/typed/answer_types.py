@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import (
     AsyncIterable,
     AsyncIterator,
+    Collection,
     Iterable,
     Iterator,
     Mapping,
@@ -25,11 +26,12 @@ from typing import (
     get_origin,
 )
 
+from anylane.callables import is_coroutine_function
 from anylane.errors import HTTPError, RouteError
 from anylane.http.response import BYTES, JSON, TEXT, Response
 from anylane.shown import shown
 from anylane.typed.status import Status
-from anylane.typed.written_types import is_typed_dict, unwrapped
+from anylane.typed.written_types import arguments_of, element_types, is_typed_dict, plain, unwrapped
 
 JSON_LINES = "application/jsonl"
 """The media type of one JSON value on each line. None is registered; this is the usual one."""
@@ -92,7 +94,7 @@ def class_of(answer: AnswerType) -> type:
         return object
     if is_typed_dict(kind) or kind is Mapping or kind is MutableMapping:
         return dict
-    return list if kind is Sequence or kind is MutableSequence else kind
+    return list if kind in (Sequence, MutableSequence, Collection) else kind
 
 
 def _members(hint: Any, outer: AnswerType, where: str) -> Iterator[AnswerType]:
@@ -107,7 +109,7 @@ def _members(hint: Any, outer: AnswerType, where: str) -> Iterator[AnswerType]:
         return
     elif hint is None or hint is NoneType:
         yield replace(outer, kind=NoneType)
-    elif origin is Response:
+    elif (arguments := _in_response(hint)) != ():
         if outer.in_response:
             raise RouteError(f"the answer of {where} is a Response in a Response; keep one")
         yield from _members(arguments[0], replace(outer, in_response=True), where)
@@ -120,13 +122,36 @@ def _members(hint: Any, outer: AnswerType, where: str) -> Iterator[AnswerType]:
                 "return the iterator, and set status and headers on ctx.response"
             )
         whole = origin in (Iterable, AsyncIterable)
-        media = _TEXTS.get(item, None if item is Any else JSON_LINES)
+        usual = None if item is Any else JSON_LINES
+        media = _TEXTS.get(item, usual) if isinstance(item, type) else usual
+        _check_body(outer, where)
         yield replace(outer, kind=item, media_type=media, is_iterator=True, takes_lists=whole)
     elif isinstance(hint, type) and issubclass(hint, HTTPError):
         if outer.status is not None:
             yield replace(outer, kind=hint)
     else:
+        if not answers_by_itself(hint):
+            _check_body(outer, where)
         yield replace(outer, kind=hint, media_type=_media_type(hint))
+
+
+def _in_response(hint: Any) -> tuple[Any, ...]:
+    """Return the type in `Response[User]`, also where a class of the user's has it as its base."""
+    cls = get_origin(hint) or hint
+    is_response = isinstance(cls, type) and issubclass(cls, Response)
+    return arguments_of(hint, Response) if is_response else ()
+
+
+def _check_body(answer: AnswerType, where: str) -> None:
+    """Raise RouteError for a value whose status has no body: it would be dropped."""
+    if answer.status in _NO_BODY:
+        raise RouteError(
+            f"a value in the answer of {where} has the status {answer.status}, which has no body; "
+            f"write Annotated[None, Status({answer.status})], or another status"
+        )
+
+
+_NO_BODY = (204, 205, 304)
 
 
 def _with_status(outer: AnswerType, metadata: Iterable[Any], where: str) -> AnswerType:
@@ -158,7 +183,7 @@ def _iterated(hint: Any) -> Any:
     if origin in (AsyncIterable, Iterable) or (
         isinstance(origin, type) and issubclass(origin, Iterator | AsyncIterator)
     ):
-        return unwrapped((get_args(hint) or (Any,))[0])[0]
+        return plain((element_types(hint) or (Any,))[0])
     return None
 
 
@@ -166,7 +191,7 @@ _TEXTS: dict[Any, str] = {str: TEXT, bytes: BYTES}
 
 
 def _media_type(kind: Any) -> str | None:
-    if kind in (Any, object) or answers_by_itself(kind):
+    if kind is Any or kind is object or answers_by_itself(kind):
         return None
     values = get_args(kind) if get_origin(kind) is Literal else ()
     for cls, media_type in _TEXTS.items():
@@ -182,4 +207,7 @@ def answers_by_itself(kind: Any) -> bool:
     kind = get_origin(kind) or kind
     if not isinstance(kind, type):
         return False
-    return issubclass(kind, Response | HTTPError) or hasattr(kind, "respond")
+    respond = getattr(kind, "respond", None)
+    return issubclass(kind, Response | HTTPError) or (
+        callable(respond) and is_coroutine_function(respond)
+    )

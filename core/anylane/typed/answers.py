@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from types import NoneType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_origin
 from uuid import UUID
 
 from anylane import json
 from anylane.errors import UsageError
 from anylane.http.response import JSON, Response
+from anylane.typed.annotated_shapes import Shapes, either, has_fields
 from anylane.typed.answer_types import JSON_LINES, AnswerType, answers_by_itself, class_of
-from anylane.typed.shapes import Either, Items, Shape, Shapes, Unfit, has_fields
+from anylane.typed.shapes import Items, Shape, Unfit, is_exact
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context
@@ -41,11 +42,24 @@ def _is_held(answer: AnswerType) -> bool:
         return answer.kind not in _SENT_AS_THEY_ARE
     if answers_by_itself(answer.kind):
         return False
-    return has_fields(answer.kind) or issubclass(class_of(answer), _JSON_BY_ANNOTATION)
+    cls = get_origin(answer.kind) or answer.kind
+    return (
+        has_fields(answer.kind)
+        or issubclass(class_of(answer), _JSON_BY_ANNOTATION)
+        or (
+            isinstance(cls, type)
+            and issubclass(cls, Collection)
+            and not issubclass(cls, _AS_WITHOUT_ANNOTATION)
+        )
+    )
 
 
 _JSON_BY_ANNOTATION = (date, time, timedelta, UUID, Decimal, Enum, set, frozenset)
 """What is sent as JSON where an annotation says so. Without one it is taken for a mistake."""
+
+_AS_WITHOUT_ANNOTATION = (list, Mapping, str, bytes, bytearray, memoryview)
+"""The containers that need no annotation to be sent. A tuple does: it is taken for a mistake, as
+(body, status) would be."""
 
 _SENT_AS_THEY_ARE = (str, bytes, Any)
 """The items of iterators that are no lines of JSON."""
@@ -82,14 +96,14 @@ class Held:
         """The classes that need no further look at what kind of answer they are."""
         self._name = " or ".join(case.shape.name for case in self._plain)
         self._text_status = next(
-            (each.status for each in wrapped if class_of(each) in (str, bytes)), None
+            (each.status for each in (*wrapped, *valued) if class_of(each) in (str, bytes)), None
         )
         items = [each for each in valued if each.is_iterator]
         self._items = bool(items)
         self._item: Shape | None = None
         """What each item is held to."""
         if items and not any(each.kind in _SENT_AS_THEY_ARE for each in items):
-            self._item = _either([shapes.of(each.kind) for each in items])
+            self._item = either([shapes.of(each.kind) for each in items])
         self._item_status = items[0].status if items else None
 
     def answer(self, ctx: Context, value: Any) -> Any:
@@ -136,7 +150,10 @@ class Held:
         try:
             if len(cases) == 1:
                 shape = cases[0].shape
-                found = value if shape.is_exact(value) else shape.project(value, "")
+                try:
+                    found = value if shape.is_exact(value) else shape.project(value, "")
+                except RecursionError:  # It is too deep to look through.
+                    found = shape.project(value, "")
                 return cases[0].status, found
             nearest = _nearest(cases, value)
             for case in cases if nearest is None else (nearest, *cases):
@@ -185,7 +202,8 @@ class Held:
 
     def _line(self, item: Any, shape: Shape) -> bytes:
         try:
-            return json.dumps(item if shape.is_exact(item) else shape.project(item, "")) + b"\n"
+            found = item if is_exact(shape, item) else shape.project(item, "")
+            return json.dumps(found) + b"\n"
         except TypeError as exc:
             raise self._misfit(exc) from exc
 
@@ -217,7 +235,7 @@ def _cases(members: list[AnswerType], shapes: Shapes) -> tuple[Case, ...]:
             Case(
                 status,
                 frozenset(list if each.is_iterator else class_of(each) for each in same),
-                _either(
+                either(
                     [
                         # An `Iterable[User]` may be a list.
                         Items(shapes.of(each.kind)) if each.is_iterator else shapes.of(each.kind)
@@ -227,10 +245,6 @@ def _cases(members: list[AnswerType], shapes: Shapes) -> tuple[Case, ...]:
             )
         )
     return tuple(found)
-
-
-def _either(shapes: list[Shape]) -> Shape:
-    return shapes[0] if len(shapes) == 1 else Either(tuple(shapes))
 
 
 def _nearest(cases: tuple[Case, ...], value: Any) -> Case | None:

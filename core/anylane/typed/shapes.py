@@ -6,27 +6,24 @@ exactly the fields of its type. No library is needed, but for pydantic's models.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import fields, is_dataclass
-from datetime import date, datetime, time, timedelta
+import sys
+from base64 import b64encode
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from types import NoneType, UnionType
-from typing import (
-    Any,
-    Literal,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from types import NoneType
+from typing import Any, get_origin
 from uuid import UUID
 
 from anylane.extras import load
+from anylane.json import MAX_DEPTH
 from anylane.shown import shown
-from anylane.typed.models import is_pydantic, is_struct
-from anylane.typed.written_types import is_typed_dict, typed_dict_fields, unwrapped
+from anylane.typed.written_types import is_typed_dict
+
+_SHOWN = (str, int, float, NoneType, Decimal, date, time, timedelta, UUID, Enum)
+"""What a message shows of a value that does not fit. Any other may have fields that nobody may
+see."""
 
 
 class Unfit(TypeError):
@@ -34,15 +31,18 @@ class Unfit(TypeError):
 
     def __init__(self, place: str, expected: str, value: object) -> None:
         at = f" at {place}" if place else ""
-        super().__init__(
-            f"the value{at} is a {type(value).__name__}: {shown(value)}; expected {expected}"
-        )
+        seen = f": {shown(value)}" if isinstance(value, _SHOWN) else ""
+        super().__init__(f"the value{at} is a {type(value).__name__}{seen}; expected {expected}")
 
 
 class Shape:
     """Any value: it goes out as it is."""
 
     name: str = "any value"
+    is_flat: bool = True
+    """Whether the depth of its values is that of the annotation."""
+    classes: tuple[type, ...] = ()
+    """Those by which a value is known to be one of it, and of no other member of a union."""
 
     def is_exact(self, value: Any) -> bool:  # noqa: ARG002
         """Return whether encoding the value sends what its type has, and no more."""
@@ -63,15 +63,15 @@ class Scalar(Shape):
     """One of some classes that have no fields."""
 
     def __init__(self, kinds: tuple[type, ...], name: str) -> None:
-        self._kinds = kinds
+        self.classes: tuple[type, ...] = kinds
         self.name: str = name
 
     def is_exact(self, value: Any) -> bool:
-        return type(value) in self._kinds
+        return type(value) in self.classes
 
     def project(self, value: Any, place: str) -> Any:
         # True is an int in Python and none in JSON.
-        if isinstance(value, self._kinds) and (type(value) is not bool or bool in self._kinds):
+        if isinstance(value, self.classes) and (type(value) is not bool or bool in self.classes):
             return value
         raise Unfit(place, self.name, value)
 
@@ -81,6 +81,7 @@ class OneOf(Shape):
 
     def __init__(self, values: tuple[Any, ...]) -> None:
         self._values = values
+        self.classes: tuple[type, ...] = tuple({type(each) for each in values})
         self.name: str = "one of " + ", ".join(map(repr, values))
 
     def is_exact(self, value: Any) -> bool:
@@ -92,64 +93,207 @@ class OneOf(Shape):
         raise Unfit(place, self.name, value)
 
 
-class Items(Shape):
-    """A list, set or tuple of one shape. is_set: whether it is a set, which has no form in JSON."""
+class Converted(Shape):
+    """What the encoder takes of no value as it is."""
 
-    def __init__(self, item: Shape, *, is_set: bool = False) -> None:
+    @property
+    def is_leaf(self) -> bool:
+        return False
+
+    def is_exact(self, value: Any) -> bool:  # noqa: ARG002
+        return False
+
+
+class Bytes(Converted):
+    """Bytes in a value: base64, as they are read."""
+
+    name: str = "bytes"
+    classes: tuple[type, ...] = (bytes, bytearray, memoryview)
+
+    def project(self, value: Any, place: str) -> Any:
+        if isinstance(value, bytes | bytearray | memoryview):
+            return b64encode(value).decode("ascii")
+        raise Unfit(place, self.name, value)
+
+
+class Unset(Converted):
+    """msgspec's UNSET: a member that has it is left out."""
+
+    name: str = "UNSET"
+
+    def __init__(self, kind: type) -> None:
+        self.classes: tuple[type, ...] = (kind,)
+
+    def project(self, value: Any, place: str) -> Any:
+        raise Unfit(place, "a value", value)  # That of a member is left out before.
+
+
+class Pydantic(Converted):
+    """A pydantic model. pydantic itself sends the fields of the annotation alone."""
+
+    def __init__(self, kind: Any, needed_by: str) -> None:
+        library = load("pydantic", extra="pydantic", needed_by=needed_by)
+        self._adapter = library.TypeAdapter(kind)
+        self._error: type[Exception] = library.ValidationError
+        self._kind = kind
+        self.classes: tuple[type, ...] = (kind,)
+        self.name: str = kind.__name__
+
+    def project(self, value: Any, place: str) -> Any:
+        if type(value) is not self._kind:
+            try:
+                value = self._adapter.validate_python(value, from_attributes=True)
+            except self._error as exc:
+                raise Unfit(place, f"{self.name} ({_faults(exc)})", value) from None
+        try:
+            return self._adapter.dump_python(value, mode="json", by_alias=True, warnings="error")
+        except ValueError as exc:
+            # Its message has the value in it.
+            name = type(exc).__name__
+            raise Unfit(place, f"{self.name} that pydantic writes ({name})", value) from None
+
+
+def _faults(exc: Any) -> str:
+    """Return what pydantic says of a value, without the value."""
+    return "; ".join(
+        f"{'.'.join(map(str, each['loc']))}: {each['msg']}"
+        for each in exc.errors(include_url=False, include_context=False, include_input=False)[:3]
+    )
+
+
+Step = tuple[Shape, Any, str]
+"""A shape, a value inside of another, and its place."""
+Steps = Generator[Step, Any, Any]
+
+
+class Nested(Shape):
+    """A shape with others in it."""
+
+    def project(self, value: Any, place: str) -> Any:
+        return _projected(self, value, place)
+
+    def steps(self, value: Any, place: str) -> Steps:
+        """Do what `project` does. Yield what is inside, and take what that becomes."""
+        raise NotImplementedError
+
+
+def _projected(shape: Nested, value: Any, place: str) -> Any:
+    """Return a value as its type has it, without one call inside another for each level."""
+    open_: list[tuple[Steps, Nested, Any]] = [(shape.steps(value, place), shape, value)]
+    tried: dict[tuple[int, int], tuple[Any, Any, Unfit | None]] = {}
+    """What values became where a union tries several shapes. It tries no value twice: the time
+    would double with each level. The value itself is here so that its id stays its own."""
+    result: Any = None
+    failure: Unfit | None = None
+    while open_:
+        steps, shape, value = open_[-1]
+        try:
+            inner, item, place = steps.send(result) if failure is None else steps.throw(failure)
+        except StopIteration as done:
+            result, failure = done.value, None
+        except Unfit as exc:
+            result, failure = None, exc
+        else:
+            result = failure = None
+            if isinstance(inner, Either):
+                inner = inner.narrowed(item)
+            if inner.is_flat or not isinstance(inner, Nested):
+                try:
+                    result = inner.project(item, place)
+                except Unfit as exc:
+                    failure = exc
+            elif (known := tried.get((id(inner), id(item)))) is not None:
+                _, result, failure = known
+            elif len(open_) < 2 * MAX_DEPTH:  # Each level may be that of a union, too.
+                open_.append((inner.steps(item, place), inner, item))
+            else:
+                failure = Unfit("", f"at most {MAX_DEPTH} levels", item)
+            continue
+        open_.pop()
+        if isinstance(shape, Either):
+            tried[id(shape), id(value)] = value, result, failure
+    if failure is not None:
+        raise failure
+    return result
+
+
+class Items(Nested):
+    """A list, set or tuple of one shape. is_set: whether it is a set, which has no form in JSON.
+    is_read_once: whether it may be an iterator."""
+
+    def __init__(self, item: Shape, *, is_set: bool = False, is_read_once: bool = False) -> None:
         self._item = item
         self._is_set = is_set
+        self._taken = (Collection, Iterator) if is_read_once else (Collection,)
+        self.is_flat: bool = item.is_flat
         self.name: str = f"a list of {item.name}"
 
     @property
     def is_leaf(self) -> bool:
-        return self._item.is_leaf and not self._is_set
+        return self._item.is_leaf and not self._is_set and len(self._taken) == 1
 
     def is_exact(self, value: Any) -> bool:
-        return type(value) is list and all(map(self._item.is_exact, value))
+        kind = type(value)
+        return (kind is list or kind is tuple) and all(map(self._item.is_exact, value))
 
-    def project(self, value: Any, place: str) -> Any:
-        if isinstance(value, str | bytes | Mapping) or not isinstance(
-            value, Sequence | AbstractSet
-        ):
+    def steps(self, value: Any, place: str) -> Steps:
+        if isinstance(value, (*_TEXTS, Mapping)) or not isinstance(value, self._taken):
             raise Unfit(place, self.name, value)
-        project = self._item.project
-        return [project(item, f"{place}[{index}]") for index, item in enumerate(value)]
+        if self.is_flat:
+            project = self._item.project
+            return [project(item, f"{place}[{index}]") for index, item in enumerate(value)]
+        found = []
+        for index, item in enumerate(value):
+            found.append((yield self._item, item, f"{place}[{index}]"))
+        return found
 
 
-class Row(Shape):
-    """A tuple with a shape for each place."""
+class Row(Nested):
+    """A tuple with a shape for each place. kind: its class. Its items are given when they are
+    known: a class may name itself."""
 
-    def __init__(self, items: tuple[Shape, ...]) -> None:
+    def __init__(self, kind: Any) -> None:
+        self._kind = kind
+        self._items: tuple[Shape, ...] = ()
+        self.is_flat: bool = False
+        self.classes: tuple[type, ...] = () if kind is tuple else (kind,)
+        self.name: str = kind.__name__
+
+    def set_items(self, items: tuple[Shape, ...]) -> None:
+        """Say what is in each place."""
         self._items = items
-        self.name: str = f"{len(items)} values"
+        self.name = f"{len(items)} values"
 
     @property
     def is_leaf(self) -> bool:
-        return all(each.is_leaf for each in self._items)
+        return self._kind is tuple and all(each.is_leaf for each in self._items)
 
     def is_exact(self, value: Any) -> bool:
-        return (
-            type(value) is tuple
-            and len(value) == len(self._items)
-            and all(shape.is_exact(item) for shape, item in zip(self._items, value, strict=True))
-        )
+        kind: Any = type(value)
+        if kind is not self._kind or len(value) != len(self._items):
+            return False
+        for shape, item in zip(self._items, value, strict=True):  # noqa: SIM110  # fewer frames
+            if not shape.is_exact(item):
+                return False
+        return True
 
-    def project(self, value: Any, place: str) -> Any:
+    def steps(self, value: Any, place: str) -> Steps:
         if isinstance(value, _TEXTS) or not isinstance(value, Sequence):
             raise Unfit(place, self.name, value)
         if len(value) != len(self._items):
             raise Unfit(place, self.name, value)
-        return [
-            shape.project(item, f"{place}[{index}]")
-            for index, (shape, item) in enumerate(zip(self._items, value, strict=True))
-        ]
+        found = []
+        for index, (shape, item) in enumerate(zip(self._items, value, strict=True)):
+            found.append((yield shape, item, f"{place}[{index}]"))
+        return found
 
 
-class Table(Shape):
+class Table(Nested):
     """A dict whose values have one shape."""
 
     def __init__(self, item: Shape) -> None:
         self._item = item
+        self.is_flat: bool = item.is_flat
         self.name: str = f"a dict of {item.name}"
 
     @property
@@ -159,26 +303,35 @@ class Table(Shape):
     def is_exact(self, value: Any) -> bool:
         return type(value) is dict and all(map(self._item.is_exact, value.values()))
 
-    def project(self, value: Any, place: str) -> Any:
+    def steps(self, value: Any, place: str) -> Steps:
         if not isinstance(value, Mapping):
             raise Unfit(place, self.name, value)
-        return {
-            name: self._item.project(item, f"{place}[{name!r:.40}]") for name, item in value.items()
-        }
+        found = {}
+        for name, item in value.items():
+            found[name] = yield self._item, item, f"{place}[{name!r:.40}]"
+        return found
 
 
-class Object(Shape):
+class Object(Nested):
     """A class with named fields. Its members are found when it is first needed: a class may name
-    itself."""
+    itself.
 
-    def __init__(self, kind: Any) -> None:
-        self._kind = kind
+    constants: what goes out before the members, such as the tag of a Struct. is_array: whether it
+    goes out as a list.
+    """
+
+    is_flat: bool = False
+
+    def __init__(self, kind: Any, constants: dict[str, Any], *, is_array: bool) -> None:
         self._class = get_origin(kind) or kind
+        self._constants = constants
+        self._is_array = is_array
+        self._is_mapping = is_typed_dict(self._class)
         self.name: str = self._class.__name__
+        self.classes: tuple[type, ...] = () if self._is_mapping else (self._class,)
         self._members: list[tuple[str, str, Shape, bool]] = []
         """The name in Python, the name in JSON, the shape, and whether it may be missing."""
         self._nested: list[tuple[str, Shape]] = []
-        self._is_mapping = is_typed_dict(self._class)
 
     def set_members(self, members: Iterable[tuple[str, str, Shape, bool]]) -> None:
         """Say what it has. An Object is made before its members are."""
@@ -198,182 +351,97 @@ class Object(Shape):
                 return False
         return True
 
-    def project(self, value: Any, place: str) -> Any:
-        if isinstance(value, Mapping):
-            return self._from_mapping(value, place)
-        if self._is_mapping or isinstance(value, str | bytes | int | float | list | tuple):
+    def steps(self, value: Any, place: str) -> Steps:
+        is_mapping = isinstance(value, Mapping)
+        if not is_mapping and (self._is_mapping or isinstance(value, _NO_OBJECTS)):
             raise Unfit(place, self.name, value)
-        found = {}
+        found = dict(self._constants)
+        if is_mapping and any(value.get(name, of) != of for name, of in found.items()):
+            raise Unfit(place, self.name, value)
+        unset = getattr(sys.modules.get("msgspec"), "UNSET", _MISSING)
+        deeper = []
         for name, key, shape, may_be_missing in self._members:
-            try:
-                item = getattr(value, name)
-            except AttributeError:
+            item = value.get(name, _MISSING) if is_mapping else getattr(value, name, _MISSING)
+            if item is unset:
+                if self._is_array:
+                    found[key] = None
+                continue
+            if item is _MISSING:
                 if may_be_missing:
                     continue
-                raise Unfit(place, f"{self.name}, which has {name!r}", value) from None
-            found[key] = shape.project(item, f"{place}.{name}")
-        return found
-
-    def _from_mapping(self, value: Mapping[str, Any], place: str) -> Any:
-        found = {}
-        for name, key, shape, may_be_missing in self._members:
-            if name in value:
-                found[key] = shape.project(value[name], f"{place}[{name!r}]")
-            elif not may_be_missing:
                 raise Unfit(place, f"{self.name}, which has {name!r}", value)
-        return found
+            inside = f"{place}[{name!r}]" if is_mapping else f"{place}.{name}"
+            if shape.is_flat:
+                found[key] = shape.project(item, inside)
+            else:
+                # What is flat decides first whether it fits at all.
+                found[key] = None
+                deeper.append((key, shape, item, inside))
+        for key, shape, item, inside in deeper:
+            found[key] = yield shape, item, inside
+        return [*found.values()] if self._is_array else found
 
 
-class Pydantic(Shape):
-    """A pydantic model. pydantic itself sends the fields of the annotation alone."""
-
-    def __init__(self, kind: Any, needed_by: str) -> None:
-        library = load("pydantic", extra="pydantic", needed_by=needed_by)
-        self._adapter = library.TypeAdapter(kind)
-        self._error: type[Exception] = library.ValidationError
-        self._kind = kind
-        self.name: str = kind.__name__
-
-    @property
-    def is_leaf(self) -> bool:
-        return False
-
-    def is_exact(self, value: Any) -> bool:  # noqa: ARG002
-        return False
-
-    def project(self, value: Any, place: str) -> Any:
-        if type(value) is not self._kind:
-            try:
-                value = self._adapter.validate_python(value, from_attributes=True)
-            except self._error as exc:
-                raise Unfit(place, f"{self.name} ({exc})", value) from exc
-        return self._adapter.dump_python(value, mode="json", by_alias=True, warnings="error")
-
-
-class Either(Shape):
-    """One of several shapes."""
+class Either(Nested):
+    """One of several shapes: the one with the class of the value, or with the first of its base
+    classes. A value of another class, such as a dict, is the first that it fits."""
 
     def __init__(self, shapes: tuple[Shape, ...]) -> None:
-        self._shapes = shapes
+        self.shapes: tuple[Shape, ...] = shapes
+        self.is_flat: bool = all(each.is_flat for each in shapes)
+        self.classes: tuple[type, ...] = tuple(cls for each in shapes for cls in each.classes)
         self.name: str = " or ".join(each.name for each in shapes)
+        self._by_class = {
+            cls: tuple(each for each in shapes if cls in each.classes) for cls in self.classes
+        }
 
     @property
     def is_leaf(self) -> bool:
-        return all(each.is_leaf for each in self._shapes)
+        return all(each.is_leaf for each in self.shapes)
 
     def is_exact(self, value: Any) -> bool:
-        return any(each.is_exact(value) for each in self._shapes)
+        for each in self.shapes:  # noqa: SIM110  # fewer frames
+            if each.is_exact(value):
+                return True
+        return False
+
+    def narrowed(self, value: Any) -> Shape:
+        """Return the one shape that a value may have by its class, or this one."""
+        found = self._possible(value)
+        return found[0] if len(found) == 1 else self
+
+    def _possible(self, value: Any) -> tuple[Shape, ...]:
+        for base in type(value).__mro__[:-1]:
+            found = self._by_class.get(base)
+            if found is not None:
+                return found
+        return self.shapes
 
     def project(self, value: Any, place: str) -> Any:
-        for each in self._shapes:
-            if each.is_exact(value):
+        found = self.narrowed(value)
+        return _projected(self, value, place) if found is self else found.project(value, place)
+
+    def steps(self, value: Any, place: str) -> Steps:
+        possible = self._possible(value)
+        for each in possible:
+            if is_exact(each, value):
                 return value
-        failures = []
-        for each in self._shapes:
+        for each in possible:
             try:
-                return each.project(value, place)
-            except Unfit as exc:
-                failures.append(exc)
+                return (yield each, value, place)
+            except Unfit:
+                continue
         raise Unfit(place, self.name, value)
 
 
-_ANY = Shape()
-_TEXTS = (str, bytes, bytearray)
-_SCALARS: dict[Any, Shape] = {
-    str: Scalar((str,), "a str"),
-    int: Scalar((int,), "an int"),
-    float: Scalar((float, int), "a float"),
-    bool: Scalar((bool,), "a bool"),
-    NoneType: Scalar((NoneType,), "None"),
-    datetime: Scalar((datetime,), "a datetime"),
-    date: Scalar((date,), "a date"),
-    time: Scalar((time,), "a time"),
-    timedelta: Scalar((timedelta,), "a timedelta"),
-    UUID: Scalar((UUID,), "a UUID"),
-    Decimal: Scalar((Decimal,), "a Decimal"),
-}
+def is_exact(shape: Shape, value: Any) -> bool:
+    """Return what `shape.is_exact` does, and False for what is too deep to look through."""
+    try:
+        return shape.is_exact(value)
+    except RecursionError:
+        return False
 
 
-class Shapes:
-    """Makes the shapes of one annotation. needed_by: what they are for, for messages."""
-
-    def __init__(self, needed_by: str) -> None:
-        self._needed_by = needed_by
-        self._objects: dict[Any, Shape] = {}
-
-    def of(self, kind: Any) -> Shape:  # a line for each kind of type
-        """Return the shape of a type."""
-        kind = unwrapped(kind)[0]
-        if kind is Any or kind is object:
-            return _ANY
-        origin, arguments = get_origin(kind), get_args(kind)
-        if origin in (Union, UnionType):
-            return Either(tuple(map(self.of, arguments)))
-        if origin is Literal:
-            return OneOf(arguments)
-        if kind in _SCALARS:
-            return _SCALARS[kind]
-        if isinstance(kind, type) and issubclass(kind, Enum):
-            return Scalar((kind,), f"a {kind.__name__}")
-        base = origin or kind
-        if base is tuple and arguments and Ellipsis not in arguments:
-            return Row(tuple(map(self.of, arguments)))
-        if isinstance(base, type) and issubclass(base, Mapping) and not is_typed_dict(base):
-            return Table(self.of(arguments[1]) if len(arguments) == 2 else _ANY)
-        if (
-            isinstance(base, type)
-            and issubclass(base, Sequence | AbstractSet)
-            and base is not bytes
-        ):
-            item = self.of(arguments[0]) if arguments else _ANY
-            return Items(item, is_set=issubclass(base, AbstractSet))
-        return self._object(kind)
-
-    def _object(self, kind: Any) -> Shape:
-        found = self._objects.get(kind)
-        if found is not None:
-            return found
-        cls = get_origin(kind) or kind
-        if is_pydantic(cls):
-            made: Shape = Pydantic(kind, self._needed_by)
-            self._objects[kind] = made
-            return made
-        if not isinstance(cls, type) or not (
-            is_dataclass(cls) or is_typed_dict(cls) or is_struct(cls)
-        ):
-            # What `json_default` of the app may have a form for.
-            return Scalar((cls,), f"a {cls.__name__}") if isinstance(cls, type) else _ANY
-        shape = self._objects[kind] = Object(kind)
-        shape.set_members(self._members(cls, kind))
-        return shape
-
-    def _members(self, cls: Any, kind: Any) -> list[tuple[str, str, Shape, bool]]:
-        if is_struct(cls):
-            library = load("msgspec", extra="typed", needed_by=self._needed_by)
-            return [
-                (each.name, each.encode_name, self.of(each.type), False)
-                for each in library.structs.fields(kind)
-            ]
-        if is_typed_dict(cls):
-            return [
-                (name, name, self.of(hint), not required)
-                for name, hint, required in typed_dict_fields(cls)
-            ]
-        hints = get_type_hints(cls, include_extras=True)
-        return [(each.name, each.name, self.of(hints[each.name]), False) for each in fields(cls)]
-
-
-def has_fields(kind: Any) -> bool:
-    """Return whether an annotation names, at any depth, a class with fields, or a set, which JSON
-    has as a list."""
-    kind = unwrapped(kind)[0]
-    cls = get_origin(kind) or kind
-    if isinstance(cls, type) and (
-        is_dataclass(cls)
-        or is_typed_dict(cls)
-        or is_struct(cls)
-        or is_pydantic(cls)
-        or issubclass(cls, AbstractSet)
-    ):
-        return True
-    return any(has_fields(each) for each in get_args(kind))
+_MISSING = object()
+_TEXTS = (str, bytes, bytearray, memoryview)
+_NO_OBJECTS = (str, bytes, int, float, list, tuple)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import AsyncIterable, Iterable
+from functools import reduce
+from operator import or_
+from types import NoneType
 from typing import (
     Annotated,
     Any,
@@ -41,6 +45,11 @@ def substituted(kind: Any) -> dict[Any, Any]:
     origin = get_origin(kind)
     given = list(get_args(kind))
     names = getattr(origin, "__parameters__", ()) or getattr(origin, "__type_params__", ())
+    if not names and isinstance(origin, type):  # `class ByName(dict[str, T])`
+        bases = origin.__dict__.get("__orig_bases__", ())
+        names = tuple(
+            dict.fromkeys(name for each in bases for name in getattr(each, "__parameters__", ()))
+        )
     found: dict[Any, Any] = {}
     for index, name in enumerate(names):
         if type(name).__name__ == "TypeVarTuple":
@@ -68,7 +77,10 @@ def replaced(hint: Any, types: dict[Any, Any]) -> Any:
             given += types[name]
         else:
             given.append(types.get(name, name))
-    return hint[tuple(given)]
+    try:
+        return hint[tuple(given)]
+    except TypeError:  # A union takes no Annotated with something in it that has no hash.
+        return hint[tuple(unwrapped(each)[0] for each in given)]
 
 
 def bases_of(kind: Any) -> tuple[Any, ...]:
@@ -88,6 +100,32 @@ def arguments_of(kind: Any, base: type) -> tuple[Any, ...]:
     if (get_origin(kind) or kind) is base:
         return get_args(kind)
     return next((found for each in bases_of(kind) if (found := arguments_of(each, base))), ())
+
+
+def element_types(kind: Any) -> tuple[Any, ...]:
+    """Return what stands in the brackets of a container, for a class of the user's in those of its
+    base: (User,) for `list[User]` and for `class Users(list[User])`."""
+    cls = get_origin(kind) or kind
+    if not isinstance(cls, type) or not issubclass(cls, Iterable | AsyncIterable):
+        return ()
+    if cls.__module__ in ("builtins", "collections", "collections.abc"):
+        return get_args(kind)
+    return next((found for each in bases_of(kind) if (found := element_types(each))), ())
+
+
+def plain(kind: Any) -> Any:
+    """Return a type as `unwrapped` does, and for a type variable of which nothing is known the
+    type that it is at least."""
+    kind = unwrapped(kind)[0]
+    while type(kind).__name__ == "TypeVar":
+        default = getattr(kind, "__default__", None)
+        if isinstance(default, type) or get_origin(default) is not None:
+            kind = default
+        else:
+            bound = kind.__bound__
+            kind = reduce(or_, kind.__constraints__) if kind.__constraints__ else bound or Any
+        kind = unwrapped(kind)[0]
+    return NoneType if kind is None else kind
 
 
 def field_types(kind: Any) -> dict[str, Any]:
