@@ -195,6 +195,13 @@ class Answering(ABC):
             exchange.check()
         link.check()
 
+    def _leave(self, handle: Handle) -> None:
+        self.left_running = [*self.still_running(), handle]
+
+    def still_running(self) -> list[Handle]:
+        """Return the functions that go on in their threads though they were interrupted."""
+        return [each for each in getattr(self, "left_running", ()) if not each.done()]
+
     # -- answering -----------------------------------------------------------------------------
 
     async def send(self) -> None:

@@ -23,7 +23,6 @@ from anylane.realtime.timeout import Timeout
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from anylane.lane.link import Handle
     from anylane.realtime.subprotocols import Credential
     from anylane.routing.function_types import S1, S2, S3, RunSync, T, Ts
 
@@ -250,13 +249,6 @@ class Context(Answering):
         """Run a `def` handler in the pool, where `call` works, and return its result."""
         self._calls = Calls(self.link)
         return await run_blocking(self.link, lambda: func(self), self._calls, self._leave)
-
-    def _leave(self, handle: Handle) -> None:
-        self.left_running = [*self.still_running(), handle]
-
-    def still_running(self) -> list[Handle]:
-        """Return the functions that go on in their threads though they were interrupted."""
-        return [each for each in getattr(self, "left_running", ()) if not each.done()]
 
     def calls(self) -> Calls:
         """Return what `call` goes through, in a `def` handler and in each step of an iterator."""

@@ -77,10 +77,11 @@ def replaced(hint: Any, types: dict[Any, Any]) -> Any:
             given += types[name]
         else:
             given.append(types.get(name, name))
+    generic: Any = hint
     try:
-        return hint[tuple(given)]
+        return generic[tuple(given)]
     except TypeError:  # A union takes no Annotated with something in it that has no hash.
-        return hint[tuple(unwrapped(each)[0] for each in given)]
+        return generic[tuple(unwrapped(each)[0] for each in given)]
 
 
 def bases_of(kind: Any) -> tuple[Any, ...]:
