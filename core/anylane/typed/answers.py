@@ -14,7 +14,7 @@ from uuid import UUID
 from anylane import json
 from anylane.errors import UsageError
 from anylane.http.response import JSON, Response
-from anylane.typed.annotated_shapes import Shapes, either, has_fields
+from anylane.typed.annotations import Shapes, either, has_fields
 from anylane.typed.answer_types import JSON_LINES, AnswerType, answers_by_itself, class_of
 from anylane.typed.shapes import Items, Shape, Unfit, is_exact
 
