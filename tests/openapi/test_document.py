@@ -1394,7 +1394,9 @@ def test_classes_of_one_name_have_their_modules_in_front() -> None:
         return [name for name in found if "Book" in name]
 
     def plain(module: str) -> type:
-        return make_dataclass("Book", [("a", int)], namespace={"__module__": module})
+        kind = make_dataclass("Book", [("a", int)])
+        kind.__module__ = module  # From 3.12 on `make_dataclass` sets it itself.
+        return kind
 
     def model(module: str) -> type:
         # Those whose schemas are equal are one component.
