@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from anylane import App, Cookie, Form, Header, JsonBody, Path, Query, Response, Status
-from anylane.json import dumps
+from anylane.json import dumps, loads
 from anylane.testing import TestClient
 from anylane.typed.written_types import is_typed_dict
 from tests.typed.drawn_types import SCALARS, Drawn, families, models, text_of, types
@@ -313,7 +313,8 @@ def test_an_answer_has_exactly_the_annotated_fields(
         assert answer.status == 200, answer.text
         # pydantic has another spelling for the same moment.
         found = answer.content.replace(b"+00:00", b"Z")
-        assert found == dumps(drawn.document(value)).replace(b"+00:00", b"Z")
+        # A TypedDict keeps the order of its dict.
+        assert loads(found) == loads(dumps(drawn.document(value)).replace(b"+00:00", b"Z"))
 
 
 @FEW
