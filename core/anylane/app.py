@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         PlainHook,
         RefusalHook,
     )
+    from anylane.serving import AsgiApplication
 
 
 class App(BaseApp):
@@ -76,6 +77,7 @@ class App(BaseApp):
         self.description: Pages | None = None
         """What `openapi` was told, and the document that is made of it."""
         self._frozen: FrozenApp | None = None
+        self._asgi: AsgiApplication | None = None
 
     def on_startup(self, func: PlainHook) -> PlainHook:
         """Register `hook()`, which is called before the first connection is accepted.
@@ -310,6 +312,25 @@ class App(BaseApp):
         from anylane.serving import run
 
         run(self, ServerConfig(**config), backend)
+
+    # -- under another server --------------------------------------------------------------------
+
+    def asgi(self, config: ServerConfig | None = None) -> AsgiApplication:
+        """Return the app as an ASGI 3 application with these settings, to be served by another
+        server: `application = app.asgi(...)`, then `uvicorn main:application`.
+
+        Without settings `uvicorn main:app` is enough. Of those about sockets, TLS and workers none
+        has an effect: the connections are the other server's.
+        """
+        from anylane.serving import AsgiApplication
+
+        return AsgiApplication(self, config)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one ASGI 3 scope: an App is an ASGI application (see `asgi`)."""
+        if self._asgi is None:
+            self._asgi = self.asgi()
+        await self._asgi(scope, receive, send)
 
 
 class Mount(NamedTuple):

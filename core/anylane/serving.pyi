@@ -1,3 +1,4 @@
+from anylane_backends.asgi.application import AsgiApplication as AsgiApplication
 from anylane_backends.hosting.cli.commands import main as main
 from anylane_backends.hosting.client_lane import SocketLane as SocketLane
 from anylane_backends.hosting.process import run as run

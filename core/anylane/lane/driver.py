@@ -34,12 +34,13 @@ class Driver(Lookout):
     `pump` may be called from inside a verb and from inside a handler: the outermost call does the
     work, the inner ones only write. Verbs never block and may defer.
 
-    server: what it belongs to. connection: what it drives, a new one unless it is given. wakes:
-    runs functions on the lane's own thread. links: those of the exchanges that run. errand: what it
-    was made for, where there is no connection. variables: context variables that are set at the
-    beginning of each exchange. written: bytes that the transport was given. pumping: the outermost
-    call is at work. lost: the transport is gone. reading, closing: what the transport was told
-    last.
+    server: what it belongs to. connection: what it drives, a new one unless it is given; it may be
+    a channel of messages, which are what is written then. met: the on_connect hooks of a connection
+    that is given have run. wakes: runs functions on the lane's own thread. links: those of the
+    exchanges that run. errand: what it was made for, where there is no connection. variables:
+    context variables that are set at the beginning of each exchange. written: bytes that the
+    transport was given. pumping: the outermost call is at work. lost: the transport is gone.
+    reading, closing: what the transport was told last.
     """
 
     __slots__ = ("_again", "_armed", "_connecting", "_errands", "_holds", "_interrupt_at",
@@ -56,6 +57,7 @@ class Driver(Lookout):
         tls: Any = None,
         errand: Errand | None = None,
         connection: AnyConnection | None = None,
+        met: bool = False,
     ) -> None:
         super().__init__()
         self.server: ServerCore = server
@@ -77,7 +79,9 @@ class Driver(Lookout):
         self.variables: VariableChanges = ()
         self.errand: Errand | None = errand
         application = server.application
-        first = application.on_connect if errand is None and connection is None else errand
+        first = errand
+        if errand is None and not met:
+            first = application.on_connect
         self._errands = None if first is None else Errands(first)
         # Requests wait while the hooks of their connection run, or are still to be started.
         self._holds = first is not None

@@ -14,7 +14,7 @@ from anylane.protocol.timers import NEVER, Timer, Timers
 
 if TYPE_CHECKING:
     from anylane.config.server_config import ServerConfig
-    from anylane.protocol.interfaces import InnerProtocol
+    from anylane.protocol.interfaces import HearsOutput
 
 _NO = Closing.NO  # A member of an enum takes twice the time of a global to look up.
 
@@ -25,7 +25,7 @@ class Outgoing:
     __slots__ = ("_pace", "_protocol", "_stalled", "_taken", "backlog", "closing", "config", "high",
                  "idle", "moved", "out", "pending", "queued", "timers")  # fmt: skip
 
-    _protocol: InnerProtocol
+    _protocol: HearsOutput
 
     def __init__(self, config: ServerConfig) -> None:
         self.config: ServerConfig = config

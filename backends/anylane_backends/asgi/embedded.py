@@ -1,0 +1,98 @@
+"""Embedded: one server without sockets, in the loop of an ASGI server."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Protocol, cast
+
+from anylane.app import App, check_served
+from anylane.config.server_config import ServerConfig
+from anylane.errors import UsageError
+from anylane.lane.server_core import ServerCore
+from anylane.protocol.channel.channel import MessageChannel
+from anylane_backends.asgi import loops
+from anylane_backends.asgi.host import AsgiHost, Receive, Send
+from anylane_backends.asgi.scope import ScopeMapping, channel_of
+from anylane_backends.channels.delivery import Host
+from anylane_backends.hosting.loading import load_backend
+from anylane_backends.hosting.messages import log, write_access_line
+from anylane_backends.hosting.server import date_now, running_backend
+
+
+class ChannelLane(Protocol):
+    """A lane in a loop of somebody else's."""
+
+    def clock(self) -> float:
+        """Return its time, in seconds."""
+        ...
+
+    async def carry(self, channel: MessageChannel, host: Host) -> None:
+        """Run the exchange of a channel to its end."""
+
+    async def until_over(self) -> None:
+        """Return when the server has drained."""
+
+
+class EmbeddingBackend(Protocol):
+    """A backend that has a lane for a loop that is somebody else's."""
+
+    @property
+    def embed(self) -> Callable[[ServerCore], AbstractAsyncContextManager[ChannelLane]]:
+        """Return what makes such a lane."""
+        ...
+
+
+class Embedded:
+    """A server in the loop that runs here. Make it with `embedded`."""
+
+    def __init__(self, server: ServerCore, lane: ChannelLane) -> None:
+        self._server = server
+        self._lane = lane
+        self._loop = loops.running()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it belongs to the loop that runs now."""
+        return self._loop is loops.running()
+
+    async def serve(self, scope: ScopeMapping, receive: Receive, send: Send) -> None:
+        """Answer one request, or hold one WebSocket to its end."""
+        server = self._server
+        channel = channel_of(scope, server.config, self._lane.clock(), server.token)
+        if server.draining:
+            channel.shutdown(self._lane.clock())
+        host = AsgiHost(channel, receive, send, websocket=scope["type"] == "websocket")
+        await self._lane.carry(channel, host)
+
+    async def drain(self) -> None:
+        """End what runs, in `Timeouts.drain` seconds at most."""
+        self._server.shutdown()
+        await self._lane.until_over()
+
+
+@asynccontextmanager
+async def embedded(app: App, config: ServerConfig) -> AsyncGenerator[Embedded]:
+    """Run an app's lifespan around the block, and give its server. Raise what a startup hook
+    raises, and UsageError in a loop that has no such lane."""
+    check_served(app, config)
+    backend: Any = load_backend(running_backend())
+    if not hasattr(backend, "embed"):
+        raise UsageError(f"the {backend.name} lane cannot run in the loop of another server")
+    server = ServerCore(
+        app.freeze(),
+        config,
+        time=time.time,
+        date=date_now,
+        token=os.urandom,
+        log=log,
+        lane=backend.name,
+        spool=tempfile.TemporaryFile,
+    )
+    server.access_line = write_access_line
+    async with cast("EmbeddingBackend", backend).embed(server) as lane:
+        server.ready()
+        yield Embedded(server, lane)
