@@ -5,8 +5,9 @@ from __future__ import annotations
 from anylane.app import App
 from anylane.config.server_config import ServerConfig
 from anylane.errors import UsageError
+from anylane.lane.server_core import ServerCore
 from anylane_backends.asgi import loops
-from anylane_backends.asgi.embedded import Embedded, embedded
+from anylane_backends.asgi.embedded import Embedded, embedded, server_of
 from anylane_backends.asgi.host import Receive, Send
 from anylane_backends.asgi.scope import ScopeMapping
 from anylane_backends.channels.delivery import Event
@@ -40,12 +41,15 @@ class AsgiApplication:
         else:
             raise UsageError(f"ASGI scope {kind!r:.40}; expected 'http', 'websocket', 'lifespan'")
 
+    def _server(self) -> ServerCore:
+        return server_of(self._app, self._config)
+
     async def _live(self, receive: Receive, send: Send) -> None:
         """Be there from the server's start to its end."""
         await receive()
         started = False
         try:
-            async with embedded(self._app, self._config) as here:
+            async with embedded(self._server()) as here:
                 self._embedded = here
                 started = True
                 try:
@@ -66,7 +70,7 @@ class AsgiApplication:
     async def _start_late(self) -> Embedded:
         late = self._late
         if late is None or not late.is_here:
-            late = self._late = _LateStart(self._app, self._config)
+            late = self._late = _LateStart(self._server())
             loops.start_detached(late.hold)
         return await late.begun()
 
@@ -74,9 +78,8 @@ class AsgiApplication:
 class _LateStart:
     """The life of an app for whose start nobody has asked."""
 
-    def __init__(self, app: App, config: ServerConfig) -> None:
-        self._app = app
-        self._config = config
+    def __init__(self, server: ServerCore) -> None:
+        self._server = server
         self._loop = loops.running()
         self._begun: Event = loops.new_event()
         self._embedded: Embedded | None = None
@@ -101,7 +104,7 @@ class _LateStart:
             None,
         )
         try:
-            async with embedded(self._app, self._config) as here:
+            async with embedded(self._server) as here:
                 self._embedded = here
                 self._begun.set()
                 await loops.new_event().wait()

@@ -33,6 +33,9 @@ class ChannelLane(Protocol):
     async def carry(self, channel: MessageChannel, host: Host) -> None:
         """Run the exchange of a channel to its end."""
 
+    async def until_draining(self) -> None:
+        """Return when the server was told to shut down."""
+
     async def until_over(self) -> None:
         """Return when the server has drained."""
 
@@ -68,6 +71,10 @@ class Embedded:
         host = AsgiHost(channel, receive, send, websocket=scope["type"] == "websocket")
         await self._lane.carry(channel, host)
 
+    async def until_draining(self) -> None:
+        """Return when the server was told to shut down, by whomever."""
+        await self._lane.until_draining()
+
     async def drain(self) -> None:
         """End what runs, in `Timeouts.drain` seconds at most."""
         self._server.shutdown()
@@ -75,13 +82,20 @@ class Embedded:
 
 
 @asynccontextmanager
-async def embedded(app: App, config: ServerConfig) -> AsyncGenerator[Embedded]:
-    """Run an app's lifespan around the block, and give its server. Raise what a startup hook
-    raises, and UsageError in a loop that has no such lane."""
-    check_served(app, config)
+async def embedded(server: ServerCore) -> AsyncGenerator[Embedded]:
+    """Run a server without listeners, its app's lifespan around the block. Raise what a startup
+    hook raises, and UsageError in a loop that has no such lane."""
     backend: Any = load_backend(running_backend())
     if not hasattr(backend, "embed"):
         raise UsageError(f"the {backend.name} lane cannot run in the loop of another server")
+    async with cast("EmbeddingBackend", backend).embed(server) as lane:
+        server.ready()
+        yield Embedded(server, lane)
+
+
+def server_of(app: App, config: ServerConfig) -> ServerCore:
+    """Return a server of the app that has no listeners. Raise UsageError if it cannot be served."""
+    check_served(app, config)
     server = ServerCore(
         app.freeze(),
         config,
@@ -89,10 +103,8 @@ async def embedded(app: App, config: ServerConfig) -> AsyncGenerator[Embedded]:
         date=date_now,
         token=os.urandom,
         log=log,
-        lane=backend.name,
+        lane=running_backend(),
         spool=tempfile.TemporaryFile,
     )
     server.access_line = write_access_line
-    async with cast("EmbeddingBackend", backend).embed(server) as lane:
-        server.ready()
-        yield Embedded(server, lane)
+    return server

@@ -33,17 +33,21 @@ class Lane:
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.pool: Pool = Pool(server)
         self.over: asyncio.Event = asyncio.Event()
+        self._draining = asyncio.Event()
         self.variables: contextvars.Context = contextvars.copy_context()
         self.inherited: InheritedVariables = InheritedVariables()
         self._tasks: set[asyncio.Task[None]] = set()
         self._connecting: set[asyncio.Task[None]] = set()
-        self.accepting: Accepting = Accepting(server, self, blocking=True)
+        self._accepting: Accepting | None = None
         self.eager: bool = server.config.eager and sys.version_info >= (3, 12)
         self.resumes: bool = server.config.eager
         server.attach(WakeQueue(self._kick), self._changed, self)
 
     def _changed(self) -> None:
-        self.accepting.update()
+        if self._accepting is not None:
+            self._accepting.update()
+        if self.server.draining:
+            self._draining.set()
         if self.server.over:
             self.over.set()
 
@@ -65,6 +69,11 @@ class Lane:
         AsyncioDriver(self, None, None, errand).pump()
 
     # -- accepting: create_server() accepts by the hundred and cannot pause at a limit ------------
+
+    def listen(self) -> None:
+        """Accept from the server's listeners, while it wants to."""
+        self._accepting = Accepting(self.server, self, blocking=True)
+        self._accepting.update()
 
     def watch(self, listener: socket.socket, call: Callable[[], None]) -> None:
         self.loop.add_reader(listener, call)
@@ -133,6 +142,10 @@ class Lane:
         driver = AsyncioChannelDriver(self, channel, self.inherited.joined())
         await driver.run(channel, host)
 
+    async def until_draining(self) -> None:
+        """Return when the server was told to shut down."""
+        await self._draining.wait()
+
     async def until_over(self) -> None:
         """Return when the server has drained."""
         await self.over.wait()
@@ -160,7 +173,7 @@ class AsyncioBackend:
 
     async def serve(self, server: ServerCore) -> None:
         async with self.embed(server) as lane:
-            lane.accepting.update()
+            lane.listen()
             server.ready()
             await lane.until_over()
 

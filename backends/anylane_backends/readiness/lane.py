@@ -56,8 +56,7 @@ class Lane(Loop):
             for listener in server.listeners:
                 self.start(self._accept, listener)
             server.ready()
-            while not server.draining:
-                await self._changed.wait()
+            await self.until_draining()
             for listener in server.listeners:
                 self.release(listener)
             server.on_listeners_idle()
@@ -82,6 +81,11 @@ class Lane(Loop):
             self.pool.close()
             self._over = True
             self._wakeup.wake()
+
+    async def until_draining(self) -> None:
+        """Return when the server was told to shut down."""
+        while not self.server.draining:
+            await self._changed.wait()
 
     async def until_over(self) -> None:
         """Return when the server has drained."""
