@@ -360,12 +360,9 @@ class MessageChannel(Intake):
     def finish(self, now: float) -> None:  # noqa: ARG002  # as Stream
         """End the exchange: its handler has ended, the answer maybe not."""
         self._end_events()
-        answer = self._answer
-        if self._denied or (answer is not None and answer.ended):
-            self.close(Closing.CLOSE)
-        else:
-            self.cut = self._exchange.gone is None
-            self.close(Closing.CLOSE if self._exchange.gone is not None else Closing.ABORT)
+        whole = self._denied or (self._answer is not None and self._answer.ended)
+        self.cut = not whole and self._exchange.gone is None
+        self.close(Closing.CLOSE)
 
     # -- what is late ------------------------------------------------------------------------------
 
