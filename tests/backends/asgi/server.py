@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 
 
 class Call:
@@ -40,7 +41,7 @@ class Call:
     async def until(self, condition: Callable[[], object]) -> None:
         with anyio.fail_after(5):
             while not condition():
-                await anyio.sleep(0.001)
+                await anyio.lowlevel.checkpoint()
 
     async def _receive(self) -> dict[str, Any]:
         self.asked += 1
