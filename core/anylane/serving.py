@@ -11,6 +11,8 @@ _HOMES = {
     "SocketLane": "hosting.client_lane",
     "main": "hosting.cli.commands",
     "AsgiApplication": "asgi.application",
+    "AsgiMount": "mounts.asgi",
+    "WsgiMount": "mounts.wsgi",
 }
 
 

@@ -13,16 +13,21 @@ from anylane_backends.hosting.server import running_backend
 _tasks: set[asyncio.Task[None]] = set()
 
 
+def running_name() -> str:
+    """Return "asyncio" or "trio"; uvloop is an asyncio loop."""
+    return "trio" if running_backend() == "trio" else "asyncio"
+
+
 def running() -> Any:
     """Return what tells this loop from every other one."""
-    if running_backend() == "trio":
+    if running_name() == "trio":
         return sys.modules["trio"].lowlevel.current_trio_token()
     return asyncio.get_running_loop()
 
 
 def new_event() -> Event:
     """Return an event of this loop."""
-    if running_backend() == "trio":
+    if running_name() == "trio":
         event: Event = sys.modules["trio"].Event()
         return event
     return asyncio.Event()
@@ -34,7 +39,7 @@ def start_detached(func: Callable[[], Awaitable[None]]) -> None:
     async def run() -> None:
         await func()
 
-    if running_backend() == "trio":
+    if running_name() == "trio":
         sys.modules["trio"].lowlevel.spawn_system_task(run)
         return
     task = asyncio.get_running_loop().create_task(run())

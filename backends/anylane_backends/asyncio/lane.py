@@ -38,14 +38,14 @@ class Lane:
         self.inherited: InheritedVariables = InheritedVariables()
         self._tasks: set[asyncio.Task[None]] = set()
         self._connecting: set[asyncio.Task[None]] = set()
-        self._accepting: Accepting | None = None
+        self.accepting: Accepting | None = None
         self.eager: bool = server.config.eager and sys.version_info >= (3, 12)
         self.resumes: bool = server.config.eager
         server.attach(WakeQueue(self._kick), self._changed, self)
 
     def _changed(self) -> None:
-        if self._accepting is not None:
-            self._accepting.update()
+        if self.accepting is not None:
+            self.accepting.update()
         if self.server.draining:
             self._draining.set()
         if self.server.over:
@@ -72,8 +72,8 @@ class Lane:
 
     def listen(self) -> None:
         """Accept from the server's listeners, while it wants to."""
-        self._accepting = Accepting(self.server, self, blocking=True)
-        self._accepting.update()
+        self.accepting = Accepting(self.server, self, blocking=True)
+        self.accepting.update()
 
     def watch(self, listener: socket.socket, call: Callable[[], None]) -> None:
         self.loop.add_reader(listener, call)

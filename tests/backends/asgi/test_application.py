@@ -397,7 +397,7 @@ def test_messages_are_echoed(run):
 @pytest.mark.parametrize("able", [True, False])
 def test_a_handshake_that_is_refused(run, able):
     app = echoing()
-    extensions = {"websocket.http.response": {}} if able else {}
+    extensions: dict[str, Any] = {"websocket.http.response": {}} if able else {}
 
     async def script() -> None:
         async with alive(app):

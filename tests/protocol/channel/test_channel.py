@@ -42,17 +42,16 @@ def post(length: int | None = None, **how: Any) -> RequestHead:
 
 def channel(
     request: RequestHead | None = None, *, config: ServerConfig = CONFIG, **how: Any
-) -> MessageChannel:
+) -> Any:
     return MessageChannel(config, request or head(), now=0, token=bytes, **how)
 
 
-def websocket(**how: Any) -> MessageChannel:
+def websocket(**how: Any) -> Any:
     return channel(subprotocols=("chat", "news"), **how)
 
 
-def begun(made: MessageChannel) -> Exchange:
-    exchange = made.next_exchange()
-    assert exchange is not None
+def begun(made: Any) -> Any:
+    exchange: Exchange = made.next_exchange()
     exchange.begin(lambda: None)
     return exchange
 
@@ -109,7 +108,7 @@ def test_an_answer_that_sets_its_framing_is_a_mistake():
 
 
 def test_default_headers_are_on_every_answer():
-    made = channel(config=ServerConfig(headers=[("x-frame-options", "DENY")]))
+    made = channel(config=ServerConfig(headers=(("x-frame-options", "DENY"),)))
     begun(made).conclude(404, [], b"", 0)
     assert (b"x-frame-options", b"DENY") in made.data_to_send()[0].headers
 
@@ -259,9 +258,10 @@ def test_a_client_that_reads_nothing_stops_the_handler_and_then_loses_its_answer
     assert made.congested
     made.data_unsent(size - 1, 3)
     made.handle_timeout(4)
-    assert made.closing is Closing.NO
+    assert not made.closing
     made.handle_timeout(7)
-    assert made.closing is Closing.ABORT and made.cut
+    assert made.closing == Closing.ABORT
+    assert made.cut
     with pytest.raises(Disconnected, match="stopped reading"):
         exchange.check()
 
@@ -271,9 +271,10 @@ def test_a_drain_lets_a_request_end_and_then_ends_it():
     exchange = begun(made)
     made.shutdown(0)
     made.handle_timeout(8.9)
-    assert exchange.interrupt is None
+    assert not exchange.interrupt
     made.handle_timeout(9)
-    assert exchange.interrupt is Interrupt.SHUTDOWN and made.closing is Closing.ABORT
+    assert exchange.interrupt == Interrupt.SHUTDOWN
+    assert made.closing == Closing.ABORT
 
 
 def test_event_streams_beat_and_end_in_a_drain():
@@ -331,7 +332,7 @@ def test_bytes_and_raw_connections_are_not_to_be_had():
 # -- WebSockets ---------------------------------------------------------------------------------
 
 
-def accepted(**how: Any) -> tuple[MessageChannel, Any]:
+def accepted(**how: Any) -> tuple[Any, Any]:
     made = websocket(**how)
     session = begun(made).accept([], None, 0)
     made.data_to_send()

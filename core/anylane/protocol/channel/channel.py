@@ -220,8 +220,7 @@ class MessageChannel(Intake):
     def give(self, message: Message) -> None:
         """Queue a message for the host; it is dropped once the channel is closing."""
         if self.closing is Closing.NO:
-            out: list[Any] = self.out
-            out.append(message)
+            self.out.append(message)
             self.queued += len(message)
 
     # -- Carrier -----------------------------------------------------------------------------------
