@@ -13,7 +13,7 @@ from anylane.app import App, check_served
 from anylane.config.server_config import ServerConfig
 from anylane.errors import UsageError
 from anylane.lane.server_core import ServerCore
-from anylane.protocol.channel.channel import MessageChannel
+from anylane.protocol.channel.message_channel import MessageChannel
 from anylane_backends.asgi import loops
 from anylane_backends.asgi.host import AsgiHost, Receive, Send
 from anylane_backends.asgi.scope import ScopeMapping, channel_of

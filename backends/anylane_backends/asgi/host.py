@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from anylane.protocol.channel.channel import MessageChannel
-from anylane.protocol.channel.messages import (
+from anylane.protocol.channel.message_channel import MessageChannel
+from anylane.protocol.channel.outputs import (
     Accepted,
     Content,
     Goodbye,

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from anylane.config.server_config import ServerConfig
 from anylane.errors import Refused
 from anylane.protocol import RequestHead, TlsInfo
-from anylane.protocol.channel.channel import Abilities, MessageChannel
+from anylane.protocol.channel.message_channel import Abilities, MessageChannel
 from anylane.protocol.request_head import Fields, RawHeaders
 
 ScopeMapping = MutableMapping[str, Any]

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from anylane.lane.driver import Driver
 from anylane.lane.link import Errand, Link
 from anylane.protocol import Closing, Exchange
-from anylane.protocol.channel.channel import MessageChannel
+from anylane.protocol.channel.message_channel import MessageChannel
 from anylane_backends.asyncio.driver import DriverLane, run_in_task
 from anylane_backends.channels.delivery import Delivery, DeliveryLane, Host
 

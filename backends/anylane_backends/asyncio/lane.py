@@ -16,7 +16,7 @@ from anylane.lane.link import Errand
 from anylane.lane.server_core import ServerCore
 from anylane.lane.variables import InheritedVariables
 from anylane.lane.wake_queue import WakeQueue
-from anylane.protocol.channel.channel import MessageChannel
+from anylane.protocol.channel.message_channel import MessageChannel
 from anylane_backends.asyncio.channel import AsyncioChannelDriver
 from anylane_backends.asyncio.driver import AsyncioDriver
 from anylane_backends.asyncio.link import AsyncioScope

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from anylane.lane.driver import Driver
 from anylane.lane.link import Scope
 from anylane.protocol import Closing
-from anylane.protocol.channel.channel import MessageChannel
-from anylane.protocol.channel.messages import Message
+from anylane.protocol.channel.message_channel import MessageChannel
+from anylane.protocol.channel.outputs import Message
 
 
 class Event(Protocol):

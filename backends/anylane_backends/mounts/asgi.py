@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from anylane import Context
+from anylane.handling.context import Context
 from anylane.lane.link import current_link
 from anylane_backends.hosting.server import running_loop
 from anylane_backends.mounts.life import Life

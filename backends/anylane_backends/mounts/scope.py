@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from anylane import Context
+from anylane.handling.context import Context
 
 _ASGI = {"version": "3.0", "spec_version": "2.4"}
 

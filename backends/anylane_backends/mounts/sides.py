@@ -10,8 +10,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from anylane import Context, Disconnected, HTTPError, WebSocket
+from anylane.errors import Disconnected, HTTPError
+from anylane.handling.context import Context
 from anylane.realtime.source import ENDED, PENDING
+from anylane.realtime.websocket import WebSocket
 
 Message = Mapping[str, Any]
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from anylane import Context
+from anylane.handling.context import Context
 from anylane.http.urlencoded import unescaped
 
 WsgiCallable = Callable[..., Iterable[bytes]]
@@ -88,7 +88,6 @@ class _Input(io.RawIOBase):
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self._pieces = ctx.request.stream()
         self._left = b""
 
     def readable(self) -> bool:
@@ -96,17 +95,16 @@ class _Input(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         if not self._left:
-            self._left = self._ctx.call(_next, self._pieces)
+            self._left = self._ctx.call(self._next)
         size = min(len(buffer), len(self._left))
         buffer[:size] = self._left[:size]
         self._left = self._left[size:]
         return size
 
-
-async def _next(pieces: Any) -> bytes:
-    async for piece in pieces:
-        return bytes(piece)
-    return b""
+    async def _next(self) -> bytes:
+        while (piece := self._ctx.request.poll()) is None:
+            await self._ctx.link.wait()
+        return piece
 
 
 class _Answer:

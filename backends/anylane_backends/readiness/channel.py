@@ -11,7 +11,7 @@ from anylane.lane.deadlines import Deadline
 from anylane.lane.driver import Driver
 from anylane.lane.link import Errand, Link
 from anylane.protocol import Closing, Exchange
-from anylane.protocol.channel.channel import MessageChannel
+from anylane.protocol.channel.message_channel import MessageChannel
 from anylane.shown import shown
 from anylane_backends.channels.delivery import Delivery, Host
 from anylane_backends.readiness.driver import ReadinessDriver

@@ -19,7 +19,7 @@ from anylane.lane.link import Errand
 from anylane.lane.server_core import ServerCore
 from anylane.lane.variables import InheritedVariables
 from anylane.lane.wake_queue import WakeQueue
-from anylane.protocol.channel.channel import MessageChannel
+from anylane.protocol.channel.message_channel import MessageChannel
 from anylane.protocol.timers import NEVER
 from anylane.shown import shown
 from anylane_backends.channels.delivery import Host

@@ -91,8 +91,8 @@ class Outgoing:
             self.timers.set(Timer.LINGER, now + self.config.timeouts.linger)
 
     def data_to_send(self) -> list[Any]:
-        """Remove and return the bytes to write, in order; a channel's messages. They belong to the caller now, and count
-        as `backlog` until `data_unsent` says otherwise."""
+        """Remove and return the bytes to write, in order; of a channel, the messages. They belong
+        to the caller now, and count as `backlog` until `data_unsent` says otherwise."""
         out = self.out
         if out:
             self.out = []

@@ -11,8 +11,8 @@ from anylane import ServerConfig
 from anylane.config.limits import Limits, Timeouts
 from anylane.errors import Disconnected, Refused, UsageError
 from anylane.protocol import Closing, Exchange, Interrupt, RequestHead
-from anylane.protocol.channel.channel import Abilities, MessageChannel
-from anylane.protocol.channel.messages import (
+from anylane.protocol.channel.message_channel import Abilities, MessageChannel
+from anylane.protocol.channel.outputs import (
     Accepted,
     Content,
     Goodbye,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from anylane.errors import UsageError
-from anylane.protocol.channel.messages import Content, Message, Start, Trailers
-from anylane.protocol.content_length import declared, too_long, too_short, unframed
+from anylane.protocol.channel.outputs import Content, Message, Start, Trailers
 from anylane.protocol.fields import Header, check_header, check_trailer
+from anylane.protocol.http1.content_length import declared, too_long, too_short, unframed
 from anylane.protocol.request_head import RawHeaders
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from anylane.errors import Refused
-from anylane.protocol.content_length import too_large
 from anylane.protocol.exchange import Exchange
 from anylane.protocol.http1.body import Body, LengthBody
 from anylane.protocol.http1.carrier import ConnectionCarrier
+from anylane.protocol.http1.content_length import too_large
 from anylane.protocol.http1.states import READING, ReadEvent, Reading, Writing
 from anylane.protocol.pace import Pace
 from anylane.protocol.request_head import RequestHead

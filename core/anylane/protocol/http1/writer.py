@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import Enum, auto
 
-from anylane.protocol.content_length import declared, too_long, too_short, unframed
 from anylane.protocol.fields import Header
+from anylane.protocol.http1.content_length import declared, too_long, too_short, unframed
 from anylane.protocol.http1.encoding import JOINED, encode_head, encode_trailers
 
 

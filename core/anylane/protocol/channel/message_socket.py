@@ -3,39 +3,54 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from anylane.errors import Disconnected, UsageError
-from anylane.protocol.channel.messages import Goodbye, Sent
+from anylane.protocol.channel.outputs import Goodbye, Message, Sent
 from anylane.protocol.interfaces import Carrier, Closing, Ping
 from anylane.protocol.websocket.close_codes import check_close
 from anylane.protocol.websocket.intake import MESSAGE_COST
 
 if TYPE_CHECKING:
-    from anylane.protocol.channel.channel import MessageChannel
     from anylane.protocol.exchange import Exchange
 
 
 class ChannelWebSocket:
     """A WebSocket session between the acceptance of its handshake and its end.
 
-    carrier: the channel. subprotocol: the one chosen, or None. close_code, close_reason: those of
-    the peer or of the failure; None and "" while open. received: bytes of the messages that have
-    come. wants_read: False while more messages are held than their limit allows. is_open: neither
-    side has ended it.
+    carrier: the channel. give: queues a message for the host. subprotocol: the one chosen, or None.
+    close_code, close_reason: those of the peer or of the failure; None and "" while open. received:
+    bytes of the messages that have come. wants_read: False while more messages are held than their
+    limit allows. is_open: neither side has ended it.
     """
 
     latency: float | None = None
     """Pings are the host's, and it does not tell."""
 
-    __slots__ = ("_channel", "_exchange", "_messages", "_taken", "carrier", "close_code",
-                 "close_reason", "is_open", "received", "subprotocol", "wants_read")  # fmt: skip
+    __slots__ = (
+        "_exchange",
+        "_give",
+        "_messages",
+        "_taken",
+        "carrier",
+        "close_code",
+        "close_reason",
+        "is_open",
+        "received",
+        "subprotocol",
+        "wants_read",
+    )  # fmt: skip
 
     def __init__(
-        self, carrier: MessageChannel, exchange: Exchange, subprotocol: str | None
+        self,
+        carrier: Carrier,
+        give: Callable[[Message], None],
+        exchange: Exchange,
+        subprotocol: str | None,
     ) -> None:
         self.carrier: Carrier = carrier
-        self._channel = carrier
+        self._give = give
         self._exchange = exchange
         self._messages: deque[tuple[str | bytes, int]] = deque()
         self._taken = 0
@@ -107,7 +122,7 @@ class ChannelWebSocket:
         if not self.is_open:
             raise Disconnected(self.close_code, self.close_reason or "the WebSocket is closing")
         sent = Sent(message)
-        self._channel.give(sent)
+        self._give(sent)
         self._exchange.sent += len(sent)
 
     def ping(self, now: float) -> Ping:  # noqa: ARG002  # as WebSocketSession
@@ -136,7 +151,7 @@ class ChannelWebSocket:
     def _end(self, code: int, reason: str) -> None:
         # The close handshake is the host's: what the peer answers is not told.
         encoded = reason.encode("utf-8")[:123]
-        self._channel.give(Goodbye(code, encoded.decode("utf-8", "ignore")))
+        self._give(Goodbye(code, encoded.decode("utf-8", "ignore")))
         self._ended(code, reason)
 
     def _ended(self, code: int, reason: str) -> None:

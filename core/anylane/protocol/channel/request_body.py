@@ -1,4 +1,4 @@
-"""Intake: the body of a channel's request, taken up to its mark and its limit.
+"""BodyIntake: the body of a channel's request, taken up to its mark and its limit.
 
 How large it may be is its route's to say, as for bytes (`http1.payload`).
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anylane.errors import Refused
-from anylane.protocol.content_length import too_large
+from anylane.protocol.http1.content_length import too_large
 from anylane.protocol.interfaces import Closing
 from anylane.protocol.outgoing import Outgoing
 from anylane.protocol.pace import Pace
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from anylane.protocol.request_head import RequestHead
 
 
-class Intake(Outgoing):
+class BodyIntake(Outgoing):
     """Half of `MessageChannel`: what comes from the client.
 
     eof: it sends no more.

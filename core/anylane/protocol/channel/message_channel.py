@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from anylane.errors import Disconnected, Refused, UsageError
 from anylane.protocol.channel.answer import Answer, encoded, without_connection
-from anylane.protocol.channel.intake import Intake
-from anylane.protocol.channel.messages import Accepted, Goodbye, Hints, Message
-from anylane.protocol.channel.websocket import ChannelWebSocket
+from anylane.protocol.channel.message_socket import ChannelWebSocket
+from anylane.protocol.channel.outputs import Accepted, Goodbye, Hints, Message
+from anylane.protocol.channel.request_body import BodyIntake
 from anylane.protocol.exchange import Exchange, Interrupt
 from anylane.protocol.http1.encoding import with_defaults
 from anylane.protocol.interfaces import Closing
@@ -43,7 +43,7 @@ class Abilities:
     denials: bool = False
 
 
-class MessageChannel(Intake):
+class MessageChannel(BodyIntake):
     """One request, or one WebSocket, with what comes of it: a `Connection` for a single exchange.
 
     Inputs are `receive_body`, `receive_message`, `receive_close` and `receive_disconnect`; after
@@ -341,7 +341,7 @@ class MessageChannel(Intake):
         accepted = Accepted(subprotocol, encoded(lines))
         self.timers.clear(Timer.HANDLER)
         self._exchange.started = True
-        self._websocket = ChannelWebSocket(self, self._exchange, subprotocol)
+        self._websocket = ChannelWebSocket(self, self.give, self._exchange, subprotocol)
         self.give(accepted)
         if self.draining:
             self._websocket.close(1001, "the server is shutting down", now)
