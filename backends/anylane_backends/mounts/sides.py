@@ -32,6 +32,11 @@ class Side(ABC):
         self.started = False
         self.ended = False
 
+    @property
+    def lane(self) -> str:
+        """Return the name of the lane that the exchange runs on."""
+        return self._ctx.link.host.lane
+
     @abstractmethod
     def poll(self) -> dict[str, Any] | None:
         """Return the next message for the application, None if there is none yet."""
@@ -81,7 +86,10 @@ class Side(ABC):
         response = self._ctx.response
         length = self._begin(self._start)
         if data:
+            typed = "content-type" in response.headers
             response.set_body(data)
+            if not typed:  # What it did not say is not said for it.
+                response.remove_header("content-type")
         elif length and self._ctx.request.method == "HEAD":
             response.set_header("content-length", str(length))
         self.started = self.ended = True
