@@ -377,7 +377,7 @@ class App(BaseApp):
 
 def _is_asgi(other: object) -> bool:
     """Return whether this is an ASGI 3 application: called with scope, receive and send."""
-    if isinstance(other, type | Router) or hasattr(other, "handle"):
+    if isinstance(other, type | Router) or hasattr(other, "methods"):  # A Mountable has both.
         return False
     call = other if isfunction(other) else getattr(other, "__call__", None)  # noqa: B004
     return call is not None and is_coroutine_function(call)

@@ -64,7 +64,7 @@ class Side(ABC):
         if self.ended:
             raise RuntimeError("the mounted application sent more behind the end of its answer")
         data, more = bytes(message.get("body") or b""), bool(message.get("more_body"))
-        if self._stream is None and not more:
+        if self._stream is None and not more and (data or not self._is_head):
             await self._whole(data)
             return
         if self._stream is None:
@@ -77,6 +77,11 @@ class Side(ABC):
         if not more and not self._start.get("trailers"):
             await self._finish()
 
+    @property
+    def _is_head(self) -> bool:
+        """Whether only the head is asked for: an empty body says nothing about its length then."""
+        return self._ctx.request.method == "HEAD"
+
     async def _finish(self) -> None:
         self.ended = True
         await self._stream.__aexit__(None, None, None)
@@ -84,14 +89,12 @@ class Side(ABC):
     async def _whole(self, data: bytes) -> None:
         assert self._start is not None
         response = self._ctx.response
-        length = self._begin(self._start)
+        self._begin(self._start)
         if data:
             typed = "content-type" in response.headers
             response.set_body(data)
             if not typed:  # What it did not say is not said for it.
                 response.remove_header("content-type")
-        elif length and self._ctx.request.method == "HEAD":
-            response.set_header("content-length", str(length))
         self.started = self.ended = True
         await self._ctx.send()
 
