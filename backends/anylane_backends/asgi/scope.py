@@ -73,6 +73,9 @@ def _head(scope: ScopeMapping, config: ServerConfig, *, websocket: bool) -> Requ
         # Over HTTP/2 there is no such field (RFC 8441 §5), and it is how the rest knows one.
         headers += () if b"upgrade" in values else ((b"upgrade", b"websocket"),)
         connection |= {b"upgrade"}
+        offered = ", ".join(scope.get("subprotocols") or ())
+        if offered and b"sec-websocket-protocol" not in values:  # Some hosts take it away.
+            headers.append((b"sec-websocket-protocol", offered.encode("ascii")))
     length = values.get(b"content-length", b"")
     size = int(length) if length.isdigit() and len(length) <= 18 else None
     # HTTP/2 says by the stream whether there is a body, and ASGI does not pass that on.
