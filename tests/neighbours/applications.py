@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import ModuleType
 from typing import Any
 
@@ -13,12 +13,12 @@ PIECES = [b"one\n", b"two\n", b"three\n"]
 EVENTS = [b"data: 1\n\n", b"data: 2\n\n"]
 
 
-def starlette_app() -> Any:
+def starlette_app() -> Any:  # noqa: C901  # a handler after the other
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
     from starlette.routing import Route, WebSocketRoute
-    from starlette.websockets import WebSocket
+    from starlette.websockets import WebSocket, WebSocketDisconnect
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncGenerator[dict[str, str]]:
@@ -40,10 +40,10 @@ def starlette_app() -> Any:
         return JSONResponse(await request.json(), status_code=201)
 
     async def form(request: Request) -> Response:
-        fields = await request.form()
         shown = {}
-        for name, value in fields.items():
-            shown[name] = value if isinstance(value, str) else (await value.read()).decode()
+        async with request.form() as fields:
+            for name, value in fields.items():
+                shown[name] = value if isinstance(value, str) else (await value.read()).decode()
         return JSONResponse(shown)
 
     async def echo(request: Request) -> Response:
@@ -77,12 +77,11 @@ def starlette_app() -> Any:
 
     async def echo_messages(websocket: WebSocket) -> None:
         await websocket.accept(subprotocol=next(iter(websocket.scope["subprotocols"]), None))
-        async for text in websocket.iter_text():
-            if text == "close":
-                await websocket.close(4001, "asked to")
-                return
-            await websocket.send_text(text.upper())
-            await websocket.send_bytes(text.encode())
+        with suppress(WebSocketDisconnect):
+            while (text := await websocket.receive_text()) != "close":
+                await websocket.send_text(text.upper())
+                await websocket.send_bytes(text.encode())
+            await websocket.close(4001, "asked to")
 
     return Starlette(
         lifespan=lifespan,
@@ -158,7 +157,7 @@ def django_app() -> Any:
     if not settings.configured:
         settings.configure(
             DEBUG=False,
-            SECRET_KEY="no secret",  # noqa: S106  # nothing is signed with it
+            SECRET_KEY="no secret",  # nothing is signed with it
             ALLOWED_HOSTS=["*"],
             ROOT_URLCONF="tests.neighbours.django_urls",
             LOGGING_CONFIG=None,

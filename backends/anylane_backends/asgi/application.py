@@ -8,10 +8,17 @@ from anylane.errors import UsageError
 from anylane.lane.server_core import ServerCore
 from anylane_backends.asgi import loops
 from anylane_backends.asgi.embedded import Embedded, embedded, server_of
-from anylane_backends.asgi.host import Receive, Send
-from anylane_backends.asgi.scope import ScopeMapping
+from anylane_backends.asgi.host import AsgiHost, Receive, Send
+from anylane_backends.asgi.scope import ScopeMapping, channel_of
 from anylane_backends.channels.delivery import Event
 from anylane_backends.hosting.messages import describe, log
+
+
+async def serve(here: Embedded, scope: ScopeMapping, receive: Receive, send: Send) -> None:
+    """Answer one request, or hold one WebSocket to its end."""
+    channel = channel_of(scope, here)
+    host = AsgiHost(channel, receive, send, websocket=scope["type"] == "websocket")
+    await here.carry(channel, host)
 
 
 class AsgiApplication:
@@ -37,7 +44,7 @@ class AsgiApplication:
             here = self._embedded
             if here is None or not here.is_here:
                 here = await self._start_late()
-            await here.serve(scope, receive, send)
+            await serve(here, scope, receive, send)
         else:
             raise UsageError(f"ASGI scope {kind!r:.40}; expected 'http', 'websocket', 'lifespan'")
 

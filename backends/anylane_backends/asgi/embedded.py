@@ -1,22 +1,23 @@
-"""Embedded: one server without sockets, in the loop of an ASGI server."""
+"""Embedded: one server without sockets, in a loop that somebody else runs."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol, cast
 
 from anylane.app import App, check_served
+from anylane.config.limits import Limits
 from anylane.config.server_config import ServerConfig
-from anylane.errors import UsageError
+from anylane.errors import Refused, UsageError
 from anylane.lane.server_core import ServerCore
-from anylane.protocol.channel.message_channel import MessageChannel
+from anylane.protocol import RequestHead, TlsInfo
+from anylane.protocol.channel.message_channel import NO_ABILITIES, Abilities, MessageChannel
+from anylane.protocol.peer import Address
 from anylane_backends.asgi import loops
-from anylane_backends.asgi.host import AsgiHost, Receive, Send
-from anylane_backends.asgi.scope import ScopeMapping, channel_of
 from anylane_backends.channels.delivery import Host
 from anylane_backends.hosting.loading import load_backend
 from anylane_backends.hosting.messages import log, write_access_line
@@ -62,13 +63,41 @@ class Embedded:
         """Whether it belongs to the loop that runs now."""
         return self._loop is loops.running()
 
-    async def serve(self, scope: ScopeMapping, receive: Receive, send: Send) -> None:
-        """Answer one request, or hold one WebSocket to its end."""
-        server = self._server
-        channel = channel_of(scope, server.config, self._lane.clock(), server.token)
-        if server.draining:
+    @property
+    def limits(self) -> Limits:
+        """Return the bounds of its server, which a request is to be held to."""
+        return self._server.config.limits
+
+    def channel(
+        self,
+        head: RequestHead | None,
+        *,
+        subprotocols: Sequence[str] | None = None,
+        abilities: Abilities = NO_ABILITIES,
+        peer: Address = None,
+        local: Address = None,
+        tls: TlsInfo | None = None,
+        refused: Refused | None = None,
+    ) -> MessageChannel:
+        """Return a channel for one exchange, as `MessageChannel` describes it. `carry` it next."""
+        return MessageChannel(
+            self._server.config,
+            head,
+            now=self._lane.clock(),
+            token=self._server.token,
+            subprotocols=subprotocols,
+            abilities=abilities,
+            peer=peer,
+            local=local,
+            tls=tls,
+            refused=refused,
+        )
+
+    async def carry(self, channel: MessageChannel, host: Host) -> None:
+        """Run the exchange of a channel to its end, in this task and in its context. Raise
+        Incomplete if the host has to break the answer off, and what the host raises."""
+        if self._server.draining:
             channel.shutdown(self._lane.clock())
-        host = AsgiHost(channel, receive, send, websocket=scope["type"] == "websocket")
         await self._lane.carry(channel, host)
 
     async def until_draining(self) -> None:

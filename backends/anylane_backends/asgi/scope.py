@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
 from urllib.parse import quote
 
-from anylane.config.server_config import ServerConfig
+from anylane.config.limits import Limits
 from anylane.errors import Refused
 from anylane.protocol import RequestHead, TlsInfo
 from anylane.protocol.channel.message_channel import Abilities, MessageChannel
 from anylane.protocol.request_head import Fields, RawHeaders
+from anylane_backends.asgi.embedded import Embedded
 
 ScopeMapping = MutableMapping[str, Any]
 
@@ -20,23 +21,18 @@ _SAFE = "/!$&'()*+,;=:@-._~"
 _VERSIONS = {"1.0": b"1.0", "2": b"2", "3": b"3"}
 
 
-def channel_of(
-    scope: ScopeMapping, config: ServerConfig, now: float, token: Callable[[int], bytes]
-) -> MessageChannel:
+def channel_of(scope: ScopeMapping, here: Embedded) -> MessageChannel:
     """Return the channel of one HTTP request or WebSocket."""
     websocket = scope["type"] == "websocket"
     head: RequestHead | None = None
     refused: Refused | None = None
     try:
-        head = _head(scope, config, websocket=websocket)
+        head = _head(scope, here.limits, websocket=websocket)
     except Refused as exc:
         refused = exc
     extensions = scope.get("extensions") or {}
-    return MessageChannel(
-        config,
+    return here.channel(
         head,
-        now=now,
-        token=token,
         subprotocols=tuple(scope.get("subprotocols") or ()) if websocket else None,
         abilities=Abilities(
             hints="http.response.early_hint" in extensions,
@@ -50,9 +46,8 @@ def channel_of(
     )
 
 
-def _head(scope: ScopeMapping, config: ServerConfig, *, websocket: bool) -> RequestHead:
+def _head(scope: ScopeMapping, limits: Limits, *, websocket: bool) -> RequestHead:
     """Return the request. Raise Refused for one that is over a limit of ours."""
-    limits = config.limits
     target = _target(scope)
     if len(target) > limits.target:
         raise Refused(414, f"target is {len(target)} bytes; at most {limits.target}", target)

@@ -7,6 +7,7 @@ from typing import Any
 
 from anylane.lane import ServerCore
 from anylane_backends.asgi import loops
+from anylane_backends.asgi.application import serve
 from anylane_backends.asgi.embedded import Embedded, embedded
 
 
@@ -26,7 +27,7 @@ class HostedServer:
         """Serve one scope."""
         if scope["type"] != "lifespan":
             assert self._embedded is not None
-            await self._embedded.serve(scope, receive, send)
+            await serve(self._embedded, scope, receive, send)
             return
         await receive()
         try:

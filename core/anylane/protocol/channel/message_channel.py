@@ -43,6 +43,9 @@ class Abilities:
     denials: bool = False
 
 
+NO_ABILITIES = Abilities()
+
+
 class MessageChannel(BodyIntake):
     """One request, or one WebSocket, with what comes of it: a `Connection` for a single exchange.
 
@@ -72,7 +75,7 @@ class MessageChannel(BodyIntake):
         now: float,
         token: Callable[[int], bytes],
         subprotocols: Sequence[str] | None = None,
-        abilities: Abilities = Abilities(),
+        abilities: Abilities = NO_ABILITIES,
         peer: Address = None,
         local: Address = None,
         tls: Any = None,
