@@ -175,7 +175,8 @@ def django_app() -> Any:
         return JsonResponse(json.loads(request.body), status=201)
 
     def form(request: HttpRequest) -> HttpResponse:
-        files = {name: file.read().decode() for name, file in request.FILES.items()}
+        uploads: Any = request.FILES
+        files = {name: file.read().decode() for name, file in uploads.items()}
         return JsonResponse({**request.POST.dict(), **files})
 
     async def stream(_: HttpRequest) -> StreamingHttpResponse:
@@ -186,7 +187,7 @@ def django_app() -> Any:
         return StreamingHttpResponse(pieces(), content_type="text/plain")
 
     def cookies(_: HttpRequest) -> HttpResponse:
-        response = HttpResponse("cookies")
+        response = HttpResponse(b"cookies")
         response.set_cookie("a", "1")
         response.set_cookie("b", "2")
         return response

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from anylane.handling.context import Context
+from anylane.handling.stream import Stream
 from anylane.http.urlencoded import unescaped
 
 WsgiCallable = Callable[..., Iterable[bytes]]
@@ -117,7 +118,7 @@ class _Answer:
         self._ctx = ctx
         self._length: int | None = None
         self._told = False
-        self._stream: Any = None
+        self._stream: Stream | None = None
 
     def start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
@@ -146,18 +147,17 @@ class _Answer:
             return
         if not self._told:
             raise RuntimeError("the mounted application sent a body before start_response")
-        if self._stream is None:
-            self._begin()
-        self._ctx.call(self._stream.write, piece)
+        self._ctx.call(self._begun().write, piece)
 
     def end(self) -> None:
         """Send what is left of the answer."""
         if not self._told:
             raise RuntimeError("the mounted application never called start_response")
-        if self._stream is None:
-            self._begin()
-        self._ctx.call(self._stream.__aexit__, None, None, None)
+        self._ctx.call(self._begun().__aexit__, None, None, None)
 
-    def _begin(self) -> None:
-        self._stream = self._ctx.stream(length=self._length)
-        self._ctx.call(self._stream.__aenter__)
+    def _begun(self) -> Stream:
+        """Return the stream of the answer, whose head is out."""
+        if self._stream is None:
+            self._stream = self._ctx.stream(length=self._length)
+            self._ctx.call(self._stream.__aenter__)
+        return self._stream

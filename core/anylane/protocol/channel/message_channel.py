@@ -178,7 +178,7 @@ class MessageChannel(BodyIntake):
         """Drop what refers to this channel itself."""
         self._protocol = _NOTHING
 
-    def _ignore(self, *_: Any) -> None:
+    def _ignore(self, *_: Any, **__: Any) -> None:
         """Do nothing: there are no bytes here."""
 
     receive_data = receive_eof = peer_left = dismiss = _ignore
@@ -279,7 +279,7 @@ class MessageChannel(BodyIntake):
         else:
             self.give(start)
 
-    def conclude(self, *_: Any) -> bool:
+    def conclude(self, *_: Any, **__: Any) -> bool:
         """Return False: there is no shorter way here."""
         return False
 
