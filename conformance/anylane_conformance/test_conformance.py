@@ -70,7 +70,7 @@ def hold(lane: Lane, case: Case, report: Report, *, patience: float = PATIENCE) 
         if lane == recordings.ORACLE:
             recordings.check(case, conversation)
         oracle = expected(case.name)
-        if oracle is not None and case.compare and not lane.other_server:
+        if oracle is not None and case.compare:
             assert seen(conversation) == oracle[0]
     except Missing as exc:
         capability = str(exc)

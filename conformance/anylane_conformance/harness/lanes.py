@@ -33,15 +33,10 @@ VARIANTS = {"threads-no-loan": "anylane_backends.threads.lane:ThreadsWithoutLoan
 
 @dataclass(frozen=True)
 class Lane(ABC):
-    """One way to hold a conversation.
-
-    capabilities: see `capabilities.ROWS`. other_server: the bytes are another server's, so they are
-    not compared.
-    """
+    """One way to hold a conversation. capabilities: see `capabilities.ROWS`."""
 
     name: str
     capabilities: frozenset[str] = field(default_factory=frozenset)
-    other_server: bool = False
 
     @abstractmethod
     def conversation(
@@ -169,5 +164,4 @@ def server_lane(name: str, *, lazy: bool = False) -> ServerLane:
         backend=target,
         tls=bool(plus),
         lazy=lazy,
-        other_server=getattr(backend, "other_server", False),
     )
