@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, ClassVar, Unpack
 
 from anylane.extras import load
@@ -31,14 +32,19 @@ class NatsBridge(Bridge):
     def __init__(
         self, url: str, *, token: str | None = None, **settings: Unpack[BridgeOptions]
     ) -> None:
-        self._library = load("nats", extra="nats", needed_by="NatsBridge", marker="connect")
+        self._library = load("nats", extra="nats", needed_by="NatsBridge", marker="NATS")
         super().__init__(url, secret=token, **settings)
         self._token = token
 
     async def _open(self, deliver: Deliver, lose: Lose) -> BrokerSession:
         settings = self._settings
         session = NatsSession(deliver, lose, self._lag, settings.max_queue, settings.timeout)
-        await session.open(self._library, self._login(self._address) | {"tls": settings.tls})
+        try:
+            await session.open(self._library, self._login(self._address) | {"tls": settings.tls})
+        except BaseException:
+            with suppress(Exception):
+                await session.close()
+            raise
         return session
 
     def _login(self, address: BrokerAddress) -> dict[str, Any]:
@@ -68,13 +74,15 @@ class NatsSession:
         self._timeout = timeout
         self._client: Any = None
         self._errors: Any = None
+        self._is_open = False
         self._subscriptions: dict[str, Any] = {}
         self.max_payload: int | None = None
 
     async def open(self, library: Any, options: dict[str, Any]) -> None:
         """Connect. Raise what the library raises."""
         self._errors = library.errors
-        self._client = await library.connect(
+        self._client = library.NATS()
+        await self._client.connect(
             **options,
             allow_reconnect=False,  # The bridge connects anew: with every broker in the same way.
             max_reconnect_attempts=0,
@@ -85,6 +93,7 @@ class NatsSession:
             closed_cb=self._on_closed,
         )
         self.max_payload = self._client.max_payload
+        self._is_open = True
 
     async def subscribe(self, subjects: Iterable[str]) -> None:
         """See BrokerSession."""
@@ -117,6 +126,8 @@ class NatsSession:
         self._deliver(message.subject, message.data)
 
     async def _on_error(self, exc: Exception) -> None:
+        if not self._is_open:
+            raise exc  # The library would try again by itself, for ever and every two seconds.
         if isinstance(exc, self._errors.SlowConsumerError):
             self._lag()
         elif "permissions violation" in str(exc).lower():
