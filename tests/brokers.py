@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -45,7 +48,11 @@ class Broker:
                 stderr=log,
                 cwd=self.log.parent,
             )
-        wait_for(self.port)
+        try:
+            wait_for(self.port)
+        except OSError:
+            self.kill()
+            raise AssertionError(self.log.read_text(errors="replace")) from None
 
     def kill(self) -> None:
         if self.process is not None:
@@ -72,6 +79,59 @@ def running(
         yield broker
     finally:
         broker.kill()
+
+
+class TlsFront:
+    """TLS in front of a broker that was built without it: a relay, as stunnel is."""
+
+    def __init__(self, port: int, context: ssl.SSLContext) -> None:
+        self._behind = port
+        self._context = context
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+    def _accept(self) -> None:
+        relays = []
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                break
+            relays.append(threading.Thread(target=self._relay, args=(client,), daemon=True))
+            relays[-1].start()
+        for each in relays:
+            each.join(5)
+
+    def _relay(self, client: socket.socket) -> None:
+        with client:
+            try:
+                near = self._context.wrap_socket(client, server_side=True)
+            except OSError:
+                return
+            with near, socket.create_connection(("127.0.0.1", self._behind)) as far:
+                far.settimeout(0.05)
+                near.settimeout(0.05)
+                while self._pass_on(near, far) and self._pass_on(far, near):
+                    pass
+
+    @staticmethod
+    def _pass_on(one: socket.socket, other: socket.socket) -> bool:
+        try:
+            data = one.recv(65536)
+        except TimeoutError:
+            return True
+        except OSError:
+            return False
+        if data:
+            other.sendall(data)
+        return bool(data)
 
 
 def eventually(condition: Callable[[], object], seconds: float = 20) -> None:

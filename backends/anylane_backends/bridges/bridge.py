@@ -39,7 +39,7 @@ from anylane_backends.bridges.envelope import (
 )
 from anylane_backends.bridges.settings import BridgeOptions, BridgeSettings
 from anylane_backends.bridges.subscribed_rooms import SubscribedRooms
-from anylane_backends.bridges.upkeep import FLUSH, Upkeep, reason
+from anylane_backends.bridges.upkeep import CLOSE, FLUSH, Upkeep, reason
 
 logger: logging.Logger = logging.getLogger("anylane.bridge")
 
@@ -225,8 +225,7 @@ class Bridge:
         if thread is None or upkeep is None:
             return
         thread.call_soon(upkeep.stop)
-        # Twice: for what waits to be sent, and for the end of the connection.
-        if not thread.join(2 * FLUSH + 0.2):
+        if not thread.join(FLUSH + 5 * CLOSE):
             self._log("warning", "the client's library did not end in time; it is left behind")
         with self._counting:
             self._unsent += upkeep.outbox.clear()

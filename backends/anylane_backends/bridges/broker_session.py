@@ -41,5 +41,5 @@ class BrokerSession(Protocol):
         ...
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Close the connection. One that takes long is aborted."""
         ...

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from contextvars import ContextVar
 from threading import Thread
 from typing import Any, TypeVar
 from weakref import WeakSet
@@ -15,28 +16,61 @@ from weakref import WeakSet
 T = TypeVar("T")
 
 
+Connections = WeakSet[asyncio.Transport]
+"""Connections that are open, as far as anything still holds them."""
+
+opened_here: ContextVar[Connections | None] = ContextVar("anylane_opened_here", default=None)
+"""Where the connections are noted down that the current task, and those it starts, open."""
+
+
 class _Loop(asyncio.SelectorEventLoop):
-    """A loop that knows its connections, so that those can be aborted whose library still waits for
-    a broker that does not answer."""
+    """A loop that notes its connections down, so that those can be aborted whose library still
+    waits for a broker that does not answer."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._opened: WeakSet[asyncio.Transport] = WeakSet()
+        self.opened: Connections = WeakSet()
 
     async def create_connection(self, *args: Any, **settings: Any) -> Any:
-        pair = await super().create_connection(*args, **settings)
-        self._opened.add(pair[0])
-        return pair
+        return self._noted(await super().create_connection(*args, **settings))
 
     async def create_unix_connection(self, *args: Any, **settings: Any) -> Any:
-        pair = await super().create_unix_connection(*args, **settings)
-        self._opened.add(pair[0])
+        return self._noted(await super().create_unix_connection(*args, **settings))
+
+    def _noted(self, pair: Any) -> Any:
+        self.opened.add(pair[0])
+        if (here := opened_here.get()) is not None:
+            here.add(pair[0])
         return pair
 
-    def abort_connections(self) -> None:
-        """Close all connections at once, and lose what they have not sent."""
-        for transport in tuple(self._opened):
-            transport.abort()
+
+def abort(connections: Connections) -> None:
+    """Close connections at once, and lose what they have not sent."""
+    for transport in tuple(connections):
+        transport.abort()
+
+
+async def within(seconds: float, coroutine: Coroutine[Any, Any, T]) -> T:
+    """Await a coroutine of a library for so long. Raise TimeoutError if it takes longer.
+
+    It is cancelled then, and not waited for: some code in libraries swallows a cancellation.
+    """
+    task = asyncio.ensure_future(coroutine)
+    try:
+        done, _ = await asyncio.wait((task,), timeout=seconds)
+    except asyncio.CancelledError:
+        _leave(task)
+        raise
+    if not done:
+        _leave(task)
+        raise TimeoutError
+    return task.result()
+
+
+def _leave(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    # What it raises is nobody's any more, and asyncio would write it to the log.
+    task.add_done_callback(lambda task: task.cancelled() or task.exception())
 
 
 class BrokerThread:
@@ -87,8 +121,8 @@ class BrokerThread:
             left = asyncio.all_tasks(loop)
             for task in left:
                 task.cancel()
-            loop.abort_connections()
-            loop.run_until_complete(asyncio.wait(left, timeout=0.2) if left else asyncio.sleep(0))
+            abort(loop.opened)
+            loop.run_until_complete(asyncio.wait(left, timeout=0.1) if left else asyncio.sleep(0))
             loop.run_until_complete(loop.shutdown_asyncgens())
             # Once more, for the callbacks of transports that were aborted.
             loop.run_until_complete(asyncio.sleep(0))

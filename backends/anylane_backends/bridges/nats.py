@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any, ClassVar, Unpack
 
 from anylane.extras import load
@@ -39,12 +38,7 @@ class NatsBridge(Bridge):
     async def _open(self, deliver: Deliver, lose: Lose) -> BrokerSession:
         settings = self._settings
         session = NatsSession(deliver, lose, self._lag, settings.max_queue, settings.timeout)
-        try:
-            await session.open(self._library, self._login(self._address) | {"tls": settings.tls})
-        except BaseException:
-            with suppress(Exception):
-                await session.close()
-            raise
+        await session.open(self._library, self._login(self._address) | {"tls": settings.tls})
         return session
 
     def _login(self, address: BrokerAddress) -> dict[str, Any]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from threading import Event
+from weakref import WeakSet
 
 from anylane.shown import spoken
 from anylane_backends.bridges.broker_session import BrokerSession, Deliver, Lose
+from anylane_backends.bridges.broker_thread import Connections, abort, opened_here, within
 from anylane_backends.bridges.outbox import Outbox
 from anylane_backends.bridges.settings import BridgeSettings
 from anylane_backends.bridges.subscribed_rooms import SubscribedRooms
@@ -28,7 +30,10 @@ FLUSH = 0.5
 """Seconds in which what still waits is sent at the end. The end of a worker is not to depend on a
 broker that does not answer."""
 
-Open = Callable[[Deliver, Lose], Awaitable[BrokerSession]]
+CLOSE = 0.1
+"""Seconds in which a connection is closed. One that takes longer is aborted."""
+
+Open = Callable[[Deliver, Lose], Coroutine[None, None, BrokerSession]]
 """Connects to a broker. It is cancelled when it takes too long."""
 
 
@@ -45,7 +50,8 @@ class Upkeep:
 
     connected: whether there is a broker. sent, lost, reconnects: counted since the start.
     subscriptions: subjects that the broker knows. tried: is set after the first try to connect.
-    failure: why the last try failed, or the connection was lost.
+    failure: why the last try failed, or the connection was lost. deadline: when its end has to be
+    over, on the loop's clock, once it was told to stop.
     """
 
     def __init__(
@@ -70,8 +76,10 @@ class Upkeep:
         self.subscriptions: int = 0
         self.failure: BaseException | None = None
         self.tried: Event = Event()
+        self.deadline: float = 0.0
         self._was_connected = False
         self._stopping = False
+        self._task: asyncio.Task[None] | None = None
         self._is_due = False
         # Made here, used on the thread: since Python 3.10 no loop belongs to it before that.
         self._news = asyncio.Event()
@@ -80,6 +88,17 @@ class Upkeep:
 
     async def run(self) -> None:
         """Keep the bridge connected until it is stopped."""
+        self._task = asyncio.current_task()
+        try:
+            await self._keep_connected()
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+        finally:
+            self.connected = False
+            self.tried.set()
+
+    async def _keep_connected(self) -> None:
         waits = delays()
         while not self._stopping:
             began = asyncio.get_running_loop().time()
@@ -91,12 +110,15 @@ class Upkeep:
                 waits = delays()  # It had lasted, so this is another loss.
             if not self._stopping:
                 await self._pause(next(waits))
-        self.tried.set()
 
     def stop(self) -> None:
         """Send what waits, if the broker takes it in time, and end."""
+        loop = asyncio.get_running_loop()
         self._stopping = True
+        self.deadline = loop.time() + FLUSH
         self._news.set()
+        if self._task is not None:
+            loop.call_at(self.deadline, self._task.cancel)
 
     def look(self) -> None:
         """Look at the queue and the rooms."""
@@ -121,16 +143,19 @@ class Upkeep:
             failure.append(exc)
             self._news.set()
 
-        async with asyncio.timeout(self._settings.timeout):
-            session = await self._open(self._deliver, lose)
+        opened: Connections = WeakSet()
+        opened_here.set(opened)
+        session: BrokerSession | None = None
         try:
+            session = await within(self._settings.timeout, self._open(self._deliver, lose))
             self._up(session)
             await self._serve(session, failure)
         finally:
             self.connected = False
-            with suppress(Exception):  # What it leaves open is aborted at the end of the thread.
-                async with asyncio.timeout(FLUSH):
-                    await session.close()
+            if session is not None:
+                with suppress(Exception):
+                    await within(CLOSE, session.close())
+            abort(opened)
 
     async def _serve(self, session: BrokerSession, failure: list[BaseException]) -> None:
         loop = asyncio.get_running_loop()
@@ -155,8 +180,7 @@ class Upkeep:
             if self._stopping:
                 return
             if loop.time() >= ping:
-                async with asyncio.timeout(self._settings.timeout):
-                    await session.ping()
+                await within(self._settings.timeout, session.ping())
                 ping = loop.time() + self._settings.ping_interval
 
     async def _match(self, session: BrokerSession, subscribed: set[str]) -> None:
@@ -164,25 +188,20 @@ class Upkeep:
         wanted = self._rooms.wanted()
         if wanted == subscribed:
             return
-        async with asyncio.timeout(self._settings.timeout + len(wanted) / 1000):
-            if gone := subscribed - wanted:
-                await session.unsubscribe(gone)
-                subscribed -= gone
-            if new := wanted - subscribed:
-                await session.subscribe(new)
-                subscribed |= new
+        seconds = self._settings.timeout + len(wanted) / 1000
+        if gone := subscribed - wanted:
+            await within(seconds, session.unsubscribe(gone))
+            subscribed -= gone
+        if new := wanted - subscribed:
+            await within(seconds, session.subscribe(new))
+            subscribed |= new
         self.subscriptions = len(subscribed)
 
     async def _send(self, session: BrokerSession) -> None:
         """Send what waits."""
-        within = FLUSH if self._stopping else self._settings.timeout
-        deadline = asyncio.get_running_loop().time() + within
         while batch := self.outbox.take(BATCH):
-            if not self._stopping:
-                deadline = asyncio.get_running_loop().time() + within
             try:
-                async with asyncio.timeout_at(deadline):
-                    await session.publish(batch)
+                await within(self._settings.timeout, session.publish(batch))
             except BaseException:
                 # Some may have arrived. They are not sent again: at most once.
                 self.lost += len(batch)
@@ -205,7 +224,9 @@ class Upkeep:
         self.connected = False
         self.subscriptions = 0
         self.lost += self.outbox.clear()
-        if self.failure is None and not self._stopping:
+        # One that is required and missing is told by what is raised.
+        is_told = self._settings.required and not self._was_connected
+        if self.failure is None and not self._stopping and not is_told:
             what = "the connection is lost" if self._was_connected else "no connection"
             self._log(
                 "warning",

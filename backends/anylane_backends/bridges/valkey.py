@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
+from typing import Any, ClassVar, Literal, Unpack
 
 from anylane.errors import UsageError
 from anylane.extras import load
@@ -18,9 +18,7 @@ from anylane_backends.bridges.stores.commands import Commands
 from anylane_backends.bridges.stores.event_log import ValkeyEvents
 from anylane_backends.bridges.stores.rates import ValkeyRates
 from anylane_backends.bridges.stores.sessions import ValkeySessions
-
-if TYPE_CHECKING:
-    from anylane_backends.bridges.upkeep import Upkeep
+from anylane_backends.bridges.upkeep import Upkeep
 
 MAX_CONNECTIONS = 16
 """Connections of a process for commands of its stores. Each waits for one answer at a time, of some
@@ -90,7 +88,7 @@ class ValkeyBridge(Bridge):
         try:
             await upkeep.run()
             for each in self._events:
-                await each.finish()
+                await each.finish(upkeep.deadline)
         finally:
             for task in tasks:
                 task.cancel()
@@ -98,11 +96,7 @@ class ValkeyBridge(Bridge):
 
     async def _open(self, deliver: Deliver, lose: Lose) -> BrokerSession:
         session = ValkeySession(deliver, lose, self._client())
-        try:
-            await session.open()
-        except BaseException:
-            await session.close()
-            raise
+        await session.open()
         return session
 
     def _client(self, max_connections: int = MAX_CONNECTIONS) -> Any:

@@ -122,6 +122,8 @@ class EventLog:
         # It wakes the readers. The events themselves are in the log, so one item is enough.
         self._news: Broadcast[None] = Broadcast(capacity=1)
         self._store = store
+        # Where the log stood when the store had told all that it had; None before that.
+        self._began: int | None = None if store is not None else 0
         if store is not None:
             store.open(self)
 
@@ -169,12 +171,16 @@ class EventLog:
         self._news.send(None)
 
     def stands_at(self, epoch: str, number: int) -> None:
-        """Take note of the place of the last event that a store has, 0 if it has none."""
+        """Take note of the place of the last event that a store has, 0 if it has none.
+
+        Until a store has called this, clients wait.
+        """
         dropped: list[_Entry] = []
         with self._lock:
-            if epoch == self._epoch and number <= self._newest:
-                return
-            self._begin_at(epoch, number, dropped)
+            if epoch != self._epoch or number > self._newest:
+                self._begin_at(epoch, number, dropped)
+            if self._began is None:
+                self._began = self._newest
         self._news.send(None)
 
     @contextmanager
@@ -194,7 +200,7 @@ class EventLog:
                     # The server's randomness is used: the core has none of its own.
                     self._epoch = ctx.link.host.token(6).hex()
                 reader = LogReader(self, news, ctx.last_event_id, history)
-                self._place(reader)
+                self._place(reader, self._newest)
             yield reader
 
     # Called with the lock held.
@@ -218,23 +224,25 @@ class EventLog:
         self._epoch = epoch
         self._newest = number
 
-    def _place(self, reader: LogReader) -> None:
+    def _place(self, reader: LogReader, moment: int) -> None:
         """Find a reader's place, also in an epoch that has begun since it was found last.
 
-        As long as a store has not told where the log stands, there is none.
+        As long as a store has not told where the log stands, there is none. moment: where the log
+        stood when the reader came.
         """
+        if self._began is None:
+            return
         if reader._epoch is not None:
             reader._after = f"{reader._epoch}-{reader._seen}"
         reader._epoch = self._epoch
-        if self._epoch is not None:
-            reader._seen, reader._unknown = self._position(reader._after, reader._history)
+        reader._seen, reader._unknown = self._position(reader._after, moment - reader._history)
 
-    def _position(self, after: str | None, history: int) -> tuple[int, str | None]:
+    def _position(self, after: str | None, latest: int) -> tuple[int, str | None]:
         """Return the number of the event that this client has seen last, and its id if that is
-        unknown, else None."""
+        unknown, else None. latest: the number for a client that comes for the first time."""
         first = self._newest - len(self._entries)
         if after is None:
-            return max(first, self._newest - history), None
+            return min(max(first, latest), self._newest), None
         epoch, _, number = after.rpartition("-")
         if epoch == self._epoch and number.isascii() and number.isdigit() and len(number) < 20:
             seen = int(number)
@@ -247,8 +255,10 @@ class EventLog:
 
     def _next(self, reader: LogReader) -> LoggedEvent | None:
         """Return the next event for this reader, None if it has them all."""
+        if self._began is None:
+            return None
         if reader._epoch != self._epoch:
-            self._place(reader)
+            self._place(reader, self._began)
         first = self._newest - len(self._entries)
         if reader._unknown is not None:
             after, reader._unknown = reader._unknown, None

@@ -15,7 +15,10 @@ class SharedLog(Protocol):
         """Take an event to which the store has given a place."""
 
     def stands_at(self, epoch: str, number: int) -> None:
-        """Take note of the place of the last event that the store has, 0 if it has none."""
+        """Take note of the place of the last event that the store has, 0 if it has none.
+
+        A store calls this once it has handed over the events that it has. Until then clients wait.
+        """
 
 
 @runtime_checkable

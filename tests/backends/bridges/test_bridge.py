@@ -18,7 +18,6 @@ from anylane import HTTPError, Subscription, UsageError
 from anylane.realtime.source import PENDING
 from anylane_backends.bridges.bridge import BridgeError
 from anylane_backends.bridges.envelope import OVERHEAD
-from anylane_backends.bridges.upkeep import FLUSH
 from tests.brokers import Broker, bridge_to, eventually
 
 
@@ -67,10 +66,10 @@ def test_items_of_one_sender_come_in_order(broker: Broker) -> None:
                 rooms[number].send([number, n])
 
         threads = [threading.Thread(target=send, args=(number,)) for number in range(3)]
-        for each in threads:
-            each.start()
-        for each in threads:
-            each.join()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
         for subscription in subscriptions:
             eventually(lambda: len(subscription) == 3 * count)  # noqa: B023
             got = [*taken(subscription)]
@@ -85,7 +84,7 @@ def test_before_the_start_and_after_the_end_a_room_is_of_this_process(broker: Br
         assert room.send("before") == 1
         assert bridge.lost == 1
         with bridge:
-            assert bridge.connected
+            assert repr(bridge).endswith(" connected>")
             ready(bridge)
             room.send("while")
         assert not bridge.connected
@@ -334,7 +333,7 @@ def test_a_broker_that_stops_to_answer_is_noticed_and_does_not_hold_up_the_end(
         for _ in range(100):
             bridge.room("chat").send(bytes(100_000))
         began = time.monotonic()
-    assert time.monotonic() - began < 2 * FLUSH + 0.3
+    assert time.monotonic() - began < 1
     assert not any("anylane" in each.name for each in threading.enumerate())
 
 

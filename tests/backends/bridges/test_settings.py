@@ -37,9 +37,10 @@ def test_a_setting_has_bounds(name: str, bounds: tuple[float, float]) -> None:
     for value in bounds:
         assert getattr(BridgeSettings(**{name: value}), name) == value  # type: ignore[arg-type]
     low, high = bounds
-    for value in (low - 0.01 if name in _SECONDS else low - 1, high + 1, "1", True, None):
+    wrong: Any
+    for wrong in (low - 0.01 if name in _SECONDS else low - 1, high + 1, "1", True, None):
         with pytest.raises(UsageError, match=f"^{name} of a bridge is "):
-            BridgeSettings(**{name: value})  # type: ignore[arg-type]
+            BridgeSettings(**{name: wrong})
 
 
 def test_settings_of_another_type_are_refused() -> None:

@@ -7,18 +7,19 @@ has. So no thread of the pool is held meanwhile.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from anylane.errors import AnylaneError, HTTPError, UsageError
 from anylane.lane.link import current_link
-from anylane_backends.bridges.upkeep import delays, reason
+from anylane_backends.bridges.broker_thread import within
+from anylane_backends.bridges.upkeep import CLOSE, delays, reason
 
 T = TypeVar("T")
 
-Command = Callable[[Any], Awaitable[T]]
+Command = Callable[[Any], Coroutine[Any, Any, T]]
 """Takes a client of the library."""
 
 
@@ -103,8 +104,7 @@ class Commands:
         if self._closed_until is not None and loop.time() < self._closed_until:
             raise StoreAway("it did not answer a moment ago")
         try:
-            async with asyncio.timeout(self._timeout):
-                result = await command(self._client)
+            result = await within(self._timeout, command(self._client))
         except Exception as exc:
             if not is_connection_error(exc):
                 raise
@@ -131,8 +131,7 @@ class Commands:
 async def close_client(client: Any) -> None:
     """Close a client, soon. What it leaves open is aborted at the end of the thread."""
     with suppress(Exception):
-        async with asyncio.timeout(0.2):
-            await client.aclose(close_connection_pool=True)
+        await within(CLOSE, client.aclose(close_connection_pool=True))
 
 
 def is_connection_error(exc: Exception) -> bool:

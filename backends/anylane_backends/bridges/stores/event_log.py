@@ -17,6 +17,7 @@ from anylane import json
 from anylane.errors import AnylaneError, UsageError
 from anylane.realtime.event_store import SharedLog
 from anylane_backends.bridges.bridged_rooms import checked_subject
+from anylane_backends.bridges.broker_thread import within
 from anylane_backends.bridges.settings import BridgeSettings
 from anylane_backends.bridges.stores.commands import (
     Commands,
@@ -24,7 +25,7 @@ from anylane_backends.bridges.stores.commands import (
     close_client,
     is_connection_error,
 )
-from anylane_backends.bridges.upkeep import FLUSH, delays, reason
+from anylane_backends.bridges.upkeep import delays, reason
 
 _BEGIN = """
 if redis.call('EXISTS', KEYS[1]) == 0 then
@@ -131,6 +132,11 @@ class ValkeyEvents:
     async def run(self) -> None:
         """Follow the stream, until it is cancelled."""
         self._appending = asyncio.Lock()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._append_all())  # What was sent before the start.
+            group.create_task(self._follow_all())
+
+    async def _follow_all(self) -> None:
         waits = delays()
         is_told = False
         while True:
@@ -138,7 +144,6 @@ class ValkeyEvents:
             try:
                 position = await self._load(client)
                 is_told, waits = False, delays()
-                await self._append_all()
                 while True:
                     position = await self._follow(client, position)
             except Exception as exc:  # noqa: BLE001  # whatever the library raises, it is away
@@ -150,11 +155,11 @@ class ValkeyEvents:
                 await close_client(client)
             await asyncio.sleep(next(waits))
 
-    async def finish(self) -> None:
-        """Append what still waits, if the server takes it in time."""
+    async def finish(self, deadline: float) -> None:
+        """Append what still waits, if the server takes it before that moment of the loop's."""
         with suppress(Exception):
-            async with asyncio.timeout(FLUSH):
-                await self._append_all()
+            async with asyncio.timeout_at(deadline):
+                await self._append_some()
         with self._lock:
             self.lost += len(self._queue)
             self._queue.clear()
@@ -162,10 +167,10 @@ class ValkeyEvents:
     async def _load(self, client: Any) -> bytes:
         """Give the log what the stream has, and return the last id."""
         log = self._log
-        async with asyncio.timeout(self._settings.timeout):
-            script = client.register_script(LOAD)
-            count = 0 if log is None else log.capacity
-            last, entries = await script(keys=[self._key], args=[max(1, count)])
+        script = client.register_script(LOAD)
+        count = 1 if log is None else log.capacity
+        reply = script(keys=[self._key], args=[count])
+        last, entries = await within(self._settings.timeout, reply)
         for id_, fields in reversed(entries):
             self._take(id_, dict(zip(fields[::2], fields[1::2], strict=False)))
         epoch, _, number = last.decode().partition("-")
@@ -177,10 +182,8 @@ class ValkeyEvents:
     async def _follow(self, client: Any, position: bytes) -> bytes:
         """Wait for what comes behind a position, and return the position behind that."""
         interval = self._settings.ping_interval
-        async with asyncio.timeout(interval + self._settings.timeout):
-            found = await client.xread(
-                {self._key: position}, count=1000, block=max(1, round(interval * 1000))
-            )
+        reply = client.xread({self._key: position}, count=1000, block=round(interval * 1000))
+        found = await within(interval + self._settings.timeout, reply)
         for _, entries in found or ():
             for id_, fields in entries:
                 self._take(id_, fields)
@@ -203,18 +206,29 @@ class ValkeyEvents:
             )
 
     async def _append_all(self) -> None:
-        """Append what waits. If the server is away it goes on waiting."""
+        """Append what waits, as soon as the server takes it."""
+        for wait in delays():
+            if await self._append_some():
+                return
+            await asyncio.sleep(wait)
+
+    async def _append_some(self) -> bool:
+        """Append what waits. Return False if the server is away, and the rest waits on."""
         lock = self._appending
         if lock is None:
-            return
+            return True  # `run` has not begun, and does it then.
         async with lock:
-            self._due = False
-            while self._queue:
+            while True:
+                with self._lock:
+                    if not self._queue:
+                        self._due = False
+                        return True
                 try:
-                    # Before a try that can be told from none no more.
+                    # First what can be tried again: of an event it would not be known whether it
+                    # has arrived.
                     await self._commands.execute(lambda client: client.ping())
                 except StoreAway:
-                    return
+                    return False
                 await self._append(self._taken())
 
     def _taken(self) -> list[_Event]:
