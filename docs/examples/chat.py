@@ -36,7 +36,8 @@ Event = dict[str, Any]
 
 chat = Router()
 broker = os.environ.get("CHAT_BROKER")
-bridge = broker and (NatsBridge if broker.startswith(("nats:", "tls:")) else ValkeyBridge)(broker)
+kind = NatsBridge if broker and broker.startswith(("nats:", "tls:")) else ValkeyBridge
+bridge = kind(broker) if broker else None
 rooms: Rooms[Event] = bridge.rooms("chat.room.") if bridge else Rooms()
 hall: Broadcast[Event] = bridge.room("chat.hall") if bridge else Broadcast()  # who came and went
 presence = Presence(ROOMS, bridge.room("chat.beats") if bridge else Broadcast())

@@ -106,7 +106,8 @@ def test_a_new_client_of_a_log_that_is_not_loaded_gets_what_comes_then(store: St
     client = Follower(World(app_of(log)))
     with_history = Follower(World(app_of(log)), path="/follow/1")
     assert client.last_id == ""
-    store.number, store.kept = 1, [(1, 1, None)]
+    store.number = 1
+    store.kept.append((1, 1, None))
     store.load(log)
     send(store, log, 2)
     assert client.read() == messages(2)
