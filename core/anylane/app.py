@@ -111,7 +111,7 @@ class App(BaseApp):
         """
         given: Any = func
         if is_context_manager(given):
-            self._check_open(shown(given))
+            self._check_open(shown(given, 300))
             self.life.append((Phase.AROUND, lambda: given))
         else:
             self._check(given, "lifespan", "()", "(app)")

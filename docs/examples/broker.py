@@ -69,7 +69,10 @@ def wait_for(port: int, seconds: float = 20) -> None:
 def broker(kind: Kind = "nats") -> Generator[str]:
     port = free_port()
     with subprocess.Popen(
-        command(kind, port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command(kind, port),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for the server in front of it, which needs it to end.
     ) as process:
         try:
             wait_for(port)

@@ -51,7 +51,8 @@ def abort(connections: Connections) -> None:
 
 
 async def within(seconds: float, coroutine: Coroutine[Any, Any, T]) -> T:
-    """Await a coroutine of a library for so long. Raise TimeoutError if it takes longer.
+    """Await a coroutine of a library for so long. Raise TimeoutError if it takes longer, and
+    ConnectionAbortedError if the library has cancelled it.
 
     It is cancelled then, and not waited for: some code in libraries swallows a cancellation.
     """
@@ -64,6 +65,8 @@ async def within(seconds: float, coroutine: Coroutine[Any, Any, T]) -> T:
     if not done:
         _leave(task)
         raise TimeoutError
+    if task.cancelled():
+        raise ConnectionAbortedError("the library has given up")  # Nobody has cancelled us.
     return task.result()
 
 

@@ -151,9 +151,8 @@ def test_another_host_name_is_not_believed(secure: Broker, authority: trustme.CA
         assert not bridge.connected
 
 
+@pytest.mark.parametrize("secure", ["valkey"], indirect=True)
 def test_stores_use_the_same_connection_settings(secure: Broker, authority: trustme.CA) -> None:
-    if secure.kind == "nats":
-        pytest.skip("NATS has no stores here")
     bridge = ValkeyBridge(secure.url, tls=client_context(authority))
 
     async def ask(client: Any) -> Any:
