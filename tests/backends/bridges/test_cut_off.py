@@ -49,7 +49,7 @@ with running({kind!r}, Path(sys.argv[1])) as broker:
             for _ in range(100):
                 room.send(bytes(100_000))
             began = time.monotonic()
-        assert time.monotonic() - began < 1, "the end was held up"
+        assert time.monotonic() - began < 1.5, "the end was held up"
         loopback("up")
         got = [far.poll() for _ in range(2)]
         # A message that lay in the kernel when the cable was pulled may still arrive: once.

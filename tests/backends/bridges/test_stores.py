@@ -362,5 +362,5 @@ def test_a_silent_server_holds_no_end_up() -> None:
         with site.bridge:
             site.log.send("lost")
             began = time.monotonic()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 1.5  # One, and what a busy machine adds.
     assert not any("anylane" in each.name for each in threading.enumerate())

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
@@ -28,7 +29,8 @@ from anylane_backends.bridges import NatsBridge, ValkeyBridge
 
 url = os.environ["BROKER"]
 kind = NatsBridge if url.startswith("nats") else ValkeyBridge
-bridge = kind(url, required=bool(os.environ.get("REQUIRED")), timeout=0.5)
+timeout = float(os.environ.get("TIMEOUT", "0.5"))
+bridge = kind(url, required=bool(os.environ.get("REQUIRED")), timeout=timeout)
 rooms = bridge.rooms("chat.", on_lag="error")
 app = App()
 app.lifespan(bridge)
@@ -58,7 +60,11 @@ def send(ctx: Context):
 class Server:
     """`anylane run` of that app."""
 
-    def __init__(self, folder: Path, broker: Broker, lane: str, workers: int, **more: str) -> None:
+    first = address = ""
+
+    def __init__(
+        self, folder: Path, broker: Broker, lane: str, workers: int, wait: bool, **more: str
+    ) -> None:
         (folder / "chat_app.py").write_text(APP)
         command = [sys.executable, "-m", "anylane", "run", "chat_app:app", "--port", "0"]
         command += ["--app-dir", str(folder), "--backend", lane, "--workers", str(workers)]
@@ -71,6 +77,8 @@ class Server:
         )
         assert self.process.stdout is not None
         self.output = self.process.stdout
+        if not wait:
+            return
         self.first = self.output.readline()
         found = re.search(r"http://([\d.:]+)", self.first)
         self.address = found[1] if found else ""
@@ -100,8 +108,8 @@ Serve = Callable[..., Server]
 def serve(tmp_path: Path, broker: Broker) -> Generator[Serve]:
     started: list[Server] = []
 
-    def start(lane: str, workers: int = 1, **more: str) -> Server:
-        started.append(Server(tmp_path, broker, lane, workers, **more))
+    def start(lane: str, workers: int = 1, *, wait: bool = True, **more: str) -> Server:
+        started.append(Server(tmp_path, broker, lane, workers, wait, **more))
         return started[-1]
 
     yield start
@@ -154,7 +162,7 @@ def test_two_workers_of_a_lane_are_one_room(serve: Serve, lane: str) -> None:
         two.send("back")
         assert next_said(one) == next_said(two) == {"from": second, "text": "back"}
     # Workers end at once, without clients and without anything left to be sent.
-    assert server.end() < 2.5
+    assert server.end() < 5
     assert server.process.returncode == 0
     assert "Traceback" not in server.said
 
@@ -217,6 +225,25 @@ def test_a_broker_that_is_required_and_missing_is_one_line_and_exit_code_3(
     (said,) = (server.first + server.said).splitlines()
     assert said.startswith("anylane: startup failed")
     assert f"needs {broker.url}, which cannot be used" in said
+
+
+@pytest.mark.parametrize("lane", ["asyncio", "trio", "curio", "threads"])
+def test_a_start_that_waits_for_a_silent_broker_can_be_given_up(
+    serve: Serve, broker: Broker, lane: str
+) -> None:
+    assert broker.process is not None
+    broker.process.send_signal(signal.SIGSTOP)
+    server = serve(lane, wait=False, REQUIRED="yes", TIMEOUT="60")
+    eventually(lambda: has_connected(server.process.pid, broker.port))
+    assert server.end() < 5
+    assert server.process.returncode == 0
+    assert "told to stop before the start was over" in server.said
+    assert "Traceback" not in server.said
+
+
+def has_connected(pid: int, port: int) -> bool:
+    open_now: list[Any] = psutil.Process(pid).net_connections("tcp")
+    return any(each.raddr and each.raddr.port == port for each in open_now)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
