@@ -46,7 +46,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("anylane.typed",),
     ("anylane.openapi", "anylane.middleware"),
     ("anylane.app",),
-    ("anylane.contrib", "anylane.testing"),
+    ("anylane.contrib", "anylane.testing", "anylane_backends.bridges"),
     ("anylane_backends.hosting",),
     ("anylane_backends.hosting.cli",),
     ("anylane", "anylane_backends"),
