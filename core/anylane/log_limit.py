@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from _thread import allocate_lock
 from collections.abc import Callable
+from contextvars import Context
 from dataclasses import dataclass
 
 MAX_LINES = 10
@@ -121,4 +122,5 @@ class LogLimit:
         if period.counted:
             seconds = max(kind.seconds, now - period.began)
             line = f"{kind.name}: {period.counted:,} more in the last {seconds:,.0f} s"
-            self._write(period.level, line)
+            # In no request's context: the line is about many of them.
+            Context().run(self._write, period.level, line)
