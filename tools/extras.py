@@ -72,6 +72,15 @@ from anylane.contrib import Metrics
 app.use(Metrics())
 assert "anylane_requests" in TestClient(app).get("/metrics").text
 """,
+    "otel": """
+from anylane.contrib import OpenTelemetry
+app.use(OpenTelemetry())
+from opentelemetry import baggage
+@app.get("/who")
+async def who(ctx: Context) -> str:
+    return str(baggage.get_baggage("who"))
+assert TestClient(app).get("/who", headers={"baggage": "who=ada"}).text == "ada"
+""",
     "pydantic": """
 import pydantic
 class Model(pydantic.BaseModel):

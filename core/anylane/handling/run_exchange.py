@@ -188,11 +188,12 @@ async def _fail(ctx: Context, exc: BaseException) -> None:
             close_for(ctx, exc)
             return
         log_failure(ctx, exc)
+        ctx.error, ctx._failed = exc, True
         exchange.websocket.close(1011, "", ctx.link.now())
         return
     log_failure(ctx, exc)
+    ctx.error, ctx._failed = exc, True
     if not exchange.started and exchange.interrupt is None:
-        ctx.error = exc
         await _answer_instead(ctx, problem(ctx, HTTPError(500)))
 
 

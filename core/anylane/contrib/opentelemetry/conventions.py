@@ -1,0 +1,120 @@
+"""The semantic conventions of OpenTelemetry for HTTP servers (stable since 1.23), as far as they are
+about one request. Nothing in the attributes of a metric is a client's to choose.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from anylane.errors import HTTPError, Refused
+
+if TYPE_CHECKING:
+    from anylane.handling.context import Context
+
+METHODS = frozenset(
+    ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE")
+)
+"""Those of RFC 9110 §9 and RFC 5789; another one is `_OTHER`, so that no client makes up names."""
+
+OTHER = "_OTHER"
+
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+"""Upper bounds of `http.server.request.duration` in seconds, which the conventions advise."""
+
+MAX_TEXT = 1024
+"""Characters of a client's text in an attribute; the rest is cut off, as in an access log."""
+
+Attributes = dict[str, str | int]
+
+
+def name_of(ctx: Context) -> str:
+    """Return the name of a span: method and pattern of the route, such as "GET /users/{id}"."""
+    method = ctx.request.method
+    if method not in METHODS:
+        method = "HTTP"
+    return method if ctx.route is None else f"{method} {ctx.route.pattern.text}"
+
+
+def common(ctx: Context) -> Attributes:
+    """Return what a span and the requests that run have from the start."""
+    request = ctx.request
+    method = request.method if request.method in METHODS else OTHER
+    return {"http.request.method": method, "url.scheme": request.scheme}
+
+
+def of_request(ctx: Context, *, query: bool) -> Attributes:
+    """Return what else a span has of its request. query: whether `url.query` is among it."""
+    request = ctx.request
+    found: Attributes = {
+        "url.path": request.raw_path[:MAX_TEXT],
+        "network.protocol.version": request.version,
+    }
+    if request.method not in METHODS:
+        found["http.request.method_original"] = request.method[:MAX_TEXT]
+    if query and request.query_string:
+        found["url.query"] = request.query_string[:MAX_TEXT]
+    if ctx.route is not None:
+        found["http.route"] = ctx.route.pattern.text
+    if (agent := request.headers.get("user-agent")) is not None:
+        found["user_agent.original"] = agent[:MAX_TEXT]
+    client, peer = request.client, ctx.link.driver.connection.peer
+    if isinstance(client, tuple) and client:
+        found["client.address"] = str(client[0])
+    if isinstance(peer, tuple) and len(peer) > 1:
+        found["network.peer.address"] = str(peer[0])
+        found["network.peer.port"] = peer[1]
+    _put_server(found, request.host)
+    return found
+
+
+def _put_server(found: Attributes, host: str | None) -> None:
+    """Add the name and the port that the client has asked for."""
+    if not host:
+        return
+    name, colon, port = host.rpartition(":")
+    if not colon or (name.startswith("[") and not name.endswith("]")):
+        name, port = host, ""
+    found["server.address"] = name.strip("[]")[:MAX_TEXT]
+    if port.isdecimal() and len(port) <= len("65535"):
+        found["server.port"] = int(port)
+
+
+def failure_of(ctx: Context) -> BaseException | None:
+    """Return the exception that an exchange has failed with: one that nothing has dealt with, or
+    that is answered by a status from 500 on. An HTTPError is an answer, and no failure."""
+    error = ctx.error
+    if isinstance(error, HTTPError | Refused):
+        return None
+    return error if ctx._failed or ctx.exchange.status >= 500 else None
+
+
+def error_type(ctx: Context, failure: BaseException | None) -> str | None:
+    """Return the value of `error.type` for an exchange that is over; None for one that went well.
+
+    That is the class of an exception, else a status from 500 on, and else why the answer is not
+    whole: "deadline", "shutdown" or "disconnected".
+    """
+    exchange = ctx.exchange
+    if failure is not None:
+        kind = type(failure)
+        return kind.__qualname__ if kind.__module__ == "builtins" else _dotted(kind)
+    if exchange.status >= 500:
+        return str(exchange.status)
+    if exchange.interrupt is not None:
+        return exchange.interrupt.value
+    is_whole = exchange.started and ctx.request.method == "HEAD"
+    if exchange.gone is None or is_whole or exchange.websocket is not None:
+        return None  # A WebSocket has a code for its end, and its client leaves some time.
+    return None if exchange.raw is not None or _is_event_stream(ctx) else "disconnected"
+
+
+def _dotted(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _is_event_stream(ctx: Context) -> bool:
+    """Return whether the answer was a stream of events, which ends when its client leaves."""
+    # What was answered instead of a handler that is stuck is not to be had from `ctx.response`.
+    if ctx.exchange.status != 200 or ctx.response.body is not None:
+        return False
+    return (ctx.response.headers.get("content-type") or "").startswith("text/event-stream")
