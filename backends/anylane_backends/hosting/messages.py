@@ -42,8 +42,10 @@ def log(level: str, message: str, error: BaseException | None) -> None:
 
 
 def write_access_line(line: str, fields: Mapping[str, Any]) -> None:
-    """Pass a line of an access log on to the standard library's logging, at level INFO. fields: what
-    it was made of; they are attributes of the record, for what writes key and value."""
+    """Pass a line of an access log on to the standard library's logging, at level INFO.
+
+    fields: what it was made of; they are attributes of the record, for what writes key and value.
+    """
     access_logger.info("%s", line, extra=fields)
 
 

@@ -29,10 +29,12 @@ def lines_have_the_ids_of_connection_and_request(conversation: Conversation) -> 
     """Each line that is logged for a request has the number of its connection and an id of its own:
     in hooks and handlers, in threads, generators and background work. The hooks of a connection
     have its number alone."""
-    stage, numbers = conversation.stage, set()
+    stage = conversation.stage
+    numbers: set[int] = set()
     for _ in range(2):
         peer = conversation.connect()
-        ids = set()
+        ids: set[str] = set()
+        own: set[int] = set()
         for path, places in RUNS.items():
             assert peer.ask(path).status == 200
             records = lines(conversation, len(places) + 1, "request hook", *places)
@@ -41,12 +43,14 @@ def lines_have_the_ids_of_connection_and_request(conversation: Conversation) -> 
                 (each["connection_id"], each["request_id"]) for each in records
             }
             ids.add(request_id)
-            numbers.add(number)
+            own.add(number)
             (hook,) = [each for each in told(stage.said) if each["message"] == "on_connect"]
             assert hook["connection_id"] == number
             assert "request_id" not in hook
         assert len(ids) == len(RUNS)
-        assert {each.partition("-")[0] for each in ids} == {str(number)}
+        assert {each.partition("-")[0] for each in ids} == {str(each) for each in own}
+        assert len(own) == 1
+        numbers |= own
         stage.said.clear()
     socket = conversation.websocket("/runs/socket")
     for text in ("a", "b"):
@@ -110,7 +114,7 @@ def spans_tell_of_every_form_of_answer(conversation: Conversation) -> None:
         routed = status not in (404, 405, 426) and method != "OPTIONS"
         assert span["name"] == (f"{method} {path}" if routed else method), form
         assert span["kind"] == "SERVER", form
-        assert PARENT == f"00-{span['trace']}-{span['parent']}-01", form
+        assert f"00-{span['trace']}-{span['parent']}-01" == PARENT, form
         attributes = span["attributes"]
         assert attributes["http.response.status_code"] == status, form
         assert attributes["http.request.method"] == method, form

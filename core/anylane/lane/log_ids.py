@@ -69,12 +69,12 @@ def id_of(link: Link) -> str | None:
     return known
 
 
-def log_about(  # noqa: PLR0917  # the last three are what a `Log` takes
+def log_about(
     number: int, limit: LogLimit, kind: LogKind, level: str, message: str, _error: object
 ) -> None:
     """Log a line about a connection of which no exchange runs, such as a handshake that has failed.
 
-    number: the connection's.
+    number: the connection's. The last three are what a `Log` takes.
     """
     before = _number.set(number or None)
     try:

@@ -29,10 +29,11 @@ TEXTS = [
 """What a client could send to end a line, to move the cursor, or to turn the text around."""
 
 
-def record(message: str, *args: Any, exc: BaseException | None = None, **extra: Any) -> Any:
-    """Return a record as a logger makes it."""
+def record(message: str, *args: Any, **extra: Any) -> Any:
+    """Return a record as a logger makes it. exc: among extra, the exception that it is about."""
+    exc = extra.pop("exc", None)
     info = None if exc is None else (type(exc), exc, exc.__traceback__)
-    logger = logging.Logger("shop")
+    logger = logging.Logger("shop")  # noqa: LOG001  # of this test alone
     return logger.makeRecord("shop", logging.INFO, "shop.py", 3, message, args, info, extra=extra)
 
 
@@ -66,7 +67,7 @@ def test_no_message_name_or_extra_ends_a_line(message: str, name: str, extra: st
 def raised(func: Any) -> BaseException:
     try:
         func()
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001  # any of them
         return exc
     raise AssertionError("nothing was raised")
 
@@ -180,7 +181,7 @@ def test_a_filter_takes_the_ids_along_to_another_thread() -> None:
     records: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
     handler = logging.handlers.QueueHandler(records)
     handler.addFilter(IdsFilter())
-    logger = logging.Logger("shop")
+    logger = logging.Logger("shop")  # noqa: LOG001  # of this test alone
     logger.addHandler(handler)
     before = request_id.set("abc")
     try:

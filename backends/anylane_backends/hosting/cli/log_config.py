@@ -50,7 +50,7 @@ class LogConfig:
         the handlers are gone then."""
         try:
             logging.config.dictConfig(deepcopy(self._whole))
-        except (Exception, SystemExit) as exc:  # A class of the app's may raise anything.
+        except (Exception, SystemExit) as exc:  # noqa: BLE001  # a class of the app's raises it
             self._refuse(exc)
 
     def withdraw(self) -> None:
@@ -76,8 +76,8 @@ class LogConfig:
             key = f"{self.path}: handlers.{name}"
             if issubclass(found, logging.handlers.BaseRotatingHandler):
                 yield (
-                    f"{key} rotates its file in each process, and lines of the others are lost; use "
-                    "logging.handlers.WatchedFileHandler, and logrotate"
+                    f"{key} rotates its file in each process, and lines of the others are lost; "
+                    "use logging.handlers.WatchedFileHandler, and logrotate"
                 )
             elif issubclass(found, logging.FileHandler) and table.get("mode", "a") != "a":
                 yield f"{key} has the mode {table['mode']!r}: each process empties the file"
@@ -96,24 +96,30 @@ class LogConfig:
         existing = tables.get("disable_existing_loggers", False)
         if not isinstance(existing, bool):
             self._wrong("disable_existing_loggers", existing, "true or false")
-        for key in (*_TABLES, "root"):
-            if not isinstance(tables.get(key, {}), dict):
-                self._wrong(key, tables[key], "a table")
-        for key in _TABLES:
-            for name, each in tables.get(key, {}).items():
-                if not isinstance(each, dict):
-                    self._wrong(f"{key}.{name}", each, "a table")
-        for name, each in tables.get("formatters", {}).items():
+        for key, each in self._inner("formatters"):
             if _FACTORY not in each:
-                self._check_keys(f"formatters.{name}", each, _FORMATTER)
-        for name, each in tables.get("filters", {}).items():
+                self._check_keys(key, each, _FORMATTER)
+        for key, each in self._inner("filters"):
             if _FACTORY not in each:
-                self._check_keys(f"filters.{name}", each, {"name"})
-        for name, each in tables.get("handlers", {}).items():
-            self._check_handler(f"handlers.{name}", each)
-        for name, each in tables.get("loggers", {}).items():
-            self._check_logger(f"loggers.{name}", each, _LOGGER)
-        self._check_logger("root", tables.get("root", {}), _ROOT)
+                self._check_keys(key, each, {"name"})
+        for key, each in self._inner("handlers"):
+            self._check_handler(key, each)
+        for key, each in self._inner("loggers"):
+            self._check_logger(key, each, _LOGGER)
+        self._check_logger("root", self._checked_table("root", tables.get("root", {})), _ROOT)
+
+    def _inner(self, of: str) -> list[tuple[str, Mapping[str, Any]]]:
+        """Return the tables inside of one, each with its key."""
+        table = self._checked_table(of, self._tables.get(of, {}))
+        return [
+            (f"{of}.{name}", self._checked_table(f"{of}.{name}", each))
+            for name, each in table.items()
+        ]
+
+    def _checked_table(self, key: str, found: Any) -> dict[str, Any]:
+        if not isinstance(found, dict):
+            self._wrong(key, found, "a table")
+        return found
 
     def _check_handler(self, key: str, table: Mapping[str, Any]) -> None:
         kind = table.get("class", table.get(_FACTORY))
@@ -151,7 +157,7 @@ class LogConfig:
             self._check_name(f"{key}.{of}", name, of)
 
     def _check_name(self, key: str, name: object, of: str) -> None:
-        known = self._tables.get(of, {})
+        known = self._checked_table(of, self._tables.get(of, {}))
         if name is not None and (not isinstance(name, str) or name not in known):
             expected = ", ".join(known) if known else f"a name in a table {of}, which is missing"
             self._wrong(key, name, f"one of {of}: {expected}" if known else expected)

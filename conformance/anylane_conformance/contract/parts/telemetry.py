@@ -38,7 +38,7 @@ class _Told(logging.Handler):
 
 def with_lines(app: App, stage: Stage) -> None:
     """Log a line wherever the code of an app runs."""
-    logger = logging.Logger("shop")
+    logger = logging.Logger("shop")  # noqa: LOG001  # of this stage, and no other
     logger.addHandler(_Told(stage))
     wherever_code_runs(app, logger.info)
 
@@ -123,6 +123,7 @@ class _Spans(SpanExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         for span in spans:
             parent, context = span.parent, span.get_span_context()
+            assert context is not None
             facts = {
                 "name": span.name,
                 "kind": span.kind.name,

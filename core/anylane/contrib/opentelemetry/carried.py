@@ -31,10 +31,10 @@ _STATE = re.compile(
 )
 """W3C Trace Context §3.3.1.3."""
 
-_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _VALUE = r"[!#-+\--:<-\[\]-~]*"
 _BAGGAGE = re.compile(
-    rf"[ \t]*{_TOKEN}[ \t]*=[ \t]*{_VALUE}[ \t]*(;[ \t]*{_TOKEN}[ \t]*(=[ \t]*{_VALUE}[ \t]*)?)*"
+    rf"[ \t]*{_NAME}[ \t]*=[ \t]*{_VALUE}[ \t]*(;[ \t]*{_NAME}[ \t]*(=[ \t]*{_VALUE}[ \t]*)?)*"
 )
 """W3C Baggage §3.3.1."""
 
@@ -55,8 +55,8 @@ class Carried:
 
     @staticmethod
     def keys(carrier: Headers) -> list[str]:
-        """Return the names of all headers."""
-        return list(dict.fromkeys(name for name, _ in carrier.items()))
+        """Return the names of all headers, in lower case."""
+        return list(dict.fromkeys(name.lower() for name, _ in carrier.items()))
 
 
 def _is_well_formed(name: str, value: str) -> bool:

@@ -1,5 +1,6 @@
-"""The semantic conventions of OpenTelemetry for HTTP servers (stable since 1.23), as far as they are
-about one request. Nothing in the attributes of a metric is a client's to choose.
+"""OpenTelemetry's semantic conventions for HTTP servers, which are stable since 1.23.
+
+Nothing in the name of a span and in the attributes of a metric is a client's to choose.
 """
 
 from __future__ import annotations

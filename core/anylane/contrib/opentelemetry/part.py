@@ -5,6 +5,7 @@ It asks OpenTelemetry's API only, which does nothing until a program has set up 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -181,10 +182,9 @@ class _Span:
 def _excluded(paths: Iterable[str]) -> tuple[frozenset[str], tuple[str, ...]]:
     """Return the paths that stand for themselves, and those that stand for all below them. Raise
     UsageError for what is no path."""
-    found = [] if isinstance(paths, str) else list(paths)
-    if isinstance(paths, str) or not all(
-        isinstance(each, str) and each.startswith("/") and each.isascii() for each in found
-    ):
+    found: list[Any] = [paths] if isinstance(paths, str) else list(paths)
+    are_paths = all(isinstance(each, str) and re.fullmatch(r"/[!-~]*", each) for each in found)
+    if isinstance(paths, str) or not are_paths:
         raise UsageError(
             f"exclude of OpenTelemetry is {shown(paths)}; expected a list of paths such as "
             "['/health', '/assets/']"
