@@ -43,6 +43,9 @@ TURNED_AWAY = LogKind("connections turned away")
 TOO_SLOW = LogKind("handlers that took too long")
 """Handlers that were interrupted by `request_timeout`."""
 
+TEARDOWN = LogKind("teardowns that took too long")
+"""Dependencies that are given back late, or too early, which a client can cause by leaving."""
+
 ACCEPTING = LogKind("pauses in accepting", lines=1, seconds=60.0)
 """Pauses because there are no descriptors left. They come again and again until there are some."""
 

@@ -144,8 +144,51 @@ level = "INFO"
 """
 
 
+HOSTILE = r"""
+import logging
+from anylane import App, Context, Disconnected
+
+app = App()
+log = logging.getLogger("shop")
+logging.basicConfig = None  # The command's own handler writes.
+
+
+@app.post("/form")
+async def form(ctx: Context) -> str:
+    found = await ctx.request.form()
+    for name in found:
+        log.warning("a field " + name)
+        log.warning("its file " + found.file(name).filename)
+    return "form"
+
+
+@app.get("/{path:path}")
+def echo(ctx: Context) -> str:
+    log.warning("a path " + ctx.request.path)
+    log.warning("a header " + ctx.request.headers["x-own"])
+    try:
+        raise KeyError(ctx.request.path) from ValueError(ctx.request.path)
+    except KeyError:
+        log.exception("a path " + ctx.request.path)
+    raise RuntimeError(ctx.request.path)
+
+
+@app.websocket("/socket")
+async def socket(ctx: Context) -> None:
+    log.warning("offered " + ctx.request.headers["sec-websocket-protocol"])
+    ws = await ctx.accept()
+    try:
+        await ws.receive()
+    except Disconnected as exc:
+        log.warning("closed " + exc.reason)
+        raise RuntimeError(exc.reason)
+"""
+FORGED = "2026-01-01 00:00:00,000 CRITICAL forged"
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    (tmp_path / "hostile.py").write_text(HOSTILE, encoding="utf-8")
     (tmp_path / "main.py").write_text(APP, encoding="utf-8")
     (tmp_path / "lines.py").write_text(LINES, encoding="utf-8")
     return tmp_path
@@ -244,6 +287,53 @@ def test_lines_of_the_framework_have_ids_and_no_client_forges_one(
     (turned,) = [each for each in found if "turned away" in each["message"]]
     assert turned["connection_id"] not in (access["connection_id"], refused["connection_id"])
     assert "request_id" not in turned
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("backend", LANES)
+def test_no_text_of_a_client_makes_a_line_of_its_own(folder: Path, backend: str, form: str) -> None:
+    told = ("--backend", backend, "--log-format", form, "--access-log")
+    process = Process(folder, *told, target="hostile:app")
+    try:
+        for end in ("%0A", "%0D", "%C2%85", "%E2%80%A8", "%1B[2J%0A", "%0B"):
+            path = f"/a{end}{FORGED.replace(' ', '%20')}"
+            answer = httpx.get(
+                f"{process.url}{path}", headers={"x-own": f"a\x85{FORGED}".encode("l1")}
+            )
+            assert answer.status_code == 500
+        name = f"a\u2028{FORGED}"
+        part = f'Content-Disposition: form-data; name="{name}"; filename="{name}"'.encode()
+        httpx.post(
+            f"{process.url}/form",
+            content=b"--x\r\n" + part + b"\r\n\r\nbody\r\n--x--\r\n",
+            headers={"content-type": "multipart/form-data; boundary=x"},
+        )
+        url = f"{process.url.replace('http', 'ws')}/socket"
+        with connect(url, subprotocols=["a"]) as ws:  # type: ignore[list-item]
+            ws.close(1000, f"bye\n{FORGED}")
+        process.signal()
+        code, rest, _ = process.end()
+    finally:
+        process.close()
+    assert code == 0
+    for said in ("a path", "a header", "a field", "its file", "closed bye", "RuntimeError"):
+        assert said in rest, said
+    lines = (process.line + rest).splitlines()
+    assert not any(line.lstrip().startswith(FORGED) for line in lines)
+    if form == "json":
+        assert all(json.loads(line)["pid"] for line in lines[1:])
+    else:
+        record = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (INFO|WARNING|ERROR) ")
+        behind = (
+            "Traceback ", " ", "KeyError", "ValueError", "RuntimeError", "The above exception",
+            "During handling", "anylane.errors.Disconnected",
+        )  # fmt: skip
+        strange = [
+            line
+            for line in lines[1:]
+            if line and not record.match(line) and not line.startswith(behind)
+        ]
+        assert strange == []
 
 
 def test_a_handshake_that_fails_is_told_with_its_connection(start: Start, folder: Path) -> None:

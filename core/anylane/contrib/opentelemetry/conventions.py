@@ -28,35 +28,45 @@ MAX_TEXT = 1024
 Attributes = dict[str, str | int]
 
 
-def name_of(ctx: Context) -> str:
-    """Return the name of a span: method and pattern of the route, such as "GET /users/{id}"."""
-    method = ctx.request.method
-    if method not in METHODS:
-        method = "HTTP"
-    return method if ctx.route is None else f"{method} {ctx.route.pattern.text}"
+def shared_of(ctx: Context) -> Attributes:
+    """Return what a span and the requests that run have in common."""
+    method, scheme = ctx.request.method, ctx.request.scheme
+    known = _SHARED.get((method, scheme))
+    return known or {"http.request.method": OTHER, "url.scheme": scheme}
 
 
-def common(ctx: Context) -> Attributes:
-    """Return what a span and the requests that run have from the start."""
-    request = ctx.request
-    method = request.method if request.method in METHODS else OTHER
-    return {"http.request.method": method, "url.scheme": request.scheme}
+_SHARED: dict[tuple[str, str], Attributes] = {
+    (method, scheme): {"http.request.method": method, "url.scheme": scheme}
+    for method in METHODS
+    for scheme in ("http", "https")
+}
 
 
-def of_request(ctx: Context, *, query: bool) -> Attributes:
-    """Return what else a span has of its request. query: whether `url.query` is among it."""
-    request = ctx.request
-    found: Attributes = {
-        "url.path": request.raw_path[:MAX_TEXT],
-        "network.protocol.version": request.version,
+def span_of(ctx: Context, shared: Attributes, *, query: bool) -> tuple[str, Attributes]:
+    """Return the name of a span, such as "GET /users/{id}", and the attributes that it begins with.
+
+    query: whether `url.query` is among them.
+    """
+    request, route = ctx.request, ctx.route
+    head, headers = ctx.exchange.head, request.headers
+    assert head is not None, "what could not be parsed passes no part"
+    text = head.text
+    name = text.method
+    found = {
+        **shared,
+        "url.path": text.path[:MAX_TEXT],
+        "network.protocol.version": head.version.decode("ascii"),
     }
-    if request.method not in METHODS:
-        found["http.request.method_original"] = request.method[:MAX_TEXT]
-    if query and request.query_string:
-        found["url.query"] = request.query_string[:MAX_TEXT]
-    if ctx.route is not None:
-        found["http.route"] = ctx.route.pattern.text
-    if (agent := request.headers.get("user-agent")) is not None:
+    if name not in METHODS:
+        found["http.request.method_original"] = name[:MAX_TEXT]
+        name = "HTTP"
+    if route is not None:
+        found["http.route"] = pattern = route.pattern.text
+        name = f"{name} {pattern}"
+    if query and text.query:
+        found["url.query"] = text.query[:MAX_TEXT]
+    agent = headers.get("user-agent")
+    if agent is not None:
         found["user_agent.original"] = agent[:MAX_TEXT]
     client, peer = request.client, ctx.link.driver.connection.peer
     if isinstance(client, tuple) and client:
@@ -65,7 +75,7 @@ def of_request(ctx: Context, *, query: bool) -> Attributes:
         found["network.peer.address"] = str(peer[0])
         found["network.peer.port"] = peer[1]
     _put_server(found, request.host)
-    return found
+    return name, found
 
 
 def _put_server(found: Attributes, host: str | None) -> None:

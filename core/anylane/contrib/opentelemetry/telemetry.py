@@ -13,11 +13,10 @@ from anylane.contrib.opentelemetry.carried import Carried
 from anylane.contrib.opentelemetry.conventions import (
     BUCKETS,
     Attributes,
-    common,
     error_type,
     failure_of,
-    name_of,
-    of_request,
+    shared_of,
+    span_of,
 )
 from anylane.errors import UsageError
 from anylane.extras import load
@@ -100,7 +99,8 @@ class OpenTelemetry:
                 return  # Two such parts, of an app and of a router, tell of a request once.
         if self._is_excluded(ctx):
             return
-        shared = common(ctx)
+        shared = shared_of(ctx)
+        name, attributes = span_of(ctx, shared, query=self._query)
         parent = self._context.Context()
         if self._trusts_all or (
             self._trusted is not None and self._trusted.allow(ctx.link.driver.connection.peer)
@@ -108,11 +108,7 @@ class OpenTelemetry:
             parent = self._propagate.extract(ctx.request.headers, parent, Carried)
         started = int(ctx.time() * _NANOSECONDS)
         span = self._tracer.start_span(
-            name_of(ctx),
-            parent,
-            self._trace.SpanKind.SERVER,
-            {**shared, **of_request(ctx, query=self._query)},
-            start_time=started,
+            name, parent, self._trace.SpanKind.SERVER, attributes, start_time=started
         )
         ctx.on_end(_Span(self, span, shared, started, ctx.now()))
         self._active.add(1, shared)
