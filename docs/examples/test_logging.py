@@ -298,7 +298,7 @@ def test_no_text_of_a_client_makes_a_line_of_its_own(folder: Path, backend: str,
         for end in ("%0A", "%0D", "%C2%85", "%E2%80%A8", "%1B[2J%0A", "%0B"):
             path = f"/a{end}{FORGED.replace(' ', '%20')}"
             answer = httpx.get(
-                f"{process.url}{path}", headers={"x-own": f"a\x85{FORGED}".encode("l1")}
+                f"{process.url}{path}", headers={b"x-own": f"a\x85{FORGED}".encode("l1")}
             )
             assert answer.status_code == 500
         name = f"a\u2028{FORGED}"
