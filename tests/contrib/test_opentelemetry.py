@@ -489,6 +489,7 @@ def end(wire: Lockstep, how: str) -> None:
             wire.eof()
         case "drain":
             wire.world.server.shutdown()
+            wire.advance(100)
         case "abort":
             wire.world.server.abort()
         case "silence":
@@ -552,3 +553,57 @@ def test_every_span_ends_whatever_comes_one_after_the_other(steps: list[Any]) ->
     wire.advance(100)
     assert sdk.counted.began == sdk.counted.ended == len(sdk.spans())
     assert sdk.active() == 0
+
+
+# --- why an answer is not whole ----------------------------------------------------------------
+
+
+def test_an_answer_that_was_cut_off_says_why(sdk: SDK) -> None:
+    app = App()
+    app.use(sdk.part())
+
+    @app.get("/stream")
+    async def stream(ctx: Context) -> None:
+        async with ctx.stream() as out:
+            await out.write("a")
+            await ctx.sleep(60)
+            await out.write("b")
+
+    @app.get("/events")
+    async def events(ctx: Context) -> None:
+        async with ctx.event_stream() as out:
+            await out.send("a")
+            await ctx.sleep(60)
+            await out.send("b")
+
+    @app.get("/late")
+    async def late(ctx: Context) -> None:
+        await ctx.sleep(60)
+
+    def kind_of(path: str, how: str) -> object:
+        wire = Lockstep(app, CONFIG)
+        wire.receive(request(path))
+        end(wire, how)
+        span = sdk.span()
+        assert span.status.is_ok is (facts(span).get("http.response.status_code") != 503)
+        return facts(span).get("error.type")
+
+    found = {
+        (path, how): kind_of(path, how)
+        for path in ("/stream", "/events", "/late")
+        for how in ("reset", "drain", "abort", "silence")
+    }
+    assert found == {
+        ("/stream", "reset"): "disconnected",
+        ("/stream", "drain"): "shutdown",
+        ("/stream", "abort"): "shutdown",
+        ("/stream", "silence"): None,
+        ("/events", "reset"): None,
+        ("/events", "drain"): None,
+        ("/events", "abort"): "shutdown",
+        ("/events", "silence"): None,
+        ("/late", "reset"): "disconnected",
+        ("/late", "drain"): "503",
+        ("/late", "abort"): "shutdown",
+        ("/late", "silence"): "503",
+    }

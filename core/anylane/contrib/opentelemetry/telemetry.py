@@ -17,6 +17,7 @@ from anylane.contrib.opentelemetry.conventions import (
     failure_of,
     shared_of,
     span_of,
+    status_of,
 )
 from anylane.errors import UsageError
 from anylane.extras import load
@@ -129,8 +130,8 @@ class OpenTelemetry:
         kind = error_type(ctx, failure)
         seconds = ctx.now() - told.began
         late: Attributes = {}
-        if exchange.started:
-            late["http.response.status_code"] = exchange.status
+        if status := status_of(ctx):
+            late["http.response.status_code"] = status
         if kind is not None:
             late["error.type"] = kind
         end = told.started + int(seconds * _NANOSECONDS)
@@ -138,7 +139,7 @@ class OpenTelemetry:
             span.set_attributes(late)
             if failure is not None:
                 span.record_exception(failure, timestamp=end)
-            if failure is not None or exchange.status >= 500:
+            if failure is not None or status >= 500:
                 span.set_status(self._trace.StatusCode.ERROR)
         span.end(end)
         self._active.add(-1, told.shared)
