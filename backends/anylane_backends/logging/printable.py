@@ -6,6 +6,8 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
+from anylane.shown import spoken
+
 
 def printable(text: str) -> str:
     """Return the text with an escape for each character that is not printable: controls, line
@@ -43,5 +45,5 @@ def _make_printable(made: traceback.TracebackException) -> None:
         frame.filename, frame.name = printable(frame.filename), printable(frame.name)
     # The lines of a note are indented, so that they look like no others.
     notes = getattr(made, "__notes__", None)
-    if notes:
-        made.__notes__ = ["  " + str(each).replace("\n", "\n  ") for each in notes]
+    if isinstance(notes, list | tuple):  # An exception may have anything there.
+        made.__notes__ = ["  " + spoken(each).replace("\n", "\n  ") for each in notes]

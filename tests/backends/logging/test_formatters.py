@@ -79,7 +79,25 @@ def noted() -> None:
     raise error from KeyError(f"a\n{FORGED}")
 
 
+class Hostile:
+    def __repr__(self) -> str:
+        raise SystemExit("repr")
+
+
+class HostileError(Exception):
+    def __str__(self) -> str:
+        raise SystemExit("str")
+
+
+def raised_with(notes: object) -> None:
+    error = HostileError()
+    error.__notes__ = notes  # type: ignore[assignment]
+    raise error
+
+
 FAILURES: dict[str, Any] = {
+    "an exception that cannot be shown": lambda: raised_with([Hostile(), FORGED, 3]),
+    "notes of another kind": lambda: raised_with(5),
     "its text": lambda: int(f"\n{FORGED}"),
     "its notes and cause": noted,
     "source that came": lambda: ast.literal_eval(f"1 +\n{FORGED}\n("),
@@ -111,11 +129,6 @@ def test_a_traceback_that_came_as_text_is_indented() -> None:
     assert lines(TextFormatter("%(message)s").format(made)) == [
         "it failed", "Traceback", f"  {FORGED}", "  File", "Stack", f"  {FORGED}"
     ]  # fmt: skip
-
-
-class Hostile:
-    def __repr__(self) -> str:
-        raise SystemExit("repr")
 
 
 def test_json_tells_whatever_an_extra_is() -> None:
