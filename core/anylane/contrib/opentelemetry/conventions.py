@@ -90,22 +90,19 @@ def _put_server(found: Attributes, host: str | None) -> None:
         found["server.port"] = int(port)
 
 
-def status_of(ctx: Context) -> int:
-    """Return the status that the client was sent, 0 for none. What is answered to a client that has
-    left goes nowhere."""
-    return ctx.exchange.status if ctx.exchange.started else 0
-
-
-def failure_of(ctx: Context) -> BaseException | None:
+def failure_of(ctx: Context, status: int) -> BaseException | None:
     """Return the exception that an exchange has failed with: one that nothing has dealt with, or
-    that is answered by a status from 500 on. An HTTPError is an answer, and no failure."""
+    that is answered by a status from 500 on. An HTTPError is an answer, and no failure.
+
+    status: what the client was sent, 0 for nothing.
+    """
     error = ctx.error
     if isinstance(error, HTTPError | Refused):
         return None
-    return error if ctx._failed or status_of(ctx) >= 500 else None
+    return error if ctx._failed or status >= 500 else None
 
 
-def error_type(ctx: Context, failure: BaseException | None) -> str | None:
+def error_type(ctx: Context, status: int, failure: BaseException | None) -> str | None:
     """Return the value of `error.type` for an exchange that is over; None for one that went well.
 
     That is the class of an exception, else a status from 500 on, and else why the answer is not
@@ -115,7 +112,6 @@ def error_type(ctx: Context, failure: BaseException | None) -> str | None:
     if failure is not None:
         kind = type(failure)
         return kind.__qualname__ if kind.__module__ == "builtins" else _dotted(kind)
-    status = status_of(ctx)
     if status >= 500:
         return str(status)
     if exchange.interrupt is not None:

@@ -17,7 +17,6 @@ from anylane.contrib.opentelemetry.conventions import (
     failure_of,
     shared_of,
     span_of,
-    status_of,
 )
 from anylane.errors import UsageError
 from anylane.extras import load
@@ -126,11 +125,13 @@ class OpenTelemetry:
     def ended(self, told: _Span, ctx: Context) -> None:
         """End a span with what became of its exchange. For `_Span`."""
         exchange, span = ctx.exchange, told.span
-        failure = failure_of(ctx)
-        kind = error_type(ctx, failure)
+        # What is answered to a client that has left goes nowhere.
+        status = exchange.status if exchange.started else 0
+        failure = failure_of(ctx, status)
+        kind = error_type(ctx, status, failure)
         seconds = ctx.now() - told.began
         late: Attributes = {}
-        if status := status_of(ctx):
+        if status:
             late["http.response.status_code"] = status
         if kind is not None:
             late["error.type"] = kind
