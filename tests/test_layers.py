@@ -36,7 +36,12 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("anylane.config",),
     ("anylane.protocol",),
     ("anylane.lane", "anylane_backends.workers"),
-    ("anylane_backends.sockets", "anylane_backends.thread_pool", "anylane_backends.native_cancel"),
+    (
+        "anylane_backends.sockets",
+        "anylane_backends.thread_pool",
+        "anylane_backends.native_cancel",
+        "anylane_backends.logging",
+    ),
     ("anylane_backends.tls", "anylane_backends.readiness"),
     ("anylane_backends.asyncio", "anylane_backends.threads"),
     ("anylane_backends.anyio", "anylane_backends.curio"),

@@ -81,6 +81,15 @@ with TestClient(app) as client, bridge.room("chat").subscribe() as subscription:
     assert bridge.room("chat").send("alone") == len(subscription) == 1
     assert not bridge.connected
 """,
+    "otel": """
+from anylane.contrib import OpenTelemetry
+app.use(OpenTelemetry())
+from opentelemetry import baggage
+@app.get("/who")
+async def who(ctx: Context) -> str:
+    return str(baggage.get_baggage("who"))
+assert TestClient(app).get("/who", headers={"baggage": "who=ada"}).text == "ada"
+""",
     "pydantic": """
 import pydantic
 class Model(pydantic.BaseModel):
