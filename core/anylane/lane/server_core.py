@@ -5,7 +5,7 @@ Pure: clock, randomness, log and temporary files are handed in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -15,6 +15,7 @@ from anylane.errors import UsageError
 from anylane.lane.errand import run_errand
 from anylane.lane.host import ServerStatus
 from anylane.lane.life.schedule import Schedule
+from anylane.lane.log_ids import log_about
 from anylane.lane.places import Guest, Places
 from anylane.lane.wake_queue import WakeQueue
 from anylane.log_limit import TLS, LogLimit
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from anylane.config.server_config import ServerConfig
     from anylane.lane.application import Application
-    from anylane.lane.host import Forwarded, Log, Spool
+    from anylane.lane.host import AccessLine, Forwarded, Log, Spool
     from anylane.lane.life.lifespan import Lifespan, ToTheEnd
     from anylane.lane.life.schedule import JobLane
     from anylane.lane.link import Errand, Link, Scope
@@ -115,7 +116,8 @@ class ServerCore:
         which are closed then: new clients are refused, and not left waiting in the backlog.
     access: takes an Access for each exchange after its end, unless a part has written a line about
         it by `write_access_line`; None, the default, costs nothing.
-    access_line: takes such a line; by default it is one of the log.
+    access_line: takes such a line and the fields that it was made of; by default the line is one
+        of the log.
     workers: how many processes serve the same sockets.
 
     For backends and drivers:
@@ -156,7 +158,7 @@ class ServerCore:
         self.log: Log = tagging(log)
         log = self.log
         self.log_limit: LogLimit = LogLimit(lambda level, message: log(level, message, None), time)
-        self.access_line: Callable[[str], None] = lambda line: log("info", line, None)
+        self.access_line: AccessLine = lambda line, _fields: log("info", line, None)
         self.lane = lane
         self.spool = spool
         self.forwarded: Forwarded | None = application.forwarded(config)
@@ -239,13 +241,19 @@ class ServerCore:
         return self.draining and not self.drivers and not self.errands
 
     def new_connection(
-        self, *, now: float, peer: Address = None, local: Address = None, tls: Any = None
+        self,
+        *,
+        now: float,
+        peer: Address = None,
+        local: Address = None,
+        tls: Any = None,
+        number: int = 0,
     ) -> AnyConnection:
         """Return what a driver drives for a new connection: a Connection, or a layer around one.
 
         now: the lane's clock, in seconds. peer, local: socket addresses. tls: what the handler sees
         as `ctx.request.tls`, from a transport that speaks TLS by itself; no layer is put around the
-        connection then.
+        connection then. number: that of its driver, for what the layer logs.
         """
         plain = self._wrap is None or tls is not None
         refusal = self.places.refusal(peer, now, plain=plain)
@@ -259,12 +267,9 @@ class ServerCore:
             now=now,
             peer=peer,
             local=local,
-            log=self._log_of_layer,
+            log=partial(log_about, number, self.log_limit, TLS),
             date=self._dates.date,
         )
-
-    def _log_of_layer(self, level: str, message: str, _error: BaseException | None) -> None:
-        self.log_limit.log(TLS, level, message)
 
     def _make_connection(self, peer: Address, local: Address, now: float, tls: Any) -> Connection:
         return Connection(
@@ -322,12 +327,12 @@ class ServerCore:
                 status, sent = (exchange.status, exchange.sent) if exchange.started else (0, 0)
                 access(Access(peer, exchange.head, status, sent, seconds))
 
-    def write_access_line(self, exchange: Exchange, line: str) -> None:
-        """Write a part's line of an access log about an exchange that is over. It takes the place
-        of the line that `access` would write."""
+    def write_access_line(self, exchange: Exchange, line: str, fields: Mapping[str, Any]) -> None:
+        """Write a part's line of an access log about an exchange that is over, as text and as the
+        fields that it was made of. It takes the place of the line that `access` would write."""
         if self.access is not None:
             self._with_line.add(exchange)
-        self.access_line(line)
+        self.access_line(line, fields)
 
     def lifespan(
         self, to_the_end: ToTheEnd | None = None, scope: Callable[[], Scope] | None = None
