@@ -9,6 +9,7 @@ import asyncio
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from contextvars import Context
 from importlib import import_module
 from types import ModuleType, TracebackType
 from typing import Any, Self
@@ -107,12 +108,17 @@ class AnyioLane(Lane):
                 task.cancel()
             await asyncio.wait(tuple(self._tasks), timeout=0.01)
 
-    def start(self, func: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
+    def start(
+        self,
+        func: Callable[..., Coroutine[Any, Any, None]],
+        *args: Any,
+        context: Context | None = None,
+    ) -> None:
         # A task of the loop, and not of the group: a handler that leaves a CancelScope open, such
         # as in a generator that it does not close, would end the group, and so the server. Its
         # context is the lane's, not the caller's: that may be a handler.
         loop = asyncio.get_running_loop()
-        task = loop.create_task(func(*args), context=self.context.copy())
+        task = loop.create_task(func(*args), context=context or self.context.copy())
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
@@ -198,8 +204,14 @@ class TrioLane(AnyioLane):
         except self._closed:
             pass
 
-    def start(self, func: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
-        self.context.copy().run(self._group.start_soon, self._run, func, args)
+    def start(
+        self,
+        func: Callable[..., Coroutine[Any, Any, None]],
+        *args: Any,
+        context: Context | None = None,
+    ) -> None:
+        context = context or self.context.copy()
+        context.run(self._group.start_soon, self._run, func, args)
 
     async def _run(
         self, func: Callable[..., Coroutine[Any, Any, None]], args: tuple[Any, ...]
@@ -240,7 +252,18 @@ class AnyioBackend:
         anyio.run(self.serve, server, backend="asyncio")
 
     async def serve(self, server: ServerCore) -> None:
-        await AnyioLane(server).serve()
+        await self.lane(server).serve()
+
+    def lane(self, server: ServerCore) -> AnyioLane:
+        return AnyioLane(server)
+
+    @asynccontextmanager
+    async def embed(self, server: ServerCore) -> AsyncGenerator[AnyioLane]:
+        """Give a lane in the running loop, which listens to nothing: it carries the exchanges that
+        the host of the loop brings."""
+        lane = self.lane(server)
+        async with lane.running():
+            yield lane
 
 
 class TrioBackend(AnyioBackend):
@@ -254,5 +277,5 @@ class TrioBackend(AnyioBackend):
     def run(self, server: ServerCore) -> None:
         anyio.run(self.serve, server, backend="trio")
 
-    async def serve(self, server: ServerCore) -> None:
-        await TrioLane(server).serve()
+    def lane(self, server: ServerCore) -> AnyioLane:
+        return TrioLane(server)

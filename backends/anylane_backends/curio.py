@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from contextvars import Context
 from types import SimpleNamespace, TracebackType
 from typing import Any, Self
 
@@ -253,7 +254,13 @@ class CurioLane(Lane):
         finally:
             await _unset_timeout(before)
 
-    def start(self, func: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
+    def start(
+        self,
+        func: Callable[..., Coroutine[Any, Any, None]],
+        *args: Any,
+        context: Context | None = None,
+    ) -> None:
+        assert context is None, "nobody brings exchanges into a curio loop"
         self._births.append((func, args))
         self._birth.set()
 

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from inspect import isasyncgenfunction, isgeneratorfunction
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack
+from inspect import isasyncgenfunction, isfunction, isgeneratorfunction
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack, cast
 
-from anylane.callables import accepted_positionals, called, location, signature_problem
+from anylane.callables import (
+    accepted_positionals,
+    called,
+    is_coroutine_function,
+    location,
+    signature_problem,
+)
 from anylane.config.server_config import ServerConfig
-from anylane.errors import RegistrationError, UsageError
+from anylane.errors import RegistrationError, RouteError, UsageError
 from anylane.handling.application import FrozenApp
 from anylane.handling.background import periodic
 from anylane.lane.life.lifespan import Phase, Step, is_context_manager
@@ -36,6 +42,7 @@ if TYPE_CHECKING:
         PlainHook,
         RefusalHook,
     )
+    from anylane.serving import AsgiApplication
 
 
 class App(BaseApp):
@@ -76,6 +83,7 @@ class App(BaseApp):
         self.description: Pages | None = None
         """What `openapi` was told, and the document that is made of it."""
         self._frozen: FrozenApp | None = None
+        self._asgi: AsgiApplication | None = None
 
     def on_startup(self, func: PlainHook) -> PlainHook:
         """Register `hook()`, which is called before the first connection is accepted.
@@ -191,17 +199,35 @@ class App(BaseApp):
         self.request_error_hooks.append(func)
         return func
 
-    def mount(self, prefix: str, other: Router | Mountable, *, name: str = "") -> None:
-        """Have everything below *prefix* answered by another App, a Router, or a `Mountable`.
+    def mount(
+        self,
+        prefix: str,
+        other: Router | Mountable | Callable[..., Any],
+        *,
+        name: str = "",
+        wsgi: bool = False,
+        portal: bool = False,
+    ) -> None:
+        """Have everything below *prefix* answered by another App, a Router, a `Mountable`, or an
+        application of another framework.
 
         An App keeps what is its own: hooks, exception handlers, `errors=`, `json_default`, state,
         and lifespan, which is entered in line with the hooks of this app. This app's hooks run
         around it, and its response hooks see the answers. A Router is included. A Mountable, such
         as StaticFiles, serves all paths below the prefix.
 
-        prefix: a pattern without a slash at its end; empty or '/' for the root.
+        An ASGI application (Starlette, FastAPI, Django, Litestar) gets the whole path, and the
+        prefix as its `root_path`; its lifespan runs. On asyncio, uvloop, anyio and trio it runs in
+        the handler's own task, on threads and curio on an asyncio loop in a thread. A WSGI
+        application (Flask, Django) runs in the pool.
+
+        prefix: a pattern without a slash at its end; empty or '/' for the root. Without parameters
+            for an application of another framework.
         name: goes before the names of its routes for `path_for`, as in 'admin:home'; for a
             Mountable it is the name of the route.
+        wsgi: it is a WSGI application.
+        portal: run an ASGI application on an asyncio loop in a thread on every lane; for one that
+            knows asyncio only, as Django does, on trio.
 
         Raise RouteError for what cannot be mounted, for an App in itself or twice at one place, and
         if the routes do not fit together. Raise UsageError for an App with hooks for connections,
@@ -215,9 +241,27 @@ class App(BaseApp):
             ):
                 if hooks:
                     raise _not_below(hooks[0], decorator)
-        super().mount(prefix, other, name=name)
+        elif wsgi or _is_asgi(other):
+            other = self._foreign(prefix, other, wsgi=wsgi, portal=portal)
+        super().mount(prefix, cast("Router | Mountable", other), name=name)
         if isinstance(other, App):
             self.life.append(Mount(other, "" if prefix == "/" else prefix))
+
+    def _foreign(self, prefix: str, other: Any, *, wsgi: bool, portal: bool) -> Mountable:
+        """Return what serves an application of another framework below the prefix."""
+        from anylane.serving import AsgiMount, WsgiMount
+
+        prefix = "" if prefix == "/" else prefix
+        if "{" in prefix:
+            raise RouteError(
+                f"mount({prefix!r}, ...): an application of another framework is told its prefix, "
+                "which must be the same for all requests; leave the parameters out"
+            )
+        if wsgi:
+            return WsgiMount(other, prefix)
+        mount = AsgiMount(other, prefix, portal=portal)
+        self.life.append((Phase.AROUND, mount.lifespan))
+        return mount
 
     def openapi(
         self,
@@ -316,6 +360,33 @@ class App(BaseApp):
         from anylane.serving import run
 
         run(self, ServerConfig(**config), backend)
+
+    # -- under another server --------------------------------------------------------------------
+
+    def asgi(self, config: ServerConfig | None = None) -> AsgiApplication:
+        """Return the app as an ASGI 3 application with these settings, to be served by another
+        server: `application = app.asgi(...)`, then `uvicorn main:application`.
+
+        Without settings `uvicorn main:app` is enough. Of those about sockets, TLS and workers none
+        has an effect: the connections are the other server's.
+        """
+        from anylane.serving import AsgiApplication
+
+        return AsgiApplication(self, config)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one ASGI 3 scope: an App is an ASGI application (see `asgi`)."""
+        if self._asgi is None:
+            self._asgi = self.asgi()
+        await self._asgi(scope, receive, send)
+
+
+def _is_asgi(other: object) -> bool:
+    """Return whether this is an ASGI 3 application: called with scope, receive and send."""
+    if isinstance(other, type | Router) or hasattr(other, "methods"):  # A Mountable has both.
+        return False
+    call = other if isfunction(other) else getattr(other, "__call__", None)  # noqa: B004
+    return call is not None and is_coroutine_function(call)
 
 
 class Mount(NamedTuple):

@@ -5,11 +5,14 @@ no statement here imports what does I/O.
 """
 
 _HOMES = {
-    "Server": "server",
-    "serve": "server",
-    "run": "process",
-    "SocketLane": "client_lane",
-    "main": "cli.commands",
+    "Server": "hosting.server",
+    "serve": "hosting.server",
+    "run": "hosting.process",
+    "SocketLane": "hosting.client_lane",
+    "main": "hosting.cli.commands",
+    "AsgiApplication": "asgi.application",
+    "AsgiMount": "mounts.asgi",
+    "WsgiMount": "mounts.wsgi",
 }
 
 
@@ -17,5 +20,5 @@ def __getattr__(name: str) -> object:
     if name in _HOMES:
         from importlib import import_module
 
-        return getattr(import_module(f"anylane_backends.hosting.{_HOMES[name]}"), name)
+        return getattr(import_module(f"anylane_backends.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

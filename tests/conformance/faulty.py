@@ -61,7 +61,7 @@ class FaultlessBackend(AsyncioBackend):
             async with server.lifespan(lane.to_the_end):
                 lane.variables = contextvars.copy_context()
                 try:
-                    lane.accepting.update()
+                    lane.listen()
                     server.ready()
                     await lane.over.wait()
                 finally:
@@ -72,6 +72,7 @@ class FaultlessBackend(AsyncioBackend):
 
 class _EndsWhenAborted(Lane):
     def _changed(self) -> None:
+        assert self.accepting is not None
         self.accepting.update()
         if self.server.draining:
             self._look()

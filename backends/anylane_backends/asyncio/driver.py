@@ -210,3 +210,21 @@ class AsyncioDriver(Driver, asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def run_in_task(driver: Driver, exchange: Exchange, lane: DriverLane, context: Context) -> None:
+    """Run the coroutine of an exchange in a task of its own, in that context."""
+    # Written out in AsyncioDriver.start (tests/test_inlined_copies.py).
+    link = AsyncioLink(driver, exchange, lane)
+    driver.started(link)
+    coroutine = driver.server.run_exchange(exchange, link)
+    if lane.eager:
+        task = _Task(coroutine, loop=lane.loop, context=context, eager_start=True)
+        if task.done():
+            driver.finished(link)
+            return
+    else:
+        task = lane.loop.create_task(coroutine, context=context)
+    link.runs_in(task)
+    lane.keep(task)
+    task.add_done_callback(lambda _: link.ended())

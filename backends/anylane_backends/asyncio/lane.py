@@ -6,16 +6,21 @@ import asyncio
 import contextvars
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
 from anylane.lane.link import Errand
 from anylane.lane.server_core import ServerCore
+from anylane.lane.variables import InheritedVariables
 from anylane.lane.wake_queue import WakeQueue
+from anylane.protocol.channel.message_channel import MessageChannel
+from anylane_backends.asyncio.channel import AsyncioChannelDriver
 from anylane_backends.asyncio.driver import AsyncioDriver
 from anylane_backends.asyncio.link import AsyncioScope
+from anylane_backends.channels.delivery import Host
 from anylane_backends.sockets.accepting import Accepting
 from anylane_backends.thread_pool import Pool
 
@@ -28,16 +33,21 @@ class Lane:
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.pool: Pool = Pool(server)
         self.over: asyncio.Event = asyncio.Event()
+        self._draining = asyncio.Event()
         self.variables: contextvars.Context = contextvars.copy_context()
+        self.inherited: InheritedVariables = InheritedVariables()
         self._tasks: set[asyncio.Task[None]] = set()
         self._connecting: set[asyncio.Task[None]] = set()
-        self.accepting: Accepting = Accepting(server, self, blocking=True)
+        self.accepting: Accepting | None = None
         self.eager: bool = server.config.eager and sys.version_info >= (3, 12)
         self.resumes: bool = server.config.eager
         server.attach(WakeQueue(self._kick), self._changed, self)
 
     def _changed(self) -> None:
-        self.accepting.update()
+        if self.accepting is not None:
+            self.accepting.update()
+        if self.server.draining:
+            self._draining.set()
         if self.server.over:
             self.over.set()
 
@@ -59,6 +69,11 @@ class Lane:
         AsyncioDriver(self, None, None, errand).pump()
 
     # -- accepting: create_server() accepts by the hundred and cannot pause at a limit ------------
+
+    def listen(self) -> None:
+        """Accept from the server's listeners, while it wants to."""
+        self.accepting = Accepting(self.server, self, blocking=True)
+        self.accepting.update()
 
     def watch(self, listener: socket.socket, call: Callable[[], None]) -> None:
         self.loop.add_reader(listener, call)
@@ -117,6 +132,24 @@ class Lane:
     def scope(self) -> AsyncioScope:
         return AsyncioScope(self.server.wakes)
 
+    # -- channels ----------------------------------------------------------------------------------
+
+    def event(self) -> asyncio.Event:
+        return asyncio.Event()
+
+    async def carry(self, channel: MessageChannel, host: Host) -> None:
+        """Run the exchange of a channel to its end, in the calling task and in its context."""
+        driver = AsyncioChannelDriver(self, channel, self.inherited.joined())
+        await driver.run(channel, host)
+
+    async def until_draining(self) -> None:
+        """Return when the server was told to shut down."""
+        await self._draining.wait()
+
+    async def until_over(self) -> None:
+        """Return when the server has drained."""
+        await self.over.wait()
+
     # -- tasks -----------------------------------------------------------------------------------
 
     def keep(self, task: asyncio.Task[None]) -> None:
@@ -139,14 +172,22 @@ class AsyncioBackend:
             runner.run(self.serve(server))
 
     async def serve(self, server: ServerCore) -> None:
+        async with self.embed(server) as lane:
+            lane.listen()
+            server.ready()
+            await lane.until_over()
+
+    @asynccontextmanager
+    async def embed(self, server: ServerCore) -> AsyncGenerator[Lane]:
+        """Give a lane in the running loop, which listens to nothing: it carries the exchanges that
+        the host of the loop brings."""
         lane = Lane(server)
         try:
             async with server.lifespan(lane.to_the_end, lane.scope):
                 lane.variables = contextvars.copy_context()  # With what the hooks have set.
+                lane.inherited.note()
                 try:
-                    lane.accepting.update()
-                    server.ready()
-                    await lane.over.wait()
+                    yield lane
                 finally:
                     await lane.to_the_end(lane.end)
         finally:

@@ -11,14 +11,19 @@ from __future__ import annotations
 import contextvars
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 
 from anylane.lane.deadlines import Deadline, Deadlines
 from anylane.lane.link import Errand
 from anylane.lane.server_core import ServerCore
+from anylane.lane.variables import InheritedVariables
 from anylane.lane.wake_queue import WakeQueue
+from anylane.protocol.channel.message_channel import MessageChannel
 from anylane.protocol.timers import NEVER
 from anylane.shown import shown
+from anylane_backends.channels.delivery import Host
+from anylane_backends.readiness.channel import ReadinessChannelDriver
 from anylane_backends.readiness.driver import ReadinessDriver
 from anylane_backends.readiness.loop import Loop
 from anylane_backends.sockets.accepting import EXHAUSTED_PAUSE, TURN, Acceptor, cannot_accept
@@ -34,6 +39,7 @@ class Lane(Loop):
         self.server = server
         self.pool: Pool = Pool(server)
         self.context: contextvars.Context = contextvars.copy_context()
+        self.inherited: InheritedVariables = InheritedVariables()
         self._deadlines = Deadlines()
         self._next_ring = NEVER
         self._earlier = self.event()
@@ -45,33 +51,51 @@ class Lane(Loop):
     # -- serving -----------------------------------------------------------------------------
 
     async def serve(self) -> None:
+        server = self.server
+        async with self.running():
+            for listener in server.listeners:
+                self.start(self._accept, listener)
+            server.ready()
+            await self.until_draining()
+            for listener in server.listeners:
+                self.release(listener)
+            server.on_listeners_idle()
+            await self.until_over()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """The block in which the lane works. By itself it listens to nothing."""
         await self.detach(self._run_wakes)
         try:
             async with self.server.lifespan(self.to_the_end, self.scope):
                 self.context = contextvars.copy_context()  # With what the hooks have set.
+                self.inherited.note()
                 async with self.tasks():
-                    await self._serve()
+                    self.start(self._ring_deadlines)
+                    try:
+                        yield
+                    finally:
+                        # Nothing is left after a drain; everything if this task was cancelled.
+                        self.server.abort()
         finally:
             self.pool.close()
             self._over = True
             self._wakeup.wake()
 
-    async def _serve(self) -> None:
-        server = self.server
-        self.start(self._ring_deadlines)
-        for listener in server.listeners:
-            self.start(self._accept, listener)
-        server.ready()
-        try:
-            while not server.draining:
-                await self._changed.wait()
-            for listener in server.listeners:
-                self.release(listener)
-            server.on_listeners_idle()
-            while not server.over:
-                await self._changed.wait()
-        finally:
-            server.abort()  # Nothing is left after a drain; everything if this task was cancelled.
+    async def until_draining(self) -> None:
+        """Return when the server was told to shut down."""
+        while not self.server.draining:
+            await self._changed.wait()
+
+    async def until_over(self) -> None:
+        """Return when the server has drained."""
+        while not self.server.over:
+            await self._changed.wait()
+
+    async def carry(self, channel: MessageChannel, host: Host) -> None:
+        """Run the exchange of a channel to its end, in the calling task and in its context."""
+        driver = ReadinessChannelDriver(self, channel, self.inherited.joined())
+        await driver.run(channel, host)
 
     async def _accept(self, listener: socket.socket) -> None:
         server = self.server

@@ -9,6 +9,7 @@ import socket
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from contextvars import Context
 from typing import Any, Protocol
 
 from anylane.lane.deadlines import Deadline
@@ -102,8 +103,14 @@ class Loop(ABC):
         turn in any case."""
 
     @abstractmethod
-    def start(self, func: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
-        """Start a native task in a fresh copy of the lane's context. Never run it at once."""
+    def start(
+        self,
+        func: Callable[..., Coroutine[Any, Any, None]],
+        *args: Any,
+        context: Context | None = None,
+    ) -> None:
+        """Start a native task in that context, or in a fresh copy of the lane's. Never run it at
+        once."""
 
     @abstractmethod
     async def detach(self, func: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -111,7 +111,7 @@ class RelievableDriver(Driver):
             super().__init__(lane.server, peer=peer, local=local, errand=errand)
             return
         self.workers, self._outbox = lane.reserve, relief.outbox
-        super().__init__(lane.server, peer=None, local=None, connection=relief.connection)
+        super().__init__(lane.server, peer=None, local=None, connection=relief.connection, met=True)
         self.written: int = relief.outbox.size
         self.variables: VariableChanges = relief.variables
         if lane.server.draining:

@@ -283,6 +283,18 @@ class Request:
         while chunk := await self._next():
             yield chunk
 
+    def poll(self) -> bytes | None:
+        """Return the next piece of the body if it is here, b"" behind the last one, and None if it
+        has not come yet. It never waits: the exchange's link is notified when there is more.
+
+        The body is read as a stream then. Raises what `stream` raises.
+        """
+        if isinstance(self._body, bytes):
+            whole, self._body = self._body, b""
+            return whole
+        self._reading = True
+        return self._body.pop(0) if self._body else self._read()
+
     @property
     def trailers(self) -> Headers:
         """The fields behind a chunked body (RFC 9110 §6.5), as `Headers`.

@@ -35,12 +35,13 @@ class Driver(Lookout):
     `pump` may be called from inside a verb and from inside a handler: the outermost call does the
     work, the inner ones only write. Verbs never block and may defer.
 
-    server: what it belongs to. connection: what it drives, a new one unless it is given. wakes:
-    runs functions on the lane's own thread. links: those of the exchanges that run. errand: what it
-    was made for, where there is no connection. number, logged: for the log (see `LinkDriver`).
-    variables: context variables that are set at the beginning of each exchange. written: bytes that
-    the transport was given. pumping: the outermost call is at work. lost: the transport is gone.
-    reading, closing: what the transport was told last.
+    server: what it belongs to. connection: what it drives, a new one unless it is given; of a
+    channel messages are written. met: its on_connect hooks have run. wakes: runs functions on the
+    lane's own thread. links: those of the exchanges that run. errand: what it was made for, where
+    there is no connection. number, logged: for the log (see `LinkDriver`). variables: context
+    variables that are set at the beginning of each exchange. written: bytes that the transport was
+    given. pumping: the outermost call is at work. lost: the transport is gone. reading, closing:
+    what the transport was told last.
     """
 
     __slots__ = ("_again", "_armed", "_connecting", "_errands", "_holds", "_interrupt_at",
@@ -57,6 +58,7 @@ class Driver(Lookout):
         tls: Any = None,
         errand: Errand | None = None,
         connection: AnyConnection | None = None,
+        met: bool = False,
     ) -> None:
         super().__init__()
         self.server: ServerCore = server
@@ -79,7 +81,7 @@ class Driver(Lookout):
         self.variables: VariableChanges = ()
         self.errand: Errand | None = errand
         application = server.application
-        first = application.on_connect if errand is None and connection is None else errand
+        first = application.on_connect if errand is None and not met else errand
         self._errands = None if first is None else Errands(first)
         # Requests wait while the hooks of their connection run, or are still to be started.
         self._holds = first is not None

@@ -33,6 +33,39 @@ def changed_variables(before: Context, now: Context) -> VariableChanges:
     )
 
 
+class InheritedVariables:
+    """What the startup hooks of a lane have set, for exchanges that begin in the context of
+    somebody else, such as a server that has called us.
+
+    Make it before the hooks run, and call `note` when they have.
+    """
+
+    __slots__ = ("_before", "_changes")
+
+    def __init__(self) -> None:
+        self._before = copy_context()
+        self._changes: VariableChanges = ()
+
+    def note(self) -> None:
+        """Take note of what the current context has beyond that of the beginning."""
+        self._changes = changed_variables(self._before, copy_context())
+
+    def joined(self) -> Context:
+        """Return a copy of the current context with the hooks' variables in it. Where it has a
+        newer value of its own, that stays."""
+        missing = object()
+        context = copy_context()
+        context.run(
+            apply_variables,
+            tuple(
+                (variable, value)
+                for variable, value in self._changes
+                if context.get(variable, missing) is self._before.get(variable, missing)
+            ),
+        )
+        return context
+
+
 class SharedVariables:
     """The context of the pool threads of one exchange, kept equal to that of its task.
 

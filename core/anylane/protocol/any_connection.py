@@ -95,8 +95,8 @@ class AnyConnection(Protocol):
 
     # -- outputs
 
-    def data_to_send(self) -> list[bytes]:
-        """Remove and return the bytes to write, in order."""
+    def data_to_send(self) -> list[Any]:
+        """Remove and return the bytes to write, in order; or the messages, from a channel."""
         ...
 
     def next_exchange(self) -> Exchange | None:

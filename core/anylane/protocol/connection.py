@@ -343,7 +343,7 @@ class Connection(Outgoing):
 
     def switch(self, protocol: InnerProtocol) -> None:
         """Give the peer's bytes to `protocol` from here on (RFC 9110 §7.8)."""
-        self._protocol = protocol
+        self._protocol = protocol  # pyright: ignore[reportIncompatibleVariableOverride]  # nobody else sets it
 
     def _lose(self, why: str) -> None:
         self.close(Closing.ABORT)

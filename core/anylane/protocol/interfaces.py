@@ -233,7 +233,17 @@ class Stream(Protocol):
         """End the exchange: its handler has ended, the response maybe not."""
 
 
-class InnerProtocol(Protocol):
+class HearsOutput(Protocol):
+    """What is told how the output of a connection gets on."""
+
+    def sent(self, now: float) -> None:
+        """Take note that the kernel has taken everything, after it had not."""
+
+    def eased(self, now: float) -> None:
+        """Take note that output was over its high mark and is not any more."""
+
+
+class InnerProtocol(HearsOutput, Protocol):
     """What a connection speaks now: HTTP/1.1, WebSocket, or a protocol that is not ours."""
 
     @property
@@ -256,12 +266,6 @@ class InnerProtocol(Protocol):
 
     def timeout(self, timer: Timer, now: float) -> None:
         """Act on a deadline that has come."""
-
-    def sent(self, now: float) -> None:
-        """Take note that the kernel has taken everything, after it had not."""
-
-    def eased(self, now: float) -> None:
-        """Take note that output was over its high mark and is not any more."""
 
     def shutdown(self, now: float) -> None:
         """End as soon as this protocol can without cutting anything off (a drain)."""

@@ -6,7 +6,7 @@ it has taken says little about the peer; what the peer has acknowledged is repor
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anylane.protocol.interfaces import Closing
 from anylane.protocol.pace import Pace
@@ -14,7 +14,7 @@ from anylane.protocol.timers import NEVER, Timer, Timers
 
 if TYPE_CHECKING:
     from anylane.config.server_config import ServerConfig
-    from anylane.protocol.interfaces import InnerProtocol
+    from anylane.protocol.interfaces import HearsOutput
 
 _NO = Closing.NO  # A member of an enum takes twice the time of a global to look up.
 
@@ -25,7 +25,7 @@ class Outgoing:
     __slots__ = ("_pace", "_protocol", "_stalled", "_taken", "backlog", "closing", "config", "high",
                  "idle", "moved", "out", "pending", "queued", "timers")  # fmt: skip
 
-    _protocol: InnerProtocol
+    _protocol: HearsOutput
 
     def __init__(self, config: ServerConfig) -> None:
         self.config: ServerConfig = config
@@ -33,7 +33,7 @@ class Outgoing:
         self.closing: Closing = _NO
         self.idle: bool = False
         self.high: int = config.limits.outbound_high
-        self.out: list[bytes] = []
+        self.out: list[Any] = []
         self.queued: int = 0
         self.backlog: int = 0
         self.moved: float = -NEVER
@@ -90,9 +90,9 @@ class Outgoing:
         elif progress > 0 and self.closing is Closing.SEND_EOF and self.owes(now):
             self.timers.set(Timer.LINGER, now + self.config.timeouts.linger)
 
-    def data_to_send(self) -> list[bytes]:
-        """Remove and return the bytes to write, in order. They belong to the caller now, and count
-        as `backlog` until `data_unsent` says otherwise."""
+    def data_to_send(self) -> list[Any]:
+        """Remove and return the bytes to write, in order; of a channel, the messages. They belong
+        to the caller now, and count as `backlog` until `data_unsent` says otherwise."""
         out = self.out
         if out:
             self.out = []

@@ -49,6 +49,12 @@ class WebSocket:
         return self._protocol.close_code
 
     @property
+    def close_reason(self) -> str:
+        """Return the reason in the peer's close frame (RFC 6455 §7.1.6), or what has failed; ""
+        while the session is open."""
+        return self._protocol.close_reason
+
+    @property
     def subprotocol(self) -> str | None:
         """Return the subprotocol that was agreed on (RFC 6455 §1.9), or None."""
         return self._protocol.subprotocol

@@ -106,6 +106,10 @@ class BaseApp(Router):
             Pattern.parse(path)
         for path in paths:
             self.route(path, methods, name=name, include_in_schema=False)(serve)
+        talk = getattr(other, "talk", None)
+        if talk is not None:
+            for path in paths:
+                self.websocket(path, name=f"{name} (WebSocket)")(talk)
 
     def has_name(self, name: str) -> bool:
         """Return whether a route has that name for `path_for`."""
@@ -133,7 +137,9 @@ def _refusal(other: object) -> str:
     """Return why this cannot be mounted, and what can."""
     if isinstance(other, type):
         return f"mount() got the class {other.__name__}; write its parentheses"
-    kind = "; ASGI and WSGI applications cannot be mounted" if callable(other) else ""
+    kind = ""
+    if callable(other):
+        kind = "; a WSGI application, which is a plain function, needs wsgi=True in that line"
     return (
         f"mount() got {shown(other)}; expected an App, a Router, or an object with "
         f"`async def handle(ctx, path)` and `methods`, such as StaticFiles{kind}"

@@ -12,6 +12,7 @@ from anylane.errors import Refused
 from anylane.protocol.exchange import Exchange
 from anylane.protocol.http1.body import Body, LengthBody
 from anylane.protocol.http1.carrier import ConnectionCarrier
+from anylane.protocol.http1.content_length import too_large
 from anylane.protocol.http1.states import READING, ReadEvent, Reading, Writing
 from anylane.protocol.pace import Pace
 from anylane.protocol.request_head import RequestHead
@@ -97,7 +98,7 @@ class PayloadReader(ABC):
         else:
             self._discarded += len(data) - len(rest)
         if body.over and (self._limited or self.reading is Reading.DROP):
-            self._refuse(_too_large(None, body.limit), now)
+            self._refuse(too_large(None, body.limit), now)
         elif body.complete:
             self._body_end(exchange, body, rest, now)
         elif self._discarded > self._limits.drain_body:
@@ -176,7 +177,7 @@ class PayloadReader(ABC):
         over = (exchange.buffered if size is None else size) > limit
         if not over and (body is None or not body.over):
             return None  # If it has waited for this it goes on when it is wanted.
-        refused = _too_large(size, limit)
+        refused = too_large(size, limit)
         if self.reading in (Reading.BODY, Reading.DONE):
             self._refuse(refused, now)
         else:  # No more of it comes in any case.
@@ -199,10 +200,3 @@ class PayloadReader(ABC):
         if self._body.over or self._continue_due:
             return False
         return (self._body.remaining or 0) <= self._limits.drain_body
-
-
-def _too_large(size: int | None, limit: int) -> Refused:
-    """Return why a body is refused. size: the bytes that it declares, None if it does not say."""
-    if size is None:
-        return Refused(413, f"body is over {limit} bytes")
-    return Refused(413, f"body of {size} bytes; at most {limit}")

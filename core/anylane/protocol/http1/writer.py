@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import Enum, auto
 
-from anylane.errors import UsageError
 from anylane.protocol.fields import Header
+from anylane.protocol.http1.content_length import declared, too_long, too_short, unframed
 from anylane.protocol.http1.encoding import JOINED, encode_head, encode_trailers
-from anylane.shown import shown
 
 
 class Framing(Enum):
@@ -58,12 +57,9 @@ class ResponseWriter:
         for name, value in headers:
             match name.lower():
                 case "content-length":
-                    length = _declared(value, (length or None) if bodyless else length)
+                    length = declared(value, (length or None) if bodyless else length)
                 case "transfer-encoding":
-                    raise UsageError(
-                        "a response sets Transfer-Encoding; framing is the server's. "
-                        "Stream with ctx.stream() where the length is not known."
-                    )
+                    raise unframed()
                 case "connection":
                     options += (option.strip().lower() for option in value.split(","))
                 case "date":
@@ -124,10 +120,7 @@ class ResponseWriter:
                 return (data,)
             case Framing.LENGTH:
                 if len(data) > self._owed:
-                    raise UsageError(
-                        f"the response body is longer than its Content-Length: {len(data)} "
-                        f"bytes written where {self._owed} were left"
-                    )
+                    raise too_long(len(data), self._owed)
                 self._owed -= len(data)
                 return (data,)
 
@@ -139,17 +132,5 @@ class ResponseWriter:
         if self.framing is Framing.CHUNKED:
             return encode_trailers(trailers)
         if self.framing is Framing.LENGTH and self._owed:
-            raise UsageError(
-                f"the response body is shorter than its Content-Length: {self._owed} bytes "
-                "are missing"
-            )
+            raise too_short(self._owed)
         return b""
-
-
-def _declared(value: str, length: int | None) -> int:
-    """Return the number of a Content-Length. Raise UsageError if it is not the one of the body."""
-    if not (value.isascii() and value.isdigit() and len(value) <= 18):
-        raise UsageError(f"Content-Length is {shown(value)}; expected a number of bytes")
-    if length is not None and length != int(value):
-        raise UsageError(f"Content-Length is {value}, but the body has {length} bytes")
-    return int(value)

@@ -7,10 +7,10 @@ runs.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 from urllib.parse import urljoin
 
 from anylane.app import App
@@ -48,7 +48,8 @@ class TestClient:
     leaving. Without `with`, the first request starts the server and `close()` ends it. What a
     startup hook raises passes.
 
-    app: the app.
+    app: the app; or an ASGI application, or with wsgi=True a WSGI application. In memory such a one
+        has to await nothing but what it is given.
     config: its settings.
     backend: None runs the app in memory, in virtual time. A name or `package.module:Class` runs it
         on that lane, on real sockets.
@@ -67,10 +68,11 @@ class TestClient:
 
     def __init__(
         self,
-        app: App,
+        app: App | Callable[..., Any],
         config: ServerConfig | None = None,
         *,
         backend: str | None = None,
+        wsgi: bool = False,
         base_url: str = "http://testserver",
         headers: Initial = (),
         cookies: Mapping[str, str] | None = None,
@@ -79,7 +81,10 @@ class TestClient:
         patience: float = 10.0,
         check_schema: bool = False,
     ) -> None:
-        self.app = app
+        if not isinstance(app, App):
+            app, other = App(), app
+            app.mount("/", other, wsgi=wsgi)
+        self.app: App = app
         self.base_url = base_url
         self.headers: Headers = Headers(headers)
         self.cookies: CookieJar = CookieJar((cookies or {}).items())

@@ -1,0 +1,1 @@
+"""An App as an ASGI 3 application: another server's requests, as exchanges of ours."""

@@ -1,0 +1,120 @@
+"""AsgiApplication: what `uvicorn main:app` calls."""
+
+from __future__ import annotations
+
+from anylane.app import App
+from anylane.config.server_config import ServerConfig
+from anylane.errors import UsageError
+from anylane.lane.server_core import ServerCore
+from anylane_backends.asgi import loops
+from anylane_backends.asgi.embedded import Embedded, embedded, server_of
+from anylane_backends.asgi.host import AsgiHost, Receive, Send
+from anylane_backends.asgi.scope import ScopeMapping, channel_of
+from anylane_backends.channels.delivery import Event
+from anylane_backends.hosting.messages import describe, log
+
+
+async def serve(here: Embedded, scope: ScopeMapping, receive: Receive, send: Send) -> None:
+    """Answer one request, or hold one WebSocket to its end."""
+    channel = channel_of(scope, here)
+    host = AsgiHost(channel, receive, send, websocket=scope["type"] == "websocket")
+    await here.carry(channel, host)
+
+
+class AsgiApplication:
+    """An App as an ASGI 3 application, for any server that speaks ASGI on asyncio or trio.
+
+    config: the settings. Of those about sockets, workers and TLS none has an effect, because the
+    connections are the server's. The app's life begins with the lifespan of the server, or where
+    it has none with the first request, after one warning.
+    """
+
+    def __init__(self, app: App, config: ServerConfig | None = None) -> None:
+        self._app = app
+        self._config = ServerConfig() if config is None else config
+        self._embedded: Embedded | None = None
+        self._late: _LateStart | None = None
+
+    async def __call__(self, scope: ScopeMapping, receive: Receive, send: Send) -> None:
+        """Serve one scope of type "lifespan", "http" or "websocket"."""
+        kind = scope["type"]
+        if kind == "lifespan":
+            await self._live(receive, send)
+        elif kind in ("http", "websocket"):
+            here = self._embedded
+            if here is None or not here.is_here:
+                here = await self._start_late()
+            await serve(here, scope, receive, send)
+        else:
+            raise UsageError(f"ASGI scope {kind!r:.40}; expected 'http', 'websocket', 'lifespan'")
+
+    def _server(self) -> ServerCore:
+        return server_of(self._app, self._config)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Be there from the server's start to its end."""
+        await receive()
+        started = False
+        try:
+            async with embedded(self._server()) as here:
+                self._embedded = here
+                started = True
+                try:
+                    await send({"type": "lifespan.startup.complete"})
+                    await receive()
+                    await here.drain()
+                finally:
+                    self._embedded = None
+        except Exception as exc:
+            # The server says it, and gives its start up.
+            moment = "shutdown" if started else "startup"
+            await send({"type": f"lifespan.{moment}.failed", "message": describe(exc)})
+            if started:
+                raise
+            return
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _start_late(self) -> Embedded:
+        late = self._late
+        if late is None or not late.is_here:
+            late = self._late = _LateStart(self._server())
+            loops.start_detached(late.hold)
+        return await late.begun()
+
+
+class _LateStart:
+    """The life of an app for whose start nobody has asked."""
+
+    def __init__(self, server: ServerCore) -> None:
+        self._server = server
+        self._loop = loops.running()
+        self._begun: Event = loops.new_event()
+        self._embedded: Embedded | None = None
+        self._error: Exception | None = None
+
+    @property
+    def is_here(self) -> bool:
+        return self._loop is loops.running() and self._error is None
+
+    async def begun(self) -> Embedded:
+        await self._begun.wait()
+        if self._error is not None:
+            raise self._error
+        assert self._embedded is not None
+        return self._embedded
+
+    async def hold(self) -> None:
+        log(
+            "warning",
+            "this server, or the app around it, has sent no lifespan events: startup hooks and "
+            "jobs begin with the first request, and shutdown hooks may never run",
+            None,
+        )
+        try:
+            async with embedded(self._server) as here:
+                self._embedded = here
+                self._begun.set()
+                await loops.new_event().wait()
+        except Exception as exc:  # noqa: BLE001  # `begun` raises it
+            self._error = exc
+            self._begun.set()

@@ -1,0 +1,139 @@
+"""Embedded: one server without sockets, in a loop that somebody else runs."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Protocol, cast
+
+from anylane.app import App, check_served
+from anylane.config.limits import Limits
+from anylane.config.server_config import ServerConfig
+from anylane.errors import Refused, UsageError
+from anylane.lane.server_core import ServerCore
+from anylane.protocol import RequestHead, TlsInfo
+from anylane.protocol.channel.message_channel import NO_ABILITIES, Abilities, MessageChannel
+from anylane.protocol.peer import Address
+from anylane_backends.asgi import loops
+from anylane_backends.channels.delivery import Host
+from anylane_backends.hosting.loading import load_backend
+from anylane_backends.hosting.messages import log, write_access_line
+from anylane_backends.hosting.server import date_now, running_backend
+
+
+class ChannelLane(Protocol):
+    """A lane in a loop of somebody else's."""
+
+    def clock(self) -> float:
+        """Return its time, in seconds."""
+        ...
+
+    async def carry(self, channel: MessageChannel, host: Host) -> None:
+        """Run the exchange of a channel to its end."""
+
+    async def until_draining(self) -> None:
+        """Return when the server was told to shut down."""
+
+    async def until_over(self) -> None:
+        """Return when the server has drained."""
+
+
+class EmbeddingBackend(Protocol):
+    """A backend that has a lane for a loop that is somebody else's."""
+
+    @property
+    def embed(self) -> Callable[[ServerCore], AbstractAsyncContextManager[ChannelLane]]:
+        """Return what makes such a lane."""
+        ...
+
+
+class Embedded:
+    """A server in the loop that runs here. Make it with `embedded`."""
+
+    def __init__(self, server: ServerCore, lane: ChannelLane) -> None:
+        self._server = server
+        self._lane = lane
+        self._loop = loops.running()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it belongs to the loop that runs now."""
+        return self._loop is loops.running()
+
+    @property
+    def limits(self) -> Limits:
+        """Return the bounds of its server, which a request is to be held to."""
+        return self._server.config.limits
+
+    def channel(
+        self,
+        head: RequestHead | None,
+        *,
+        subprotocols: Sequence[str] | None = None,
+        abilities: Abilities = NO_ABILITIES,
+        peer: Address = None,
+        local: Address = None,
+        tls: TlsInfo | None = None,
+        refused: Refused | None = None,
+    ) -> MessageChannel:
+        """Return a channel for one exchange, as `MessageChannel` describes it. `carry` it next."""
+        return MessageChannel(
+            self._server.config,
+            head,
+            now=self._lane.clock(),
+            token=self._server.token,
+            subprotocols=subprotocols,
+            abilities=abilities,
+            peer=peer,
+            local=local,
+            tls=tls,
+            refused=refused,
+        )
+
+    async def carry(self, channel: MessageChannel, host: Host) -> None:
+        """Run the exchange of a channel to its end, in this task and in its context. Raise
+        Incomplete if the host has to break the answer off, and what the host raises."""
+        if self._server.draining:
+            channel.shutdown(self._lane.clock())
+        await self._lane.carry(channel, host)
+
+    async def until_draining(self) -> None:
+        """Return when the server was told to shut down, by whomever."""
+        await self._lane.until_draining()
+
+    async def drain(self) -> None:
+        """End what runs, in `Timeouts.drain` seconds at most."""
+        self._server.shutdown()
+        await self._lane.until_over()
+
+
+@asynccontextmanager
+async def embedded(server: ServerCore) -> AsyncGenerator[Embedded]:
+    """Run a server without listeners, its app's lifespan around the block. Raise what a startup
+    hook raises, and UsageError in a loop that has no such lane."""
+    backend: Any = load_backend(running_backend())
+    if not hasattr(backend, "embed"):
+        raise UsageError(f"the {backend.name} lane cannot run in the loop of another server")
+    async with cast("EmbeddingBackend", backend).embed(server) as lane:
+        server.ready()
+        yield Embedded(server, lane)
+
+
+def server_of(app: App, config: ServerConfig) -> ServerCore:
+    """Return a server of the app that has no listeners. Raise UsageError if it cannot be served."""
+    check_served(app, config)
+    server = ServerCore(
+        app.freeze(),
+        config,
+        time=time.time,
+        date=date_now,
+        token=os.urandom,
+        log=log,
+        lane=running_backend(),
+        spool=tempfile.TemporaryFile,
+    )
+    server.access_line = write_access_line
+    return server

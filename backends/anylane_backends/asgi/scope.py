@@ -1,0 +1,113 @@
+"""From an ASGI scope to the channel of an exchange (ASGI spec, "HTTP & WebSocket", 2.5)."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Any
+from urllib.parse import quote
+
+from anylane.config.limits import Limits
+from anylane.errors import Refused
+from anylane.protocol import RequestHead, TlsInfo
+from anylane.protocol.channel.message_channel import Abilities, MessageChannel
+from anylane.protocol.request_head import Fields, RawHeaders
+from anylane_backends.asgi.embedded import Embedded
+
+ScopeMapping = MutableMapping[str, Any]
+
+_SAFE = "/!$&'()*+,;=:@-._~"
+"""What RFC 3986 §3.3 lets stand in a path."""
+
+_VERSIONS = {"1.0": b"1.0", "2": b"2", "3": b"3"}
+
+
+def channel_of(scope: ScopeMapping, here: Embedded) -> MessageChannel:
+    """Return the channel of one HTTP request or WebSocket."""
+    websocket = scope["type"] == "websocket"
+    head: RequestHead | None = None
+    refused: Refused | None = None
+    try:
+        head = _head(scope, here.limits, websocket=websocket)
+    except Refused as exc:
+        refused = exc
+    extensions = scope.get("extensions") or {}
+    return here.channel(
+        head,
+        subprotocols=tuple(scope.get("subprotocols") or ()) if websocket else None,
+        abilities=Abilities(
+            hints="http.response.early_hint" in extensions,
+            trailers="http.response.trailers" in extensions,
+            denials="websocket.http.response" in extensions,
+        ),
+        peer=_address(scope.get("client")),
+        local=_address(scope.get("server")),
+        tls=_tls(scope),
+        refused=refused,
+    )
+
+
+def _head(scope: ScopeMapping, limits: Limits, *, websocket: bool) -> RequestHead:
+    """Return the request. Raise Refused for one that is over a limit of ours."""
+    target = _target(scope)
+    if len(target) > limits.target:
+        raise Refused(414, f"target is {len(target)} bytes; at most {limits.target}", target)
+    headers: RawHeaders = [(bytes(name).lower(), bytes(value)) for name, value in scope["headers"]]
+    if len(headers) > limits.header_count:
+        raise Refused(431, f"{len(headers)} header lines; at most {limits.header_count}")
+    sizes = [len(name) + len(value) + 4 for name, value in headers]
+    if sizes and max(sizes) - 2 > limits.header_field:
+        raise Refused(431, f"header line of {max(sizes) - 2} bytes; at most {limits.header_field}")
+    if sum(sizes) > limits.header_section:
+        raise Refused(431, f"header section is over {limits.header_section} bytes")
+    version = _VERSIONS.get(scope.get("http_version", "1.1"), b"1.1")
+    values = dict(headers)
+    connection = frozenset(
+        option.strip().lower() for option in values.get(b"connection", b"").split(b",")
+    )
+    if websocket:
+        # Over HTTP/2 there is no such field (RFC 8441 §5), and it is how the rest knows one.
+        headers += () if b"upgrade" in values else ((b"upgrade", b"websocket"),)
+        connection |= {b"upgrade"}
+        offered = ", ".join(scope.get("subprotocols") or ())
+        if offered and b"sec-websocket-protocol" not in values:  # Some hosts take it away.
+            headers.append((b"sec-websocket-protocol", offered.encode("ascii")))
+    length = values.get(b"content-length", b"")
+    size = int(length) if length.isdigit() and len(length) <= 18 else None
+    # HTTP/2 says by the stream whether there is a body, and ASGI does not pass that on.
+    framed = b"transfer-encoding" in values or version in (b"2", b"3")
+    return RequestHead(
+        method=scope.get("method", "GET").encode("ascii"),
+        target=target,
+        version=version,
+        fields=Fields(b"", headers),
+        content_length=None if websocket else size,
+        chunked=framed and size is None and not websocket,
+        expects_continue=values.get(b"expect", b"").lower() == b"100-continue",
+        connection=connection,
+    )
+
+
+def _target(scope: ScopeMapping) -> bytes:
+    """Return the target without the prefix under which the app is mounted (`root_path`)."""
+    raw = scope.get("raw_path")
+    path = bytes(raw) if raw else quote(scope["path"], safe=_SAFE).encode("ascii")
+    path = path.partition(b"?")[0]  # Some hosts leave the query there.
+    root = quote(scope.get("root_path") or "", safe=_SAFE + "%").encode("ascii").rstrip(b"/")
+    if root and (path == root or path.startswith(root + b"/")):
+        path = path[len(root) :]
+    query = bytes(scope.get("query_string") or b"")
+    return (path or b"/") + (b"?" + query if query else b"")
+
+
+def _address(given: Any) -> Any:
+    """Return (host, port), or None. Some hosts give the port as text."""
+    if not given:
+        return None
+    host, port = given[0], given[1]
+    return host if port is None else (host, int(port))
+
+
+def _tls(scope: ScopeMapping) -> TlsInfo | None:
+    if scope.get("scheme") not in ("https", "wss"):
+        return None
+    return TlsInfo(version="", cipher="")  # The host tells no more.

@@ -1,0 +1,78 @@
+"""AsyncioChannelDriver: one channel of messages on asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextvars import Context
+from typing import Any, Protocol
+
+from anylane.lane.driver import Driver
+from anylane.lane.link import Errand, Link
+from anylane.protocol import Closing, Exchange
+from anylane.protocol.channel.message_channel import MessageChannel
+from anylane_backends.asyncio.driver import DriverLane, run_in_task
+from anylane_backends.channels.delivery import Delivery, DeliveryLane, Host
+
+
+class ChannelLane(DriverLane, DeliveryLane, Protocol):
+    """What a driver of a channel needs of its lane."""
+
+
+class AsyncioChannelDriver(Driver):
+    """One exchange that was made by somebody else, in whose context its handler runs."""
+
+    __slots__ = ("_context", "_delivery", "_timer", "lane")
+
+    def __init__(self, lane: ChannelLane, channel: MessageChannel, context: Context) -> None:
+        self.lane: ChannelLane = lane
+        self._context = context
+        self._delivery = Delivery(lane, self._start_beside)
+        self._timer: asyncio.TimerHandle | None = None
+        super().__init__(lane.server, peer=None, local=None, connection=channel)
+
+    async def run(self, channel: MessageChannel, host: Host) -> None:
+        """Carry the exchange to its end (see `Delivery.run`)."""
+        await self._delivery.run(self, channel, host)
+
+    def _start_beside(self, func: Callable[[], Awaitable[None]]) -> None:
+        async def run() -> None:
+            await func()
+
+        self.lane.keep(self.lane.loop.create_task(run(), context=self._context.copy()))
+
+    # -- verbs -------------------------------------------------------------------------------------
+
+    def now(self) -> float:
+        return self.lane.loop.time()
+
+    def write(self, chunks: list[Any]) -> None:
+        self._delivery.write(chunks)
+
+    def unsent(self) -> int:
+        return self._delivery.size
+
+    def start(self, exchange: Exchange) -> None:
+        run_in_task(self, exchange, self.lane, self._context.copy())
+
+    def finished(self, link: Link) -> None:
+        super().finished(link)
+        self._delivery.tell()
+
+    def arm(self, deadline: float) -> None:
+        self.over()
+        self._timer = self.lane.loop.call_at(deadline, self.timeout, context=self.lane.variables)
+
+    def set_reading(self, on: bool) -> None:
+        self._delivery.set_reading(on)
+
+    def close(self, how: Closing) -> None:
+        self._delivery.close(how)
+
+    def detach(self, errand: Errand) -> None:
+        self.lane.run_errand(errand)
+
+    def over(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,205 @@
+"""Delivery: moves the messages of one channel between its driver and its host.
+
+It is to a channel what a socket's reader and writer are to a connection: one task asks the host for
+more while the channel wants it, and the calling task gives the host what was written. Loops supply
+events and scopes; nothing here imports one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Protocol
+
+from anylane.lane.driver import Driver
+from anylane.lane.link import Scope
+from anylane.protocol import Closing
+from anylane.protocol.channel.message_channel import MessageChannel
+from anylane.protocol.channel.outputs import Message
+
+
+class Event(Protocol):
+    """An event that is set once, from the loop's thread, without waiting."""
+
+    def set(self) -> object: ...
+    async def wait(self) -> object: ...
+
+
+class DeliveryLane(Protocol):
+    """What a delivery needs of its lane."""
+
+    def event(self) -> Event:
+        """Return a new event that is not set."""
+        ...
+
+    def scope(self) -> Scope:
+        """Return a scope of native cancellation (see `Link.scope`)."""
+        ...
+
+    async def to_the_end(self, func: Callable[[], Awaitable[Any]]) -> None:
+        """Await the function to its end, even if the current task was cancelled."""
+
+    def arm(self, at: float, call: Callable[[], None]) -> Any:
+        """Call it at that time, in seconds on the clock of the lane. Return what has `cancel`."""
+        ...
+
+
+class Host(Protocol):
+    """What has taken a request, and carries its answer."""
+
+    async def receive(self) -> Any:
+        """Wait for what comes next from the client."""
+        ...
+
+    def take(self, message: Any, now: float) -> None:
+        """Tell the channel of what has come."""
+
+    async def send(self, message: Message) -> None:
+        """Carry a message on, and return when the client keeps up. Raise OSError if it is gone."""
+
+
+class Incomplete(Exception):
+    """The answer is not whole, so the host has to end its connection."""
+
+
+class Delivery:
+    """The messages of one channel on their way.
+
+    driver: drives the channel; its verbs come here. start: runs a coroutine function beside, in
+    the caller's context.
+    """
+
+    __slots__ = ("_lane", "_messages", "_news", "_resumed", "_scope", "_start", "size")
+
+    def __init__(
+        self, lane: DeliveryLane, start: Callable[[Callable[[], Awaitable[None]]], None]
+    ) -> None:
+        self._lane = lane
+        self._start = start
+        self._messages: deque[Message] = deque()
+        self.size: int = 0
+        self._news: Event | None = None
+        self._resumed: Event | None = None
+        self._scope = lane.scope()
+
+    # -- verbs of the driver -----------------------------------------------------------------------
+
+    def write(self, messages: list[Message]) -> None:
+        """Take what is to be given to the host."""
+        self._messages.extend(messages)
+        self.size += sum(map(len, messages))
+        self.tell()
+
+    def set_reading(self, on: bool) -> None:
+        """Park or resume the task that asks the host for more."""
+        if not on:
+            self._resumed = self._lane.event()
+        elif self._resumed is not None:
+            resumed, self._resumed = self._resumed, None
+            resumed.set()
+
+    def close(self, how: Closing) -> None:
+        """End when all was given; at once, in the middle of a message, for ABORT."""
+        if how is Closing.ABORT:
+            self._messages.clear()
+            self.size = 0
+            self._scope.cancel()
+        self.tell()
+
+    def tell(self) -> None:
+        """Wake the calling task: something has changed."""
+        if self._news is not None:
+            news, self._news = self._news, None
+            news.set()
+
+    # -- the calling task --------------------------------------------------------------------------
+
+    async def run(self, driver: Driver, channel: MessageChannel, host: Host) -> None:
+        """Carry the exchange from its start to its end. Raise Incomplete if the host has to end the
+        connection, and what the host raised if that was no departure of the client.
+
+        A cancellation of the calling task interrupts the handler, and passes when that has ended.
+        """
+        reading: Scope | None = None
+        failure: Exception | None = None
+        try:
+            driver.pump()
+            while not self._is_over(driver):
+                if self._messages:
+                    failure = await self._give(driver, host) or failure
+                elif reading is None:
+                    # A handler that never waits needs nobody to listen for its client.
+                    reading = self._lane.scope()
+                    self._start(partial(self._read, driver, channel, host, reading))
+                else:
+                    await self._wait()
+        except BaseException:
+            driver.abort()
+            await self._lane.to_the_end(partial(self._until_ended, driver))
+            raise
+        finally:
+            if reading is not None:
+                reading.cancel()
+            if not driver.lost:
+                driver.lose(None)
+        if failure is not None and not isinstance(failure, OSError):
+            raise failure
+        if channel.cut and failure is None:
+            raise Incomplete("the answer is not whole; the log says why")
+
+    def _is_over(self, driver: Driver) -> bool:
+        if driver.closing is Closing.ABORT and not driver.lost:
+            driver.lose(None)
+        return not driver.links and not self._messages and (driver.lost or bool(driver.closing))
+
+    async def _wait(self) -> None:
+        news = self._news = self._lane.event()
+        await news.wait()
+
+    async def _until_ended(self, driver: Driver) -> None:
+        """Wait for a handler that was interrupted. One that does not end is left to itself."""
+        seconds = driver.server.config.timeouts.close
+        given_up: list[None] = []
+
+        def give_up() -> None:
+            given_up.append(None)
+            self.tell()
+
+        timer = self._lane.arm(driver.now() + seconds, give_up)
+        while driver.links and not given_up:
+            await self._wait()
+        timer.cancel()
+
+    async def _give(self, driver: Driver, host: Host) -> Exception | None:
+        """Give the host what was written, until it is all gone or the channel is aborted."""
+        try:
+            async with self._scope:
+                while self._messages:
+                    message = self._messages.popleft()
+                    await host.send(message)
+                    self.size -= len(message)
+                    driver.writable()
+        except Exception as exc:  # noqa: BLE001  # `run` raises it, when the handler has ended
+            self._messages.clear()
+            self.size = 0
+            driver.lose(exc)
+            return exc
+        finally:
+            self._scope = self._lane.scope()
+        return None
+
+    async def _read(
+        self, driver: Driver, channel: MessageChannel, host: Host, scope: Scope
+    ) -> None:
+        async with scope:
+            try:
+                while not driver.lost and not channel.eof:
+                    if self._resumed is not None:
+                        await self._resumed.wait()
+                        continue
+                    host.take(await host.receive(), driver.now())
+                    driver.pump()
+            except Exception as exc:  # noqa: BLE001  # The host has failed, not the server.
+                driver.lose(exc)
+                self.tell()

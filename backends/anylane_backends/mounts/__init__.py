@@ -1,0 +1,1 @@
+"""Applications of other kinds inside of an App: ASGI on every lane, WSGI in the pool."""

@@ -1,0 +1,165 @@
+"""Portal: one asyncio loop in a thread, for applications that the lane's own loop cannot run.
+
+The application runs there, and `ctx` is used here, by its handler on its lane. Between the two are
+the calls of `receive` and `send`, which come into a queue and wake the handler. So on threads no
+thread is held while the application waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from anylane.lane.link import Link, current_link
+from anylane_backends.mounts.sides import Side
+
+T = TypeVar("T")
+
+
+class Portal:
+    """A loop of its own. Close it at the end."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="anylane portal", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        finally:
+            self._loop.close()
+
+    def close(self) -> None:
+        """End the loop. What still runs on it is cancelled."""
+
+        async def end() -> None:
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
+        self.wait(end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine there, and block until it has ended."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def carry(
+        self,
+        application: Callable[..., Awaitable[None]],
+        scope: dict[str, Any],
+        side: Side,
+    ) -> None:
+        """Run the application for one exchange there, and our side of it here, in the handler.
+        Raise what it raises."""
+        await _Passage(self._loop, side, current_link.get()).carry(application, scope)
+
+
+class _Passage:
+    """One exchange between the two loops."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, side: Side, link: Link) -> None:
+        self._loop = loop
+        self._side = side
+        self._link = link
+        self._sent: deque[tuple[Any, asyncio.Future[None]]] = deque()
+        self._wanted: deque[asyncio.Future[dict[str, Any]]] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._over = False
+        self._error: BaseException | None = None
+
+    async def carry(
+        self, application: Callable[..., Awaitable[None]], scope: dict[str, Any]
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._begin, application, scope)
+        try:
+            while not (self._over and not self._sent):
+                if not (await self._pass_on() or self._answer_one()):
+                    await self._link.wait()
+                if self._link.exchange.interrupt is not None:
+                    await self._link.hear()
+        finally:
+            if not self._over:
+                self._loop.call_soon_threadsafe(self._cancel)
+        if self._error is not None:
+            raise self._error
+
+    async def _pass_on(self) -> bool:
+        """Act on what the application has sent. Return whether there was something."""
+        if not self._sent:
+            return False
+        message, done = self._sent.popleft()
+        try:
+            await self._side.send(message)
+        except Exception as exc:  # noqa: BLE001  # It is raised in the application.
+            self._settle(done, None, exc)
+        else:
+            self._settle(done, None, None)
+        return True
+
+    def _answer_one(self) -> bool:
+        """Give the application what it waits for, if that is here. Return whether it was."""
+        if not self._wanted:
+            return False
+        error: Exception | None = None
+        message: dict[str, Any] | None = None
+        try:
+            message = self._side.poll()
+        except Exception as exc:  # noqa: BLE001  # It is raised in the application.
+            error = exc
+        if message is None and error is None:
+            return False
+        self._settle(self._wanted.popleft(), message, error)
+        return True
+
+    def _settle(self, future: asyncio.Future[Any], value: Any, error: Exception | None) -> None:
+        def settle() -> None:
+            if future.done():
+                return
+            if error is None:
+                future.set_result(value)
+            else:
+                future.set_exception(error)
+
+        self._loop.call_soon_threadsafe(settle)
+
+    # -- on the portal's loop ----------------------------------------------------------------------
+
+    def _begin(self, application: Callable[..., Awaitable[None]], scope: dict[str, Any]) -> None:
+        async def run() -> None:
+            await application(scope, self._receive, self._send)
+
+        # An empty context: of the lane's, libraries would learn that they run on its loop.
+        self._task = self._loop.create_task(run(), context=contextvars.Context())
+        self._task.add_done_callback(self._ended)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            self._error = task.exception()
+        self._over = True
+        self._link.wake()
+
+    async def _receive(self) -> dict[str, Any]:
+        future: asyncio.Future[dict[str, Any]] = self._loop.create_future()
+        self._wanted.append(future)
+        self._link.wake()
+        return await future
+
+    async def _send(self, message: Any) -> None:
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._sent.append((message, future))
+        self._link.wake()
+        await future

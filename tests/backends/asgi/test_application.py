@@ -1,0 +1,491 @@
+"""An App as an ASGI application: what any server that speaks ASGI sees of it."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import pytest
+
+from anylane import App, Context, Disconnected, HTTPError, ServerConfig, UsageError
+from anylane.config.limits import Limits, Timeouts
+from anylane_backends.channels.delivery import Incomplete
+from tests.backends.asgi.server import Call, alive, answered, http, websocket
+
+LOOPS = ("asyncio", "trio")
+
+Script = Callable[[], Awaitable[None]]
+
+
+@pytest.fixture(params=LOOPS)
+def run(request: pytest.FixtureRequest) -> Callable[[Script], None]:
+    return lambda script: anyio.run(script, backend=request.param)
+
+
+def greeting() -> App:
+    app = App()
+
+    @app.get("/")
+    async def home(ctx: Context) -> str:
+        return "hello"
+
+    @app.get("/sync")
+    def sync(ctx: Context) -> str:
+        return "sync"
+
+    @app.post("/echo")
+    async def echo(ctx: Context) -> bytes:
+        return await ctx.request.body()
+
+    @app.get("/seen")
+    async def seen(ctx: Context) -> dict[str, Any]:
+        request = ctx.request
+        return {
+            "path": request.path,
+            "query": request.query.get("q"),
+            "scheme": request.scheme,
+            "client": request.client,
+            "host": request.host,
+        }
+
+    return app
+
+
+def test_requests_are_answered(run):
+    app = greeting()
+
+    async def script() -> None:
+        async with alive(app):
+            home = await answered(app, http())
+            assert (home.status, home.body) == (200, b"hello")
+            assert home.headers == {
+                "content-type": "text/plain; charset=utf-8",
+                "content-length": "5",
+            }
+            assert (await answered(app, http("/sync"))).body == b"sync"
+            assert (await answered(app, http("/nowhere"))).status == 404
+            pieces = [
+                {"type": "http.request", "body": b"ab", "more_body": True},
+                {"type": "http.request", "body": b"cd", "more_body": False},
+            ]
+            posted = http("/echo", "POST", headers=[(b"transfer-encoding", b"chunked")])
+            assert (await answered(app, posted, *pieces)).body == b"abcd"
+
+    run(script)
+
+
+def test_the_scope_is_the_request(run):
+    app = greeting()
+    scope = http(
+        "/api/seen",
+        root_path="/api",
+        query_string=b"q=%C3%A4",
+        scheme="https",
+        client=("192.0.2.7", "443"),  # One server gives the port as text.
+        headers=[(b"Host", b"example.org")],
+    )
+    del scope["raw_path"]
+
+    async def script() -> None:
+        async with alive(app):
+            call = await answered(app, scope)
+            assert call.body == (
+                b'{"path":"/seen","query":"\xc3\xa4","scheme":"https",'
+                b'"client":["192.0.2.7",443],"host":"example.org"}'
+            )
+
+    run(script)
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ({"raw_path": b"/" + b"x" * 99}, 404),
+        ({"raw_path": b"/" + b"x" * 100}, 414),
+        ({"headers": [(b"a", b"b")] * 5}, 200),
+        ({"headers": [(b"a", b"b")] * 6}, 431),
+        ({"headers": [(b"a", b"b" * 200)]}, 431),
+    ],
+)
+def test_limits_of_heads_hold(run, more, status):
+    limits = Limits(target=100, header_count=5, header_field=100)
+    app = greeting().asgi(ServerConfig(limits=limits))
+
+    async def script() -> None:
+        async with alive(app):
+            assert (await answered(app, http(**more))).status == status
+
+    run(script)
+
+
+def test_a_client_that_reads_nothing_stops_the_handler(run):
+    app = App()
+    written: list[int] = []
+
+    @app.get("/")
+    async def endless(ctx: Context) -> None:
+        async with ctx.stream() as out:
+            for number in range(1000):
+                await out.write(b"x" * 1000)
+                written.append(number)
+
+    application = app.asgi(ServerConfig(limits=Limits(outbound_high=10_000, outbound_low=1000)))
+
+    async def script() -> None:
+        async with alive(application), anyio.create_task_group() as group:
+            call = Call(application, http())
+            call.put(type="http.request", body=b"", more_body=False)
+            call.block()
+            group.start_soon(call.run)
+            await call.until(lambda: len(written) >= 10)
+            await anyio.sleep(0.05)
+            assert len(written) < 20
+            call.unblock()
+            await call.until(lambda: len(written) == 1000)
+
+    run(script)
+
+
+def test_a_client_that_never_reads_is_given_up(run):
+    app = App()
+
+    @app.get("/")
+    async def big(ctx: Context) -> bytes:
+        return b"x" * 100_000
+
+    application = app.asgi(ServerConfig(timeouts=Timeouts(write_stall=0.2)))
+
+    async def script() -> None:
+        async with alive(application):
+            call = Call(application, http())
+            call.put(type="http.request", body=b"", more_body=False)
+            call.block()
+            with anyio.fail_after(5), pytest.raises(Incomplete, match="the answer is not whole"):
+                await call.run()
+
+    run(script)
+
+
+def test_a_client_that_leaves_ends_its_handler(run):
+    app = App()
+    ended: list[str] = []
+
+    @app.get("/")
+    async def events(ctx: Context) -> None:
+        try:
+            async with ctx.event_stream() as stream:
+                while True:
+                    await stream.send("tick")
+                    await ctx.sleep(0.01)
+        except Disconnected:
+            ended.append("gone")
+            raise
+
+    async def script() -> None:
+        async with alive(app), anyio.create_task_group() as group:
+            call = Call(app, http())
+            call.put(type="http.request", body=b"", more_body=False)
+            group.start_soon(call.run)
+            await call.until(lambda: len(call.sent) > 3)
+            call.put(type="http.disconnect")
+            await call.until(lambda: ended)
+
+    run(script)
+
+
+def test_a_send_that_fails_is_a_client_that_left(run):
+    app = App()
+    ended: list[str] = []
+
+    @app.get("/")
+    async def stream(ctx: Context) -> None:
+        try:
+            async with ctx.stream() as out:
+                while True:
+                    await out.write(b"x")
+                    await ctx.sleep(0.01)
+        finally:
+            ended.append("ended")
+
+    async def script() -> None:
+        async with alive(app):
+            for broken in (ConnectionResetError("gone"), RuntimeError("not this message")):
+                call = Call(app, http())
+                call.put(type="http.request", body=b"", more_body=False)
+                call.broken = broken
+                if isinstance(broken, OSError):
+                    await call.run()
+                else:
+                    with pytest.raises(RuntimeError, match="not this message"):
+                        await call.run()
+        assert ended == ["ended"] * 2
+
+    run(script)
+
+
+def test_an_answer_that_breaks_off_is_an_exception(run):
+    app = App()
+
+    @app.get("/")
+    async def half(ctx: Context) -> None:
+        async with ctx.stream() as out:
+            await out.write(b"half")
+            raise ValueError("broken")
+
+    async def script() -> None:
+        async with alive(app):
+            call = Call(app, http())
+            call.put(type="http.request", body=b"", more_body=False)
+            with pytest.raises(Incomplete, match="the answer is not whole"):
+                await call.run()
+            assert call.body == b"half"
+            assert call.sent[-1].get("more_body")
+
+    run(script)
+
+
+def test_a_cancelled_call_interrupts_its_handler_and_waits_for_it(run):
+    app = App()
+    order: list[str] = []
+
+    @app.get("/")
+    async def waits(ctx: Context) -> None:
+        try:
+            await anyio.sleep(60)
+        finally:
+            order.append("handler")
+
+    async def script() -> None:
+        async with alive(app):
+            call = Call(app, http())
+            call.put(type="http.request", body=b"", more_body=False)
+            with anyio.move_on_after(0.1):
+                await call.run()
+            order.append("call")
+
+    run(script)
+    assert order == ["handler", "call"]
+
+
+def test_native_cancellation_and_context_variables_work_in_handlers(run):
+    app = App()
+    of_the_caller = contextvars.ContextVar("of_the_caller", default="?")
+    of_the_start = contextvars.ContextVar("of_the_start", default="?")
+
+    @app.on_startup
+    async def start() -> None:
+        of_the_start.set("start")
+        of_the_caller.set("start")
+
+    @app.get("/")
+    async def home(ctx: Context) -> str:
+        with anyio.move_on_after(0.01) as scope:
+            await anyio.sleep(60)
+        return f"{of_the_start.get()} {of_the_caller.get()} {scope.cancelled_caught}"
+
+    async def script() -> None:
+        async with alive(app):
+            of_the_caller.set("caller")
+            assert (await answered(app, http())).body == b"start caller True"
+
+    run(script)
+
+
+def test_the_deadline_of_a_handler_holds(run):
+    app = App()
+
+    @app.get("/")
+    async def waits(ctx: Context) -> None:
+        await anyio.sleep(60)
+
+    application = app.asgi(ServerConfig(request_timeout=0.1))
+
+    async def script() -> None:
+        async with alive(application):
+            assert (await answered(application, http())).status == 503
+
+    run(script)
+
+
+def test_background_work_goes_on_behind_the_call(run):
+    app = App()
+    done: list[str] = []
+
+    @app.get("/")
+    async def home(ctx: Context) -> str:
+        async def work() -> None:
+            done.append("done")
+
+        ctx.background(work)
+        return "home"
+
+    async def script() -> None:
+        async with alive(app):
+            assert (await answered(app, http())).body == b"home"
+        assert done == ["done"]
+
+    run(script)
+
+
+def test_hooks_of_connections_run_for_each_exchange(run):
+    app = greeting()
+    order: list[str] = []
+
+    @app.on_connect
+    async def came(connection: Any) -> None:
+        order.append("came")
+
+    @app.on_disconnect
+    async def left(connection: Any) -> None:
+        order.append("left")
+
+    async def script() -> None:
+        async with alive(app):
+            for _ in range(2):
+                assert (await answered(app, http())).body == b"hello"
+        assert sorted(order) == ["came", "came", "left", "left"]
+
+    run(script)
+
+
+# -- WebSockets ---------------------------------------------------------------------------------
+
+
+def echoing() -> App:
+    app = App()
+
+    @app.websocket("/ws", subprotocols=["chat"])
+    async def echo(ctx: Context) -> None:
+        ws = await ctx.accept("chat" if ctx.request.headers.get("x-chat") else None)
+        async for message in ws:
+            await ws.send(message)
+
+    @app.websocket("/no")
+    async def no(ctx: Context) -> None:
+        raise HTTPError(403, "not you")
+
+    return app
+
+
+def test_messages_are_echoed(run):
+    app = echoing()
+
+    async def script() -> None:
+        async with alive(app):
+            call = Call(app, websocket())
+            call.put(type="websocket.connect")
+            async with anyio.create_task_group() as group:
+                group.start_soon(call.run)
+                await call.until(lambda: call.sent)
+                call.put(type="websocket.receive", text="a")
+                call.put(type="websocket.receive", bytes=b"b", text=None)
+                await call.until(lambda: len(call.sent) == 3)
+                call.put(type="websocket.disconnect", code=1000)
+            accept, *rest = call.sent
+            assert (accept["type"], accept["subprotocol"]) == ("websocket.accept", None)
+            assert rest == [
+                {"type": "websocket.send", "text": "a"},
+                {"type": "websocket.send", "bytes": b"b"},
+            ]
+
+    run(script)
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_a_handshake_that_is_refused(run, able):
+    app = echoing()
+    extensions: dict[str, Any] = {"websocket.http.response": {}} if able else {}
+
+    async def script() -> None:
+        async with alive(app):
+            call = Call(app, websocket("/no", extensions=extensions))
+            call.put(type="websocket.connect")
+            await call.run()
+            if able:
+                assert call.sent[0]["type"] == "websocket.http.response.start"
+                assert call.status == 403
+                assert call.body == b"403 Forbidden: not you\n"
+            else:
+                assert call.sent == [{"type": "websocket.close", "code": 1008, "reason": ""}]
+
+    run(script)
+
+
+# -- life ---------------------------------------------------------------------------------------
+
+
+def test_without_lifespan_events_the_life_begins_with_the_first_request(run, caplog):
+    app = greeting()
+    order: list[str] = []
+
+    @app.on_startup
+    async def start() -> None:
+        order.append("start")
+
+    async def script() -> None:
+        for _ in range(2):
+            assert (await answered(app, http())).body == b"hello"
+
+    with caplog.at_level(logging.WARNING, "anylane"):
+        run(script)
+    assert order == ["start"]
+    (record,) = caplog.records
+    assert "has sent no lifespan events" in record.getMessage()
+
+
+def test_a_start_that_fails_is_told(run):
+    app = App()
+
+    @app.on_startup
+    async def start() -> None:
+        raise ValueError("no database")
+
+    async def script() -> None:
+        call = Call(app, {"type": "lifespan"})
+        call.put(type="lifespan.startup")
+        await call.run()
+        (failed,) = call.sent
+        assert failed["type"] == "lifespan.startup.failed"
+        assert failed["message"].startswith("ValueError: no database")
+        with pytest.raises(ValueError, match="no database"):
+            await answered(app, http())
+
+    run(script)
+
+
+def test_the_end_of_the_life_waits_for_what_runs(run):
+    app = App()
+    order: list[str] = []
+
+    @app.get("/")
+    async def slow(ctx: Context) -> str:
+        await ctx.sleep(0.1)
+        order.append("answered")
+        return "slow"
+
+    @app.on_shutdown
+    async def stop() -> None:
+        order.append("stopped")
+
+    async def script() -> None:
+        async with anyio.create_task_group() as group:
+            async with alive(app):
+                call = Call(app, http())
+                call.put(type="http.request", body=b"", more_body=False)
+                group.start_soon(call.run)
+                await call.until(lambda: call.asked)
+            assert call.status == 200
+        assert order == ["answered", "stopped"]
+
+    run(script)
+
+
+def test_another_scope_is_a_mistake(run):
+    async def script() -> None:
+        with pytest.raises(UsageError, match="ASGI scope 'mqtt'"):
+            await answered(greeting(), {"type": "mqtt"})
+
+    run(script)
