@@ -37,11 +37,10 @@ class Driver(Lookout):
 
     server: what it belongs to. connection: what it drives, a new one unless it is given; of a
     channel messages are written. met: its on_connect hooks have run. wakes: runs functions on the
-    lane's own thread. links: those of the exchanges that run. errand: what it was made for, where
-    there is no connection. number, logged: for the log (see `LinkDriver`). variables: context
-    variables that are set at the beginning of each exchange. written: bytes that the transport was
-    given. pumping: the outermost call is at work. lost: the transport is gone. reading, closing:
-    what the transport was told last.
+    lane's own thread. links: those of the exchanges that run. errand: what it was made for, if not
+    a connection. number, logged: for the log (see `LinkDriver`). variables: context variables that
+    each exchange begins with. written: bytes that the transport was given. pumping: the outermost
+    call is at work. lost: the transport is gone. reading, closing: what it was told last.
     """
 
     __slots__ = ("_again", "_armed", "_connecting", "_errands", "_holds", "_interrupt_at",
@@ -65,8 +64,7 @@ class Driver(Lookout):
         self.wakes: WakeQueue = server.wakes
         limits = server.config.limits
         self._turns = limits.exchanges_per_turn
-        # Over its mark a connection is `congested`, and bytes that were not asked for are not
-        # waited for.
+        # Over its mark it is `congested`: then there is no waiting for bytes not asked for.
         self._tolerance = min(self.tolerance, limits.outbound_high)
         self.links: list[Link] = []
         self._yielding: tuple[Link, ...] = ()
@@ -90,9 +88,8 @@ class Driver(Lookout):
         self.lost: bool = errand is not None
         self.number: int = next_connection_number() if errand is None else 0
         if connection is None and errand is None:
-            connection = server.new_connection(
-                now=self.now(), peer=peer, local=local, tls=tls, number=self.number
-            )
+            make, now, number = server.new_connection, self.now(), self.number
+            connection = make(now=now, peer=peer, local=local, tls=tls, number=number)
         self.connection: AnyConnection = connection or NoConnection(server.config)
         if errand is not None and server.draining:
             self._interrupt_at = self.now() + server.config.timeouts.drain
@@ -188,8 +185,7 @@ class Driver(Lookout):
     # -- the pump ----------------------------------------------------------------------------
 
     def pump(self) -> None:
-        """Look at all outputs: write what is queued, start what waits, then arm, park, resume,
-        close and notify as they ask for."""
+        """Look at all outputs, and do what they ask for: write, start, arm, park, close, notify."""
         if self.pumping:
             # A handler that was started eagerly, and streams: what it wrote must reach the
             # transport now, else it could never see that the client is slow.
