@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         LifespanFunction,
         PlainHook,
         RefusalHook,
+        WorkerHook,
     )
 
 
@@ -76,6 +77,19 @@ class App(BaseApp):
         self.description: Pages | None = None
         """What `openapi` was told, and the document that is made of it."""
         self._frozen: FrozenApp | None = None
+
+    def on_worker_start(self, func: WorkerHook) -> WorkerHook:
+        """Register `hook()` or `hook(worker)`, which is called in each worker process before the
+        startup hooks.
+
+        `worker.number` is that of its slot, 0 to `worker.workers - 1`; the replacement of a worker
+        has the same number. A single process, a Server in a program, a TestClient and a Lockstep
+        call it once, as worker 0 of 1. Those of mounted apps are called too, in the order of
+        registration. All else is as for `on_startup`: what was raised ends the start.
+        """
+        self._check(func, "on_worker_start", "()", "(worker)")
+        self.life.append((Phase.WORKER, func))
+        return func
 
     def on_startup(self, func: PlainHook) -> PlainHook:
         """Register `hook()`, which is called before the first connection is accepted.
@@ -278,10 +292,13 @@ class App(BaseApp):
             self._frozen = FrozenApp(
                 self,
                 apps=tuple(places),
-                life=[
-                    *_steps_of(self, set()),
-                    *steps_of(self, self.routes, self.dependency_overrides),
-                ],
+                life=sorted(
+                    (
+                        *_steps_of(self, set()),
+                        *steps_of(self, self.routes, self.dependency_overrides),
+                    ),
+                    key=lambda step: step[0] is not Phase.WORKER,
+                ),
                 jobs=(
                     Periodic(seconds, periodic(place, func), alone)
                     for app, place in places.items()
