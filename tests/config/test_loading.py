@@ -249,11 +249,17 @@ def test_a_field_of_run_settings_is_a_variable_and_a_key_of_the_run_table(tmp_pa
         ({"workers": 0}, "workers is 0; expected 1 to 1024"),
         ({"workers": 1025}, "workers is 1025; expected 1 to 1024"),
         ({"max_requests": 0}, "max_requests is 0; expected 1 to 1000000000"),
-        ({"max_memory": (1 << 20) - 1}, "max_memory is 1048575; expected 1048576 to"),
-        ({"max_age": 0.9}, r"max_age is 0\.9; expected 1\.0 to 31536000\.0"),
+        (
+            {"max_memory": (1 << 20) - 1},
+            "max_memory is 1048575; expected 1048576 to 1125899906842624",
+        ),
+        ({"max_age": 0.9}, "max_age is 0.9; expected 1.0 to 31536000.0"),
         ({"umask": 0o1000}, "umask is 512; expected 0 to 511"),
-        ({"max_requests_jitter": 5}, "is 5 without max_requests; set max_requests too"),
-        ({"max_age_jitter": 5.0}, "is 5.0 without max_age; set max_age too"),
+        (
+            {"max_requests_jitter": 5},
+            "max_requests_jitter is 5 without max_requests; set max_requests too",
+        ),
+        ({"max_age_jitter": 5.0}, "max_age_jitter is 5.0 without max_age; set max_age too"),
         (
             {"log_level": "loud"},
             "log_level is 'loud'; expected one of critical, error, warning, info, debug",
