@@ -769,6 +769,7 @@ def test_what_runs_is_aborted_when_draining_takes_too_long():
 def test_shutdown_closes_an_idle_connection_at_once():
     wire = open_wire()
     wire.receive(get())
+    wire.advance(0.5)
     wire.world.server.shutdown()
     assert wire.closed
 

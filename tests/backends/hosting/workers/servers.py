@@ -63,12 +63,13 @@ class Server:
         app: str = APP,
         waits: bool = True,
         command: list[str] | None = None,
+        python: str = sys.executable,
         **kwargs,
     ) -> None:
         (folder / "main.py").write_text(app, encoding="utf-8")
         self.folder = folder
         self._log = folder / f"log {time.monotonic_ns()}"
-        command = command or [sys.executable, "-m", "anylane", "run", "main:app", *arguments]
+        command = command or [python, "-m", "anylane", "run", "main:app", *arguments]
         if "-c" not in command and {"--port", "--uds", "--fd", "--bind"}.isdisjoint(arguments):
             command += ["--port", "0"]
         with self._log.open("wb") as log:

@@ -15,34 +15,45 @@ import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
+import click
+import h11
 import pytest
 import trustme
 
+import anylane
+import anylane_backends
 from anylane_backends.hosting.system.privileges import PrivilegesError, identity_of
-from tests.backends.hosting.workers.servers import APP, Server, ask, eventually
+from tests.backends.hosting.workers.servers import Server, ask, eventually
 
 IS_ROOT = os.geteuid() == 0
 WHO = "nobody"
 
 
-def can_import(user: str) -> bool:
-    """Whether this user can run what is tested: the checkout may be for one user only."""
-    code = "import anylane, anylane_backends.hosting.cli.commands"
-    done = subprocess.run([sys.executable, "-c", code], check=False, user=user, capture_output=True,
-                          cwd="/")  # fmt: skip
-    return done.returncode == 0
+_PACKAGES = (anylane.__file__, anylane_backends.__file__, h11.__file__, click.__file__)
+ENVIRON = {
+    "PATH": os.environ.get("PATH", ""),
+    "PYTHONPATH": os.pathsep.join({str(Path(each).parents[1]) for each in _PACKAGES}),
+}
 
 
 @pytest.fixture(scope="module")
-def reachable() -> None:
+def python() -> str:
+    """An interpreter that this user can run, with what is tested: ours may be in root's home."""
     if not IS_ROOT:
         pytest.skip("only root can become another user")
-    if not can_import(WHO):
-        pytest.skip(f"the user {WHO} cannot read this checkout")
+    for each in (sys.executable, "/usr/bin/python3"):
+        code = "import anylane_backends.hosting.cli.commands"
+        try:
+            subprocess.run([each, "-c", code], check=True, user=WHO, capture_output=True, cwd="/",
+                           env=ENVIRON)  # fmt: skip
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return each
+    pytest.skip(f"the user {WHO} can read neither this Python nor that of the system")
 
 
 @pytest.fixture
-def folder(reachable: None) -> Generator[Path]:
+def folder(python: str) -> Generator[Path]:
     """One that every user may enter; pytest's are for its own user alone."""
     path = Path(tempfile.mkdtemp())
     path.chmod(0o755)
@@ -51,11 +62,11 @@ def folder(reachable: None) -> Generator[Path]:
 
 
 @pytest.fixture
-def serve(folder: Path) -> Generator:
+def serve(folder: Path, python: str) -> Generator:
     servers = []
 
-    def begin(*arguments: str, **kwargs) -> Server:
-        servers.append(Server(folder, *arguments, **kwargs))
+    def begin(*arguments: str) -> Server:
+        servers.append(Server(folder, *arguments, python=python, env=ENVIRON))
         return servers[-1]
 
     yield begin
@@ -157,7 +168,6 @@ def test_a_port_of_roots_and_files_of_roots(serve, folder):
 
 def test_a_new_binary_has_the_rights_of_the_old_one(serve, folder):
     server = serve("--workers", "2", "--user", WHO, "--pidfile", "pid")
-    (folder / "main.py").write_text(APP.replace("pid", "new pid"), encoding="utf-8")
     pid = server.pid
     os.kill(pid, signal.SIGUSR2)
     assert server.process.wait(30) == 0, server.text
@@ -188,7 +198,7 @@ def test_only_root_becomes_another(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 54321)
     with pytest.raises(PrivilegesError, match="only root can become user 0, and this process is"):
         identity_of("0", None)
-    monkeypatch.setattr(os, "geteuid", lambda: os.getuid())
+    monkeypatch.setattr(os, "geteuid", os.getuid)
     assert identity_of(None, None) is None
 
 

@@ -53,16 +53,20 @@ def test_the_state_of_the_workers_is_told(start, manager, tmp_path):
     assert server.end()[0] == 0
 
 
-def test_what_is_recycled_and_what_hangs_is_told(start, manager, tmp_path):
-    server = start("--workers", "2", "--max-requests", "5", "--worker-timeout", "1",
-                   "--timeouts-close", "0.1", env=environ(tmp_path))  # fmt: skip
+def test_what_is_recycled_is_told(start, manager, tmp_path):
+    server = start("--workers", "2", "--max-requests", "5", env=environ(tmp_path))
     for _ in range(12):
         ask(server.port)
     until(manager, "2 of 2 workers ready.* recycled")
+
+
+def test_what_hangs_is_told(start, manager, tmp_path):
+    server = start("--workers", "2", "--worker-timeout", "1", "--timeouts-close", "0.1",
+                   env=environ(tmp_path))  # fmt: skip
     with socket.create_connection(("127.0.0.1", server.port), 10) as sock:
         sock.sendall(b"GET /hang/60 HTTP/1.1\r\nHost: a\r\n\r\n")
-        until(manager, r"1 hung")
-    until(manager, r"2 of 2 workers ready, \d recycled")
+        until(manager, "1 hung")
+        until(manager, "2 of 2 workers ready$")
 
 
 def test_a_new_binary_is_named_as_the_main_process(start, manager, tmp_path):
@@ -98,15 +102,14 @@ def test_the_watchdog_is_told_by_a_loop_that_runs(start, manager, tmp_path, work
     began = time.monotonic()
     for _ in range(5):
         assert until(manager, "WATCHDOG=1")
-    assert 0.6 < time.monotonic() - began < 10
+    assert 0.3 < time.monotonic() - began < 10
     if workers == "1" and backend != "threads":
         with socket.create_connection(("127.0.0.1", server.port), 10) as sock:
             sock.sendall(b"GET /hang/2 HTTP/1.1\r\nHost: a\r\n\r\n")
             time.sleep(0.5)  # What was sent before is read here.
             manager.settimeout(0.001)
             with pytest.raises(TimeoutError):
-                while True:
-                    manager.recv(1000)
+                until(manager, "nothing else")
             manager.settimeout(0.8)
             with pytest.raises(TimeoutError):
                 until(manager, "WATCHDOG=1")
