@@ -381,7 +381,7 @@ def main() -> int:
         print(*(f"{key}: {value}" for key, value in row.items()), sep="; ", flush=True)
     if options.json:
         head = {"backend": options.backend, "clients": options.clients,
-                "python": sys.version.split()[0]}  # fmt: skip
+                "python": sys.version.split()[0], "cpus": os.cpu_count()}  # fmt: skip
         text = json.dumps({**head, "rows": rows}, indent=2) + "\n"
         Path(options.json).write_text(text, encoding="utf-8")
     return 0 if all(row["holds"] for row in rows) else 1

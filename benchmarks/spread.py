@@ -2,9 +2,10 @@
 
     python benchmarks/spread.py [--workers 2 4] [--seconds 4] [--json FILE] [BACKEND ...]
 
-For each backend and number of workers: 20 connections that are opened at once, and 1,000, each with
-a request under way until all are counted; how many the fullest and the emptiest worker hold. Then
-new connections, one request each, 32 at a time, for some seconds: how many in a second.
+For each backend and number of workers: 20 connections that are opened at once (the middle one of
+seven times), and 1,000, each with a request under way until all are counted; how many the fullest
+and the emptiest worker hold. Then new connections, one request each, 32 at a time: how many in a
+second. All of it beside workers that do not look at each other's connections.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
+from statistics import median
 
 APP = """
 import os
@@ -39,7 +42,12 @@ async def hold(ctx):
         await ctx.sleep(60)
 """
 LANES = ("asyncio", "uvloop", "anyio", "trio", "curio", "threads")
+WITHOUT = """
+from anylane_backends.sockets.spread import Share
+Share.look = lambda self: None
+"""
 AT_ONCE = 32
+ROUNDS = 7
 
 
 class Workers:
@@ -100,21 +108,40 @@ async def rate(server: Workers, seconds: float) -> float:
 
 
 def measure(backend: str, count: int, seconds: float, arguments: list[str]) -> dict[str, object]:
-    """Return the figures of one backend with so many workers."""
-    figures: dict[str, object] = {"backend": backend, "workers": count}
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "main.py").write_text(APP, encoding="utf-8")
-        server = Workers(folder, backend, count, arguments)
-        try:
-            for number in (20, 1000):
-                found = asyncio.run(held(server, number))
-                counts = sorted(found.values())
-                counts = [0] * (count - len(counts)) + counts
-                figures[f"of {number}"] = [counts[-1], counts[0]]
-            figures["new connections in a second"] = round(asyncio.run(rate(server, seconds)))
-        finally:
-            server.end()
-    return figures
+    """Return the figures of one backend with so many workers: as it is, and without the table.
+
+    Both servers run at the same time and are measured in turn, so that what else the machine does
+    meets both.
+    """
+    with ExitStack() as stack:
+        servers = []
+        for app in (APP, WITHOUT + APP):
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            (Path(folder) / "main.py").write_text(app, encoding="utf-8")
+            servers.append(Workers(folder, backend, count, arguments))
+            stack.callback(servers[-1].end)
+        few = [[of_each(server, 20, count) for _ in range(ROUNDS)] for server in servers]
+        many = [of_each(server, 1000, count) for server in servers]
+        rates: list[list[float]] = [[], []]
+        for number in range(ROUNDS):
+            for which in ((0, 1), (1, 0))[number % 2]:
+                rates[which].append(asyncio.run(rate(servers[which], seconds / ROUNDS)))
+    with_, without = (sorted(each) for each in few)
+    return {
+        "backend": backend,
+        "workers": count,
+        "of 20": with_[ROUNDS // 2],
+        "of 20 before": without[ROUNDS // 2],
+        "of 1000": many[0],
+        "of 1000 before": many[1],
+        "new connections, ratio": round(median(rates[0]) / median(rates[1]), 2),
+    }
+
+
+def of_each(server: Workers, number: int, workers: int) -> list[int]:
+    """Open so many connections; return how many the fullest worker has, and the emptiest."""
+    counts = sorted(asyncio.run(held(server, number)).values())
+    return [counts[-1], counts[0] if len(counts) == workers else 0]
 
 
 def main() -> None:
@@ -133,7 +160,7 @@ def main() -> None:
             print(*(f"{name} {value}" for name, value in results[-1].items()), sep="; ", flush=True)
     if options.json:
         machine = {"python": sys.version.split()[0], "cpus": os.cpu_count()}
-        text = json.dumps({"machine": machine, "rows": results}, indent=2) + "\n"
+        text = json.dumps({**machine, "rows": results}, indent=2) + "\n"
         Path(options.json).write_text(text, encoding="utf-8")
 
 

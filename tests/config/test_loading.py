@@ -215,10 +215,18 @@ def test_the_commands_own_variables_are_in_run():
 # --- the command's own settings ----------------------------------------------------------------
 
 
-OTHER = {"log_level": "debug", "log_format": "json", "preset": "strict", "max_memory": 1 << 20}
+OTHER: dict[str, Any] = {
+    "log_level": "debug",
+    "log_format": "json",
+    "preset": "strict",
+    "max_memory": 1 << 20,
+}
 """Values that a test can give to settings that do not take any, and that are not their defaults."""
 
-ONLY_WITH = {"max_requests_jitter": {"max_requests": 1}, "max_age_jitter": {"max_age": 1.0}}
+ONLY_WITH: dict[str, dict[str, Any]] = {
+    "max_requests_jitter": {"max_requests": 1},
+    "max_age_jitter": {"max_age": 1.0},
+}
 """Settings that say nothing alone -> those that they belong to."""
 
 

@@ -22,10 +22,14 @@ ABSENT = 0xFFFF_FFFF
 _SLACK = 2
 """Connections that a worker may hold more than another, ..."""
 
-_SHARE = 8
+_SHARE = 4
 """... and one more for each so many. Among few connections one more is much; among hundreds it is
 not worth a pause."""
 
+
+_PATIENT = 4
+"""Pauses in which a worker does not look until it is taken for blocked. On a busy machine it takes
+some milliseconds until another process has its turn."""
 
 _MAX_PASSES = 64
 """Connections that a worker takes behind a pause at most, before it looks at the others again."""
@@ -89,11 +93,11 @@ class Share:
         self._row = row
         # What the turns of the others were when a connection was left to them; None if none was.
         self._left: bytes | None = None
-        # How many are taken here after the next pause, and how many of those are still to come.
-        self._next = 1
+        # How many pauses there were in a row, and how many are still to be taken after the last.
+        self._pauses = 0
         self._passes = 0
-        # Those that did not even look for it, and have not since: they are blocked, or full.
-        self._blocked: dict[int, int] = {}
+        # Row -> its turns, and in how many pauses that did not change.
+        self._still: dict[int, tuple[int, int]] = {}
 
     def tell(self, held: int | None) -> None:
         """Tell the others how many connections this worker holds; None if it accepts no more."""
@@ -117,9 +121,7 @@ class Share:
             self._left = None
             return
         lighter = [
-            each
-            for each, held in enumerate(self._held)
-            if held < bound and self._blocked.get(each) != turns[each]
+            each for each, held in enumerate(self._held) if held < bound and not self._stands(each)
         ]
         if not lighter:
             self._left = None
@@ -127,15 +129,25 @@ class Share:
             self._left = turns.tobytes()
             raise LeftToOthers
         else:
-            before = memoryview(self._left).cast("I")
-            self._blocked = {
-                **{each: turn for each, turn in self._blocked.items() if turns[each] == turn},
-                **{each: turns[each] for each in lighter if turns[each] == before[each]},
-            }
+            self._note(lighter, memoryview(self._left).cast("I"))
             self._left = None
-            self._passes = self._next - 1
-            self._next = min(2 * self._next, _MAX_PASSES)
+            self._passes = min(1 << self._pauses, _MAX_PASSES) - 1
+            self._pauses += 1
+
+    def _stands(self, row: int) -> bool:
+        """Return whether a worker is blocked or full: it did not look in some pauses, nor since."""
+        turn, pauses = self._still.get(row, (-1, 0))
+        return pauses >= _PATIENT and turn == self._turns[row]
+
+    def _note(self, rows: list[int], before: memoryview[int]) -> None:
+        """Take note of which of these did not look in a pause. before: their turns then."""
+        turns = self._turns
+        still = {row: seen for row, seen in self._still.items() if seen[0] == turns[row]}
+        for row in rows:
+            if turns[row] == before[row]:
+                still[row] = turns[row], still.get(row, (0, 0))[1] + 1
+        self._still = still
 
     def empty(self) -> None:
         """Take note that no client waits."""
-        self._next, self._passes, self._left = 1, 0, None
+        self._pauses, self._passes, self._left = 0, 0, None

@@ -9,6 +9,7 @@ import platform
 import socket
 import sys
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -272,10 +273,8 @@ def fixed_that_differ(old: Options, new: Options) -> list[str]:
 
 
 def _check_watching(run: RunSettings) -> None:
-    try:
-        import watchfiles  # noqa: F401
-    except ImportError as exc:
-        raise CannotStart("--reload needs watchfiles: pip install 'anylane[reload]'") from exc
+    if find_spec("watchfiles") is None:
+        raise CannotStart("--reload needs watchfiles: pip install 'anylane[reload]'")
     folder = run.reload_dir or run.app_dir
     if not Path(folder).is_dir():
         raise CannotStart(f"--reload cannot watch {folder!r}: there is no such folder")

@@ -116,10 +116,10 @@ class Http1(Reader):
             # It may have been accepted a moment ago, with its request on the way. Clients do not
             # repeat a request that was reset, so it is waited for, and answered.
             timers.set(Timer.KEEP_ALIVE, now + _FIRST_REQUEST)
-        elif self._exchange is None and now - self._conn.idle_since < _NEXT_REQUEST:
-            timers.set(Timer.KEEP_ALIVE, now + _NEXT_REQUEST)
         elif self._exchange is None:
-            timers.set(Timer.KEEP_ALIVE, now)
+            idle_since = timers.at[Timer.KEEP_ALIVE] - self._timeouts.keep_alive
+            busy = now - idle_since < _NEXT_REQUEST
+            timers.set(Timer.KEEP_ALIVE, now + _NEXT_REQUEST * busy)
         elif self._events is not None:
             # It may never end by itself: its client is told when to come back, and gets it whole.
             self._events.shutdown()

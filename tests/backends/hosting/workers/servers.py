@@ -92,7 +92,9 @@ class Server:
 
     @property
     def url(self) -> str:
-        return re.findall(r"https?://\S+:\d+", self.line)[0]
+        found = re.search(r"https?://\S+:\d+", self.line)
+        assert found is not None, self.line
+        return found[0]
 
     @property
     def port(self) -> int:

@@ -82,7 +82,8 @@ def client(app: App) -> None:
 
 @pytest.mark.parametrize("begin", [lockstep, client])
 def test_in_memory_it_runs_once(begin: Callable[[App], None]) -> None:
-    app, seen = App(), []
+    app = App()
+    seen: list[str | Worker] = []
     inner = App()
     app.on_startup(lambda: seen.append("startup"))
     app.mount("/inner", inner)

@@ -27,7 +27,7 @@ def test_what_clients_lose(name: str) -> None:
 def test_a_loss_is_seen(tmp_path: Path) -> None:
     """A server that loses what it should not fails the check: here its workers abort at once."""
 
-    async def cut() -> object:
+    async def cut():
         server = losses.Server(tmp_path, "asyncio", "--timeouts-drain", "0.1")
         await server.start()
         load = losses.Load(server.port, 12)

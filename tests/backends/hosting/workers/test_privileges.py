@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import click
@@ -62,7 +62,7 @@ def folder(python: str) -> Generator[Path]:
 
 
 @pytest.fixture
-def serve(folder: Path, python: str) -> Generator:
+def serve(folder: Path, python: str) -> Generator[Callable[..., Server]]:
     servers = []
 
     def begin(*arguments: str) -> Server:

@@ -71,7 +71,7 @@ def test_without_proc_the_peak_stands_for_it(monkeypatch):
 
 
 def pid(server) -> int:
-    return json.loads(ask(server.port))["pid"]
+    return int(json.loads(ask(server.port))["pid"])
 
 
 def test_a_worker_is_replaced_after_its_requests(start):

@@ -59,10 +59,25 @@ def test_what_the_others_do_not_take_is_taken_after_one_pause():
 def test_a_worker_that_does_not_look_is_waited_for_no_more_until_it_does():
     spread = Spread(8)
     one, blocked = Row(spread, held=10), Row(spread)
-    assert not one.takes()
+    for _ in range(4):
+        assert not one.takes()
+        assert one.takes()
+        one.share.empty()  # They come one by one.
     assert all(one.takes() for _ in range(100))
     blocked.takes()  # It looks again.
     assert not one.takes()
+
+
+def test_a_worker_that_looks_now_and_then_is_waited_for():
+    """On a busy machine a pause may end before it has its turn."""
+    spread = Spread(8)
+    one, slow = Row(spread, held=10), Row(spread)
+    for number in range(12):
+        assert not one.takes()
+        if number % 4 == 3:
+            slow.share.look()
+        assert one.takes()
+        one.share.empty()
 
 
 def test_where_the_others_are_too_busy_each_pause_is_worth_twice_as_many():
