@@ -117,8 +117,7 @@ class ServerCore:
     access: takes an Access for each exchange after its end, unless a part has written a line about
         it by `write_access_line`; None, the default, costs nothing.
     access_line: takes such a line; by default it is one of the log.
-    workers: how many processes serve the same sockets. number: which of them this is, from 0; what
-        is to see it needs it before the lifespan begins.
+    workers: how many processes serve the same sockets. number: which one this is, from 0.
 
     For backends and drivers:
 
@@ -127,8 +126,7 @@ class ServerCore:
     drivers: those that are open. errands: background work that was deferred and has not ended.
     places: who of them may stay, and who goes for a newcomer. started: when a backend attached, in
         seconds since 1970. status: all that others may know of the server while it runs.
-    exchanges_begun: how many requests and WebSockets have had a handler so far. Counting one costs
-    0.02 us.
+    exchanges_begun: how many requests and WebSockets had a handler so far: 0.02 us for each.
     draining: no more is accepted. aborted: everything that was open has been ended.
     wakes: runs functions on the lane's own thread, once a backend has attached.
     longest_waiting: returns what waits longest for a thread, the same object for as long as it
