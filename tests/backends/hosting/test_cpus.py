@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from anylane_backends.hosting.cli.options import Options
 from anylane_backends.hosting.system.cpus import usable_cpus
+from tests.backends.hosting.workers.servers import Server
 
 
 @pytest.fixture
@@ -83,3 +85,24 @@ def test_the_affinity_counts():
         check=True,
     )
     assert done.stdout == "1\n"
+
+
+@pytest.mark.parametrize(("cpus", "supervised"), [(1, False), (3, True)])
+def test_auto_is_a_number_of_workers(monkeypatch, cpus, supervised):
+    monkeypatch.setattr("anylane_backends.hosting.cli.options.usable_cpus", lambda: cpus)
+    options = Options({"app": "a:b", "workers": "auto"})
+    assert options.workers == cpus
+    assert options.supervised is supervised
+
+
+def test_the_line_at_the_start_says_how_many(tmp_path):
+    server = Server(tmp_path, "--workers", "auto")
+    try:
+        cpus = usable_cpus()
+        if cpus == 1:
+            pytest.skip("one CPU is one process, and has no workers to be told of")
+        assert f"(asyncio, auto: {cpus} workers, Python" in server.line
+        assert len(server.workers()) == cpus
+        assert server.end()[0] == 0
+    finally:
+        server.close()

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -114,8 +115,6 @@ async def slow(ctx):
     server = start("--workers", workers, "--ready-file", "ready", app=slow, waits=False)
     eventually(lambda: path.exists() or server.process.poll() is not None)
     assert server.line
-    import threading
-
     answers: list[bytes] = []
     client = threading.Thread(target=lambda: answers.append(ask(server.port, "/slow")))
     client.start()
@@ -125,7 +124,7 @@ async def slow(ctx):
     assert server.process.poll() is None
     client.join(20)
     assert answers == [b"done"]
-    assert server.end()[0] == 0
+    assert server.process.wait(20) == 0
 
 
 def test_a_file_of_readiness_that_cannot_be_written_is_an_error_of_the_log(start):
