@@ -35,10 +35,11 @@ class Launch:
         if told.umask is not None:
             os.umask(told.umask)
         self.environ: Mapping[str, str] = environ
-        self.unlinks: bool = True
-        """Whether the files of unix sockets are this process's to remove."""
         self.identity = identity_of(told.user, told.group)
         self.takeover = take_over(os.environ)
+        self.unlinks: bool = self.takeover is None
+        """Whether the files of unix sockets are this process's to remove. Those of a predecessor
+        are its own until this process accepts."""
         before = None if self.takeover is None else self.takeover.predecessor
         self._pidfile = None if told.pidfile is None else PidFile(told.pidfile, before)
         self._ready_file = None if told.ready_file is None else ProcessFile(told.ready_file)
@@ -57,7 +58,7 @@ class Launch:
             if self._pidfile is not None and self.takeover is None:
                 self._pidfile.take()
         except BaseException:
-            close(listeners, unlink=self.takeover is None)
+            close(listeners, unlink=self.unlinks)
             raise
         return listeners
 
@@ -68,6 +69,7 @@ class Launch:
         if self._ready_file is not None:
             _log_failure(self._ready_file)
         if self.takeover is not None:
+            self.unlinks = True
             self.takeover.finish()
 
     def drains(self) -> None:

@@ -53,7 +53,7 @@ def serve_alone(options: Options, environ: Mapping[str, str]) -> None:
     def prepare(server: Server) -> None:
         def idle() -> None:
             launch.drains()
-            close(listeners, unlink=True)
+            close(listeners, unlink=launch.unlinks)
 
         server.core.on_listeners_idle = idle
 
@@ -67,7 +67,7 @@ def serve_alone(options: Options, environ: Mapping[str, str]) -> None:
             launch.identity.assume()
         serve(options, app or load(options.run), listeners, tls=tls, prepare=prepare, ready=ready)
     finally:
-        close(listeners, unlink=True)
+        close(listeners, unlink=launch.unlinks)
         launch.ended()
 
 

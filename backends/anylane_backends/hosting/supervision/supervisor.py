@@ -96,13 +96,13 @@ class Supervisor:
         self._reloading = False
         self._stopping = 0
         self._kill_at: float | None = None
-        self._announced = False
+        self._announced = self._succeeded = False
         self._status = 0
         self._reports = Reports()
         self._selector = selectors.DefaultSelector()
         self._wakeup = WakeupSocketpair()
         self._nursery = Nursery(_SIGNALS, self._release)
-        self._successor = Successor(service, self._nursery, self._selector, self._succeeded)
+        self._successor = Successor(service, self._nursery, self._selector, self._give_way)
 
     def run(self) -> int:
         """Supervise until all workers have ended. Return the exit code."""
@@ -118,7 +118,7 @@ class Supervisor:
             self._judge(now)
             self._hung.act(now)
             self._act(now)
-            if self._announced:
+            if self._announced and not self._succeeded:
                 self._reports.tell(self._crew.summary(len(self._hung), self._recycled), now)
             if self._stopping and not (self._hung or self._successor or any(self._crew)):
                 break
@@ -179,7 +179,8 @@ class Supervisor:
         else:
             self._successor.start()
 
-    def _succeeded(self) -> None:
+    def _give_way(self) -> None:
+        self._succeeded = True  # The new one speaks to the service manager from now on.
         if not self._stopping:
             self._stop(notifies=False)
 
@@ -336,7 +337,10 @@ class Supervisor:
             times += [slot.not_before for slot in self._renewing if self._crew.ready]
             if self._patience is not None:
                 times.append(time.monotonic() + self._patience.interval)
-        later = (self._hung.next(), self._reports.next() if self._announced else None)
+        later = (
+            self._hung.next(),
+            self._reports.next() if self._announced and not self._succeeded else None,
+        )
         times += [at for at in later if at is not None]
         return max(0.0, min(times) - time.monotonic()) if times else None
 

@@ -171,6 +171,16 @@ def test_a_unix_socket_is_handed_over_with_its_file(start, tmp_path):
     eventually(lambda: not (tmp_path / "sock").exists())
 
 
+def test_a_new_binary_that_fails_leaves_the_file_of_a_unix_socket(start, tmp_path):
+    server = start("--workers", "2", "--uds", "sock")
+    (tmp_path / "main.py").write_text("broken(", encoding="utf-8")
+    os.kill(server.pid, signal.SIGUSR2)
+    server.says("this one stays")
+    assert (tmp_path / "sock").exists()
+    assert server.end()[0] == 0
+    assert not (tmp_path / "sock").exists()
+
+
 def test_sockets_of_a_service_manager_are_handed_over(start, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
