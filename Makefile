@@ -13,7 +13,7 @@ CLASSIC := $(VENV)/autobahntestsuite
 
 .DEFAULT_GOAL := help
 .PHONY: help demo docs docs-check description extras test test-pythons lint types-wheel new-project fix \
-	hooks conformance attacks autobahn autobahn-classic deep coverage equality fanout bench bench-full \
+	hooks conformance attacks losses spread autobahn autobahn-classic deep coverage equality fanout bench bench-full \
 	bench-scaling bench-parts bench-bridges \
 	bench-typed bench-core bench-report tox dist lines clean
 .DELETE_ON_ERROR:
@@ -89,6 +89,14 @@ equality: $(PEERS)/.ready ## the same requests to FastAPI and Litestar: docs/typ
 attacks: $(VENV)/.test ## hostile clients against a lane: make attacks BACKEND=trio (or all): minutes, figures
 	$(BIN)/python benchmarks/attacks.py --backend $(BACKEND) $(ARGS)
 
+losses: $(VENV)/.test ## what clients lose while workers are killed, hang or are replaced: a minute
+	$(BIN)/python benchmarks/losses.py --json benchmarks/results/losses.json $(ARGS)
+	$(BIN)/python docs/tools/workers.py
+
+spread: $(VENV)/.test ## how evenly connections are spread over workers, on all lanes: some minutes
+	$(BIN)/python benchmarks/spread.py --json benchmarks/results/spread.json $(ARGS)
+	$(BIN)/python docs/tools/workers.py
+
 fanout: $(VENV)/.demo ## 2,000 WebSockets in one room, 10,000 quiet ones: some minutes, figures
 	$(BIN)/python benchmarks/fanout.py
 	$(BIN)/python benchmarks/quiet.py
@@ -134,7 +142,7 @@ dist: $(VENV)/.dist ## build the distributions, check them, try the wheel: docs/
 		bin/anylane-conformance --backend threads -q
 
 lines: $(VENV)/.test ## bring what the docs draw from the code up to date
-	for tool in lines diagrams configuration examples limits hooks capabilities smuggling transport module_map transcripts; do \
+	for tool in lines diagrams configuration examples limits hooks capabilities smuggling transport workers module_map transcripts; do \
 		$(BIN)/python docs/tools/$$tool.py || exit; \
 	done
 

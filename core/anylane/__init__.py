@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from anylane.http.headers import Headers
     from anylane.http.request import Request
     from anylane.http.response import Response
+    from anylane.lane.life.worker import Worker
     from anylane.realtime.broadcast import Broadcast, Lagged, Subscription
     from anylane.realtime.event_log import EventLog, LoggedEvent
     from anylane.realtime.event_stream import EventStream
@@ -86,6 +87,7 @@ __all__ = [
     "Upload",
     "UsageError",
     "WebSocket",
+    "Worker",
     "serve",
 ]
 __version__ = "0.1.0"
@@ -122,6 +124,7 @@ _HOMES = {
     "Upload": "anylane.http.forms",
     "UsageError": "anylane.errors",
     "WebSocket": "anylane.realtime.websocket",
+    "Worker": "anylane.lane.life.worker",
     "serve": "anylane.serving",
     "Depends": "anylane.typed.dependencies.depends",
     "Cookie": "anylane.typed.sources",

@@ -8,23 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from inspect import isasyncgenfunction, isfunction, isgeneratorfunction
+from inspect import isasyncgenfunction, isgeneratorfunction
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack, cast
 
 from anylane.callables import (
     accepted_positionals,
     called,
-    is_coroutine_function,
     location,
     signature_problem,
 )
 from anylane.config.server_config import ServerConfig
-from anylane.errors import RegistrationError, RouteError, UsageError
+from anylane.errors import RegistrationError, UsageError
 from anylane.handling.application import FrozenApp
 from anylane.handling.background import periodic
 from anylane.lane.life.lifespan import Phase, Step, is_context_manager
 from anylane.lane.life.schedule import MAX_INTERVAL, MIN_INTERVAL, Periodic
 from anylane.routing.base_app import BaseApp, Mountable
+from anylane.routing.foreign import asgi_mount, is_asgi, wsgi_mount
 from anylane.routing.hooks import Errors, check_hook
 from anylane.routing.mounted import Mounted
 from anylane.routing.route import Route
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         LifespanFunction,
         PlainHook,
         RefusalHook,
+        WorkerHook,
     )
     from anylane.serving import AsgiApplication
 
@@ -84,6 +85,19 @@ class App(BaseApp):
         """What `openapi` was told, and the document that is made of it."""
         self._frozen: FrozenApp | None = None
         self._asgi: AsgiApplication | None = None
+
+    def on_worker_start(self, func: WorkerHook) -> WorkerHook:
+        """Register `hook()` or `hook(worker)`, which is called in each worker process before the
+        startup hooks.
+
+        `worker.number` is that of its slot, 0 to `worker.workers - 1`; the replacement of a worker
+        has the same number. A single process, a Server in a program, a TestClient and a Lockstep
+        call it once, as worker 0 of 1. Those of mounted apps are called too, in the order of
+        registration. All else is as for `on_startup`: what was raised ends the start.
+        """
+        self._check(func, "on_worker_start", "()", "(worker)")
+        self.life.append((Phase.WORKER, func))
+        return func
 
     def on_startup(self, func: PlainHook) -> PlainHook:
         """Register `hook()`, which is called before the first connection is accepted.
@@ -241,27 +255,14 @@ class App(BaseApp):
             ):
                 if hooks:
                     raise _not_below(hooks[0], decorator)
-        elif wsgi or _is_asgi(other):
-            other = self._foreign(prefix, other, wsgi=wsgi, portal=portal)
+        elif wsgi:
+            other = wsgi_mount(prefix, other)
+        elif is_asgi(other):
+            other = mount = asgi_mount(prefix, other, portal=portal)
+            self.life.append((Phase.AROUND, mount.lifespan))
         super().mount(prefix, cast("Router | Mountable", other), name=name)
         if isinstance(other, App):
             self.life.append(Mount(other, "" if prefix == "/" else prefix))
-
-    def _foreign(self, prefix: str, other: Any, *, wsgi: bool, portal: bool) -> Mountable:
-        """Return what serves an application of another framework below the prefix."""
-        from anylane.serving import AsgiMount, WsgiMount
-
-        prefix = "" if prefix == "/" else prefix
-        if "{" in prefix:
-            raise RouteError(
-                f"mount({prefix!r}, ...): an application of another framework is told its prefix, "
-                "which must be the same for all requests; leave the parameters out"
-            )
-        if wsgi:
-            return WsgiMount(other, prefix)
-        mount = AsgiMount(other, prefix, portal=portal)
-        self.life.append((Phase.AROUND, mount.lifespan))
-        return mount
 
     def openapi(
         self,
@@ -328,10 +329,13 @@ class App(BaseApp):
             self._frozen = FrozenApp(
                 self,
                 apps=tuple(places),
-                life=[
-                    *_steps_of(self, set()),
-                    *steps_of(self, self.routes, self.dependency_overrides),
-                ],
+                life=sorted(
+                    (
+                        *_steps_of(self, set()),
+                        *steps_of(self, self.routes, self.dependency_overrides),
+                    ),
+                    key=lambda step: step[0] is not Phase.WORKER,
+                ),
                 jobs=(
                     Periodic(seconds, periodic(place, func), alone)
                     for app, place in places.items()
@@ -379,14 +383,6 @@ class App(BaseApp):
         if self._asgi is None:
             self._asgi = self.asgi()
         await self._asgi(scope, receive, send)
-
-
-def _is_asgi(other: object) -> bool:
-    """Return whether this is an ASGI 3 application: called with scope, receive and send."""
-    if isinstance(other, type | Router) or hasattr(other, "methods"):  # A Mountable has both.
-        return False
-    call = other if isfunction(other) else getattr(other, "__call__", None)  # noqa: B004
-    return call is not None and is_coroutine_function(call)
 
 
 class Mount(NamedTuple):

@@ -716,15 +716,23 @@ def test_an_idle_server_ends_at_once(start: Start) -> None:
     assert seconds < 2
 
 
+def told(manager: socket.socket) -> bytes:
+    """Return the first line of the next message that tells more than a status."""
+    while True:
+        message = manager.recv(1000)
+        if not message.startswith(b"STATUS="):
+            return message.partition(b"\n")[0]
+
+
 def test_the_service_manager_is_told(start: Start, folder: Path) -> None:
     path = folder / "notify.sock"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(path))
         manager.settimeout(10)
         process = start(env={**os.environ, "NOTIFY_SOCKET": str(path)})
-        assert manager.recv(100) == b"READY=1"
+        assert told(manager) == b"READY=1"
         process.signal()
-        assert manager.recv(100) == b"STOPPING=1"
+        assert told(manager) == b"STOPPING=1"
         assert process.end()[0] == 0
 
 
@@ -735,12 +743,12 @@ def test_it_is_told_of_a_reload_too(start: Start, folder: Path) -> None:
         manager.settimeout(20)
         for workers in ("1", "2"):
             process = start("--workers", workers, env={**os.environ, "NOTIFY_SOCKET": str(path)})
-            assert manager.recv(100) == b"READY=1"
+            assert told(manager) == b"READY=1"
             process.signal(signal.SIGHUP)
-            assert re.fullmatch(rb"RELOADING=1\nMONOTONIC_USEC=\d+", manager.recv(100))
-            assert manager.recv(100) == b"READY=1"
+            assert told(manager) == b"RELOADING=1"
+            assert told(manager) == b"READY=1"
             process.signal()
-            assert manager.recv(100) == b"STOPPING=1"
+            assert told(manager) == b"STOPPING=1"
             assert process.end()[0] == 0
 
 

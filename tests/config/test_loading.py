@@ -215,20 +215,34 @@ def test_the_commands_own_variables_are_in_run():
 # --- the command's own settings ----------------------------------------------------------------
 
 
-OTHER = {"log_level": "debug", "log_format": "json", "preset": "strict"}
-"""Values that a test can give to settings with choices, and that are not their defaults."""
+OTHER: dict[str, Any] = {
+    "log_level": "debug",
+    "log_format": "json",
+    "preset": "strict",
+    "max_memory": 1 << 20,
+}
+"""Values that a test can give to settings that do not take any, and that are not their defaults."""
+
+ONLY_WITH: dict[str, dict[str, Any]] = {
+    "max_requests_jitter": {"max_requests": 1},
+    "max_age_jitter": {"max_age": 1.0},
+}
+"""Settings that say nothing alone -> those that they belong to."""
 
 
 @pytest.mark.parametrize("setting", [*run_settings()], ids=lambda each: each.name)
 def test_a_field_of_run_settings_is_a_variable_and_a_key_of_the_run_table(tmp_path, setting):
     """One field is all that a new flag of the command needs; tests of it: test_cli.py."""
-    value = {bool: True, int: 2, float: 2.5}.get(setting.kind, OTHER.get(setting.name, "x"))
+    usual = {bool: True, int: 2, float: 2.5}.get(setting.kind, "x")
+    value = OTHER.get(setting.name, usual)
     assert value != setting.default
     source = {"run": {setting.name: value}}
-    environ = {f"ANYLANE_{setting.name.upper()}": str(value)}
+    text = oct(value) if setting.name == "umask" else str(value)
+    environ = {f"ANYLANE_{setting.name.upper()}": text}
     assert read_environment(ServerConfig, environ, command=True) == source
     assert read_environment(ServerConfig, environ) == {}
-    assert getattr(build(RunSettings, source["run"]), setting.name) == value
+    more = ONLY_WITH.get(setting.name, {})
+    assert getattr(build(RunSettings, {**source["run"], **more}), setting.name) == value
     path = write(tmp_path, "a.json", json.dumps(source))
     if setting.in_file:
         assert read_file(path, ServerConfig, command=True) == source
@@ -242,6 +256,18 @@ def test_a_field_of_run_settings_is_a_variable_and_a_key_of_the_run_table(tmp_pa
     [
         ({"workers": 0}, "workers is 0; expected 1 to 1024"),
         ({"workers": 1025}, "workers is 1025; expected 1 to 1024"),
+        ({"max_requests": 0}, "max_requests is 0; expected 1 to 1000000000"),
+        (
+            {"max_memory": (1 << 20) - 1},
+            "max_memory is 1048575; expected 1048576 to 1125899906842624",
+        ),
+        ({"max_age": 0.9}, "max_age is 0.9; expected 1.0 to 31536000.0"),
+        ({"umask": 0o1000}, "umask is 512; expected 0 to 511"),
+        (
+            {"max_requests_jitter": 5},
+            "max_requests_jitter is 5 without max_requests; set max_requests too",
+        ),
+        ({"max_age_jitter": 5.0}, "max_age_jitter is 5.0 without max_age; set max_age too"),
         (
             {"log_level": "loud"},
             "log_level is 'loud'; expected one of critical, error, warning, info, debug",

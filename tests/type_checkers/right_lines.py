@@ -39,6 +39,7 @@ from anylane import (
     Subscription,
     Timeouts,
     WebSocket,
+    Worker,
     serve,
 )
 from anylane.contrib import Health
@@ -255,6 +256,14 @@ async def starts() -> None: ...
 
 
 app.on_startup(Calls().nothing)
+
+
+@app.on_worker_start
+async def begins(worker: Worker) -> None:
+    assert_type(worker.number, int)
+
+
+app.on_worker_start(Calls().nothing)
 app.on_shutdown(partial(print, "x"))
 
 

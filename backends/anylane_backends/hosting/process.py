@@ -8,19 +8,22 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from anylane.app import App
 from anylane.config.server_config import ServerConfig
 from anylane.errors import AnylaneError, UsageError
-from anylane.lane.life.schedule import Lead
 from anylane.lane.server_core import Access
 from anylane_backends.hosting.loading import BackendError
 from anylane_backends.hosting.messages import describe, logger, one_line, say
 from anylane_backends.hosting.server import Server, running_loop
 from anylane_backends.hosting.signals import Signals
+from anylane_backends.hosting.system.watchdog import Watchdog
 from anylane_backends.hosting.systemd import notify
 from anylane_backends.sockets.listening import BindError
+
+if TYPE_CHECKING:
+    from anylane_backends.tls.layer import TlsLayer
 
 
 def run(
@@ -31,17 +34,17 @@ def run(
     listeners: list[socket.socket] | None = None,
     ready: Callable[[Server], None] | None = None,
     access: Callable[[Access], None] | None = None,
-    lead: Lead | None = None,
+    tls: TlsLayer | None = None,
+    prepare: Callable[[Server], None] | None = None,
 ) -> None:
     """Serve in this process until SIGINT or SIGTERM drains the server; a second one aborts it.
 
     During the start they give the start up: what was set up is run down again.
 
-    lead: decides whether jobs for one worker only run in this process; without it they do.
-    listeners, access: as for Server. ready: called with the Server once it accepts, instead of
-    `announce`. Exits with 3, and one line that says why, if the server cannot start; with 1 if
-    handlers still block after the drain deadline, or after an abort. Raises UsageError inside a
-    running loop.
+    prepare: called with the Server before it starts. listeners, access, tls: as for Server. ready:
+    called with the Server once it accepts, instead of `announce`. Exits with 3, and one line that
+    says why, if the server cannot start; with 1 if handlers still block after the drain deadline,
+    or after an abort. Raises UsageError inside a running loop.
     """
     if (loop := running_loop()) is not None:
         raise UsageError(
@@ -59,11 +62,12 @@ def run(
             attached=signals.listen,
             ready=ready or announce,
             access=access,
+            tls=tls,
         )
     except (BackendError, BindError, AnylaneError) as exc:
         fail(exc)
-    if lead is not None:
-        server.core.schedule.lead = lead
+    if prepare is not None:
+        prepare(server)
     with signals.to(server):
         try:
             server.run()
@@ -83,6 +87,7 @@ def announce(server: Server) -> None:
     for each in server.unapplied:
         server.core.log("warning", each, None)
     notify("READY=1")
+    Watchdog(server.core.wakes).start()
 
 
 def fail(error: BaseException, message: str | None = None) -> NoReturn:

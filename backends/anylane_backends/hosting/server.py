@@ -47,7 +47,7 @@ class Server:
     attached: called in the backend's loop, before the startup hooks.
     ready: called with the server once it accepts, on its own thread. access: called after each
     exchange. listeners: sockets that are bound already; the files of unix sockets among them are
-    left to the caller.
+    left to the caller. tls: as `tls_of` gives it, with a certificate that was read before.
     Raises BindError, BackendError, and UsageError if the app cannot be served.
     """
 
@@ -63,6 +63,7 @@ class Server:
         ready: Callable[[Server], None] | None = None,
         access: Callable[[Access], None] | None = None,
         listeners: list[socket.socket] | None = None,
+        tls: TlsLayer | None = None,
     ) -> None:
         self.config: ServerConfig = ServerConfig() if config is None else config
         check_served(app, self.config)
@@ -71,7 +72,7 @@ class Server:
             if isinstance(backend, str)
             else checked(backend, f"{backend!r:.80}")
         )
-        self._tls = _tls(self.config)
+        self._tls = tls_of(self.config) if tls is None else tls
         self.core: ServerCore = ServerCore(
             app.freeze(),
             self.config,
@@ -271,7 +272,7 @@ def running_loop() -> str | None:
     return None
 
 
-def _tls(config: ServerConfig) -> TlsLayer | None:
+def tls_of(config: ServerConfig) -> TlsLayer | None:
     """Return the layer of TLS, None without a certificate. Raises TlsError, a BindError."""
     if config.ssl_certfile is None:
         return None

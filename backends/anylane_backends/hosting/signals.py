@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.errors import Cancelled
 from anylane_backends.hosting.messages import say
-from anylane_backends.hosting.systemd import notify, notify_reloading
+from anylane_backends.hosting.system.log_files import reopen_logs
+from anylane_backends.hosting.systemd import notify, notify_reloading, notify_stopping
 from anylane_backends.hosting.terminal import Terminal
 from anylane_backends.sockets.listening import BindError, close
 from anylane_backends.sockets.wakeup import WakeupSocketpair
@@ -22,6 +23,7 @@ from anylane_backends.workers import start_thread
 if TYPE_CHECKING:
     from types import FrameType
 
+    from anylane.lane.host import Log
     from anylane.lane.server_core import ServerCore
 
 
@@ -48,7 +50,9 @@ class Signals:
 
     SIGINT and SIGTERM drain it, or give its start up; a second signal aborts it. SIGHUP makes it
     read its certificate again, or drains it if the terminal is gone. A process that ignores SIGHUP
-    already (a worker, one under nohup) goes on ignoring it.
+    already (a worker, one under nohup) goes on ignoring it. SIGUSR1 makes it open the files of its
+    log again. SIGUSR2, SIGTTIN and SIGTTOU are for a supervisor: here they only say so. These four
+    are left to an app that has handlers of its own for them.
 
     A thread cannot be interrupted, and neither can a handler that blocks the loop. So that the end
     comes in time all the same, a watching thread ends the process.
@@ -74,6 +78,10 @@ class Signals:
         handlers: dict[int, Any] = {signal.SIGINT: self._end, signal.SIGTERM: self._end}
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             handlers[signal.SIGHUP] = self._hang_up
+        more: dict[int, Any] = dict.fromkeys(_SUPERVISORS, self._refuse)
+        more[signal.SIGUSR1] = self._open_logs
+        free = (signal.SIG_DFL, do_nothing)
+        handlers |= {each: more[each] for each in more if signal.getsignal(each) in free}
         before = {number: signal.signal(number, each) for number, each in handlers.items()}
         watch = start_thread(self._watch, "anylane watch")
         try:
@@ -109,9 +117,10 @@ class Signals:
         self._count += 1
         core = self._server.core
         if self._count == 1:
-            notify("STOPPING=1")
+            seconds = core.config.timeouts.drain + LAST_RESORT
+            notify_stopping(seconds)
             core.request_shutdown()
-            self._order(core.config.timeouts.drain + LAST_RESORT)
+            self._order(seconds)
             if core.is_starting(frame):
                 raise Cancelled("the server was told to stop before it had started")
         else:
@@ -123,6 +132,15 @@ class Signals:
             self._end(number, frame)
         else:
             self._order(self._reload)
+
+    def _open_logs(self, _number: int, _frame: FrameType | None) -> None:
+        self._order(lambda: say_reopened(self._server.core.log))
+
+    def _refuse(self, number: int, _frame: FrameType | None) -> None:
+        name = signal.Signals(number).name
+        log = self._server.core.log
+        self._order(lambda: log("warning", f"{name} has no effect here: it is for the supervisor "
+                                           "of --workers", None))  # fmt: skip
 
     def _order(self, order: Order) -> None:
         self._orders.append(order)
@@ -165,6 +183,22 @@ class Signals:
         except BindError as exc:
             log("error", f"the certificate stays as it was: {exc}", None)
         notify("READY=1")
+
+
+def do_nothing(_number: int, _frame: object) -> None:
+    """Do nothing. With this handler a signal is neither ignored nor fatal, and what a process
+    starts does not inherit it."""
+
+
+def say_reopened(log: Log) -> None:
+    """Open the files of the log again, and log that, and what could not be opened."""
+    failed = reopen_logs()
+    log("info", "opened the files of the log again", None)
+    for path in failed:
+        log("error", f"cannot open {path} again: its old file is used still", None)
+
+
+_SUPERVISORS = (signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
 
 
 def _nothing() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 
 _FIRST = 3
@@ -34,12 +34,35 @@ def notify_reloading() -> None:
     notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
 
-def notify(state: str) -> None:
-    """Tell the service manager a state such as "READY=1" or "STOPPING=1", if there is one."""
+def notify_stopping(seconds: float) -> None:
+    """Tell the service manager that the end begins, and for how many seconds to wait for it beyond
+    what its own settings say."""
+    notify(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={round(seconds * 1e6)}")
+
+
+def watchdog_interval(environ: Mapping[str, str]) -> float | None:
+    """Return after how many seconds to notify "WATCHDOG=1", again and again; None for never.
+
+    It is half of what the service manager allows, as sd_watchdog_enabled(3) recommends.
+    """
+    allowed = environ.get("WATCHDOG_USEC", "")
+    if not allowed.isdecimal() or int(allowed) == 0 or "NOTIFY_SOCKET" not in environ:
+        return None
+    if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return None  # It is meant for the process that has started this one.
+    return int(allowed) / 2e6
+
+
+def notify(state: str, *, waits: bool = True) -> None:
+    """Tell the service manager a state such as "READY=1" or "STOPPING=1", if there is one.
+
+    waits: until it has room for that. Else it is not told while it has none.
+    """
     path = os.environ.get("NOTIFY_SOCKET", "")
     if not path.startswith(("/", "@")):
         return
     if path.startswith("@"):  # The abstract namespace, as the manual spells it.
         path = "\0" + path[1:]
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(waits)
         sock.sendto(state.encode(), path)

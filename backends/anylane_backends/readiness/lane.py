@@ -26,8 +26,9 @@ from anylane_backends.channels.delivery import Host
 from anylane_backends.readiness.channel import ReadinessChannelDriver
 from anylane_backends.readiness.driver import ReadinessDriver
 from anylane_backends.readiness.loop import Loop
-from anylane_backends.sockets.accepting import EXHAUSTED_PAUSE, TURN, Acceptor, cannot_accept
+from anylane_backends.sockets.accepting import TURN, Acceptor, pause_after
 from anylane_backends.sockets.sockets import NO_SOCKET
+from anylane_backends.sockets.spread import LeftToOthers
 from anylane_backends.sockets.wakeup import WakeupSocketpair
 from anylane_backends.thread_pool import Pool
 
@@ -107,9 +108,8 @@ class Lane(Loop):
             await self.readable(listener)
             try:
                 self._accept_waiting(acceptor)
-            except OSError as exc:
-                cannot_accept(server, exc)
-                await self.within(self._changed, EXHAUSTED_PAUSE)
+            except (OSError, LeftToOthers) as exc:
+                await self.within(self._changed, pause_after(server, exc))
 
     def _accept_waiting(self, acceptor: Acceptor) -> None:
         for _ in range(TURN):

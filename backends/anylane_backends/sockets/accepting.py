@@ -13,6 +13,7 @@ from anylane.lane.server_core import ServerCore
 from anylane.log_limit import ACCEPTING
 from anylane_backends.sockets.listening import Listener, tcp_options
 from anylane_backends.sockets.sockets import TCP, reset_on_close
+from anylane_backends.sockets.spread import PAUSE, LeftToOthers
 
 EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 """The errors that mean: no descriptors or memory for one more connection (accept(2)). It is tried
@@ -37,12 +38,13 @@ class Acceptor:
     blocking: leave them so, for a loop that sets it by itself when it is given one.
     """
 
-    __slots__ = ("_accept", "_blocking", "_linger", "_local", "_options", "_ttl")
+    __slots__ = ("_accept", "_blocking", "_linger", "_local", "_options", "_share", "_ttl")
 
     def __init__(
         self, listener: socket.socket, config: ServerConfig, *, blocking: bool = False
     ) -> None:
         self._accept = listener.accept
+        self._share = listener.share if isinstance(listener, Listener) else None
         self._blocking = blocking
         family = listener.family
         # One object serves for all of them, unless the listener listens on every address.
@@ -63,12 +65,17 @@ class Acceptor:
         """Return the next connection's socket, its peer's address and ours; None if no client
         waits.
 
-        Raises OSError only for EXHAUSTED: the caller pauses, then goes on.
+        Raises OSError only for EXHAUSTED, and LeftToOthers where several processes accept: the
+        caller pauses (`pause_after`), then goes on.
         """
+        if self._share is not None:
+            self._share.look()
         while True:
             try:
                 sock, peer = self._accept()
             except (BlockingIOError, InterruptedError):
+                if self._share is not None:
+                    self._share.empty()
                 return None
             except OSError as exc:
                 if exc.errno in EXHAUSTED:
@@ -88,9 +95,15 @@ class Acceptor:
                 sock.close()  # This client has left already.
 
 
-def cannot_accept(server: ServerCore, exc: OSError) -> None:
-    """Log that the system has nothing left for one more connection."""
+def pause_after(server: ServerCore, exc: OSError | LeftToOthers) -> float:
+    """Return for how many seconds to accept nothing after what `Acceptor.accept` has raised.
+
+    Log it where the system has nothing left for one more connection.
+    """
+    if isinstance(exc, LeftToOthers):
+        return PAUSE
     server.log_limit.log(ACCEPTING, "warning", f"cannot accept for now: {exc.strerror}")
+    return EXHAUSTED_PAUSE
 
 
 class Watcher(Protocol):
@@ -120,12 +133,12 @@ class Accepting:
         self._lane = lane
         self._blocking = blocking
         self._on = False
-        self._exhausted = False
+        self._pausing = False
 
     def update(self) -> None:
         """Watch the listeners, or watch them no more. Called whenever `server.accepting` or
         `server.draining` may have changed."""
-        wanted = self._server.accepting and not self._exhausted
+        wanted = self._server.accepting and not self._pausing
         if wanted is not self._on:
             self._on = wanted
             for listener in self._server.listeners:
@@ -145,16 +158,15 @@ class Accepting:
                 return
             try:
                 found = acceptor.accept()
-            except OSError as exc:
-                cannot_accept(self._server, exc)
-                self._exhausted = True
+            except (OSError, LeftToOthers) as exc:
+                self._pausing = True
                 self.update()
-                self._lane.later(EXHAUSTED_PAUSE, self._resume)
+                self._lane.later(pause_after(self._server, exc), self._resume)
                 return
             if found is None:
                 return
             self._lane.connect(*found)
 
     def _resume(self) -> None:
-        self._exhausted = False
+        self._pausing = False
         self.update()

@@ -7,14 +7,17 @@ import os
 import socket
 import stat
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from anylane.config.addresses import Address, Inherited, Tcp, Unix
 from anylane.config.server_config import ServerConfig
 from anylane.errors import AnylaneError
+from anylane_backends.sockets.spread import Share
 
 _INHERITED = sys.platform == "linux"
 """Whether an accepted socket has its options from its listener, which saves a system call or two
@@ -30,24 +33,50 @@ class BindError(AnylaneError):
     """The address cannot be served; the message says which, why and what to do."""
 
 
-def bind(config: ServerConfig) -> list[socket.socket]:
+def bind(
+    config: ServerConfig, kept: Mapping[str, list[socket.socket]] = MappingProxyType({})
+) -> list[socket.socket]:
     """Return a listening socket for each of `config.addresses`; several where a name has several
     addresses.
 
-    Raise BindError if one of them cannot be had. Then none is left open.
+    kept: by the address as it is written, those that this process has been given by the one whose
+    place it takes; those that are not wanted any more are closed. Raise BindError if an address
+    cannot be had. Then none is left open.
     """
     listeners: list[socket.socket] = []
+    left = dict(kept)
     try:
         for address in config.addresses:
+            before = len(listeners)
             try:
-                _bind_one(address, config, listeners)
+                if (found := left.pop(str(address), None)) is not None:
+                    listeners += found
+                    _renew(found, config)
+                else:
+                    _bind_one(address, config, listeners)
+                for each in listeners[before:]:
+                    assert isinstance(each, Listener)
+                    each.address = str(address)
             except OSError as exc:
                 why = exc.strerror or exc
                 raise BindError(f"cannot listen on {address}: {why}{_hint(address, exc)}") from None
     except BaseException:
-        close(listeners, unlink=True)
+        close(listeners, unlink=not kept)  # The files are those of the other process still.
         raise
+    for unwanted in left.values():
+        close(unwanted, unlink=False)
     return listeners
+
+
+def _renew(listeners: list[socket.socket], config: ServerConfig) -> None:
+    """Tell listeners that are taken over what those that are bound now are told."""
+    for listener in listeners:
+        listener.listen(config.backlog)
+        if isinstance(listener, Listener) and listener.gives_options:
+            for option, value in tcp_options(config):
+                listener.setsockopt(socket.IPPROTO_TCP, option, value)
+        if isinstance(listener, UnixListener) and listener.made is not None:
+            listener.made[0].chmod(config.uds_mode)
 
 
 def close(listeners: list[socket.socket], *, unlink: bool) -> None:
@@ -77,10 +106,14 @@ def tcp_options(config: ServerConfig) -> list[tuple[int, int]]:
 class Listener(socket.socket):
     """A socket that remembers what `accept` asks it each time, which saves 1 us of 6.
 
-    gives_options: whether the sockets that it accepts have their `tcp_options`.
+    gives_options: whether the sockets that it accepts have their `tcp_options`. share: this
+    process's among those that accept from it, None if it is alone. address: what it was bound for,
+    as it is written in the settings.
     """
 
     gives_options = False
+    share: Share | None = None
+    address: str = ""
 
     @cached_property
     def family(self) -> int:  # type: ignore[override]

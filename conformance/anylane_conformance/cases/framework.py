@@ -157,7 +157,8 @@ def lifespan_around_everything(conversation: Conversation) -> None:
     group of tasks in it stays alive, and context variables that it sets are seen."""
     peer = conversation.connect()
     assert peer.ask("/started").body == b"by the lifespan"
-    assert [step for step in conversation.stage.life if step != "task"] == ["enter", "startup"]
+    begun = [step for step in conversation.stage.life if step != "task"]
+    assert begun == ["worker 0 of 1", "enter", "startup"]  # However they were registered.
     conversation.stop()
     assert conversation.stage.life[-2:] == ["shutdown", "leave"]
     assert conversation.log == []

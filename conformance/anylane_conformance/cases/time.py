@@ -185,6 +185,19 @@ def upload_that_goes_on_is_not_the_handlers_delay(conversation: Conversation) ->
     assert peer.answer().body == b'{"length":6}'
 
 
+@case(CHAPTER)
+def drain_answers_the_next_request_of_a_busy_client(conversation: Conversation) -> None:
+    """A client that asks one thing after the other had its last answer a moment ago when the drain
+    begins. Its next request is answered, and the connection closes then."""
+    peer = conversation.connect()
+    assert peer.ask("/").status == 200
+    conversation.drain()
+    answer = peer.ask("/def/1")
+    assert answer.body == b'{"n":1}'
+    assert answer.headers["connection"] == "close"
+    peer.closed()
+
+
 @case(CHAPTER, "real_sockets", "plain_wire")
 def drain_answers_what_has_arrived(conversation: Conversation) -> None:
     """A request that lies in the socket of a kept connection when the drain begins is answered, and

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from anylane import STOP, App, Context, HTTPError, Response, Router
+from anylane import STOP, App, Context, HTTPError, Response, Router, Worker
 from anylane_conformance.contract import event_loops
 
 if TYPE_CHECKING:
@@ -199,6 +199,10 @@ def lifespan(app: App, stage: Stage) -> None:
 
     app.on_startup(lambda: stage.life.append("startup"))
     app.on_shutdown(lambda: stage.life.append("shutdown"))
+
+    @app.on_worker_start
+    async def begin(worker: Worker) -> None:
+        stage.life.append(f"worker {worker.number} of {worker.workers}")
 
     @app.get("/started")
     async def read(ctx: Context) -> str:

@@ -74,14 +74,17 @@ class Setting:
         expected."""
         if self.optional and not text:
             return None
+        if text in self.metadata.get("words", ()):
+            return text
         if self.kind is bool:
             if text.lower() not in _BOOLEANS:
                 raise ValueError("expected true or false")
             return _BOOLEANS[text.lower()]
-        if self.name == "uds_mode" and text.isdigit() and text.strip("0"):
+        if self.name in {"uds_mode", "umask"} and text.isdigit() and text.strip("0"):
             raise ValueError(f"expected octal digits behind 0o, such as 0o{text}")
         if self.kind is int:
-            return _parsed(lambda: int(text, 0), "expected a whole number")
+            words = "".join(f" or {word}" for word in self.metadata.get("words", ()))
+            return _parsed(lambda: int(text, 0), f"expected a whole number{words}")
         if self.kind is float:
             return _parsed(lambda: float(text), "expected a number")
         if self.name == "headers":  # A value may have commas in it.
@@ -228,7 +231,9 @@ def _check_run_table(run: Any, name: str) -> None:
         if key not in known:
             raise ConfigError(f"{name}: unknown key run.{key}{nearest(key, known)}")
         kind = known[key].kind
-        if type(value) is not kind:
+        if kind is float and type(value) is int:  # As TOML writes a whole number.
+            run[key] = float(value)
+        elif type(value) is not kind and value not in known[key].metadata.get("words", ()):
             raise ConfigError(f"{name}: run.{key} is {value!r}; expected {kind.__name__}")
 
 

@@ -8,7 +8,7 @@ reads settings, because what reads them imports it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 from anylane.errors import ConfigError
 
@@ -25,8 +25,9 @@ PRESETS = ("default", "strict", "relaxed")
 def _setting(default: Any, **metadata: Any) -> Any:
     """Return a field with more to it than type and default.
 
-    choices: the values that it may have. bounds: its lowest and its highest value. metavar: what
-    the help shows for its value. in_file: False if a file must not hold it.
+    choices: the values that it may have. bounds: its lowest and its highest value. words: values
+    that stand for a number. metavar: what the help shows for its value. in_file: False if a file
+    must not hold it.
     """
     return field(default=default, metadata=metadata)
 
@@ -43,12 +44,36 @@ class RunSettings:
     """APP is a function without arguments that returns the app."""
     app_dir: str = "."
     """Folder put first on the import path."""
-    workers: int = _setting(1, bounds=(1, 1024))
-    """Processes that share the listening sockets; the dead are replaced."""
+    workers: int | Literal["auto"] = _setting(1, bounds=(1, 1024), words=("auto",))
+    """Processes that share the listening sockets; the dead are replaced. auto: as many as there are
+    CPUs that this process may use."""
     worker_timeout: float | None = _setting(None, bounds=(0.1, 86_400.0))
     """A worker is hung, and replaced, when its loop did not run for so long, or when all threads of
     its pool are busy, none has finished for so long and an exchange has waited for one that long.
     Unset, it is 60 seconds for the loop, and never for the pool."""
+    max_requests: int | None = _setting(None, bounds=(1, 1_000_000_000))
+    """Replace a worker once it has begun so many requests, against what leaks slowly. Unset, it
+    stays: a healthy app needs no fresh processes."""
+    max_requests_jitter: int = _setting(0, bounds=(0, 1_000_000_000))
+    """Up to so many requests more, drawn for each worker, so that not all are replaced at once."""
+    max_memory: int | None = _setting(None, bounds=(1 << 20, 1 << 50), metavar="BYTES")
+    """Replace a worker once it holds so many bytes of memory itself. Unset, it stays."""
+    max_age: float | None = _setting(None, bounds=(1.0, 31_536_000.0))
+    """Replace a worker once it has accepted for so long. Unset, it stays."""
+    max_age_jitter: float = _setting(0.0, bounds=(0.0, 31_536_000.0))
+    """Up to so many seconds more, drawn for each worker, so that not all are replaced at once."""
+    pidfile: str | None = _setting(None, metavar="FILE")
+    """File with the number of the process that takes the signals; removed at the end. Unset, there
+    is none: service managers know it."""
+    ready_file: str | None = _setting(None, metavar="FILE")
+    """File that is there while all workers accept, for probes that look at files."""
+    user: str | None = _setting(None, metavar="NAME")
+    """User, by name or number, that the workers become before they import the app. Unset, they stay
+    who started them."""
+    group: str | None = _setting(None, metavar="NAME")
+    """Group, by name or number, in the place of the user's own."""
+    umask: int | None = _setting(None, bounds=(0, 0o777), metavar="MODE")
+    """Permissions that new files do not get, such as 0o027. Unset, it stays as it was inherited."""
     reload: bool = False
     """Renew the worker when a Python file changes (needs watchfiles)."""
     reload_dir: str | None = None
@@ -73,6 +98,8 @@ class RunSettings:
     def __post_init__(self) -> None:
         for each in fields(self):
             value = getattr(self, each.name)
+            if value in each.metadata.get("words", ()):
+                continue
             choices = each.metadata.get("choices")
             if choices is not None and value not in choices:
                 expected = ", ".join(choices)
@@ -81,3 +108,7 @@ class RunSettings:
             if bounds is not None and value is not None and not bounds[0] <= value <= bounds[1]:
                 low, high = bounds
                 raise ConfigError(f"{each.name} is {value!r}; expected {low} to {high}")
+        for name in ("max_requests", "max_age"):
+            jitter = getattr(self, f"{name}_jitter")
+            if jitter and getattr(self, name) is None:
+                raise ConfigError(f"{name}_jitter is {jitter!r} without {name}; set {name} too")

@@ -5,7 +5,7 @@ Pure: clock, randomness, log and temporary files are handed in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -15,8 +15,10 @@ from anylane.errors import UsageError
 from anylane.lane.errand import run_errand
 from anylane.lane.host import ServerStatus
 from anylane.lane.life.schedule import Schedule
+from anylane.lane.life.worker import Worker
 from anylane.lane.log_ids import log_about
-from anylane.lane.places import Guest, Places
+from anylane.lane.places import Places
+from anylane.lane.served import OpenDriver
 from anylane.lane.wake_queue import WakeQueue
 from anylane.log_limit import TLS, LogLimit
 from anylane.protocol.connection import Connection
@@ -80,29 +82,13 @@ class Access:
     seconds: float
 
 
-class OpenDriver(Guest, Protocol):
-    """What a server asks of each `Driver` that belongs to it."""
-
-    @property
-    def links(self) -> Sequence[Link]:
-        """Return those of the exchanges and errands that run."""
-        ...
-
-    def shutdown(self) -> None:
-        """Drain its connection."""
-
-    def abort(self) -> None:
-        """End its connection now, and its handlers."""
-
-
 class ServerCore:
     """One application, one configuration, and the connections that are open.
 
     application: answers the exchanges, such as `app.freeze()`.
     time: gives the wall time, in seconds since 1970. date: gives the value of the Date header.
-    token: gives that many random bytes. log: takes what an operator should see.
-    lane: the name of the backend, for messages.
-    spool: opens a temporary file for a large upload; it stays in memory unless this is given.
+    token: gives that many random bytes. log: takes what an operator should see. lane: the name of
+    the backend. spool: opens a temporary file for a large upload; without it, that is in memory.
     wrap: makes the layer around each connection, where there is one (TLS).
 
     Raises UsageError if `application` is none, such as an App that was not frozen.
@@ -116,9 +102,8 @@ class ServerCore:
         which are closed then: new clients are refused, and not left waiting in the backlog.
     access: takes an Access for each exchange after its end, unless a part has written a line about
         it by `write_access_line`; None, the default, costs nothing.
-    access_line: takes such a line and the fields that it was made of; by default the line is one
-        of the log.
-    workers: how many processes serve the same sockets.
+    access_line: takes such a line and the fields that it was made of; by default it is logged.
+    workers: how many processes serve the same sockets. number: which one this is, from 0.
 
     For backends and drivers:
 
@@ -127,10 +112,11 @@ class ServerCore:
     drivers: those that are open. errands: background work that was deferred and has not ended.
     places: who of them may stay, and who goes for a newcomer. started: when a backend attached, in
         seconds since 1970. status: all that others may know of the server while it runs.
+    exchanges_begun: how many requests and WebSockets had a handler so far: 0.05 us for each.
     draining: no more is accepted. aborted: everything that was open has been ended.
     wakes: runs functions on the lane's own thread, once a backend has attached.
-    longest_waiting: returns what waits longest for a thread, the same object for as long as it
-    waits, or None; set by a backend that has threads for handlers. It is called from any thread.
+    longest_waiting: returns what waits longest for a thread, for as long the same object, or None;
+    set by a backend that has threads for handlers. It is called from any thread.
     """
 
     def __init__(
@@ -173,6 +159,8 @@ class ServerCore:
         self.access: Callable[[Access], None] | None = None
         self._with_line: set[Exchange] = set()
         self.workers: int = 1
+        self.number: int = 0
+        self.exchanges_begun: int = 0
         self.started: float = time()
         self.status: ServerStatus = ServerStatus(self)
         self.errands: set[Errand] = set()
@@ -291,6 +279,7 @@ class ServerCore:
         """
         if exchange.errand is not None:
             return run_errand(exchange, link)
+        self.exchanges_begun += 1
         if self.access is None:
             return self.application.run(exchange, link)
         return self._run_logged(self.application.run, exchange, link, self.access)
@@ -345,6 +334,7 @@ class ServerCore:
         then. Entering raises what a startup hook raises, and Cancelled if the server was told to
         stop: do not serve then, and let it pass.
         """
+        self._lifespan.worker = Worker(self.number, self.workers)
         return self._lifespan.through(to_the_end, scope)
 
     def is_starting(self, frame: FrameType | None) -> bool:
@@ -355,6 +345,7 @@ class ServerCore:
     async def startup(self) -> None:
         """Do what entering `lifespan()` does, where a block cannot be used. Raise what that
         raises; then `cleanup` is not needed."""
+        self._lifespan.worker = Worker(self.number, self.workers)
         await self._lifespan.start()
 
     async def cleanup(self) -> None:

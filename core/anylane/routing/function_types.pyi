@@ -23,6 +23,7 @@ from typing import (
 from anylane.app import App
 from anylane.errors import Refused
 from anylane.handling.context import Context as Context
+from anylane.lane.life.worker import Worker
 from anylane.realtime.source import Source
 from anylane.routing.hooks import Stop
 from anylane.routing.parts import Transform
@@ -61,6 +62,9 @@ AroundHook = TypeVar("AroundHook", bound=Callable[[Context, CallNext], Awaitable
 
 PlainHook = TypeVar("PlainHook", bound=Callable[[], object])
 """A startup or shutdown hook."""
+
+WorkerHook = TypeVar("WorkerHook", bound=Callable[[], object] | Callable[[Worker], object])
+"""A hook of `on_worker_start`."""
 
 ConnectionHook = TypeVar("ConnectionHook", bound=Callable[[Context], object])
 """A hook of connections."""

@@ -9,8 +9,8 @@ from collections.abc import Callable, Generator
 import pytest
 
 from anylane.lane.wake_queue import WakeQueue
-from anylane_backends.hosting.heartbeat import LOOP_TIMEOUT, Heartbeat, Patience, Pulse
-from anylane_backends.hosting.hung_workers import STACKS, HungWorkers
+from anylane_backends.hosting.supervision.heartbeat import LOOP_TIMEOUT, Heartbeat, Patience, Pulse
+from anylane_backends.hosting.supervision.hung_workers import STACKS, HungWorkers
 
 
 class Server:
@@ -19,6 +19,7 @@ class Server:
     def __init__(self) -> None:
         self.wakes = WakeQueue(lambda: None)
         self.waiting: object | None = None
+        self.exchanges_begun = 0
 
     def longest_waiting(self) -> object | None:
         return self.waiting

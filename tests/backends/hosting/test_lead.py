@@ -117,7 +117,7 @@ def test_a_worker_that_is_renewed_ends_its_turn_before_another_takes_over(
 
 FORK = """
 import os
-from anylane_backends.hosting.lead import SharedLead
+from anylane_backends.hosting.supervision.lead import SharedLead
 
 lead = SharedLead()
 assert lead.take()

@@ -30,10 +30,12 @@ from anylane_backends.hosting.cli.flags import RunCommand, option, reasons
 from anylane_backends.hosting.cli.log_setup import set_up_logging
 from anylane_backends.hosting.cli.new_project import BACKENDS, CannotCreate, create
 from anylane_backends.hosting.cli.options import Options
-from anylane_backends.hosting.cli.supervise import serve, supervise
+from anylane_backends.hosting.cli.supervise import serve_alone, supervise
 from anylane_backends.hosting.loading import BackendError, backends, load_backend
 from anylane_backends.hosting.messages import log
 from anylane_backends.hosting.process import fail
+from anylane_backends.hosting.system.pidfile import PidFileError
+from anylane_backends.hosting.system.privileges import PrivilegesError
 from anylane_backends.sockets.listening import BindError
 
 # --- the command -------------------------------------------------------------------------------
@@ -93,6 +95,7 @@ def run_command() -> click.Command:
 
 def run(**flags: Any) -> None:
     """Serve, as the flags, the variables and the file say. What cannot start exits with 3."""
+    environ = dict(os.environ)
     try:
         _early_level(flags)
         if env_file := flags.get("env_file") or os.environ.get("ANYLANE_ENV_FILE"):
@@ -100,14 +103,17 @@ def run(**flags: Any) -> None:
             _early_level(flags)
         options = Options(flags)
         set_up_logging(options)
-        if options.run.workers > 1 or options.run.reload:
-            supervise(options)
+        if options.supervised:
+            supervise(options, environ)
         else:
             if options.run.worker_timeout is not None:
                 log("warning", "worker_timeout has no effect: it is for --workers", None)
-            serve(options)
-    except (ConfigError, CannotStart, BindError, BackendError) as exc:
+            serve_alone(options, environ)
+    except _CANNOT as exc:
         fail(exc.__cause__ or exc, str(exc))
+
+
+_CANNOT = (ConfigError, CannotStart, BindError, BackendError, PidFileError, PrivilegesError)
 
 
 def _early_level(flags: dict[str, Any]) -> None:

@@ -22,6 +22,8 @@ from anylane.config.run_settings import RunSettings
 from anylane.config.server_config import RELAXED, STRICT, ServerConfig
 from anylane.errors import ConfigError
 from anylane_backends.hosting.cli.log_config import LogConfig
+from anylane_backends.hosting.supervision.recycling import Bounds
+from anylane_backends.hosting.system.cpus import usable_cpus
 from anylane_backends.hosting.systemd import listen_fds
 
 BASES: Mapping[str, Mapping[str, Any] | None] = {
@@ -59,6 +61,9 @@ class Options:
                 "no app was named; write MODULE:APP, such as main:app, set ANYLANE_APP, "
                 "or put app into the file's run table"
             )
+        count = self.run.workers
+        self.workers: int = usable_cpus() if count == "auto" else count
+        """How many there are to be, once `auto` is a number."""
         self._inherited = inherited
         if not any(place & merged.keys() for place in PLACES):
             # systemd's descriptors are asked for once: the variables go with the answer.
@@ -68,6 +73,28 @@ class Options:
         self.config: ServerConfig = build(
             ServerConfig, merged, BASES[self.run.preset], parts=sources
         )
+
+    @property
+    def bounds(self) -> Bounds:
+        """Return when a worker is recycled."""
+        told = self.run
+        return Bounds(
+            requests=told.max_requests,
+            requests_jitter=told.max_requests_jitter,
+            memory=told.max_memory,
+            age=told.max_age,
+            age_jitter=told.max_age_jitter,
+        )
+
+    @property
+    def supervised(self) -> bool:
+        """Whether there is a supervisor: for several workers, and for one that is replaced."""
+        return self.workers > 1 or self.run.reload or bool(self.bounds)
+
+    @property
+    def inherited(self) -> int:
+        """Return how many sockets the service manager has passed in, if those are served."""
+        return len(self._inherited or ())
 
     def reread(self) -> Options:
         """Return the options as the file is now. Raises ConfigError."""

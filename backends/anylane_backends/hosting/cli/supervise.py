@@ -5,111 +5,246 @@ from __future__ import annotations
 import math
 import os
 import platform
+import socket
 import sys
-from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from anylane.config.loading import PLACES
 from anylane.config.run_settings import RunSettings
 from anylane.errors import ConfigError
+from anylane.lane.server_core import ServerCore
 from anylane_backends.hosting import process
 from anylane_backends.hosting.cli.app_loading import CannotStart, load_app
+from anylane_backends.hosting.cli.launch import Launch
 from anylane_backends.hosting.cli.log_lines import log_access
 from anylane_backends.hosting.cli.log_setup import set_up_logging, warn_of_several_processes
-from anylane_backends.hosting.heartbeat import Living, Patience
-from anylane_backends.hosting.lead import SharedLead
 from anylane_backends.hosting.loading import BackendError, load_backend
 from anylane_backends.hosting.messages import log, say, url_of
-from anylane_backends.hosting.server import Server
-from anylane_backends.hosting.signals import LAST_RESORT
-from anylane_backends.hosting.supervisor import Supervisor
+from anylane_backends.hosting.server import Server, tls_of
+from anylane_backends.hosting.signals import LAST_RESORT, say_reopened
+from anylane_backends.hosting.supervision.heartbeat import Patience
+from anylane_backends.hosting.supervision.lead import SharedLead
+from anylane_backends.hosting.supervision.service import Post
+from anylane_backends.hosting.supervision.supervisor import Supervisor
+from anylane_backends.hosting.supervision.takeover import hand_over
+from anylane_backends.hosting.system.privileges import PrivilegesError
 from anylane_backends.hosting.systemd import notify
 from anylane_backends.hosting.unapplied import unapplied
-from anylane_backends.sockets.listening import bind, close
+from anylane_backends.sockets.listening import BindError, Listener, close
+from anylane_backends.sockets.spread import Share, Spread
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from anylane_backends.hosting.cli.options import Options
 
 
-def serve(options: Options, **hooks: Any) -> None:
-    """Serve in this process until a signal. hooks: what else `process.run` takes."""
-    told = options.run
-    if told.access_log:
-        hooks["access"] = log_access
-    assert told.app is not None  # Options raises ConfigError without one.
-    app = load_app(told.app, app_dir=told.app_dir, factory=told.factory)
-    process.run(app, options.config, told.backend, **hooks)
+def serve_alone(options: Options, environ: Mapping[str, str]) -> None:
+    """Serve in this process until a signal. environ: what it was started with."""
+    launch = Launch(options, environ)
+    # With the rights of whoever started it nothing of the app's runs.
+    app = load(options.run) if launch.identity is None else None
+    load_backend(options.run.backend)
+    listeners = launch.bind(options.config)
 
+    def prepare(server: Server) -> None:
+        def idle() -> None:
+            launch.drains()
+            close(listeners, unlink=launch.unlinks)
 
-def supervise(options: Options) -> None:
-    """Serve in worker processes until a signal, then exit with their status."""
-    told = options.run
-    current = options
-    watch = _watcher(told) if told.reload else None
-    listeners = bind(options.config)
-    lead = SharedLead()
+        server.core.on_listeners_idle = idle
 
-    def work(ready: Callable[[Living], None]) -> None:
-        def accepts(server: Server) -> None:
-            server.core.workers = told.workers
-            ready(server.core)
-
-        os.environ.pop("NOTIFY_SOCKET", None)  # The supervisor speaks for all.
-        try:
-            # Again: files of its own, and not the supervisor's descriptors.
-            set_up_logging(current, instead_of=current)
-            serve(current, listeners=listeners, lead=lead, ready=accepts)
-        except (ConfigError, CannotStart, BackendError) as exc:
-            process.fail(exc.__cause__ or exc, str(exc))
-
-    def announce() -> None:
-        urls = " ".join(url_of(each, options.config) for each in listeners)
-        count = f"{told.workers} workers, " if told.workers > 1 else ""
-        python = platform.python_version()
-        say(f"anylane on {urls} ({told.backend}, {count}Python {python})")
-        for each in unapplied(options.config, load_backend(told.backend), listeners):
-            log("warning", each, None)
-        if (told.worker_timeout or math.inf) < options.config.request_timeout:
-            log("warning", short_worker_timeout(options), None)
-        warn_of_several_processes(options)
-        notify("READY=1")
-
-    def reread() -> bool:
-        nonlocal current
-        try:
-            fresh = current.reread()
-            set_up_logging(fresh, instead_of=current)
-        except (ConfigError, CannotStart) as exc:
-            log("error", f"the settings stay as they were: {exc}", None)
-            return False
-        for name in fixed_that_differ(options, fresh):
-            log("warning", f"{name} has changed: that needs a restart", None)
-        warn_of_several_processes(fresh)
-        current = fresh
-        return True
+    def ready(server: Server) -> None:
+        process.announce(server)
+        launch.accepts()
 
     try:
+        tls = tls_of(options.config)
+        if launch.identity is not None:
+            launch.identity.assume()
+        serve(options, app or load(options.run), listeners, tls=tls, prepare=prepare, ready=ready)
+    finally:
+        close(listeners, unlink=launch.unlinks)
+        launch.ended()
+
+
+def serve(options: Options, app: Any, listeners: list[socket.socket], **hooks: Any) -> None:
+    """Serve in this process. hooks: what else `process.run` takes."""
+    if options.run.access_log:
+        hooks["access"] = log_access
+    process.run(app, options.config, options.run.backend, listeners=listeners, **hooks)
+
+
+def load(run: RunSettings) -> Any:
+    """Return the app. Raise CannotStart."""
+    assert run.app is not None  # Options raises ConfigError without one.
+    return load_app(run.app, app_dir=run.app_dir, factory=run.factory)
+
+
+def supervise(options: Options, environ: Mapping[str, str]) -> NoReturn:
+    """Serve in worker processes until a signal, then exit with their status. environ: what this
+    process was started with."""
+    told = options.run
+    if told.reload:
+        _check_watching(told)
+    launch = Launch(options, environ)
+    listeners = launch.bind(options.config)
+    try:
+        service = Command(options, launch, listeners)
         status = Supervisor(
-            told.workers,
-            work,
-            announce=announce,
-            # The supervisor's copies too: while one is open, clients wait in a backlog that no
-            # process accepts from.
-            stopping=lambda: close(listeners, unlink=True),
-            log=lambda level, message: log(level, message, None),
-            drain=lambda: current.config.timeouts.drain + LAST_RESORT,
-            close=lambda: current.config.timeouts.close,
+            options.workers,
+            service,
+            spread=service.spread,
             # A debugger stops the loop, too, and --reload is for those who work on the code.
             patience=None
             if told.reload and told.worker_timeout is None
             else Patience(told.worker_timeout),
-            reread=reread,
-            watch=watch,
+            bounds=lambda: service.options.bounds,
+            watches=told.reload,
         ).run()
     finally:
-        close(listeners, unlink=True)
+        close(listeners, unlink=launch.unlinks)
+        launch.ended()
     sys.exit(status)
+
+
+class Command:
+    """The command as a supervisor's `Service`. options: as they were read last."""
+
+    def __init__(self, options: Options, launch: Launch, listeners: list[socket.socket]) -> None:
+        self.options = options
+        self.spread: Spread = Spread(2 * options.workers + _SPARE_ROWS)
+        self.spread.workers = options.workers
+        self._first = options
+        self._launch = launch
+        self._listeners = listeners
+        self._lead = SharedLead(-1 if launch.takeover is None else launch.takeover.lead)
+
+    # -- in other processes
+
+    def work(self, post: Post) -> None:
+        for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
+            os.environ.pop(name, None)  # The supervisor speaks for all.
+        identity = self._launch.identity
+        try:
+            # Again: files of its own, and not the supervisor's descriptors.
+            set_up_logging(self.options, instead_of=self.options)
+            tls = tls_of(self.options.config)
+            if identity is not None:
+                identity.assume()
+            serve(
+                self.options,
+                load(self.options.run),
+                self._listeners,
+                tls=tls,
+                prepare=partial(self._prepare, post),
+                ready=partial(self._ready, post),
+            )
+        except (ConfigError, CannotStart, BackendError, BindError, PrivilegesError) as exc:
+            process.fail(exc.__cause__ or exc, str(exc))
+
+    def _prepare(self, post: Post, server: Server) -> None:
+        core = server.core
+        core.number, core.workers = post.number, self.spread.workers
+        core.schedule.lead = self._lead
+        if post.row is None:
+            return
+        share = Share(self.spread, post.row)
+        for each in self._listeners:
+            assert isinstance(each, Listener)
+            each.share = share
+        core.status.watch(partial(_tell, share, self.spread, core))
+
+    def _ready(self, post: Post, server: Server) -> None:
+        server.core.status.changed()  # It has no connection yet, and is to have the next ones.
+        post.ready(server.core)
+
+    def watch(self, supervisor: int) -> None:
+        import signal
+
+        import watchfiles
+
+        if self._launch.identity is not None:
+            self._launch.identity.assume()
+        folder = self._first.run.reload_dir or self._first.run.app_dir
+        for _ in watchfiles.watch(folder, watch_filter=watchfiles.PythonFilter()):
+            os.kill(supervisor, signal.SIGHUP)
+
+    def replace(self, tell: int) -> NoReturn:
+        hand_over(
+            self._listeners,
+            lead=self._lead.descriptor,
+            tell=tell,
+            environ=self._launch.environ,
+            inherited=self._first.inherited,
+        )
+
+    # -- in the supervisor
+
+    def accepts(self) -> None:
+        told, config = self._first.run, self._first.config
+        urls = " ".join(url_of(each, config) for each in self._listeners)
+        workers = self._first.workers
+        count = f"{workers} workers, " if workers > 1 or told.workers == "auto" else ""
+        if told.workers == "auto":
+            count = f"auto: {count}"
+        say(f"anylane on {urls} ({told.backend}, {count}Python {platform.python_version()})")
+        for each in unapplied(config, load_backend(told.backend), self._listeners):
+            log("warning", each, None)
+        if (told.worker_timeout or math.inf) < config.request_timeout:
+            log("warning", short_worker_timeout(self._first), None)
+        warn_of_several_processes(self._first)
+        self._launch.accepts()
+
+    def stopping(self) -> None:
+        # The supervisor's copies too: while one is open, clients wait in a backlog that no process
+        # accepts from.
+        self._launch.drains()
+        close(self._listeners, unlink=self._launch.unlinks)
+
+    def handed_over(self, pid: int) -> None:
+        self._launch.unlinks = False
+        notify(f"MAINPID={pid}")
+
+    def reread(self) -> bool:
+        try:
+            fresh = self.options.reread()
+            set_up_logging(fresh, instead_of=self.options)
+        except (ConfigError, CannotStart) as exc:
+            log("error", f"the settings stay as they were: {exc}", None)
+            return False
+        for name in fixed_that_differ(self.options, fresh):
+            log("warning", f"{name} has changed: that needs a restart", None)
+        warn_of_several_processes(fresh)
+        self.options = fresh
+        return True
+
+    def reopen_logs(self) -> None:
+        say_reopened(log)
+
+    def resized(self, workers: int) -> None:
+        self.spread.workers = workers
+
+    def log(self, level: str, message: str) -> None:
+        log(level, message, None)
+
+    def drain(self) -> float:
+        return self.options.config.timeouts.drain + LAST_RESORT
+
+    def close(self) -> float:
+        return self.options.config.timeouts.close
+
+
+_SPARE_ROWS = 64
+"""Workers that may drain, hang or be added beside two for each slot, and still have a `Share`."""
+
+
+def _tell(share: Share, spread: Spread, core: ServerCore) -> None:
+    share.tell(None if core.draining else core.places.open)
+    core.workers = spread.workers
 
 
 def short_worker_timeout(options: Options) -> str:
@@ -119,6 +254,11 @@ def short_worker_timeout(options: Options) -> str:
         f"({options.config.request_timeout:g} s): a worker is replaced while its handlers may "
         "still answer in time"
     )
+
+
+_FIXED = ("workers", "worker_timeout", "pidfile", "ready_file", "user", "group", "umask", "reload",
+          "reload_dir")  # fmt: skip
+"""The settings of the command that are used once, when it starts."""
 
 
 def fixed_that_differ(old: Options, new: Options) -> list[str]:
@@ -131,26 +271,13 @@ def fixed_that_differ(old: Options, new: Options) -> list[str]:
             for name in (*names, "uds_mode", "backlog")
             if getattr(old.config, name) != getattr(new.config, name)
         ),
-        *(
-            name
-            for name in ("workers", "worker_timeout", "reload", "reload_dir")
-            if getattr(old.run, name) != getattr(new.run, name)
-        ),
+        *(name for name in _FIXED if getattr(old.run, name) != getattr(new.run, name)),
     ]
 
 
-def _watcher(run: RunSettings) -> Callable[[int], None]:
-    try:
-        import watchfiles
-    except ImportError as exc:
-        raise CannotStart("--reload needs watchfiles: pip install 'anylane[reload]'") from exc
+def _check_watching(run: RunSettings) -> None:
+    if find_spec("watchfiles") is None:
+        raise CannotStart("--reload needs watchfiles: pip install 'anylane[reload]'")
     folder = run.reload_dir or run.app_dir
     if not Path(folder).is_dir():
         raise CannotStart(f"--reload cannot watch {folder!r}: there is no such folder")
-    import signal
-
-    def watch(supervisor: int) -> None:
-        for _ in watchfiles.watch(folder, watch_filter=watchfiles.PythonFilter()):
-            os.kill(supervisor, signal.SIGHUP)
-
-    return watch

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from anylane.callables import Call, accepted_positionals, call_of, location, run_call
 from anylane.errors import Cancelled, UsageError
 from anylane.lane.life.state import States
+from anylane.lane.life.worker import Worker
 from anylane.lane.stepping import LOOPS
 from anylane.shown import shown
 
@@ -32,6 +33,8 @@ ToTheEnd = Callable[[Callable[[], Awaitable[Any]]], Awaitable[None]]
 class Phase(Enum):
     """When a registered function is called."""
 
+    WORKER = auto()
+    """Before all others. It is given the Worker if it takes an argument."""
     STARTUP = auto()
     SHUTDOWN = auto()
     AROUND = auto()
@@ -49,14 +52,14 @@ class Lifespan:
 
     app: given to context managers that take an argument. steps: in the order of their registration;
     they are undone in reverse. log: takes what fails at the end. states: what `app.state` is, from
-    the start to the end.
+    the start to the end. worker: the process that it is in.
 
     `async with` starts it and stops it. It raises what `start` raises; at the end it raises what
     has replaced the exception of the block, and swallows the exception if a context manager does.
     """
 
     __slots__ = ("_app", "_log", "_scope", "_states", "_steps", "_to_the_end", "_undo", "_within",
-                 "given_up")  # fmt: skip
+                 "given_up", "worker")  # fmt: skip
 
     def __init__(
         self, app: object, steps: Iterable[Step], log: Log, states: States | None = None
@@ -70,6 +73,7 @@ class Lifespan:
         self._scope: Callable[[], Scope] | None = None
         self._within: Scope | None = None
         self.given_up: bool = False
+        self.worker: Worker = Worker()
 
     def through(
         self, to_the_end: ToTheEnd | None, scope: Callable[[], Scope] | None = None
@@ -150,7 +154,9 @@ class Lifespan:
         if phase is Phase.SHUTDOWN:
             self._undo.append(call_of(func))
             return
-        span = None if phase is Phase.STARTUP else Span(func, self._app)
+        if phase is Phase.WORKER and accepted_positionals(func, 1):
+            func = partial(func, self.worker)
+        span = Span(func, self._app) if phase is Phase.AROUND else None
         enter = partial(run_call, call_of(func)) if span is None else span.enter
         if self._scope is None:
             await enter()

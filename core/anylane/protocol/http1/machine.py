@@ -32,6 +32,10 @@ _FIRST_REQUEST = 1.0
 """Seconds that a drain leaves to a connection on which nothing was asked yet: the time of a few
 round trips."""
 
+_NEXT_REQUEST = 0.5
+"""Seconds since its last answer within which a client is taken to be asking one thing after the
+other, and that a drain leaves to it for the next one."""
+
 # Every request looks these up, and a member of an enum takes twice the time of a global.
 _DONE, _IDLE = Reading.DONE, Reading.IDLE
 _PENDING, _BODY = Writing.PENDING, Writing.BODY
@@ -114,7 +118,9 @@ class Http1(Reader):
             # repeat a request that was reset, so it is waited for, and answered.
             timers.set(Timer.KEEP_ALIVE, now + _FIRST_REQUEST)
         elif self._exchange is None:
-            timers.set(Timer.KEEP_ALIVE, now)
+            idle_since = timers.at[Timer.KEEP_ALIVE] - self._timeouts.keep_alive
+            busy = now - idle_since < _NEXT_REQUEST
+            timers.set(Timer.KEEP_ALIVE, now + _NEXT_REQUEST * busy)
         elif self._events is not None:
             # It may never end by itself: its client is told when to come back, and gets it whole.
             self._events.shutdown()

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from anylane.lane.wake_queue import WakeQueue
+from anylane_backends.hosting.supervision.recycling import Wear
 
 READY = b"r"
 """What a worker writes once, as soon as it accepts."""
@@ -38,6 +39,7 @@ class Living(Protocol):
     """The parts of a ServerCore that tell whether it is alive."""
 
     wakes: WakeQueue
+    exchanges_begun: int
 
     def longest_waiting(self) -> object | None:
         """Return what waits longest for a thread, or None."""
@@ -95,12 +97,13 @@ class Heartbeat:
 class Pulse:
     """Beats for a server. In the worker.
 
-    pipe: the descriptor to write to.
+    pipe: the descriptor to write to. wear: when the worker is to be recycled, if ever.
     """
 
-    def __init__(self, server: Living, pipe: int) -> None:
+    def __init__(self, server: Living, pipe: int, wear: Wear | None = None) -> None:
         self._server = server
         self._pipe = pipe
+        self._wear = wear
         self._answered = False
         self._waiting: object | None = None
         # The supervisor may be stopped, and nothing here may wait for it.
@@ -130,6 +133,8 @@ class Pulse:
         if waiting is None or waiting is not self._waiting:
             seen += _POOL
         self._waiting = waiting
+        if self._wear is not None:
+            seen += self._wear.look(self._server.exchanges_begun, time.monotonic())
         if seen:
             with suppress(BlockingIOError):
                 os.write(self._pipe, seen)

@@ -16,23 +16,27 @@ class SharedLead:
 
     The lock belongs to the process that took it (`fcntl.lockf`, POSIX record locks) and not to the
     descriptor, which all workers share.
+
+    descriptor: of such a file, from the process whose place this one takes.
     """
 
-    def __init__(self) -> None:
-        if hasattr(os, "memfd_create"):
-            self._descriptor = os.memfd_create("anylane-lead")
+    def __init__(self, descriptor: int = -1) -> None:
+        if descriptor >= 0:
+            self.descriptor: int = descriptor
+        elif hasattr(os, "memfd_create"):
+            self.descriptor = os.memfd_create("anylane-lead")
         else:  # macOS
             with tempfile.TemporaryFile() as file:
-                self._descriptor = os.dup(file.fileno())
+                self.descriptor = os.dup(file.fileno())
 
     def take(self) -> bool:
         """Return whether this process has the lock, which it takes if it is free."""
         try:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):  # POSIX allows EAGAIN and EACCES.
             return False
         return True
 
     def release(self) -> None:
         """Give the lock up, if this process has it."""
-        fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
+        fcntl.lockf(self.descriptor, fcntl.LOCK_UN)

@@ -1,0 +1,78 @@
+"""Child processes of a supervisor: how they are made, and how they end with it."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from anylane_backends.hosting.messages import flush_standard_streams
+
+
+class Nursery:
+    """Makes child processes, which live no longer than this one.
+
+    signals: those that this process handles. release: called in each child, to close what is this
+    process's own.
+    """
+
+    def __init__(self, signals: Iterable[signal.Signals], release: Callable[[], None]) -> None:
+        self._signals = tuple(signals)
+        self._release = release
+        self._life, self._pulse = os.pipe()
+
+    def fork(self, func: Callable[[], None], *, bound: bool = True) -> int:
+        """Call a function in a new process, and return its process id. Call this in a process with
+        one thread.
+
+        bound: have the process told SIGTERM when this one has ended.
+        """
+        flush_standard_streams()
+        # A signal that arrives for the child before it has its own handlers must not go to ours.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, self._signals)
+        pid = os.fork()
+        if not pid:
+            self._become_child(func, before, bound=bound)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return pid
+
+    def _become_child(self, func: Callable[[], None], mask: Any, *, bound: bool) -> NoReturn:
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            # Ctrl-C reaches the whole group, and the supervisor passes it on as SIGTERM.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.close(self._pulse)
+            self._release()
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            if bound:
+                threading.Thread(target=self._end_with_parent, daemon=True).start()
+            func()
+            status = 0
+        except SystemExit as exc:
+            status = exc.code if isinstance(exc.code, int) else 0 if exc.code is None else 1
+        except BaseException as exc:  # noqa: BLE001  # the process ends here
+            traceback.print_exception(exc)
+        finally:
+            with suppress(Exception):
+                atexit._run_exitfuncs()  # As multiprocessing does before its own _exit().
+                flush_standard_streams()
+            os._exit(status)
+
+    def _end_with_parent(self) -> None:
+        os.read(self._life, 1)  # It is never written to: this returns when the other end is gone.
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def tell(pid: int, number: int) -> None:
+    """Send a signal to a process, if it still is there."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)

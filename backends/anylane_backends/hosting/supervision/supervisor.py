@@ -1,0 +1,391 @@
+"""Several worker processes behind the same listening sockets, and one that supervises them.
+
+The supervisor never imports the app and has one thread, so that fork() is safe and a new worker
+has the new code. The workers share the sockets instead of having one each (SO_REUSEPORT), so that
+connections in the backlog of a worker that is replaced are not lost.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import selectors
+import signal
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from anylane_backends.hosting.signals import do_nothing
+from anylane_backends.hosting.supervision.child import Nursery, tell
+from anylane_backends.hosting.supervision.crew import MAX_WORKERS, Crew, Slot, Worker
+from anylane_backends.hosting.supervision.heartbeat import (
+    READY,
+    Heartbeat,
+    Living,
+    Patience,
+    Pulse,
+)
+from anylane_backends.hosting.supervision.hung_workers import STACKS, HungWorkers
+from anylane_backends.hosting.supervision.recycling import Bounds, Wear, reason_in
+from anylane_backends.hosting.supervision.reports import Reports
+from anylane_backends.hosting.supervision.service import Post, Service
+from anylane_backends.hosting.supervision.successor import Successor
+from anylane_backends.hosting.systemd import notify, notify_reloading, notify_stopping
+from anylane_backends.hosting.terminal import Terminal
+from anylane_backends.sockets.spread import Spread
+from anylane_backends.sockets.wakeup import WakeupSocketpair
+
+_QUICK = 1.0
+"""Seconds after its start within which a worker's end is taken for a fault that will come again, so
+that the next start waits longer."""
+
+
+_LONGEST_PAUSE = 10.0
+"""Seconds between two starts of a worker that always ends at once."""
+
+
+_KILL_AFTER = 5.0
+"""Seconds that workers have beyond their own last resort. Then they get SIGKILL."""
+
+
+_SIGNALS = (
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGHUP,
+    signal.SIGCHLD,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+)
+
+
+class Supervisor:
+    """Starts workers, replaces the dead, the hung and the worn, and does what signals ask for.
+
+    SIGTERM ends all of them; SIGHUP renews them; SIGTTIN and SIGTTOU add one and take one away;
+    SIGUSR1 has the files of the log opened again; SIGUSR2 starts a new binary.
+
+    count: of workers. patience: when a worker is taken for hung, None for never. bounds: tells
+    when a new one is recycled. spread: in which each has its connections counted. watches: whether
+    to run `Service.watch`.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        service: Service,
+        *,
+        spread: Spread,
+        patience: Patience | None,
+        bounds: Callable[[], Bounds],
+        watches: bool = False,
+    ) -> None:
+        self._service = service
+        self._crew = Crew(count)
+        self._spread = spread
+        self._patience = patience
+        self._bounds = bounds
+        self._watches = watches
+        self._terminal = Terminal()
+        self._hung = HungWorkers(tell, service.close)
+        self._rows: dict[int, int | None] = {}
+        self._watcher = 0
+        self._renewing: dict[Slot, str] = {}
+        self._recycled = 0
+        self._reloading = False
+        self._stopping = 0
+        self._kill_at: float | None = None
+        self._announced = self._succeeded = False
+        self._status = 0
+        self._reports = Reports()
+        self._selector = selectors.DefaultSelector()
+        self._wakeup = WakeupSocketpair()
+        self._nursery = Nursery(_SIGNALS, self._release)
+        self._successor = Successor(service, self._nursery, self._selector, self._give_way)
+
+    def run(self) -> int:
+        """Supervise until all workers have ended. Return the exit code."""
+        self._selector.register(self._wakeup.reader, selectors.EVENT_READ, self._take_signals)
+        signal.set_wakeup_fd(self._wakeup.writer.fileno(), warn_on_full_buffer=False)
+        # The handlers do nothing: the numbers of the signals come through the socket, one by one.
+        for number in _SIGNALS:
+            signal.signal(number, do_nothing)
+        if self._watches:
+            self._watcher = self._nursery.fork(lambda: self._service.watch(os.getppid()))
+        while True:
+            now = time.monotonic()
+            self._judge(now)
+            self._hung.act(now)
+            self._act(now)
+            if self._announced and not self._succeeded:
+                self._reports.tell(self._crew.summary(len(self._hung), self._recycled), now)
+            if self._stopping and not (self._hung or self._successor or any(self._crew)):
+                break
+            for key, _ in self._selector.select(self._timeout()):
+                key.data()
+            self._reap()
+        if self._watcher:
+            tell(self._watcher, signal.SIGKILL)
+        return self._status
+
+    # -- signals
+
+    def _take_signals(self) -> None:
+        for number in self._wakeup.drain():
+            match number:
+                case signal.SIGTERM | signal.SIGINT:
+                    self._stop()
+                case signal.SIGHUP if self._terminal.is_gone():
+                    self._stop()
+                case _ if self._stopping:
+                    pass
+                case signal.SIGHUP:
+                    self._renew()
+                case signal.SIGUSR1:
+                    self._service.reopen_logs()
+                    for _, worker in self._crew:
+                        tell(worker.pid, signal.SIGUSR1)
+                case signal.SIGUSR2:
+                    self._start_successor()
+                case signal.SIGTTIN:
+                    self._resize(self._crew.grow(), f"there are {MAX_WORKERS} already")
+                case signal.SIGTTOU:
+                    self._resize(self._crew.shrink(), "one is the least")
+                case _:  # SIGCHLD: `run` looks for it in any case.
+                    pass
+
+    def _renew(self) -> None:
+        notify_reloading()
+        self._reloading = True
+        if self._service.reread():
+            self._service.log("info", "renewing all workers")
+            self._renewing = dict.fromkeys(self._crew.slots, "")
+
+    def _resize(self, slot: Slot | None, refusal: str) -> None:
+        count = len(self._crew.slots)
+        if slot is None:
+            self._service.log("warning", f"the number of workers stays {count}: {refusal}")
+            return
+        self._renewing.pop(slot, None)
+        self._service.log("info", f"workers from now on: {count}")
+        self._service.resized(count)
+        if slot in self._crew.leaving:
+            self._retire(slot.workers)
+
+    def _start_successor(self) -> None:
+        if self._successor or not self._announced:
+            self._service.log("warning", "SIGUSR2 has no effect: a start is not over")
+        else:
+            self._successor.start()
+
+    def _give_way(self) -> None:
+        self._succeeded = True  # The new one speaks to the service manager from now on.
+        if not self._stopping:
+            self._stop(notifies=False)
+
+    # -- what happened to a process
+
+    def _take_news(self, worker: Worker) -> None:
+        news = os.read(worker.news, 4096)
+        if not news:
+            self._forget_news(worker)
+        elif worker.heartbeat is None:
+            if READY in news:
+                worker.heartbeat = Heartbeat(self._patience or Patience(), time.monotonic())
+        else:
+            worker.heartbeat.beat(news)
+            if (why := reason_in(news)) is not None:
+                for slot in self._crew.slots:
+                    if slot.worker is worker:
+                        self._renewing.setdefault(slot, why)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            how = _how(code := os.waitstatus_to_exitcode(status))
+            self._spread.free(self._rows.pop(pid, None))
+            if pid == self._watcher:
+                self._watcher = 0
+            elif self._successor.ended(pid, how):
+                pass
+            elif self._hung.ended(pid):
+                self._service.log("info", f"the hung worker {pid} has ended")
+            elif (found := self._crew.of(pid)) is not None:
+                self._ended(*found, code, how)
+
+    def _ended(self, slot: Slot, worker: Worker, code: int, how: str) -> None:
+        self._forget_news(worker)
+        if worker in slot.old:
+            slot.old.remove(worker)
+        else:
+            slot.worker = None
+        if slot in self._crew.leaving:
+            if not slot.workers:
+                self._crew.leaving.remove(slot)
+            return
+        if self._stopping or worker.retiring or slot.worker is not None:
+            return
+        if not self._announced:
+            # The worker has said why. Another start would only say it again.
+            self._status = code if code > 0 else 3
+            self._stop()
+            return
+        now = time.monotonic()
+        quick = not worker.ready or now - worker.started < _QUICK
+        slot.pause = min(max(0.2, slot.pause * 2), _LONGEST_PAUSE) if quick else 0.0
+        slot.not_before = now + slot.pause
+        if (old := slot.staying) is not None:
+            self._service.log(
+                "error", f"the new worker {worker.pid} ended with {how}: the old one stays"
+            )
+            self._renewing.clear()
+            slot.old.remove(old)
+            slot.worker = old
+        else:
+            self._service.log("warning", f"worker {worker.pid} ended with {how}: starting another")
+
+    def _judge(self, now: float) -> None:
+        if self._patience is None:
+            return
+        for slot, worker in tuple(self._crew):
+            if worker.heartbeat is None or worker.retiring:
+                continue
+            why = worker.heartbeat.judge(now)
+            if why is not None:
+                self._service.log("error", f"worker {worker.pid} is hung: {why}; starting another")
+                self._give_up(slot, worker, now)
+
+    def _give_up(self, slot: Slot, worker: Worker, now: float) -> None:
+        """Let a hung worker end apart from its slot, which is free for another at once."""
+        self._forget_news(worker)
+        self._spread.leave(worker.row)
+        if worker is slot.worker:
+            slot.worker = None
+            slot.pause = slot.not_before = 0.0
+        else:
+            slot.old.remove(worker)
+        self._hung.add(worker.pid, now)
+
+    # -- what to do
+
+    def _act(self, now: float) -> None:
+        if self._stopping:
+            if self._kill_at is not None and now >= self._kill_at:
+                self._kill_at = None
+                self._tell_all(signal.SIGKILL)
+            return
+        for slot in self._crew.slots:
+            if slot.ready:
+                self._retire(each for each in slot.old if not each.retiring)
+            if slot.worker is None and now >= slot.not_before:
+                self._start(slot)
+            if not self._announced and not slot.ready:
+                return  # One is started after the other, so that a failure is reported once.
+        if not self._crew.ready:
+            return
+        if not self._announced:
+            self._announced = True
+            self._service.accepts()
+            self._reports.begin(self._crew.summary(0, 0))
+        elif due := [slot for slot in self._renewing if now >= slot.not_before]:
+            self._replace(due[0], self._renewing.pop(due[0]))
+        elif self._reloading and not self._renewing:
+            self._reloading = False
+            notify("READY=1")
+
+    def _replace(self, slot: Slot, why: str) -> None:
+        if slot.worker is not None:
+            if why:
+                self._recycled += 1
+                self._service.log("info", f"worker {slot.worker.pid} {why}: replacing it")
+            slot.old.append(slot.worker)
+            slot.worker = None
+        self._start(slot)
+
+    def _retire(self, workers: Iterable[Worker]) -> None:
+        for worker in workers:
+            worker.retiring = True
+            tell(worker.pid, signal.SIGTERM)
+
+    def _stop(self, *, notifies: bool = True) -> None:
+        self._stopping += 1
+        if self._stopping == 1:
+            seconds = self._service.drain() + _KILL_AFTER
+            if notifies:
+                notify_stopping(seconds)
+            self._service.stopping()
+            self._kill_at = time.monotonic() + seconds
+        self._tell_all(signal.SIGTERM)
+        self._successor.tell(signal.SIGTERM)
+
+    def _tell_all(self, number: int) -> None:
+        for _, worker in self._crew:
+            worker.retiring = True
+            tell(worker.pid, number)
+
+    def _timeout(self) -> float | None:
+        times = [slot.not_before for slot in self._crew.slots if slot.worker is None]
+        if self._stopping:
+            times = [] if self._kill_at is None else [self._kill_at]
+        else:
+            times += [slot.not_before for slot in self._renewing if self._crew.ready]
+            if self._patience is not None:
+                times.append(time.monotonic() + self._patience.interval)
+        later = (
+            self._hung.next(),
+            self._reports.next() if self._announced and not self._succeeded else None,
+        )
+        times += [at for at in later if at is not None]
+        return max(0.0, min(times) - time.monotonic()) if times else None
+
+    # -- processes
+
+    def _start(self, slot: Slot) -> None:
+        news, ours = os.pipe()
+        row = self._spread.enter()
+
+        def work() -> None:
+            os.close(news)
+            # By number: a handler that hangs may have changed sys.stderr.
+            faulthandler.register(STACKS, file=2, chain=False)
+            self._service.work(Post(slot.number, row, partial(self._ready, ours)))
+
+        pid = self._nursery.fork(work)
+        os.close(ours)
+        self._rows[pid] = row
+        slot.worker = Worker(pid, news, time.monotonic(), row)
+        self._selector.register(news, selectors.EVENT_READ, partial(self._take_news, slot.worker))
+
+    def _ready(self, pipe: int, server: Living) -> None:
+        """Say that this worker accepts, and begin to beat."""
+        os.write(pipe, READY)
+        bounds = self._bounds()
+        if self._patience is not None or bounds:
+            patience = self._patience or Patience()
+            wear = Wear(bounds, time.monotonic())
+            Pulse(server, pipe, wear).start(patience.interval)
+
+    def _forget_news(self, worker: Worker) -> None:
+        if worker.news >= 0:
+            self._selector.unregister(worker.news)
+            os.close(worker.news)
+            worker.news = -1
+
+    def _release(self) -> None:
+        """Close what is the supervisor's own, in a child."""
+        self._selector.close()
+        self._wakeup.close()
+        for _, worker in self._crew:  # The pipes of the other workers.
+            if worker.news >= 0:
+                os.close(worker.news)
+        self._successor.release()
+
+
+def _how(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -1,0 +1,1 @@
+"""What the operating system gives to a server process: files that name it, users, CPUs."""

@@ -1,0 +1,58 @@
+"""Draw the figures of docs/workers.md from what `make losses` and `make spread` have saved."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from drawn import ROOT, draw
+
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def saved(name: str) -> dict[str, Any]:
+    """Return a file of results."""
+    found: dict[str, Any] = json.loads((RESULTS / name).read_text(encoding="utf-8"))
+    return found
+
+
+def losses() -> str:
+    """Return the table of what clients lost."""
+    found = saved("losses.json")
+    head = (
+        f"{found['backend']}, 2 workers, {found['clients']} clients, Python {found['python']}, "
+        f"{found['cpus']} CPUs:"
+    )
+    rows = [
+        f"| {row['what']} | {row['requests']:,} | {row['lost']} | {row['refused']} | "
+        f"{row['note']} |"
+        for row in found["rows"]
+    ]
+    table = ["| what happens | requests | lost | refused | |", "|---|---:|---:|---:|---|", *rows]
+    return "\n".join([head, "", *table]).replace("|  |", "| |")
+
+
+def spread() -> str:
+    """Return the table of how connections are spread."""
+    found = saved("spread.json")
+    head = f"Python {found['python']}, {found['cpus']} CPUs:"
+    columns = ("of 20", "of 20 before", "of 1000", "of 1000 before")
+    rows = [
+        f"| {row['backend']} | {row['workers']} | "
+        f"{' | '.join(_pair(row[each]) for each in columns)} | {row['new connections, ratio']} |"
+        for row in found["rows"]
+    ]
+    table = [
+        "| lane | workers | 20 at once | alone | 1,000 at once | alone | new connections, ratio |",
+        "|---|---:|---|---|---|---|---:|",
+        *rows,
+    ]
+    return "\n".join([head, "", *table])
+
+
+def _pair(counts: list[int]) -> str:
+    return f"{counts[0]} : {counts[1]}"
+
+
+if __name__ == "__main__":
+    draw("workers.md", {"losses": losses, "spread": spread})
