@@ -65,7 +65,7 @@ class ServerConfig:
     """The same for an IPv4 /24 or IPv6 /48, against a client with many addresses."""
     when_full: str = "wait"
     """When none is idle: "wait" leaves newcomers in the backlog, so that they are served a moment
-    later; "refuse" answers 503 with Retry-After (over TLS it closes), for a balancer in front."""
+    later; "refuse" answers 503 with Retry-After, for a balancer in front."""
     max_threads: int = 16
     """Threads for `def` handlers, the workers of the threads lane; as many for background work, and
     on threads as many to answer in the place of those that are stuck."""
@@ -91,6 +91,10 @@ class ServerConfig:
     forwarded_allow_ips: tuple[str, ...] = ("127.0.0.1", "::1")
     """The proxies that are believed: addresses, networks, "unix" for all of a unix socket, or "*"
     for every peer. What any other peer writes there is ignored."""
+    proxy_protocol: bool = False
+    """Each connection begins with a header of the PROXY protocol, version 1 or 2, which names the
+    client. It is believed from `forwarded_allow_ips`; any other peer, and one that sends none, is
+    closed: a port speaks it or does not."""
     ssl_certfile: str | None = None
     """PEM file with the certificate and its chain. With it the server speaks TLS, and only TLS."""
     ssl_keyfile: str | None = None
@@ -145,6 +149,7 @@ class ServerConfig:
         _check_cors(self)
         check(self, "compression", bool)
         check(self, "proxy_headers", bool)
+        check(self, "proxy_protocol", bool)
         object.__setattr__(self, "headers", checked_headers(self.headers))
         _check_proxies(self)
         _check_tls(self)

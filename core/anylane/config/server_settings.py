@@ -38,6 +38,7 @@ class ServerSettings(TypedDict, total=False):
     compression: bool
     proxy_headers: bool
     forwarded_allow_ips: tuple[str, ...]
+    proxy_protocol: bool
     ssl_certfile: str | None
     ssl_keyfile: str | None
     ssl_keyfile_password: str | None

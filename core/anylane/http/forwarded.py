@@ -37,8 +37,10 @@ class Proxies:
     def __init__(self, allowed: Iterable[str]) -> None:
         self._believed = Networks(allowed)
 
-    def client(self, peer: Address, head: RequestHead | None) -> Address:
+    def client(self, peer: Address, head: RequestHead | None, *, named: bool = False) -> Address:
         """Return (host, port) of the client, or *peer* if no believed proxy names another.
+
+        named: *peer* is what a PROXY header names (see `Networks.allow`).
 
         The port is 0 where the proxy names none. Each proxy appends the peer that asked it, so the
         addresses are read from the right. The first one that is not a believed proxy is the last
@@ -46,20 +48,20 @@ class Proxies:
         connection, not the addresses that it lists.
         """
         found = peer
-        if head is not None and self._believed.allow(peer):
+        if head is not None and self._believed.allow(peer, named=named):
             for text in reversed(_listed(head, b"x-forwarded-for")):
-                named = _parse(text)
-                if named is None:
+                written = _parse(text)
+                if written is None:
                     break  # No believed proxy vouches for what stands to the left of it.
-                address, port = named
+                address, port = written
                 found = (str(address), port)
                 if address not in self._believed:
                     break
         return found
 
-    def scheme(self, peer: Address, head: RequestHead | None) -> str | None:
+    def scheme(self, peer: Address, head: RequestHead | None, *, named: bool = False) -> str | None:
         """Return "http" or "https", or None if no believed proxy says which."""
-        if head is None or not self._believed.allow(peer):
+        if head is None or not self._believed.allow(peer, named=named):
             return None
         # The nearest proxy wrote the right-most element. The client may have written the others.
         said = _listed(head, b"x-forwarded-proto")[-1:]

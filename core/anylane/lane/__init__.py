@@ -8,9 +8,10 @@ from anylane.lane.application import Application
 from anylane.lane.backend import Backend
 from anylane.lane.deadlines import Deadline, Deadlines
 from anylane.lane.driver import Driver
+from anylane.lane.entrance import Wrap
 from anylane.lane.host import Host, Log
 from anylane.lane.link import Errand, Handle, Link, Scope
-from anylane.lane.server_core import Access, ServerCore, Wrap
+from anylane.lane.server_core import Access, ServerCore
 from anylane.lane.stepping import SteppedLink, explain, step
 from anylane.lane.wake_queue import WakeQueue
 

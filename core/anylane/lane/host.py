@@ -24,11 +24,14 @@ Spool = Callable[[], IO[bytes]]
 class Forwarded(Protocol):
     """What tells the client of a request that trusted proxies have passed on."""
 
-    def client(self, peer: Address, head: RequestHead | None) -> Address:
-        """Return the client as (host, port); `peer` where no trusted proxy names another one."""
+    def client(self, peer: Address, head: RequestHead | None, *, named: bool = False) -> Address:
+        """Return the client as (host, port); `peer` where no trusted proxy names another one.
+
+        named: `peer` has not connected itself: a header of the PROXY protocol names it.
+        """
         ...
 
-    def scheme(self, peer: Address, head: RequestHead | None) -> str | None:
+    def scheme(self, peer: Address, head: RequestHead | None, *, named: bool = False) -> str | None:
         """Return what the client speaks, "http" or "https"; None where no trusted proxy says."""
         ...
 
@@ -99,8 +102,8 @@ class ServerStatus:
 
     @property
     def refused(self) -> int:
-        """Return how many connections it has refused so far, because of `when_full="refuse"` or a
-        bound of one client."""
+        """Return how many connections it has refused so far, because of `when_full="refuse"`, a
+        bound of one client, or `proxy_protocol` and a peer that is no proxy."""
         return self._server.places.refused
 
     @property

@@ -12,15 +12,13 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.errors import UsageError
+from anylane.lane.entrance import Entrance
 from anylane.lane.errand import run_errand
 from anylane.lane.host import ServerStatus
 from anylane.lane.life.schedule import Schedule
 from anylane.lane.places import Guest, Places
 from anylane.lane.wake_queue import WakeQueue
-from anylane.log_limit import TLS, LogLimit
-from anylane.protocol.connection import Connection
-from anylane.protocol.dates import Dates
-from anylane.protocol.http1.express import Heads
+from anylane.log_limit import LogLimit
 from anylane.protocol.peer import Address
 from anylane.request_tag import tagging
 
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
 
     from anylane.config.server_config import ServerConfig
     from anylane.lane.application import Application
+    from anylane.lane.entrance import Wrap
     from anylane.lane.host import Forwarded, Log, Spool
     from anylane.lane.life.lifespan import Lifespan, ToTheEnd
     from anylane.lane.life.schedule import JobLane
@@ -36,31 +35,6 @@ if TYPE_CHECKING:
     from anylane.protocol.any_connection import AnyConnection
     from anylane.protocol.exchange import Exchange
     from anylane.protocol.request_head import RequestHead
-
-
-class Wrap(Protocol):
-    """Puts a layer around each connection, such as TLS.
-
-    The hosting code hands it in, so that the core knows no layer.
-    """
-
-    def __call__(
-        self,
-        make: Callable[[float, Any], Connection],
-        *,
-        config: ServerConfig,
-        now: float,
-        peer: Address,
-        local: Address,
-        log: Log,
-        date: Callable[[], bytes],
-    ) -> AnyConnection:
-        """Return the layer of a new connection.
-
-        make: makes the connection inside. The layer calls it once, when that can begin, with the
-        time in seconds and with what `ctx.request.tls` will be.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +156,9 @@ class ServerCore:
         self._lifespan = application.lifespan(log)
         self.schedule: Schedule = Schedule(application.jobs, log)
         self._job_lane: JobLane | None = None
-        self._dates = Dates(date)
-        self._wrap = wrap
-        self._heads = Heads(config.limits)
+        self._entrance = Entrance(
+            config, self.places, self.log_limit, date=date, token=token, wrap=wrap
+        )
 
     def attach(
         self, wakes: WakeQueue, changed: Callable[[], None], jobs: JobLane | None = None
@@ -247,36 +221,7 @@ class ServerCore:
         as `ctx.request.tls`, from a transport that speaks TLS by itself; no layer is put around the
         connection then.
         """
-        plain = self._wrap is None or tls is not None
-        refusal = self.places.refusal(peer, now, plain=plain)
-        if refusal is not None:
-            return refusal
-        if self._wrap is None or tls is not None:
-            return self._make_connection(peer, local, now, tls)
-        return self._wrap(
-            partial(self._make_connection, peer, local),
-            config=self.config,
-            now=now,
-            peer=peer,
-            local=local,
-            log=self._log_of_layer,
-            date=self._dates.date,
-        )
-
-    def _log_of_layer(self, level: str, message: str, _error: BaseException | None) -> None:
-        self.log_limit.log(TLS, level, message)
-
-    def _make_connection(self, peer: Address, local: Address, now: float, tls: Any) -> Connection:
-        return Connection(
-            self.config,
-            now=now,
-            peer=peer,
-            local=local,
-            tls=tls,
-            date=self._dates,
-            token=self.token,
-            heads=self._heads,
-        )
+        return self._entrance.connection(now, peer, local, tls)
 
     def run_exchange(self, exchange: Exchange, link: Link) -> Coroutine[Any, Any, None]:
         """Return the coroutine of one exchange or errand, for a lane to run natively.
@@ -317,7 +262,8 @@ class ServerCore:
             elif not link.relieved:
                 peer, seconds = link.driver.connection.peer, link.now() - began
                 if self.forwarded is not None:
-                    peer = self.forwarded.client(peer, exchange.head)
+                    named = link.driver.connection.proxy is not None
+                    peer = self.forwarded.client(peer, exchange.head, named=named)
                 # What is answered to a client that has left goes nowhere.
                 status, sent = (exchange.status, exchange.sent) if exchange.started else (0, 0)
                 access(Access(peer, exchange.head, status, sent, seconds))
