@@ -86,6 +86,10 @@ class ServerConfig:
     """Compress bodies in zstd, br or gzip, as the client likes: the part Compression with its
     defaults around the whole app. Off, because a proxy in front often does it already, and because
     of BREACH: read docs/parts/compression.md where a page holds a secret."""
+    root_path: str = ""
+    """The prefix that a proxy in front takes off, such as "/api": addresses that answers name begin
+    with it. "forwarded" takes it from X-Forwarded-Prefix of a believed proxy, with `proxy_headers`;
+    that is not the default, because most proxies pass a client's own on."""
     proxy_headers: bool = False
     """Take client and scheme from X-Forwarded-For and X-Forwarded-Proto of a proxy in front."""
     forwarded_allow_ips: tuple[str, ...] = ("127.0.0.1", "::1")
@@ -152,6 +156,7 @@ class ServerConfig:
         check(self, "proxy_protocol", bool)
         object.__setattr__(self, "headers", checked_headers(self.headers))
         _check_proxies(self)
+        _check_root_path(self)
         _check_tls(self)
         check(self, "limits", Limits)
         check(self, "timeouts", Timeouts)
@@ -270,6 +275,26 @@ def _check_proxies(config: ServerConfig) -> None:
         Networks(allowed)
     except ValueError as exc:
         raise ConfigError(f"ServerConfig.forwarded_allow_ips has {exc}") from None
+
+
+def _check_root_path(config: ServerConfig) -> None:
+    given: Any = config.root_path
+    if given == "":
+        return
+    check(config, "root_path", str)
+    from anylane.config.root_path import FORWARDED, root_path
+
+    if given == FORWARDED:
+        if not config.proxy_headers:
+            raise ConfigError(
+                "ServerConfig.root_path is 'forwarded' and proxy_headers is off; no proxy is "
+                "believed then"
+            )
+        return
+    try:
+        object.__setattr__(config, "root_path", root_path(given))
+    except ValueError as exc:
+        raise ConfigError(f"ServerConfig.root_path is {exc}; or 'forwarded'") from None
 
 
 def _check_tls(config: ServerConfig) -> None:

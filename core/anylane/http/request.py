@@ -63,7 +63,7 @@ class Request:
 
     @property
     def raw_path(self) -> str:
-        """The path of the target, percent-encoded."""
+        """The path of the target, percent-encoded. `root_path` is not in it."""
         return _text(self._exchange.head).path
 
     @property
@@ -135,6 +135,20 @@ class Request:
         if self._path is None:
             self._path = unescaped(self.raw_path)
         return self._path
+
+    @property
+    def root_path(self) -> str:
+        """The prefix that a proxy in front has taken off the path, percent-encoded, or "".
+
+        It is `ServerConfig.root_path`; or, where that is "forwarded", what a believed proxy says.
+        """
+        host = self._link.host
+        forwarded = host.forwarded
+        if forwarded is None or not forwarded.names_root:
+            return host.root_path
+        connection = self._link.driver.connection
+        named = connection.proxy is not None
+        return forwarded.root_path(connection.peer, self._exchange.head, named=named)
 
     @property
     def headers(self) -> Headers:

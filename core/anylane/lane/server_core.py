@@ -134,6 +134,7 @@ class ServerCore:
         self.lane = lane
         self.spool = spool
         self.forwarded: Forwarded | None = application.forwarded(config)
+        self.root_path: str = config.root_path
         self.listeners: list[Any] = []
         self.drivers: set[OpenDriver] = set()
         self.places: Places = Places(config, log, self.drivers, lambda: self.wakes.put(self._tell))
