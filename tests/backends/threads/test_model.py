@@ -148,6 +148,10 @@ PLAYS = {
         one(BLOCKS, parting=Parting.STAYS),
         ending=Ending.EARLY_DRAIN,
     ),
+    "a drain while the last answer is on its way": ended(
+        one(Request((), (), 40), parting=Parting.STAYS, room=90, pauses=(0.0, 0.001)),
+        ending=Ending.EARLY_DRAIN,
+    ),
     "a drain as handlers end": ended(
         one(ENDS, ENDS, ENDS, parting=Parting.STAYS),
         one(ENDS, ENDS, ENDS, parting=Parting.STAYS),

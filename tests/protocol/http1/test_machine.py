@@ -753,6 +753,20 @@ def test_shutdown_closes_an_idle_connection_at_once():
     assert wire.closed
 
 
+def test_shutdown_closes_behind_an_answer_that_was_still_on_its_way():
+    """What is sent between the shutdown and its deadline must not begin the idle time anew."""
+    connection = new_connection()
+    connection.receive_data(get(), 0)
+    exchange = connection.next_exchange()
+    exchange.conclude(200, (), b"whole", 0)
+    connection.data_to_send()
+    connection.data_unsent(3, 0)
+    connection.shutdown(1)
+    connection.data_unsent(0, 1)
+    connection.handle_timeout(1)
+    assert connection.closing is Closing.CLOSE
+
+
 def test_shutdown_lets_the_running_request_finish_and_says_close():
     wire = open_wire()
     wire.receive(get("/slow", "x: y")[:-2])

@@ -94,8 +94,9 @@ class Http1(Reader):
                 pass
 
     def sent(self, now: float) -> None:
-        """Count KEEP_ALIVE from now: a client is idle once it has the whole answer, not before."""
-        if self._conn.timers.is_set(Timer.KEEP_ALIVE):
+        """Count KEEP_ALIVE from now: a client is idle once it has the whole answer, not before. Not
+        in a drain, which waits for no other request."""
+        if self._keep_alive and self._conn.timers.is_set(Timer.KEEP_ALIVE):
             self._conn.timers.set(Timer.KEEP_ALIVE, now + self._timeouts.keep_alive)
 
     def shutdown(self, now: float) -> None:
