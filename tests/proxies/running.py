@@ -172,7 +172,9 @@ def nginx(
     return started("nginx", command, tmp, port, tls_port)
 
 
-def haproxy(tmp: Path, upstream: str, file: str = "haproxy.cfg", **changes: str) -> AbstractContextManager[Running]:
+def haproxy(
+    tmp: Path, upstream: str, file: str = "haproxy.cfg", **changes: str
+) -> AbstractContextManager[Running]:
     """Run HAProxy in front of an address. changes: `send`, the word in the place of
     send-proxy-v2."""
     path = program("haproxy")

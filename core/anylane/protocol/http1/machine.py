@@ -28,9 +28,9 @@ from anylane.protocol.websocket.deflate import negotiate
 from anylane.protocol.websocket.handshake import accept_headers, read_handshake
 from anylane.protocol.websocket.session import WebSocketProtocol
 
-_FIRST_REQUEST = 1.0
-"""Seconds that a drain leaves to a connection on which nothing was asked yet: the time of a few
-round trips."""
+_NEXT_REQUEST = 1.0
+"""Seconds that a drain leaves to a request that may be on its way: the time of a few round trips.
+"""
 
 # Every request looks these up, and a member of an enum takes twice the time of a global.
 _DONE, _IDLE = Reading.DONE, Reading.IDLE
@@ -109,16 +109,24 @@ class Http1(Reader):
             self._close(now)
         elif self.reading is Reading.HEAD:
             timers.set(Timer.HEAD, now)
-        elif self._exchange is None and self._fresh and not self._conn.eof:
-            # It may have been accepted a moment ago, with its request on the way. Clients do not
-            # repeat a request that was reset, so it is waited for, and answered.
-            timers.set(Timer.KEEP_ALIVE, now + _FIRST_REQUEST)
+        elif self._exchange is None and self._awaits_request():
+            timers.set(Timer.KEEP_ALIVE, now + _NEXT_REQUEST)
         elif self._exchange is None:
             timers.set(Timer.KEEP_ALIVE, now)
         elif self._events is not None:
             # It may never end by itself: its client is told when to come back, and gets it whole.
             self._events.shutdown()
             self._close(now)
+
+    def _awaits_request(self) -> bool:
+        """Return whether a request may be on its way that nobody repeats if it is reset.
+
+        That is the first one of a connection that was accepted a moment ago; and the next one of a
+        proxy, which shares its connections among many clients. Either is answered, with
+        `Connection: close`, by which a proxy learns to use another one.
+        """
+        proxied = self._conn.config.proxy_headers
+        return (self._fresh or proxied) and not self._conn.eof
 
     # -- requests ------------------------------------------------------------------------------
 
