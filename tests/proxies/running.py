@@ -17,6 +17,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -34,11 +35,15 @@ def program(name: str) -> str:
     """Return the path of a server; skip the test where it is not there, or fail it."""
     path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
     if path is None:
-        what = f"no {name}: `apt-get install {name}` and the like bring it"
-        if os.environ.get(REQUIRED) == "1":
-            pytest.fail(f"{what}; {REQUIRED}=1 says that it has to be there", pytrace=False)
-        pytest.skip(what)
+        missing(f"no {name}: `apt-get install {name}` and the like bring it")
     return path
+
+
+def missing(what: str) -> NoReturn:
+    """Skip the test, or fail it where nothing may be missing."""
+    if os.environ.get(REQUIRED) == "1":
+        pytest.fail(f"{what}; {REQUIRED}=1 says that it has to be there", pytrace=False)
+    pytest.skip(what)
 
 
 def free_port() -> int:
@@ -89,6 +94,10 @@ class Running:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+Proxy = Callable[[Path, str], AbstractContextManager[Running]]
+"""Runs a proxy in front of an address, with files of its own in a folder."""
 
 
 def start(command: list[str], log: Path, **environment: str) -> Running:
@@ -161,7 +170,7 @@ def nginx(
     else:
         module = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
         if not module.exists():
-            program("nginx-with-its-stream-module (libnginx-mod-stream)")
+            missing("nginx has no stream module: `apt-get install libnginx-mod-stream` brings it")
         places = {"listen 443;": f"listen 127.0.0.1:{port};"}
     places["127.0.0.1:8000"] = upstream
     text = configured(file, {**places, **(changes or {})})
@@ -173,10 +182,9 @@ def nginx(
 
 
 def haproxy(
-    tmp: Path, upstream: str, file: str = "haproxy.cfg", **changes: str
+    tmp: Path, upstream: str, file: str = "haproxy.cfg", *, send: str = "send-proxy-v2"
 ) -> AbstractContextManager[Running]:
-    """Run HAProxy in front of an address. changes: `send`, the word in the place of
-    send-proxy-v2."""
+    """Run HAProxy in front of an address. send: stands in the place of send-proxy-v2."""
     path = program("haproxy")
     port, tls_port = free_port(), free_port()
     certificate = make_certificate(tmp)
@@ -187,10 +195,11 @@ def haproxy(
             "/etc/ssl/app.pem": str(certificate),
         }
     else:
-        secured = f" ssl crt {certificate}" if "ssl" in changes.get("send", "") else ""
-        places = {"bind :443": f"bind 127.0.0.1:{port}{secured}"}
-        if "send" in changes:
-            places["8000 send-proxy-v2\n"] = f"8000 {changes['send']}\n"
+        secured = f" ssl crt {certificate}" if "ssl" in send else ""
+        places = {
+            "bind :443": f"bind 127.0.0.1:{port}{secured}",
+            "8000 send-proxy-v2\n": f"8000 {send}\n",
+        }
     places["127.0.0.1:8000"] = upstream
     conf = tmp / "haproxy.cfg"
     conf.write_text(configured(file, places), encoding="utf-8")

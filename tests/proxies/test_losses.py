@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.proxies.load import bursts, steady
-from tests.proxies.running import Running, anylane, caddy, haproxy, nginx, wait_until
+from tests.proxies.running import Proxy, Running, anylane, caddy, haproxy, nginx, wait_until
 
-PROXIES = {"nginx": nginx, "haproxy": haproxy, "caddy": caddy}
+PROXIES: dict[str, Proxy] = {"nginx": nginx, "haproxy": haproxy, "caddy": caddy}
 LANES = ("asyncio", "uvloop", "anyio", "trio", "curio", "threads")
 SOME = ("asyncio", "trio", "threads")
 PAIRS = [(name, lane) for name in PROXIES for lane in (LANES if name == "nginx" else SOME)]

@@ -6,8 +6,8 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,20 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from tests.proxies.running import Running, anylane, caddy, haproxy, nginx, wait_until
+from tests.proxies.running import (
+    Proxy,
+    Running,
+    anylane,
+    caddy,
+    haproxy,
+    make_certificate,
+    nginx,
+    wait_until,
+)
 
 CLIENT = "127.0.0.9"
 LANES = ("asyncio", "uvloop", "anyio", "trio", "curio", "threads")
-HTTP: dict[str, Callable[[Path, str], AbstractContextManager[Running]]] = {
-    "nginx": nginx,
-    "haproxy": haproxy,
-    "caddy": caddy,
-}
+HTTP: dict[str, Proxy] = {"nginx": nginx, "haproxy": haproxy, "caddy": caddy}
 SOME = ("asyncio", "trio", "threads")
 PAIRS = [(name, lane) for name in HTTP for lane in (LANES if name == "nginx" else SOME)]
 BELIEVED = ("--proxy-headers", "--timeouts-keep-alive", "15")
@@ -53,11 +58,9 @@ def test_http_websockets_and_events_behind_a_proxy(name: str, backend: str, tmp_
                 assert found["host"] == f"127.0.0.1:{proxy.port}"
             assert client.post("/echo", content=b"x" * 100_000).content == b"x" * 100_000
             # Events come one by one, and not together at the end.
-            began, came = time.monotonic(), []
             with client.stream("GET", "/events") as events:
-                for line in events.iter_lines():
-                    if line.startswith("data:"):
-                        came.append(time.monotonic() - began)
+                lines = events.iter_lines()
+                came = [time.monotonic() for line in lines if line.startswith("data:")]
             assert len(came) == 3
             assert came[2] - came[0] > 0.3, came
             with client.stream("GET", "/endless") as events:
@@ -173,8 +176,6 @@ def test_the_proxy_protocol_of_nginx(backend: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("backend", SOME)
 def test_tls_that_a_proxy_passes_on(backend: str, tmp_path: Path) -> None:
-    from tests.proxies.running import make_certificate
-
     certificate = str(make_certificate(tmp_path))
     options = ("--proxy-protocol", "--ssl-certfile", certificate)
     with (
