@@ -109,7 +109,13 @@ class Http1(Reader):
             self._close(now)
         elif self.reading is Reading.HEAD:
             timers.set(Timer.HEAD, now)
-        elif self._exchange is None and self._awaits_request():
+        elif (
+            self._exchange is None
+            and not self._conn.eof
+            and (self._fresh or self._conn.config.proxy_headers)
+        ):
+            # A request may be on its way that nobody repeats if it is reset: the first one, or the
+            # next one of a proxy, which hears by the answer that it has to use another connection.
             timers.set(Timer.KEEP_ALIVE, now + _NEXT_REQUEST)
         elif self._exchange is None:
             timers.set(Timer.KEEP_ALIVE, now)
@@ -117,16 +123,6 @@ class Http1(Reader):
             # It may never end by itself: its client is told when to come back, and gets it whole.
             self._events.shutdown()
             self._close(now)
-
-    def _awaits_request(self) -> bool:
-        """Return whether a request may be on its way that nobody repeats if it is reset.
-
-        That is the first one of a connection that was accepted a moment ago; and the next one of a
-        proxy, which shares its connections among many clients. Either is answered, with
-        `Connection: close`, by which a proxy learns to use another one.
-        """
-        proxied = self._conn.config.proxy_headers
-        return (self._fresh or proxied) and not self._conn.eof
 
     # -- requests ------------------------------------------------------------------------------
 
