@@ -6,7 +6,7 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ BELIEVED = ("--proxy-headers", "--timeouts-keep-alive", "15")
 
 
 @contextmanager
-def behind(name: str, tmp: Path, backend: str, *options: str) -> Iterator[tuple[Running, Running]]:
+def behind(name: str, tmp: Path, backend: str, *options: str) -> Generator[tuple[Running, Running]]:
     """A server and a proxy in front of it."""
     with (
         anylane(tmp, *BELIEVED, *options, backend=backend) as server,

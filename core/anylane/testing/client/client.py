@@ -49,7 +49,7 @@ class TestClient:
     startup hook raises passes.
 
     app: the app.
-    config: its settings.
+    config: its settings. The client is no proxy, so `proxy_protocol` is off.
     backend: None runs the app in memory, in virtual time. A name or `package.module:Class` runs it
         on that lane, on real sockets.
     base_url: what relative URLs are relative to. Its host is the Host header.
@@ -85,6 +85,8 @@ class TestClient:
         self.cookies: CookieJar = CookieJar((cookies or {}).items())
         self._follows = follow_redirects
         self._check = SchemaCheck(app) if check_schema else None
+        if config is not None and config.proxy_protocol:
+            config = replace(config, proxy_protocol=False)
 
         def run(log: ClientLog) -> Lane:
             if backend is None:
