@@ -12,7 +12,7 @@ CLASSIC := $(VENV)/autobahntestsuite
 
 .DEFAULT_GOAL := help
 .PHONY: help demo docs docs-check description extras test test-pythons lint types-wheel new-project fix \
-	hooks conformance attacks autobahn autobahn-classic deep coverage equality fanout bench bench-full \
+	hooks conformance proxies attacks autobahn autobahn-classic deep coverage equality fanout bench bench-full \
 	bench-scaling bench-parts \
 	bench-typed bench-core bench-report tox dist lines clean
 .DELETE_ON_ERROR:
@@ -63,6 +63,9 @@ description: $(VENV)/.test ## schemathesis on the notes and an app of 34 routes:
 
 conformance: $(VENV)/.test ## one lane's conformance: make conformance BACKEND=curio (or pkg:Class, all)
 	$(BIN)/anylane-conformance --backend $(BACKEND)
+
+proxies: $(VENV)/.test ## POSTs and losses behind nginx, HAProxy and Caddy; ARGS="curio uvloop" names the lanes
+	$(BIN)/python -m tests.proxies.figures $(ARGS)
 
 autobahn: $(VENV)/.test ## the 517 WebSocket cases of Autobahn: make autobahn BACKEND=trio (or all)
 	$(BIN)/python -m anylane_conformance.autobahn --backend $(BACKEND)
