@@ -6,6 +6,7 @@ BENCH := .venv-bench
 FRESH := .venv-dist
 PEERS := .venv-peers
 BACKEND ?= asyncio
+WORKERS ?= 1
 PORT ?= 8000
 PYTHON2 ?= python2.7
 CLASSIC := $(VENV)/autobahntestsuite
@@ -13,15 +14,15 @@ CLASSIC := $(VENV)/autobahntestsuite
 .DEFAULT_GOAL := help
 .PHONY: help demo docs docs-check description extras test test-pythons lint types-wheel new-project fix \
 	hooks conformance proxies attacks autobahn autobahn-classic deep coverage equality fanout bench bench-full \
-	bench-scaling bench-parts \
+	bench-scaling bench-parts bench-bridges \
 	bench-typed bench-core bench-report tox dist lines clean
 .DELETE_ON_ERROR:
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.demo ## notes, chat, live metrics: make demo BACKEND=asyncio|uvloop|anyio|trio|curio|threads
-	$(BIN)/python docs/examples/demo.py --backend $(BACKEND)
+demo: $(VENV)/.demo ## notes, chat, live metrics: make demo BACKEND=asyncio|uvloop|anyio|trio|curio|threads WORKERS=2
+	$(BIN)/python docs/examples/demo.py --backend $(BACKEND) --workers $(WORKERS)
 
 docs: $(VENV)/.docs ## build the documentation's site and serve it: make docs PORT=8000
 	@$(BIN)/python -m docs.website.build --serve --port $(PORT)
@@ -94,6 +95,9 @@ attacks: $(VENV)/.test ## hostile clients against a lane: make attacks BACKEND=t
 fanout: $(VENV)/.demo ## 2,000 WebSockets in one room, 10,000 quiet ones: some minutes, figures
 	$(BIN)/python benchmarks/fanout.py
 	$(BIN)/python benchmarks/quiet.py
+
+bench-bridges: $(VENV)/.demo ## bridges: latency, messages a second, a broker's restart, on each lane: some 2 minutes
+	$(BIN)/python benchmarks/bridges.py --page docs/scaling.md $(ARGS)
 
 bench: $(BENCH)/.ready ## anylane beside its peers, the most important works: some 12 minutes, and wrk
 	$(BENCH)/bin/python benchmarks/bench.py quick $(ARGS)

@@ -22,7 +22,7 @@ import parts_ours  # noqa: E402
 import setting  # noqa: E402
 
 import core  # noqa: E402
-from anylane import App, Context, middleware  # noqa: E402
+from anylane import App, Context, contrib, middleware  # noqa: E402
 
 Parts = tuple[tuple[str, tuple[Any, ...], dict[str, Any]], ...]
 
@@ -42,6 +42,7 @@ SETS: dict[str, Parts] = {
     "3 parts": ALL[:3],
     "10 parts": ALL,
     **{part[0]: (part,) for part in ALL},
+    "OpenTelemetry": (("OpenTelemetry", (), {}),),  # its API, and no SDK behind it
 }
 """What is measured, by its name."""
 
@@ -49,7 +50,8 @@ SETS: dict[str, Parts] = {
 def application(parts: Parts) -> App:
     app = App()
     for name, arguments, options in parts:
-        app.use(getattr(middleware, name)(*arguments, **options))
+        home = middleware if hasattr(middleware, name) else contrib
+        app.use(getattr(home, name)(*arguments, **options))
 
     @app.get("/users/{id:int}")
     async def user(ctx: Context) -> dict[str, Any]:

@@ -35,8 +35,10 @@ def test_another_library_of_that_name_is_none(monkeypatch: pytest.MonkeyPatch) -
 PROGRAMS = tools.extras.PROGRAMS
 
 
-def test_every_extra_that_the_core_names_is_tried() -> None:
-    sources = [file.read_text(encoding="utf-8") for file in ROOT.glob("core/anylane/**/*.py")]
+def test_every_extra_that_core_and_bridges_name_is_tried() -> None:
+    folders = ("core/anylane", "backends/anylane_backends/bridges")
+    files = [file for folder in folders for file in ROOT.glob(f"{folder}/**/*.py")]
+    sources = [file.read_text(encoding="utf-8") for file in files]
     named = {name for source in sources for name in re.findall(r'extra="(\w+)"', source)}
     assert named == PROGRAMS.keys()
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anylane.log_limit import MAX_LINES, LogKind, LogLimit
+from anylane.request_tag import request_id
 
 CATS = LogKind("cats")
 DOGS = LogKind("dogs", lines=1, seconds=60.0)
@@ -136,3 +137,18 @@ def test_every_line_is_written_or_counted(played: list[Event]) -> None:
     told = [re.fullmatch(r"cats: ([\d,]+) more in the last \d+ s", each) for each in log.messages]
     counted = [int(found[1].replace(",", "")) for found in told if found]
     assert len(log.lines) - len(counted) + sum(counted) == sum(each.number for each in played)
+
+
+def test_the_number_of_lines_is_told_in_no_requests_context() -> None:
+    log, seen = Log(), []
+    log.limit = LogLimit(
+        lambda _level, message: seen.append((message, request_id.get())), lambda: log.now
+    )
+    before = request_id.set("one")
+    try:
+        log.flood(MAX_LINES + 1)
+        log.now += 1
+        log.flood(1)
+    finally:
+        request_id.reset(before)
+    assert seen[-2:] == [("cats: 1 more in the last 1 s", None), ("cats 0", "one")]

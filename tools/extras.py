@@ -72,6 +72,24 @@ from anylane.contrib import Metrics
 app.use(Metrics())
 assert "anylane_requests" in TestClient(app).get("/metrics").text
 """,
+    "nats": """
+from anylane_backends.bridges import NatsBridge
+bridge = NatsBridge("nats://127.0.0.1:1", timeout=0.2)
+app.lifespan(bridge)
+with TestClient(app) as client, bridge.room("chat").subscribe() as subscription:
+    assert client.get("/").status == 200
+    assert bridge.room("chat").send("alone") == len(subscription) == 1
+    assert not bridge.connected
+""",
+    "otel": """
+from anylane.contrib import OpenTelemetry
+app.use(OpenTelemetry())
+from opentelemetry import baggage
+@app.get("/who")
+async def who(ctx: Context) -> str:
+    return str(baggage.get_baggage("who"))
+assert TestClient(app).get("/who", headers={"baggage": "who=ada"}).text == "ada"
+""",
     "pydantic": """
 import pydantic
 class Model(pydantic.BaseModel):
@@ -115,6 +133,16 @@ class Value:
 async def value(given: Value) -> Value:
     return given
 assert TestClient(app).post("/value", json={"name": "n"}).json() == {"name": "n"}
+""",
+    "valkey": """
+from anylane.middleware import RateLimit
+from anylane_backends.bridges import ValkeyBridge
+bridge = ValkeyBridge("valkey://127.0.0.1:1", timeout=0.2)
+app.lifespan(bridge)
+app.use(RateLimit("10/minute", store=bridge.rate_store(when_away="refuse")))
+with TestClient(app) as client:
+    assert client.get("/").status == 503
+    assert not bridge.connected
 """,
 }
 """What is tried with each extra. Without it, it ends with the error that names the extra."""

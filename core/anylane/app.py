@@ -16,7 +16,7 @@ from anylane.config.server_config import ServerConfig
 from anylane.errors import RegistrationError, UsageError
 from anylane.handling.application import FrozenApp
 from anylane.handling.background import periodic
-from anylane.lane.life.lifespan import Phase, Step
+from anylane.lane.life.lifespan import Phase, Step, is_context_manager
 from anylane.lane.life.schedule import MAX_INTERVAL, MIN_INTERVAL, Periodic
 from anylane.routing.base_app import BaseApp, Mountable
 from anylane.routing.hooks import Errors, check_hook
@@ -102,14 +102,20 @@ class App(BaseApp):
 
         func: a function, `def` or `async def`, with one `yield` in the middle, or any callable that
         returns a context manager. It is given the App if it takes an argument. If what it returns
-        is no context manager, the start fails with a UsageError.
+        is no context manager, the start fails with a UsageError. Or a context manager itself, such
+        as a bridge, which every server enters: once in each worker process.
 
         The context manager is entered and left in one task, in line with the startup and shutdown
         hooks: entered in the order of registration, left in reverse. So a nursery or task group
         that it opens stays open while the server runs, and what fails in that ends the server.
         """
-        self._check(func, "lifespan", "()", "(app)")
-        self.life.append((Phase.AROUND, func))
+        given: Any = func
+        if is_context_manager(given):
+            self._check_open(shown(given, 300))
+            self.life.append((Phase.AROUND, lambda: given))
+        else:
+            self._check(given, "lifespan", "()", "(app)")
+            self.life.append((Phase.AROUND, given))
         return func
 
     def every(

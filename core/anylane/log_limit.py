@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from _thread import allocate_lock
 from collections.abc import Callable
+from contextvars import Context
 from dataclasses import dataclass
 
 MAX_LINES = 10
@@ -44,6 +45,9 @@ TURNED_AWAY = LogKind("connections turned away")
 
 TOO_SLOW = LogKind("handlers that took too long")
 """Handlers that were interrupted by `request_timeout`."""
+
+TEARDOWN = LogKind("teardowns that took too long")
+"""Dependencies that are given back late, or too early, which a client can cause by leaving."""
 
 ACCEPTING = LogKind("pauses in accepting", lines=1, seconds=60.0)
 """Pauses because there are no descriptors left. They come again and again until there are some."""
@@ -124,4 +128,5 @@ class LogLimit:
         if period.counted:
             seconds = max(kind.seconds, now - period.began)
             line = f"{kind.name}: {period.counted:,} more in the last {seconds:,.0f} s"
-            self._write(period.level, line)
+            # In no request's context: the line is about many of them.
+            Context().run(self._write, period.level, line)

@@ -16,12 +16,13 @@ def shown(value: object, size: int = 80) -> str:
         return f"<{type(value).__name__}, whose repr raised {type(exc).__name__}>"
 
 
-def spoken(exc: BaseException) -> str:
-    """Return `str(exc)`. Raise nothing: where that raises, return what `shown` does."""
+def spoken(value: object) -> str:
+    """Return `str(value)`, of an exception for the most part. Raise nothing: where that raises,
+    return what `shown` does."""
     try:
-        return str(exc)
+        return str(value)
     except BaseException:  # noqa: BLE001  # as above
-        return shown(exc)
+        return shown(value)
 
 
 def quoted(text: str) -> str:

@@ -407,6 +407,36 @@ def test_rooms_that_are_watched_show_receivers_and_what_they_lose() -> None:
         assert figure(registry, "broadcast_lost_total", room="chat") == 1
 
 
+class Bridge:
+    """What Metrics asks of a bridge."""
+
+    connected = True
+    sent = received = lost = lagged = ignored = reconnects = 0
+
+
+def test_a_bridge_that_is_watched_shows_its_messages_and_whether_it_has_a_broker() -> None:
+    app, metrics, registry = make()
+    bridge = Bridge()
+    metrics.watch(bridge, "nats")
+
+    def shown(client: TestClient) -> list[float | None]:
+        client.get("/metrics")
+        kinds = ("sent", "received", "lost", "lagged", "ignored")
+        counted = [
+            figure(registry, "bridge_messages_total", bridge="nats", what=kind) for kind in kinds
+        ]
+        return [*counted, figure(registry, "bridge_connected", bridge="nats"),
+                figure(registry, "bridge_reconnects_total", bridge="nats")]  # fmt: skip
+
+    with TestClient(app) as client:
+        assert shown(client) == [0, 0, 0, 0, 0, 1, 0]
+        bridge.sent, bridge.received, bridge.lost, bridge.lagged, bridge.ignored = 5, 4, 3, 2, 1
+        bridge.connected = False
+        assert shown(client) == [5, 4, 3, 2, 1, 0, 0]
+        bridge.connected, bridge.reconnects = True, 1
+        assert shown(client) == [5, 4, 3, 2, 1, 1, 1]
+
+
 def test_two_servers_of_one_process_add_up() -> None:
     app, _, registry = make()
     worlds = World(app), World(app)

@@ -400,6 +400,39 @@ def test_startup_and_shutdown_nest_like_blocks() -> None:
     assert seen == ["shutdown", "leave resource", "leave plain", "leave"]
 
 
+def test_a_context_manager_is_entered_by_each_server() -> None:
+    app = App()
+    seen: list[str] = []
+
+    class Plain:
+        def __enter__(self) -> None:
+            seen.append("enter")
+
+        def __exit__(self, *_: object) -> None:
+            seen.append("leave")
+
+    class Async:
+        def __call__(self) -> None:  # As what @contextmanager makes, it is also a decorator.
+            raise AssertionError
+
+        async def __aenter__(self) -> None:
+            seen.append("enter async")
+
+        async def __aexit__(self, *_: object) -> None:
+            seen.append("leave async")
+
+    plain = Plain()
+    assert app.lifespan(plain) is plain
+    app.lifespan(Async())
+    assert seen == []
+    for _ in range(2):
+        finish(World(app))
+        assert seen == ["enter", "enter async", "leave async", "leave"]
+        seen.clear()
+    with pytest.raises(UsageError, match=r"Plain object .* is registered on an app"):
+        app.lifespan(Plain())
+
+
 def test_a_startup_that_fails_leaves_what_was_entered_and_passes() -> None:
     app = App()
     seen: list[Any] = []

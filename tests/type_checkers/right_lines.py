@@ -15,7 +15,7 @@ from collections.abc import (
     Generator,
     Iterator,
 )
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -53,6 +53,7 @@ from anylane.middleware import (
     RequestId,
 )
 from anylane.testing import TestClient
+from anylane_backends.bridges import NatsBridge
 
 app = App(json_default=str, errors="json", body_limit=10, timeout=1)
 router = Router("/in", "example.com", errors="text")
@@ -292,6 +293,10 @@ def life_of_a_plain_manager() -> Generator[int]:
 @app.lifespan
 async def untyped_life(app):
     yield
+
+
+app.lifespan(NatsBridge("nats://127.0.0.1"))
+app.lifespan(nullcontext())
 
 
 @app.every(60)

@@ -20,8 +20,8 @@ from wsproto.frame_protocol import FrameProtocol, Opcode
 from anylane import App, Limits, ServerConfig, Timeouts
 from anylane.http import forms as form_module
 from anylane.http.urlencoded import MAX_FIELDS, MAX_STRAY
+from anylane.lane.arrivals.places import LEAVING
 from anylane.lane.driver import Driver
-from anylane.lane.places import LEAVING
 from anylane.lane.server_core import ServerCore
 from anylane.lane.wake_queue import WakeQueue
 from anylane.log_limit import MAX_LINES
@@ -763,7 +763,7 @@ def so_many_connections_of_one_network(limit: int, count: int) -> str:
 
 
 @at_the_limit(
-    "anylane.lane.places.LEAVING", LEAVING, within="accepts", beyond="accepting pauses",
+    "anylane.lane.arrivals.places.LEAVING", LEAVING, within="accepts", beyond="accepting pauses",
     steps=(-1, 0), note="let go for newcomers, and hooks of theirs still run",
 )  # fmt: skip
 def so_many_connections_that_leave(_limit: int, count: int) -> str:

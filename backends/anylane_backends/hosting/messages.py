@@ -8,7 +8,7 @@ import socket
 import sys
 import sysconfig
 import traceback
-from collections.abc import Iterator
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from anylane import errors
 from anylane.config.server_config import ServerConfig
 from anylane.shown import spoken
+from anylane_backends.logging.printable import printable, shown_traceback
 
 logger: logging.Logger = logging.getLogger("anylane")
 access_logger: logging.Logger = logging.getLogger("anylane.access")
@@ -40,9 +41,12 @@ def log(level: str, message: str, error: BaseException | None) -> None:
     logger.handle(record)
 
 
-def write_access_line(line: str) -> None:
-    """Pass a line of an access log on to the standard library's logging, at level INFO."""
-    access_logger.info("%s", line)
+def write_access_line(line: str, fields: Mapping[str, Any]) -> None:
+    """Pass a line of an access log on to the standard library's logging, at level INFO.
+
+    fields: what it was made of; they are attributes of the record, for what writes key and value.
+    """
+    access_logger.info("%s", line, extra=fields)
 
 
 def say(line: str, *, error: bool = False) -> None:
@@ -68,43 +72,6 @@ def flush_standard_streams() -> None:
 def _give_up(name: str) -> None:
     # What is left in the buffer would fail again at the exit, and make the exit code 120.
     setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115  # to the end
-
-
-def printable(text: str) -> str:
-    """Return the text with an escape for each character that is not printable: controls, line
-    ends, what turns the direction of writing, lone surrogates."""
-    if text.isprintable():
-        return text
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
-    )
-
-
-def shown_traceback(error: BaseException) -> str:
-    """Return a traceback as Python writes it, each exception's text on one line (see
-    `printable`)."""
-    made = traceback.TracebackException.from_exception(error)
-    left = [made]
-    while left:
-        each = left.pop()
-        _make_printable(each)
-        left += filter(None, (each.__cause__, each.__context__, *(each.exceptions or ())))
-    return "\n".join(map(printable, "".join(made.format()).rstrip("\n").split("\n")))
-
-
-def _make_printable(made: traceback.TracebackException) -> None:
-    lines_of = made.format_exception_only
-
-    def lines(*args: Any, **options: Any) -> Iterator[str]:
-        for line in lines_of(*args, **options):
-            yield printable(line.removesuffix("\n")) + "\n"
-
-    # `format` asks each exception of a chain or group for these by itself.
-    made.format_exception_only = lines  # type: ignore[method-assign, assignment]
-    # A note may have lines of its own, which are indented so that they look like no others.
-    notes = getattr(made, "__notes__", None)
-    if notes:
-        made.__notes__ = [str(each).replace("\n", "\n  ") for each in notes]
 
 
 def one_line(text: str) -> str:

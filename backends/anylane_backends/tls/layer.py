@@ -41,7 +41,7 @@ class TlsLayer:
         date: Callable[[], bytes],
         refused: bool = False,
     ) -> TlsConnection:
-        """Return a new connection's TlsConnection (see `anylane.lane.entrance.Wrap`)."""
+        """Return a new connection's TlsConnection (see `anylane.lane.arrivals.entrance.Wrap`)."""
         return TlsConnection(
             make,
             context=self._context,

@@ -151,6 +151,21 @@ def read_file(path: str | PathLike[str], kind: type, *, command: bool = False) -
     Its `run` table is checked and returned only if `command`. Raises ConfigError, with the file's
     name, if the file cannot be read or names a key that does not exist.
     """
+    name = str(path)
+    found = read_table(path, "settings")
+    run = found.pop("run", {})
+    _check_file(found, name, kind)
+    if not command:
+        return found
+    _check_run_table(run, name)
+    return {**found, **({"run": run} if run else {})}
+
+
+def read_table(path: str | PathLike[str], what: str) -> dict[str, Any]:
+    """Return what a TOML or JSON file holds. what: of what it is a table, for messages.
+
+    Raises ConfigError, with the file's name, if it cannot be read or is no table.
+    """
     import json
     import tomllib
 
@@ -171,13 +186,8 @@ def read_file(path: str | PathLike[str], kind: type, *, command: bool = False) -
     except ValueError as exc:  # json, tomllib and the decoder all raise one.
         raise ConfigError(f"{name}: {exc}") from None
     if not isinstance(found, dict):
-        raise ConfigError(f"{name}: expected a table of settings, not {type(found).__name__}")
-    run = found.pop("run", {})
-    _check_file(found, name, kind)
-    if not command:
-        return found
-    _check_run_table(run, name)
-    return {**found, **({"run": run} if run else {})}
+        raise ConfigError(f"{name}: expected a table of {what}, not {type(found).__name__}")
+    return found
 
 
 def _check_file(found: dict[str, Any], name: str, kind: type) -> None:
@@ -188,7 +198,7 @@ def _check_file(found: dict[str, Any], name: str, kind: type) -> None:
         if key in tables and isinstance(value, dict):
             for inner in value:
                 if (key, inner) not in known:
-                    near = _nearest(f"{key}.{inner}", names)
+                    near = nearest(f"{key}.{inner}", names)
                     raise ConfigError(f"{name}: unknown key {key}.{inner}{near}")
         elif key in tables:
             raise ConfigError(f"{name}: {key} is {value!r}; expected a table")
@@ -207,7 +217,7 @@ def _meant(key: str, names: list[str], tables: set[str]) -> str:
     within = [each for each in names if each.partition(".")[2] == key.lower()]
     if within:
         return f"; did you mean {' or '.join(within)}?"
-    return _nearest(key, [*names, *tables, "run"])
+    return nearest(key, [*names, *tables, "run"])
 
 
 def _check_run_table(run: Any, name: str) -> None:
@@ -216,7 +226,7 @@ def _check_run_table(run: Any, name: str) -> None:
     known = {each.name: each for each in run_settings() if each.in_file}
     for key, value in run.items():
         if key not in known:
-            raise ConfigError(f"{name}: unknown key run.{key}{_nearest(key, known)}")
+            raise ConfigError(f"{name}: unknown key run.{key}{nearest(key, known)}")
         kind = known[key].kind
         if type(value) is not kind:
             raise ConfigError(f"{name}: run.{key} is {value!r}; expected {kind.__name__}")
@@ -258,7 +268,7 @@ def read_environment(
             continue
         setting = known.get(ours) or own.get(ours)
         if setting is None:
-            near = _nearest(variable, [*known, *others, *own])
+            near = nearest(variable, [*known, *others, *own])
             raise ConfigError(f"unknown environment variable {variable}{near}")
         put(found, setting, _parse(setting, environ[variable], variable))
     return found
@@ -278,7 +288,7 @@ def put(source: dict[str, Any], setting: Setting, value: Any) -> None:
     source[setting.path[-1]] = value
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
     """Return "; did you mean ...?" for the known name that is most like this one, or nothing."""
     import difflib
 

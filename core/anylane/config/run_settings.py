@@ -57,6 +57,9 @@ class RunSettings:
     """critical, error, warning, info, debug; debug also shows the traceback of a failed start."""
     log_format: str = _setting("text", choices=LOG_FORMATS)
     """text or json: one object for each line, for what collects logs."""
+    log_config: str | None = _setting(None, metavar="FILE")
+    """A dictionary of logging.config.dictConfig in TOML or JSON: handlers, formatters and levels of
+    your own. Unset, lines go to standard error, where service managers and containers take them."""
     access_log: bool = False
     """A line for each exchange on standard error."""
     preset: str = _setting("default", choices=PRESETS)

@@ -8,6 +8,7 @@ from anylane.contrib.files.static_files import StaticFiles
 from anylane.contrib.health.endpoints import Health
 from anylane.contrib.jwks_file import JWKSFile
 from anylane.contrib.metrics.exporter import Metrics
+from anylane.contrib.opentelemetry.telemetry import OpenTelemetry
 from anylane.contrib.templates import Templates
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Health",
     "JWKSFile",
     "Metrics",
+    "OpenTelemetry",
     "StaticFiles",
     "Templates",
 ]

@@ -22,6 +22,7 @@ from anylane.handling.failures import by_signal, taken_apart
 from anylane.handling.job import Job
 from anylane.handling.pipeline import go_to
 from anylane.lane.link import current_link
+from anylane.lane.log_ids import hand_on
 from anylane.lane.variables import apply_variables, changed_variables
 from anylane.shown import shown
 
@@ -53,6 +54,7 @@ async def _work(ctx: Context, jobs: list[Job], link: Link) -> None:
     # The exchange of ctx is over: what ctx waits for belongs to the errand's exchange from now on.
     # The request stays; it is made of the old exchange at the first look, so that comes first.
     _ = ctx.request
+    hand_on(ctx.link, link.driver, link.exchange)
     ctx.exchange, ctx.link = link.exchange, link
     try:
         for job in jobs:

@@ -31,7 +31,8 @@ class Context(Answering):
     """One request and its response. Handlers and hooks are given it.
 
     params: the parameters of the route, converted. error: the exception that the response is for,
-    which error and response hooks may look at; None otherwise. app: the App that serves this.
+    or that has ended it, which error and response hooks and `on_end` may look at; None otherwise.
+    app: the App that serves this.
 
     Whatever sends or waits takes in what the client did meanwhile. It raises Disconnected if the
     client is gone, and the lane's cancellation (or `Cancelled`) if the handler was interrupted,

@@ -17,6 +17,7 @@ from anylane.http.response import Response
 from anylane.http.settled import AbandonedResponse
 from anylane.json import json_default
 from anylane.lane.link import current_link, shielded
+from anylane.lane.log_ids import hand_on
 from anylane.lane.variables import apply_variables
 from anylane.log_limit import REFUSED, TOO_SLOW
 from anylane.protocol.exchange import Interrupt
@@ -187,11 +188,12 @@ async def _fail(ctx: Context, exc: BaseException) -> None:
             close_for(ctx, exc)
             return
         log_failure(ctx, exc)
+        ctx.error, ctx._failed = exc, True
         exchange.websocket.close(1011, "", ctx.link.now())
         return
     log_failure(ctx, exc)
+    ctx.error, ctx._failed = exc, True
     if not exchange.started and exchange.interrupt is None:
-        ctx.error = exc
         await _answer_instead(ctx, problem(ctx, HTTPError(500)))
 
 
@@ -302,6 +304,7 @@ async def relieve(dispatcher: Dispatcher, stuck: Link, exchange: Exchange, link:
     interrupted by its deadline.
     """
     current_link.set(link)
+    hand_on(stuck, link.driver, exchange)
     if dispatcher.json_default is not None:
         json_default.set(dispatcher.json_default)
     held: Context | None = getattr(stuck, "context", None)

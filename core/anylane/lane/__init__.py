@@ -5,10 +5,10 @@ exchanges. Inside the package modules import each other by their full names, and
 """
 
 from anylane.lane.application import Application
+from anylane.lane.arrivals.entrance import Wrap
 from anylane.lane.backend import Backend
 from anylane.lane.deadlines import Deadline, Deadlines
 from anylane.lane.driver import Driver
-from anylane.lane.entrance import Wrap
 from anylane.lane.host import Host, Log
 from anylane.lane.link import Errand, Handle, Link, Scope
 from anylane.lane.server_core import Access, ServerCore

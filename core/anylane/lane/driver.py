@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from anylane.lane.errand import Errands, NoConnection
+from anylane.lane.log_ids import next_connection_number
 from anylane.lane.lookout import Lookout
 from anylane.protocol.exchange import Interrupt
 from anylane.protocol.interfaces import Closing
@@ -36,16 +37,16 @@ class Driver(Lookout):
 
     server: what it belongs to. connection: what it drives, a new one unless it is given. wakes:
     runs functions on the lane's own thread. links: those of the exchanges that run. errand: what it
-    was made for, where there is no connection. variables: context variables that are set at the
-    beginning of each exchange. written: bytes that the transport was given. pumping: the outermost
-    call is at work. lost: the transport is gone. reading, closing: what the transport was told
-    last.
+    was made for, where there is no connection. number, logged: for the log (see `LinkDriver`).
+    variables: context variables that are set at the beginning of each exchange. written: bytes that
+    the transport was given. pumping: the outermost call is at work. lost: the transport is gone.
+    reading, closing: what the transport was told last.
     """
 
     __slots__ = ("_again", "_armed", "_connecting", "_errands", "_holds", "_interrupt_at",
                  "_parting", "_read_size", "_tolerance", "_turns", "_yielding", "closing",
-                 "connection", "errand", "links", "lost", "pumping", "reading", "server",
-                 "variables", "wakes", "written")  # fmt: skip
+                 "connection", "errand", "links", "logged", "lost", "number", "pumping",
+                 "reading", "server", "variables", "wakes", "written")  # fmt: skip
 
     def __init__(
         self,
@@ -68,6 +69,7 @@ class Driver(Lookout):
         self.links: list[Link] = []
         self._yielding: tuple[Link, ...] = ()
         self.written: int = 0
+        self.logged: int = 0
         self._armed = self._interrupt_at = NEVER
         self.closing: Closing = Closing.NO
         self.reading: bool = True
@@ -84,8 +86,11 @@ class Driver(Lookout):
         self._connecting = errand is None and first is not None
         self._parting = first is None and application.on_disconnect is not None
         self.lost: bool = errand is not None
+        self.number: int = next_connection_number() if errand is None else 0
         if connection is None and errand is None:
-            connection = server.new_connection(now=self.now(), peer=peer, local=local, tls=tls)
+            connection = server.new_connection(
+                now=self.now(), peer=peer, local=local, tls=tls, number=self.number
+            )
         self.connection: AnyConnection = connection or NoConnection(server.config)
         if errand is not None and server.draining:
             self._interrupt_at = self.now() + server.config.timeouts.drain

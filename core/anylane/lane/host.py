@@ -5,8 +5,8 @@ ServerStatus is a part of that: the figures of the server, for metrics and healt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import IO, TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from anylane.log_limit import LogLimit
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Log = Callable[[str, str, BaseException | None], None]
 """Takes a level ("info", "warning" or "error"), a message, and the exception or None."""
+
+AccessLine = Callable[[str, Mapping[str, Any]], None]
+"""Takes a line of an access log, and the fields that it was made of."""
 
 Spool = Callable[[], IO[bytes]]
 """Opens a temporary file for a large upload; it is gone when it is closed."""
@@ -170,6 +173,6 @@ class Host(Protocol):
     root_path: str
     status: ServerStatus
 
-    def write_access_line(self, exchange: Exchange, line: str) -> None:
+    def write_access_line(self, exchange: Exchange, line: str, fields: Mapping[str, Any]) -> None:
         """Write a line of an access log about an exchange that is over, in the place of one that
-        the server itself would write."""
+        the server itself would write. fields: what the line was made of, for a structured log."""

@@ -75,6 +75,10 @@ class LinkDriver(Protocol):
     """Context variables that are set at the beginning of each exchange."""
     errand: Errand | None
     """What it was made for, where there is no connection: background work."""
+    number: int
+    """That of the connection, which the log tells; 0 where there is none."""
+    logged: int
+    """How many of its requests the log has told an id of."""
 
     @property
     def server(self) -> Host:

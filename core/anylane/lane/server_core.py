@@ -5,18 +5,18 @@ Pure: clock, randomness, log and temporary files are handed in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.errors import UsageError
-from anylane.lane.entrance import Entrance
+from anylane.lane.arrivals.entrance import Arrival, Entrance
+from anylane.lane.arrivals.places import Guest, Places
 from anylane.lane.errand import run_errand
 from anylane.lane.host import ServerStatus
 from anylane.lane.life.schedule import Schedule
-from anylane.lane.places import Guest, Places
 from anylane.lane.wake_queue import WakeQueue
 from anylane.log_limit import LogLimit
 from anylane.protocol.peer import Address
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from anylane.config.server_config import ServerConfig
     from anylane.lane.application import Application
-    from anylane.lane.entrance import Wrap
-    from anylane.lane.host import Forwarded, Log, Spool
+    from anylane.lane.arrivals.entrance import Wrap
+    from anylane.lane.host import AccessLine, Forwarded, Log, Spool
     from anylane.lane.life.lifespan import Lifespan, ToTheEnd
     from anylane.lane.life.schedule import JobLane
     from anylane.lane.link import Errand, Link, Scope
@@ -89,7 +89,8 @@ class ServerCore:
         which are closed then: new clients are refused, and not left waiting in the backlog.
     access: takes an Access for each exchange after its end, unless a part has written a line about
         it by `write_access_line`; None, the default, costs nothing.
-    access_line: takes such a line; by default it is one of the log.
+    access_line: takes such a line and the fields that it was made of; by default the line is one
+        of the log.
     workers: how many processes serve the same sockets.
 
     For backends and drivers:
@@ -130,7 +131,7 @@ class ServerCore:
         self.log: Log = tagging(log)
         log = self.log
         self.log_limit: LogLimit = LogLimit(lambda level, message: log(level, message, None), time)
-        self.access_line: Callable[[str], None] = lambda line: log("info", line, None)
+        self.access_line: AccessLine = lambda line, _fields: log("info", line, None)
         self.lane = lane
         self.spool = spool
         self.forwarded: Forwarded | None = application.forwarded(config)
@@ -214,15 +215,21 @@ class ServerCore:
         return self.draining and not self.drivers and not self.errands
 
     def new_connection(
-        self, *, now: float, peer: Address = None, local: Address = None, tls: Any = None
+        self,
+        *,
+        now: float,
+        peer: Address = None,
+        local: Address = None,
+        tls: Any = None,
+        number: int = 0,
     ) -> AnyConnection:
         """Return what a driver drives for a new connection: a Connection, or a layer around one.
 
         now: the lane's clock, in seconds. peer, local: socket addresses. tls: what the handler sees
         as `ctx.request.tls`, from a transport that speaks TLS by itself; no layer is put around the
-        connection then.
+        connection then. number: that of its driver, for what the layer logs.
         """
-        return self._entrance.connection(now, peer, local, tls)
+        return self._entrance.connection(now, Arrival(peer, local, number), tls)
 
     def run_exchange(self, exchange: Exchange, link: Link) -> Coroutine[Any, Any, None]:
         """Return the coroutine of one exchange or errand, for a lane to run natively.
@@ -269,12 +276,12 @@ class ServerCore:
                 status, sent = (exchange.status, exchange.sent) if exchange.started else (0, 0)
                 access(Access(peer, exchange.head, status, sent, seconds))
 
-    def write_access_line(self, exchange: Exchange, line: str) -> None:
-        """Write a part's line of an access log about an exchange that is over. It takes the place
-        of the line that `access` would write."""
+    def write_access_line(self, exchange: Exchange, line: str, fields: Mapping[str, Any]) -> None:
+        """Write a part's line of an access log about an exchange that is over, as text and as the
+        fields that it was made of. It takes the place of the line that `access` would write."""
         if self.access is not None:
             self._with_line.add(exchange)
-        self.access_line(line)
+        self.access_line(line, fields)
 
     def lifespan(
         self, to_the_end: ToTheEnd | None = None, scope: Callable[[], Scope] | None = None

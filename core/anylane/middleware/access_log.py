@@ -69,9 +69,10 @@ class AccessLog:
         ctx.on_end(lambda ctx: self._write(ctx, began))
 
     def _write(self, ctx: Context, began: float) -> None:
-        line = self._line(self._facts(ctx, ctx.now() - began))
+        facts = self._facts(ctx, ctx.now() - began)
+        line = self._line(facts)
         if self._log is None:
-            ctx.link.host.write_access_line(ctx.exchange, line)
+            ctx.link.host.write_access_line(ctx.exchange, line, _fields(facts))
         else:
             self._log(line)
 
@@ -104,6 +105,17 @@ class AccessLog:
         if exchange.gone is not None and exchange.websocket is None and not is_whole:
             facts["disconnected"] = True
         return facts
+
+
+def _fields(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return what a line says as a structured log has it: with the names that the server's own
+    access log uses, too. The log knows the time and the id of the request by itself."""
+    fields = {**facts, "duration": round(facts["duration_ms"] / 1000, 6)}
+    fields["path"], mark, rest = fields.pop("target").partition("?")
+    fields["query"] = rest if mark else None
+    for name in ("time", "request_id", "duration_ms"):
+        del fields[name]
+    return fields
 
 
 def _cut(text: str | None) -> str | None:

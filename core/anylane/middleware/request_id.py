@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from anylane.config.networks import Networks
 from anylane.errors import UsageError
 from anylane.http.settled import is_handshake_field
+from anylane.middleware.trusted_peers import trusted_peers
 from anylane.protocol.fields import is_token
 from anylane.request_tag import request_id
 from anylane.shown import shown
@@ -48,20 +48,7 @@ class RequestId:
                 "expected a name such as 'x-request-id'"
             )
         self._header = header
-        if isinstance(trust, bool):
-            trust = ("*",) if trust else ()
-        elif isinstance(trust, str) or not isinstance(trust, Iterable):
-            raise UsageError(
-                f"trust of RequestId is {shown(trust)}; expected True, False or a list of networks "
-                "such as ['10.0.0.0/8']"
-            )
-        networks = list(trust)
-        if not all(isinstance(each, str) for each in networks):
-            raise UsageError(f"trust of RequestId is {shown(networks)}; expected a list of str")
-        try:
-            self._trusted = Networks(networks) if networks else None
-        except ValueError as exc:
-            raise UsageError(f"trust of RequestId has {exc}") from None
+        self._trusted = trusted_peers(trust, self.name)
 
     @staticmethod
     def current() -> str | None:

@@ -68,6 +68,7 @@ class Exchange(HasAlarms):
         a WebSocket's messages.
     websocket, raw: the session that this exchange has become, None while it is a request.
     errand: what to run instead of a handler, where there is no request (set by tier 1's own class).
+    log_id: what the log calls the request; unset until a line asks for it, so it costs nothing.
     own_alarms: `alarms`, once there were any.
 
     Everything that sends raises UsageError after `finish`: the connection belongs to another
@@ -76,10 +77,11 @@ class Exchange(HasAlarms):
     """
 
     errand: Any = None
+    log_id: str
 
     __slots__ = ("_chunks", "_received", "_stream", "body_complete", "body_refused", "buffered",
                  "cancel_on_disconnect", "carrier", "finished", "forgotten", "gone", "half_closed",
-                 "head", "interrupt", "on_gone", "on_interrupt", "raw",
+                 "head", "interrupt", "log_id", "on_gone", "on_interrupt", "raw",
                  "refused", "sent", "started", "status", "told", "trailers",
                  "websocket")  # fmt: skip
 

@@ -19,7 +19,9 @@ from anylane import json
 from anylane.errors import UsageError
 from anylane.protocol.sse import encode_event, encode_fields
 from anylane.realtime.broadcast import Broadcast, Subscription
+from anylane.realtime.event_store import EventStore
 from anylane.realtime.source import PENDING
+from anylane.shown import shown
 
 if TYPE_CHECKING:
     from anylane.lane.link import Link
@@ -71,8 +73,10 @@ class EventLog:
     capacity: how many events are kept for clients that come again or lag. max_bytes: bytes that
     they may take in their encoded form; the newest event is kept whatever its size. epoch: tells
     the ids of this log from those of others, such as the one before a restart; it is random unless
-    you have a better one. Raises UsageError for a capacity or max_bytes that is no int from 1, and
-    for CR, LF or NUL in the epoch.
+    you have a better one. store: gives the ids, and makes it one log with those of other processes;
+    without it the log is this process's alone. Raises UsageError for a capacity or max_bytes that
+    is no int from 1, for CR, LF or NUL in the epoch, for an epoch beside a store, and for what is
+    no store.
 
     An id is EPOCH-NUMBER. A client whose id is not in the log gets, before anything else, one
     event of type "resync" with this JSON:
@@ -88,13 +92,25 @@ class EventLog:
     """
 
     def __init__(
-        self, capacity: int = 1024, *, max_bytes: int = 4 * 1024 * 1024, epoch: str | None = None
+        self,
+        capacity: int = 1024,
+        *,
+        max_bytes: int = 4 * 1024 * 1024,
+        epoch: str | None = None,
+        store: EventStore | None = None,
     ) -> None:
         for name, value in (("capacity", capacity), ("max_bytes", max_bytes)):
             if not isinstance(value, int) or value < 1:  # type: ignore[redundant-expr]
                 raise UsageError(f"EventLog {name} is {value!r}; expected an int from 1")
         if epoch is not None:
             encode_fields(id=epoch)
+            if store is not None:
+                raise UsageError("EventLog has an epoch and a store; the store gives the epoch")
+        if store is not None and not isinstance(store, EventStore):
+            raise UsageError(
+                f"EventLog store is {shown(store)}; expected an object with the methods of "
+                "EventStore: open(log) and append(data, event)"
+            )
         self.capacity = capacity
         self.max_bytes = max_bytes
         self._epoch = epoch
@@ -105,6 +121,11 @@ class EventLog:
         self._newest = 0
         # It wakes the readers. The events themselves are in the log, so one item is enough.
         self._news: Broadcast[None] = Broadcast(capacity=1)
+        self._store = store
+        # Where the log stood when the store had told all that it had; None before that.
+        self._began: int | None = None if store is not None else 0
+        if store is not None:
+            store.open(self)
 
     def __len__(self) -> int:
         """Return how many events are kept."""
@@ -122,21 +143,45 @@ class EventLog:
         `EventStream.send`; they are encoded once for all clients. Raise UsageError and TypeError as
         that does; nothing is appended then.
         """
-        block = encode_event(text_of(data), event=event)
-        entry = _Entry(data, event, block)
+        text = text_of(data)
+        block = encode_event(text, event=event)
+        if self._store is not None:
+            self._store.append(text, event)
+            return self._news.receivers
         # They are kept until the lock is released: an item's `__del__` may send in turn.
         dropped: list[_Entry] = []
         with self._lock:
-            self._newest += 1
-            self._entries.append(entry)
-            self._size += len(block)
-            while len(self._entries) > self.capacity or (
-                self._size > self.max_bytes and len(self._entries) > 1
-            ):
-                oldest = self._entries.popleft()
-                self._size -= len(oldest.block)
-                dropped.append(oldest)
+            self._append(_Entry(data, event, block), dropped)
         return self._news.send(None)
+
+    def receive(self, epoch: str, number: int, data: Any, event: str | None) -> None:
+        """Take an event to which a store has given a place.
+
+        Events come in order. One that was here already is left out. Behind a gap, or in another
+        epoch, nothing is kept of what was before. Raise UsageError as `send` does.
+        """
+        entry = _Entry(data, event, encode_event(text_of(data), event=event))
+        dropped: list[_Entry] = []
+        with self._lock:
+            if epoch == self._epoch and number <= self._newest:
+                return
+            if epoch != self._epoch or number > self._newest + 1:
+                self._begin_at(epoch, number - 1, dropped)
+            self._append(entry, dropped)
+        self._news.send(None)
+
+    def stands_at(self, epoch: str, number: int) -> None:
+        """Take note of the place of the last event that a store has, 0 if it has none.
+
+        Until a store has called this, clients wait.
+        """
+        dropped: list[_Entry] = []
+        with self._lock:
+            if epoch != self._epoch or number > self._newest:
+                self._begin_at(epoch, number, dropped)
+            if self._began is None:
+                self._began = self._newest
+        self._news.send(None)
 
     @contextmanager
     def subscribe(self, ctx: Follower, *, history: int = 0) -> Generator[LogReader]:
@@ -151,20 +196,53 @@ class EventLog:
             raise UsageError(f"history is {history!r}; expected a number of events from 0")
         with self._news.subscribe() as news:
             with self._lock:
-                if self._epoch is None:
+                if self._epoch is None and self._store is None:
                     # The server's randomness is used: the core has none of its own.
                     self._epoch = ctx.link.host.token(6).hex()
-                reader = LogReader(self, news, *self._position(ctx.last_event_id, history))
+                reader = LogReader(self, news, ctx.last_event_id, history)
+                self._place(reader, self._newest)
             yield reader
 
     # Called with the lock held.
 
-    def _position(self, after: str | None, history: int) -> tuple[int, str | None]:
+    def _append(self, entry: _Entry, dropped: list[_Entry]) -> None:
+        self._newest += 1
+        self._entries.append(entry)
+        self._size += len(entry.block)
+        while len(self._entries) > self.capacity or (
+            self._size > self.max_bytes and len(self._entries) > 1
+        ):
+            oldest = self._entries.popleft()
+            self._size -= len(oldest.block)
+            dropped.append(oldest)
+
+    def _begin_at(self, epoch: str, number: int, dropped: list[_Entry]) -> None:
+        """Keep nothing, and go on behind that place."""
+        dropped += self._entries
+        self._entries.clear()
+        self._size = 0
+        self._epoch = epoch
+        self._newest = number
+
+    def _place(self, reader: LogReader, moment: int) -> None:
+        """Find a reader's place, also in an epoch that has begun since it was found last.
+
+        As long as a store has not told where the log stands, there is none. moment: where the log
+        stood when the reader came.
+        """
+        if self._began is None:
+            return
+        if reader._epoch is not None:
+            reader._after = f"{reader._epoch}-{reader._seen}"
+        reader._epoch = self._epoch
+        reader._seen, reader._unknown = self._position(reader._after, moment - reader._history)
+
+    def _position(self, after: str | None, latest: int) -> tuple[int, str | None]:
         """Return the number of the event that this client has seen last, and its id if that is
-        unknown, else None."""
+        unknown, else None. latest: the number for a client that comes for the first time."""
         first = self._newest - len(self._entries)
         if after is None:
-            return max(first, self._newest - history), None
+            return min(max(first, latest), self._newest), None
         epoch, _, number = after.rpartition("-")
         if epoch == self._epoch and number.isascii() and number.isdigit() and len(number) < 20:
             seen = int(number)
@@ -175,8 +253,12 @@ class EventLog:
     def _id(self, number: int) -> str:
         return f"{self._epoch}-{number}"
 
-    def _after(self, reader: LogReader) -> LoggedEvent | None:
+    def _next(self, reader: LogReader) -> LoggedEvent | None:
         """Return the next event for this reader, None if it has them all."""
+        if self._began is None:
+            return None
+        if reader._epoch != self._epoch:
+            self._place(reader, self._began)
         first = self._newest - len(self._entries)
         if reader._unknown is not None:
             after, reader._unknown = reader._unknown, None
@@ -207,30 +289,34 @@ class LogReader:
     Each item is a LoggedEvent. The reader never ends by itself.
     """
 
-    __slots__ = ("_log", "_news", "_seen", "_unknown")
+    __slots__ = ("_after", "_epoch", "_history", "_log", "_news", "_seen", "_unknown")
 
     def __init__(
-        self, log: EventLog, news: Subscription[None], seen: int, unknown: str | None
+        self, log: EventLog, news: Subscription[None], after: str | None, history: int
     ) -> None:
         self._log = log
         self._news = news
-        self._seen = seen
-        self._unknown = unknown
+        self._after = after
+        self._history = history
+        self._epoch: str | None = None
+        self._seen = 0
+        self._unknown: str | None = None
 
     def __len__(self) -> int:
         """Return how many events this client has not had, those included that are gone already."""
-        return self._log._newest - self._seen
+        return 0 if self._epoch is None else self._log._newest - self._seen
 
     @property
     def position(self) -> str:
-        """Return the id of the last event that this client has had."""
-        return self._log._id(self._seen)
+        """Return the id of the last event that this client has had; it is empty if none is known
+        because a store has not told yet where the log stands."""
+        return (self._after or "") if self._epoch is None else f"{self._epoch}-{self._seen}"
 
     def poll(self) -> Any:
         """Return the next LoggedEvent, or PENDING (see `Source.poll`)."""
         self._news.poll()  # The log is asked after this, so that no event is lost.
         with self._log._lock:
-            found = self._log._after(self)
+            found = self._log._next(self)
         return PENDING if found is None else found
 
     def poll_or_wait(self, link: Link) -> Any:

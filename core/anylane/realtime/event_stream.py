@@ -153,7 +153,7 @@ class EventStream:
         away too long.
         """
         with log.subscribe(self, history=history) as reader:
-            if self.last_event_id is None:
+            if self.last_event_id is None and reader.position:
                 # An id alone fires no event, but the client remembers it (§9.2.6). So it misses
                 # nothing even if it loses the connection before the first event.
                 await self._write(encode_fields(id=reader.position) + b"\n")

@@ -127,5 +127,11 @@ Span: TypeAlias = (
 )
 """What a function of `lifespan` gives: one `yield`, or a context manager."""
 
-LifespanFunction = TypeVar("LifespanFunction", bound=Callable[[], Span] | Callable[[App], Span])
-"""A function of `lifespan`."""
+LifespanFunction = TypeVar(
+    "LifespanFunction",
+    bound=Callable[[], Span]
+    | Callable[[App], Span]
+    | AbstractAsyncContextManager[Any, Any]
+    | AbstractContextManager[Any, Any],
+)
+"""A function of `lifespan`, or the context manager itself."""

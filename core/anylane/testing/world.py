@@ -15,9 +15,9 @@ from typing import Any
 from anylane.app import App, check_served
 from anylane.config.server_config import ServerConfig
 from anylane.errors import UsageError
+from anylane.lane.arrivals.entrance import Wrap
 from anylane.lane.deadlines import Deadline, Deadlines
 from anylane.lane.driver import Driver
-from anylane.lane.entrance import Wrap
 from anylane.lane.host import Log
 from anylane.lane.link import Errand
 from anylane.lane.server_core import ServerCore

@@ -2,7 +2,7 @@
 
     anylane run --app-dir docs/examples notes:app --backend trio
 
-NOTES_FILE is the database. NOTES_SECRET signs sessions and tokens; several workers need it.
+NOTES_FILE is the database. Several workers need NOTES_SECRET, for signing, and NOTES_BROKER, a URL.
 """
 
 import os
@@ -14,7 +14,7 @@ from anylane.contrib import Health, Metrics, StaticFiles
 from anylane.middleware import CSP, AccessLog, Compression, RequestId, SecurityHeaders
 from notes.api import api
 from notes.chat import chat
-from notes.database import Database
+from notes.database import Database, bridge
 from notes.pages import pages
 from notes.users import show, site
 
@@ -33,6 +33,8 @@ app.include(site)
 app.include(api)
 app.mount("/static", StaticFiles(Path(__file__).with_name("static")), name="static")
 app.openapi(title="Notes", version="1", tags={"token": "Who you are.", "notes": "Your notes."})
+if bridge:
+    app.lifespan(bridge)
 
 
 @app.lifespan

@@ -6,7 +6,7 @@ import jwt
 
 from anylane import Context, HTTPError, Query, Router
 from anylane.middleware import ETags, JWTAuth, RateLimit
-from notes.database import Session
+from notes.database import Session, rates
 from notes.notes import Draft, Id, Mine, Note, Words
 from notes.users import SECRET, Login, guesses, known
 
@@ -16,8 +16,9 @@ api = Router("/api", errors="json")
 api.exception_handler(HTTPError)(lambda ctx, error: error)  # as JSON, and not as the app's page
 own = Router("/notes", tags=["notes"])
 api.include(own)
-for part in (JWTAuth(SECRET, required=["exp"]), RateLimit("300/minute", key="user"), ETags()):
-    own.use(part)
+own.use(JWTAuth(SECRET, required=["exp"]))
+own.use(RateLimit("300/minute", key="user", store=rates))
+own.use(ETags())
 
 
 @api.post("/token", tags=["token"], middleware=[guesses], responses={401: "A wrong password."})

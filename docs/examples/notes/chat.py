@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from anylane import Broadcast, Context, Response, Router, State
-from notes.database import Database
+from notes.database import Database, bridge
 from notes.users import Asker, show
 
 LONGEST = 500  # characters of a message
@@ -11,7 +11,7 @@ LATEST = "SELECT * FROM (SELECT * FROM messages ORDER BY id DESC LIMIT 50) ORDER
 KEEP = "INSERT INTO messages (name, text, sent) VALUES (?, ?, ?) RETURNING *"
 
 chat = Router()
-lounge: Broadcast[dict[str, Any]] = Broadcast(on_lag="error")
+lounge = bridge.room("notes", on_lag="error") if bridge else Broadcast[Any](on_lag="error")
 
 
 @chat.get("/chat", name="chat")
@@ -25,13 +25,9 @@ async def talk(ctx: Context, user: Asker, database: Annotated[Database, State()]
         ws = await ctx.accept()
         for row in await ctx.run_sync(database.run, LATEST):
             await ws.send_json(dict(row))
-        lounge.send({"here": lounge.receivers})
-        try:
-            async for source, item in ctx.select(ws, said):
-                if source is said:
-                    await ws.send_json(item)
-                elif isinstance(item, str) and 0 < len(item.strip()) <= LONGEST:
-                    row = (user["name"], item.strip(), ctx.time())
-                    lounge.send(dict(*await ctx.run_sync(database.run, KEEP, *row)))
-        finally:
-            lounge.send({"here": lounge.receivers - 1})
+        async for source, item in ctx.select(ws, said):
+            if source is said:
+                await ws.send_json(item)
+            elif isinstance(item, str) and 0 < len(item.strip()) <= LONGEST:
+                row = (user["name"], item.strip(), ctx.time())
+                lounge.send(dict(*await ctx.run_sync(database.run, KEEP, *row)))

@@ -1,5 +1,6 @@
-"""The database: SQLite. It blocks, so handlers that use it are `def`s, which run in the pool."""
+"""The database, SQLite. It blocks: handlers that use it are `def`s. And the broker, if any."""
 
+import os
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -8,7 +9,10 @@ from queue import LifoQueue
 from typing import Annotated, Any
 
 from anylane import Depends, State
+from anylane_backends.bridges import ValkeyBridge
 
+bridge = ValkeyBridge(url) if (url := os.environ.get("NOTES_BROKER")) else None
+rates = bridge.rate_store() if bridge else None
 MIGRATIONS = sorted(Path(__file__).with_name("migrations").glob("*.sql"))
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from anylane import Context, Depends, EventLog, HTTPError, Path, Query, Response, Upload
-from notes.database import Session
+from notes.database import Session, bridge
 from notes.users import Asker
 
 KINDS = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"RIFF": "webp"}
@@ -15,7 +15,7 @@ KINDS = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"RIFF": "w
 COLUMNS = "id, title, text, changed, (SELECT kind FROM pictures WHERE note = notes.id) AS picture"
 Id = Annotated[int, Path(lt=2**63)]
 Words = Annotated[str, Query("q", max_length=100)]
-changes = EventLog()
+changes = EventLog(store=bridge.event_store("notes") if bridge else None)
 
 
 @dataclass

@@ -1,10 +1,8 @@
 """Users: the site that they see, their passwords, how they sign up, log in and log out."""
 
 import hashlib
-import hmac
 import os
 import secrets
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +12,7 @@ from msgspec import Meta
 from anylane import Context, Depends, Form, HTTPError, Response, Router
 from anylane.contrib import Templates
 from anylane.middleware import CSRF, RateLimit, Sessions
-from notes.database import Session
+from notes.database import Session, rates
 
 Claims = dict[str, Any]  # sub and name of a user, as sessions and tokens have them
 
@@ -23,7 +21,7 @@ COST = {"n": 2**14, "r": 8, "p": 5}  # of scrypt, as OWASP advises: 16 MiB, some
 NOBODY: Claims = {"sub": "", "name": "", "salt": bytes(16), "password": b""}
 
 show = Templates(Path(__file__).with_name("templates")).render
-guesses = RateLimit("10/minute", scope="login")  # one for pages and API together
+guesses = RateLimit("10/minute", scope="login", store=rates)  # one for pages and API together
 site = Router(include_in_schema=False)
 site.use(Sessions(SECRET))
 site.use(CSRF())
@@ -39,15 +37,15 @@ def hashed(password: str, salt: bytes) -> bytes:
     return hashlib.scrypt(password.encode(), salt=salt, maxmem=2**26, **COST)
 
 
-def known(db: sqlite3.Connection, given: Login) -> Claims | None:
+def known(db: Session, given: Login) -> Claims | None:
     """The user with this password. A name that nobody has takes as long as others."""
     query = "SELECT cast(id AS text) AS sub, name, salt, password FROM users WHERE name = ?"
     user = db.execute(query, (given.name,)).fetchone() or NOBODY
-    right = hmac.compare_digest(hashed(given.password, user["salt"]), user["password"])
+    right = secrets.compare_digest(hashed(given.password, user["salt"]), user["password"])
     return {"sub": user["sub"], "name": user["name"]} if right else None
 
 
-def added(db: sqlite3.Connection, new: Login) -> Claims | None:
+def added(db: Session, new: Login) -> Claims | None:
     """A new user; None if the name is taken."""
     salt = secrets.token_bytes(16)
     insert = "INSERT OR IGNORE INTO users (name, salt, password) VALUES (?, ?, ?) RETURNING id"

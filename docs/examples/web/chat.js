@@ -9,7 +9,7 @@ const ROOMS = [...document.querySelectorAll("#rooms a")].map((link) => link.hash
 let room, name, socket, timer;
 let attempts = 0;
 let limit = Infinity;
-let seen = 0; // number of the last message shown
+let seen = new Set(); // ids of the messages shown
 let last = null; // who said it
 
 // --- connection ---------------------------------------------------------------------------
@@ -52,7 +52,7 @@ function receive(event) {
 }
 
 function welcome({ you, limit: most, people: everybody, history }) {
-  const again = seen > 0;
+  const again = seen.size > 0;
   attempts = 0;
   limit = most;
   $("you").textContent = you;
@@ -60,7 +60,7 @@ function welcome({ you, limit: most, people: everybody, history }) {
   state("live", "Connected");
   for (const [each, names] of Object.entries(everybody)) count(each, names);
   list(everybody[room]);
-  const missed = history.filter(({ id }) => id > seen);
+  const missed = history.filter(({ id }) => !seen.has(id));
   missed.forEach(said);
   if (again) notice(missed.length ? `Connected again; ${plural(missed.length, "message")} meanwhile` : "Connected again");
   else if (!history.length) notice(`This is the beginning of #${room}`);
@@ -68,8 +68,8 @@ function welcome({ you, limit: most, people: everybody, history }) {
 }
 
 function said({ id, at, name: by, text: words }) {
-  if (id <= seen) return;
-  seen = id;
+  if (seen.has(id)) return;
+  seen.add(id);
   const item = element("article", "said");
   const time = element("time", "", new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
   time.dateTime = new Date(at * 1000).toISOString();
@@ -147,7 +147,7 @@ function enter() {
     else $(`room-${each}`).removeAttribute("aria-current");
   }
   log.replaceChildren();
-  seen = 0;
+  seen = new Set();
   last = null;
   attempts = 0;
   document.title = `#${room} · Chat · anylane`;

@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from anylane import App, ConfigError, Context, Disconnected, Limits, ServerConfig, Timeouts
-from anylane.lane.places import LEAVING
+from anylane.lane.arrivals.places import LEAVING
 from anylane.protocol import AnyConnection, Closing, Connection, Interrupt, TlsInfo
 from anylane.testing import Lockstep, World
 from anylane_backends.asyncio import AsyncioBackend

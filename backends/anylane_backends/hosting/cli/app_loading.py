@@ -30,11 +30,7 @@ def load_app(target: str, *, app_dir: str = ".", factory: bool = False) -> App:
         raise CannotStart(
             f"{module_name!r} is a file's name; write the module's, such as {dotted}:{attribute}"
         )
-    folder = str(Path(app_dir).absolute())
-    if not Path(folder).is_dir():
-        raise CannotStart(f"there is no folder {folder}; name the one of your modules (--app-dir)")
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    folder = put_on_import_path(app_dir)
     module = _import(module_name, folder)
     found: Any = module
     for name in attribute.split("."):
@@ -53,6 +49,17 @@ def load_app(target: str, *, app_dir: str = ".", factory: bool = False) -> App:
         hint = "; is it a factory? then add --factory" if callable(found) and not factory else ""
         raise CannotStart(f"{what} is {_what(found)}, not an anylane.App{hint}")
     return found
+
+
+def put_on_import_path(app_dir: str) -> str:
+    """Put the folder of the app's modules first on the import path, once, and return it. Raises
+    CannotStart if there is no such folder."""
+    folder = str(Path(app_dir).absolute())
+    if not Path(folder).is_dir():
+        raise CannotStart(f"there is no folder {folder}; name the one of your modules (--app-dir)")
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    return folder
 
 
 def _import(name: str, folder: str) -> Any:

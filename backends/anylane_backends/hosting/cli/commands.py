@@ -27,7 +27,7 @@ from anylane_backends.hosting.cli.app_loading import CannotStart, load_app
 from anylane_backends.hosting.cli.description import differences, renewing, text_of, write
 from anylane_backends.hosting.cli.env_file import load_env_file
 from anylane_backends.hosting.cli.flags import RunCommand, option, reasons
-from anylane_backends.hosting.cli.log_lines import set_up_logging
+from anylane_backends.hosting.cli.log_setup import set_up_logging
 from anylane_backends.hosting.cli.new_project import BACKENDS, CannotCreate, create
 from anylane_backends.hosting.cli.options import Options
 from anylane_backends.hosting.cli.supervise import serve, supervise
@@ -99,7 +99,7 @@ def run(**flags: Any) -> None:
             load_env_file(env_file)
             _early_level(flags)
         options = Options(flags)
-        set_up_logging(options.run.log_level, options.run.log_format)
+        set_up_logging(options)
         if options.run.workers > 1 or options.run.reload:
             supervise(options)
         else:

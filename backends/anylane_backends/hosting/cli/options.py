@@ -21,6 +21,7 @@ from anylane.config.loading import (
 from anylane.config.run_settings import RunSettings
 from anylane.config.server_config import RELAXED, STRICT, ServerConfig
 from anylane.errors import ConfigError
+from anylane_backends.hosting.cli.log_config import LogConfig
 from anylane_backends.hosting.systemd import listen_fds
 
 BASES: Mapping[str, Mapping[str, Any] | None] = {
@@ -34,7 +35,8 @@ BASES: Mapping[str, Mapping[str, Any] | None] = {
 class Options:
     """Everything that `anylane run` was told: by flags, variables, the file, in this order.
 
-    run: what the command itself looks at. config: what the server does. Raises ConfigError, which
+    run: what the command itself looks at. given: the names of those that a source has. log_config:
+    what the file of that setting holds. config: what the server does. Raises ConfigError, which
     names the source that is wrong.
     """
 
@@ -47,7 +49,11 @@ class Options:
         sources = ((str(path), file), ("the environment", variables), ("the command line", given))
         merged = merge(*sources)
         tables = [(name, source.get("run", {})) for name, source in sources]
-        self.run: RunSettings = build(RunSettings, merged.pop("run", {}), parts=tables)
+        own = merged.pop("run", {})
+        self.given = frozenset(own)
+        self.run: RunSettings = build(RunSettings, own, parts=tables)
+        path = self.run.log_config
+        self.log_config: LogConfig | None = None if path is None else LogConfig(path)
         if self.run.app is None:
             raise ConfigError(
                 "no app was named; write MODULE:APP, such as main:app, set ANYLANE_APP, "

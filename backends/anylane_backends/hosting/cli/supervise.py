@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import platform
@@ -16,11 +15,12 @@ from anylane.config.run_settings import RunSettings
 from anylane.errors import ConfigError
 from anylane_backends.hosting import process
 from anylane_backends.hosting.cli.app_loading import CannotStart, load_app
-from anylane_backends.hosting.cli.log_lines import log_access, set_up_logging
+from anylane_backends.hosting.cli.log_lines import log_access
+from anylane_backends.hosting.cli.log_setup import set_up_logging, warn_of_several_processes
 from anylane_backends.hosting.heartbeat import Living, Patience
 from anylane_backends.hosting.lead import SharedLead
 from anylane_backends.hosting.loading import BackendError, load_backend
-from anylane_backends.hosting.messages import access_logger, log, say, url_of
+from anylane_backends.hosting.messages import log, say, url_of
 from anylane_backends.hosting.server import Server
 from anylane_backends.hosting.signals import LAST_RESORT
 from anylane_backends.hosting.supervisor import Supervisor
@@ -36,7 +36,6 @@ def serve(options: Options, **hooks: Any) -> None:
     """Serve in this process until a signal. hooks: what else `process.run` takes."""
     told = options.run
     if told.access_log:
-        access_logger.setLevel(logging.INFO)
         hooks["access"] = log_access
     assert told.app is not None  # Options raises ConfigError without one.
     app = load_app(told.app, app_dir=told.app_dir, factory=told.factory)
@@ -58,8 +57,10 @@ def supervise(options: Options) -> None:
 
         os.environ.pop("NOTIFY_SOCKET", None)  # The supervisor speaks for all.
         try:
+            # Again: files of its own, and not the supervisor's descriptors.
+            set_up_logging(current, instead_of=current)
             serve(current, listeners=listeners, lead=lead, ready=accepts)
-        except (CannotStart, BackendError) as exc:
+        except (ConfigError, CannotStart, BackendError) as exc:
             process.fail(exc.__cause__ or exc, str(exc))
 
     def announce() -> None:
@@ -71,18 +72,20 @@ def supervise(options: Options) -> None:
             log("warning", each, None)
         if (told.worker_timeout or math.inf) < options.config.request_timeout:
             log("warning", short_worker_timeout(options), None)
+        warn_of_several_processes(options)
         notify("READY=1")
 
     def reread() -> bool:
         nonlocal current
         try:
             fresh = current.reread()
-        except ConfigError as exc:
+            set_up_logging(fresh, instead_of=current)
+        except (ConfigError, CannotStart) as exc:
             log("error", f"the settings stay as they were: {exc}", None)
             return False
         for name in fixed_that_differ(options, fresh):
             log("warning", f"{name} has changed: that needs a restart", None)
-        set_up_logging(fresh.run.log_level, fresh.run.log_format)
+        warn_of_several_processes(fresh)
         current = fresh
         return True
 

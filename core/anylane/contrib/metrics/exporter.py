@@ -15,11 +15,15 @@ from weakref import WeakKeyDictionary
 from anylane.contrib.metrics.figures import (
     METHODS,
     OTHER,
+    Bridge,
     Figures,
     Room,
     Running,
+    WatchedBridge,
     WatchedRoom,
     WatchedServer,
+    is_bridge,
+    is_room,
 )
 from anylane.contrib.metrics.processes import DIRECTORY, directory, sum_of_all
 from anylane.contrib.own_path import OwnPath
@@ -90,27 +94,33 @@ class Metrics:
         self._lock = allocate_lock()
         self._running: set[Running] = set()
         self._series: dict[tuple[bytes, Route | None, int], tuple[Any, Any]] = {}
-        self._rooms: dict[str, WatchedRoom] = {}
+        self._rooms: dict[str, WatchedRoom | WatchedBridge] = {}
         self._hosts: WeakKeyDictionary[Host, WatchedServer] = WeakKeyDictionary()
         self._latest: Host | None = None
         self._due = 0.0
         # Counted, and not told of yet; and the requests that were said to run.
         self._received = self._sent = self._shown = 0
 
-    def watch(self, room: Room, name: str) -> None:
-        """Show the receivers of a room, and the items that they lose, with the label `name`.
+    def watch(self, room: Room | Bridge, name: str) -> None:
+        """Show the receivers of a room, and the items that they lose, with the label `name`; or the
+        messages of a bridge, and whether it has a broker.
 
-        Nothing is done when something is sent: the room counts anyway. Raises UsageError for what
-        is no `Broadcast`, and for a name that is taken.
+        Nothing is done when something is sent: both count anyway. Raises UsageError for what is
+        neither a `Broadcast` nor a bridge, and for a name that is taken.
         """
-        if not hasattr(room, "lagged") or not hasattr(room, "receivers"):
-            raise UsageError(f"Metrics.watch() got {shown(room)}; expected a Broadcast")
+        watched: WatchedRoom | WatchedBridge
         if not name or name in self._rooms:
             raise UsageError(
                 f"Metrics.watch() got the name {shown(name)}; expected a str that no other room has"
             )
+        if is_bridge(room):
+            watched = WatchedBridge(room, self._figures, name)
+        elif is_room(room):
+            watched = WatchedRoom(room, self._figures, name)
+        else:
+            raise UsageError(f"Metrics.watch() got {shown(room)}; expected a Broadcast or a bridge")
         with self._lock:
-            self._rooms[name] = WatchedRoom(room, self._figures, name)
+            self._rooms[name] = watched
 
     async def render(self, ctx: Context) -> Response:
         """Return what Prometheus reads, in the format that it accepts: OpenMetrics or text.

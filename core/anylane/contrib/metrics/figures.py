@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from _thread import allocate_lock
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeGuard
 from weakref import WeakKeyDictionary
 
 from anylane.errors import UsageError
@@ -38,6 +38,55 @@ class Room(Protocol):
     def receivers(self) -> int:
         """Return how many receive now."""
         ...
+
+
+class Bridge(Protocol):
+    """What is asked of a bridge, which joins rooms of several processes."""
+
+    @property
+    def connected(self) -> bool:
+        """Return whether its broker answers."""
+        ...
+
+    @property
+    def sent(self) -> int:
+        """Return how many messages the broker has taken."""
+        ...
+
+    @property
+    def received(self) -> int:
+        """Return how many messages came from other processes."""
+        ...
+
+    @property
+    def lost(self) -> int:
+        """Return how many messages did not leave because there was no broker."""
+        ...
+
+    @property
+    def lagged(self) -> int:
+        """Return how many messages came faster than they could be passed on."""
+        ...
+
+    @property
+    def ignored(self) -> int:
+        """Return how many messages came that no bridge has sent."""
+        ...
+
+    @property
+    def reconnects(self) -> int:
+        """Return how often the broker was lost and found again."""
+        ...
+
+
+def is_bridge(value: object) -> TypeGuard[Bridge]:
+    """Return whether a value is a bridge."""
+    return hasattr(value, "reconnects") and hasattr(value, "connected")
+
+
+def is_room(value: object) -> TypeGuard[Room]:
+    """Return whether a value is a room."""
+    return hasattr(value, "lagged") and hasattr(value, "receivers")
 
 
 class Owner(Protocol):
@@ -120,6 +169,18 @@ class Figures:
         self.sent: Any = counter("sent_bytes", "Bytes of response bodies and messages.")
         self.receivers: Any = gauge("broadcast_receivers", "Subscriptions of a room.", "room")
         self.lost: Any = counter("broadcast_lost", "Items that receivers have lost.", "room")
+        self.bridged: Any = counter(
+            "bridge_messages",
+            "Messages of a bridge: sent, received, lost, lagged, ignored.",
+            "bridge",
+            "what",
+        )
+        self.bridge_connected: Any = gauge(
+            "bridge_connected", "Processes whose bridge has a broker.", "bridge"
+        )
+        self.reconnects: Any = counter(
+            "bridge_reconnects", "Brokers that were lost and found again.", "bridge"
+        )
         self.draining: Any = gauge("draining", "Servers that drain.")
         for each in (self.in_progress, self.websockets, self.connections, self.draining):
             each.set(0)  # A file of a process that had the same number may have been there.
@@ -194,3 +255,25 @@ class WatchedRoom:
         self._lost.inc(lost - self._counted)
         self._receivers.inc(receivers - self._shown)
         self._counted, self._shown = lost, receivers
+
+
+class WatchedBridge:
+    """What was counted of one bridge."""
+
+    _KINDS = ("sent", "received", "lost", "lagged", "ignored")
+
+    def __init__(self, bridge: Bridge, figures: Figures, name: str) -> None:
+        self._bridge = bridge
+        self._series = {
+            **{kind: figures.bridged.labels(name, kind) for kind in self._KINDS},
+            "reconnects": figures.reconnects.labels(name),
+            "connected": figures.bridge_connected.labels(name),
+        }
+        self._counted = dict.fromkeys(self._series, 0)
+
+    def update(self) -> None:
+        """Count what has changed."""
+        for name, series in self._series.items():
+            now = int(getattr(self._bridge, name))
+            series.inc(now - self._counted[name])
+            self._counted[name] = now

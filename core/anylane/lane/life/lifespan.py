@@ -236,7 +236,7 @@ class Span:
         elif inspect.isgeneratorfunction(func):
             func = contextmanager(func)
         self._manager: Any = func(*arguments)
-        if not (hasattr(self._manager, "__enter__") or hasattr(self._manager, "__aenter__")):
+        if not is_context_manager(self._manager):
             if inspect.iscoroutine(self._manager):
                 self._manager.close()
             raise UsageError(
@@ -270,6 +270,13 @@ class Span:
         if hasattr(manager, "__aexit__"):
             return bool(await manager.__aexit__(*about))
         return bool(manager.__exit__(*about))
+
+
+def is_context_manager(value: object) -> bool:
+    """Return whether a value can be entered, sync or async. A class whose instances can is none."""
+    return not isinstance(value, type) and (
+        hasattr(value, "__enter__") or hasattr(value, "__aenter__")
+    )
 
 
 async def _directly(func: Callable[[], Awaitable[Any]]) -> None:

@@ -116,11 +116,14 @@ class Rate:
         after = before + interval
         allowed = after - now <= window + ROUNDING
         until = after if allowed else before
-        used = until - now
-        free = window - used + ROUNDING
-        return until, Usage(
+        return until, self.usage(until - now, allowed=allowed)
+
+    def usage(self, used: float, *, allowed: bool) -> Usage:
+        """Return what `after_one` says of a client that has used so many seconds of the window."""
+        free = self.window - used + ROUNDING
+        return Usage(
             allowed,
-            max(0, int(free / interval)),
-            0.0 if free >= interval else used + interval - window,
+            max(0, int(free / self.interval)),
+            0.0 if free >= self.interval else used + self.interval - self.window,
             used,
         )

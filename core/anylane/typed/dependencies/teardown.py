@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from anylane.errors import UsageError
 from anylane.lane.link import Link
+from anylane.log_limit import TEARDOWN
 
 if TYPE_CHECKING:
     from anylane.handling.context import Context
@@ -128,7 +129,8 @@ class Teardown:
             except BaseException as instead:  # noqa: BLE001  # the user's; the others go on
                 exc, raised = instead, True
             if scope.caught:
-                link.host.log("warning", f"the teardown of {given.where} was cut off", None)
+                why = f"the teardown of {given.where} was cut off"
+                link.host.log_limit.log(TEARDOWN, "warning", why)
         if raised and exc is not None:
             raise exc
 
@@ -147,7 +149,7 @@ class Teardown:
         if scope.caught:
             names = ", ".join(given.where for given in self._given)
             why = f"{names} is given back while a function of the handler still runs with it"
-            link.host.log("warning", why, None)
+            link.host.log_limit.log(TEARDOWN, "warning", why)
 
 
 class HeldUntilSent:

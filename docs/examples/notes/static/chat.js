@@ -4,24 +4,22 @@ const $ = (id) => document.getElementById(id);
 const log = $("log"), words = $("words");
 let socket;
 let attempts = 0;
-let seen = 0; // number of the last message that is shown
+const seen = new Set(); // numbers of the messages that are shown
 let last; // who said it
 
 function connect() {
   socket = new WebSocket(`${location.origin.replace("http", "ws")}${log.dataset.talk}`);
-  socket.onmessage = (event) => receive(JSON.parse(event.data));
+  socket.onmessage = (event) => said(JSON.parse(event.data));
+  socket.onopen = () => {
+    attempts = 0;
+    state("live", "Connected");
+    $("quiet").hidden = seen.size > 0;
+  };
   socket.onclose = () => {
     state("down", "Connecting again");
     // Twice as long each time, and never all pages at once.
     setTimeout(connect, Math.min(15_000, 500 * 2 ** attempts++) * (0.5 + Math.random() / 2));
   };
-}
-
-function receive(message) {
-  if (message.here === undefined) return said(message);
-  attempts = 0;
-  state("live", message.here === 1 ? "Only you are here" : `${message.here} are here`);
-  $("quiet").hidden = seen > 0;
 }
 
 function state(kind, text) {
@@ -31,8 +29,8 @@ function state(kind, text) {
 }
 
 function said({ id, name, text, sent }) {
-  if (id <= seen) return; // after a new connection
-  seen = id;
+  if (seen.has(id)) return; // after a new connection
+  seen.add(id);
   $("quiet").hidden = true;
   const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
   const item = document.createElement("article");

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from anylane.config.networks import Networks
+from anylane.lane.log_ids import log_about
 from anylane.log_limit import PROXY, TLS
 from anylane.protocol.connection import Connection
 from anylane.protocol.dates import Dates
@@ -20,8 +21,8 @@ from anylane.protocol.refusal import Refusal
 
 if TYPE_CHECKING:
     from anylane.config.server_config import ServerConfig
+    from anylane.lane.arrivals.places import Places
     from anylane.lane.host import Log
-    from anylane.lane.places import Places
     from anylane.log_limit import LogLimit
     from anylane.protocol.any_connection import AnyConnection
     from anylane.protocol.peer import Address, ProxyInfo
@@ -52,6 +53,17 @@ class Wrap(Protocol):
         client.
         """
         ...
+
+
+class Arrival(NamedTuple):
+    """A connection as it was accepted, or as a proxy has named its two ends."""
+
+    peer: Address
+    """The socket address of the other end."""
+    local: Address
+    """That of our end."""
+    number: int
+    """What the log calls it."""
 
 
 class Entrance:
@@ -85,44 +97,44 @@ class Entrance:
         allowed = config.forwarded_allow_ips
         self._proxies = Networks(allowed) if config.proxy_protocol else None
 
-    def connection(self, now: float, peer: Address, local: Address, tls: Any) -> AnyConnection:
+    def connection(self, now: float, arrival: Arrival, tls: Any) -> AnyConnection:
         """Return what a driver drives for a new connection (`ServerCore.new_connection`)."""
+        peer, local, number = arrival
         if tls is not None:
             refusal = self._places.refusal(peer, now, plain=False)
             return refusal or self._http(peer, local, now, tls)
         if self._proxies is not None and not self._proxies.allow(peer):
-            self._report_header(peer, "is none of the proxies in forwarded_allow_ips")
+            self._report_header(number, peer, "is none of the proxies in forwarded_allow_ips")
             return Refusal(self._config, peer, now, answers=False)
         refusal = self._places.refusal(peer, now, plain=self._wrap is None)
         if self._proxies is None or (refusal is not None and self._wrap is None):
-            return self._with_tls(refusal, now, peer, local)
+            return self._with_tls(refusal, now, arrival)
         return ProxiedConnection(
-            partial(self._behind_proxy, refusal, peer, local),
+            partial(self._behind_proxy, refusal, arrival),
             config=self._config,
             now=now,
             peer=peer,
             local=local,
-            report=self._report_header,
+            report=partial(self._report_header, number),
             refused=refusal is not None,
         )
 
     def _behind_proxy(
-        self, refusal: Refusal | None, peer: Address, local: Address, now: float, info: ProxyInfo
+        self, refusal: Refusal | None, proxy: Arrival, now: float, info: ProxyInfo
     ) -> AnyConnection:
-        """Return what is inside the layer that has read a PROXY header. peer: the proxy."""
+        """Return what is inside the layer that has read a PROXY header. proxy: who sent it."""
         if not info.names_client:
-            return self._with_tls(refusal, now, peer, local)
+            return self._with_tls(refusal, now, proxy)
         if refusal is None:
             plain = self._wrap is None
-            refusal = self._places.refusal_of_named(info.client, peer, now, plain=plain)
+            refusal = self._places.refusal_of_named(info.client, proxy.peer, now, plain=plain)
         # What is refused is not counted, so it stays the proxy's.
-        client = info.client if refusal is None else peer
-        return self._with_tls(refusal, now, client, info.server)
+        client = info.client if refusal is None else proxy.peer
+        return self._with_tls(refusal, now, Arrival(client, info.server, proxy.number))
 
-    def _with_tls(
-        self, refusal: Refusal | None, now: float, peer: Address, local: Address
-    ) -> AnyConnection:
+    def _with_tls(self, refusal: Refusal | None, now: float, arrival: Arrival) -> AnyConnection:
         """Return a Connection or this refusal, inside of TLS where that is spoken."""
+        peer, local, number = arrival
         if self._wrap is None:
             return refusal or self._http(peer, local, now, None)
         if refusal is not None and refusal.closing:
@@ -134,7 +146,7 @@ class Entrance:
             now=now,
             peer=peer,
             local=local,
-            log=self._report_tls,
+            log=partial(log_about, number, self._log_limit, TLS),
             date=self._dates.date,
             refused=refusal is not None,
         )
@@ -154,9 +166,7 @@ class Entrance:
     def _refusal(self, peer: Address, now: float, _tls: Any) -> Refusal:
         return Refusal(self._config, peer, now, answers=True)
 
-    def _report_tls(self, level: str, message: str, _error: BaseException | None) -> None:
-        self._log_limit.log(TLS, level, message)
-
-    def _report_header(self, peer: Address, what: str) -> None:
+    def _report_header(self, number: int, peer: Address, what: str) -> None:
         who = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "a peer of the unix socket"
-        self._log_limit.log(PROXY, "info", f"PROXY protocol: closed {who}, which {what}")
+        line = f"PROXY protocol: closed {who}, which {what}"
+        log_about(number, self._log_limit, PROXY, "info", line, None)

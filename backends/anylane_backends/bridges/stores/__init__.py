@@ -1,0 +1,1 @@
+"""Stores: what several processes keep together in a Valkey server."""
