@@ -13,7 +13,8 @@ CLASSIC := $(VENV)/autobahntestsuite
 
 .DEFAULT_GOAL := help
 .PHONY: help demo docs docs-check description extras test test-pythons lint types-wheel new-project fix \
-	hooks conformance attacks losses spread autobahn autobahn-classic deep coverage equality fanout bench bench-full \
+	hooks conformance proxies attacks losses spread autobahn autobahn-classic deep coverage equality fanout bench \
+	bench-full \
 	bench-scaling bench-parts bench-bridges \
 	bench-typed bench-core bench-report tox dist lines clean
 .DELETE_ON_ERROR:
@@ -64,6 +65,9 @@ description: $(VENV)/.test ## schemathesis on the notes and an app of 34 routes:
 
 conformance: $(VENV)/.test ## one lane's conformance: make conformance BACKEND=curio (or pkg:Class, all)
 	$(BIN)/anylane-conformance --backend $(BACKEND)
+
+proxies: $(VENV)/.test ## POSTs and losses behind nginx, HAProxy and Caddy; ARGS="curio uvloop" names the lanes
+	$(BIN)/python -m tests.proxies.figures $(ARGS)
 
 autobahn: $(VENV)/.test ## the 517 WebSocket cases of Autobahn: make autobahn BACKEND=trio (or all)
 	$(BIN)/python -m anylane_conformance.autobahn --backend $(BACKEND)
@@ -142,7 +146,8 @@ dist: $(VENV)/.dist ## build the distributions, check them, try the wheel: docs/
 		bin/anylane-conformance --backend threads -q
 
 lines: $(VENV)/.test ## bring what the docs draw from the code up to date
-	for tool in lines diagrams configuration examples limits hooks capabilities smuggling transport workers module_map transcripts; do \
+	for tool in lines diagrams configuration examples limits hooks capabilities smuggling transport workers module_map transcripts \
+			proxies; do \
 		$(BIN)/python docs/tools/$$tool.py || exit; \
 	done
 

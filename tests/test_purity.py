@@ -250,6 +250,7 @@ MAY_LOCK: Mapping[str, str] = {
     "realtime/rooms.py": "rooms are asked for from any thread, on every lane",
     "handling/blocking.py": "a `def` handler's thread waits for what the exchange's task awaits",
     "log_limit.py": "on threads requests are refused on any worker, and no number may be lost",
+    "lane/arrivals/places.py": "on threads clients of a proxy are counted on any worker",
     "lane/log_ids.py": "several threads of one handler may log at the same time",
     "realtime/event_log.py": "send() is called from any thread, on every lane",
     "contrib/jwks_file.py": "two threads of the pool may look at the file at once",

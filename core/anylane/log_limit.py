@@ -37,6 +37,9 @@ REFUSED = LogKind("refused requests")
 TLS = LogKind("failed TLS connections")
 """Handshakes that fail or take too long, and what else a client gets wrong about TLS."""
 
+PROXY = LogKind("connections without a PROXY header that is believed")
+"""What a peer gets wrong about the PROXY protocol, where a server asks for it."""
+
 TURNED_AWAY = LogKind("connections turned away")
 """Connections that an on_connect hook does not let in."""
 

@@ -292,9 +292,18 @@ def test_settings_that_cannot_be_applied_are_named(
         "ttl has no effect: it is TCP's, and only unix sockets are served",
         "linger has no effect: it is TCP's, and only unix sockets are served",
         "max_connections_per_address has no effect: it is TCP's, and only unix sockets are served",
-        "forwarded_allow_ips has no effect: proxy_headers is off",
+        "forwarded_allow_ips has no effect: proxy_headers and proxy_protocol are off",
         "backlog is 128, not 129: raise net.core.somaxconn",
     ]
+    config = ServerConfig(
+        uds=str(tmp_path / "b.sock"),
+        max_connections_per_address=5,
+        proxy_protocol=True,
+        forwarded_allow_ips=("unix",),
+    )
+    server = Server(make_app(), config)
+    server.shutdown()
+    assert server.unapplied == []  # A header of the PROXY protocol names addresses.
 
 
 # --- serve() ---------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from anylane import App, Context, Limits, ServerConfig, Timeouts
-from anylane.lane import places
-from anylane.lane.places import CALM, LEAVING
+from anylane.lane.arrivals import places
+from anylane.lane.arrivals.places import CALM, LEAVING
 from anylane.protocol import Closing
 from anylane.protocol.refusal import LINGER, RETRY_AFTER
 from anylane.testing import Lockstep, World

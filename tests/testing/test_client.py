@@ -858,3 +858,17 @@ def test_close_leaves_no_connection():
     assert len(world.drivers) == 1
     client.close()
     assert world.drivers == []
+
+
+def test_a_client_is_no_proxy():
+    """With the settings of production an app can be asked that is served behind one."""
+    app = App()
+
+    @app.get("/")
+    async def home(ctx):
+        return "hi"
+
+    config = ServerConfig(proxy_protocol=True)
+    for backend in (None, "asyncio"):
+        with TestClient(app, config, backend=backend) as client:
+            assert client.get("/").text == "hi"

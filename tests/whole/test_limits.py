@@ -20,8 +20,8 @@ from wsproto.frame_protocol import FrameProtocol, Opcode
 from anylane import App, Limits, ServerConfig, Timeouts
 from anylane.http import forms as form_module
 from anylane.http.urlencoded import MAX_FIELDS, MAX_STRAY
+from anylane.lane.arrivals.places import LEAVING
 from anylane.lane.driver import Driver
-from anylane.lane.places import LEAVING
 from anylane.lane.server_core import ServerCore
 from anylane.lane.wake_queue import WakeQueue
 from anylane.log_limit import MAX_LINES
@@ -282,6 +282,19 @@ def header_lines_of_that_size_together(limit: int, size: int) -> str:
     wire = serve(limits_header_section=limit)
     fixed = len("Host: a\r\n") + len("x: \r\n")
     wire.receive(get("/", "x: " + "y" * (size - fixed)))
+    return seen(wire)
+
+
+@at_the_limit(
+    "limits.proxy_header", 100, within="200", beyond="closed",
+    lanes=("a_proxy_without_its_header_is_closed",), note="with proxy_protocol",
+)  # fmt: skip
+def header_of_a_proxy_of_that_size(limit: int, size: int) -> str:
+    wire = serve(limits_proxy_header=limit, proxy_protocol=True, forwarded_allow_ips=("192.0.2.1",))
+    padding = size - 16 - 12 - 3
+    block = bytes(12) + b"\x04" + struct.pack("!H", padding) + bytes(padding)
+    header = b"\r\n\r\n\x00\r\nQUIT\n\x21\x11" + struct.pack("!H", len(block)) + block
+    wire.receive(header + get())
     return seen(wire)
 
 
@@ -750,7 +763,7 @@ def so_many_connections_of_one_network(limit: int, count: int) -> str:
 
 
 @at_the_limit(
-    "anylane.lane.places.LEAVING", LEAVING, within="accepts", beyond="accepting pauses",
+    "anylane.lane.arrivals.places.LEAVING", LEAVING, within="accepts", beyond="accepting pauses",
     steps=(-1, 0), note="let go for newcomers, and hooks of theirs still run",
 )  # fmt: skip
 def so_many_connections_that_leave(_limit: int, count: int) -> str:
@@ -837,6 +850,18 @@ def handshake_that_takes_so_long(limit: float, seconds: float) -> str:
     wire: Any = Lockstep(world=World(make_app(), config, wrap=wrap(config)))
     wire.advance(seconds / 2)
     wire.receive(certificates.hello()[:10])
+    wire.advance(seconds / 2)
+    return seen(wire)
+
+
+@at_the_limit(
+    "timeouts.head", 3.0, within="nothing yet", beyond="reset",
+    lanes=("a_proxy_header_has_a_deadline",), note="the header of a proxy, with proxy_protocol",
+)  # fmt: skip
+def header_of_a_proxy_that_takes_so_long(limit: float, seconds: float) -> str:
+    wire = serve(timeouts_head=limit, proxy_protocol=True, forwarded_allow_ips=("192.0.2.1",))
+    wire.advance(seconds / 2)
+    wire.receive(b"PROXY ")
     wire.advance(seconds / 2)
     return seen(wire)
 

@@ -12,7 +12,10 @@ from anylane.lane.backend import Backend
 _SOMAXCONN = Path("/proc/sys/net/core/somaxconn")
 
 
-_TCP_ONLY = ("ttl", "linger", "max_connections_per_address", "max_connections_per_network")
+_TCP_ONLY = ("ttl", "linger")
+
+
+_BY_ADDRESS = ("max_connections_per_address", "max_connections_per_network")
 
 
 def unapplied(
@@ -32,11 +35,12 @@ def unapplied(
         if asked_for(name):
             yield f"{name} has no effect: {why}"
     if all(each.family == socket.AF_UNIX for each in listeners):
-        for name in _TCP_ONLY:
+        # A header of the PROXY protocol names addresses on a unix socket, too.
+        for name in _TCP_ONLY + (() if config.proxy_protocol else _BY_ADDRESS):
             if asked_for(name):
                 yield f"{name} has no effect: it is TCP's, and only unix sockets are served"
-    if asked_for("forwarded_allow_ips") and not config.proxy_headers:
-        yield "forwarded_allow_ips has no effect: proxy_headers is off"
+    if asked_for("forwarded_allow_ips") and not (config.proxy_headers or config.proxy_protocol):
+        yield "forwarded_allow_ips has no effect: proxy_headers and proxy_protocol are off"
     if config.ssl_ciphers is not None and config.ssl_min_version == "TLSv1.3":
         yield "ssl_ciphers has no effect: it is for TLS 1.2, and ssl_min_version is TLSv1.3"
     limit = _somaxconn()

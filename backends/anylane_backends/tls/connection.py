@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Sequence
-from copy import copy
 from enum import Enum, auto
 
 from anylane.config.server_config import ServerConfig
 from anylane.lane.host import Log
-from anylane.protocol import Closing, Connection, Exchange, Timer, TlsInfo
+from anylane.protocol import AnyConnection, Closing, Timer, TlsInfo
 from anylane.protocol.fields import Header
 from anylane.protocol.http1.encoding import encode_head, with_defaults
+from anylane.protocol.layers.around import Around
 from anylane.protocol.peer import Address
-from anylane.protocol.timers import NEVER, Timers
-from anylane_backends.tls.around import Around
+from anylane.protocol.timers import NEVER
 from anylane_backends.tls.session import SLICE, TlsSession
 
 _CONTROL = 16 * 1024
@@ -58,13 +57,12 @@ class TlsConnection(Around):
 
     idle = False  # TLS may always have something to send.
 
-    __slots__ = ("_closing", "_control", "_date", "_discarded", "_eof", "_held", "_log",
-                 "_make", "_out", "_part", "_phase", "_session", "_timers", "_unsent", "config",
-                 "local", "peer", "tls")  # fmt: skip
+    __slots__ = ("_control", "_date", "_discarded", "_eof", "_held", "_log", "_make", "_out",
+                 "_part", "_phase", "_session", "local", "peer", "tls")  # fmt: skip
 
     def __init__(
         self,
-        make: Callable[[float, TlsInfo], Connection],
+        make: Callable[[float, TlsInfo], AnyConnection],
         *,
         context: ssl.SSLContext,
         config: ServerConfig,
@@ -73,23 +71,20 @@ class TlsConnection(Around):
         local: Address,
         log: Log,
         date: Callable[[], bytes],
+        refused: bool = False,
     ) -> None:
-        self.config: ServerConfig = config
+        super().__init__(config, refused=refused)
         self._date = date
         self.peer: Address = peer
         self.local: Address = local
         self.tls: TlsInfo | None = None
         self._make = make
         self._log = log
-        super().__init__()
         self._phase = Phase.HANDSHAKE
-        self._closing = Closing.NO
-        self._timers = Timers()
         self._timers.set(Timer.TLS_HANDSHAKE, now + config.timeouts.tls_handshake)
         self._session = TlsSession(context)
         self._out: list[bytes] = []
         self._held = self._part = self._eof = False
-        self._unsent = 0
         self._control = 0
         self._discarded = 0
 
@@ -136,11 +131,8 @@ class TlsConnection(Around):
             self._inner.peer_left(now)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._timers.clear_all()
         self._out.clear()
-        self._close(Closing.ABORT)
-        if self._inner is not None:
-            self._inner.connection_lost(exc)
+        super().connection_lost(exc)
 
     def handle_timeout(self, now: float) -> None:
         while (timer := self._timers.take_due(now)) is not None:
@@ -155,36 +147,9 @@ class TlsConnection(Around):
                 self._feed(now)
 
     def data_unsent(self, size: int, now: float) -> None:
-        self._unsent = size
         if size == 0:
             self._control = 0
-        if self._inner is not None:
-            self._inner.data_unsent(size, now)
-
-    def shutdown(self, now: float) -> None:
-        if self._inner is not None:
-            self._inner.shutdown(now)
-        else:
-            self._leave()
-
-    def dismiss(self, now: float) -> None:
-        if self._inner is not None:
-            self._inner.dismiss(now)
-        else:
-            self._leave()
-
-    def abort(self) -> None:
-        if self._inner is not None:
-            self._inner.abort()
-        self._close(Closing.ABORT)
-
-    def relieve(self, stuck: Exchange, now: float) -> TlsConnection:
-        """Return a layer with the same session around the connection inside that goes on. This one
-        must not be given any input, nor asked for output, but to be told that it is lost."""
-        reliever = copy(self)
-        reliever._timers = Timers()  # In this phase none is set.
-        reliever._inner = self._connection.relieve(stuck, now)
-        return reliever
+        super().data_unsent(size, now)
 
     # -- outputs -----------------------------------------------------------------------------
 
@@ -204,21 +169,12 @@ class TlsConnection(Around):
 
     @property
     def deadline_bound(self) -> float:
-        if self._due:
-            return _DUE
-        own = self._timers.bound
-        return own if self._inner is None else min(own, self._inner.deadline_bound)
+        return _DUE if self._due else super().deadline_bound
 
     def next_deadline(self) -> float | None:
         """Return the earliest deadline. It is in the past where held input is wanted again, because
         nothing comes from the socket then."""
-        if self._due:
-            return _DUE
-        own = self._timers.next()
-        deadline = None if self._inner is None else self._inner.next_deadline()
-        if own == NEVER:
-            return deadline
-        return own if deadline is None else min(own, deadline)
+        return _DUE if self._due else super().next_deadline()
 
     @property
     def wants_read(self) -> bool:
@@ -230,10 +186,7 @@ class TlsConnection(Around):
 
     @property
     def closing(self) -> Closing:
-        inner = self._inner
-        if inner is None or self._phase is Phase.FAILED:
-            return self._closing
-        return max(self._closing, inner.closing)
+        return self._closing if self._phase is Phase.FAILED else super().closing
 
     @property
     def idle_since(self) -> float:
@@ -243,15 +196,6 @@ class TlsConnection(Around):
         if self._phase is not Phase.HANDSHAKE or self._session.hello or self.closing:
             return NEVER
         return self._timers.at[Timer.TLS_HANDSHAKE] - self.config.timeouts.tls_handshake
-
-    @property
-    def read_size(self) -> int | None:
-        """Return a size of ciphertext, which is a little more than the plaintext in it."""
-        return self.config.http_buffer_size if self._inner is None else self._inner.read_size
-
-    @property
-    def unsent(self) -> int:
-        return self._unsent if self._inner is None else self._inner.unsent
 
     # -- the handshake -----------------------------------------------------------------------
 
@@ -281,7 +225,7 @@ class TlsConnection(Around):
     # -- records -----------------------------------------------------------------------------
 
     @property
-    def _connection(self) -> Connection:
+    def _connection(self) -> AnyConnection:
         assert self._inner is not None, "there is one in every phase after HANDSHAKE but FAILED"
         return self._inner
 
@@ -329,7 +273,7 @@ class TlsConnection(Around):
             else:
                 inner.receive_eof(now)
 
-    def _encrypt(self, inner: Connection) -> None:
+    def _encrypt(self, inner: AnyConnection) -> None:
         # They are joined: each piece alone would be a record, which costs the client time.
         data = b"".join(inner.data_to_send())
         try:
@@ -367,15 +311,6 @@ class TlsConnection(Around):
         else:
             self._close(Closing.SEND_EOF)
             self._timers.set(Timer.LINGER, now + self.config.timeouts.linger)
-
-    def _leave(self) -> None:
-        """Close; abort where closing would wait for a peer that reads nothing."""
-        self._timers.clear_all()
-        self._close(Closing.ABORT if self._unsent else Closing.CLOSE)
-
-    def _close(self, how: Closing) -> None:
-        """Close as far as `how` says. It never closes less than before."""
-        self._closing = max(self._closing, how)
 
     def _report(self, what: str) -> None:
         peer = f"{self.peer[0]}:{self.peer[1]}" if isinstance(self.peer, tuple) else "a client"

@@ -7,7 +7,7 @@ from typing import Any
 
 from anylane.config.server_config import ServerConfig
 from anylane.lane.host import Log
-from anylane.protocol import Connection
+from anylane.protocol import AnyConnection
 from anylane.protocol.peer import Address
 from anylane_backends.tls.connection import TlsConnection
 from anylane_backends.tls.context import make_context
@@ -31,7 +31,7 @@ class TlsLayer:
 
     def __call__(
         self,
-        make: Callable[[float, Any], Connection],
+        make: Callable[[float, Any], AnyConnection],
         *,
         config: ServerConfig,
         now: float,
@@ -39,8 +39,9 @@ class TlsLayer:
         local: Address,
         log: Log,
         date: Callable[[], bytes],
+        refused: bool = False,
     ) -> TlsConnection:
-        """Return a new connection's TlsConnection (see `anylane.lane.server_core.Wrap`)."""
+        """Return a new connection's TlsConnection (see `anylane.lane.arrivals.entrance.Wrap`)."""
         return TlsConnection(
             make,
             context=self._context,
@@ -50,6 +51,7 @@ class TlsLayer:
             local=local,
             log=log,
             date=date,
+            refused=refused,
         )
 
 

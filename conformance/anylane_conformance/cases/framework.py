@@ -151,6 +151,23 @@ def anybody_else_is_not_believed(conversation: Conversation) -> None:
         assert answer.body == b'["peer","own","conformance"]'
 
 
+@case(CHAPTER, config={"proxy_headers": True}, compare=False)
+def a_drain_answers_the_next_request_of_a_proxy(conversation: Conversation) -> None:
+    """With proxy_headers a drain leaves an idle connection a moment: a proxy sends the request of
+    any client there, and no request that has an effect is ever repeated (RFC 9110 §9.2.2)."""
+    peer, idle = conversation.connect(), conversation.connect()
+    for each in (peer, idle):
+        assert each.ask("/").status == 200
+    conversation.drain()
+    answer = peer.ask("/users/7")
+    while "connection" not in answer.headers:  # The lane has not heard of the drain yet.
+        assert answer.status == 200
+        answer = peer.ask("/users/7")
+    assert (answer.status, answer.headers["connection"]) == (200, "close")
+    peer.closed()
+    idle.closed()
+
+
 @case(CHAPTER, extra=hooks.lifespan)
 def lifespan_around_everything(conversation: Conversation) -> None:
     """A lifespan is entered in order before the first request and left in reverse after the last; a

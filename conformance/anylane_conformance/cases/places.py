@@ -111,10 +111,10 @@ def who_waits_is_served_when_another_is_idle(conversation: Conversation) -> None
     assert third.ask("/").status == 200
 
 
-@case(CHAPTER, "plain_wire", config={"max_connections": 2, "when_full": "refuse"}, timeouts=PATIENT)
+@case(CHAPTER, config={"max_connections": 2, "when_full": "refuse"}, timeouts=PATIENT)
 def a_full_house_can_refuse(conversation: Conversation) -> None:
     """With when_full = "refuse" a newcomer gets 503 with Retry-After while no connection is idle,
-    before it has asked for anything, and no connection goes for it."""
+    before it has asked for anything, over TLS too, and no connection goes for it."""
     sockets = [conversation.websocket("/echo") for _ in range(2)]
     for asks in (False, True):
         newcomer = conversation.connect()
@@ -125,13 +125,13 @@ def a_full_house_can_refuse(conversation: Conversation) -> None:
         assert int(answer.headers["retry-after"]) > 0
         assert answer.headers["connection"] == "close"
         newcomer.closed()
-        newcomer.eof()
+        newcomer.leave()
     for ws in sockets:
         ws.send("still here")
         assert ws.receive() == "still here"
     sockets[0].close()
     assert sockets[0].closed(answer=False) == (1000, "")
-    sockets[0].peer.eof()
+    sockets[0].peer.leave()
     assert conversation.steady(lambda: conversation.connections) == 1
     for _ in range(2):
         conversation.pause(0.1)  # A client may have its answer before its handler has ended.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from anylane import App, Context, HTTPError
@@ -140,6 +141,34 @@ def proxied(app: App, stage: Stage) -> None:
     async def socket(ctx: Context) -> None:
         ws = await ctx.accept()
         await ws.send_json(await whose(ctx))
+
+
+def named(app: App, stage: Stage) -> None:
+    """Add what tells whom a header of the PROXY protocol names."""
+
+    @app.get("/named")
+    async def told(ctx: Context) -> dict[str, Any]:
+        request, proxy = ctx.request, ctx.request.proxy
+        assert proxy is not None
+        client, server = request.client, request.server
+        if client == proxy.address:
+            client = server = "its own"  # because they differ from lane to lane
+        return {"client": client, "server": server, "proxied": proxy.version}
+
+    @app.get("/attributes")
+    async def attributes(ctx: Context) -> dict[str, Any]:
+        proxy = ctx.request.proxy
+        assert proxy is not None
+        found = asdict(proxy)
+        del found["address"], found["version"]
+        if proxy.unique_id is not None:
+            found["unique_id"] = proxy.unique_id.hex()
+        return {"scheme": ctx.request.scheme, **found}
+
+    @app.websocket("/named")
+    async def socket(ctx: Context) -> None:
+        ws = await ctx.accept()
+        await ws.send_json(await told(ctx))
 
 
 def patient(app: App, stage: Stage) -> None:

@@ -52,26 +52,35 @@ class Conversation(ABC):
         certificate: bool = False,
         alpn: tuple[str, ...] = (),
         listener: int = 0,
+        preface: bytes = b"",
     ) -> Peer:
         """Open one more connection, whose transcript is compared.
 
         receive_buffer: bytes of the client's socket buffer, None for the system's default.
         certificate, alpn: what the client shows and offers, where TLS is spoken. listener: which of
-        the server's addresses it is opened to, on lanes with real sockets.
+        the server's addresses it is opened to, on lanes with real sockets. preface: bytes in front
+        of all others, TLS included.
         """
-        peer = self._secured(self._connect(receive_buffer, listener), certificate, alpn)
+        wire = self._connect(receive_buffer, listener)
+        if preface:
+            wire.send(preface)
+        peer = self._secured(wire, certificate, alpn)
         self.peers.append(peer)
         return peer
 
     def websocket(
-        self, path: str, *headers: str, receive_buffer: int | None = None
+        self, path: str, *headers: str, receive_buffer: int | None = None, preface: bytes = b""
     ) -> WebSocketPeer:
         """Open a WebSocket on one more connection, whose transcript is compared."""
-        return WebSocketPeer.open(self.connect(receive_buffer), path, *headers)
+        peer = self.connect(receive_buffer, preface=preface)
+        return WebSocketPeer.open(peer, path, *headers)
 
-    def helper(self) -> Peer:
+    def helper(self, *, preface: bytes = b"") -> Peer:
         """Open one more connection, whose transcript is not compared."""
-        return self._secured(self._connect())
+        wire = self._connect()
+        if preface:
+            wire.send(preface)
+        return self._secured(wire)
 
     def bare(self) -> Peer:
         """Open one more connection without TLS whatever the server speaks, not compared."""

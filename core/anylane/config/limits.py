@@ -32,6 +32,9 @@ class Limits:
     body: int = 2 * 1024 * 1024
     """A larger request body gets 413, unless its route allows it. nginx allows 1 MiB; uploads of a
     photo fit."""
+    proxy_header: int = 4096
+    """A larger header of the PROXY protocol, version 2, ends the connection. As nginx; a proxy that
+    passes certificates on needs it. A line of version 1 has 107."""
     chunk_overhead: int = 64 * 1024
     """A chunked body gets 400 if its framing is over so many bytes more than its data. Chunks of
     five bytes and more never are, those of one after 16,000. Go allows 16 KiB."""

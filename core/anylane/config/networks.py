@@ -30,15 +30,17 @@ class Networks:
             else:
                 self._networks.append(_network(text))
 
-    def allow(self, peer: Any) -> bool:
+    def allow(self, peer: Any, *, named: bool = False) -> bool:
         """Return whether the peer of a connection is among them.
 
         peer: as the socket module gives it: (host, port, ...) or the path of a unix socket.
+        named: a proxy names it, and it is not the one that has connected. So "*" and "unix", which
+        stand for peers that connect, do not stand for it.
         """
-        if self._every_peer:
+        if self._every_peer and not named:
             return True
         if isinstance(peer, str | bytes):
-            return self._unix
+            return self._unix and not named
         try:
             return unmapped(ip_address(str(peer[0]))) in self
         except (ValueError, TypeError, LookupError):

@@ -65,7 +65,7 @@ class ServerConfig:
     """The same for an IPv4 /24 or IPv6 /48, against a client with many addresses."""
     when_full: str = "wait"
     """When none is idle: "wait" leaves newcomers in the backlog, so that they are served a moment
-    later; "refuse" answers 503 with Retry-After (over TLS it closes), for a balancer in front."""
+    later; "refuse" answers 503 with Retry-After, for a balancer in front."""
     max_threads: int = 16
     """Threads for `def` handlers, the workers of the threads lane; as many for background work, and
     on threads as many to answer in the place of those that are stuck."""
@@ -86,11 +86,19 @@ class ServerConfig:
     """Compress bodies in zstd, br or gzip, as the client likes: the part Compression with its
     defaults around the whole app. Off, because a proxy in front often does it already, and because
     of BREACH: read docs/parts/compression.md where a page holds a secret."""
+    root_path: str = ""
+    """The prefix that a proxy in front takes off, such as "/api": addresses that answers name begin
+    with it. "forwarded" takes it from X-Forwarded-Prefix of a believed proxy, with `proxy_headers`;
+    that is not the default, because most proxies pass a client's own on."""
     proxy_headers: bool = False
     """Take client and scheme from X-Forwarded-For and X-Forwarded-Proto of a proxy in front."""
     forwarded_allow_ips: tuple[str, ...] = ("127.0.0.1", "::1")
     """The proxies that are believed: addresses, networks, "unix" for all of a unix socket, or "*"
     for every peer. What any other peer writes there is ignored."""
+    proxy_protocol: bool = False
+    """Each connection begins with a header of the PROXY protocol, version 1 or 2, which names the
+    client. It is believed from `forwarded_allow_ips`; any other peer, and one that sends none, is
+    closed: a port speaks it or does not."""
     ssl_certfile: str | None = None
     """PEM file with the certificate and its chain. With it the server speaks TLS, and only TLS."""
     ssl_keyfile: str | None = None
@@ -145,8 +153,10 @@ class ServerConfig:
         _check_cors(self)
         check(self, "compression", bool)
         check(self, "proxy_headers", bool)
+        check(self, "proxy_protocol", bool)
         object.__setattr__(self, "headers", checked_headers(self.headers))
         _check_proxies(self)
+        _check_root_path(self)
         _check_tls(self)
         check(self, "limits", Limits)
         check(self, "timeouts", Timeouts)
@@ -265,6 +275,26 @@ def _check_proxies(config: ServerConfig) -> None:
         Networks(allowed)
     except ValueError as exc:
         raise ConfigError(f"ServerConfig.forwarded_allow_ips has {exc}") from None
+
+
+def _check_root_path(config: ServerConfig) -> None:
+    given: Any = config.root_path
+    if given == "":
+        return
+    check(config, "root_path", str)
+    from anylane.config.root_path import FORWARDED, root_path
+
+    if given == FORWARDED:
+        if not config.proxy_headers:
+            raise ConfigError(
+                "ServerConfig.root_path is 'forwarded' and proxy_headers is off; no proxy is "
+                "believed then"
+            )
+        return
+    try:
+        object.__setattr__(config, "root_path", root_path(given))
+    except ValueError as exc:
+        raise ConfigError(f"ServerConfig.root_path is {exc}; or 'forwarded'") from None
 
 
 def _check_tls(config: ServerConfig) -> None:

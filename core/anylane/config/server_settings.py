@@ -36,8 +36,10 @@ class ServerSettings(TypedDict, total=False):
     headers: tuple[tuple[str, str], ...]
     cors_origins: tuple[str, ...]
     compression: bool
+    root_path: str
     proxy_headers: bool
     forwarded_allow_ips: tuple[str, ...]
+    proxy_protocol: bool
     ssl_certfile: str | None
     ssl_keyfile: str | None
     ssl_keyfile_password: str | None

@@ -155,9 +155,10 @@ class Answering(ABC):
         """Return the percent-encoded path of the route of that name.
 
         In a mounted App that is one of its own, below its prefix, and else one of the App around
-        it. Raise RouteError if there is none, and for parameters that the route does not take.
+        it. It begins with `request.root_path`, for it is what the client asks for. Raise RouteError
+        if there is none, and for parameters that the route does not take.
         """
-        return self.place.path_for(name, params, self.params)
+        return self.request.root_path + self.place.path_for(name, params, self.params)
 
     @property
     def place(self) -> Mounted:
@@ -182,7 +183,8 @@ class Answering(ABC):
         several hosts, and if the route's host has a `*` that the request does not fill.
         """
         path, host, websocket = self.place.place_of(name, params, self.params)
-        return absolute_url(self.request, path, host, websocket=websocket)
+        request = self.request
+        return absolute_url(request, request.root_path + path, host, websocket=websocket)
 
     def check(self) -> None:
         """Raise Disconnected if the client is gone.

@@ -90,6 +90,8 @@ class FrozenApp(Dispatcher):
         """Return the proxies that are believed about a client; None without `proxy_headers`."""
         if not config.proxy_headers:
             return None
+        from anylane.config.root_path import FORWARDED
         from anylane.http.forwarded import Proxies
 
-        return Proxies(config.forwarded_allow_ips)
+        names_root = config.root_path == FORWARDED
+        return Proxies(config.forwarded_allow_ips, names_root=names_root)

@@ -1,6 +1,7 @@
 """Proxies: the real client of a request, as proxies in front say.
 
-Only X-Forwarded-For and X-Forwarded-Proto are read. Forwarded (RFC 7239) is not: a proxy that
+Only X-Forwarded-For and X-Forwarded-Proto are read, and X-Forwarded-Prefix where it is asked for.
+Forwarded (RFC 7239) is not: a proxy that
 writes one of them passes the other one on as the client sent it, so reading both would mean
 believing the client. X-Forwarded-Host is not either: a proxy can pass Host on as it is.
 
@@ -15,6 +16,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 from anylane.config.networks import Networks, unmapped
+from anylane.config.root_path import root_path
 
 if TYPE_CHECKING:
     from anylane.protocol.peer import Address
@@ -30,15 +32,19 @@ class Proxies:
 
     allowed: addresses and networks in CIDR notation; "unix" for every peer of a unix socket; "*"
         for every peer. Raises ValueError for any other text; the message names it.
+    names_root: whether they write X-Forwarded-Prefix.
     """
 
-    __slots__ = ("_believed",)
+    __slots__ = ("_believed", "names_root")
 
-    def __init__(self, allowed: Iterable[str]) -> None:
+    def __init__(self, allowed: Iterable[str], *, names_root: bool = False) -> None:
         self._believed = Networks(allowed)
+        self.names_root: bool = names_root
 
-    def client(self, peer: Address, head: RequestHead | None) -> Address:
+    def client(self, peer: Address, head: RequestHead | None, *, named: bool = False) -> Address:
         """Return (host, port) of the client, or *peer* if no believed proxy names another.
+
+        named: *peer* is what a PROXY header names (see `Networks.allow`).
 
         The port is 0 where the proxy names none. Each proxy appends the peer that asked it, so the
         addresses are read from the right. The first one that is not a believed proxy is the last
@@ -46,24 +52,34 @@ class Proxies:
         connection, not the addresses that it lists.
         """
         found = peer
-        if head is not None and self._believed.allow(peer):
+        if head is not None and self._believed.allow(peer, named=named):
             for text in reversed(_listed(head, b"x-forwarded-for")):
-                named = _parse(text)
-                if named is None:
+                written = _parse(text)
+                if written is None:
                     break  # No believed proxy vouches for what stands to the left of it.
-                address, port = named
+                address, port = written
                 found = (str(address), port)
                 if address not in self._believed:
                     break
         return found
 
-    def scheme(self, peer: Address, head: RequestHead | None) -> str | None:
+    def scheme(self, peer: Address, head: RequestHead | None, *, named: bool = False) -> str | None:
         """Return "http" or "https", or None if no believed proxy says which."""
-        if head is None or not self._believed.allow(peer):
+        if head is None or not self._believed.allow(peer, named=named):
             return None
         # The nearest proxy wrote the right-most element. The client may have written the others.
         said = _listed(head, b"x-forwarded-proto")[-1:]
         return _SCHEMES.get(said[0].lower()) if said else None
+
+    def root_path(self, peer: Address, head: RequestHead | None, *, named: bool = False) -> str:
+        """Return the prefix that the proxy has taken off, "" if no believed proxy says one."""
+        if head is None or not self._believed.allow(peer, named=named):
+            return ""
+        said = _listed(head, b"x-forwarded-prefix")[-1:]
+        try:
+            return root_path(said[0]) if said else ""
+        except ValueError:
+            return ""
 
 
 def _listed(head: RequestHead, name: bytes) -> list[str]:

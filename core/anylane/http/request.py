@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from anylane.lane.link import Link
     from anylane.protocol.exchange import Exchange
     from anylane.protocol.fields import Header
-    from anylane.protocol.peer import Address, TlsInfo
+    from anylane.protocol.peer import Address, ProxyInfo, TlsInfo
 
 
 _NO_TEXT = Text("", "", "", "")
@@ -63,7 +63,7 @@ class Request:
 
     @property
     def raw_path(self) -> str:
-        """The path of the target, percent-encoded."""
+        """The path of the target, percent-encoded. `root_path` is not in it."""
         return _text(self._exchange.head).path
 
     @property
@@ -81,17 +81,29 @@ class Request:
     def client(self) -> Address:
         """The address of the client, as the socket module gives it.
 
-        With `ServerConfig.proxy_headers` and a proxy that is believed, it is (host, port) of the
-        client that the proxy names, with port 0 where it names none.
+        With `ServerConfig.proxy_headers` or `proxy_protocol` and a proxy that is believed, it is
+        (host, port) of the client that the proxy names, with port 0 where it names none.
         """
-        link = self._link
-        peer, forwarded = link.driver.connection.peer, link.host.forwarded
-        return peer if forwarded is None else forwarded.client(peer, self._exchange.head)
+        connection, forwarded = self._link.driver.connection, self._link.host.forwarded
+        if forwarded is None:
+            return connection.peer
+        named = connection.proxy is not None
+        return forwarded.client(connection.peer, self._exchange.head, named=named)
 
     @property
     def server(self) -> Address:
-        """The address of our end of the connection, as the socket module gives it."""
+        """The address of our end of the connection, as the socket module gives it.
+
+        With `ServerConfig.proxy_protocol` it is the one that the client has connected to.
+        """
         return self._link.driver.connection.local
+
+    @property
+    def proxy(self) -> ProxyInfo | None:
+        """A `ProxyInfo`: what a proxy says of this connection by the PROXY protocol. None without
+        `ServerConfig.proxy_protocol`."""
+        found: ProxyInfo | None = self._link.driver.connection.proxy
+        return found
 
     @property
     def tls(self) -> TlsInfo | None:
@@ -103,14 +115,18 @@ class Request:
     def scheme(self) -> str:
         """The scheme: "https" with TLS, else "http".
 
-        With `ServerConfig.proxy_headers` it is what a believed proxy says.
+        With `ServerConfig.proxy_headers` or `proxy_protocol` it is what a believed proxy says.
         """
         link = self._link
         connection, forwarded = link.driver.connection, link.host.forwarded
+        proxy = connection.proxy
         if forwarded is not None:
-            said = forwarded.scheme(connection.peer, self._exchange.head)
+            named = proxy is not None
+            said = forwarded.scheme(connection.peer, self._exchange.head, named=named)
             if said is not None:
                 return said
+        if proxy is not None and proxy.tls is not None:
+            return "https"
         return "http" if connection.tls is None else "https"
 
     @property
@@ -119,6 +135,20 @@ class Request:
         if self._path is None:
             self._path = unescaped(self.raw_path)
         return self._path
+
+    @property
+    def root_path(self) -> str:
+        """The prefix that a proxy in front has taken off the path, percent-encoded, or "".
+
+        It is `ServerConfig.root_path`; or, where that is "forwarded", what a believed proxy says.
+        """
+        host = self._link.host
+        forwarded = host.forwarded
+        if forwarded is None or not forwarded.names_root:
+            return host.root_path
+        connection = self._link.driver.connection
+        named = connection.proxy is not None
+        return forwarded.root_path(connection.peer, self._exchange.head, named=named)
 
     @property
     def headers(self) -> Headers:

@@ -60,9 +60,9 @@ class NoConnection:
     __slots__ = ("backlog", "closing", "config", "high", "moved", "out", "queued", "timers",
                  "waiting")  # fmt: skip
 
-    peer = local = tls = read_size = None
+    peer = local = tls = proxy = read_size = None
     ready = caught_up = True
-    wants_read = idle = congested = False
+    wants_read = idle = congested = refused = False
     unsent = pending = 0
     deadline_bound = NEVER
     idle_since: float = NEVER

@@ -25,14 +25,26 @@ Spool = Callable[[], IO[bytes]]
 
 
 class Forwarded(Protocol):
-    """What tells the client of a request that trusted proxies have passed on."""
+    """What tells the client of a request that trusted proxies have passed on.
 
-    def client(self, peer: Address, head: RequestHead | None) -> Address:
-        """Return the client as (host, port); `peer` where no trusted proxy names another one."""
+    names_root: whether they say which prefix they have taken off its path.
+    """
+
+    names_root: bool
+
+    def client(self, peer: Address, head: RequestHead | None, *, named: bool = False) -> Address:
+        """Return the client as (host, port); `peer` where no trusted proxy names another one.
+
+        named: `peer` has not connected itself: a header of the PROXY protocol names it.
+        """
         ...
 
-    def scheme(self, peer: Address, head: RequestHead | None) -> str | None:
+    def scheme(self, peer: Address, head: RequestHead | None, *, named: bool = False) -> str | None:
         """Return what the client speaks, "http" or "https"; None where no trusted proxy says."""
+        ...
+
+    def root_path(self, peer: Address, head: RequestHead | None, *, named: bool = False) -> str:
+        """Return the prefix that was taken off the path; "" where no trusted proxy says one."""
         ...
 
 
@@ -102,8 +114,8 @@ class ServerStatus:
 
     @property
     def refused(self) -> int:
-        """Return how many connections it has refused so far, because of `when_full="refuse"` or a
-        bound of one client."""
+        """Return how many connections it has refused so far, because of `when_full="refuse"`, a
+        bound of one client, or `proxy_protocol` and a peer that is no proxy."""
         return self._server.places.refused
 
     @property
@@ -147,7 +159,8 @@ class Host(Protocol):
     likes. token: gives that many random bytes. time: gives the
     wall time, in seconds since 1970; it moves with virtual time in tests. spool: opens a temporary
     file. lane: the name of the backend, for messages. forwarded: tells the clients behind trusted
-    proxies; None where no proxy is trusted. status: its figures, such as the open connections.
+    proxies; None where no proxy is trusted. root_path: the prefix that a proxy takes off, unless
+    each request says it. status: its figures, such as the open connections.
     """
 
     log: Log
@@ -157,6 +170,7 @@ class Host(Protocol):
     spool: Spool
     lane: str
     forwarded: Forwarded | None
+    root_path: str
     status: ServerStatus
 
     def write_access_line(self, exchange: Exchange, line: str, fields: Mapping[str, Any]) -> None:

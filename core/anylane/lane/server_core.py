@@ -9,21 +9,18 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from anylane.errors import UsageError
+from anylane.lane.arrivals.entrance import Arrival, Entrance
+from anylane.lane.arrivals.open_driver import OpenDriver
+from anylane.lane.arrivals.places import Places
 from anylane.lane.errand import run_errand
 from anylane.lane.host import ServerStatus
 from anylane.lane.life.schedule import Schedule
 from anylane.lane.life.worker import Worker
-from anylane.lane.log_ids import log_about
-from anylane.lane.places import Places
-from anylane.lane.served import OpenDriver
 from anylane.lane.wake_queue import WakeQueue
-from anylane.log_limit import TLS, LogLimit
-from anylane.protocol.connection import Connection
-from anylane.protocol.dates import Dates
-from anylane.protocol.http1.express import Heads
+from anylane.log_limit import LogLimit
 from anylane.protocol.peer import Address
 from anylane.request_tag import tagging
 
@@ -32,6 +29,7 @@ if TYPE_CHECKING:
 
     from anylane.config.server_config import ServerConfig
     from anylane.lane.application import Application
+    from anylane.lane.arrivals.entrance import Wrap
     from anylane.lane.host import AccessLine, Forwarded, Log, Spool
     from anylane.lane.life.lifespan import Lifespan, ToTheEnd
     from anylane.lane.life.schedule import JobLane
@@ -39,31 +37,6 @@ if TYPE_CHECKING:
     from anylane.protocol.any_connection import AnyConnection
     from anylane.protocol.exchange import Exchange
     from anylane.protocol.request_head import RequestHead
-
-
-class Wrap(Protocol):
-    """Puts a layer around each connection, such as TLS.
-
-    The hosting code hands it in, so that the core knows no layer.
-    """
-
-    def __call__(
-        self,
-        make: Callable[[float, Any], Connection],
-        *,
-        config: ServerConfig,
-        now: float,
-        peer: Address,
-        local: Address,
-        log: Log,
-        date: Callable[[], bytes],
-    ) -> AnyConnection:
-        """Return the layer of a new connection.
-
-        make: makes the connection inside. The layer calls it once, when that can begin, with the
-        time in seconds and with what `ctx.request.tls` will be.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +121,7 @@ class ServerCore:
         self.lane = lane
         self.spool = spool
         self.forwarded: Forwarded | None = application.forwarded(config)
+        self.root_path: str = config.root_path
         self.listeners: list[Any] = []
         self.drivers: set[OpenDriver] = set()
         self.places: Places = Places(config, log, self.drivers, lambda: self.wakes.put(self._tell))
@@ -172,9 +146,9 @@ class ServerCore:
         self._lifespan = application.lifespan(log)
         self.schedule: Schedule = Schedule(application.jobs, log)
         self._job_lane: JobLane | None = None
-        self._dates = Dates(date)
-        self._wrap = wrap
-        self._heads = Heads(config.limits)
+        self._entrance = Entrance(
+            config, self.places, self.log_limit, date=date, token=token, wrap=wrap
+        )
 
     def attach(
         self, wakes: WakeQueue, changed: Callable[[], None], jobs: JobLane | None = None
@@ -243,33 +217,7 @@ class ServerCore:
         as `ctx.request.tls`, from a transport that speaks TLS by itself; no layer is put around the
         connection then. number: that of its driver, for what the layer logs.
         """
-        plain = self._wrap is None or tls is not None
-        refusal = self.places.refusal(peer, now, plain=plain)
-        if refusal is not None:
-            return refusal
-        if self._wrap is None or tls is not None:
-            return self._make_connection(peer, local, now, tls)
-        return self._wrap(
-            partial(self._make_connection, peer, local),
-            config=self.config,
-            now=now,
-            peer=peer,
-            local=local,
-            log=partial(log_about, number, self.log_limit, TLS),
-            date=self._dates.date,
-        )
-
-    def _make_connection(self, peer: Address, local: Address, now: float, tls: Any) -> Connection:
-        return Connection(
-            self.config,
-            now=now,
-            peer=peer,
-            local=local,
-            tls=tls,
-            date=self._dates,
-            token=self.token,
-            heads=self._heads,
-        )
+        return self._entrance.connection(now, Arrival(peer, local, number), tls)
 
     def run_exchange(self, exchange: Exchange, link: Link) -> Coroutine[Any, Any, None]:
         """Return the coroutine of one exchange or errand, for a lane to run natively.
@@ -311,7 +259,8 @@ class ServerCore:
             elif not link.relieved:
                 peer, seconds = link.driver.connection.peer, link.now() - began
                 if self.forwarded is not None:
-                    peer = self.forwarded.client(peer, exchange.head)
+                    named = link.driver.connection.proxy is not None
+                    peer = self.forwarded.client(peer, exchange.head, named=named)
                 # What is answered to a client that has left goes nowhere.
                 status, sent = (exchange.status, exchange.sent) if exchange.started else (0, 0)
                 access(Access(peer, exchange.head, status, sent, seconds))

@@ -93,4 +93,6 @@ class RequestId:
         if len(found) != 1 or not _TAKEN.fullmatch(found[0]):
             return None
         # The peer of this connection: it has written the header, for itself or another client.
-        return found[0] if self._trusted.allow(ctx.link.driver.connection.peer) else None
+        connection = ctx.link.driver.connection
+        named = connection.proxy is not None
+        return found[0] if self._trusted.allow(connection.peer, named=named) else None

@@ -7,7 +7,7 @@ from anylane.protocol.any_connection import AnyConnection
 from anylane.protocol.connection import Connection
 from anylane.protocol.exchange import Exchange, Interrupt
 from anylane.protocol.interfaces import Closing
-from anylane.protocol.peer import TlsInfo
+from anylane.protocol.peer import ProxyInfo, TlsInfo
 from anylane.protocol.request_head import RequestHead
 from anylane.protocol.timers import Alarm, Timer
 from anylane.protocol.websocket.session import WebSocketProtocol
@@ -19,6 +19,7 @@ __all__ = [
     "Connection",
     "Exchange",
     "Interrupt",
+    "ProxyInfo",
     "RequestHead",
     "Timer",
     "TlsInfo",

@@ -9,6 +9,7 @@ from anylane.protocol.interfaces import Closing
 if TYPE_CHECKING:
     from anylane.config.server_config import ServerConfig
     from anylane.protocol.exchange import Exchange
+    from anylane.protocol.peer import ProxyInfo
 
 
 class AnyConnection(Protocol):
@@ -37,6 +38,16 @@ class AnyConnection(Protocol):
     @property
     def tls(self) -> Any:
         """Return what the TLS layer knows, None without TLS."""
+        ...
+
+    @property
+    def proxy(self) -> ProxyInfo | None:
+        """Return what a proxy says of its client by the PROXY protocol, None without one."""
+        ...
+
+    @property
+    def refused(self) -> bool:
+        """Whether it is that of a client for which there is no place."""
         ...
 
     @property

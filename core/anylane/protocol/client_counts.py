@@ -41,7 +41,8 @@ class ClientCounts:
         )
         self._bounds = {name: (bound, bits) for name, bound, bits in bounds if bound is not None}
         self._counts: Counter[Key] = Counter()
-        self._proxies = Networks(config.forwarded_allow_ips if config.proxy_headers else ())
+        has_proxies = config.proxy_headers or config.proxy_protocol
+        self._proxies = Networks(config.forwarded_allow_ips if has_proxies else ())
 
     @classmethod
     def of(cls, config: ServerConfig) -> ClientCounts | None:
@@ -49,9 +50,12 @@ class ClientCounts:
         counts = cls(config)
         return counts if counts._bounds else None
 
-    def reached(self, peer: Address) -> str | None:
-        """Return which bound one more connection of this peer would exceed, in words; or None."""
-        for key, bound in self._keys(peer):
+    def reached(self, peer: Address, *, named: bool = False) -> str | None:
+        """Return which bound one more connection of this peer would exceed, in words; or None.
+
+        named: a PROXY header names it, as in all of these.
+        """
+        for key, bound in self._keys(peer, named=named):
             if self._counts[key] >= bound:
                 name, version, leading = key
                 bits = self._bounds[name][1][version]
@@ -60,20 +64,20 @@ class ClientCounts:
                 return f"{whose} has reached {name} ({bound})"
         return None
 
-    def add(self, peer: Address) -> None:
+    def add(self, peer: Address, *, named: bool = False) -> None:
         """Count one more connection of this peer."""
-        self._counts.update(key for key, _ in self._keys(peer))
+        self._counts.update(key for key, _ in self._keys(peer, named=named))
 
-    def remove(self, peer: Address) -> None:
+    def remove(self, peer: Address, *, named: bool = False) -> None:
         """Count one connection less."""
-        for key, _ in self._keys(peer):
+        for key, _ in self._keys(peer, named=named):
             self._counts[key] -= 1
             if self._counts[key] <= 0:
                 del self._counts[key]
 
-    def _keys(self, peer: Address) -> Iterator[tuple[Key, int]]:
+    def _keys(self, peer: Address, *, named: bool) -> Iterator[tuple[Key, int]]:
         """Yield what the peer counts for, each with its bound."""
-        if not isinstance(peer, tuple) or self._proxies.allow(peer):
+        if not isinstance(peer, tuple) or self._proxies.allow(peer, named=named):
             return
         try:
             address = unmapped(ip_address(str(peer[0])))

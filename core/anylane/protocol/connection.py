@@ -21,7 +21,7 @@ from anylane.protocol.timers import NEVER, Timer
 
 if TYPE_CHECKING:
     from anylane.protocol.interfaces import InnerProtocol
-    from anylane.protocol.peer import Address
+    from anylane.protocol.peer import Address, ProxyInfo
 
 
 _NO = Closing.NO  # A member of an enum takes twice the time of a global to look up.
@@ -73,6 +73,8 @@ class Connection(Outgoing):
     __slots__ = ("_exchanges", "_token", "dates", "draining", "eof", "heads", "local", "peer",
                  "read_size", "tls", "waiting")  # fmt: skip
 
+    proxy: ProxyInfo | None = None
+    refused: bool = False
     closing: Closing
     idle: bool
     pending: int

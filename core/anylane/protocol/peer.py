@@ -25,5 +25,34 @@ class TlsInfo:
     """
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProxyInfo:
+    """What a proxy says of its client in a header of the PROXY protocol: `ctx.request.proxy`."""
+
+    version: int
+    """The version of the header: 1 or 2."""
+    address: Address = None
+    """The socket address of the proxy itself."""
+    client: Address = None
+    """The client, as the socket module gives it. None if the proxy speaks for itself (LOCAL) or
+    does not know (UNKNOWN)."""
+    server: Address = None
+    """The address that the client has connected to. None as for `client`."""
+    alpn: str | None = None
+    """The protocol that the client and the proxy have agreed upon (RFC 7301)."""
+    server_name: str | None = None
+    """The host that the client asked for (SNI). It is not verified."""
+    unique_id: bytes | None = None
+    """What the proxy calls this connection, 128 bytes at most."""
+    tls: TlsInfo | None = None
+    """How the connection between client and proxy is protected; None if it is not, or if the proxy
+    does not say. Of a certificate there is the common name, if the proxy has verified it."""
+
+    @property
+    def names_client(self) -> bool:
+        """Whether it says who the client is."""
+        return self.client is not None
+
+
 Address = Any
 """As the socket module gives it: (host, port), (host, port, flow, scope), a path, or None."""

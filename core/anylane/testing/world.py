@@ -15,11 +15,12 @@ from typing import Any
 from anylane.app import App, check_served
 from anylane.config.server_config import ServerConfig
 from anylane.errors import UsageError
+from anylane.lane.arrivals.entrance import Wrap
 from anylane.lane.deadlines import Deadline, Deadlines
 from anylane.lane.driver import Driver
 from anylane.lane.host import Log
 from anylane.lane.link import Errand
-from anylane.lane.server_core import ServerCore, Wrap
+from anylane.lane.server_core import ServerCore
 from anylane.lane.stepping import SteppedLink, step
 from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol.exchange import Exchange

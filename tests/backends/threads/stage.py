@@ -22,12 +22,13 @@ from anylane import ServerConfig
 from anylane.config.limits import Limits, Timeouts
 from anylane.errors import Disconnected
 from anylane.lane import driver as core_driver_module
-from anylane.lane import places, wake_queue
+from anylane.lane import wake_queue
+from anylane.lane.arrivals import places
+from anylane.lane.arrivals.places import may_go
 from anylane.lane.deadlines import Deadline, Deadlines
 from anylane.lane.host import Log
 from anylane.lane.life.lifespan import Lifespan
 from anylane.lane.link import Link
-from anylane.lane.places import may_go
 from anylane.lane.server_core import ServerCore
 from anylane.protocol import Exchange, Interrupt
 from anylane.protocol import exchange as exchange_module

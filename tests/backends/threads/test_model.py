@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anylane.lane.places import Places
+from anylane.lane.arrivals.places import Places
 from anylane.lane.wake_queue import WakeQueue
 from anylane_backends.threads.driver import ThreadsDriver
 from anylane_backends.threads.link import ThreadsLink

@@ -12,6 +12,7 @@ import pytest
 import trustme
 
 from anylane import App, ConfigError, Context, Disconnected, Limits, ServerConfig, Timeouts
+from anylane.lane.arrivals.places import LEAVING
 from anylane.protocol import AnyConnection, Closing, Connection, Interrupt, TlsInfo
 from anylane.testing import Lockstep, World
 from anylane_backends.asyncio import AsyncioBackend
@@ -796,7 +797,8 @@ def test_half_a_record_is_a_request(files):
     assert world.server.accepting
 
 
-def test_a_client_without_a_place_costs_no_handshake(files):
+@BOTH
+def test_a_full_house_refuses_over_tls_too(version, files):
     config = ServerConfig(
         ssl_certfile=str(files / "server.pem"), max_connections=1, when_full="refuse"
     )
@@ -804,9 +806,54 @@ def test_a_client_without_a_place_costs_no_handshake(files):
     busy = Client(Lockstep(world=world))
     busy.tls.write(GET)
     busy.wire.receive(busy.outgoing.read()[:-5])
+    refused = Client(Lockstep(world=world), tls=version)
+    answer = refused.take()
+    assert answer.startswith(b"HTTP/1.1 503 ") and b"\r\nretry-after: " in answer
+    assert refused.ended() and refused.wire.eof_sent
+    assert (world.server.status.connections, world.server.status.refused) == (1, 1)
+    # However many there are, they hold no more descriptors than those that are refused in plain.
+    silent: Any = [Lockstep(world=world) for _ in range(LEAVING + 1)]
+    assert [each.closed for each in silent] == [True] + [False] * LEAVING
+    silent[-1].advance(config.timeouts.tls_handshake)
+    assert silent[-1].reset_sent and len(world.server.drivers) == 1
+
+
+def test_a_client_beyond_its_bound_costs_no_handshake(files):
+    config = ServerConfig(
+        ssl_certfile=str(files / "server.pem"), max_connections_per_address=1, when_full="refuse"
+    )
+    world = World(greeting(), config, wrap=wrap(config))
+    Client(Lockstep(world=world))
     refused = Lockstep(world=world)
     refused.receive(b"a hello")
     assert refused.closed and not refused.sent and not world.log[1:]
+
+
+@BOTH
+def test_a_full_house_refuses_behind_a_proxy_header(version, files):
+    config = ServerConfig(
+        ssl_certfile=str(files / "server.pem"),
+        max_connections=1,
+        when_full="refuse",
+        proxy_protocol=True,
+        forwarded_allow_ips=("192.0.2.1",),
+    )
+    world = World(greeting(), config, wrap=wrap(config))
+    header = b"PROXY TCP4 198.51.100.7 203.0.113.1 4711 443\r\n"
+
+    def arrive() -> Lockstep:
+        wire = Lockstep(world=world)
+        wire.receive(header)
+        return wire
+
+    busy = Client(arrive())
+    busy.tls.write(GET)
+    record = busy.outgoing.read()
+    busy.wire.receive(record[:-5])
+    refused = Client(arrive(), tls=version)
+    assert refused.take().startswith(b"HTTP/1.1 503 ")
+    busy.wire.receive(record[-5:])
+    assert busy.take().endswith(b"hi")
 
 
 @BOTH

@@ -268,6 +268,25 @@ def test_a_drain_answers_a_next_request_that_was_on_its_way():
     assert busy.eof_sent
 
 
+def test_a_drain_answers_the_next_request_of_a_proxy_that_was_on_its_way():
+    wire = Lockstep(make_app(), ServerConfig(proxy_headers=True))
+    quiet, gone = wire.open(), wire.open()
+    for each in (wire, quiet, gone):
+        each.receive(get())
+        assert statuses(each.take()) == [200]
+    gone.eof()
+    wire.world.server.shutdown()
+    assert gone.closed and not wire.closed
+    wire.receive(get())
+    answer = wire.take()
+    assert statuses(answer) == [200] and b"connection: close" in answer
+    assert wire.eof_sent
+    quiet.advance(0.999)
+    assert not quiet.closed
+    quiet.advance(0.001)
+    assert quiet.closed
+
+
 def test_requests_before_a_violation_are_answered_first():
     wire = open_wire()
     wire.receive(get() + sized("/echo", b"hi") + b"nonsense\r\n\r\n")

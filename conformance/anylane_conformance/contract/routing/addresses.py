@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anylane import App, Context, Router
+from anylane.middleware import HTTPSRedirect
 
 if TYPE_CHECKING:
     from anylane_conformance.contract.stage import Stage
@@ -31,6 +32,15 @@ def addressed(app: App, stage: Stage) -> None:
             ctx.url_for("addressed-socket"),
         ]
 
+    @app.get("/addressed/self", name="addressed-self")
+    async def itself(ctx: Context) -> list[str]:
+        request = ctx.request
+        return [request.root_path, request.path, request.raw_path, ctx.path_for("addressed-self")]
+
+    @app.get("/addressed/moved")
+    async def moved(ctx: Context) -> None:
+        ctx.response.redirect(ctx.path_for("addressed-self"))
+
     @app.get("/addressed/saved")
     async def saved(ctx: Context) -> str:
         inline = "inline" in ctx.request.query
@@ -38,3 +48,17 @@ def addressed(app: App, stage: Stage) -> None:
         return "saved"
 
     app.include(elsewhere)
+
+
+def below_a_prefix(app: App, stage: Stage) -> None:
+    """Add what else names addresses: a description, files, and an app that is mounted."""
+    addressed(app, stage)
+    inner = App()
+
+    @inner.get("/page", name="inner-page")
+    async def page(ctx: Context) -> list[str]:
+        return [ctx.request.path, ctx.path_for("inner-page"), ctx.url_for("addressed-self")]
+
+    inner.openapi(title="Inner", version="1", docs=None)
+    app.mount("/inner", inner)
+    app.use(HTTPSRedirect(exempt=["/addressed/self", "/inner/"]))

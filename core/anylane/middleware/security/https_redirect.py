@@ -109,7 +109,7 @@ class HTTPSRedirect:
                 "from a peer that is not believed: set proxy_headers and forwarded_allow_ips",
             )
         raw = request.raw_path
-        target = "" if raw == "*" else raw
+        target = "" if raw == "*" else request.root_path + raw
         if request.query_string or request.target.endswith("?"):
             target += f"?{request.query_string}"
         ctx.response.redirect(f"https://{host}{self._port}{target}", self._status)

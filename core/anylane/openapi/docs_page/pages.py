@@ -46,10 +46,10 @@ class Pages:
         return self._document
 
     async def show(self, ctx: Context) -> None:
-        """Answer with the description, as JSON. Where the app is mounted in another one, its paths
-        are below the prefix."""
+        """Answer with the description, as JSON. Where the app is mounted in another one, or behind
+        a proxy that takes a prefix off, its paths are below the prefix."""
         document, body = self.document(), self._body
-        prefix = ctx.request.path.removesuffix(self.path)
+        prefix = ctx.request.root_path + ctx.request.path.removesuffix(self.path)
         if prefix and "servers" not in document:
             body = json.dumps({**document, "servers": [{"url": prefix}]})
         Asset.of(body, JSON).show(ctx)

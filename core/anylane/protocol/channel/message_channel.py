@@ -62,7 +62,8 @@ class MessageChannel(BodyIntake):
                  "_subprotocols", "_token", "_websocket", "cut", "draining", "local", "peer", "tls",
                  "waiting")  # fmt: skip
 
-    read_size = None
+    read_size = proxy = None
+    refused = False
     ready = True
     handler_due = NEVER
     idle_since = NEVER

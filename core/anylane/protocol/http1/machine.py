@@ -28,9 +28,9 @@ from anylane.protocol.websocket.deflate import negotiate
 from anylane.protocol.websocket.handshake import accept_headers, read_handshake
 from anylane.protocol.websocket.session import WebSocketProtocol
 
-_FIRST_REQUEST = 1.0
-"""Seconds that a drain leaves to a connection on which nothing was asked yet: the time of a few
-round trips."""
+_ON_ITS_WAY = 1.0
+"""Seconds that a drain leaves to a request that may be on its way: the time of a few round trips.
+"""
 
 _NEXT_REQUEST = 0.5
 """Seconds since its last answer within which a client is taken to be asking one thing after the
@@ -113,14 +113,10 @@ class Http1(Reader):
             self._close(now)
         elif self.reading is Reading.HEAD:
             timers.set(Timer.HEAD, now)
-        elif self._exchange is None and self._fresh and not self._conn.eof:
-            # It may have been accepted a moment ago, with its request on the way. Clients do not
-            # repeat a request that was reset, so it is waited for, and answered.
-            timers.set(Timer.KEEP_ALIVE, now + _FIRST_REQUEST)
         elif self._exchange is None:
-            idle_since = timers.at[Timer.KEEP_ALIVE] - self._timeouts.keep_alive
-            busy = now - idle_since < _NEXT_REQUEST
-            timers.set(Timer.KEEP_ALIVE, now + _NEXT_REQUEST * busy)
+            idle = now - timers.at[Timer.KEEP_ALIVE] + self._timeouts.keep_alive
+            expected = (self._fresh or self._conn.config.proxy_headers) and not self._conn.eof
+            timers.set(Timer.KEEP_ALIVE, now + _time_for_a_request(idle, expected=expected))
         elif self._events is not None:
             # It may never end by itself: its client is told when to come back, and gets it whole.
             self._events.shutdown()
@@ -398,6 +394,18 @@ class Http1(Reader):
         self._keep_alive = False
         exchange.respond(503, [], b"")
         self._close(now)
+
+
+def _time_for_a_request(idle: float, *, expected: bool) -> float:
+    """Return the seconds that a drain leaves to a connection on which nothing is asked.
+
+    idle: seconds since its last answer. expected: a request may be on its way that nobody repeats
+    if it is reset: the first one, or the next one of a proxy, which hears by the answer that it has
+    to use another connection.
+    """
+    if expected:
+        return _ON_ITS_WAY
+    return _NEXT_REQUEST if idle < _NEXT_REQUEST else 0.0
 
 
 def repeat(connection: ConnectionCarrier, head: RequestHead, now: float) -> tuple[Http1, Exchange]:

@@ -50,7 +50,7 @@ class TestClient:
 
     app: the app; or an ASGI application, or with wsgi=True a WSGI application. In memory such a one
         has to await nothing but what it is given.
-    config: its settings.
+    config: its settings. The client is no proxy, so `proxy_protocol` is off.
     backend: None runs the app in memory, in virtual time. A name or `package.module:Class` runs it
         on that lane, on real sockets.
     base_url: what relative URLs are relative to. Its host is the Host header.
@@ -90,6 +90,8 @@ class TestClient:
         self.cookies: CookieJar = CookieJar((cookies or {}).items())
         self._follows = follow_redirects
         self._check = SchemaCheck(app) if check_schema else None
+        if config is not None and config.proxy_protocol:
+            config = replace(config, proxy_protocol=False)
 
         def run(log: ClientLog) -> Lane:
             if backend is None:

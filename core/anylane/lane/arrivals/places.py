@@ -7,6 +7,7 @@ are looked at once. From then on each driver says by itself that its connection 
 
 from __future__ import annotations
 
+from _thread import allocate_lock
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -95,11 +96,13 @@ class Guest(Protocol):
 def idle_since(guest: Guest) -> float:
     """Return when its last byte came or went, NEVER while something is asked or under way.
 
-    In seconds on the lane's clock. Where no byte came, it is idle since it was made.
+    In seconds on the lane's clock. Where no byte came, it is idle since it was made. One that is
+    refused has no place that it could give up.
     """
-    if guest.links or guest.lost or guest.closing or guest.pumping:
+    connection = guest.connection
+    if guest.links or guest.lost or guest.closing or guest.pumping or connection.refused:
         return NEVER
-    return guest.connection.idle_since
+    return connection.idle_since
 
 
 def may_go(guest: Guest) -> bool:
@@ -138,8 +141,8 @@ class Places:
     """
 
     __slots__ = ("_bounds", "_config", "_first", "_full", "_guests", "_idle", "_leaving", "_let_go",
-                 "_over_bound", "_refused", "_stuck", "_tell", "_turned_away", "came", "crowded",
-                 "refused", "taken")  # fmt: skip
+                 "_lock", "_over_bound", "_refused", "_stuck", "_tell", "_turned_away", "came",
+                 "crowded", "refused", "taken")  # fmt: skip
 
     def __init__(
         self, config: ServerConfig, log: Log, guests: Iterable[Guest], tell: Callable[[], None]
@@ -148,6 +151,8 @@ class Places:
         self._guests = guests
         self._tell = tell
         self._bounds = ClientCounts.of(config)
+        # For the bounds: on threads a client is named on the thread that has read its header.
+        self._lock = allocate_lock()
         # In the order in which they became idle, each with the time at which it did.
         self._idle: OrderedDict[Guest, float] = OrderedDict()
         self._first: tuple[Guest, float] | None = None
@@ -183,24 +188,52 @@ class Places:
     def refusal(self, peer: Address, now: float, *, plain: bool) -> Refusal | None:
         """Return the connection of a newcomer that gets no place, None for any other newcomer.
 
-        plain: it speaks HTTP without TLS, so it can be answered cheaply.
+        plain: it speaks HTTP without TLS. A handshake is what a client beyond its own bound must
+        not cost, so without that it is closed.
         """
         bounds, refuses = self._bounds, self._config.when_full == "refuse"
-        if bounds is not None and (reached := bounds.reached(peer)) is not None:
+        if bounds is not None:
+            with self._lock:
+                reached = bounds.reached(peer)
+            if reached is not None:
+                return self._beyond(reached, peer, now, plain=plain)
+        if refuses and self.taken >= self._config.max_connections and not self._find():
+            self._turned_away += 1
+            return Refusal(self._config, peer, now, answers=True)
+        return None
+
+    def refusal_of_named(
+        self, client: Address, proxy: Address, now: float, *, plain: bool
+    ) -> Refusal | None:
+        """Return the connection in the place of one whose client is over its bound; None, and count
+        it, for any other client. By the owner of the connection, on any thread.
+
+        client, proxy: that client, which a PROXY header names, and the peer that has connected.
+        plain: as in `refusal`.
+        """
+        if self._bounds is None:
+            return None
+        with self._lock:
+            reached = self._bounds.reached(client, named=True)
+            if reached is None:
+                self._bounds.add(client, named=True)
+                return None
+            self.refused += 1
+        return self._beyond(reached, proxy, now, plain=plain)
+
+    def _beyond(self, reached: str, peer: Address, now: float, *, plain: bool) -> Refusal:
+        with self._lock:
             self._over_bound.happen(
                 now, f"{reached}: its next connections are refused, as are those of all who do"
             )
-        elif refuses and self.taken >= self._config.max_connections and not self._find():
-            self._turned_away += 1
-        else:
-            return None
-        return Refusal(self._config, peer, now, answers=refuses and plain)
+        answers = plain and self._config.when_full == "refuse"
+        return Refusal(self._config, peer, now, answers=answers)
 
     def add(self, guest: Guest) -> None:
         """Give a newcomer its place. If none is left, the one idle longest goes."""
         if guest.errand is not None:
             return  # Background work has no connection.
-        if isinstance(guest.connection, Refusal):
+        if guest.connection.refused:
             self.refused += 1
             self._refused[guest] = None
             if len(self._refused) > LEAVING:
@@ -210,7 +243,8 @@ class Places:
         self.taken += 1
         self.came += 1
         if self._bounds is not None:
-            self._bounds.add(guest.connection.peer)
+            with self._lock:
+                self._bounds.add(guest.connection.peer)
         if self.taken >= self._config.max_connections:
             self._fill_up(guest.now())
             while self.taken > self._config.max_connections and self._find():
@@ -220,7 +254,7 @@ class Places:
 
     def forget(self, guest: Guest) -> None:
         """Take note that a connection is over."""
-        if guest.errand is not None or isinstance(guest.connection, Refusal):
+        if guest.errand is not None or guest.connection.refused:
             self._refused.pop(guest, None)
             return
         was_full = self.taken >= self._config.max_connections
@@ -229,7 +263,11 @@ class Places:
         else:
             self.taken -= 1
         if self._bounds is not None:
-            self._bounds.remove(guest.connection.peer)
+            connection = guest.connection
+            proxy = connection.proxy
+            named = proxy is not None and proxy.names_client
+            with self._lock:
+                self._bounds.remove(connection.peer, named=named)
             if self._over_bound.ends(guest.now()):
                 self._over_bound.end(
                     "no client has reached its bound of late; before, {} connections were refused"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from anylane.lane.places import Guest
+from anylane.lane.arrivals.places import Guest
 
 if TYPE_CHECKING:
     from anylane.lane.link import Link

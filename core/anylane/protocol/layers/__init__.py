@@ -1,0 +1,1 @@
+"""Layers around a Connection: what stands in front of HTTP, with the same inputs and outputs."""
