@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from types import NoneType
-from typing import Annotated, Any, Literal, Never, NewType, TypedDict, Union
+from typing import Annotated, Any, Literal, Never, NewType, TypedDict, Union, Unpack
 
 import msgspec
 import pydantic
@@ -135,6 +135,20 @@ def test_what_is_said_of_an_answer_is_kept() -> None:
 )
 def test_an_answer_without_fields_costs_no_endpoint(kind: Any) -> None:
     assert route(kind).endpoint is None
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        tuple[int, *tuple[User, ...]],
+        tuple[int, *tuple[User, User]],
+        tuple[Unpack[tuple[int, ...]], str],  # noqa: UP044
+        list[tuple[User, *tuple[int, ...]]],
+    ],
+)
+def test_a_tuple_unpacked_in_another_is_refused(kind: Any) -> None:
+    with pytest.raises(RouteError, match=r"unpacked in it; write a type for each place"):
+        app_of(kind, None)
 
 
 def test_annotations_that_are_text_are_named_too() -> None:

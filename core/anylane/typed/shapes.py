@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from base64 import b64encode
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -331,11 +331,20 @@ class Object(Nested):
         self.classes: tuple[type, ...] = () if self._is_mapping else (self._class,)
         self._members: list[tuple[str, str, Shape, bool]] = []
         """The name in Python, the name in JSON, the shape, and whether it may be missing."""
+        self._omitted: Mapping[str, Callable[[Any], bool]] = {}
         self._nested: list[tuple[str, Shape]] = []
 
-    def set_members(self, members: Iterable[tuple[str, str, Shape, bool]]) -> None:
-        """Say what it has. An Object is made before its members are."""
+    def set_members(
+        self,
+        members: Iterable[tuple[str, str, Shape, bool]],
+        omitted: Mapping[str, Callable[[Any], bool]],
+    ) -> None:
+        """Say what it has. An Object is made before its members are.
+
+        omitted: by its name in Python, which values of a member are left out.
+        """
         self._members = list(members)
+        self._omitted = omitted
         self._nested = [(each[0], each[2]) for each in self._members if not each[2].is_leaf]
 
     @property
@@ -370,6 +379,8 @@ class Object(Nested):
                 if may_be_missing:
                     continue
                 raise Unfit(place, f"{self.name}, which has {name!r}", value)
+            if name in self._omitted and self._omitted[name](item):
+                continue
             inside = f"{place}[{name!r}]" if is_mapping else f"{place}.{name}"
             if shape.is_flat:
                 found[key] = shape.project(item, inside)
