@@ -17,13 +17,13 @@ from uuid import UUID
 from anylane.errors import UsageError
 from anylane.extras import load
 from anylane.typed.models import is_object, is_pydantic, is_struct
+from anylane.typed.pydantic_shape import PydanticShape
 from anylane.typed.shapes import (
     Bytes,
     Either,
     Items,
     Object,
     OneOf,
-    Pydantic,
     Row,
     Scalar,
     Shape,
@@ -131,7 +131,7 @@ class Shapes:
         if found is not None:
             return found
         if is_pydantic(cls):
-            made: Shape = Pydantic(kind, self._needed_by)
+            made: Shape = PydanticShape(kind, self._needed_by)
             self._known.append((kind, made))
             return made
         constants, is_array = {}, False
