@@ -236,14 +236,13 @@ def test_a_value_that_a_lifespan_yields_is_refused(how: str, lane: str | None) -
         finally:
             done.append("ended")
 
-    app.lifespan(
-        {
-            "async": begin,
-            "sync": begin_sync,
-            "asynccontextmanager": asynccontextmanager(begin),
-            "contextmanager": contextmanager(begin_sync),
-        }[how]
-    )
+    kinds: dict[str, Any] = {
+        "async": begin,
+        "sync": begin_sync,
+        "asynccontextmanager": asynccontextmanager(begin),
+        "contextmanager": contextmanager(begin_sync),
+    }
+    app.lifespan(kinds[how])
     with pytest.raises(UsageError, match=r"begin.*yields \{'db': 1\}, .*: app\.state\.db = db"):
         TestClient(app, backend=lane).start()
     assert done == ["ended"]
