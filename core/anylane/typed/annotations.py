@@ -99,8 +99,8 @@ class Shapes:
         if issubclass(base, tuple) and elements and Ellipsis not in elements:
             if any(map(is_unpacked, elements)):
                 raise UsageError(
-                    f"{self._needed_by} has {kind}, a tuple with another one unpacked in it; write "
-                    "a type for each place, such as tuple[int, list[str]], or a class"
+                    f"{self._needed_by} has a tuple with another one unpacked in it; write a type "
+                    "for each place, such as tuple[int, list[str]], or a class"
                 )
             row = Row(tuple)
             row.set_items(tuple(map(self.of, elements)))
