@@ -133,7 +133,7 @@ dist: $(VENV)/.dist ## build the distributions, check them, try the wheel: docs/
 		bin/anylane-conformance --backend threads -q
 
 lines: $(VENV)/.test ## bring what the docs draw from the code up to date
-	for tool in lines diagrams configuration examples limits hooks capabilities smuggling transport module_map transcripts supported_versions; do \
+	for tool in lines diagrams configuration examples limits hooks capabilities smuggling transport module_map transcripts supported_versions deployment security; do \
 		$(BIN)/python docs/tools/$$tool.py || exit; \
 	done
 

@@ -121,7 +121,7 @@ def test_every_error_of_a_registering_line_is_shown() -> None:
 
 
 TOOLS = ["lines", "diagrams", "configuration", "examples", "limits", "hooks", "smuggling",
-         "transport", "module_map", "supported_versions"]  # fmt: skip
+         "transport", "module_map", "supported_versions", "deployment", "security"]  # fmt: skip
 
 
 @pytest.mark.parametrize("tool", TOOLS)
