@@ -88,11 +88,11 @@ def memory() -> str:
     requests = limits.header_section + limits.pipeline + limits.inbound_high + limits.outbound_high
     whole = requests * places / 2**30
     return (
-        f"With the defaults a connection may hold {requests // 1024:,} KiB for its client: a head, what is pipelined behind it, a part of a body, and output "
-        f"that is not sent yet. At {places:,} connections that is {whole:.1f} GiB, if all of them "
-        "are hostile at once. A handler that reads a whole body holds up to "
-        f"{limits.body // 1024:,} KiB more, a WebSocket up to {limits.message // 1024:,} KiB for "
-        "the message that comes in."
+        f"With the defaults a connection may hold {requests // 1024:,} KiB for its client: a head, "
+        "what is pipelined behind it, a part of a body, and output that is not sent yet. At "
+        f"{places:,} connections that is {whole:.1f} GiB, if all of them are hostile at once. A "
+        f"handler that reads a whole body holds up to {limits.body // 1024:,} KiB more, a WebSocket "
+        f"up to {limits.message // 1024:,} KiB for the message that comes in."
     )
 
 
