@@ -91,8 +91,8 @@ def memory() -> str:
         f"With the defaults a connection may hold {requests // 1024:,} KiB for its client: a head, "
         "what is pipelined behind it, a part of a body, and output that is not sent yet. At "
         f"{places:,} connections that is {whole:.1f} GiB, if all of them are hostile at once. A "
-        f"handler that reads a whole body holds up to {limits.body // 1024:,} KiB more, a WebSocket "
-        f"up to {limits.message // 1024:,} KiB for the message that comes in."
+        f"handler that reads a whole body holds up to {limits.body // 1024:,} KiB more, and a "
+        f"WebSocket up to {limits.message // 1024:,} KiB for the message that comes in."
     )
 
 
