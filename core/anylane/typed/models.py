@@ -172,6 +172,7 @@ class _Msgspec:
             RecursionError,
         )
         self._has_decimals = has_decimals(library, kind)
+        self._needs_look = self._has_decimals or self._has_ends
 
     def from_json(self, data: bytes, faults: list[Fault]) -> Any:
         if self._can_nest:
@@ -182,11 +183,16 @@ class _Msgspec:
             # Read again by our own rules: they say what is JSON, and from here on every fault is
             # found and not the first one alone.
             value = self._converted(_loaded(data), "body", faults)
+        if self._needs_look:
+            self._look(value, data, faults)
+        return value
+
+    def _look(self, value: Any, data: bytes, faults: list[Fault]) -> None:
+        """Add what msgspec has let through."""
         if self._has_decimals:
             faults += _first(unfit_numbers(value, "body"))
         if self._has_ends and not faults and may_end_in_line_feed(data):
             faults += _first(loose_ends(self._info, _loaded(data), "body"))
-        return value
 
     def from_fields(self, fields: dict[str, Any], faults: list[Fault]) -> Any:
         value = self._converted(fields, "form", faults)
