@@ -112,7 +112,7 @@ def licences_of(metadata: PackageMetadata) -> frozenset[str]:
     found: dict[str, Any] = metadata.json
     if expression := found.get("license_expression"):
         return families(expression)
-    classifiers = [
+    classifiers: list[str] = [
         each.rpartition(" :: ")[2]
         for each in found.get("classifier", ())
         if each.startswith("License :: ")
@@ -120,7 +120,7 @@ def licences_of(metadata: PackageMetadata) -> frozenset[str]:
     if classifiers:
         return frozenset(_ALIASES.get(each, each) for each in classifiers)
     # Some have the whole text there.
-    text = found.get("license", "").partition("\n")[0]
+    text: str = found.get("license", "").partition("\n")[0]
     return families(text) if text else frozenset()
 
 

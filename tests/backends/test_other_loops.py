@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -31,7 +31,7 @@ async def trio_nursery() -> None:
 
 
 @asynccontextmanager
-async def through_a_library() -> AsyncIterator[None]:
+async def through_a_library() -> AsyncGenerator[None]:
     await asyncio.sleep(0)
     yield
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, closing, contextmanager
 from io import StringIO
 from itertools import count
@@ -224,13 +224,13 @@ def test_the_second_half_of_a_lifespan_sees_it(lane: str | None) -> None:
 def test_a_value_that_a_lifespan_yields_is_refused(how: str, lane: str | None) -> None:
     app, done = App(), []
 
-    async def begin() -> AsyncIterator[Any]:
+    async def begin() -> AsyncGenerator[Any]:
         try:
             yield {"db": 1}
         finally:
             done.append("ended")
 
-    def begin_sync() -> Iterator[Any]:
+    def begin_sync() -> Generator[Any]:
         try:
             yield {"db": 1}
         finally:
