@@ -12,10 +12,9 @@ PYTHON2 ?= python2.7
 CLASSIC := $(VENV)/autobahntestsuite
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs docs-check description extras test test-pythons lint types-wheel new-project fix \
+.PHONY: help demo docs docs-check description extras reproducible test test-pythons lint types-wheel new-project fix \
 	hooks conformance proxies attacks losses spread autobahn autobahn-classic deep coverage equality fanout bench \
-	bench-full \
-	bench-scaling bench-parts bench-bridges \
+	bench-full bench-scaling bench-parts bench-bridges \
 	bench-typed bench-core bench-report tox dist lines clean
 .DELETE_ON_ERROR:
 
@@ -49,6 +48,9 @@ types-wheel: $(VENV)/.test ## type checkers know every public name that the whee
 
 extras: $(VENV)/.test ## each extra in an environment of its own: it is enough, and its absence is told
 	$(BIN)/python -m tools.extras
+
+reproducible: $(VENV)/.test ## build twice in different surroundings, the same bytes: ARGS="FILE ..." compares published files
+	$(BIN)/python -m tools.reproducible $(ARGS)
 
 new-project: $(VENV)/.test ## what `anylane new` writes, from the wheel, and its container file by hand
 	$(BIN)/python -m tools.new_project
@@ -147,7 +149,7 @@ dist: $(VENV)/.dist ## build the distributions, check them, try the wheel: docs/
 
 lines: $(VENV)/.test ## bring what the docs draw from the code up to date
 	for tool in lines diagrams configuration examples limits hooks capabilities smuggling transport workers module_map transcripts \
-			proxies; do \
+			proxies supported_versions deployment security; do \
 		$(BIN)/python docs/tools/$$tool.py || exit; \
 	done
 

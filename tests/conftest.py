@@ -6,6 +6,8 @@ failures in shared helpers are shown. And `--without-lanes`, with which no test 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -34,6 +36,33 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+UNAFFECTED = (
+    *("test_benchmark_targets.py", "test_check.py", "test_extras.py", "test_framework_names.py"),
+    *("test_layers.py", "test_public_names.py", "test_purity.py"),
+    *("test_reproducible.py", "test_supported_versions.py", "type_checkers"),
+)
+"""Tests of the sources and tools. `--without-lanes` leaves them out, because it could not change
+them: they build no ServerConfig in this process."""
+
+
+def is_unaffected(item: pytest.Item) -> bool:
+    return not {*item.path.relative_to(Path(__file__).parent).parts}.isdisjoint(UNAFFECTED)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Hold UNAFFECTED to what it says."""
+    if not is_unaffected(item):
+        return (yield)
+
+    def refuse(_: object) -> None:
+        pytest.fail("this test builds a ServerConfig; take its file out of UNAFFECTED")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ServerConfig, "__post_init__", refuse)
+        return (yield)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--without-lanes"):
         defaults = ServerConfig.__init__.__kwdefaults__
@@ -44,7 +73,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--without-lanes"):
-        config.hook.pytest_deselected(
-            items=[item for item in items if item.get_closest_marker("lanes")]
-        )
-        items[:] = [item for item in items if not item.get_closest_marker("lanes")]
+        left_out = [
+            item for item in items if item.get_closest_marker("lanes") or is_unaffected(item)
+        ]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in {*left_out}]

@@ -321,10 +321,17 @@ def test_a_missing_python_is_a_line_and_no_failure(tmp_path, environ, capsys):
 
 def test_nothing_is_run_on_a_python_without_its_environment(tmp_path):
     first, *rest = pythons.stages([Python(version="3.12", full="3.12.1", path=tmp_path / "py")])
-    assert first.command[-2:] == [tmp_path / "py", ROOT / ".venv-3.12"]
+    assert first.command[-3:-1] == [tmp_path / "py", ROOT / ".venv-3.12"]
     assert rest
     assert all(each.after == first.name and each.counted for each in rest)
     assert all(ROOT / ".venv-3.12" in Path(each.command[0]).parents for each in rest)
+
+
+def test_the_first_of_the_others_has_the_lowest_versions_and_the_rest_the_highest(tmp_path):
+    found = [Python(version=f"3.{n}", full=f"3.{n}.1", path=tmp_path) for n in (11, 12, 13)]
+    made = [each for each in pythons.stages(found) if each.name.endswith("environment")]
+    assert [each.command[-1] for each in made] == ["lowest-direct", "highest", "highest"]
+    assert [each.name for each in made if "lowest versions" in each.name] == [made[0].name]
 
 
 VENV = """#!/bin/sh
@@ -360,3 +367,20 @@ def test_an_environment_is_made_once_and_again_when_what_it_was_made_from_has_ch
         made()
     broken.unlink()
     assert made() == 3, "what broke off is begun anew"
+
+
+def test_the_lowest_versions_are_installed_by_uv(tmp_path, monkeypatch):
+    log, python, folder = tmp_path / "log", tmp_path / "python3.12", tmp_path / "env"
+    python.write_text(VENV.format(log=log, broken=tmp_path / "none"), encoding="utf-8")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    for _ in range(2):
+        pythons.make_environment(python, folder, pythons.LOWEST)
+    asked = log.read_text("utf-8").splitlines()
+    assert asked[-1] == (
+        f"-m uv pip install --resolution lowest-direct --python {folder}/bin/python --quiet "
+        "--editable .[all,conformance] --group test"
+    )
+    assert len(asked) == 3
+    pythons.make_environment(python, folder)
+    assert "-m pip " in log.read_text("utf-8").splitlines()[-1], "another resolution is made anew"

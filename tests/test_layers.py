@@ -26,6 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         "anylane.errors",
         "anylane.json",
+        "anylane.keywords",
         "anylane.cache",
         "anylane.serving",
         "anylane.shown",

@@ -61,6 +61,7 @@ STAGES = (
     Stage(name="pyright", command=[BIN / "pyright", "--pythonpath", sys.executable]),
     Stage(name="types of the wheel", command=[sys.executable, "tools/verify_types.py"]),
     Stage(name="extras", command=[sys.executable, "-m", "tools.extras"]),
+    Stage(name="reproducible build", command=[sys.executable, "-m", "tools.reproducible"]),
     Stage(name="new project", command=[sys.executable, "-m", "tools.new_project"]),
     Stage(
         name="conformance cut at every byte",

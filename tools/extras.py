@@ -31,7 +31,21 @@ async def home(ctx: Context) -> str:
     return "text " * 500
 """
 
+ON_A_LANE = """
+app.get("/x")(lambda ctx: "x")
+with TestClient(app, backend="{name}") as client:
+    assert client.get("/x").text == "x"
+"""
+
 PROGRAMS: Mapping[str, str] = {
+    **{name: ON_A_LANE.format(name=name) for name in ("uvloop", "anyio", "trio", "curio")},
+    "autobahn": """
+import os, sys
+from anylane_conformance.autobahn import main
+code = main(["--backend", "asyncio", "1.1.1"])
+sys.stdout.flush()
+os._exit(code)  # As the module itself does: kosoku may abort while the interpreter is taken down.
+""",
     "compression": """
 from anylane.middleware import Compression
 app.use(Compression(codings=["br", "zstd"]))
@@ -43,6 +57,19 @@ app.openapi(title="Things", version="1")
 client = TestClient(app)
 assert "<title>Things</title>" in client.get("/docs").text
 assert client.get("/docs/swagger-ui-bundle.js").status == 200
+""",
+    "conformance": """
+import sys
+from anylane_conformance.__main__ import main
+sys.exit(main(["--backend", "threads", "-q", "-k", "what_no_loop_knows"]))
+""",
+    "env": """
+import os, pathlib, tempfile
+from anylane_backends.hosting.cli.env_file import load_env_file
+file = pathlib.Path(tempfile.mkdtemp(), "production.env")
+file.write_text("ANYLANE_PORT=9000")
+load_env_file(str(file))
+assert os.environ["ANYLANE_PORT"] == "9000"
 """,
     "forms": """
 @app.post("/form")
@@ -90,6 +117,12 @@ async def who(ctx: Context) -> str:
     return str(baggage.get_baggage("who"))
 assert TestClient(app).get("/who", headers={"baggage": "who=ada"}).text == "ada"
 """,
+    "orjson": """
+import orjson
+from anylane import json
+assert json.loads(b"[1]") == [1]
+assert TestClient(app).get("/").status == 200
+""",
     "pydantic": """
 import pydantic
 class Model(pydantic.BaseModel):
@@ -98,6 +131,12 @@ class Model(pydantic.BaseModel):
 async def model(value: Model) -> Model:
     return value
 assert TestClient(app).post("/model", json={"name": "n"}).json() == {"name": "n"}
+""",
+    "reload": """
+import subprocess, sys
+command = [sys.executable, "-m", "anylane", "run", "main:app", "--reload", "--reload-dir", "/none"]
+said = subprocess.run(command, capture_output=True, text=True).stderr
+assert "'/none': there is no such folder" in said, said
 """,
     "schema": """
 app.openapi(title="Things", version="1", docs=None)
@@ -169,7 +208,7 @@ assert answer.headers["content-encoding"] == "gzip"
 """
 """What needs no extra. zlib is the floor of Compression."""
 
-BY_OTHERS = frozenset({"pydantic"})
+BY_OTHERS = frozenset({"orjson", "pydantic"})
 """Extras whose program imports the library itself: without it that import fails."""
 
 
@@ -222,8 +261,22 @@ def first_page(python: Path, folder: Path) -> str:
 
 def install(requirements: list[str], folder: Path) -> None:
     """Install requirements, and what they need, into a folder."""
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "install", "--target", folder, *requirements], check=True)
+    # pip would download and unpack again what several extras bring.
+    uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable]
+    subprocess.run([*uv, "--target", folder, *requirements], check=True)
+
+
+def requirements_of(extra: str, extras: Mapping[str, list[str]]) -> list[str]:
+    """Return what an extra requires. What it takes from other extras of ours is what those require:
+    there may be no release yet that has them."""
+    found: list[str] = []
+    for each in extras[extra]:
+        if names := re.fullmatch(r"anylane\[(.*)\]", each):
+            for name in names[1].split(","):
+                found += requirements_of(name, extras)
+        else:
+            found.append(each)
+    return found
 
 
 def problem(python: Path, extra: str, folder: Path) -> str:
@@ -250,7 +303,8 @@ def main() -> int:
         found = {"no extra": "" if status == 0 else said}
         found["no extra, the README's program"] = first_page(python, folder / "first page")
         for extra in PROGRAMS:
-            install(project["optional-dependencies"][extra], folder / extra)
+            extras = project["optional-dependencies"]
+            install(requirements_of(extra, extras), folder / extra)
             found[extra] = problem(python, extra, folder / extra)
     for extra, wrong in found.items():
         print(f"{extra}: {wrong or 'fine'}")

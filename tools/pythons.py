@@ -4,7 +4,10 @@
 PATH and among pyenv's versions, and gives each an environment of its own (.venv-3.12). One that is
 not installed is a line of the result and no failure.
 
-`python -m tools.pythons PYTHON FOLDER` makes the environment for one Python.
+The first of them has the lowest supported version of every library, the others have the newest. So
+each library is tried at both ends, and no run is added.
+
+`python -m tools.pythons PYTHON FOLDER [RESOLUTION]` makes the environment for one Python.
 """
 
 from __future__ import annotations
@@ -28,6 +31,14 @@ needs no other library to support this Python."""
 
 CASES = ("-k", "not cut_at_every_byte and not lockstep and not no-loan")
 """The cases that are run, on that lane alone: what runs in memory, the tests run too."""
+
+LANE_OF_LIBRARIES = "trio"
+"""The lane whose conformance is run too where the libraries are the oldest: two of them are below
+it."""
+
+LOWEST, HIGHEST = "lowest-direct", "highest"
+"""The resolutions of uv. The lower one is that of what pyproject.toml names; what these need
+themselves is the newest, as pip would take it."""
 
 EXTRAS = ".[all,conformance]"
 GROUP = "test"
@@ -117,25 +128,32 @@ def others(
 def stages(pythons: Sequence[Python]) -> list[Stage]:
     """Return what is run on each Python: its environment first, without which nothing is."""
     found: list[Stage] = []
-    for python in pythons:
+    for index, python in enumerate(pythons):
         folder = environment_of(python)
-        setup = f"Python {python.full}, environment"
+        is_lowest = index == 0
+        name = f"Python {python.full}" + (", lowest versions" if is_lowest else "")
+        lanes = (LANE, LANE_OF_LIBRARIES) if is_lowest else (LANE,)
+        resolution = LOWEST if is_lowest else HIGHEST
         found += [
             Stage(
-                name=setup,
-                command=[sys.executable, "-m", "tools.pythons", python.path, folder],
+                name=f"{name}, environment",
+                command=[sys.executable, "-m", "tools.pythons", python.path, folder, resolution],
             ),
             Stage(
-                name=f"Python {python.full}, tests",
+                name=f"{name}, tests",
                 command=[folder / "bin" / "pytest", "tests", "-q"],
                 counted=True,
-                after=setup,
+                after=f"{name}, environment",
             ),
             Stage(
-                name=f"Python {python.full}, conformance of {LANE}",
-                command=[folder / "bin" / "anylane-conformance", "--backend", LANE, "-q", *CASES],
+                name=f"{name}, conformance of {' and '.join(lanes)}",
+                command=[
+                    folder / "bin" / "anylane-conformance",
+                    *(word for lane in lanes for word in ("--backend", lane)),
+                    *("-q", *CASES),
+                ],
                 counted=True,
-                after=setup,
+                after=f"{name}, environment",
             ),
         ]
     return found
@@ -146,13 +164,15 @@ def environment_of(python: Python) -> Path:
     return ROOT / f".venv-{python.version}"
 
 
-def make_environment(python: Path, folder: Path) -> None:
-    """Make the environment, unless it is there and was made from this Python and pyproject.toml.
+def make_environment(python: Path, folder: Path, resolution: str = HIGHEST) -> None:
+    """Make the environment, unless it is there and was made from the same.
 
-    Raises subprocess.CalledProcessError if it cannot be made; the next call begins anew then.
+    resolution: which versions it has. Raises subprocess.CalledProcessError if it cannot be made;
+    the next call begins anew then.
     """
     ready = folder / ".ready"
-    made_from = f"{python} {hashlib.sha256((ROOT / 'pyproject.toml').read_bytes()).hexdigest()}"
+    digest = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    made_from = f"{python} {digest} {resolution}"
     if ready.exists() and ready.read_text(encoding="utf-8") == made_from:
         print(f"{folder} is there already")
         return
@@ -160,11 +180,14 @@ def make_environment(python: Path, folder: Path) -> None:
     subprocess.run([python, "-m", "venv", "--clear", folder], check=True)
     # The project's own Makefile asks for this pip too: older ones know no dependency groups.
     subprocess.run([*pip, "install", "--quiet", "--upgrade", "pip>=25.1"], check=True)
-    install = ["install", "--quiet", "--editable", EXTRAS, "--group", GROUP]
-    subprocess.run([*pip, *install], check=True, cwd=ROOT)
+    # pip knows no other resolution than the highest.
+    uv = [sys.executable, "-m", "uv", "pip", "install", "--resolution", resolution, "--python"]
+    installer = [*pip, "install"] if resolution == HIGHEST else [*uv, folder / "bin" / "python"]
+    install = ["--quiet", "--editable", EXTRAS, "--group", GROUP]
+    subprocess.run([*installer, *install], check=True, cwd=ROOT)
     ready.write_text(made_from, encoding="utf-8")
     print(f"made {folder}")
 
 
 if __name__ == "__main__":
-    make_environment(Path(sys.argv[1]), Path(sys.argv[2]))
+    make_environment(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])

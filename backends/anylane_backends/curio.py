@@ -10,10 +10,11 @@ from __future__ import annotations
 import socket
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager
 from contextvars import Context
 from types import SimpleNamespace, TracebackType
+from types import coroutine as native
 from typing import Any, Self
 
 import curio
@@ -31,6 +32,7 @@ from curio.traps import (
 )
 
 from anylane.lane.server_core import ServerCore
+from anylane.shown import shown
 from anylane_backends.readiness.lane import Lane
 from anylane_backends.readiness.loop import Event
 
@@ -189,6 +191,33 @@ class CurioRunner:
         pass
 
 
+@native
+def _traps_alone(work: Coroutine[Any, Any, None]) -> Generator[Any, Any, None]:
+    """Await a coroutine, and raise TypeError in it where it awaits what is no trap of the kernel's.
+
+    The kernel itself would end with it, and all other tasks.
+    """
+    resume: Callable[[Any], Any] = work.send
+    value: Any = None
+    try:
+        while True:
+            trap = resume(value)
+            if type(trap) is not tuple:
+                resume = work.throw
+                value = TypeError(f"curio received unrecognized yield message {shown(trap)}")
+                continue
+            try:
+                value = yield trap
+            except BaseException as exc:  # noqa: BLE001  # A cancellation is the coroutine's.
+                resume, value = work.throw, exc
+            else:
+                resume = work.send
+    except StopIteration:
+        pass
+
+
+_Func = Callable[..., Coroutine[Any, Any, None]]
+
 _REDELIVER = 0.01
 """Seconds after which a cancellation that could not be raised at once is tried again."""
 
@@ -199,7 +228,7 @@ class CurioLane(Lane):
         self._selector = kernel._selector
         self._running: set[Any] = set()
         self._ending = False
-        self._births: deque[tuple[Callable[..., Awaitable[None]], tuple[Any, ...]]] = deque()
+        self._births: deque[tuple[_Func, tuple[Any, ...]]] = deque()
         self._birth = self.event()
         super().__init__(server)
 
@@ -254,12 +283,7 @@ class CurioLane(Lane):
         finally:
             await _unset_timeout(before)
 
-    def start(
-        self,
-        func: Callable[..., Coroutine[Any, Any, None]],
-        *args: Any,
-        context: Context | None = None,
-    ) -> None:
+    def start(self, func: _Func, *args: Any, context: Context | None = None) -> None:
         assert context is None, "nobody brings exchanges into a curio loop"
         self._births.append((func, args))
         self._birth.set()
@@ -279,9 +303,9 @@ class CurioLane(Lane):
         task.daemon = True  # It is never joined.
         self._running.add(task)
 
-    async def _run(self, func: Callable[..., Awaitable[None]], args: tuple[Any, ...]) -> None:
+    async def _run(self, func: _Func, args: tuple[Any, ...]) -> None:
         try:
-            await func(*args)
+            await _traps_alone(func(*args))
         finally:
             self._running.discard(await _get_current())
 

@@ -7,20 +7,19 @@ the installed backends.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields
 from functools import partial
 from inspect import isasyncgenfunction, isgeneratorfunction
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack, cast
 
-from anylane.callables import (
-    accepted_positionals,
-    called,
-    location,
-    signature_problem,
-)
+from anylane.callables import accepted_positionals, called, location, signature_problem
+from anylane.config.run_settings import RunSettings
 from anylane.config.server_config import ServerConfig
+from anylane.config.server_settings import ServerSettings
 from anylane.errors import RegistrationError, UsageError
 from anylane.handling.application import FrozenApp
 from anylane.handling.background import periodic
+from anylane.keywords import check_keywords
 from anylane.lane.life.lifespan import Phase, Step, is_context_manager
 from anylane.lane.life.schedule import MAX_INTERVAL, MIN_INTERVAL, Periodic
 from anylane.routing.base_app import BaseApp, Mountable
@@ -33,7 +32,6 @@ from anylane.typed.dependencies.app_scope import steps_of
 from anylane.typed.typed_router import Router
 
 if TYPE_CHECKING:
-    from anylane.config.server_settings import ServerSettings
     from anylane.openapi.docs_page.pages import Pages
     from anylane.routing.function_types import (
         ConnectionHook,
@@ -44,6 +42,12 @@ if TYPE_CHECKING:
         WorkerHook,
     )
     from anylane.serving import AsgiApplication
+
+
+_OF_THE_COMMAND = {
+    each.name: f"that is the command's: anylane run MODULE:APP --{each.name.replace('_', '-')}"
+    for each in fields(RunSettings)
+}
 
 
 class App(BaseApp):
@@ -363,9 +367,9 @@ class App(BaseApp):
         """
         from anylane.serving import run
 
+        known = ("backend", *ServerSettings.__annotations__)
+        check_keywords("app.run()", config, known, _OF_THE_COMMAND)
         run(self, ServerConfig(**config), backend)
-
-    # -- under another server --------------------------------------------------------------------
 
     def asgi(self, config: ServerConfig | None = None) -> AsgiApplication:
         """Return the app as an ASGI 3 application with these settings, to be served by another

@@ -22,7 +22,7 @@ OUTSIDE = {
     "CHANGELOG.md": "changelog.md",
     "CODE_OF_CONDUCT.md": "code-of-conduct.md",
     "CONTRIBUTING.md": "contributing.md",
-    "SECURITY.md": "security.md",
+    "SECURITY.md": "report-a-vulnerability.md",
     "benchmarks/REPORT.md": "benchmarks.md",
 }
 """Pages outside docs/ that the site has too, and how they are called there."""

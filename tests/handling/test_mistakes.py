@@ -18,8 +18,11 @@ from anylane import (
     App,
     Context,
     Disconnected,
+    Header,
     Headers,
     HTTPError,
+    Path,
+    Query,
     Response,
     RouteError,
     Router,
@@ -71,6 +74,43 @@ def test_a_mistake_is_told_in_the_line_that_makes_it(wrong: Any, kind: Any, mess
     with pytest.raises(kind) as raised:
         wrong()
     assert message in str(raised.value)
+
+
+KEYWORDS: list[tuple[Any, str]] = [
+    (lambda given: Query(**given("alias")), "Query() … 'alias'; the name comes first"),
+    (lambda given: Path(**given("min_len")), "Path() … 'min_len'; did you mean 'min_length'?"),
+    (lambda given: Header(**given("deprecated")), "Header() … 'deprecated'; it takes name, ge, "),
+    (lambda given: App().run(**given("workers")), "app.run() … 'workers'; that is the command's"),
+    (lambda given: App().run(**given("prot")), "app.run() … 'prot'; did you mean 'port'?"),
+    (
+        lambda given: Response().set_cookie("a", "b", **given("maxage")),
+        "set_cookie() … 'maxage'; did you mean 'max_age'?",
+    ),
+    (
+        lambda given: Response().delete_cookie("a", **given("max_age")),
+        "delete_cookie() … 'max_age'; it takes path, domain, ",
+    ),
+    (
+        lambda given: TestClient(App()).get("/", **given("timeout")),
+        "TestClient.get() … 'timeout'; TestClient(app, patience=) says",
+    ),
+    (
+        lambda given: TestClient(App()).stream("GET", "/", **given("follow_redirects")),
+        "TestClient.stream() … 'follow_redirects'; it takes params, ",
+    ),
+    (lambda given: TestClient(App()).events("/", **given("json")), "TestClient.events() … 'json'"),
+    (
+        lambda given: TestClient(App()).websocket("/", **given("subprotocol")),
+        "TestClient.websocket() … 'subprotocol'; did you mean 'subprotocols'?",
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), KEYWORDS)
+def test_a_keyword_that_does_not_exist_is_told_of_what_was_typed(call: Any, message: str) -> None:
+    with pytest.raises(TypeError) as raised:
+        call(lambda name: {name: 1})
+    assert message.replace("…", "got an unexpected keyword argument") in str(raised.value)
 
 
 @pytest.mark.parametrize(

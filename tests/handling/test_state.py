@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, closing, contextmanager
+from io import StringIO
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -214,3 +217,39 @@ def test_the_second_half_of_a_lifespan_sees_it(lane: str | None) -> None:
     with TestClient(app, backend=lane):
         pass
     assert seen == [6, 5]
+
+
+@pytest.mark.parametrize("how", ["async", "sync", "asynccontextmanager", "contextmanager"])
+@pytest.mark.parametrize("lane", [None, "asyncio", "threads"])
+def test_a_value_that_a_lifespan_yields_is_refused(how: str, lane: str | None) -> None:
+    app, done = App(), []
+
+    async def begin() -> AsyncGenerator[Any]:
+        try:
+            yield {"db": 1}
+        finally:
+            done.append("ended")
+
+    def begin_sync() -> Generator[Any]:
+        try:
+            yield {"db": 1}
+        finally:
+            done.append("ended")
+
+    kinds: dict[str, Any] = {
+        "async": begin,
+        "sync": begin_sync,
+        "asynccontextmanager": asynccontextmanager(begin),
+        "contextmanager": contextmanager(begin_sync),
+    }
+    app.lifespan(kinds[how])
+    with pytest.raises(UsageError, match=r"begin.*yields \{'db': 1\}, .*: app\.state\.db = db"):
+        TestClient(app, backend=lane).start()
+    assert done == ["ended"]
+
+
+def test_what_a_library_s_context_manager_gives_is_dropped() -> None:
+    app = App()
+    app.lifespan(lambda: closing(StringIO()))
+    with TestClient(app):
+        pass

@@ -10,8 +10,10 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from anylane import (
+    STOP,
     App,
     Context,
     Form,
@@ -20,9 +22,10 @@ from anylane import (
     Query,
     Response,
     Router,
+    Stop,
     UsageError,
 )
-from anylane.contrib import Health
+from anylane.contrib import Health, Metrics
 from anylane.middleware import CORS, BearerAuth, RateLimit
 from anylane.testing import TestClient
 
@@ -203,11 +206,31 @@ def test_what_is_refused_need_not_be_described() -> None:
 
 def test_what_is_answered_has_to_be_described() -> None:
     app = App()
-    app.use(Health())
+
+    @app.request_middleware
+    async def answers(ctx: Context) -> Stop:
+        ctx.response.set_text("by a hook")
+        return STOP
+
     with client_of(app) as client:
         assert fault(lambda: client.get("/health")) == (
             "GET /health was answered with 200: its description has no such operation"
         )
+
+
+def test_the_own_paths_of_parts_are_left_alone() -> None:
+    inner, router, outer = App(), Router("/in"), App()
+    outer.use(Health(ready=None))
+    outer.use(Metrics(registry=CollectorRegistry()))
+    inner.use(Health(path=None))
+    inner.get("/x")(lambda ctx: None)
+    outer.mount("/v1", inner)
+    router.use(Health(path="/in/health", ready=None))
+    router.get("/x")(lambda ctx: None)
+    outer.include(router)
+    with client_of(outer) as client:
+        for path in ("/health", "/metrics?x=1", "/v1/ready", "/in/health"):
+            assert client.get(path).status == 200, path
 
 
 def test_what_is_hidden_is_left_alone() -> None:

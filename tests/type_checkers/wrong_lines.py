@@ -14,6 +14,7 @@ from anylane import (
     App,
     Context,
     Depends,
+    Query,
     Request,
     Response,
     Router,
@@ -339,6 +340,7 @@ async def database() -> AsyncIterator[Database]:
 
 Depends(Database())  # mypy: call-overload; pyright: reportCallIssue, reportArgumentType
 Depends(database, "request")  # mypy: call-overload; pyright: reportCallIssue, reportArgumentType
+Query(alias="page")  # mypy: arg-type; pyright: reportArgumentType
 wrong: str = Depends(database)  # mypy: assignment; pyright: reportAssignmentType
 
 

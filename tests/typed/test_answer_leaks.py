@@ -562,6 +562,53 @@ def test_bytes_alone_are_a_body_and_in_a_list_are_texts() -> None:
     assert answer(list[bytes], [b"\x00\xff"]).json() == [TEXT]
 
 
+class Inner(msgspec.Struct, omit_defaults=True):
+    value: int = 1_000_000
+
+
+class Sparse(msgspec.Struct, omit_defaults=True, rename="camel"):
+    a: int
+    text: str = "abc" * 100
+    some_items: list[int] = []
+    table: dict[str, int] = msgspec.field(default_factory=dict)
+    number: float = 1.5
+    large: int = 10**6
+    inner: Inner | None = None
+    made: list[int] = msgspec.field(default_factory=lambda: [])  # noqa: PIE807  # not known to be empty
+    row: tuple[int, ...] = ()
+
+
+class SparseRow(Sparse, array_like=True):
+    pass
+
+
+class MoreOfIt(Sparse):
+    secret: str = ""
+
+
+class MoreOfTheRow(SparseRow):
+    secret: str = ""
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        # Equal to the default, and not the same object: msgspec sends it.
+        {"text": "".join(["abc"] * 100), "number": float("1.5"), "large": int("1000000")},
+        {"some_items": [], "table": {}, "made": [], "row": (), "inner": Inner()},
+        {"some_items": [1], "table": {"a": 1}, "inner": Inner(int("1000000"))},
+    ],
+)
+@pytest.mark.parametrize(("kind", "more"), [(Sparse, MoreOfIt), (SparseRow, MoreOfTheRow)])
+def test_what_a_struct_omits_is_omitted_of_its_subclass_too(
+    kind: Any, more: Any, values: dict[str, Any]
+) -> None:
+    given = {"a": 1, **values}
+    assert answer(kind, more(**given)).text == answer(kind, kind(**given)).text
+    assert answer(kind, kind(**given)).content == msgspec.json.encode(kind(**given))
+
+
 class Patch(msgspec.Struct):
     name: str | msgspec.UnsetType = msgspec.UNSET
     age: int = 0

@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from types import NoneType
-from typing import Annotated, Any, Literal, Never, NewType, TypedDict, Union
+from typing import Annotated, Any, Literal, Never, NewType, TypedDict, Union, Unpack
 
 import msgspec
 import pydantic
 import pytest
 from typing_extensions import TypeAliasType
 
-from anylane import App, Context, HTTPError, Response, RouteError, Status, UsageError
+from anylane import App, Context, EventStream, HTTPError, Response, RouteError, Status, UsageError
 from anylane.contrib import FileResponse
 from anylane.http.response import BYTES, JSON, TEXT
 from anylane.routing.route import Route
@@ -135,6 +135,28 @@ def test_what_is_said_of_an_answer_is_kept() -> None:
 )
 def test_an_answer_without_fields_costs_no_endpoint(kind: Any) -> None:
     assert route(kind).endpoint is None
+
+
+@pytest.mark.parametrize(
+    "kind", [EventStream, EventStream | None, Annotated[EventStream, Status(200)]]
+)
+def test_an_event_stream_is_no_answer_to_return(kind: Any) -> None:
+    with pytest.raises(RouteError, match=r"no handler returns: ctx\.event_stream\(\) sends it"):
+        app_of(kind, None)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        tuple[int, *tuple[User, ...]],
+        tuple[int, *tuple[User, User]],
+        tuple[Unpack[tuple[int, ...]], str],  # noqa: UP044
+        list[tuple[User, *tuple[int, ...]]],
+    ],
+)
+def test_a_tuple_unpacked_in_another_is_refused(kind: Any) -> None:
+    with pytest.raises(RouteError, match=r"unpacked in it; write a type for each place"):
+        app_of(kind, None)
 
 
 def test_annotations_that_are_text_are_named_too() -> None:

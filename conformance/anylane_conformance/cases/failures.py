@@ -62,6 +62,21 @@ def whatever_a_websocket_handler_raises_is_1011(conversation: Conversation) -> N
 
 
 @case(CHAPTER, cuts=False)
+def what_no_loop_knows_is_a_failure(conversation: Conversation) -> None:
+    """A handler or a background function that awaits something of no event loop, or of another one,
+    fails alone: 500, and a line of the log."""
+    helper, peer = conversation.helper(), conversation.connect()
+    for count, when in enumerate(("first", "later", "in-background") * 2, 1):
+        status = 200 if when == "in-background" else 500
+        assert peer.ask(f"/await-unknown/{when}").status == status, when
+        if status == 200:
+            assert helper.ask("/notes").body == b"behind it"
+        assert helper.ask("/").status == 200
+        assert len(errors(conversation)) == count, when
+        assert "Unknown" in errors(conversation)[-1]
+
+
+@case(CHAPTER, cuts=False)
 def whatever_a_job_raises_is_logged(conversation: Conversation) -> None:
     """Any exception out of a background job is one line of the log; the job behind it still
     runs."""

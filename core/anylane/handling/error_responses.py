@@ -157,7 +157,7 @@ def log_failure(ctx: Context, exc: BaseException) -> None:
 def log_hook_failure(ctx: Context, where: str, exc: BaseException) -> None:
     """Tell the operator that this failed, and on which request."""
     host = ctx.link.host
-    why = explain(exc, host.lane) if ctx.link.inline else None
+    why = explain(exc, host.lane, inline=ctx.link.inline)
     request = f"{ctx.request.method} {ctx.request.target}"
     reason = (shown(exc, 1000) if why is None else f"{why} ({shown(exc)})") + _unawaited(exc)
     for note in getattr(exc, "__notes__", ()):  # PEP 678

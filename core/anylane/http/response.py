@@ -14,6 +14,7 @@ from anylane.http.cookies import CookieKey, CookieOptions, CookieScope, cookie_l
 from anylane.http.headers import TOO_LATE, Headers, Initial
 from anylane.http.semantics.disposition import content_disposition
 from anylane.http.semantics.location import uri_reference
+from anylane.keywords import check_keywords
 from anylane.protocol.fields import Header, check_header, check_status, check_trailer
 from anylane.shown import shown
 
@@ -192,7 +193,11 @@ class Response(Generic[T_co]):
             and `partitioned` (see `CookieOptions`).
         """
         self._touch()
-        line = cookie_line(name, value, **options)
+        try:
+            line = cookie_line(name, value, **options)
+        except TypeError:
+            check_keywords("set_cookie()", options, CookieOptions.__annotations__)
+            raise
         if self._cookies is None:
             self._cookies = {}
         key = (name, options.get("domain"), options.get("path", "/"))
@@ -208,6 +213,7 @@ class Response(Generic[T_co]):
 
         Path and domain must be those that it was set with. Raises UsageError as `set_cookie` does.
         """
+        check_keywords("delete_cookie()", scope, CookieScope.__annotations__)
         expired = "Thu, 01 Jan 1970 00:00:00 GMT"
         return self.set_cookie(name, "", max_age=0, expires=expired, **scope)
 

@@ -17,7 +17,26 @@ from anylane.shown import shown, spoken
 LOOPS = ("asyncio", "trio", "curio", "anyio", "uvloop", "sniffio")
 """The packages of event loops."""
 
-_SYMPTOMS = ("no running event loop", "async context", "'NoneType' object has no attribute")
+_RUN_BY: dict[str, tuple[str, ...]] = {
+    "asyncio": ("asyncio", "anyio", "sniffio"),
+    "uvloop": ("asyncio", "anyio", "sniffio", "uvloop"),
+    "anyio": LOOPS,  # It runs on asyncio or trio.
+    "trio": ("trio", "anyio", "sniffio"),
+    "curio": ("curio",),
+}
+"""By lane, the packages that may be awaited there. One that is not here runs any of them."""
+
+_SYMPTOMS = (
+    "no running event loop",
+    "no current event loop",
+    "async context",
+    "'NoneType' object has no attribute",
+    "'RunContext' object has no attribute",
+    "Not currently running on any asynchronous event loop",
+    "unrecognized yield message",
+    "Task got bad yield",
+    "No module named 'anyio._backends.",
+)
 """Parts of the messages by which the libraries say that none of their loops is running here."""
 
 
@@ -58,24 +77,26 @@ def step(coroutine: Coroutine[Any, Any, Any], lane: str) -> bool:
         send = lambda: coroutine.throw(error)  # noqa: E731, B023
 
 
-def explain(exc: BaseException, lane: str) -> str | None:
-    """Return a message if `exc` came out of an event loop's library on a lane without one, else
-    None.
+def explain(exc: BaseException, lane: str, *, inline: bool = True) -> str | None:
+    """Return a message if `exc` came out of an event loop's library that is not run by the lane,
+    else None.
 
     Such a library does not always yield first: `asyncio.sleep` raises RuntimeError("no running
-    event loop").
+    event loop"). inline: whether the lane has no event loop.
     """
     if isinstance(exc, ForeignAwaitError):
         return str(exc)
     text = spoken(exc)
     if not any(part in text for part in _SYMPTOMS):
         return None
+    own = () if inline else _RUN_BY.get(lane, LOOPS)
     traceback = exc.__traceback__
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        module = str(traceback.tb_frame.f_globals.get("__name__", ""))
-        if module.partition(".")[0] in LOOPS:
-            return _message(f"{module.partition('.')[0]}.{code.co_name}", lane)
+        package = str(traceback.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package in LOOPS and package not in own:
+            awaited = f"{package}.{code.co_name}"
+            return _message(awaited, lane) if inline else _other_loop(awaited, lane)
         traceback = traceback.tb_next
     return None
 
@@ -100,6 +121,16 @@ def _message(awaited: str, lane: str) -> str:
     return (
         f"the handler awaited {awaited}, which needs its own event loop, and the {lane} lane has "
         "none. Await only ctx there (ctx.sleep, ctx.run_sync ...), or choose that loop's backend."
+    )
+
+
+def _other_loop(awaited: str, lane: str) -> str:
+    package = awaited.partition(".")[0]
+    backend = "anyio" if package == "sniffio" else package
+    return (
+        f"the handler awaited {awaited}, which needs {package}'s own event loop, and the {lane} "
+        f"lane runs another. Await only ctx there (ctx.sleep, ctx.run_sync ...), or choose that "
+        f"loop's backend: --backend {backend}."
     )
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Protocol, TypedDict
 
 from anylane.errors import RouteError
+from anylane.keywords import nearest
 from anylane.shown import shown
 
 
@@ -112,8 +112,7 @@ _ELSEWHERE = {
 
 def _named(option: str) -> str:
     """Return an unknown option, with what may have been meant."""
-    near = get_close_matches(option, _OPTIONS, n=1)
-    hint = _ELSEWHERE.get(option) or (f"did you mean {near[0]!r}?" if near else "")
+    hint = _ELSEWHERE.get(option) or nearest(option, _OPTIONS)
     return f"{option!r}; {hint}" if hint else repr(option)
 
 

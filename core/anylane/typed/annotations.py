@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import fields
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import partial
+from operator import is_
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 from uuid import UUID
@@ -15,13 +17,13 @@ from uuid import UUID
 from anylane.errors import UsageError
 from anylane.extras import load
 from anylane.typed.models import is_object, is_pydantic, is_struct
+from anylane.typed.pydantic_shape import PydanticShape
 from anylane.typed.shapes import (
     Bytes,
     Either,
     Items,
     Object,
     OneOf,
-    Pydantic,
     Row,
     Scalar,
     Shape,
@@ -32,6 +34,7 @@ from anylane.typed.written_types import (
     element_types,
     field_types,
     is_typed_dict,
+    is_unpacked,
     plain,
     typed_dict_fields,
 )
@@ -94,6 +97,11 @@ class Shapes:
         if issubclass(base, tuple) and hasattr(base, "_fields"):
             return self._named_tuple(kind, base)
         if issubclass(base, tuple) and elements and Ellipsis not in elements:
+            if any(map(is_unpacked, elements)):
+                raise UsageError(
+                    f"{self._needed_by} has a tuple with another one unpacked in it; write a type "
+                    "for each place, such as tuple[int, list[str]], or a class"
+                )
             row = Row(tuple)
             row.set_items(tuple(map(self.of, elements)))
             return row
@@ -123,7 +131,7 @@ class Shapes:
         if found is not None:
             return found
         if is_pydantic(cls):
-            made: Shape = Pydantic(kind, self._needed_by)
+            made: Shape = PydanticShape(kind, self._needed_by)
             self._known.append((kind, made))
             return made
         constants, is_array = {}, False
@@ -134,8 +142,24 @@ class Shapes:
                 constants[config.tag_field] = config.tag
         shape = Object(kind, constants, is_array=is_array)
         self._known.append((kind, shape))
-        shape.set_members(self._members(cls, kind))
+        shape.set_members(self._members(cls, kind), self._omitted(cls, kind))
         return shape
+
+    def _omitted(self, cls: Any, kind: Any) -> dict[str, Callable[[Any], bool]]:
+        """Return which values of the members of a Struct msgspec leaves out."""
+        if not is_struct(cls):
+            return {}
+        config = cls.__struct_config__
+        if config.array_like or not config.omit_defaults:
+            return {}
+        library = load("msgspec", extra="typed", needed_by=self._needed_by)
+        found: dict[str, Callable[[Any], bool]] = {}
+        for each in library.structs.fields(kind):
+            if each.default is not library.NODEFAULT:
+                found[each.name] = partial(is_, each.default)
+            elif each.default_factory in (list, dict, set):
+                found[each.name] = partial(_is_empty, each.default_factory)
+        return found
 
     def _members(self, cls: Any, kind: Any) -> list[tuple[str, str, Shape, bool]]:
         if is_struct(cls):
@@ -157,6 +181,10 @@ class Shapes:
             return [(name, name, self.of(hint), not required) for name, hint, required in members]
         hints = field_types(kind)
         return [(each.name, each.name, self.of(hints[each.name]), False) for each in fields(cls)]
+
+
+def _is_empty(kind: type, value: Any) -> bool:
+    return type(value) is kind and not value
 
 
 def either(shapes: list[Shape]) -> Shape:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, get_origin
 from uuid import UUID
 
 from anylane import json
-from anylane.errors import UsageError
+from anylane.errors import RouteError, UsageError
 from anylane.http.response import JSON, Response
+from anylane.realtime.event_stream import EventStream
 from anylane.typed.annotations import Shapes, either, has_fields
 from anylane.typed.answer_types import JSON_LINES, AnswerType, answers_by_itself, class_of
 from anylane.typed.shapes import Items, Shape, Unfit, is_exact
@@ -30,8 +31,15 @@ def answer_of(types: tuple[AnswerType, ...], where: str) -> Answer | None:
     """Return what holds a handler's answers to its annotation; None for one that says nothing of
     fields and of statuses.
 
-    types: the answers that the annotation names. where: the handler, for messages.
+    types: the answers that the annotation names. where: the handler, for messages. Raise RouteError
+    for what no handler returns.
     """
+    if any(each.kind is EventStream for each in types):
+        raise RouteError(
+            f"the answer of {where} is an EventStream, which no handler returns: "
+            "ctx.event_stream() sends it; write `-> None`, and responses={200: EventStream} at the "
+            "route"
+        )
     if not any(each.status is not None or _is_held(each) for each in types):
         return None
     return Held(types, where).answer

@@ -113,7 +113,13 @@ _END = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\\\]])*\]|(\$)", re.DOTALL)
 """Escapes and sets of characters of a regular expression, and each `$` outside of them."""
 
 
-def _found(pattern: str | re.Pattern[str]) -> Check:
+def has_end(pattern: str | re.Pattern[str] | None) -> bool:
+    """Return whether there is a `$` in a regular expression that stands for the end of a text."""
+    return isinstance(pattern, str) and any(each[1] for each in _END.finditer(pattern))
+
+
+def pattern_check(pattern: str | re.Pattern[str]) -> Check:
+    """Return what says whether a regular expression is found in a text."""
     if isinstance(pattern, str) and not re.search(r"\(\?[a-z]*m", pattern):
         # The end of the text, as in the expressions of JSON Schema (ECMA-262 §22.2.2.4). Python's
         # own is in front of a line feed, too, so that "a\n" would fit `^[a-z]$`.
@@ -130,5 +136,5 @@ _COMPILERS: dict[str, Callable[[Any], tuple[Check, str]]] = {
     "multiple_of": lambda bound: (_divides(bound), f"a multiple of {bound}"),
     "min_length": lambda bound: (lambda value: len(value) >= bound, f"of length {bound} or more"),
     "max_length": lambda bound: (lambda value: len(value) <= bound, f"of length {bound} or less"),
-    "pattern": lambda bound: (_found(bound), f"matching {bound}"),
+    "pattern": lambda bound: (pattern_check(bound), f"matching {bound}"),
 }

@@ -23,6 +23,7 @@ from anylane.typed.model_input.integral import with_integers
 from anylane.typed.model_input.messages import MAX_EXPECTED
 from anylane.typed.model_input.nesting import can_nest, check_levels
 from anylane.typed.model_input.secrets import secret_names
+from anylane.typed.model_input.text_ends import has_ends, loose_ends, may_end_in_line_feed
 from anylane.typed.written_types import is_typed_dict, unwrapped
 
 MAX_COUNTED = 5_000
@@ -101,7 +102,7 @@ def model_of(kind: Any, needed_by: str, metadata: Sequence[Any] = ()) -> Model:
         info = msgspec.inspect.type_info(kind)
         foreign = next(_foreign(info, set()), None)
         if foreign is None:
-            return _Msgspec(msgspec, kind, needed_by, can_nest=can_nest(info))
+            return _Msgspec(msgspec, kind, needed_by, info)
     except TypeError as exc:
         raise UsageError(f"{needed_by} is nothing that msgspec reads: {exc}") from exc
     raise UsageError(f"{needed_by} has a {foreign.__name__} in it, which no JSON is read as")
@@ -155,10 +156,12 @@ class _Plain:
 class _Msgspec:
     """What msgspec reads: all but pydantic's models."""
 
-    def __init__(self, library: Any, kind: Any, needed_by: str, *, can_nest: bool) -> None:
+    def __init__(self, library: Any, kind: Any, needed_by: str, info: Any) -> None:
         self._library = library
         self._kind = kind
-        self._can_nest = can_nest
+        self._info = info
+        self._can_nest = can_nest(info)
+        self._has_ends = has_ends(info)
         self._foreign = _Foreign(needed_by)
         self._decode: Callable[[bytes], Any] = library.json.Decoder(
             kind, dec_hook=self._foreign.value
@@ -169,6 +172,7 @@ class _Msgspec:
             RecursionError,
         )
         self._has_decimals = has_decimals(library, kind)
+        self._needs_look = self._has_decimals or self._has_ends
 
     def from_json(self, data: bytes, faults: list[Fault]) -> Any:
         if self._can_nest:
@@ -179,13 +183,22 @@ class _Msgspec:
             # Read again by our own rules: they say what is JSON, and from here on every fault is
             # found and not the first one alone.
             value = self._converted(_loaded(data), "body", faults)
+        if self._needs_look:
+            self._look(value, data, faults)
+        return value
+
+    def _look(self, value: Any, data: bytes, faults: list[Fault]) -> None:
+        """Add what msgspec has let through."""
         if self._has_decimals:
             faults += _first(unfit_numbers(value, "body"))
-        return value
+        if self._has_ends and not faults and may_end_in_line_feed(data):
+            faults += _first(loose_ends(self._info, _loaded(data), "body"))
 
     def from_fields(self, fields: dict[str, Any], faults: list[Fault]) -> Any:
         value = self._converted(fields, "form", faults)
         faults += _first(unfit_numbers(value, "form"))
+        if self._has_ends and not faults:
+            faults += _first(loose_ends(self._info, fields, "form"))
         return value
 
     def _converted(self, value: Any, location: str, faults: list[Fault]) -> Any:

@@ -1,14 +1,14 @@
 """Shapes: what an answer's annotation lets out, and nothing else.
 
 A shape says of a value whether it can go to the encoder as it is, and makes of any other what has
-exactly the fields of its type. No library is needed, but for pydantic's models.
+exactly the fields of its type. No library is needed; pydantic's models have a shape elsewhere.
 """
 
 from __future__ import annotations
 
 import sys
 from base64 import b64encode
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -16,7 +16,6 @@ from types import NoneType
 from typing import Any, get_origin
 from uuid import UUID
 
-from anylane.extras import load
 from anylane.json import MAX_DEPTH
 from anylane.shown import shown
 from anylane.typed.written_types import is_typed_dict
@@ -126,39 +125,6 @@ class Unset(Converted):
 
     def project(self, value: Any, place: str) -> Any:
         raise Unfit(place, "a value", value)  # That of a member is left out before.
-
-
-class Pydantic(Converted):
-    """A pydantic model. pydantic itself sends the fields of the annotation alone."""
-
-    def __init__(self, kind: Any, needed_by: str) -> None:
-        library = load("pydantic", extra="pydantic", needed_by=needed_by)
-        self._adapter = library.TypeAdapter(kind)
-        self._error: type[Exception] = library.ValidationError
-        self._kind = kind
-        self.classes: tuple[type, ...] = (kind,)
-        self.name: str = kind.__name__
-
-    def project(self, value: Any, place: str) -> Any:
-        if type(value) is not self._kind:
-            try:
-                value = self._adapter.validate_python(value, from_attributes=True)
-            except self._error as exc:
-                raise Unfit(place, f"{self.name} ({_faults(exc)})", value) from None
-        try:
-            return self._adapter.dump_python(value, mode="json", by_alias=True, warnings="error")
-        except ValueError as exc:
-            # Its message has the value in it.
-            name = type(exc).__name__
-            raise Unfit(place, f"{self.name} that pydantic writes ({name})", value) from None
-
-
-def _faults(exc: Any) -> str:
-    """Return what pydantic says of a value, without the value."""
-    return "; ".join(
-        f"{'.'.join(map(str, each['loc']))}: {each['msg']}"
-        for each in exc.errors(include_url=False, include_context=False, include_input=False)[:3]
-    )
 
 
 Step = tuple[Shape, Any, str]
@@ -331,11 +297,20 @@ class Object(Nested):
         self.classes: tuple[type, ...] = () if self._is_mapping else (self._class,)
         self._members: list[tuple[str, str, Shape, bool]] = []
         """The name in Python, the name in JSON, the shape, and whether it may be missing."""
+        self._omitted: Mapping[str, Callable[[Any], bool]] = {}
         self._nested: list[tuple[str, Shape]] = []
 
-    def set_members(self, members: Iterable[tuple[str, str, Shape, bool]]) -> None:
-        """Say what it has. An Object is made before its members are."""
+    def set_members(
+        self,
+        members: Iterable[tuple[str, str, Shape, bool]],
+        omitted: Mapping[str, Callable[[Any], bool]],
+    ) -> None:
+        """Say what it has. An Object is made before its members are.
+
+        omitted: by its name in Python, which values of a member are left out.
+        """
         self._members = list(members)
+        self._omitted = omitted
         self._nested = [(each[0], each[2]) for each in self._members if not each[2].is_leaf]
 
     @property
@@ -370,6 +345,8 @@ class Object(Nested):
                 if may_be_missing:
                     continue
                 raise Unfit(place, f"{self.name}, which has {name!r}", value)
+            if name in self._omitted and self._omitted[name](item):
+                continue
             inside = f"{place}[{name!r}]" if is_mapping else f"{place}.{name}"
             if shape.is_flat:
                 found[key] = shape.project(item, inside)

@@ -9,10 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Never
 
 from anylane.errors import UsageError
+from anylane.keywords import check_keywords
 from anylane.shown import shown
+
+_ELSEWHERE = {
+    "alias": "the name comes first: Query('page')",
+    "default": "a default is written at the parameter: `page: Annotated[int, Query()] = 1`",
+    "regex": "did you mean 'pattern'?",
+}
+"""Keywords that the markers of other frameworks have."""
+
+_NO_KEYWORDS = ("unknown", "return")
 
 
 class Source:
@@ -46,7 +56,11 @@ class Source:
         pattern: str | None = None,
         description: str | None = None,
         examples: Iterable[Any] | None = None,
+        **unknown: Never,
     ) -> None:
+        if unknown:
+            known = [each for each in Source.__init__.__annotations__ if each not in _NO_KEYWORDS]
+            check_keywords(f"{type(self).__name__}()", unknown, known, _ELSEWHERE)
         if name is not None and not (isinstance(name, str) and name):  # type: ignore[redundant-expr]
             raise UsageError(
                 f"{type(self).__name__}() got {shown(name)} as the name; expected a str. A "

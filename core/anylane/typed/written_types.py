@@ -14,6 +14,7 @@ from typing import (
     Generic,
     NotRequired,
     Required,
+    Unpack,
     get_args,
     get_origin,
     get_type_hints,
@@ -112,6 +113,12 @@ def element_types(kind: Any) -> tuple[Any, ...]:
     if cls.__module__ in ("builtins", "collections", "collections.abc"):
         return get_args(kind)
     return next((found for each in bases_of(kind) if (found := element_types(each))), ())
+
+
+def is_unpacked(kind: Any) -> bool:
+    """Return whether a type is one of those in another's brackets that stand for any number:
+    `*tuple[int, ...]`, `*Ts` and `Unpack[Ts]`."""
+    return bool(getattr(kind, "__unpacked__", False)) or get_origin(kind) is Unpack
 
 
 def plain(kind: Any) -> Any:

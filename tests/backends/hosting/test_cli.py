@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from anylane import App, ConfigError, ServerConfig, __version__
 from anylane.config.loading import read_environment, run_settings, settings
@@ -25,6 +24,7 @@ from anylane_backends.hosting.cli.flags import reasons
 from anylane_backends.hosting.cli.log_lines import log_access
 from anylane_backends.hosting.cli.options import BASES, Options
 from anylane_backends.hosting.systemd import listen_fds
+from tests.backends.hosting.invoked import invoked
 
 MODULES = {
     "good": "from anylane import App\napp = App()\nnumber = 3\n"
@@ -51,7 +51,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def anylane(*arguments: str):
-    return CliRunner().invoke(cli.command, arguments)
+    return invoked(*arguments)
 
 
 def test_an_app_is_found_by_module_and_name(folder):

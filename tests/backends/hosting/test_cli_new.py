@@ -12,12 +12,12 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 import anylane
-from anylane_backends.hosting.cli import commands
 from anylane_backends.hosting.cli.new_project import BACKENDS
 from anylane_backends.hosting.loading import BackendError, load_backend
+from tests.backends.hosting.invoked import invoked
 
 COMMANDS = Path(sys.executable).parent
 ROOT = Path(__file__).resolve().parents[3]
@@ -39,7 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def new(*arguments: str) -> Result:
-    return CliRunner().invoke(commands.command, ["new", *arguments])
+    return invoked("new", *arguments)
 
 
 def project(*arguments: str) -> Path:

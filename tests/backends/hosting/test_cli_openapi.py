@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from openapi_spec_validator import validate
 
-from anylane_backends.hosting.cli import commands
+from tests.backends.hosting.invoked import invoked
 
 APP = """
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def openapi(*arguments: str) -> Result:
-    return CliRunner().invoke(commands.command, ["openapi", *arguments])
+    return invoked("openapi", *arguments)
 
 
 def test_it_is_printed_in_order_of_registration() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +77,7 @@ def build(app: App, stage: Stage) -> None:
     _websockets(app)
     _jobs(app, stage)
     _groups(app)
+    _unknown_awaits(app, stage)
 
 
 class HandledError(Exception):
@@ -242,6 +243,35 @@ def _jobs(app: App, stage: Stage) -> None:
             ctx.background(fail, kind)
         ctx.background(stage.note, f"behind {kind}")
         return "answered"
+
+
+class Unknown:
+    """An awaitable that no event loop knows."""
+
+    def __await__(self) -> Generator[Unknown]:
+        yield self
+
+
+def _unknown_awaits(app: App, stage: Stage) -> None:
+    """Add handlers that await what no event loop knows."""
+
+    @app.get("/await-unknown/first")
+    async def first(ctx: Context) -> None:
+        await Unknown()
+
+    @app.get("/await-unknown/later")
+    async def later(ctx: Context) -> None:
+        await ctx.sleep(0.01)
+        await Unknown()
+
+    @app.get("/await-unknown/in-background")
+    async def in_background(ctx: Context) -> str:
+        async def job() -> None:
+            await Unknown()
+
+        ctx.background(job)
+        ctx.background(stage.note, "behind it")
+        return "begun"
 
 
 def _groups(app: App) -> None:

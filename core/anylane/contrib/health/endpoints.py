@@ -69,6 +69,11 @@ class Health:
         self._version = _version()
         self._servers: WeakKeyDictionary[Host, _Server] = WeakKeyDictionary()
 
+    @property
+    def own_paths(self) -> tuple[str, ...]:
+        """The paths that it answers, without routes."""
+        return tuple(each.text for each in (self._path, self._ready) if each is not None)
+
     def request(self, ctx: Context) -> Any:
         """Answer a request that is for one of the two paths."""
         if self._path is not None and self._path.is_target(ctx):

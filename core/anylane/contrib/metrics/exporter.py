@@ -135,6 +135,11 @@ class Metrics:
 
     # -- what a part does --------------------------------------------------------------------------
 
+    @property
+    def own_paths(self) -> tuple[str, ...]:
+        """The path that it answers, without a route."""
+        return () if self._own_path is None else (self._own_path.text,)
+
     def request(self, ctx: Context) -> Any:
         """Note that a request has come, or answer it if it is for the path of this part."""
         host = ctx.link.host

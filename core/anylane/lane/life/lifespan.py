@@ -232,10 +232,14 @@ class Span:
     scope: is around it, and left behind it.
     """
 
-    __slots__ = ("_manager", "scope")
+    __slots__ = ("_manager", "_yields", "scope")
 
     def __init__(self, func: Callable[..., Any], app: object) -> None:
         self.scope: Scope | None = None
+        # Where it is written with `yield`, behind contextlib's decorators too.
+        written = inspect.unwrap(func)
+        is_written = inspect.isasyncgenfunction(written) or inspect.isgeneratorfunction(written)
+        self._yields = f"@app.lifespan {location(func)}" if is_written else None
         arguments = (app,)[: accepted_positionals(func, 1)]
         if inspect.isasyncgenfunction(func):
             func = asynccontextmanager(func)
@@ -251,12 +255,23 @@ class Span:
             )
 
     async def enter(self) -> None:
-        """Enter the context manager. What it gives, the value of its `as`, is dropped."""
+        """Enter the context manager. What it gives, the value of its `as`, is dropped.
+
+        Raise UsageError, after it was left with that, if a `yield` of the user's own gives a value:
+        it was meant for somebody.
+        """
         manager = self._manager
         if hasattr(manager, "__aenter__"):
-            await manager.__aenter__()
+            given = await manager.__aenter__()
         else:
-            manager.__enter__()
+            given = manager.__enter__()
+        if given is not None and self._yields is not None:
+            error = UsageError(
+                f"{self._yields} yields {shown(given)}, which nothing takes; set what handlers "
+                "need on app.state in front of a bare `yield`: app.state.db = db"
+            )
+            await self._leave(error)
+            raise error
 
     async def leave(self, exc: BaseException | None) -> bool:
         """Leave the context manager with this exception; return whether it has swallowed it."""

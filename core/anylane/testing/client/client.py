@@ -17,6 +17,7 @@ from anylane.app import App
 from anylane.config.server_config import ServerConfig
 from anylane.errors import UsageError
 from anylane.http.headers import Headers, Initial
+from anylane.keywords import check_keywords
 from anylane.testing.client.cookie_jar import CookieJar
 from anylane.testing.client.events import ClientEvents
 from anylane.testing.client.in_memory import LockstepLane
@@ -36,6 +37,13 @@ from anylane.testing.client.websocket import ClientWebSocket, add_handshake
 from anylane.testing.client.wire import Lane
 from anylane.testing.schema_check.comparison import SchemaCheck
 from anylane.testing.world import LogRecord, World
+
+_ELSEWHERE = {
+    "allow_redirects": "did you mean 'follow_redirects'?",
+    "body": "did you mean 'content'?",
+    "timeout": "TestClient(app, patience=) says how long an answer is waited for",
+}
+"""Keywords that other clients have."""
 
 _MAX_REDIRECTS = 20
 """As browsers."""
@@ -151,6 +159,8 @@ class TestClient:
         Raises Silence if no answer can come, IncompleteResponse if the server ends the connection
         instead, and UsageError for a request that cannot be sent and for more than 20 redirects.
         """
+        known = RequestOptions.__annotations__
+        check_keywords(f"TestClient.{method.lower()}()", parts, known, _ELSEWHERE)
         request = self._build(method, url, **parts)
         response = self._read(request)
         follows = self._follows if follow_redirects is None else follow_redirects
@@ -170,6 +180,7 @@ class TestClient:
         `iter_events`). Other requests can be made meanwhile, each on a connection of its own.
         Leaving the block before the end closes the connection.
         """
+        check_keywords("TestClient.stream()", parts, RequestParts.__annotations__, _ELSEWHERE)
         request = self._build(method, url, **parts)
         return self._pool.send(request, self._begin)
 
@@ -183,6 +194,7 @@ class TestClient:
 
         last_event_id: of a client that reconnects (HTML standard §9.2.4).
         """
+        check_keywords("TestClient.events()", head, RequestHead.__annotations__, _ELSEWHERE)
         request = self._build("GET", url, **head)
         if "accept" not in request.headers:
             request.headers.set("accept", "text/event-stream")
@@ -201,6 +213,8 @@ class TestClient:
 
         subprotocols: the ones to offer, the preferred one first.
         """
+        known = ("subprotocols", *RequestHead.__annotations__)
+        check_keywords("TestClient.websocket()", head, known, _ELSEWHERE)
         request = self._build("GET", url, **head)
         add_handshake(request.headers, subprotocols)
         response = self._pool.send(request, self._remember)

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from anylane import json
-from anylane.app import App
+from anylane.app import App, Mount
 from anylane.http.values.scalars import read_date, read_datetime, read_time
 from anylane.openapi.paths import shape_of, template_of
 from anylane.routing.route_table import Found, RouteTable
@@ -56,7 +56,12 @@ class Description:
         )
         self._registry = referencing.Registry().with_resource(_DOCUMENT, resource)
         self._routes = RouteTable(app.routes)
+        self._own_paths = frozenset(_own_paths(app, ""))
         self._templates = {shape_of(path): path for path in self._document["paths"]}
+
+    def is_of_a_part(self, path: str) -> bool:
+        """Return whether a part answers that path by itself, and says so by its `own_paths`."""
+        return path in self._own_paths
 
     def operation(self, method: str, path: str, host: str) -> Operation | None:
         """Return the operation that a request is for; None for one that the app has no route for.
@@ -118,6 +123,17 @@ class Description:
         )
         best = self._library.exceptions.best_match
         return [_described(best([each])) for each in validator.iter_errors(value)]
+
+
+def _own_paths(app: App, prefix: str) -> Iterator[str]:
+    """Yield what parts answer by themselves, in an app and in those that are mounted in it."""
+    levels = (app.hooks, *(each for route in app.routes for each in route.hooks))
+    for level in dict.fromkeys(levels):
+        for hook in level.parts if level.app in (app, None) else ():
+            yield from (prefix + path for path in getattr(hook.func, "own_paths", ()))
+    for step in app.life:
+        if isinstance(step, Mount):
+            yield from _own_paths(step.app, prefix + step.prefix)
 
 
 def _multiples(library: Any) -> Callable[[Any, Any, Any, Any], Iterator[Any]]:
