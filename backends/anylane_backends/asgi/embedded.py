@@ -16,7 +16,7 @@ from anylane.errors import Refused, UsageError
 from anylane.lane.server_core import ServerCore
 from anylane.protocol import RequestHead, TlsInfo
 from anylane.protocol.channel.message_channel import NO_ABILITIES, Abilities, MessageChannel
-from anylane.protocol.peer import Address
+from anylane.protocol.peer import Address, Hosted
 from anylane_backends.asgi import loops
 from anylane_backends.channels.delivery import Host
 from anylane_backends.hosting.loading import load_backend
@@ -77,6 +77,7 @@ class Embedded:
         peer: Address = None,
         local: Address = None,
         tls: TlsInfo | None = None,
+        hosted: Hosted | None = None,
         refused: Refused | None = None,
     ) -> MessageChannel:
         """Return a channel for one exchange, as `MessageChannel` describes it. `carry` it next."""
@@ -90,6 +91,7 @@ class Embedded:
             peer=peer,
             local=local,
             tls=tls,
+            hosted=hosted,
             refused=refused,
         )
 

@@ -10,6 +10,7 @@ from anylane.config.limits import Limits
 from anylane.errors import Refused
 from anylane.protocol import RequestHead, TlsInfo
 from anylane.protocol.channel.message_channel import Abilities, MessageChannel
+from anylane.protocol.peer import Hosted
 from anylane.protocol.request_head import Fields, RawHeaders
 from anylane_backends.asgi.embedded import Embedded
 
@@ -42,6 +43,7 @@ def channel_of(scope: ScopeMapping, here: Embedded) -> MessageChannel:
         peer=_address(scope.get("client")),
         local=_address(scope.get("server")),
         tls=_tls(scope),
+        hosted=Hosted(_root(scope).decode("ascii"), dict(scope.get("state") or {})),
         refused=refused,
     )
 
@@ -92,11 +94,16 @@ def _target(scope: ScopeMapping) -> bytes:
     raw = scope.get("raw_path")
     path = bytes(raw) if raw else quote(scope["path"], safe=_SAFE).encode("ascii")
     path = path.partition(b"?")[0]  # Some hosts leave the query there.
-    root = quote(scope.get("root_path") or "", safe=_SAFE + "%").encode("ascii").rstrip(b"/")
+    root = _root(scope)
     if root and (path == root or path.startswith(root + b"/")):
         path = path[len(root) :]
     query = bytes(scope.get("query_string") or b"")
     return (path or b"/") + (b"?" + query if query else b"")
+
+
+def _root(scope: ScopeMapping) -> bytes:
+    """Return the prefix under which the app is mounted, percent-encoded."""
+    return quote(scope.get("root_path") or "", safe=_SAFE + "%").encode("ascii").rstrip(b"/")
 
 
 def _address(given: Any) -> Any:

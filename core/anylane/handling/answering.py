@@ -119,7 +119,8 @@ class Answering(ABC):
     def state(self) -> State:
         """Return an object for attributes of your own. It lives as long as this request."""
         if self._state is None:
-            self._state = State()
+            hosted = self.link.driver.connection.hosted
+            self._state = State() if hosted is None else State(**hosted.state)
         return self._state
 
     @property

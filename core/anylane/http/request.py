@@ -141,12 +141,14 @@ class Request:
         """The prefix that a proxy in front has taken off the path, percent-encoded, or "".
 
         It is `ServerConfig.root_path`; or, where that is "forwarded", what a believed proxy says.
+        Under an ASGI server it is the server's.
         """
-        host = self._link.host
+        host, connection = self._link.host, self._link.driver.connection
         forwarded = host.forwarded
+        if connection.hosted is not None:
+            return connection.hosted.root_path
         if forwarded is None or not forwarded.names_root:
             return host.root_path
-        connection = self._link.driver.connection
         named = connection.proxy is not None
         return forwarded.root_path(connection.peer, self._exchange.head, named=named)
 

@@ -60,7 +60,7 @@ class NoConnection:
     __slots__ = ("backlog", "closing", "config", "high", "moved", "out", "queued", "timers",
                  "waiting")  # fmt: skip
 
-    peer = local = tls = proxy = read_size = None
+    peer = local = tls = proxy = hosted = read_size = None
     ready = caught_up = True
     wants_read = idle = congested = refused = False
     unsent = pending = 0

@@ -9,7 +9,7 @@ from anylane.protocol.interfaces import Closing
 if TYPE_CHECKING:
     from anylane.config.server_config import ServerConfig
     from anylane.protocol.exchange import Exchange
-    from anylane.protocol.peer import ProxyInfo
+    from anylane.protocol.peer import Hosted, ProxyInfo
 
 
 class AnyConnection(Protocol):
@@ -43,6 +43,11 @@ class AnyConnection(Protocol):
     @property
     def proxy(self) -> ProxyInfo | None:
         """Return what a proxy says of its client by the PROXY protocol, None without one."""
+        ...
+
+    @property
+    def hosted(self) -> Hosted | None:
+        """Return what another server says that carries it, None on anylane's own lanes."""
         ...
 
     @property

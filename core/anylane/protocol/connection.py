@@ -21,7 +21,7 @@ from anylane.protocol.timers import NEVER, Timer
 
 if TYPE_CHECKING:
     from anylane.protocol.interfaces import InnerProtocol
-    from anylane.protocol.peer import Address, ProxyInfo
+    from anylane.protocol.peer import Address, Hosted, ProxyInfo
 
 
 _NO = Closing.NO  # A member of an enum takes twice the time of a global to look up.
@@ -74,6 +74,7 @@ class Connection(Outgoing):
                  "read_size", "tls", "waiting")  # fmt: skip
 
     proxy: ProxyInfo | None = None
+    hosted: Hosted | None = None
     refused: bool = False
     closing: Closing
     idle: bool

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -52,6 +53,16 @@ class ProxyInfo:
     def names_client(self) -> bool:
         """Whether it says who the client is."""
         return self.client is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """What the other server says that carries an exchange of a channel."""
+
+    root_path: str = ""
+    """The prefix that it has taken off the path, percent-encoded."""
+    state: Mapping[str, Any] = field(default_factory=dict)
+    """What is on `ctx.state` when the exchange begins."""
 
 
 Address = Any

@@ -36,7 +36,7 @@ class Refusal:
     __slots__ = ("_deadline", "_discarded", "closing", "config", "out", "peer", "queued", "unsent",
                  "waiting")  # fmt: skip
 
-    local = tls = proxy = read_size = None
+    local = tls = proxy = hosted = read_size = None
     refused = True
     ready = idle = congested = False
     caught_up = True

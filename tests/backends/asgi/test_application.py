@@ -100,6 +100,28 @@ def test_the_scope_is_the_request(run):
     run(script)
 
 
+def test_what_the_server_says_beside_the_request_is_there(run):
+    app = App()
+
+    @app.get("/items/{id:int}", name="item")
+    async def item(ctx: Context) -> dict[str, Any]:
+        return {
+            "root": ctx.request.root_path,
+            "path": ctx.path_for("item", id=7),
+            "said": ctx.state.said,
+        }
+
+    raw = b"/a%20b/items/1"
+    scope = http("/a b/items/1", raw_path=raw, root_path="/a b", state={"said": "yes"})
+
+    async def script() -> None:
+        async with alive(app):
+            call = await answered(app, scope)
+            assert call.body == b'{"root":"/a%20b","path":"/a%20b/items/7","said":"yes"}'
+
+    run(script)
+
+
 @pytest.mark.parametrize(
     ("more", "status"),
     [

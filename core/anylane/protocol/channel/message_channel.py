@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from anylane.config.server_config import ServerConfig
     from anylane.protocol.fields import Header
     from anylane.protocol.interfaces import HearsOutput, RawSession
-    from anylane.protocol.peer import Address
+    from anylane.protocol.peer import Address, Hosted
     from anylane.protocol.request_head import RequestHead
 
 
@@ -54,13 +54,14 @@ class MessageChannel(BodyIntake):
 
     head: the request, None with `refused`: why it cannot be answered otherwise.
     subprotocols: those that the client of a WebSocket offers; None for a request.
-    peer, local, tls, token: as for a Connection. now: in seconds; so is every other time.
+    peer, local, tls, token: as for a Connection. hosted: what else the host says. now: in seconds;
+    so is every other time.
     cut: the answer is not whole, and its client must be told so by the end of the connection.
     """
 
     __slots__ = ("_abilities", "_answer", "_denied", "_events", "_protocol", "_running",
-                 "_subprotocols", "_token", "_websocket", "cut", "draining", "local", "peer", "tls",
-                 "waiting")  # fmt: skip
+                 "_subprotocols", "_token", "_websocket", "cut", "draining", "hosted", "local",
+                 "peer", "tls", "waiting")  # fmt: skip
 
     read_size = proxy = None
     refused = False
@@ -80,6 +81,7 @@ class MessageChannel(BodyIntake):
         peer: Address = None,
         local: Address = None,
         tls: Any = None,
+        hosted: Hosted | None = None,
         refused: Refused | None = None,
     ) -> None:
         super().__init__(config, head)
@@ -95,6 +97,7 @@ class MessageChannel(BodyIntake):
         self.peer: Address = peer
         self.local: Address = local
         self.tls: Any = tls
+        self.hosted: Hosted | None = hosted
         self.cut: bool = False
         self.draining: bool = False
         self._exchange = Exchange(self, self, head, refused)

@@ -27,6 +27,7 @@ class Around:
     __slots__ = ("_closing", "_inner", "_timers", "_unsent", "config", "refused")
 
     proxy: Any = None
+    hosted: Any = None
 
     def __init__(self, config: ServerConfig, *, refused: bool = False) -> None:
         self.config: ServerConfig = config
