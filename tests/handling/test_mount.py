@@ -608,7 +608,7 @@ def test_routes_that_collide_name_both_places() -> None:
         app.mount("/inner", one("inner"))
 
 
-async def asgi(scope: object, receive: object, send: object) -> None: ...
+def wsgi(environ: object, start_response: object) -> None: ...
 
 
 class NoMethods:
@@ -633,7 +633,7 @@ class Narrow:
         (None, "mount\\(\\) got None; expected an App, a Router, or an object with"),
         (App, "mount\\(\\) got the class App; write its parentheses"),
         (Echo, "the class Echo; write its parentheses"),
-        (asgi, "ASGI and WSGI applications cannot be mounted"),
+        (wsgi, "a WSGI application, which is a plain function, needs wsgi=True in that line"),
         (NoMethods(), "has no `methods` beside it"),
         (Blocking(), "is no `async def`"),
         (Narrow(), "takes \\(ctx: .*; write \\(ctx, path\\)"),

@@ -445,7 +445,17 @@ def calls(ctx: Context, ws: WebSocket, anything: Any) -> None:
 # -- serving ---------------------------------------------------------------------------------------
 
 
+async def asgi(scope: Any, receive: Any, send: Any) -> None: ...
+
+
+def wsgi(environ: Any, start_response: Any) -> list[bytes]:
+    return []
+
+
 def runs(kind: str) -> None:
+    app.mount("/asgi", asgi)
+    app.mount("/wsgi", wsgi, wsgi=True)
+    TestClient(asgi)
     app.run()
     app.run("trio", port=8000, bind=("127.0.0.1:1",), limits=Limits(body=1), uds=None)
     app.run(backend=kind, request_timeout=1, headers=(("a", "b"),))

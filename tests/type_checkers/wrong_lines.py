@@ -316,7 +316,6 @@ ServerConfig.strict(prot=1)  # mypy: call-arg; pyright: reportCallIssue
 ServerConfig.relaxed(port="1")  # mypy: arg-type; pyright: reportArgumentType
 Server(app, "trio")  # mypy: arg-type; pyright: reportArgumentType
 Server(app, port=1)  # mypy: call-arg; pyright: reportCallIssue
-TestClient(App)  # mypy: arg-type; pyright: reportArgumentType
 TestClient(app, "trio")  # mypy: arg-type; pyright: reportArgumentType
 TestClient(app).get("/", param={})  # mypy: call-arg; pyright: reportCallIssue
 Lockstep(router)  # mypy: arg-type; pyright: reportArgumentType

@@ -13,7 +13,8 @@ CHAPTER = "18 neighbours"
 
 @case(CHAPTER, extra=foreign.mounted)
 def mounted_asgi_application_sees_the_request(conversation: Conversation) -> None:
-    """It gets the whole path, the prefix as its root_path, and the state of its lifespan."""
+    """A mounted ASGI application gets the whole path, the prefix as its root_path, and the state
+    of its lifespan."""
     peer = conversation.connect()
     answer = peer.ask("/asgi/scope?a=%20b")
     assert json.loads(answer.body) == {
@@ -30,8 +31,8 @@ def mounted_asgi_application_sees_the_request(conversation: Conversation) -> Non
 
 @case(CHAPTER, extra=foreign.mounted)
 def mounted_asgi_application_answers(conversation: Conversation) -> None:
-    """Whole answers, streams, several cookies and trailers go out as it sends them, and the hooks
-    around it see each."""
+    """Whole answers, streams, several cookies and trailers go out as a mounted ASGI application
+    sends them, and the hooks around it see each."""
     peer = conversation.connect()
     assert peer.ask("/asgi/scope").headers["x-seen"] == "200"
     peer.post("/asgi/echo", b"some body")
@@ -46,7 +47,8 @@ def mounted_asgi_application_answers(conversation: Conversation) -> None:
 
 @case(CHAPTER, extra=foreign.mounted)
 def mounted_asgi_application_fails(conversation: Conversation) -> None:
-    """What it raises, and an answer that it does not give, are a 500 with a line in the log."""
+    """What a mounted ASGI application raises, and an answer that it does not give, are a 500 with a
+    line in the log."""
     peer = conversation.connect()
     for path in ("/asgi/raises", "/asgi/nothing"):
         assert peer.ask(path).status == 500
@@ -57,7 +59,7 @@ def mounted_asgi_application_fails(conversation: Conversation) -> None:
 
 @case(CHAPTER, extra=foreign.mounted)
 def mounted_asgi_application_holds_websockets(conversation: Conversation) -> None:
-    """Its WebSockets work: subprotocols, text and bytes, its own close, and a refusal."""
+    """WebSockets of a mounted ASGI application work: subprotocols, text and bytes, its own close."""
     ws = conversation.websocket("/asgi/ws", "Sec-WebSocket-Protocol: chat")
     ws.send("hi")
     assert ws.receive() == "hi"
@@ -69,7 +71,8 @@ def mounted_asgi_application_holds_websockets(conversation: Conversation) -> Non
 
 @case(CHAPTER, extra=foreign.mounted)
 def mounted_wsgi_application_answers(conversation: Conversation) -> None:
-    """It gets prefix and path apart, reads the body as it comes, and streams its answer."""
+    """A mounted WSGI application gets prefix and path apart, reads the body as it comes, and streams
+    its answer."""
     peer = conversation.connect()
     answer = peer.ask("/wsgi/environ?x=1")
     assert json.loads(answer.body) == {

@@ -89,7 +89,7 @@ class TestClient:
         patience: float = 10.0,
         check_schema: bool = False,
     ) -> None:
-        if not isinstance(app, App):
+        if not isinstance(app, App) and callable(app):
             app, other = App(), app
             app.mount("/", other, wsgi=wsgi)
         self.app: App = app
@@ -98,7 +98,7 @@ class TestClient:
         self.cookies: CookieJar = CookieJar((cookies or {}).items())
         self._follows = follow_redirects
         self._check = SchemaCheck(app) if check_schema else None
-        if config is not None and config.proxy_protocol:
+        if isinstance(config, ServerConfig) and config.proxy_protocol:
             config = replace(config, proxy_protocol=False)
 
         def run(log: ClientLog) -> Lane:
