@@ -157,6 +157,7 @@ def test_two_talk(browser: Browser, url: str) -> None:
 @pytest.mark.parametrize(("size", "scheme"), [("phone", "light"), ("desktop", "dark")])
 def test_pages_fit_and_are_accessible(browser: Browser, url: str, size: str, scheme: Any) -> None:
     def check(page: Page) -> None:
+        page.wait_for_load_state()  # A click goes on before the next page has its style.
         for width, height in (*SIZES.values(), SIZES[size]):
             page.set_viewport_size({"width": width, "height": height})
             assert page.evaluate("document.documentElement.scrollWidth") <= width, page.url

@@ -59,7 +59,7 @@ def mounted_asgi_application_fails(conversation: Conversation) -> None:
 
 @case(CHAPTER, extra=foreign.mounted)
 def mounted_asgi_application_holds_websockets(conversation: Conversation) -> None:
-    """WebSockets of a mounted ASGI application work: subprotocols, text and bytes, its own close."""
+    """WebSockets of a mounted ASGI application work: subprotocols, text, bytes, its own close."""
     ws = conversation.websocket("/asgi/ws", "Sec-WebSocket-Protocol: chat")
     ws.send("hi")
     assert ws.receive() == "hi"
@@ -71,8 +71,8 @@ def mounted_asgi_application_holds_websockets(conversation: Conversation) -> Non
 
 @case(CHAPTER, extra=foreign.mounted)
 def mounted_wsgi_application_answers(conversation: Conversation) -> None:
-    """A mounted WSGI application gets prefix and path apart, reads the body as it comes, and streams
-    its answer."""
+    """A mounted WSGI application gets prefix and path apart, reads the body as it comes, and
+    streams its answer."""
     peer = conversation.connect()
     answer = peer.ask("/wsgi/environ?x=1")
     assert json.loads(answer.body) == {
