@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from opentelemetry import baggage, propagate, trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
@@ -438,6 +438,9 @@ MEMBER = st.from_regex(r"\A[ \t]{0,2}[!#-+\-.0-9A-Z^-z|~]{1,9}=[ -~]{0,12}\Z")
 @given(
     st.lists(st.one_of(MEMBER, st.text(st.characters(codec="latin-1"), max_size=12)), max_size=6)
 )
+@example([" 0="])
+@example([" a=0"])
+@example(["a = b ; p ; q = r "])
 @settings(deadline=None)
 def test_the_propagators_warn_of_nothing_that_passes(members: list[str]) -> None:
     said: list[str] = []

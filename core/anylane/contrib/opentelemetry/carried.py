@@ -39,6 +39,9 @@ _BAGGAGE = re.compile(
 """W3C Baggage §3.3.1."""
 
 
+_NO_SPACE = {ord(" "): None, ord("\t"): None}
+
+
 class Carried:
     """Reads the headers of a request for a propagator; OpenTelemetry calls that a getter."""
 
@@ -49,9 +52,8 @@ class Carried:
         if not found:
             return None
         value = found[0] if len(found) == 1 else ",".join(found)  # RFC 9110 §5.3
-        if len(value) > MAX_LENGTH or not _is_well_formed(key.lower(), value):
-            return None
-        return [value]
+        readable = None if len(value) > MAX_LENGTH else _readable(key.lower(), value)
+        return None if readable is None else [readable]
 
     @staticmethod
     def keys(carrier: Headers) -> list[str]:
@@ -59,18 +61,22 @@ class Carried:
         return list(dict.fromkeys(name.lower() for name, _ in carrier.items()))
 
 
-def _is_well_formed(name: str, value: str) -> bool:
+def _readable(name: str, value: str) -> str | None:
+    """Return a header without the white space that its grammar allows, because propagators take
+    less of it; None for one that breaks the grammar."""
     match name:
         case "traceparent":
-            return _TRACEPARENT.fullmatch(value) is not None
+            return value if _TRACEPARENT.fullmatch(value) else None
         case "tracestate":
             states = [each for part in value.split(",") if (each := part.strip(" \t"))]
             names = {each.partition("=")[0] for each in states}
-            return len(names) == len(states) <= MAX_STATES and all(map(_STATE.fullmatch, states))
+            whole = len(names) == len(states) <= MAX_STATES and all(map(_STATE.fullmatch, states))
+            return ",".join(states) if whole else None
         case "baggage":
             members = value.split(",")
-            return len(members) <= MAX_MEMBERS and all(
+            whole = len(members) <= MAX_MEMBERS and all(
                 len(each) <= MAX_MEMBER and _BAGGAGE.fullmatch(each) for each in members
             )
+            return value.translate(_NO_SPACE) if whole else None
         case _:
-            return True
+            return value
