@@ -330,7 +330,7 @@ def test_figures_are_those_of_what_happened(lane: str | None) -> None:
     assert added(f'anylane_requests_total{{{route},status="201"}}') == 1
     assert added(f'anylane_requests_total{{{route},status="422"}}') == 1
     assert added(f"anylane_request_duration_seconds_count{{{route}}}") == 2
-    assert 0.01 <= added(f"anylane_request_duration_seconds_sum{{{route}}}") < 1
+    assert 0.009 <= added(f"anylane_request_duration_seconds_sum{{{route}}}") < 1
     assert during['anylane_broadcast_receivers{room="orders"}'] == 1
     assert during["anylane_requests_in_progress"] >= 1
     assert during["anylane_connections_open"] >= 2
