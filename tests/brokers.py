@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -59,6 +61,17 @@ class Broker:
             self.process.kill()
             self.process.wait()
             self.process = None
+
+    def suspend(self) -> None:
+        """Stop it where it stands: it is there, and says nothing."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        # On a busy machine some of its threads run on for a while after the signal.
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
+
+    def resume(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
 
     def bridge(self, **settings: Any) -> NatsBridge | ValkeyBridge:
         return bridge_to(self.url, **settings)

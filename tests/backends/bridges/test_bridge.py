@@ -321,15 +321,14 @@ def test_a_broker_that_stops_to_answer_is_noticed_and_does_not_hold_up_the_end(
     broker: Broker,
 ) -> None:
     bridge = broker.bridge(timeout=0.3, ping_interval=0.1)
-    assert broker.process is not None
     with bridge, bridge.room("chat").subscribe():
         ready(bridge)
-        broker.process.send_signal(signal.SIGSTOP)  # It is there, and says nothing.
+        broker.suspend()
         bridge.room("chat").send("on its way")
         eventually(lambda: not bridge.connected and bridge.lost == 1, 5)
-        broker.process.send_signal(signal.SIGCONT)
+        broker.resume()
         eventually(lambda: bridge.connected and bridge.subscriptions)
-        broker.process.send_signal(signal.SIGSTOP)
+        broker.suspend()
         for _ in range(100):
             bridge.room("chat").send(bytes(100_000))
         began = time.monotonic()
@@ -339,17 +338,16 @@ def test_a_broker_that_stops_to_answer_is_noticed_and_does_not_hold_up_the_end(
 
 def test_sending_never_waits_and_drops_the_oldest(broker: Broker) -> None:
     bridge, other = broker.bridge(max_queue=10), broker.bridge()
-    assert broker.process is not None
     with other, other.room("chat").subscribe() as far, bridge:
         ready(other)
-        broker.process.send_signal(signal.SIGSTOP)
+        broker.suspend()
         try:
             began = time.monotonic()
             for n in range(5000):
                 bridge.room("chat").send(n)
             assert time.monotonic() - began < 1
         finally:
-            broker.process.send_signal(signal.SIGCONT)
+            broker.resume()
         eventually(lambda: bridge.sent + bridge.lagged == 5000)
         assert bridge.lagged >= 5000 - 10 - 512
         eventually(lambda: len(far) == bridge.sent)

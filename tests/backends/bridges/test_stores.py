@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import socket
 import threading
 import time
@@ -212,17 +211,16 @@ def test_a_server_that_stops_to_answer_costs_one_time_out_and_not_one_each(
     valkey: Broker, lane: str | None
 ) -> None:
     (site,) = sites(valkey, 1, timeout=0.3)
-    assert valkey.process is not None
     with TestClient(site.app, backend=lane) as client:
         client.get("/count")
-        valkey.process.send_signal(signal.SIGSTOP)
+        valkey.suspend()
         try:
             began = time.monotonic()
             for _ in range(20):
                 assert client.get("/read").status == 503
             assert 0.25 < time.monotonic() - began < 2
         finally:
-            valkey.process.send_signal(signal.SIGCONT)
+            valkey.resume()
         eventually(lambda: client.get("/read").json() == 1)
 
 

@@ -202,12 +202,11 @@ def test_a_broker_that_says_nothing_does_not_hold_up_the_end(
     serve: Serve, broker: Broker, lane: str
 ) -> None:
     server = serve(lane)
-    assert broker.process is not None
     with ExitStack() as stack:
         ws, _ = joined(stack, server)
         ws.send("x")
         assert next_said(ws)["text"] == "x"
-    broker.process.send_signal(signal.SIGSTOP)
+    broker.suspend()
     began = time.monotonic()
     took = server.end()
     assert took < 2, f"{took} s, {time.monotonic() - began}"
@@ -231,8 +230,7 @@ def test_a_broker_that_is_required_and_missing_is_one_line_and_exit_code_3(
 def test_a_start_that_waits_for_a_silent_broker_can_be_given_up(
     serve: Serve, broker: Broker, lane: str
 ) -> None:
-    assert broker.process is not None
-    broker.process.send_signal(signal.SIGSTOP)
+    broker.suspend()
     server = serve(lane, wait=False, REQUIRED="yes", TIMEOUT="60")
     eventually(lambda: has_connected(server.process.pid, broker.port))
     assert server.end() < 5
