@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable
@@ -58,7 +59,7 @@ class Nursery:
             func()
             status = 0
         except SystemExit as exc:
-            status = exc.code if isinstance(exc.code, int) else 0 if exc.code is None else 1
+            status = _status_of(exc)
         except BaseException as exc:  # noqa: BLE001  # the process ends here
             traceback.print_exception(exc)
         finally:
@@ -70,6 +71,15 @@ class Nursery:
     def _end_with_parent(self) -> None:
         os.read(self._life, 1)  # It is never written to: this returns when the other end is gone.
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _status_of(exc: SystemExit) -> int:
+    """Return the status that a process ends with, after telling what it says, as Python does."""
+    if exc.code is None or isinstance(exc.code, int):
+        return exc.code or 0
+    with suppress(Exception):  # Its __str__ may be the app's.
+        print(exc.code, file=sys.stderr)
+    return 1
 
 
 def tell(pid: int, number: int) -> None:

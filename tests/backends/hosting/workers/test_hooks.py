@@ -71,6 +71,18 @@ def test_one_that_fails_ends_the_start(start):
     assert "anylane: startup failed: OSError: no" in server.text
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize(("code", "status"), [("'no disk'", 1), ("4", 4)])
+def test_one_that_exits_has_its_word_and_its_code(start, workers, code, status):
+    exiting = (
+        "from anylane import App\napp = App()\n"
+        f"@app.on_worker_start\ndef a(): raise SystemExit({code})\n"
+    )
+    server = start("--workers", workers, app=exiting, waits=False)
+    assert server.process.wait(20) == status
+    assert ("no disk" in server.text.splitlines()) == (status == 1)
+
+
 def lockstep(app: App) -> None:
     Lockstep(app)
 
