@@ -78,7 +78,7 @@ def _status_of(exc: SystemExit) -> int:
     if exc.code is None or isinstance(exc.code, int):
         return exc.code or 0
     with suppress(Exception):  # Its __str__ may be the app's.
-        print(exc.code, file=sys.stderr)
+        sys.stderr.write(f"{exc.code}\n")
     return 1
 
 
