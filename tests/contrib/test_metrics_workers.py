@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from functools import partial
 from http.client import HTTPConnection
@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+
+from tests.waiting import eventually
 
 APP = """
 import os
@@ -108,13 +110,6 @@ def scrape(connection: HTTPConnection) -> dict[str, float]:
 
 def opened(connection: HTTPConnection, count: int) -> bool:
     return scrape(connection)["anylane_connections_open"] == count
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.05)
 
 
 @contextmanager

@@ -10,9 +10,8 @@ import time
 from pathlib import Path
 
 from tests.proxies.load import steady
-from tests.proxies.running import Proxy, anylane, caddy, haproxy, nginx
+from tests.proxies.running import PROXIES, SOME, anylane
 
-PROXIES: dict[str, Proxy] = {"nginx": nginx, "haproxy": haproxy, "caddy": caddy}
 RENEWALS = 3
 SECONDS = 2.0
 
@@ -38,7 +37,7 @@ def measured(name: str, backend: str, what: str) -> str:
 
 
 if __name__ == "__main__":
-    lanes = sys.argv[1:] or ["asyncio", "trio", "threads"]
+    lanes = sys.argv[1:] or SOME
     tell = sys.stdout.write
     tell("| proxy | lane | meanwhile | POSTs | lost |\n|---|---|---|---:|---:|\n")
     for lane in lanes:

@@ -6,7 +6,8 @@ import http.client
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 BODY = b"x" * 200
 
@@ -42,7 +43,8 @@ def bursts(port: int, *, clients: int, rounds: int, pause: float) -> Counter[str
             time.sleep(pause)
         connection.close()
 
-    _together(client, clients)
+    with _threads(client, clients):
+        pass
     return found
 
 
@@ -65,24 +67,22 @@ def steady(
                 found[outcome] += 1
         connection.close()
 
-    def work() -> None:
+    with _threads(client, clients):
         try:
             during()
         finally:
             over.set()
-
-    threads = [threading.Thread(target=client) for _ in range(clients)]
-    for each in threads:
-        each.start()
-    work()
-    for each in threads:
-        each.join()
     return found
 
 
-def _together(func: Callable[[], None], count: int) -> None:
+@contextmanager
+def _threads(func: Callable[[], None], count: int) -> Generator[None]:
+    """Run a function in so many threads, and wait for them at the end of the block."""
     threads = [threading.Thread(target=func) for _ in range(count)]
     for each in threads:
         each.start()
-    for each in threads:
-        each.join()
+    try:
+        yield
+    finally:
+        for each in threads:
+            each.join()

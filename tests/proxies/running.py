@@ -12,7 +12,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,8 @@ from typing import NoReturn
 
 import pytest
 
+from tests.waiting import eventually
+
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATIONS = ROOT / "docs" / "deployment"
 
@@ -28,7 +29,11 @@ REQUIRED = "REQUIRE_PROXIES"
 """Set to 1 where a missing proxy is a failure."""
 
 PATIENCE = 20.0
-"""Seconds that a process has to start or to end; a loaded machine needs some."""
+"""Seconds that a process has to end; a loaded machine needs some."""
+
+LANES = ("asyncio", "uvloop", "anyio", "trio", "curio", "threads")
+SOME = ("asyncio", "trio", "threads")
+"""Lanes that stand for the others where a test takes long."""
 
 
 def program(name: str) -> str:
@@ -60,14 +65,6 @@ def configured(name: str, changes: Mapping[str, str]) -> str:
         assert shown in text, f"{name} has no {shown!r}"
         text = text.replace(shown, used)
     return text
-
-
-def wait_until(what: Callable[[], bool], why: str) -> None:
-    """Wait until it is so."""
-    until = time.monotonic() + PATIENCE
-    while not what():
-        assert time.monotonic() < until, why
-        time.sleep(0.02)
 
 
 def listens(port: int) -> bool:
@@ -116,10 +113,10 @@ def anylane(tmp: Path, *options: str, backend: str = "asyncio") -> Generator[Run
                "--app-dir", str(ROOT), "--backend", backend, *where, *options]  # fmt: skip
     running = start(command, tmp / f"anylane-{backend}.log", PYTHONUNBUFFERED="1")
     try:
-        wait_until(
+        eventually(
             lambda: "127.0.0.1:" in running.told() or "unix:" in running.told()
             or running.process.poll() is not None,
-            "anylane did not start",
+            tell=running.told,
         )  # fmt: skip
         found = re.search(r"127\.0\.0\.1:(\d+)", running.told())
         assert running.process.poll() is None, running.told()
@@ -137,9 +134,7 @@ def started(
     running = start(command, tmp / f"{name}.log", HOME=str(tmp))
     running.port, running.tls_port = port, tls_port
     try:
-        wait_until(
-            lambda: listens(port) or running.process.poll() is not None, f"{name} did not start"
-        )
+        eventually(lambda: listens(port) or running.process.poll() is not None, tell=running.told)
         assert running.process.poll() is None, running.told()
         yield running
     finally:
@@ -215,6 +210,10 @@ def caddy(tmp: Path, upstream: str) -> AbstractContextManager[Running]:
     conf.write_text(configured("Caddyfile", places), encoding="utf-8")
     command = [path, "run", "--config", str(conf), "--adapter", "caddyfile"]
     return started("caddy", command, tmp, port)
+
+
+PROXIES: dict[str, Proxy] = {"nginx": nginx, "haproxy": haproxy, "caddy": caddy}
+PAIRS = [(name, lane) for name in PROXIES for lane in (LANES if name == "nginx" else SOME)]
 
 
 def make_certificate(tmp: Path) -> Path:

@@ -14,12 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.proxies.load import bursts, steady
-from tests.proxies.running import Proxy, Running, anylane, caddy, haproxy, nginx, wait_until
-
-PROXIES: dict[str, Proxy] = {"nginx": nginx, "haproxy": haproxy, "caddy": caddy}
-LANES = ("asyncio", "uvloop", "anyio", "trio", "curio", "threads")
-SOME = ("asyncio", "trio", "threads")
-PAIRS = [(name, lane) for name in PROXIES for lane in (LANES if name == "nginx" else SOME)]
+from tests.proxies.running import PAIRS, PROXIES, SOME, Running, anylane, nginx
+from tests.waiting import eventually
 
 
 def renewed(server: Running) -> int:
@@ -55,7 +51,7 @@ def test_no_post_is_lost_while_the_workers_are_renewed(
         def renew() -> None:
             for count in range(1, 3):
                 server.process.send_signal(signal.SIGHUP)
-                wait_until(lambda: renewed(server) == count, "not renewed")  # noqa: B023
+                eventually(lambda: renewed(server) == count, tell=server.told)  # noqa: B023
                 time.sleep(2.0)
 
         found = steady(proxy.port, renew, clients=6)

@@ -16,21 +16,19 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.proxies.running import (
-    Proxy,
+    LANES,
+    PAIRS,
+    PROXIES,
+    SOME,
     Running,
     anylane,
-    caddy,
     haproxy,
     make_certificate,
     nginx,
-    wait_until,
 )
+from tests.waiting import eventually
 
 CLIENT = "127.0.0.9"
-LANES = ("asyncio", "uvloop", "anyio", "trio", "curio", "threads")
-HTTP: dict[str, Proxy] = {"nginx": nginx, "haproxy": haproxy, "caddy": caddy}
-SOME = ("asyncio", "trio", "threads")
-PAIRS = [(name, lane) for name in HTTP for lane in (LANES if name == "nginx" else SOME)]
 BELIEVED = ("--proxy-headers", "--timeouts-keep-alive", "15")
 
 
@@ -39,7 +37,7 @@ def behind(name: str, tmp: Path, backend: str, *options: str) -> Generator[tuple
     """A server and a proxy in front of it."""
     with (
         anylane(tmp, *BELIEVED, *options, backend=backend) as server,
-        HTTP[name](tmp, f"127.0.0.1:{server.port}") as proxy,
+        PROXIES[name](tmp, f"127.0.0.1:{server.port}") as proxy,
     ):
         yield server, proxy
 
@@ -65,7 +63,7 @@ def test_http_websockets_and_events_behind_a_proxy(name: str, backend: str, tmp_
             assert came[2] - came[0] > 0.3, came
             with client.stream("GET", "/endless") as events:
                 next(events.iter_lines())
-            wait_until(lambda: client.get("/left").json() == ["endless"], "it is not told")
+            eventually(lambda: client.get("/left").json() == ["endless"])
         with connect(f"ws://127.0.0.1:{proxy.port}/ws") as websocket:
             for message in ("hello", b"\x00\xff", "x" * 70_000):
                 websocket.send(message)
@@ -107,7 +105,7 @@ def test_a_unix_socket_between_proxy_and_server(name: str, backend: str, tmp_pat
     upstream = f"unix:{path}" if name == "nginx" else f"unix@{path}"
     with (
         anylane(tmp_path, *options, backend=backend),
-        HTTP[name](tmp_path, upstream) as proxy,
+        PROXIES[name](tmp_path, upstream) as proxy,
     ):
         found = httpx.get(f"http://127.0.0.1:{proxy.port}/whose").json()
         assert found["client"][0] == "127.0.0.1"
@@ -171,7 +169,7 @@ def test_the_proxy_protocol_of_nginx(backend: str, tmp_path: Path) -> None:
         with sock:
             sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             assert sock.recv(100) == b""
-        wait_until(lambda: "which sent no PROXY header" in server.told(), "no line in the log")
+        eventually(lambda: "which sent no PROXY header" in server.told(), tell=server.told)
 
 
 @pytest.mark.parametrize("backend", SOME)

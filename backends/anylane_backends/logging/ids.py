@@ -1,8 +1,8 @@
 """The ids of what is dealt with when a line is logged: connection, request, trace and span.
 
 They are looked up in the context variables of the code that logs, so they are there in coroutines,
-in `def` handlers, in generators and in background work, on every backend. A request whose lines
-nobody writes costs nothing.
+in `def` handlers, in generators and in background work, on every backend. A request that logs
+nothing costs nothing.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def close(listeners: list[socket.socket], *, unlink: bool) -> None:
     for listener in listeners:
         if listener.fileno() < 0:
             continue
-        if unlink and listener.family == socket.AF_UNIX and isinstance(listener, UnixListener):
+        if unlink and isinstance(listener, UnixListener):
             listener.unlink()
         listener.close()
 

@@ -6,11 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+
+from tests.waiting import eventually
 
 APP = """
 import os, sys
@@ -73,13 +74,6 @@ def start(tmp_path: Path) -> Generator[Callable[[str], Workers]]:
     for each in started:
         if each.process.poll() is None:
             each.end()
-
-
-def eventually(condition: Callable[[], object], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "threads"])

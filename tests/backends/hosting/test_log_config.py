@@ -10,14 +10,13 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from anylane import ConfigError
-from anylane_backends.hosting.cli import commands as cli
 from anylane_backends.hosting.cli.log_config import LogConfig
 from anylane_backends.hosting.cli.log_setup import set_up_logging, warn_of_several_processes
 from anylane_backends.hosting.cli.options import Options
 from anylane_backends.hosting.messages import log
+from tests.backends.hosting.invoked import invoked
 
 HANDLER = '[handlers.a]\nclass = "logging.StreamHandler"\n'
 
@@ -124,11 +123,9 @@ LATE = {
 def test_what_cannot_be_made_is_told_with_its_key_before_the_port_is_bound(text: str) -> None:
     Path("log.toml").write_text(text, encoding="utf-8")
     # A port that cannot be bound would be the error otherwise.
-    result = CliRunner().invoke(
-        cli.command, ["run", "main:app", "--host", "192.0.2.1", "--log-config", "log.toml"]
-    )
+    result = invoked("run", "main:app", "--host", "192.0.2.1", "--log-config", "log.toml")
     assert result.exit_code == 3
-    (line,) = result.output.splitlines()
+    (line,) = result.stderr.splitlines()
     assert line.startswith("anylane: log.toml: ")
     assert LATE[text] in line
 

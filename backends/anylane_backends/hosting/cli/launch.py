@@ -49,7 +49,7 @@ class Launch:
     def bind(self, config: ServerConfig) -> list[socket.socket]:
         """Return the listeners. Raise BindError if an address cannot be had, PidFileError if the
         pid file cannot be written, PrivilegesError if the file of a unix socket cannot be given to
-        whom the workers become."""
+        the user that the workers become."""
         listeners = bind(config, {} if self.takeover is None else self.takeover.listeners)
         try:
             for each in listeners:

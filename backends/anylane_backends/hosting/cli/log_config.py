@@ -11,6 +11,7 @@ import logging.config
 import logging.handlers
 import re
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from typing import Any, NoReturn
 
@@ -59,7 +60,8 @@ class LogConfig:
             found = logging.getLogger(name)
             for handler in tuple(found.handlers):
                 found.removeHandler(handler)
-                handler.close()
+                with suppress(Exception):  # A full disk, or a class of the app's.
+                    handler.close()
             for each in tuple(found.filters):
                 found.removeFilter(each)
             found.setLevel(logging.WARNING if name is None else logging.NOTSET)
@@ -67,10 +69,10 @@ class LogConfig:
 
     def unshared(self) -> Iterator[str]:
         """Yield a sentence for each handler that loses lines where several processes have it."""
+        resolve = logging.config.DictConfigurator({}).resolve
         for name, table in self._tables.get("handlers", {}).items():
-            made = logging.config.DictConfigurator({})
             kind = table.get("class")
-            found = made.resolve(kind) if isinstance(kind, str) else None
+            found = resolve(kind) if isinstance(kind, str) else None
             if not isinstance(found, type):
                 continue
             key = f"{self.path}: handlers.{name}"

@@ -54,8 +54,8 @@ class Options:
         own = merged.pop("run", {})
         self.given = frozenset(own)
         self.run: RunSettings = build(RunSettings, own, parts=tables)
-        path = self.run.log_config
-        self.log_config: LogConfig | None = None if path is None else LogConfig(path)
+        log_file = self.run.log_config
+        self.log_config: LogConfig | None = None if log_file is None else LogConfig(log_file)
         if self.run.app is None:
             raise ConfigError(
                 "no app was named; write MODULE:APP, such as main:app, set ANYLANE_APP, "

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 def serve_alone(options: Options, environ: Mapping[str, str]) -> None:
     """Serve in this process until a signal. environ: what it was started with."""
     launch = Launch(options, environ)
-    # With the rights of whoever started it nothing of the app's runs.
+    # With another user or group, the app's own code runs only once the process has become that.
     app = load(options.run) if launch.identity is None else None
     load_backend(options.run.backend)
     listeners = launch.bind(options.config)
@@ -65,7 +65,8 @@ def serve_alone(options: Options, environ: Mapping[str, str]) -> None:
         tls = tls_of(options.config)
         if launch.identity is not None:
             launch.identity.assume()
-        serve(options, app or load(options.run), listeners, tls=tls, prepare=prepare, ready=ready)
+        app = load(options.run) if app is None else app
+        serve(options, app, listeners, tls=tls, prepare=prepare, ready=ready)
     finally:
         close(listeners, unlink=launch.unlinks)
         launch.ended()

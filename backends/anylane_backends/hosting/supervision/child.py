@@ -36,10 +36,12 @@ class Nursery:
         flush_standard_streams()
         # A signal that arrives for the child before it has its own handlers must not go to ours.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, self._signals)
-        pid = os.fork()
-        if not pid:
-            self._become_child(func, before, bound=bound)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        try:
+            pid = os.fork()
+            if not pid:
+                self._become_child(func, before, bound=bound)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return pid
 
     def _become_child(self, func: Callable[[], None], mask: Any, *, bound: bool) -> NoReturn:
@@ -63,10 +65,10 @@ class Nursery:
         except BaseException as exc:  # noqa: BLE001  # the process ends here
             traceback.print_exception(exc)
         finally:
-            with suppress(Exception):
+            with suppress(BaseException):  # What leaves this block would go on as the parent.
                 atexit._run_exitfuncs()  # As multiprocessing does before its own _exit().
                 flush_standard_streams()
-            os._exit(status)
+            os._exit(status & 0xFF)  # As exit(3) does. A number that is no C int raises.
 
     def _end_with_parent(self) -> None:
         os.read(self._life, 1)  # It is never written to: this returns when the other end is gone.

@@ -38,16 +38,24 @@ class Successor:
         return self.pid > 0
 
     def start(self) -> None:
-        """Start it, in a process that does not end with this one."""
+        """Start it, in a process that does not end with this one. Raise OSError if the system
+        refuses that."""
         news, ours = os.pipe()
+        # A worker of the new one may hold the other end still when the new one has ended.
+        os.set_blocking(news, False)
         os.set_inheritable(ours, True)
 
         def replace() -> None:
             os.close(news)
             self._service.replace(ours)
 
-        self.pid = self._nursery.fork(replace, bound=False)
-        os.close(ours)
+        try:
+            self.pid = self._nursery.fork(replace, bound=False)
+        except OSError:
+            os.close(news)
+            raise
+        finally:
+            os.close(ours)
         self._news = news
         self._selector.register(news, selectors.EVENT_READ, self._hear)
         self._service.log("info", f"started a new binary, process {self.pid}")
@@ -74,7 +82,10 @@ class Successor:
             os.close(self._news)
 
     def _hear(self) -> None:
-        accepts = bool(os.read(self._news, 1))
+        try:
+            accepts = bool(os.read(self._news, 1))
+        except BlockingIOError:
+            accepts = False
         self._selector.unregister(self._news)
         os.close(self._news)
         self._news = -1

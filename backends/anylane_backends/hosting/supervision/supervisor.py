@@ -176,8 +176,11 @@ class Supervisor:
     def _start_successor(self) -> None:
         if self._successor or not self._announced:
             self._service.log("warning", "SIGUSR2 has no effect: a start is not over")
-        else:
+            return
+        try:
             self._successor.start()
+        except OSError as exc:
+            self._service.log("error", f"cannot start a new binary: {exc.strerror}")
 
     def _give_way(self) -> None:
         self._succeeded = True  # The new one speaks to the service manager from now on.
@@ -237,9 +240,10 @@ class Supervisor:
             self._stop()
             return
         now = time.monotonic()
-        quick = not worker.ready or now - worker.started < _QUICK
-        slot.pause = min(max(0.2, slot.pause * 2), _LONGEST_PAUSE) if quick else 0.0
-        slot.not_before = now + slot.pause
+        if not worker.ready or now - worker.started < _QUICK:
+            self._put_off(slot, now)
+        else:
+            slot.pause, slot.not_before = 0.0, now
         if (old := slot.staying) is not None:
             self._service.log(
                 "error", f"the new worker {worker.pid} ended with {how}: the old one stays"
@@ -249,6 +253,11 @@ class Supervisor:
             slot.worker = old
         else:
             self._service.log("warning", f"worker {worker.pid} ended with {how}: starting another")
+
+    def _put_off(self, slot: Slot, now: float) -> None:
+        """Have the next start in the slot wait, longer each time."""
+        slot.pause = min(max(0.2, slot.pause * 2), _LONGEST_PAUSE)
+        slot.not_before = now + slot.pause
 
     def _judge(self, now: float) -> None:
         if self._patience is None:
@@ -347,6 +356,16 @@ class Supervisor:
     # -- processes
 
     def _start(self, slot: Slot) -> None:
+        try:
+            self._start_process(slot)
+        except OSError as exc:  # The system has no process or no descriptor left for it.
+            self._service.log("error", f"cannot start a worker: {exc.strerror}")
+            self._put_off(slot, time.monotonic())
+            if not self._announced:
+                self._status = 3
+                self._stop()
+
+    def _start_process(self, slot: Slot) -> None:
         news, ours = os.pipe()
         row = self._spread.enter()
 
@@ -356,8 +375,14 @@ class Supervisor:
             faulthandler.register(STACKS, file=2, chain=False)
             self._service.work(Post(slot.number, row, partial(self._ready, ours)))
 
-        pid = self._nursery.fork(work)
-        os.close(ours)
+        try:
+            pid = self._nursery.fork(work)
+        except OSError:
+            os.close(news)
+            self._spread.free(row)
+            raise
+        finally:
+            os.close(ours)
         self._rows[pid] = row
         slot.worker = Worker(pid, news, time.monotonic(), row)
         self._selector.register(news, selectors.EVENT_READ, partial(self._take_news, slot.worker))

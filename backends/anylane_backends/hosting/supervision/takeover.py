@@ -20,7 +20,8 @@ from anylane_backends.hosting.messages import say
 from anylane_backends.sockets.listening import Listener, UnixListener
 
 _VARIABLE = "_ANYLANE_TAKEOVER"
-"""What the new process is told: JSON, and for whom it is, as systemd's LISTEN_PID."""
+"""What the new process is told, as JSON. Like systemd's LISTEN_PID it names the process that it is
+meant for, so that no child takes it for its own."""
 
 
 @dataclass(frozen=True, slots=True)

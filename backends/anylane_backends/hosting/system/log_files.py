@@ -36,9 +36,10 @@ def _reopen(handler: logging.FileHandler) -> bool:
         if _is_same(old.fileno(), handler.baseFilename):
             return True  # One of mode "w" would be emptied.
         handler.setStream(handler._open())
-    except OSError:
+    except Exception:  # noqa: BLE001  # It may be a class of the app's.
         return False
-    old.close()
+    with suppress(OSError):  # A full disk.
+        old.close()
     return True
 
 

@@ -37,10 +37,7 @@ class PidFile(ProcessFile):
     def take(self) -> None:
         """Write it. Raise PidFileError as `check` does."""
         try:
-            if self.named() == self._predecessor is not None:
-                self.write()
-            else:
-                self._take()
+            self._take()
         except OSError as exc:
             raise PidFileError(
                 f"cannot write pidfile {self.path}: {exc.strerror}; choose a path in a folder that "

@@ -16,7 +16,8 @@ class PrivilegesError(AnylaneError):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whom to become. uid: None to stay the same user. groups: all that are supplementary."""
+    """The user and groups to become. uid: None to stay the same user. groups: all supplementary
+    ones."""
 
     uid: int | None
     gid: int
@@ -45,7 +46,8 @@ class Identity:
 
 
 def identity_of(user: str | None, group: str | None) -> Identity | None:
-    """Return whom these settings name, by name or number; None for nobody.
+    """Return the user and groups that these settings give, each by name or number. Return None if
+    both settings are None.
 
     Without `group` it is the user's own group and the supplementary ones of the user database; with
     it, that group and those. Raise PrivilegesError for names that are not known, and if this

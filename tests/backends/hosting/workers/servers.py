@@ -9,8 +9,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
+
+from tests.waiting import eventually
 
 APP = """
 import os, time
@@ -40,6 +41,7 @@ async def eat(ctx):
 
 @app.get("/hang/{seconds:float}", inline=True)
 def hang(ctx):
+    open("hangs", "w").close()
     time.sleep(ctx.params["seconds"])
     return "awake"
 
@@ -143,15 +145,6 @@ def is_ours(pid: int, folder: Path) -> bool:
         return Path(f"/proc/{pid}/cwd").readlink() == folder
     except OSError:
         return False
-
-
-def eventually(
-    condition: Callable[[], object], seconds: float = 20, tell: Callable[[], str] = lambda: ""
-) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"it did not come to pass\n{tell()}"
-        time.sleep(0.02)
 
 
 def ask(port: int, path: str = "/") -> bytes:

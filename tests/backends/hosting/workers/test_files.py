@@ -12,7 +12,8 @@ import pytest
 
 from anylane_backends.hosting.system.pidfile import PidFile, PidFileError
 from anylane_backends.hosting.system.process_file import ProcessFile
-from tests.backends.hosting.workers.servers import ask, eventually
+from tests.backends.hosting.workers.servers import ask
+from tests.waiting import eventually
 
 
 @pytest.fixture

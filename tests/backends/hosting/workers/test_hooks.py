@@ -10,7 +10,8 @@ import pytest
 
 from anylane import App, UsageError, Worker
 from anylane.testing import Lockstep, TestClient
-from tests.backends.hosting.workers.servers import ask, eventually
+from tests.backends.hosting.workers.servers import ask
+from tests.waiting import eventually
 
 APP = """
 import os

@@ -8,6 +8,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -23,11 +24,11 @@ import trustme
 import anylane
 import anylane_backends
 from anylane_backends.hosting.system.privileges import PrivilegesError, identity_of
-from tests.backends.hosting.workers.servers import Server, ask, eventually
+from tests.backends.hosting.workers.servers import Server, ask
+from tests.waiting import eventually
 
 IS_ROOT = os.geteuid() == 0
 WHO = "nobody"
-
 
 _PACKAGES = (anylane.__file__, anylane_backends.__file__, h11.__file__, click.__file__)
 ENVIRON = {
@@ -118,8 +119,6 @@ def certificate(folder: Path) -> tuple[str, ...]:
 
 def serial_of(port: int, folder: Path) -> str:
     context = ssl.create_default_context(cafile=folder / "ca.pem")
-    import socket
-
     with (
         socket.create_connection(("127.0.0.1", port), 10) as sock,
         context.wrap_socket(sock, server_hostname="127.0.0.1") as tls,
@@ -142,14 +141,14 @@ def test_workers_read_a_key_that_is_roots_and_read_it_again(serve, folder):
 
 def test_a_single_process_reads_it_once(serve, folder):
     server = serve("--user", WHO, *certificate(folder))
-    before = serial_of(server.port, folder)
+    before, authority = serial_of(server.port, folder), (folder / "ca.pem").read_bytes()
     certificate(folder)
     os.kill(server.pid, signal.SIGHUP)
     server.says("ERROR the certificate stays as it was: cannot read ssl_keyfile 'key.pem'")
-    (folder / "ca.pem").write_bytes((folder / "ca.pem").read_bytes())
     with pytest.raises(ssl.SSLError):  # It still has the one of the authority before.
         serial_of(server.port, folder)
-    assert before
+    (folder / "ca.pem").write_bytes(authority)
+    assert serial_of(server.port, folder) == before
     assert server.end()[0] == 0
 
 

@@ -16,7 +16,8 @@ from anylane_backends.hosting.supervision.recycling import (
     reason_in,
     resident,
 )
-from tests.backends.hosting.workers.servers import ask, eventually
+from tests.backends.hosting.workers.servers import ask
+from tests.waiting import eventually
 
 
 def highest(low: float, high: float) -> float:

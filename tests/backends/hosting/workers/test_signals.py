@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.backends.hosting.workers.servers import APP, ask, eventually
+from tests.backends.hosting.workers.servers import APP, ask
+from tests.waiting import eventually
 
 
 def test_workers_are_added_and_taken_away(start):

@@ -12,6 +12,7 @@ import pytest
 
 from anylane_backends.sockets.spread import ABSENT, LeftToOthers, Share, Spread
 from tests.backends.hosting.workers.servers import ask
+from tests.waiting import eventually
 
 LANES = ("asyncio", "uvloop", "anyio", "trio", "curio", "threads")
 
@@ -176,7 +177,7 @@ def test_a_blocked_worker_holds_no_connection_up(start, backend):
     with ExitStack() as stack:
         sock = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 10))
         sock.sendall(b"GET /hang/5 HTTP/1.1\r\nHost: a\r\n\r\n")
-        time.sleep(0.2)  # Whatever wakes by a connection now is the other one.
+        eventually((server.folder / "hangs").exists)
         began = time.monotonic()
         for _ in range(50):
             ask(server.port)
