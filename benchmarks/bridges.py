@@ -1,6 +1,6 @@
 """What a bridge costs: latency, messages in a second, and a broker that is started anew.
 
-    python benchmarks/bridges.py [--seconds 3] [--page docs/scaling.md] [asyncio trio ...]
+    python benchmarks/bridges.py [--seconds 2] [--page docs/scaling.md] [asyncio trio ...]
 
 For each lane and broker two server processes are started, each with one worker. A client of one
 sends, a client of the other measures: real WebSockets, a real broker from its wheel, and everything
@@ -18,11 +18,13 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 
 from websockets.sync.client import ClientConnection, connect
@@ -107,8 +109,6 @@ def server(lane: str, url: str, folder: Path) -> Generator[str]:
 
 
 def get(address: str, path: str) -> str:
-    from http.client import HTTPConnection
-
     connection = HTTPConnection(address, timeout=60)
     connection.request("GET", path)
     body = connection.getresponse().read().decode()
@@ -246,8 +246,6 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=2.0, help="of each burst, about")
     parser.add_argument("--page", type=Path, help="a page to draw the table into")
     options = parser.parse_args()
-    import tempfile
-
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "bench_app.py").write_text(APP, encoding="utf-8")

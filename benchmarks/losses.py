@@ -282,7 +282,6 @@ async def crash_loop(server: Server, load: Load) -> tuple[int, str]:
     for pid in server.workers():  # One of the two is number 1.
         os.kill(pid, signal.SIGTERM)
     await asyncio.sleep(1)
-    load.tally.refused = 0
     cpu, size = server.seconds_of_cpu(), len(server.text())
     await asyncio.sleep(4)
     cpu = server.seconds_of_cpu() - cpu

@@ -302,8 +302,8 @@ def main() -> int:
         status, said = run(python, ALONE)
         found = {"no extra": "" if status == 0 else said}
         found["no extra, the README's program"] = first_page(python, folder / "first page")
+        extras = project["optional-dependencies"]
         for extra in PROGRAMS:
-            extras = project["optional-dependencies"]
             install(requirements_of(extra, extras), folder / extra)
             found[extra] = problem(python, extra, folder / extra)
     for extra, wrong in found.items():

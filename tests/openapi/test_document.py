@@ -1066,7 +1066,7 @@ def test_operations_share_nothing_that_is_changed() -> None:
     assert needed == {"/one": [False] * 4, "/two": [True] * 4}
 
 
-# -- what a review has found
+# -- corner cases
 
 
 def test_a_body_without_a_default_is_required_though_it_may_be_null() -> None:
