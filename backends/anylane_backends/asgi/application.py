@@ -83,7 +83,7 @@ class AsgiApplication:
 
 
 class _LateStart:
-    """The life of an app for whose start nobody has asked."""
+    """The life of an app in a server that sends no lifespan events."""
 
     def __init__(self, server: ServerCore) -> None:
         self._server = server
@@ -115,6 +115,11 @@ class _LateStart:
                 self._embedded = here
                 self._begun.set()
                 await loops.new_event().wait()
-        except Exception as exc:  # noqa: BLE001  # `begun` raises it
-            self._error = exc
+        except BaseException as exc:  # noqa: BLE001  # `begun` raises it
+            # An exit or a cancellation that a hook raises is not one of the request's task.
+            self._error = (
+                exc
+                if isinstance(exc, Exception)
+                else RuntimeError(f"the app could not start: {describe(exc)}")
+            )
             self._begun.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -34,7 +35,10 @@ def new_event() -> Event:
 
 
 def start_detached(func: Callable[[], Awaitable[None]]) -> None:
-    """Run a function in a task that nobody waits for. It must raise nothing."""
+    """Run a function in a task of its own, which is not awaited. It must raise nothing.
+
+    Nothing of the caller's context is there: libraries keep in it which loop they run on.
+    """
 
     async def run() -> None:
         await func()
@@ -42,6 +46,6 @@ def start_detached(func: Callable[[], Awaitable[None]]) -> None:
     if running_name() == "trio":
         sys.modules["trio"].lowlevel.spawn_system_task(run)
         return
-    task = asyncio.get_running_loop().create_task(run())
+    task = asyncio.get_running_loop().create_task(run(), context=contextvars.Context())
     _tasks.add(task)  # The loop itself holds tasks weakly.
     task.add_done_callback(_tasks.discard)

@@ -66,13 +66,14 @@ async def within(seconds: float, coroutine: Coroutine[Any, Any, T]) -> T:
         _leave(task)
         raise TimeoutError
     if task.cancelled():
-        raise ConnectionAbortedError("the library has given up")  # Nobody has cancelled us.
+        # A CancelledError would look like a cancellation of the task that runs here.
+        raise ConnectionAbortedError("the library has given up")
     return task.result()
 
 
 def _leave(task: asyncio.Task[Any]) -> None:
     task.cancel()
-    # What it raises is nobody's any more, and asyncio would write it to the log.
+    # asyncio logs an exception that is never retrieved.
     task.add_done_callback(lambda task: task.cancelled() or task.exception())
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 from anylane_backends.asgi import loops
 from anylane_backends.channels.delivery import Event
+from anylane_backends.hosting.messages import describe
 from anylane_backends.mounts.portal import Portal
 
 
@@ -33,43 +32,24 @@ class Life:
         """Run it around the block, on the loop of the portal or on this one. Raise RuntimeError if
         the application cannot start, or says that its end has failed."""
         if portal is not None:
-            portal.wait(self._begin_there())
+            portal.wait(self._begin())
             try:
                 yield
             finally:
                 portal.wait(self._end())
             return
-        if loops.running_name() == "trio":
-            async with sys.modules["trio"].open_nursery() as nursery:
-                self._prepare()
-                nursery.start_soon(self._live)
-                await self._begun()
-                try:
-                    yield
-                finally:
-                    await self._end()
-            return
-        await self._begin_there()
+        await self._begin()
         try:
             yield
         finally:
             await self._end()
 
-    async def _begin_there(self) -> None:
-        self._prepare()
-        # Nothing of the lane's context: libraries keep in it which loop they run on.
-        self._task = asyncio.get_running_loop().create_task(
-            self._live(), context=contextvars.Context()
-        )
-        await self._begun()
-
-    def _prepare(self) -> None:
+    async def _begin(self) -> None:
         self._asked = 0
         self._failure = None
         self._started, self._stopped = loops.new_event(), loops.new_event()
         self._stopping = loops.new_event()
-
-    async def _begun(self) -> None:
+        loops.start_detached(self._live)
         await self._started.wait()
         if self._failure is not None:
             raise RuntimeError(f"the mounted application could not start: {self._failure}")
@@ -86,8 +66,12 @@ class Life:
             "asgi": {"version": "3.0", "spec_version": "2.0"},
             "state": self._state,
         }
-        with suppress(Exception):  # By the spec: it does not know lifespans.
+        try:
             await self._application(scope, self._receive, self._send)
+        except (Exception, asyncio.CancelledError):  # noqa: S110, BLE001
+            pass  # By the spec: it does not know lifespans.
+        except BaseException as exc:  # noqa: BLE001  # an exit is not to end the lane
+            self._failure = describe(exc)
         self._started.set()
         self._stopped.set()
 

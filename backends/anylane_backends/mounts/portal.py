@@ -31,10 +31,20 @@ class Portal:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
-            self._loop.run_forever()
+            self._run_until_stopped()
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         finally:
             self._loop.close()
+
+    def _run_until_stopped(self) -> None:
+        while True:
+            try:
+                self._loop.run_forever()
+            except (SystemExit, KeyboardInterrupt):
+                # asyncio ends a loop with what a task of an application has raised. It is in the
+                # task, too, and the other exchanges go on.
+                continue
+            return
 
     def close(self) -> None:
         """End the loop. What still runs on it is cancelled."""

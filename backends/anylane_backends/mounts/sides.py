@@ -63,7 +63,8 @@ class Side(ABC):
             raise RuntimeError("the mounted application sent a body before the start of its answer")
         if self.ended:
             raise RuntimeError("the mounted application sent more behind the end of its answer")
-        data, more = bytes(message.get("body") or b""), bool(message.get("more_body"))
+        data = bytes(message.get("body") or b"")
+        more = bool(message.get("more_body") or self._start.get("trailers"))
         if self._stream is None and not more and (data or not self._is_head):
             await self._whole(data)
             return
@@ -74,7 +75,7 @@ class Side(ABC):
             await self._stream.__aenter__()
         if data:
             await self._stream.write(data)
-        if not more and not self._start.get("trailers"):
+        if not more:
             await self._finish()
 
     @property

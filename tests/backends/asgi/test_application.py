@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import logging
 from collections.abc import Awaitable, Callable
@@ -18,6 +19,14 @@ from tests.backends.asgi.server import Call, alive, answered, http, websocket
 LOOPS = ("asyncio", "trio")
 
 Script = Callable[[], Awaitable[None]]
+
+
+class OwnError(BaseException):
+    """No Exception."""
+
+
+FAILURES = (SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError, OwnError)
+"""What a user's code may raise that is no Exception."""
 
 
 @pytest.fixture(params=LOOPS)
@@ -269,6 +278,74 @@ def test_an_answer_that_breaks_off_is_an_exception(run):
     run(script)
 
 
+UPLOAD = http("/", "POST", headers=[(b"content-length", b"10")])
+HALF = {"type": "http.request", "body": b"half", "more_body": True}
+GONE = {"type": "http.disconnect"}
+
+
+@pytest.mark.parametrize("messages", [[GONE], [HALF, GONE]])
+def test_a_client_that_leaves_within_its_body_ends_its_handler(run, messages):
+    app = App()
+    ended: list[str] = []
+
+    @app.post("/")
+    async def upload(ctx: Context) -> bytes:
+        try:
+            return await ctx.request.body()
+        except Disconnected:
+            ended.append("gone")
+            raise
+
+    async def script() -> None:
+        async with alive(app):
+            with anyio.fail_after(5):
+                call = await answered(app, UPLOAD, *messages)
+            assert (ended, call.sent) == (["gone"], [])
+
+    run(script)
+
+
+def test_a_client_that_never_ends_its_body_is_given_up(run):
+    app = App()
+
+    @app.post("/")
+    async def upload(ctx: Context) -> bytes:
+        return await ctx.request.body()
+
+    application = app.asgi(ServerConfig(timeouts=Timeouts(body=0.1)))
+
+    async def script() -> None:
+        async with alive(application):
+            with anyio.fail_after(5):
+                assert (await answered(application, UPLOAD, HALF)).status == 408
+
+    run(script)
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_whatever_a_handler_raises_fails_its_request_alone(run, failure):
+    app = greeting()
+
+    @app.get("/raises")
+    async def raises(ctx: Context) -> None:
+        raise failure("of a user")
+
+    @app.get("/breaks-off")
+    async def breaks_off(ctx: Context) -> None:
+        async with ctx.stream() as out:
+            await out.write(b"half")
+            raise failure("of a user")
+
+    async def script() -> None:
+        async with alive(app):
+            assert (await answered(app, http("/raises"))).status == 500
+            with pytest.raises(Incomplete):
+                await answered(app, http("/breaks-off"))
+            assert (await answered(app, http())).body == b"hello"
+
+    run(script)
+
+
 def test_a_cancelled_call_interrupts_its_handler_and_waits_for_it(run):
     app = App()
     order: list[str] = []
@@ -416,6 +493,34 @@ def test_messages_are_echoed(run):
     run(script)
 
 
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_client_that_leaves_a_websocket_ends_its_handler(run, accepted):
+    app = App()
+    order: list[str] = []
+
+    @app.websocket("/ws")
+    async def hold(ctx: Context) -> None:
+        order.append("begun")
+        try:
+            if accepted:
+                await (await ctx.accept()).receive()
+            else:
+                await ctx.sleep(60)
+        finally:
+            order.append("ended")
+
+    async def script() -> None:
+        async with alive(app), anyio.create_task_group() as group:
+            call = Call(app, websocket())
+            call.put(type="websocket.connect")
+            group.start_soon(call.run)
+            await call.until(lambda: call.sent if accepted else order)
+            call.put(type="websocket.disconnect", code=1001)
+            await call.until(lambda: order == ["begun", "ended"])
+
+    run(script)
+
+
 @pytest.mark.parametrize("able", [True, False])
 def test_a_handshake_that_is_refused(run, able):
     app = echoing()
@@ -474,6 +579,23 @@ def test_a_start_that_fails_is_told(run):
         assert failed["message"].startswith("ValueError: no database")
         with pytest.raises(ValueError, match="no database"):
             await answered(app, http())
+
+    run(script)
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_late_start_that_raises_no_exception_is_told_to_each_request(run, failure):
+    app = App()
+
+    @app.on_startup
+    async def start() -> None:
+        raise failure("no database")
+
+    async def script() -> None:
+        for _ in range(2):
+            expected = f"could not start: {failure.__name__}: no database"
+            with anyio.fail_after(5), pytest.raises(RuntimeError, match=expected):
+                await answered(app, http())
 
     run(script)
 

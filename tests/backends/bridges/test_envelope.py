@@ -55,6 +55,20 @@ class Colour(enum.StrEnum):
     RED = "red"
 
 
+class OwnError(BaseException):
+    """No Exception."""
+
+
+class Unspeakable:
+    """What cannot be told of."""
+
+    def __repr__(self) -> str:
+        raise OwnError("no repr")
+
+    def __str__(self) -> str:
+        raise OwnError("no str")
+
+
 def nested(depth: int) -> Any:
     item: Any = 0
     for _ in range(depth):
@@ -72,6 +86,9 @@ def nested(depth: int) -> Any:
         (Colour.RED, "is a Colour"),
         (bytearray(b"a"), "is a bytearray"),
         (object(), "is a object"),
+        (Unspeakable(), "is a Unspeakable"),
+        ({Unspeakable(): 1}, "has the key <Unspeakable, whose repr raised OwnError>"),
+        ([{"a": Unspeakable()}], r"the item\[0\]\['a'\] of a bridged room is a Unspeakable"),
         ("\ud800", "lone surrogate"),
         ({"a": "\ud800"}, "cannot be said in JSON"),
         ({"a": float("nan")}, "cannot be said in JSON"),

@@ -72,14 +72,6 @@ async def _cookies(scope: Any, receive: Any, send: Any) -> None:
     await _whole(send, 201, b"two", *cookies)
 
 
-async def _until_gone(scope: Any, receive: Any, send: Any) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": b"begun", "more_body": True})
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    scope["state"]["said"].append("gone")
-
-
 async def _nothing(scope: Any, receive: Any, send: Any) -> None:
     return
 
@@ -97,10 +89,8 @@ async def _trailers(scope: Any, receive: Any, send: Any) -> None:
 
 _ANSWERS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "/scope": _scope,
-    "/a%2Fb": _scope,
     "/echo": _echo,
     "/cookies": _cookies,
-    "/until-gone": _until_gone,
     "/nothing": _nothing,
     "/raises": _raises,
     "/trailers": _trailers,
@@ -109,13 +99,6 @@ _ANSWERS: dict[str, Callable[[Any, Any, Any], Any]] = {
 
 async def _talk(scope: Any, receive: Any, send: Any) -> None:
     assert (await receive())["type"] == "websocket.connect"
-    if "refused" in scope["path"]:
-        await send({"type": "websocket.close"})
-        return
-    if "denied" in scope["path"]:
-        await send({"type": "websocket.http.response.start", "status": 418, "headers": []})
-        await send({"type": "websocket.http.response.body", "body": b"denied"})
-        return
     subprotocol = next(iter(scope["subprotocols"]), None)
     await send({"type": "websocket.accept", "subprotocol": subprotocol})
     while True:
