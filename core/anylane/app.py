@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     )
     from anylane.serving import AsgiApplication
 
-
 _OF_THE_COMMAND = {
     each.name: f"that is the command's: anylane run MODULE:APP --{each.name.replace('_', '-')}"
     for each in fields(RunSettings)
@@ -262,8 +261,10 @@ class App(BaseApp):
         elif wsgi:
             other = wsgi_mount(prefix, other)
         elif is_asgi(other):
-            other = mount = asgi_mount(prefix, other, portal=portal)
+            mount = asgi_mount(prefix, other, portal=portal)
+            super().mount(prefix, mount, name=name)
             self.life.append((Phase.AROUND, mount.lifespan))
+            return
         super().mount(prefix, cast("Router | Mountable", other), name=name)
         if isinstance(other, App):
             self.life.append(Mount(other, "" if prefix == "/" else prefix))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -642,6 +643,50 @@ class Narrow:
 def test_what_cannot_be_mounted(other: Any, message: str) -> None:
     with pytest.raises(RouteError, match=message):
         App().mount("/x", other)
+
+
+class Asgi:
+    """An ASGI application, which notes the types of its scopes."""
+
+    def __init__(self) -> None:
+        self.scopes: list[str] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.scopes.append(scope["type"])
+        if scope["type"] == "lifespan":
+            for kind in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{kind}.complete"})
+            return
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"foreign"})
+
+    async def serve(self, scope: Any, receive: Any, send: Any) -> None:
+        await self(scope, receive, send)
+
+
+@pytest.mark.parametrize("form", [lambda it: it, lambda it: it.serve, partial])
+def test_every_callable_that_gives_a_coroutine_is_an_asgi_application(form: Any) -> None:
+    inner = Asgi()
+    app = App()
+    app.mount("/x", form(inner))
+    with TestClient(app) as client:
+        assert client.get("/x").text == "foreign"
+    assert inner.scopes == ["lifespan", "http"]
+
+
+def test_an_asgi_application_that_could_not_be_mounted_has_no_lifespan() -> None:
+    inner = Asgi()
+    app = App()
+
+    @app.get("/x")
+    async def first(_ctx: Context) -> None: ...
+
+    with pytest.raises(RouteError, match="registered already"):
+        app.mount("/x", inner)
+    with TestClient(app):
+        pass
+    assert inner.scopes == []
 
 
 @pytest.mark.parametrize("prefix", ["x", "/x/", "/{", "/a/{path}"])

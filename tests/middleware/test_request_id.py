@@ -10,7 +10,7 @@ import pytest
 
 from anylane import App, Context, HTTPError, Router, ServerConfig, UsageError
 from anylane.middleware import RequestId
-from anylane.testing import TestClient
+from anylane.testing import Lockstep, TestClient, World
 
 ID = re.compile(r"[0-9a-f]{32}")
 
@@ -110,6 +110,27 @@ def test_the_peer_is_asked_and_not_the_client_that_it_names() -> None:
     assert asked.get("/", headers=headers).headers["x-request-id"] == "abc"
     asked = client(RequestId(trust=["203.0.113.5"]), config)
     assert asked.get("/", headers=headers).headers["x-request-id"] != "abc"
+
+
+@pytest.mark.parametrize(
+    ("trust", "taken"),
+    [
+        (True, True),
+        (["203.0.113.5"], True),
+        (["192.0.2.1"], False),
+        (["*"], False),
+        (False, False),
+    ],
+)
+def test_behind_a_proxy_header_the_client_that_it_names_is_asked(trust: Any, taken: bool) -> None:
+    config = ServerConfig(proxy_protocol=True, forwarded_allow_ips=("192.0.2.1",))
+    world = World(client(RequestId(trust=trust)).app, config)
+    wire = Lockstep(world=world, peer=("192.0.2.1", 1))
+    wire.receive(
+        b"PROXY TCP4 203.0.113.5 192.0.2.9 4711 443\r\n"
+        b"GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: abc\r\n\r\n"
+    )
+    assert (b"x-request-id: abc\r\n" in wire.take()) is taken
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -171,6 +172,24 @@ def test_an_epoch_that_begins_without_events_is_told_too(
     store.load(logs[0])
     assert client.read() == [resync("unknown", "e-1", None)]
     assert client.last_id == "f-0"
+
+
+def test_a_reader_counts_what_its_client_has_not_had_in_an_epoch_that_is_new_to_it(
+    store: Store, logs: list[EventLog]
+) -> None:
+    send(store, logs[0], 1, 2, 3)
+    follower: Any = SimpleNamespace(last_event_id="e-2")
+    with logs[0].subscribe(follower) as reader:
+        assert len(reader) == 1
+        reader.poll()
+        assert len(reader) == 0
+        store.epoch, store.number, store.kept = "f", 0, []
+        send(store, logs[1], 4)
+        assert len(reader) == 1
+        assert reader.poll().event == "resync"
+        assert len(reader) == 1
+        assert reader.poll().data == 4
+        assert len(reader) == 0
 
 
 def test_what_cannot_be_stored_is_refused(store: Store) -> None:

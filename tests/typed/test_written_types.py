@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -16,6 +17,9 @@ from typing_extensions import TypeAliasType, TypedDict
 from anylane import App, Form, JsonBody, Query, RouteError
 from anylane.json import dumps
 from anylane.testing import TestClient
+from anylane.typed.model_input.secrets import secret_names
+from anylane.typed.models import needs_pydantic
+from anylane.typed.written_types import types_in
 
 
 class Person(pydantic.BaseModel):
@@ -202,3 +206,21 @@ def test_what_json_has_no_form_for_is_sent_by_its_annotation(
     answer = TestClient(app).get("/")
     assert (answer.status, answer.text) == (200, text)
     assert answer.headers["content-type"] == "application/json"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="syntax of 3.12")
+def test_a_name_for_a_type_may_be_in_what_it_names() -> None:
+    source = (
+        "type Tree = dict[str, Tree] | str\n"
+        "class Page(pydantic.BaseModel):\n    tree: Tree\n    key: pydantic.SecretStr\n"
+    )
+    space: dict[str, Any] = {"pydantic": pydantic, "__name__": __name__}
+    exec(compile(source, "", "exec", dont_inherit=True), space)
+    assert secret_names(space["Page"]) == {"key"}
+    assert not needs_pydantic(space["Tree"])
+
+
+def test_all_types_in_the_brackets_of_a_type_are_found_once() -> None:
+    kind = Annotated[dict[str, list[Optional[int]]], "x"] | tuple[int, str]  # noqa: UP045
+    plain = [each for each in types_in(kind) if each in (int, str, type(None))]
+    assert sorted(plain, key=repr) == [type(None), int, str]

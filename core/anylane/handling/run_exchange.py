@@ -180,20 +180,17 @@ def _check_answered(ctx: Context, response: Response) -> None:
 
 async def _fail(ctx: Context, exc: BaseException) -> None:
     """Log an exception that nothing has dealt with, and answer 500 if that is still possible."""
-    exchange = ctx.exchange
+    exchange, websocket = ctx.exchange, ctx.exchange.websocket
     if isinstance(exc, AnswerRefused):
         return  # The hook that has answered instead is no failure of the handler.
-    if exchange.websocket is not None:
-        if isinstance(exc, HTTPError) and exc.status < 500:
-            close_for(ctx, exc)
-            return
-        log_failure(ctx, exc)
-        ctx.error, ctx._failed = exc, True
-        exchange.websocket.close(1011, "", ctx.link.now())
+    if websocket is not None and isinstance(exc, HTTPError) and exc.status < 500:
+        close_for(ctx, exc)
         return
     log_failure(ctx, exc)
     ctx.error, ctx._failed = exc, True
-    if not exchange.started and exchange.interrupt is None:
+    if websocket is not None:
+        websocket.close(1011, "", ctx.link.now())
+    elif not exchange.started and exchange.interrupt is None:
         await _answer_instead(ctx, problem(ctx, HTTPError(500)))
 
 

@@ -1,9 +1,9 @@
 """Proxies: the real client of a request, as proxies in front say.
 
 Only X-Forwarded-For and X-Forwarded-Proto are read, and X-Forwarded-Prefix where it is asked for.
-Forwarded (RFC 7239) is not: a proxy that
-writes one of them passes the other one on as the client sent it, so reading both would mean
-believing the client. X-Forwarded-Host is not either: a proxy can pass Host on as it is.
+Forwarded (RFC 7239) is not: a proxy that writes one of them passes the other one on as the client
+sent it, so reading both would mean believing the client. X-Forwarded-Host is not either: a proxy
+can pass Host on as it is.
 
 What cannot be read is ignored. Nothing here raises because of what was sent, and nothing is
 believed that comes from a peer that is not listed.

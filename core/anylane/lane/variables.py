@@ -34,8 +34,8 @@ def changed_variables(before: Context, now: Context) -> VariableChanges:
 
 
 class InheritedVariables:
-    """What the startup hooks of a lane have set, for exchanges that begin in the context of
-    somebody else, such as a server that has called us.
+    """What the startup hooks of a lane have set, for exchanges that begin in a context that is not
+    the lane's, such as that of another server.
 
     Make it before the hooks run, and call `note` when they have.
     """

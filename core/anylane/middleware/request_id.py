@@ -93,6 +93,4 @@ class RequestId:
         if len(found) != 1 or not _TAKEN.fullmatch(found[0]):
             return None
         # The peer of this connection: it has written the header, for itself or another client.
-        connection = ctx.link.driver.connection
-        named = connection.proxy is not None
-        return found[0] if self._trusted.allow(connection.peer, named=named) else None
+        return found[0] if self._trusted.include(ctx.link.driver.connection) else None

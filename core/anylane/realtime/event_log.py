@@ -304,7 +304,13 @@ class LogReader:
 
     def __len__(self) -> int:
         """Return how many events this client has not had, those included that are gone already."""
-        return 0 if self._epoch is None else self._log._newest - self._seen
+        log = self._log
+        with log._lock:
+            if self._epoch is None:
+                return 0
+            if self._epoch != log._epoch:
+                return len(log)  # It gets all that are kept, behind a resync.
+            return log._newest - self._seen
 
     @property
     def position(self) -> str:

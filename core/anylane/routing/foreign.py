@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from inspect import isfunction
 from typing import TYPE_CHECKING, Any
 
 from anylane.callables import is_coroutine_function
@@ -17,8 +16,7 @@ def is_asgi(other: object) -> bool:
     """Return whether this is an ASGI 3 application: called with scope, receive and send."""
     if isinstance(other, type | Router) or hasattr(other, "methods"):  # A Mountable has both.
         return False
-    call = other if isfunction(other) else getattr(other, "__call__", None)  # noqa: B004
-    return call is not None and is_coroutine_function(call)
+    return callable(other) and is_coroutine_function(other)
 
 
 def asgi_mount(prefix: str, application: Any, *, portal: bool) -> AsgiMount:

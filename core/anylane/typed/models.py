@@ -24,7 +24,7 @@ from anylane.typed.model_input.messages import MAX_EXPECTED
 from anylane.typed.model_input.nesting import can_nest, check_levels
 from anylane.typed.model_input.secrets import secret_names
 from anylane.typed.model_input.text_ends import has_ends, loose_ends, may_end_in_line_feed
-from anylane.typed.written_types import is_typed_dict, unwrapped
+from anylane.typed.written_types import is_typed_dict, types_in
 
 MAX_COUNTED = 5_000
 """Faults of one body up to which pydantic gives its account of them: 3 us for each."""
@@ -77,8 +77,7 @@ def is_pydantic(kind: Any) -> bool:
 
 def needs_pydantic(kind: Any) -> bool:
     """Return whether a type has a pydantic model in it, outside of other models."""
-    kind = unwrapped(kind)[0]
-    return is_pydantic(kind) or any(needs_pydantic(each) for each in get_args(kind))
+    return any(map(is_pydantic, types_in(kind)))
 
 
 def model_of(kind: Any, needed_by: str, metadata: Sequence[Any] = ()) -> Model:

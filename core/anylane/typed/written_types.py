@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable, Iterator
 from functools import reduce
 from operator import or_
 from types import NoneType
@@ -38,6 +38,19 @@ def unwrapped(kind: Any) -> tuple[Any, tuple[Any, ...]]:
             kind = kind.__supertype__
         else:
             return kind, metadata
+
+
+def types_in(kind: Any) -> Iterator[Any]:
+    """Yield a type and those in its brackets, at any depth, each once: a name for a type may be in
+    what it names, as in `type Json = dict[str, Json] | str`."""
+    seen: list[Any] = []
+    open_ = [kind]
+    while open_:
+        each = unwrapped(open_.pop())[0]
+        if each not in seen:
+            seen.append(each)
+            yield each
+            open_ += get_args(each)
 
 
 def substituted(kind: Any) -> dict[Any, Any]:

@@ -94,7 +94,7 @@ class Metrics:
         self._lock = allocate_lock()
         self._running: set[Running] = set()
         self._series: dict[tuple[bytes, Route | None, int], tuple[Any, Any]] = {}
-        self._rooms: dict[str, WatchedRoom | WatchedBridge] = {}
+        self._watched: dict[str, WatchedRoom | WatchedBridge] = {}
         self._hosts: WeakKeyDictionary[Host, WatchedServer] = WeakKeyDictionary()
         self._latest: Host | None = None
         self._due = 0.0
@@ -109,7 +109,7 @@ class Metrics:
         neither a `Broadcast` nor a bridge, and for a name that is taken.
         """
         watched: WatchedRoom | WatchedBridge
-        if not name or name in self._rooms:
+        if not name or name in self._watched:
             raise UsageError(
                 f"Metrics.watch() got the name {shown(name)}; expected a str that no other room has"
             )
@@ -120,7 +120,7 @@ class Metrics:
         else:
             raise UsageError(f"Metrics.watch() got {shown(room)}; expected a Broadcast or a bridge")
         with self._lock:
-            self._rooms[name] = watched
+            self._watched[name] = watched
 
     async def render(self, ctx: Context) -> Response:
         """Return what Prometheus reads, in the format that it accepts: OpenMetrics or text.
@@ -251,8 +251,8 @@ class Metrics:
             figures.received.inc(self._received)
             figures.sent.inc(self._sent)
             self._received = self._sent = 0
-            for room in self._rooms.values():
-                room.update()
+            for each in self._watched.values():
+                each.update()
         if (watched := self._hosts.get(host)) is not None:
             watched.update()
 

@@ -68,7 +68,8 @@ def span_of(ctx: Context, shared: Attributes, *, query: bool) -> tuple[str, Attr
     agent = headers.get("user-agent")
     if agent is not None:
         found["user_agent.original"] = agent[:MAX_TEXT]
-    client, peer = request.client, ctx.link.driver.connection.peer
+    client, connection = request.client, ctx.link.driver.connection
+    peer = connection.peer if connection.proxy is None else connection.proxy.address
     if isinstance(client, tuple) and client:
         found["client.address"] = str(client[0])
     if isinstance(peer, tuple) and len(peer) > 1:

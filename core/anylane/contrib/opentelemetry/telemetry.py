@@ -59,7 +59,6 @@ class OpenTelemetry:
         meter_provider: Any = None,
     ) -> None:
         self._exact, self._below = _excluded(exclude)
-        self._trusts_all = trust is True
         self._trusted = trusted_peers(trust, self.name)
         self._query = query
         self._context, self._propagate, self._trace, metrics = (
@@ -102,9 +101,7 @@ class OpenTelemetry:
         shared = shared_of(ctx)
         name, attributes = span_of(ctx, shared, query=self._query)
         parent = self._context.Context()
-        if self._trusts_all or (
-            self._trusted is not None and self._trusted.allow(ctx.link.driver.connection.peer)
-        ):
+        if self._trusted is not None and self._trusted.include(ctx.link.driver.connection):
             parent = self._propagate.extract(ctx.request.headers, parent, Carried)
         started = int(ctx.time() * _NANOSECONDS)
         span = self._tracer.start_span(

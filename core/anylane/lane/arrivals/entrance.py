@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 
 class Wrap(Protocol):
-    """Puts a layer around each connection, such as TLS.
+    """Puts the layer of TLS around a connection.
 
-    The hosting code hands it in, so that the core knows no layer.
+    The hosting code hands it in, because the core speaks no TLS.
     """
 
     def __call__(

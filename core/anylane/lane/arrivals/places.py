@@ -131,7 +131,8 @@ def _see_off(guest: Guest) -> bool:
 
 
 class Places:
-    """The places of one server. All but `note` is called on the lane's own thread.
+    """The places of one server. All but `note` and `refusal_of_named` is called on the lane's own
+    thread.
 
     log: takes what an operator should see. guests: the drivers that are open. tell: has the lane
     look at `has_room` again, in a turn of its own; any thread calls it.
@@ -151,7 +152,8 @@ class Places:
         self._guests = guests
         self._tell = tell
         self._bounds = ClientCounts.of(config)
-        # For the bounds: on threads a client is named on the thread that has read its header.
+        # For the bounds and `refused`: on threads a client is named on the thread that has read its
+        # header.
         self._lock = allocate_lock()
         # In the order in which they became idle, each with the time at which it did.
         self._idle: OrderedDict[Guest, float] = OrderedDict()
@@ -234,7 +236,8 @@ class Places:
         if guest.errand is not None:
             return  # Background work has no connection.
         if guest.connection.refused:
-            self.refused += 1
+            with self._lock:
+                self.refused += 1
             self._refused[guest] = None
             if len(self._refused) > LEAVING:
                 first, _ = self._refused.popitem(last=False)
@@ -268,10 +271,11 @@ class Places:
             named = proxy is not None and proxy.names_client
             with self._lock:
                 self._bounds.remove(connection.peer, named=named)
-            if self._over_bound.ends(guest.now()):
-                self._over_bound.end(
-                    "no client has reached its bound of late; before, {} connections were refused"
-                )
+                if self._over_bound.ends(guest.now()):
+                    self._over_bound.end(
+                        "no client has reached its bound of late; before, {} connections were "
+                        "refused"
+                    )
         if self.crowded:
             self._idle.pop(guest, None)
             if was_full:

@@ -257,8 +257,8 @@ class Span:
     async def enter(self) -> None:
         """Enter the context manager. What it gives, the value of its `as`, is dropped.
 
-        Raise UsageError, after it was left with that, if a `yield` of the user's own gives a value:
-        it was meant for somebody.
+        Raise UsageError, after it was left with that, if a `yield` of the user's own gives a value,
+        because nothing takes it.
         """
         manager = self._manager
         if hasattr(manager, "__aenter__"):

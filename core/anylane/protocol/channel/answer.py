@@ -95,7 +95,7 @@ def encoded(headers: Iterable[Header]) -> RawHeaders:
 
 
 def without_connection(headers: Iterable[Header]) -> list[Header]:
-    """Return the headers for a 101 or an informational response, which the host makes itself.
+    """Return the headers for a 101 without those that the host writes itself.
 
     Raise UsageError for one that would contradict its handshake (RFC 6455 §4.2.2).
     """

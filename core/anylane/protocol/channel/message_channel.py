@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from anylane.errors import Disconnected, Refused, UsageError
 from anylane.protocol.channel.answer import Answer, encoded, without_connection
@@ -25,7 +25,7 @@ from anylane.protocol.timers import NEVER, Timer
 if TYPE_CHECKING:
     from anylane.config.server_config import ServerConfig
     from anylane.protocol.fields import Header
-    from anylane.protocol.interfaces import HearsOutput, RawSession
+    from anylane.protocol.interfaces import HearsOutput
     from anylane.protocol.peer import Address, Hosted
     from anylane.protocol.request_head import RequestHead
 
@@ -354,14 +354,13 @@ class MessageChannel(BodyIntake):
             self._websocket.close(1001, "the server is shutting down", now)
         return self._websocket
 
-    def check_take_over(self, headers: Iterable[Header]) -> int:  # noqa: ARG002  # as Stream
+    def check_take_over(self, headers: Iterable[Header]) -> NoReturn:  # noqa: ARG002  # as Stream
         """Raise Refused: the connection is the host's."""
         raise Refused(501, "the connection belongs to another server, which does not give it away")
 
-    def take_over(self, headers: Iterable[Header], now: float) -> RawSession:
+    def take_over(self, headers: Iterable[Header], now: float) -> NoReturn:  # noqa: ARG002  # as Stream
         """Raise Refused, as `check_take_over`."""
         self.check_take_over(headers)
-        raise AssertionError(now)
 
     def finish(self, now: float) -> None:  # noqa: ARG002  # as Stream
         """End the exchange: its handler has ended, the answer maybe not."""
@@ -386,7 +385,6 @@ class MessageChannel(BodyIntake):
 
     def _lose(self, why: str) -> None:
         self.cut = self.cut or self._exchange.gone is None
-        self.close(Closing.ABORT)
         self.connection_lost(Disconnected(None, why))
 
 

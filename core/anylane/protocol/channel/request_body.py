@@ -47,8 +47,9 @@ class BodyIntake(Outgoing):
     def receive_body(self, data: bytes, now: float, *, more: bool) -> None:
         """Take a piece of the body. more: whether another one follows."""
         exchange = self._exchange
-        over = exchange.finished or self.closing >= Closing.CLOSE
-        if over or exchange.body_complete or exchange.body_refused is not None:
+        if exchange.finished or self.closing >= Closing.CLOSE:
+            return
+        if exchange.body_complete or exchange.body_refused is not None:
             return
         self._received += len(data)
         timers = self.timers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 
 from anylane.config.networks import unmapped
 from anylane.protocol.layers.proxy_header import BadHeader, Found
@@ -37,12 +37,12 @@ def read(data: bytes) -> Found | None:
     try:
         client = str(unmapped(kind(source))), _port(source_port)
         server = str(unmapped(kind(destination))), _port(destination_port)
-    except (AddressValueError, OverflowError) as exc:
+    except ValueError as exc:
         raise BadHeader(f"a malformed PROXY line: {exc}: {line!r}") from None
     return Found(ProxyInfo(version=1, client=client, server=server), end)
 
 
 def _port(text: str) -> int:
     if int(text) > 65_535:
-        raise OverflowError(f"port {text} is over 65535")
+        raise ValueError(f"port {text} is over 65535")
     return int(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args, get_origin
 
 from anylane.typed.model_input.fault_walk import members
-from anylane.typed.written_types import unwrapped
+from anylane.typed.written_types import types_in, unwrapped
 
 
 def secret_names(kind: Any) -> frozenset[str]:
@@ -44,5 +44,4 @@ def _aliases(field: Any) -> list[str]:
 
 def _is_secret(kind: Any) -> bool:
     """Return whether a type is secret, or has one among its arguments."""
-    kind = unwrapped(kind)[0]
-    return hasattr(kind, "get_secret_value") or any(_is_secret(each) for each in get_args(kind))
+    return any(hasattr(each, "get_secret_value") for each in types_in(kind))
