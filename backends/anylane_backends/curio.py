@@ -284,7 +284,7 @@ class CurioLane(Lane):
             await _unset_timeout(before)
 
     def start(self, func: _Func, *args: Any, context: Context | None = None) -> None:
-        assert context is None, "nobody brings exchanges into a curio loop"
+        assert context is None, "the curio backend has no `embed`, so no host brings a context"
         self._births.append((func, args))
         self._birth.set()
 

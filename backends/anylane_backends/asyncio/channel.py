@@ -20,7 +20,7 @@ class ChannelLane(DriverLane, DeliveryLane, Protocol):
 
 
 class AsyncioChannelDriver(Driver):
-    """One exchange that was made by somebody else, in whose context its handler runs."""
+    """One exchange that the loop's host has brought. Its handler runs in the host's context."""
 
     __slots__ = ("_context", "_delivery", "_timer", "lane")
 

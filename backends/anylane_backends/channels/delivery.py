@@ -129,7 +129,7 @@ class Delivery:
                 if self._messages:
                     failure = await self._give(driver, host) or failure
                 elif reading is None:
-                    # A handler that never waits needs nobody to listen for its client.
+                    # A handler that never waits needs no task that listens for its client.
                     reading = self._lane.scope()
                     self._start(partial(self._read, driver, channel, host, reading))
                 else:

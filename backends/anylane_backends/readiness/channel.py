@@ -21,7 +21,7 @@ from anylane_backends.sockets.sockets import NO_SOCKET
 
 
 class ReadinessChannelDriver(Driver):
-    """One exchange that was made by somebody else, in whose context its handler runs."""
+    """One exchange that the loop's host has brought. Its handler runs in the host's context."""
 
     __slots__ = ("_context", "_deadline", "_delivery", "lane")
 
