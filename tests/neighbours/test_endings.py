@@ -91,7 +91,7 @@ class Wrong:
 def serving(application: Any, way: str, config: ServerConfig, **how: Any) -> Generator[int]:
     app = App()
     lane, _, portal = way.partition(" ")
-    app.mount("/", application, **({"portal": bool(portal)} | how))
+    app.mount("/", application, **{"portal": bool(portal), **how})
     server = Server(app, config, lane)
     server.start().wait_ready()
     try:

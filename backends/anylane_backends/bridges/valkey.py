@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar, Literal, Unpack
 
@@ -12,13 +13,14 @@ from anylane.errors import UsageError
 from anylane.extras import load
 from anylane_backends.bridges.bridge import Bridge
 from anylane_backends.bridges.broker_session import BrokerSession, Deliver, Lose
+from anylane_backends.bridges.broker_thread import within
 from anylane_backends.bridges.outbox import Message
 from anylane_backends.bridges.settings import BridgeOptions
 from anylane_backends.bridges.stores.commands import Commands
 from anylane_backends.bridges.stores.event_log import ValkeyEvents
 from anylane_backends.bridges.stores.rates import ValkeyRates
 from anylane_backends.bridges.stores.sessions import ValkeySessions
-from anylane_backends.bridges.upkeep import Upkeep
+from anylane_backends.bridges.upkeep import CLOSE, Upkeep
 
 MAX_CONNECTIONS = 16
 """Connections of a process for commands of its stores. Each waits for one answer at a time, of some
@@ -96,7 +98,12 @@ class ValkeyBridge(Bridge):
 
     async def _open(self, deliver: Deliver, lose: Lose) -> BrokerSession:
         session = ValkeySession(deliver, lose, self._client())
-        await session.open()
+        try:
+            await session.open()
+        except BaseException:
+            with suppress(Exception):
+                await within(CLOSE, session.close())
+            raise
         return session
 
     def _client(self, max_connections: int = MAX_CONNECTIONS) -> Any:

@@ -29,8 +29,8 @@ class Side(ABC):
         self._refused: HTTPError | None = None
         self._start: Message | None = None
         self._stream: Any = None
-        self.started = False
-        self.ended = False
+        self.started: bool = False
+        self.ended: bool = False
 
     @property
     def lane(self) -> str:

@@ -18,7 +18,8 @@ from anylane import HTTPError, Subscription, UsageError
 from anylane.realtime.source import PENDING
 from anylane_backends.bridges.bridge import BridgeError
 from anylane_backends.bridges.envelope import OVERHEAD
-from tests.brokers import Broker, bridge_to, eventually
+from tests.brokers import Broker, bridge_to
+from tests.waiting import eventually
 
 
 def taken(subscription: Subscription[Any]) -> Iterator[Any]:

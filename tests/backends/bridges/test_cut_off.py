@@ -19,7 +19,8 @@ PROGRAM = """
 import subprocess, sys, time
 from pathlib import Path
 sys.path[:0] = [{root!r}, {root!r} + "/docs/examples"]
-from tests.brokers import eventually, running
+from tests.brokers import running
+from tests.waiting import eventually
 
 def loopback(state):
     subprocess.run(["ip", "link", "set", "lo", state], check=True)

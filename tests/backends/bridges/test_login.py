@@ -14,7 +14,8 @@ import trustme
 
 from anylane_backends.bridges import NatsBridge, ValkeyBridge
 from anylane_backends.bridges.bridge import BridgeError
-from tests.brokers import Broker, TlsFront, bridge_to, eventually, running
+from tests.brokers import Broker, TlsFront, bridge_to, running
+from tests.waiting import eventually
 
 SECRET = "s3cret!%/"
 QUOTED = "s3cret%21%25%2F"

@@ -18,7 +18,8 @@ from anylane.testing import TestClient
 from anylane_backends.bridges import ValkeyBridge
 from anylane_backends.bridges.stores.event_log import BATCH
 from anylane_backends.bridges.stores.rates import SCRIPT
-from tests.brokers import Broker, eventually
+from tests.brokers import Broker
+from tests.waiting import eventually
 
 LANES = (None, "asyncio", "uvloop", "anyio", "trio", "curio", "threads")
 SECRET = "s" * 32
@@ -352,6 +353,17 @@ def test_a_key_of_another_kind_is_told_and_ends_nothing(
             eventually(lambda: site.log._epoch is not None)
             site.log.send("y")
             eventually(lambda: kept(site.log) == ["y"])
+
+
+def test_a_server_that_forbids_ping_keeps_the_log(valkey: Broker) -> None:
+    one, two = sites(valkey)
+    with connect(valkey) as client:
+        client.execute_command("ACL", "SETUSER", "default", "-ping")
+    with one.bridge, two.bridge:
+        eventually(lambda: one.log._epoch and one.log._epoch == two.log._epoch)
+        for n in range(3):
+            one.log.send(n)
+        eventually(lambda: kept(two.log) == [0, 1, 2], 5)
 
 
 def test_a_silent_server_holds_no_end_up() -> None:

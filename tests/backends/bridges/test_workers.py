@@ -18,7 +18,8 @@ import psutil
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from tests.brokers import Broker, eventually
+from tests.brokers import Broker
+from tests.waiting import eventually
 
 LANES = ("asyncio", "uvloop", "anyio", "trio", "curio", "threads")
 

@@ -229,6 +229,8 @@ class ValkeyEvents:
                     await self._commands.execute(lambda client: client.ping())
                 except StoreAway:
                     return False
+                except Exception:  # noqa: BLE001, S110
+                    pass  # It forbids that, so it is there. What it says of events is told below.
                 await self._append(self._taken())
 
     def _taken(self) -> list[_Event]:

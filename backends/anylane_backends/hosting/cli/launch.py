@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from anylane.config.server_config import ServerConfig
 from anylane_backends.hosting.messages import log
-from anylane_backends.hosting.supervision.takeover import take_over
+from anylane_backends.hosting.supervision.takeover import Takeover, take_over
 from anylane_backends.hosting.system.pidfile import PidFile
-from anylane_backends.hosting.system.privileges import identity_of
+from anylane_backends.hosting.system.privileges import Identity, identity_of
 from anylane_backends.hosting.system.process_file import ProcessFile
 from anylane_backends.sockets.listening import UnixListener, bind, close
 
@@ -35,8 +35,8 @@ class Launch:
         if told.umask is not None:
             os.umask(told.umask)
         self.environ: Mapping[str, str] = environ
-        self.identity = identity_of(told.user, told.group)
-        self.takeover = take_over(os.environ)
+        self.identity: Identity | None = identity_of(told.user, told.group)
+        self.takeover: Takeover | None = take_over(os.environ)
         self.unlinks: bool = self.takeover is None
         """Whether the files of unix sockets are this process's to remove. Those of a predecessor
         are its own until this process accepts."""

@@ -52,7 +52,7 @@ class Options:
         merged = merge(*sources)
         tables = [(name, source.get("run", {})) for name, source in sources]
         own = merged.pop("run", {})
-        self.given = frozenset(own)
+        self.given: frozenset[str] = frozenset(own)
         self.run: RunSettings = build(RunSettings, own, parts=tables)
         log_file = self.run.log_config
         self.log_config: LogConfig | None = None if log_file is None else LogConfig(log_file)

@@ -116,7 +116,7 @@ class Command:
     """The command as a supervisor's `Service`. options: as they were read last."""
 
     def __init__(self, options: Options, launch: Launch, listeners: list[socket.socket]) -> None:
-        self.options = options
+        self.options: Options = options
         self.spread: Spread = Spread(2 * options.workers + _SPARE_ROWS)
         self.spread.workers = options.workers
         self._first = options

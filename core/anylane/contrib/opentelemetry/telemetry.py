@@ -164,11 +164,11 @@ class _Span:
     def __init__(
         self, owner: OpenTelemetry, span: Any, shared: Attributes, started: int, began: float
     ) -> None:
-        self.owner = owner
-        self.span = span
-        self.shared = shared
-        self.started = started
-        self.began = began
+        self.owner: OpenTelemetry = owner
+        self.span: Any = span
+        self.shared: Attributes = shared
+        self.started: int = started
+        self.began: float = began
 
     def __call__(self, ctx: Context) -> None:
         self.owner.ended(self, ctx)

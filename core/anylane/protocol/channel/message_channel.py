@@ -69,6 +69,10 @@ class MessageChannel(BodyIntake):
     handler_due = NEVER
     idle_since = NEVER
 
+    closing: Closing
+    eof: bool
+    queued: int
+
     def __init__(
         self,
         config: ServerConfig,
@@ -185,7 +189,10 @@ class MessageChannel(BodyIntake):
     def _ignore(self, *_: Any, **__: Any) -> None:
         """Do nothing: there are no bytes here."""
 
-    receive_data = receive_eof = peer_left = dismiss = _ignore
+    receive_data: Callable[..., None] = _ignore
+    receive_eof: Callable[..., None] = _ignore
+    peer_left: Callable[..., None] = _ignore
+    dismiss: Callable[..., None] = _ignore
 
     def relieve(self, stuck: Exchange, now: float) -> MessageChannel:  # noqa: ARG002  # as Connection
         """Return itself: a lane whose handlers block has no channels."""
