@@ -42,7 +42,7 @@ class Peer:
 
     @property
     def ours(self) -> bool:
-        return self.packages[0] == "anylane"
+        return "anylane" in self.packages
 
 
 PLAIN = frozenset({"plain"})
@@ -157,6 +157,11 @@ PEERS = {
             ("uvicorn", "starlette"),
             uvicorn("starlette_app:app"),
             APP | ROOM | EVENTS,
+        ),
+        # The same app as on our own lanes, as the ASGI application of another server.
+        *(
+            Peer(name, (name.partition(" ")[0], "anylane"), start("ours:app"), APP | ROOM | EVENTS)
+            for name, start in (("granian + anylane", granian), ("uvicorn + anylane", uvicorn))
         ),
         Peer("granian + FastAPI", ("granian", "fastapi"), granian("fastapi_app:app"), APP),
         Peer("uvicorn + FastAPI", ("uvicorn", "fastapi"), uvicorn("fastapi_app:app"), APP),

@@ -18,14 +18,18 @@ FRAMEWORKS = [
 ]
 """Those with routing and middleware that came first in long runs, so the best is among them."""
 
+HOSTED = ["uvicorn + anylane", "granian + anylane"]
+"""Our app as the application of another server."""
+
 QUICK = {
     "plaintext": [
         *(BARE, MAIN, OURS["asyncio"], OURS["threads"], OURS["trio"], OURS["curio"], OURS["anyio"]),
         *("granian RSGI", "granian ASGI", "socketify", "uvicorn httptools", "uvicorn + Starlette"),
+        *HOSTED,
         *("gunicorn gthread + WSGI", "gunicorn gthread + Flask", "hypercorn trio"),
     ],
-    "routed": [MAIN, *FRAMEWORKS],
-    "echo": [MAIN, *FRAMEWORKS[:-1]],
+    "routed": [MAIN, *FRAMEWORKS, *HOSTED],
+    "echo": [MAIN, *FRAMEWORKS[:-1], *HOSTED],
     "changing": [MAIN, "granian + BlackSheep", "uvicorn + Starlette", "aiohttp"],
     "browser-changing": [MAIN, "granian + BlackSheep", "uvicorn + Starlette", "aiohttp"],
     "browser": [MAIN, "granian RSGI", "uvicorn httptools", "socketify"],
@@ -33,6 +37,7 @@ QUICK = {
     "close": [BARE, MAIN, "granian RSGI", "socketify"],
     "ws-64": [
         *(MAIN, OURS["asyncio"], "websockets", "granian RSGI", "aiohttp", "picows", "socketify"),
+        *("uvicorn + Starlette", *HOSTED),
     ],
     "ws-64-one": [MAIN, "websockets", "granian RSGI", "aiohttp", "picows"],
     "latency-routed": [MAIN, "granian + BlackSheep", "uvicorn + Starlette", "aiohttp"],
