@@ -346,9 +346,14 @@ def test_a_handshake_that_fails_is_told_with_its_connection(start: Start, folder
     for _ in range(2):
         with socket.create_connection((host, int(port))) as sock, suppress(OSError):
             ssl.create_default_context().wrap_socket(sock, server_hostname="localhost")
+
+    def told() -> list[Any]:
+        return [each for each in records(folder) if each["message"].startswith("TLS with ")]
+
+    eventually(lambda: len(told()) == 2)
     process.signal()
     assert process.end()[0] == 0
-    first, second = (each for each in records(folder) if each["message"].startswith("TLS with "))
+    first, second = told()
     assert first["connection_id"] < second["connection_id"]
     assert "request_id" not in first
 
