@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 UNAFFECTED = (
     *("test_benchmark_targets.py", "test_check.py", "test_extras.py", "test_framework_names.py"),
     *("test_layers.py", "test_public_names.py", "test_purity.py"),
-    *("test_reproducible.py", "test_supported_versions.py", "type_checkers"),
+    *("test_reproducible.py", "test_supported_versions.py", "type_checkers", "systems"),
 )
 """Tests of the sources and tools. `--without-lanes` leaves them out, because it could not change
 them: they build no ServerConfig in this process."""

@@ -6,7 +6,7 @@ import functools
 
 import pytest
 
-from anylane_conformance.cases import load
+from anylane_conformance.cases import CASES
 from anylane_conformance.harness import recordings
 from anylane_conformance.harness.bounds import Stuck, bounded
 from anylane_conformance.harness.capabilities import ROWS
@@ -22,7 +22,7 @@ from anylane_conformance.plugin import REPORT
 @functools.cache
 def expected(name: str) -> tuple[list[tuple[object, ...]], int] | None:
     """Return the oracle's transcripts and how many bytes a case sends, None if it has no oracle."""
-    case = load()[name]
+    case = CASES[name]
     if not recordings.holds(case):
         return None
     conversation, sent = recordings.play(case)

@@ -12,6 +12,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
+from anylane.errors import UsageError
 from anylane.lane.link import Errand
 from anylane.lane.server_core import ServerCore
 from anylane.lane.variables import InheritedVariables
@@ -71,9 +72,17 @@ class Lane:
     # -- accepting: create_server() accepts by the hundred and cannot pause at a limit ------------
 
     def listen(self) -> None:
-        """Accept from the server's listeners, while it wants to."""
+        """Accept from the server's listeners, while it wants to. Raise UsageError on a loop that
+        cannot watch them."""
         self.accepting = Accepting(self.server, self, blocking=True)
-        self.accepting.update()
+        try:
+            self.accepting.update()
+        except NotImplementedError:
+            raise UsageError(
+                f"anylane watches its listeners by add_reader(), which a {type(self.loop).__name__}"
+                " does not have; run on the other loop: asyncio.run(main(), "
+                "loop_factory=asyncio.SelectorEventLoop), or use Server(app, config).start()"
+            ) from None
 
     def watch(self, listener: socket.socket, call: Callable[[], None]) -> None:
         self.loop.add_reader(listener, call)
@@ -165,6 +174,8 @@ class AsyncioBackend:
     native_cancel = True
 
     def loop_factory(self) -> asyncio.AbstractEventLoop:
+        if hasattr(asyncio, "ProactorEventLoop"):
+            return asyncio.SelectorEventLoop()  # The choice of Windows cannot watch listeners.
         return asyncio.new_event_loop()
 
     def run(self, server: ServerCore) -> None:

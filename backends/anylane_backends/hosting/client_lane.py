@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import select
+import selectors
 import socket
 import time
 from collections.abc import Callable
@@ -17,6 +17,13 @@ from anylane.testing.client.errors import Silence
 from anylane_backends.hosting.server import Server
 from anylane_backends.sockets.sockets import READ_SIZE, reset
 from anylane_backends.workers import start_thread
+
+_READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+
+_Selector: type[selectors.BaseSelector] = getattr(
+    selectors, "PollSelector", selectors.SelectSelector
+)
+"""Not epoll or kqueue: one look is not worth a descriptor. Windows has select() alone."""
 
 _GRACE = 5.0
 """Seconds that handlers have to end when the client is closed. Then they are aborted."""
@@ -86,13 +93,12 @@ class SocketWire:
         reset(self._socket)
 
     def _ready(self, timeout: float, *, writing: bool = False) -> tuple[bool, bool]:
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN | (select.POLLOUT if writing else 0))
         seen = 0
-        for _, event in poll.poll(max(0, timeout) * 1000):
-            seen |= event
-        ended = select.POLLHUP | select.POLLERR
-        return bool(seen & (select.POLLIN | ended)), bool(seen & select.POLLOUT)
+        with _Selector() as selector:
+            selector.register(self._socket, _READ | (_WRITE if writing else 0))
+            for _, events in selector.select(max(0, timeout)):
+                seen |= events
+        return bool(seen & _READ), bool(seen & _WRITE)
 
     def _read(self) -> bool:
         """Take in what has come. Return False at the end of input."""
@@ -142,13 +148,16 @@ class SocketLane:
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             attentive = {wire.fileno(): wire for wire in self._wires if wire.on_data is not None}
-            poll = select.poll()
-            for number, wire in attentive.items():
-                while wire.on_data is not None and wire.on_data():
-                    pass
-                poll.register(number, select.POLLIN)
-            for number, _ in poll.poll(left * 1000):
-                wire = attentive[number]
+            if not attentive:
+                time.sleep(left)
+                return
+            with _Selector() as selector:
+                for number, wire in attentive.items():
+                    while wire.on_data is not None and wire.on_data():
+                        pass
+                    selector.register(number, _READ)
+                found = [attentive[key.fd] for key, _ in selector.select(left)]
+            for wire in found:
                 if wire.on_data is not None and not wire.on_data():
                     wire.on_data = None  # Its input has ended; the next `receive` returns that.
 

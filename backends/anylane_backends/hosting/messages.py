@@ -17,6 +17,7 @@ from anylane import errors
 from anylane.config.server_config import ServerConfig
 from anylane.shown import spoken
 from anylane_backends.logging.printable import printable, shown_traceback
+from anylane_backends.sockets.sockets import UNIX
 
 logger: logging.Logger = logging.getLogger("anylane")
 access_logger: logging.Logger = logging.getLogger("anylane.access")
@@ -110,7 +111,7 @@ def _library() -> tuple[str, ...]:
 def url_of(listener: socket.socket, config: ServerConfig) -> str:
     """Return where a listener can be reached, as people write it."""
     address = listener.getsockname()
-    if listener.family == socket.AF_UNIX:
+    if listener.family == UNIX:
         return f"unix:{os.fsdecode(address)}"
     host, port = address[:2]
     scheme = "http" if config.ssl_certfile is None else "https"

@@ -52,7 +52,8 @@ class Signals:
     read its certificate again, or drains it if the terminal is gone. A process that ignores SIGHUP
     already (a worker, one under nohup) goes on ignoring it. SIGUSR1 makes it open the files of its
     log again. SIGUSR2, SIGTTIN and SIGTTOU are for a supervisor: here they only say so. These four
-    are left to an app that has handlers of its own for them.
+    are left to an app that has handlers of its own for them. Signals that the system lacks are
+    passed over.
 
     A thread cannot be interrupted, and neither can a handler that blocks the loop. So that the end
     comes in time all the same, a watching thread ends the process.
@@ -75,11 +76,12 @@ class Signals:
             return
         self._server = server
         self._wakeup = WakeupSocketpair()
-        handlers: dict[int, Any] = {signal.SIGINT: self._end, signal.SIGTERM: self._end}
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            handlers[signal.SIGHUP] = self._hang_up
+        handlers: dict[int, Any] = dict.fromkeys(_ENDING, self._end)
+        for each in _HANG_UP:
+            if signal.getsignal(each) is not signal.SIG_IGN:
+                handlers[each] = self._hang_up
         more: dict[int, Any] = dict.fromkeys(_SUPERVISORS, self._refuse)
-        more[signal.SIGUSR1] = self._open_logs
+        more |= dict.fromkeys(_LOGS, self._open_logs)
         free = (signal.SIG_DFL, do_nothing)
         handlers |= {each: more[each] for each in more if signal.getsignal(each) in free}
         before = {number: signal.signal(number, each) for number, each in handlers.items()}
@@ -198,7 +200,16 @@ def say_reopened(log: Log) -> None:
         log("error", f"cannot open {path} again: its old file is used still", None)
 
 
-_SUPERVISORS = (signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
+def _present(*names: str) -> tuple[signal.Signals, ...]:
+    """Return the signals of these names that this system has."""
+    return tuple(getattr(signal, name) for name in names if hasattr(signal, name))
+
+
+# Windows has the first two and SIGBREAK, which no other system has (Ctrl-Break, CTRL_BREAK_EVENT).
+_ENDING = _present("SIGINT", "SIGTERM", "SIGBREAK")
+_HANG_UP = _present("SIGHUP")
+_LOGS = _present("SIGUSR1")
+_SUPERVISORS = _present("SIGUSR2", "SIGTTIN", "SIGTTOU")
 
 
 def _nothing() -> None:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 
+from anylane_backends.sockets.sockets import UNIX
+
 _FIRST = 3
 """The first descriptor that is passed: SD_LISTEN_FDS_START."""
 
@@ -59,10 +61,10 @@ def notify(state: str, *, waits: bool = True) -> None:
     waits: until it has room for that. Else it is not told while it has none.
     """
     path = os.environ.get("NOTIFY_SOCKET", "")
-    if not path.startswith(("/", "@")):
+    if not path.startswith(("/", "@")) or UNIX is None:
         return
     if path.startswith("@"):  # The abstract namespace, as the manual spells it.
         path = "\0" + path[1:]
-    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+    with suppress(OSError), socket.socket(UNIX, socket.SOCK_DGRAM) as sock:
         sock.setblocking(waits)
         sock.sendto(state.encode(), path)

@@ -22,8 +22,9 @@ class Terminal:
 def _has() -> bool:
     # Not isatty(0): standard input may come from elsewhere. Opening /dev/tty fails for a process
     # without a controlling terminal (tty(4)), and the kernel takes it away at the hang-up.
+    flags = os.O_RDWR | getattr(os, "O_NOCTTY", 0)  # Windows has neither the flag nor the file.
     try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+        os.close(os.open("/dev/tty", flags))
     except OSError:
         return False
     return True

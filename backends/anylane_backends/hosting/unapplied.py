@@ -8,6 +8,7 @@ from pathlib import Path
 
 from anylane.config.server_config import ServerConfig
 from anylane.lane.backend import Backend
+from anylane_backends.sockets.sockets import UNIX
 
 _SOMAXCONN = Path("/proc/sys/net/core/somaxconn")
 
@@ -34,7 +35,7 @@ def unapplied(
     for name, why in getattr(backend, "ignores", {}).items():
         if asked_for(name):
             yield f"{name} has no effect: {why}"
-    if all(each.family == socket.AF_UNIX for each in listeners):
+    if all(each.family == UNIX for each in listeners):
         # A header of the PROXY protocol names addresses on a unix socket, too.
         for name in _TCP_ONLY + (() if config.proxy_protocol else _BY_ADDRESS):
             if asked_for(name):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
 import socket
 import stat
 import sys
@@ -17,12 +18,17 @@ from typing import Any
 from anylane.config.addresses import Address, Inherited, Tcp, Unix
 from anylane.config.server_config import ServerConfig
 from anylane.errors import AnylaneError
+from anylane_backends.sockets.sockets import UNIX
 from anylane_backends.sockets.spread import Share
 
 _INHERITED = sys.platform == "linux"
 """Whether an accepted socket has its options from its listener, which saves a system call or two
-for each connection. Linux copies them (`tcp_create_openreq_child`). Where that is not known, each
-socket is told."""
+for each connection. Linux copies them (`tcp_create_openreq_child`). Elsewhere each is told."""
+
+
+_ADDRESS = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
+"""The option that lets a server start again on the port that it has just left, and keeps others
+off. On Windows SO_REUSEADDR would let any process take the port of a server that runs."""
 
 
 _ATTEMPTS = 10
@@ -198,7 +204,7 @@ def _bind_each(address: Tcp, config: ServerConfig, bound: list[socket.socket]) -
 
 def _listen(listener: Listener, where: tuple[Any, ...], config: ServerConfig) -> Listener:
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, _ADDRESS, 1)
         if listener.family == socket.AF_INET6:
             # Else it would also take the IPv4 port that the next address wants.
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -218,9 +224,14 @@ def _listen(listener: Listener, where: tuple[Any, ...], config: ServerConfig) ->
 
 
 def _bind_unix(address: Unix, config: ServerConfig, listeners: list[socket.socket]) -> None:
+    if UNIX is None:
+        raise BindError(
+            f"cannot listen on {address}: Python has no unix sockets on {platform.system()}; "
+            "listen on a port instead (--host and --port, host= and port=)"
+        )
     path = Path(address.path).absolute()  # The app may change its folder before we unlink.
-    _remove_stale(path)
-    listener = UnixListener(socket.AF_UNIX, socket.SOCK_STREAM)
+    _remove_stale(path, UNIX)
+    listener = UnixListener(UNIX, socket.SOCK_STREAM)
     listeners.append(listener)
     try:
         listener.bind(str(path))
@@ -241,7 +252,7 @@ def _bind_unix(address: Unix, config: ServerConfig, listeners: list[socket.socke
     listener.setblocking(False)
 
 
-def _remove_stale(path: Path) -> None:
+def _remove_stale(path: Path, family: int) -> None:
     """Remove the file of a server that has ended. Raise OSError if a server listens on it, or if it
     is no socket."""
     try:
@@ -253,7 +264,7 @@ def _remove_stale(path: Path) -> None:
         return
     if not stat.S_ISSOCK(kind):
         raise OSError(errno.EEXIST, "the file exists and is not a socket")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)  # A full backlog is EAGAIN: a server listens.
         try:
             probe.connect(str(path))

@@ -21,6 +21,9 @@ NO_SOCKET.close()
 TCP = (socket.AF_INET, socket.AF_INET6)
 """The families of addresses on which sockets speak TCP."""
 
+UNIX: int | None = getattr(socket, "AF_UNIX", None)
+"""The family of unix sockets, None where Python has none (on Windows)."""
+
 
 def read(sock: socket.socket, size: int | None = None) -> bytes | None:
     """Return what came, b"" at the end, None if there is nothing now. Raise OSError when the

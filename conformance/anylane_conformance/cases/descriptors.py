@@ -13,6 +13,7 @@ from anylane_conformance.contract.parts.files import (
     slow_disk,
     tree,
 )
+from anylane_conformance.harness.case import Missing
 from anylane_conformance.harness.conversation import Conversation
 from anylane_conformance.harness.peer import Answer, Peer
 
@@ -25,9 +26,14 @@ def asked(peer: Peer, target: str, *headers: str, method: str = "GET") -> Answer
 
 
 def open_files() -> int:
-    """Return how many descriptors of this process belong to the files of the cases."""
+    """Return how many descriptors of this process belong to the files of the cases. Raise Missing
+    where a process cannot look at its own."""
     found = 0
-    for each in Path("/proc/self/fd").iterdir():
+    try:
+        descriptors = list(Path("/proc/self/fd").iterdir())
+    except FileNotFoundError:
+        raise Missing("named_descriptors") from None
+    for each in descriptors:
         try:
             found += str(each.readlink()).startswith(str(tree()))
         except OSError:

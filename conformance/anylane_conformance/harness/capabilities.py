@@ -67,5 +67,10 @@ ROWS: dict[str, Row] = {
         "leaves in the backlog is still in its handshake",
         fails_fast=False,
     ),
+    "named_descriptors": Row(
+        "a process can list the files that it has open, by /proc/self/fd. On Linux only: elsewhere "
+        "the case cannot look whether they are closed",
+        fails_fast=False,
+    ),
     "virtual_time": Row("time moves only when the test says so. In memory only", fails_fast=False),
 }

@@ -23,6 +23,7 @@ from anylane.config.loading import run_settings, settings
 from anylane.config.run_settings import RunSettings
 from anylane.config.server_config import ServerConfig
 from anylane.errors import ConfigError
+from anylane_backends.hosting.cli.alone import serve_alone
 from anylane_backends.hosting.cli.app_loading import CannotStart, load_app
 from anylane_backends.hosting.cli.description import differences, renewing, text_of, write
 from anylane_backends.hosting.cli.env_file import load_env_file
@@ -30,7 +31,6 @@ from anylane_backends.hosting.cli.flags import RunCommand, option, reasons
 from anylane_backends.hosting.cli.log_setup import set_up_logging
 from anylane_backends.hosting.cli.new_project import BACKENDS, CannotCreate, create
 from anylane_backends.hosting.cli.options import Options
-from anylane_backends.hosting.cli.supervise import serve_alone, supervise
 from anylane_backends.hosting.loading import BackendError, backends, load_backend
 from anylane_backends.hosting.messages import log
 from anylane_backends.hosting.process import fail
@@ -104,6 +104,9 @@ def run(**flags: Any) -> None:
         options = Options(flags)
         set_up_logging(options)
         if options.supervised:
+            _check_workers()
+            from anylane_backends.hosting.cli.supervise import supervise
+
             supervise(options, environ)
         else:
             if options.run.worker_timeout is not None:
@@ -111,6 +114,16 @@ def run(**flags: Any) -> None:
             serve_alone(options, environ)
     except _CANNOT as exc:
         fail(exc.__cause__ or exc, str(exc))
+
+
+def _check_workers() -> None:
+    """Raise CannotStart on a system that has no worker processes."""
+    if not hasattr(os, "fork"):
+        raise CannotStart(
+            f"workers come by fork(), which {platform.system()} does not have; leave --workers, "
+            "--reload and the --max-... of workers out, and run several processes on ports of "
+            "their own where one is not enough"
+        )
 
 
 _CANNOT = (ConfigError, CannotStart, BindError, BackendError, PidFileError, PrivilegesError)

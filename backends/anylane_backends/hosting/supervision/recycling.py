@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -79,6 +78,8 @@ def resident() -> int:
         with open("/proc/self/statm", "rb") as file:  # noqa: PTH123  # once a second, for ever
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
+        import resource  # Workers come by fork(), and where that is, this is too.
+
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else peak * 1024
 

@@ -4,6 +4,7 @@ server of the same kind is noticed."""
 from __future__ import annotations
 
 import os
+import platform
 
 from anylane.errors import AnylaneError
 from anylane_backends.hosting.system.process_file import ProcessFile
@@ -16,10 +17,16 @@ class PidFileError(AnylaneError):
 class PidFile(ProcessFile):
     """The pid file of this process, the one that supervises where there are workers.
 
-    predecessor: the process whose place this one takes, and its file too.
+    predecessor: the process whose place this one takes, and its file too. Raise PidFileError where
+    a process cannot be asked whether it runs.
     """
 
     def __init__(self, path: str, predecessor: int | None = None) -> None:
+        if os.name != "posix":  # On Windows os.kill(pid, 0) sends Ctrl-C.
+            raise PidFileError(
+                f"pid files are for signals, which {platform.system()} does not have; leave "
+                "--pidfile out, or take --ready-file"
+            )
         super().__init__(path)
         self._predecessor = predecessor
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
+import platform
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from anylane.errors import AnylaneError
+
+if TYPE_CHECKING:
+    import pwd
 
 
 class PrivilegesError(AnylaneError):
@@ -51,10 +54,15 @@ def identity_of(user: str | None, group: str | None) -> Identity | None:
 
     Without `group` it is the user's own group and the supplementary ones of the user database; with
     it, that group and those. Raise PrivilegesError for names that are not known, and if this
-    process may not become that.
+    process may not become that, or the system has no such users.
     """
     if user is None and group is None:
         return None
+    if not hasattr(os, "setuid"):
+        raise PrivilegesError(
+            f"no process can become another user on {platform.system()}; start it as that user, "
+            "and leave --user and --group out"
+        )
     entry = None if user is None else _user(user)
     uid = None if user is None else int(user) if entry is None else entry.pw_uid
     if group is not None:
@@ -77,6 +85,8 @@ def identity_of(user: str | None, group: str | None) -> Identity | None:
 
 def _user(name: str) -> pwd.struct_passwd | None:
     """Return the user's entry, None for a number without one."""
+    import pwd
+
     try:
         return pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name)
     except (KeyError, OverflowError):
@@ -86,6 +96,8 @@ def _user(name: str) -> pwd.struct_passwd | None:
 
 
 def _group(name: str) -> int:
+    import grp
+
     try:
         return int(name) if name.isdecimal() else grp.getgrnam(name).gr_gid
     except KeyError:

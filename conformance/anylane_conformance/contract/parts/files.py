@@ -70,9 +70,12 @@ def tree() -> Path:
         "dangling": "nowhere",
     }.items():
         (public / link).symlink_to(target)
-    os.mkfifo(public / "fifo")
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(public / "socket"))
+    # What is no file must not be sent. Windows has neither of the two, so nothing is there.
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(public / "fifo")
+    if hasattr(socket, "AF_UNIX"):
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(public / "socket"))
     for file in root.rglob("*"):
         if not file.is_symlink():
             os.utime(file, (MOMENT, MOMENT))

@@ -22,10 +22,21 @@ MAX_DEPTH = 64
 MAX_LINKS = 40
 """Symbolic links on the way to one file, as many as Linux follows (path_resolution(7))."""
 
-# What is below a folder can be reached without the right to list it.
-_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
-# Without O_NONBLOCK, opening a FIFO would wait for a writer.
-_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+WALKS = os.supports_dir_fd.issuperset((os.open, os.stat, os.readlink, os.access))
+"""Whether the system opens a file from the descriptor of its folder. Windows does not, and nothing
+else keeps a request inside of a directory."""
+
+
+def _flag(name: str) -> int:
+    """Return a flag of os.open, 0 where the system does not have it."""
+    return getattr(os, name, 0)
+
+
+# What is below a folder can be reached without the right to list it, where O_PATH is: on Linux.
+_FOLDER = _flag("O_PATH") | _flag("O_DIRECTORY") | _flag("O_CLOEXEC")
+# Without O_NONBLOCK, opening a FIFO would wait for a writer; without O_BINARY, Windows would change
+# the ends of lines.
+_FILE = _flag("O_NONBLOCK") | _flag("O_NOCTTY") | _flag("O_CLOEXEC") | _flag("O_BINARY")
 
 _ABSENT = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL, errno.ENXIO}
@@ -106,7 +117,8 @@ def _opened(path: str, folder: int | None, *, follow: bool) -> FileIO | None:
         raise IsFolder
     if not stat.S_ISREG(kind):
         raise NotThere
-    descriptor = os.open(path, _FILE | (0 if follow else os.O_NOFOLLOW), dir_fd=folder)
+    flags = os.O_RDONLY | _FILE | (0 if follow else os.O_NOFOLLOW)
+    descriptor = os.open(path, flags, dir_fd=folder)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise NotThere
@@ -136,7 +148,7 @@ class Walk:
 
     def __enter__(self) -> Self:
         try:
-            self._folders.append(os.open(self._directory, _FOLDER))
+            self._folders.append(os.open(self._directory, os.O_RDONLY | _FOLDER))
         except OSError as exc:
             raise NotThere.because(exc) from None
         return self
@@ -215,7 +227,7 @@ class Walk:
             elif stat.S_ISDIR(kind):
                 if len(folders) > MAX_DEPTH:
                     raise NotThere
-                flags = _FOLDER | (0 if self._follow else os.O_NOFOLLOW)
+                flags = os.O_RDONLY | _FOLDER | (0 if self._follow else os.O_NOFOLLOW)
                 folders.append(os.open(name, flags, dir_fd=folders[-1]))
             elif pending:
                 raise NotThere

@@ -191,7 +191,8 @@ class Reader:
             text, (first, end) = self._pieces.popleft()
         data = b""
         if first < end:
-            data = os.pread(self._file.fileno(), min(CHUNK, end - first), first)
+            self._file.seek(first)  # Not os.pread(), which Windows does not have.
+            data = self._file.read(min(CHUNK, end - first))
             if not data:
                 raise FileChanged(
                     f"a file of {end} bytes or more has only {first} now; it was overwritten while "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anylane.contrib.files.content_types import media_type, media_types
-from anylane.contrib.files.opening import IsFolder, NotThere, Walk, names_of
+from anylane.contrib.files.opening import WALKS, IsFolder, NotThere, Walk, names_of
 from anylane.contrib.files.sent_file import Representation, SentFile
 from anylane.errors import HTTPError, UsageError
 from anylane.http.semantics.accept import preferred_coding
@@ -169,6 +170,12 @@ class StaticFiles:
 
 
 def _checked_directory(directory: str | os.PathLike[str]) -> str:
+    if not WALKS:
+        raise UsageError(
+            f"StaticFiles cannot serve a directory on {platform.system()}, which opens no file by "
+            "the descriptor of its folder; have the web server in front serve it, or return a "
+            "FileResponse for files that you name"
+        )
     try:
         path = Path(directory).absolute()
     except TypeError:
