@@ -32,6 +32,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "anylane.shown",
         "anylane.log_limit",
         "anylane.request_tag",
+        "anylane.read_only",
     ),
     ("anylane.callables", "anylane.extras"),
     ("anylane.config",),

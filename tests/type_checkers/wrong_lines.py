@@ -227,6 +227,17 @@ def disconnects() -> None: ...
 def cannot_be_parsed(ctx: Context, error: ValueError) -> None: ...
 
 
+# -- attributes that are read only -----------------------------------------------------------------
+
+
+async def assigns(ctx: Context, ws: WebSocket) -> None:
+    ctx.response.status = 404  # mypy: misc; pyright: reportAttributeAccessIssue
+    ctx.request.path = "/"  # mypy: misc; pyright: reportAttributeAccessIssue
+    ctx.interrupted = None  # mypy: misc; pyright: reportAttributeAccessIssue
+    ws.close_code = 1000  # mypy: misc; pyright: reportAttributeAccessIssue
+    ctx.response.headers["a"] = "b"  # mypy: index; pyright: reportIndexIssue
+
+
 # -- parts -----------------------------------------------------------------------------------------
 
 

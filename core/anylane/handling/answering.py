@@ -21,6 +21,7 @@ from anylane.http.semantics.address import absolute_url
 from anylane.http.settled import HandshakeResponse, is_handshake_field
 from anylane.protocol.fields import check_header
 from anylane.protocol.sse import last_event_id
+from anylane.read_only import explain
 from anylane.realtime.event_stream import EventStream
 from anylane.realtime.raw_stream import RawStream
 from anylane.realtime.subprotocols import settled
@@ -111,7 +112,14 @@ class Answering(ABC):
     def response(self, response: Response) -> None:
         if self._response is not None and self._response.sent:
             raise UsageError(TOO_LATE)
-        if response._body is None:
+        try:
+            body = response._body
+        except AttributeError:
+            raise UsageError(
+                f"ctx.response got {shown(response)}; expected a Response: Response(body, "
+                "status=201)"
+            ) from None
+        if body is None:
             response.encode()
         self._response = response
 
@@ -387,3 +395,19 @@ class Answering(ABC):
     @abstractmethod
     def call(self, func: Callable[..., Any], *args: Any) -> Any:
         """Have `func(*args)` awaited for a `def` handler."""
+
+
+_HAPPENS = "it tells what has happened to the exchange"
+
+explain(
+    Answering,
+    {
+        "request": "it is the client's own; what your code makes of it belongs on ctx.state",
+        "state": "set attributes on it instead: ctx.state.name = value",
+        "streams": "return an iterator, or use ctx.stream(), for an answer that is streamed",
+        "half_closed": _HAPPENS,
+        "disconnected": _HAPPENS,
+        "interrupted": _HAPPENS,
+        "last_event_id": "the client sends it; an event's own is that of events.send(..., id=)",
+    },
+)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import ClassVar, NoReturn, cast, overload
+from typing import TYPE_CHECKING, ClassVar, NoReturn, cast, overload
 
 from anylane.errors import MissingValue, UsageError
 from anylane.http.values.reading import TypedReading
@@ -59,6 +59,19 @@ class Headers(TypedReading):
                     f"headers are {shown(initial)}; expected a mapping or pairs: "
                     "{'x-name': 'value'} or [('x-name', 'value')]"
                 ) from None
+
+    if not TYPE_CHECKING:  # Checkers say so by themselves.
+
+        def __setitem__(self, name: object, value: object) -> NoReturn:
+            """Raise TypeError: it is not said whether the other lines of that name stay."""
+            raise TypeError(
+                "headers take no [name] = value, for a name may have several lines; write "
+                "ctx.response.set_header(name, value), which replaces them, or add_header"
+            )
+
+        def __delitem__(self, name: object) -> NoReturn:
+            """Raise TypeError: an answer's headers are removed by name."""
+            raise TypeError("headers take no del; write ctx.response.remove_header(name)")
 
     @classmethod
     def from_wire(cls, raw: Iterable[tuple[bytes, bytes]]) -> Headers:

@@ -16,6 +16,7 @@ from anylane.http.headers import Headers, RequestHeaders
 from anylane.http.multidict import Query
 from anylane.http.urlencoded import unescaped
 from anylane.protocol.request_head import Fields, RequestHead, Text, authority_of
+from anylane.read_only import explain
 
 if TYPE_CHECKING:
     from anylane.lane.link import Link
@@ -354,3 +355,22 @@ class Request:
 
 def _text(head: RequestHead | None) -> Text:
     return _NO_TEXT if head is None else head.text
+
+
+_SENT = "it is the client's own; what your code makes of it belongs on ctx.state"
+_PROXY = "a proxy in front says it, with ServerConfig(proxy_headers=True)"
+
+explain(
+    Request,
+    {
+        **dict.fromkeys(
+            ("method", "target", "raw_path", "query_string", "version", "path", "query",
+             "sent_headers", "trailers", "is_form_read", "server", "proxy", "tls"),
+            _SENT,
+        ),
+        **dict.fromkeys(("client", "scheme", "host"), _PROXY),
+        "headers": "those of the answer are set by ctx.response.set_header(name, value)",
+        "cookies": "those of the answer are set by ctx.response.set_cookie(name, value)",
+        "root_path": "ServerConfig(root_path='/shop') says it, or the mount that the app is under",
+    },
+)  # fmt: skip

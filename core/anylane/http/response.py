@@ -16,6 +16,7 @@ from anylane.http.semantics.disposition import content_disposition
 from anylane.http.semantics.location import uri_reference
 from anylane.keywords import check_keywords
 from anylane.protocol.fields import Header, check_header, check_status, check_trailer
+from anylane.read_only import explain
 from anylane.shown import shown
 
 if TYPE_CHECKING:
@@ -385,3 +386,14 @@ def _bytes_of(body: object) -> bytes:
         f"the body is {shown(body)}; expected bytes. set_text() takes a str, set_json() what JSON "
         "can say"
     )
+
+
+explain(
+    Response,
+    {
+        "status": "call ctx.response.set_status(404), or return Response(..., status=404)",
+        "body": "call ctx.response.set_text, set_json, set_html or set_body, or return the body",
+        "headers": "call ctx.response.set_header(name, value), or add_header for one more line",
+        "trailers": "call ctx.response.set_trailer(name, value)",
+    },
+)

@@ -8,6 +8,7 @@ from anylane import json
 from anylane.errors import Disconnected, InvalidJSON, UsageError
 from anylane.lane.link import BURST, shielded
 from anylane.protocol.timers import deadline_after
+from anylane.read_only import explain
 from anylane.realtime.parting import Leftover, Parting
 from anylane.realtime.source import ENDED, PENDING
 
@@ -233,3 +234,14 @@ def _as_bytes(message: object) -> bytes:
 
 
 _BYTES = (bytes, bytearray, memoryview)
+
+
+explain(
+    WebSocket,
+    {
+        "close_code": "it is the peer's; close with one by await ws.close(1000, 'reason')",
+        "close_reason": "it is the peer's; close with one by await ws.close(1000, 'reason')",
+        "subprotocol": "it was agreed on by await ctx.accept(subprotocol=...)",
+        "latency": "await ws.ping() measures it",
+    },
+)
