@@ -6,6 +6,7 @@ This file knows neither routes nor hooks, and nothing here calls a function when
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable
 from functools import _lru_cache_wrapper, partial
 from typing import Any
@@ -44,7 +45,7 @@ def accepted_positionals(func: Callable[..., Any], limit: int) -> int:
     A function without a signature, such as some builtins, is taken to accept them all.
     """
     try:
-        parameters = inspect.signature(func).parameters.values()
+        parameters = _signature(func).parameters.values()
     except (TypeError, ValueError):  # A builtin without a signature.
         return limit
     if any(each.kind is each.VAR_POSITIONAL for each in parameters):
@@ -60,7 +61,7 @@ def signature_problem(func: Callable[..., Any], *forms: str) -> str:
     """
     try:
         # The signature of what is called: a decorator may hand more to the function it wraps.
-        signature = inspect.signature(func, follow_wrapped=False)
+        signature = _signature(func, follow_wrapped=False)
     except (TypeError, ValueError):  # A builtin without a signature.
         return ""
     for form in forms:
@@ -80,13 +81,25 @@ def signature_of(func: Callable[..., Any]) -> inspect.Signature:
     TypeError or ValueError for what has no signature that Python can read.
     """
     # What `functools.cache` makes has none of its own.
-    signature = inspect.signature(func, follow_wrapped=hasattr(func, "cache_info"))
+    signature = _signature(func, follow_wrapped=hasattr(func, "cache_info"))
     inner = getattr(func, "__wrapped__", None)
     if inner is not None and any(
         each.kind is each.VAR_KEYWORD for each in signature.parameters.values()
     ):
         return signature_of(inner)
     return signature
+
+
+def _signature(func: Callable[..., Any], *, follow_wrapped: bool = True) -> inspect.Signature:
+    if sys.version_info >= (3, 14):
+        # Since then annotations are looked up when they are asked for (PEP 649), and may name what
+        # only type checkers see.
+        from annotationlib import Format
+
+        return inspect.signature(
+            func, follow_wrapped=follow_wrapped, annotation_format=Format.FORWARDREF
+        )
+    return inspect.signature(func, follow_wrapped=follow_wrapped)
 
 
 def location(function: Callable[..., Any]) -> str:

@@ -144,6 +144,31 @@ def _no_readers_in_loops() -> None:
     asyncio.DefaultEventLoopPolicy._loop_factory = proactor  # type: ignore[attr-defined]
 
 
+def _no_removed_names() -> None:
+    """What Python 3.14 has removed or warns of is gone, where an application looks for it."""
+    import ast
+    import asyncio
+    import pkgutil
+    import typing
+
+    asyncio.new_event_loop().close()  # Until 3.13 asyncio looks its own policy up.
+    policies = ("get_event_loop_policy set_event_loop_policy AbstractEventLoopPolicy "
+                "DefaultEventLoopPolicy iscoroutinefunction get_child_watcher set_child_watcher "
+                "AbstractChildWatcher ThreadedChildWatcher PidfdChildWatcher")  # fmt: skip
+    gone: tuple[tuple[Any, str], ...] = (
+        (asyncio, policies),
+        (ast, "Num Str Bytes NameConstant Ellipsis"),
+        (pkgutil, "find_loader get_loader ImpImporter ImpLoader"),
+        (typing, "ByteString"),
+    )
+    for module, names in gone:
+        for name in names.split():
+            if name in vars(module):
+                delattr(module, name)
+    for name in ("cgi", "crypt", "imghdr", "imp", "distutils", "pipes", "asyncore", "smtpd", "uu"):
+        sys.modules[name] = None  # type: ignore[assignment]
+
+
 def _no_paths_by_descriptor() -> None:
     """No path is relative to a descriptor, and the sets of `os` say so."""
     import os
@@ -182,6 +207,7 @@ HIDDEN: dict[str, Callable[[], None]] = {
         "O_PATH O_NOCTTY O_NONBLOCK O_CLOEXEC O_DIRECTORY O_NOFOLLOW",
     ),
     "files of Linux": _no_files_of_linux,
+    "what Python 3.14 has removed": _no_removed_names,
 }
 """What is hidden -> how."""
 

@@ -129,6 +129,20 @@ print(usable_cpus() >= 1, resident() > 1 << 20)
     assert printed("asked", hidden, code) == (0, "True True\n")
 
 
+def test_all_is_imported_without_what_python_3_14_has_removed() -> None:
+    """With `-W error`, as everything here. Only what needs a part that is not installed is left."""
+    code = """
+import importlib, pkgutil
+import anylane, anylane_backends
+for package in (anylane, anylane_backends):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+print("all")
+"""
+    assert printed("asked", ["what Python 3.14 has removed"], code) == (0, "all\n")
+
+
 def test_a_pid_file_where_no_process_can_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """On Windows `os.kill(pid, 0)` is Ctrl-C."""
     with monkeypatch.context() as patched:
