@@ -1,4 +1,4 @@
-"""Keywords: the error for a keyword argument that a function does not have.
+"""Keywords: the error for a keyword argument that a function does not have, and what was meant.
 
 Python's own names the function that was called last, which is often an inner one. This one names
 what was typed, and what may have been meant.
@@ -24,12 +24,20 @@ def check_keywords(
     known = tuple(known)
     for name in given:
         if name not in known:
-            hint = (hints or {}).get(name) or nearest(name, known)
+            hint = (hints or {}).get(name) or did_you_mean(name, known)
             hint = hint or f"it takes {', '.join(known)}"
             raise TypeError(f"{call} got an unexpected keyword argument {name!r}; {hint}")
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return "did you mean ...?" for the known name that is most like this one, or nothing."""
-    near = get_close_matches(name, tuple(known), n=1)
-    return f"did you mean {near[0]!r}?" if near else ""
+    near = nearest(name, known)
+    return "" if near is None else f"did you mean {near!r}?"
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that is most like this one, None if none is."""
+    # Case and dashes are no difference to a person who types.
+    plain = {each.lower(): each for each in known}
+    near = get_close_matches(name.lower().replace("-", "_"), plain, n=1)
+    return plain[near[0]] if near else None

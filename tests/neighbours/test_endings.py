@@ -209,6 +209,10 @@ HANDSHAKES: dict[str, tuple[list[dict[str, Any]], bytes]] = {
     "a denial": ([DENIAL, DENIED], b"418"),
     "an acceptance behind a denial": ([DENIAL, DENIED, ACCEPT], b"418"),
     "two acceptances": ([ACCEPT, ACCEPT], b"101"),
+    "two denials": ([DENIAL, {**DENIAL, "status": 410}, DENIED], b"500"),
+    "an acceptance within a denial": ([DENIAL, ACCEPT], b"500"),
+    "a refusal within a denial": ([DENIAL, {"type": "websocket.close"}], b"500"),
+    "a denial behind an acceptance": ([ACCEPT, DENIAL, DENIED], b"101"),
 }
 """What is sent for a WebSocket, and the status of its handshake."""
 
