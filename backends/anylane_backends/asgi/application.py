@@ -65,11 +65,15 @@ class AsgiApplication:
                     await here.drain()
                 finally:
                     self._embedded = None
-        except Exception as exc:
-            # The server says it, and gives its start up.
+        except BaseException as exc:
+            if loops.comes_from_outside(exc):
+                raise
+            # The server says it, and gives its start up. It must not see what a hook raises, an
+            # exit of the process least of all: some servers take an application that raises here
+            # for one without a lifespan, and serve it.
             moment = "shutdown" if started else "startup"
             await send({"type": f"lifespan.{moment}.failed", "message": describe(exc)})
-            if started:
+            if started and isinstance(exc, Exception):
                 raise
             return
         await send({"type": "lifespan.shutdown.complete"})

@@ -34,6 +34,21 @@ def new_event() -> Event:
     return asyncio.Event()
 
 
+def comes_from_outside(exc: BaseException) -> bool:
+    """Return whether the current task is to end because of this: it is cancelled, or left behind by
+    its loop, or the operator has pressed Ctrl-C. What the task's own code has raised is not so,
+    a CancelledError of something else that it awaited included."""
+    if isinstance(exc, BaseExceptionGroup):
+        return any(map(comes_from_outside, exc.exceptions))
+    if isinstance(exc, KeyboardInterrupt | GeneratorExit):
+        return True
+    if running_name() == "trio":
+        return isinstance(exc, sys.modules["trio"].Cancelled)
+    task = asyncio.current_task()
+    cancelled = task is None or bool(task.cancelling())
+    return cancelled and isinstance(exc, asyncio.CancelledError)
+
+
 def start_detached(func: Callable[[], Awaitable[None]]) -> None:
     """Run a function in a task of its own, which is not awaited. It must raise nothing.
 

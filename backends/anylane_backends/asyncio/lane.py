@@ -105,8 +105,14 @@ class Lane:
         """Await the function to its end, even if this task is cancelled meanwhile, or at every
         await, as anyio does it."""
 
+        failure: BaseException | None = None
+
         async def run() -> None:
-            await func()
+            nonlocal failure
+            try:
+                await func()
+            except BaseException as exc:  # noqa: BLE001  # It is raised below.
+                failure = exc  # The loop, which may be a host's, would end of a SystemExit in it.
 
         cancelled: asyncio.CancelledError | None = None
         task = self.loop.create_task(run())
@@ -115,7 +121,8 @@ class Lane:
                 await asyncio.wait((task,))
             except asyncio.CancelledError as exc:
                 cancelled = exc
-        task.result()
+        if failure is not None:
+            raise failure
         if cancelled is not None:
             raise cancelled
 

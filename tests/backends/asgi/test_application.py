@@ -583,6 +583,75 @@ def test_a_start_that_fails_is_told(run):
     run(script)
 
 
+TOLD = (SystemExit, asyncio.CancelledError, OwnError)
+"""What is told to the host as the failure of a hook. A KeyboardInterrupt is its operator's."""
+
+
+@pytest.mark.parametrize("failure", TOLD)
+def test_a_start_that_raises_no_exception_is_told_and_does_not_end_the_host(run, failure):
+    """One server takes an application that raises for one without a lifespan, and serves it."""
+    app = App()
+
+    @app.on_startup
+    async def start() -> None:
+        raise failure("no database")
+
+    async def script() -> None:
+        call = Call(app, {"type": "lifespan"})
+        call.put(type="lifespan.startup")
+        with anyio.fail_after(5):
+            await call.run()
+        (failed,) = call.sent
+        assert failed["type"] == "lifespan.startup.failed"
+        assert failed["message"].startswith(f"{failure.__name__}: no database")
+
+    run(script)
+
+
+@pytest.mark.parametrize("failure", TOLD)
+def test_an_end_that_raises_no_exception_is_told_and_does_not_end_the_host(run, failure):
+    app = App()
+
+    @app.on_shutdown
+    async def stop() -> None:
+        raise failure("no database")
+
+    async def script() -> None:
+        call = Call(app, {"type": "lifespan"})
+        call.put(type="lifespan.startup")
+        call.put(type="lifespan.shutdown")
+        with anyio.fail_after(5):
+            await call.run()
+        assert call.sent[0] == {"type": "lifespan.startup.complete"}
+        (failed,) = call.sent[1:]
+        assert failed["type"] == "lifespan.shutdown.failed"
+        assert failed["message"].startswith(f"{failure.__name__}: no database")
+
+    run(script)
+
+
+def test_a_start_that_the_host_cancels_is_cancelled(run):
+    app = App()
+    order: list[str] = []
+
+    @app.on_startup
+    async def start() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            order.append("cancelled")
+
+    async def script() -> None:
+        call = Call(app, {"type": "lifespan"})
+        call.put(type="lifespan.startup")
+        with anyio.fail_after(5), anyio.move_on_after(0.05) as scope:
+            await call.run()
+        assert scope.cancelled_caught
+        assert (order, call.sent) == (["cancelled"], [])
+
+    run(script)
+
+
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_late_start_that_raises_no_exception_is_told_to_each_request(run, failure):
     app = App()
