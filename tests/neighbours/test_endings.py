@@ -295,7 +295,7 @@ def test_whatever_a_lifespan_raises_keeps_no_server_waiting(
 ) -> None:
     if moment != "end" and kind in ("system-exit", "unspeakable-base"):
         with (
-            pytest.raises(RuntimeError, match="the mounted application could not start: "),
+            pytest.raises(RuntimeError, match="the application mounted at / could not start: "),
             serving(Living(moment, kind), way, CONFIG),
         ):
             pass

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from anylane.handling.context import Context
+from anylane.lane.life.lifespan import Lifespan
 from anylane.lane.link import current_link
 from anylane_backends.hosting.server import running_loop
 from anylane_backends.mounts.life import Life
@@ -41,11 +42,15 @@ class AsgiMount:
         self._state: MutableMapping[str, Any] = {}
 
     @asynccontextmanager
-    async def lifespan(self) -> AsyncGenerator[None]:
+    async def lifespan(self, around: Lifespan) -> AsyncGenerator[None]:
         """Run the application's lifespan around the block, as far as it has one. Raise
-        RuntimeError if it cannot start."""
+        RuntimeError if it cannot start, or does not end in time.
+
+        around: the lifespan of the server, which this is a part of.
+        """
         self._state = {}
-        life = Life(self._application, self._state)
+        where = f"the application mounted at {self._prefix or '/'}"
+        life = Life(self._application, self._state, where=where, around=around)
         if not self._through_portal and running_loop() in _KNOWN:
             async with life.running(None):
                 yield
@@ -56,7 +61,8 @@ class AsgiMount:
                 yield
         finally:
             self._portal = None
-            portal.close()
+            if not portal.close(around.timeouts.close):
+                around.log("error", f"{where} blocks its loop: its thread is left behind", None)
 
     async def handle(self, ctx: Context, path: str) -> None:  # noqa: ARG002  # the scope has it
         """Answer one request."""

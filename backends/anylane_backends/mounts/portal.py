@@ -9,15 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import wait
 from typing import Any, TypeVar
 
+from anylane.errors import Cancelled
 from anylane.lane.link import Link, current_link
 from anylane_backends.mounts.sides import Side
 
 T = TypeVar("T")
+
+_LOOK = 0.05
+"""Seconds between two looks whether what a thread blocks for is still wanted. No loop of the lane
+runs meanwhile, which could be told."""
 
 
 class Portal:
@@ -46,8 +54,9 @@ class Portal:
                 continue
             return
 
-    def close(self) -> None:
-        """End the loop. What still runs on it is cancelled."""
+    def close(self, seconds: float) -> bool:
+        """End the loop. What still runs on it is cancelled, and has so many seconds to end. Return
+        False if that is not over then: the thread is left to itself."""
 
         async def end() -> None:
             others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -55,13 +64,37 @@ class Portal:
                 task.cancel()
             await asyncio.gather(*others, return_exceptions=True)
 
-        self.wait(end())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+        future = asyncio.run_coroutine_threadsafe(end(), self._loop)
+        future.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._loop.stop))
+        over = bool(wait((future,), seconds).done)
+        if over:
+            self._thread.join()
+        return over
 
-    def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine there, and block until it has ended."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+    def wait(
+        self,
+        work: Coroutine[Any, Any, T],
+        seconds: float = math.inf,
+        *,
+        given_up: Callable[[], bool] = lambda: False,
+    ) -> T:
+        """Run a coroutine there, and block until it has ended.
+
+        Raise TimeoutError after so many seconds, and Cancelled once `given_up` returns True. It is
+        cancelled then, as it is by whatever a signal handler raises here.
+        """
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        until = time.monotonic() + seconds
+        try:
+            while not wait((future,), min(_LOOK, max(0.0, until - time.monotonic()))).done:
+                if given_up():
+                    raise Cancelled("the server was told to stop before it had started")
+                if time.monotonic() >= until:
+                    raise TimeoutError
+        except BaseException:
+            future.cancel()
+            raise
+        return future.result()
 
     async def carry(
         self,

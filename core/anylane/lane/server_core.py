@@ -144,6 +144,7 @@ class ServerCore:
         self._told = (True, False, False)
         self._stop_requested = False
         self._lifespan = application.lifespan(log)
+        self._lifespan.timeouts = config.timeouts
         self.schedule: Schedule = Schedule(application.jobs, log)
         self._job_lane: JobLane | None = None
         self._entrance = Entrance(
