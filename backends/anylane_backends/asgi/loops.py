@@ -49,6 +49,12 @@ def comes_from_outside(exc: BaseException) -> bool:
     return cancelled and isinstance(exc, asyncio.CancelledError)
 
 
+class Waited(Protocol):
+    """What happens once, such as an Event."""
+
+    async def wait(self) -> object: ...
+
+
 class Detached(Protocol):
     """A task that is not awaited."""
 
@@ -81,7 +87,7 @@ def start_detached(func: Callable[[], Awaitable[None]]) -> Detached:
     return task
 
 
-async def within(event: Event, seconds: float, *, shields: bool = False) -> bool:
+async def within(event: Waited, seconds: float, *, shields: bool = False) -> bool:
     """Wait for an event, for so many seconds at most. Return whether it is set.
 
     shields: a cancellation of the current task does not end that, and is raised behind it.
@@ -110,5 +116,5 @@ async def within(event: Event, seconds: float, *, shields: bool = False) -> bool
     return waiting.done()
 
 
-async def _wait(event: Event) -> None:
+async def _wait(event: Waited) -> None:
     await event.wait()

@@ -127,12 +127,20 @@ class Lane:
             raise cancelled
 
     async def end(self) -> None:
-        """End what is left: nothing after a drain, and everything if the server was cancelled."""
+        """End what is left: nothing after a drain, and everything if the server was cancelled.
+
+        A handler that ignores that has `Timeouts.close`. Then it is left behind: the shutdown hooks
+        are still to run, and the loop may be a host's.
+        """
         self.server.abort()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
-            await asyncio.wait(self._tasks)
+            seconds = self.server.config.timeouts.close
+            _, left = await asyncio.wait(self._tasks, timeout=seconds)
+            if left:
+                line = f"{len(left)} handlers are left behind: they ignore that they are cancelled"
+                self.server.log("warning", line, None)
         if self._connecting:
             await asyncio.wait(self._connecting)
 

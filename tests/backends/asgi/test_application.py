@@ -696,6 +696,39 @@ def test_the_end_of_the_life_waits_for_what_runs(run):
     run(script)
 
 
+def test_a_handler_that_ignores_its_end_does_not_hold_up_the_hosts(caplog):
+    """On asyncio, where a task can be left behind. On trio its nursery waits for it."""
+    app = App()
+    stopped: list[str] = []
+    free = asyncio.Event()
+
+    @app.get("/")
+    async def stubborn(ctx: Context) -> None:
+        while not free.is_set():
+            try:
+                await free.wait()
+            except asyncio.CancelledError:
+                stopped.append("not at all")
+
+    @app.on_shutdown
+    async def stop() -> None:
+        stopped.append("hook")
+
+    async def script() -> None:
+        application = app.asgi(ServerConfig(timeouts=Timeouts(drain=0.1, close=0.1)))
+        async with alive(application):
+            call = Call(application, http())
+            call.put(type="http.request", body=b"", more_body=False)
+            asking = asyncio.create_task(call.run())
+            await call.until(lambda: call.asked > 1)
+        assert stopped[-1] == "hook"
+        free.set()
+        await asking
+
+    asyncio.run(script())
+    assert "1 handlers are left behind: they ignore that they are cancelled" in caplog.text
+
+
 def test_another_scope_is_a_mistake(run):
     async def script() -> None:
         with pytest.raises(UsageError, match="ASGI scope 'mqtt'"):
