@@ -23,6 +23,8 @@ from anylane_backends.mounts.sides import Side
 
 T = TypeVar("T")
 
+_OVER = "the exchange is over: its client is gone, or it was interrupted"
+
 _LOOK = 0.05
 """Seconds between two looks whether what a thread blocks for is still wanted. No loop of the lane
 runs meanwhile, which could be told."""
@@ -117,7 +119,7 @@ class _Passage:
         self._sent: deque[tuple[Any, asyncio.Future[None]]] = deque()
         self._wanted: deque[asyncio.Future[dict[str, Any]]] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._over = False
+        self._over = self._cut = False
         self._error: BaseException | None = None
 
     async def carry(
@@ -145,6 +147,9 @@ class _Passage:
             await self._side.send(message)
         except Exception as exc:  # noqa: BLE001  # It is raised in the application.
             self._settle(done, None, exc)
+        except BaseException:
+            self._settle(done, None, OSError(_OVER))
+            raise
         else:
             self._settle(done, None, None)
         return True
@@ -186,8 +191,16 @@ class _Passage:
         self._task.add_done_callback(self._ended)
 
     def _cancel(self) -> None:
+        """End the application: no message passes any more. One that goes on all the same, to answer
+        what has ended it or to read what is left, would wait for ever."""
+        self._cut = True
         if self._task is not None:
             self._task.cancel()
+        for future in (*self._wanted, *(done for _, done in self._sent)):
+            if not future.done():
+                future.set_exception(OSError(_OVER))
+        self._wanted.clear()
+        self._sent.clear()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():
@@ -196,12 +209,16 @@ class _Passage:
         self._link.wake()
 
     async def _receive(self) -> dict[str, Any]:
+        if self._cut:
+            raise OSError(_OVER)
         future: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._wanted.append(future)
         self._link.wake()
         return await future
 
     async def _send(self, message: Any) -> None:
+        if self._cut:
+            raise OSError(_OVER)
         future: asyncio.Future[None] = self._loop.create_future()
         self._sent.append((message, future))
         self._link.wake()
