@@ -196,7 +196,8 @@ class _Passage:
         self._cut = True
         if self._task is not None:
             self._task.cancel()
-        for future in (*self._wanted, *(done for _, done in self._sent)):
+        waiting: list[asyncio.Future[Any]] = [*self._wanted, *(done for _, done in self._sent)]
+        for future in waiting:
             if not future.done():
                 future.set_exception(OSError(_OVER))
         self._wanted.clear()

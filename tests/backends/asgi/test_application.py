@@ -152,6 +152,50 @@ def test_limits_of_heads_hold(run, more, status):
     run(script)
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"raw_path": b"/\xff"},
+        {"raw_path": b"/a b"},
+        {"raw_path": b"/\r\n"},
+        {"query_string": b"q=\xff"},
+        {"query_string": b"q=\x00"},
+        {"method": "G\xc4T"},
+        {"method": "GET /other"},
+        {"path": "/\ud800", "raw_path": None},
+        {"root_path": "/\ud800"},
+        {"headers": [(b"host", b"a"), (b"host", b"b")]},
+        {"type": "websocket", "subprotocols": ["\xe4"]},
+        {"type": "websocket", "subprotocols": ["a b"]},
+        {"type": "websocket", "query_string": b"\xff"},
+    ],
+)
+def test_a_head_that_is_none_is_refused_whatever_the_server_lets_through(run, more, caplog):
+    """Some servers are less strict than others, and a client writes all of it."""
+    scope = {**http("/"), **more, "extensions": {"websocket.http.response": {}}}
+    begin = {"http": {"type": "http.request"}, "websocket": {"type": "websocket.connect"}}
+
+    async def script() -> None:
+        async with alive(app := greeting()):
+            call = await answered(app, scope, begin[scope["type"]])
+            assert call.status == 400
+            assert (await answered(app, http())).body == b"hello"
+
+    run(script)
+    assert "Traceback" not in caplog.text
+
+
+def test_a_path_that_is_no_utf8_is_taken_as_the_bytes_that_it_was(run):
+    """Some servers give no raw_path, and what they could not decode as surrogates (PEP 383)."""
+
+    async def script() -> None:
+        async with alive(app := greeting()):
+            scope = {**http(), "path": "/seen\udcff", "raw_path": None}
+            assert (await answered(app, scope)).status == 404
+
+    run(script)
+
+
 def test_a_client_that_reads_nothing_stops_the_handler(run):
     app = App()
     written: list[int] = []
@@ -561,6 +605,51 @@ def test_without_lifespan_events_the_life_begins_with_the_first_request(run, cap
     assert order == ["start"]
     (record,) = caplog.records
     assert "has sent no lifespan events" in record.getMessage()
+
+
+def test_a_request_behind_the_end_of_the_life_does_not_begin_another_one(run, caplog):
+    app = greeting()
+    order: list[str] = []
+    app.on_startup(lambda: order.append("start"))
+    app.on_shutdown(lambda: order.append("stop"))
+
+    async def script() -> None:
+        async with alive(app):
+            pass
+        late = await answered(app, http())
+        assert (late.status, late.headers["retry-after"]) == (503, "1")
+        call = Call(app, websocket())
+        call.put(type="websocket.connect")
+        await call.run()
+        assert call.sent == [{"type": "websocket.close", "code": 1012, "reason": ""}]
+        async with alive(app):  # Another life is the server's to begin.
+            assert (await answered(app, http())).body == b"hello"
+
+    run(script)
+    assert order == ["start", "stop"] * 2
+    assert not caplog.records
+
+
+def test_a_request_before_the_end_of_the_start_waits_for_it(run):
+    app = greeting()
+    order: list[str] = []
+
+    @app.on_startup
+    async def start() -> None:
+        order.append("start")
+        await anyio.sleep(0.05)
+
+    async def script() -> None:
+        life = Call(app, {"type": "lifespan"})
+        life.put(type="lifespan.startup")
+        async with anyio.create_task_group() as group:
+            group.start_soon(life.run)
+            await life.until(lambda: order)
+            assert (await answered(app, http())).body == b"hello"
+            life.put(type="lifespan.shutdown")
+        assert order == ["start"]
+
+    run(script)
 
 
 def test_a_start_that_fails_is_told(run):
