@@ -7,7 +7,8 @@ what was typed, and what may have been meant.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+
+from anylane.shown import nearest
 
 
 def check_keywords(
@@ -33,11 +34,3 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return "did you mean ...?" for the known name that is most like this one, or nothing."""
     near = nearest(name, known)
     return "" if near is None else f"did you mean {near!r}?"
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is most like this one, None if none is."""
-    # Case and dashes are no difference to a person who types.
-    plain = {each.lower(): each for each in known}
-    near = get_close_matches(name.lower().replace("-", "_"), plain, n=1)
-    return plain[near[0]] if near else None

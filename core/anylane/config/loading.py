@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get
 
 from anylane.config.run_settings import RunSettings
 from anylane.errors import ConfigError
-from anylane.keywords import nearest
+from anylane.shown import nearest
 
 if TYPE_CHECKING:
     from os import PathLike
