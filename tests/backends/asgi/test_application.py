@@ -185,6 +185,52 @@ def test_a_head_that_is_none_is_refused_whatever_the_server_lets_through(run, mo
     assert "Traceback" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("scope", "message"),
+    [
+        (http("/slow"), {"type": "http.request", "body": b"", "more_body": False}),
+        (websocket("/slow"), {"type": "websocket.connect"}),
+    ],
+)
+def test_a_server_that_says_the_same_again_and_again_does_not_stop_the_loop(
+    run: Any, scope: dict[str, Any], message: dict[str, Any]
+) -> None:
+    """Many an adapter, and many a test, has a `receive` that never waits, and never tells that the
+    client has left."""
+    app = App()
+
+    @app.get("/slow")
+    async def slow(ctx: Context) -> str:
+        await ctx.sleep(0.01)
+        return "done"
+
+    @app.websocket("/slow")
+    async def slower(ctx: Context) -> None:
+        await ctx.sleep(0.01)
+        ws = await ctx.accept()
+        await ws.send("done")
+
+    asked: list[None] = []
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        asked.append(None)
+        if len(asked) > 1000:
+            raise AssertionError("it is asked again and again")
+        return message
+
+    async def send(each: dict[str, Any]) -> None:
+        sent.append(each)
+
+    async def script() -> None:
+        async with alive(app):
+            await app(scope, receive, send)
+
+    run(script)
+    assert len(asked) <= 3
+    assert any(each.get("body") == b"done" or each.get("text") == "done" for each in sent)
+
+
 def test_a_path_that_is_no_utf8_is_taken_as_the_bytes_that_it_was(run):
     """Some servers give no raw_path, and what they could not decode as surrogates (PEP 383)."""
 
