@@ -31,11 +31,10 @@ class CgiHost:
             await asyncio.Event().wait()  # Nothing more comes.
         return await asyncio.to_thread(sys.stdin.buffer.read, min(self.left, 65536))
 
-    def take(self, message: bytes, now: float) -> bool:
-        """Give it to the channel. Return whether there is more."""
+    def take(self, message: bytes, now: float) -> None:
+        """Give it to the channel."""
         self.left = self.left - len(message) if message else 0
         self.channel.receive_body(message, now, more=self.left > 0)
-        return self.left > 0
 
     async def send(self, message: Message) -> None:
         """Write the head as CGI does, or a piece of the body."""

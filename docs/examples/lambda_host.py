@@ -36,10 +36,9 @@ class LambdaHost:
         body, self.body = self.body or b"", None
         return body
 
-    def take(self, message: bytes, now: float) -> bool:
-        """Give it to the channel. Return whether there is more."""
+    def take(self, message: bytes, now: float) -> None:
+        """Give it to the channel."""
         self.channel.receive_body(message, now, more=False)
-        return False
 
     async def send(self, message: Message) -> None:
         """Keep a part of the answer."""

@@ -43,7 +43,7 @@ class AsgiHost:
         return await self._receive()
 
     def take(self, message: MutableMapping[str, Any], now: float) -> bool:
-        """Tell the channel of what has come. Return whether to ask for more."""
+        """Tell the channel of what has come. Return False if the server has nothing more to say."""
         channel = self._channel
         kind = message["type"]
         if self._last == kind and kind in ("http.request", "websocket.connect"):

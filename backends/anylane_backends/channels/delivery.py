@@ -52,9 +52,9 @@ class Host(Protocol):
         """Wait for what comes next from the client."""
         ...
 
-    def take(self, message: Any, now: float) -> bool:
-        """Tell the channel of what has come. Return whether to ask for more: some hosts say the
-        same again and again, without waiting."""
+    def take(self, message: Any, now: float) -> bool | None:
+        """Tell the channel of what has come. Return False to be asked for no more: what says the
+        same again and again, without waiting, would stop the loop."""
         ...
 
     async def send(self, message: Message) -> None:
@@ -202,7 +202,7 @@ class Delivery:
                         continue
                     goes_on = host.take(await host.receive(), driver.now())
                     driver.pump()
-                    if not goes_on:
+                    if goes_on is False:
                         return
             except Exception as exc:  # noqa: BLE001  # The host has failed, not the server.
                 driver.lose(exc)
