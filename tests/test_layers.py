@@ -26,7 +26,6 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         "anylane.errors",
         "anylane.json",
-        "anylane.keywords",
         "anylane.cache",
         "anylane.serving",
         "anylane.shown",
@@ -34,7 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "anylane.request_tag",
         "anylane.read_only",
     ),
-    ("anylane.callables", "anylane.extras"),
+    ("anylane.callables", "anylane.extras", "anylane.keywords"),
     ("anylane.config",),
     ("anylane.protocol",),
     ("anylane.lane", "anylane_backends.workers"),

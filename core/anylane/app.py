@@ -263,7 +263,7 @@ class App(BaseApp):
         elif is_asgi(other):
             mount = asgi_mount(prefix, other, portal=portal)
             super().mount(prefix, mount, name=name)
-            self.life.append((Phase.AROUND, mount.lifespan))
+            self.life.append((Phase.MOUNTED, mount.lifespan))
             return
         super().mount(prefix, cast("Router | Mountable", other), name=name)
         if isinstance(other, App):

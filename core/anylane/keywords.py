@@ -1,4 +1,4 @@
-"""Keywords: the error for a keyword argument that a function does not have.
+"""Keywords: the error for a keyword argument that a function does not have, and what was meant.
 
 Python's own names the function that was called last, which is often an inner one. This one names
 what was typed, and what may have been meant.
@@ -7,7 +7,8 @@ what was typed, and what may have been meant.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+
+from anylane.shown import nearest
 
 
 def check_keywords(
@@ -24,12 +25,12 @@ def check_keywords(
     known = tuple(known)
     for name in given:
         if name not in known:
-            hint = (hints or {}).get(name) or nearest(name, known)
+            hint = (hints or {}).get(name) or did_you_mean(name, known)
             hint = hint or f"it takes {', '.join(known)}"
             raise TypeError(f"{call} got an unexpected keyword argument {name!r}; {hint}")
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return "did you mean ...?" for the known name that is most like this one, or nothing."""
-    near = get_close_matches(name, tuple(known), n=1)
-    return f"did you mean {near[0]!r}?" if near else ""
+    near = nearest(name, known)
+    return "" if near is None else f"did you mean {near!r}?"

@@ -1,8 +1,10 @@
-"""shown: how messages and the log show a value of the user's own, whose `repr` may raise."""
+"""shown: how messages and the log show a value of the user's own, whose `repr` may raise, and what
+a name may have meant that is not known."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _UNQUOTED = re.compile(r"[^ !#-\[\]-~]")
 
@@ -23,6 +25,16 @@ def spoken(value: object) -> str:
         return str(value)
     except BaseException:  # noqa: BLE001  # as above
         return shown(value)
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that is most like this one, None if none is."""
+    from difflib import get_close_matches
+
+    # Case and dashes are no difference to a person who types.
+    plain = {each.lower(): each for each in known}
+    near = get_close_matches(name.lower().replace("-", "_"), plain, n=1)
+    return plain[near[0]] if near else None
 
 
 def quoted(text: str) -> str:

@@ -1160,7 +1160,7 @@ def test_a_hung_worker_that_wakes_up_in_time_answers(start: Start) -> None:
     process.signal()
     code, rest, _ = process.end()
     assert code == 0, rest
-    assert f"the hung worker {pid} has ended" in rest
+    assert f"worker {pid}, which was given up, has ended" in rest
     assert "main.py" not in rest
 
 

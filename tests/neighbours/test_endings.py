@@ -3,6 +3,7 @@ request is answered, and the server can be stopped."""
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import socket
 import struct
@@ -11,11 +12,13 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from typing import Any
 
+import anyio
 import pytest
 
 from anylane import App, Server, ServerConfig
 from anylane.config.limits import Timeouts
 from anylane_conformance.contract.endings.failures import KINDS, fail
+from tests.waiting import eventually
 
 WAYS = ("asyncio", "asyncio portal", "trio", "curio", "threads")
 """Lanes. On curio and threads there is always a portal."""
@@ -195,6 +198,40 @@ def test_an_application_that_never_ends_has_a_deadline(way: str) -> None:
         assert ask(port, "/") == (200, b"end")
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_an_application_that_goes_on_behind_its_end_leaves_nothing(way: str) -> None:
+    """Many a framework answers what has ended it, by a 500 say, or reads what is left. A client can
+    have that as often as it likes."""
+    tasks: set[asyncio.Task[Any]] = set()
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            raise ValueError("it knows no lifespans")
+        if way != "trio":
+            task = asyncio.current_task()
+            assert task is not None
+            tasks.add(task)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            if scope["path"] == "/send":
+                await send(START)
+            else:
+                await receive()
+
+    config = ServerConfig(port=0, request_timeout=0.2, timeouts=Timeouts(drain=2))
+    with serving(application, way, config) as port:
+        for path in ("/send", "/receive"):
+            for waits in (True, False):
+                with socket.create_connection(("127.0.0.1", port)) as client:
+                    client.settimeout(10)
+                    client.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+                    if waits:
+                        assert client.recv(100).startswith(b"HTTP/1.1 503 ")
+        eventually(lambda: way == "trio" or len(tasks) == 4)
+        eventually(lambda: all(task.done() for task in tasks))
+
+
 DENIAL = {"type": "websocket.http.response.start", "status": 418, "headers": []}
 DENIED = {"type": "websocket.http.response.body", "body": b"denied"}
 ACCEPT = {"type": "websocket.accept"}
@@ -209,6 +246,10 @@ HANDSHAKES: dict[str, tuple[list[dict[str, Any]], bytes]] = {
     "a denial": ([DENIAL, DENIED], b"418"),
     "an acceptance behind a denial": ([DENIAL, DENIED, ACCEPT], b"418"),
     "two acceptances": ([ACCEPT, ACCEPT], b"101"),
+    "two denials": ([DENIAL, {**DENIAL, "status": 410}, DENIED], b"500"),
+    "an acceptance within a denial": ([DENIAL, ACCEPT], b"500"),
+    "a refusal within a denial": ([DENIAL, {"type": "websocket.close"}], b"500"),
+    "a denial behind an acceptance": ([ACCEPT, DENIAL, DENIED], b"101"),
 }
 """What is sent for a WebSocket, and the status of its handshake."""
 
@@ -291,7 +332,7 @@ def test_whatever_a_lifespan_raises_keeps_no_server_waiting(
 ) -> None:
     if moment != "end" and kind in ("system-exit", "unspeakable-base"):
         with (
-            pytest.raises(RuntimeError, match="the mounted application could not start: "),
+            pytest.raises(RuntimeError, match="the application mounted at / could not start: "),
             serving(Living(moment, kind), way, CONFIG),
         ):
             pass

@@ -34,6 +34,7 @@ class AsgiApplication:
         self._config = ServerConfig() if config is None else config
         self._embedded: Embedded | None = None
         self._late: _LateStart | None = None
+        self._life: _Life | None = None
 
     async def __call__(self, scope: ScopeMapping, receive: Receive, send: Send) -> None:
         """Serve one scope of type "lifespan", "http" or "websocket"."""
@@ -42,6 +43,12 @@ class AsgiApplication:
             await self._live(receive, send)
         elif kind in ("http", "websocket"):
             here = self._embedded
+            if here is None or not here.is_here:
+                life = self._life
+                if life is not None and life.is_here and await life.is_over():
+                    await _refuse(send, websocket=kind == "websocket")
+                    return
+                here = self._embedded
             if here is None or not here.is_here:
                 here = await self._start_late()
             await serve(here, scope, receive, send)
@@ -55,23 +62,34 @@ class AsgiApplication:
         """Be there from the server's start to its end."""
         await receive()
         started = False
+        life = self._life = _Life()
         try:
             async with embedded(self._server()) as here:
                 self._embedded = here
                 started = True
+                life.begun.set()
                 try:
                     await send({"type": "lifespan.startup.complete"})
                     await receive()
                     await here.drain()
                 finally:
                     self._embedded = None
-        except Exception as exc:
-            # The server says it, and gives its start up.
+                    life.over = True
+        except BaseException as exc:
+            if loops.comes_from_outside(exc):
+                raise
+            # The server says it, and gives its start up. It must not see what a hook raises, an
+            # exit of the process least of all: some servers take an application that raises here
+            # for one without a lifespan, and serve it.
             moment = "shutdown" if started else "startup"
+            if not started:
+                self._life = None
             await send({"type": f"lifespan.{moment}.failed", "message": describe(exc)})
-            if started:
+            if started and isinstance(exc, Exception):
                 raise
             return
+        finally:
+            life.begun.set()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _start_late(self) -> Embedded:
@@ -80,6 +98,38 @@ class AsgiApplication:
             late = self._late = _LateStart(self._server())
             loops.start_detached(late.hold)
         return await late.begun()
+
+
+async def _refuse(send: Send, *, websocket: bool) -> None:
+    """Answer a request that comes behind the end of the app's life."""
+    if websocket:
+        await send({"type": "websocket.close", "code": 1012, "reason": ""})
+        return
+    headers = [(b"retry-after", b"1"), (b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+class _Life:
+    """The life of an app in a server that sends lifespan events.
+
+    begun: its start is over. over: its end has begun.
+    """
+
+    def __init__(self) -> None:
+        self._loop = loops.running()
+        self.begun: Event = loops.new_event()
+        self.over: bool = False
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it belongs to the loop that runs now."""
+        return self._loop is loops.running()
+
+    async def is_over(self) -> bool:
+        """Wait for the end of the start. Return whether the end has begun, too."""
+        await self.begun.wait()
+        return self.over
 
 
 class _LateStart:

@@ -107,8 +107,20 @@ class Embedded:
         await self._lane.until_draining()
 
     async def drain(self) -> None:
-        """End what runs, in `Timeouts.drain` seconds at most."""
+        """End what runs, in `Timeouts.drain` seconds at most, and those of `Timeouts.close` for
+        handlers that were aborted. Those that ignore that do not hold up the host."""
+        timeouts = self._server.config.timeouts
         self._server.shutdown()
+        await loops.within(_Over(self._lane), timeouts.drain + timeouts.close)
+
+
+class _Over:
+    """The end of a drain, as what can be waited for."""
+
+    def __init__(self, lane: ChannelLane) -> None:
+        self._lane = lane
+
+    async def wait(self) -> None:
         await self._lane.until_over()
 
 

@@ -27,13 +27,14 @@ class AsgiHost:
     websocket: whether the exchange is a WebSocket, so that an answer is a denial of it.
     """
 
-    __slots__ = ("_channel", "_kind", "_receive", "_send")
+    __slots__ = ("_channel", "_kind", "_last", "_receive", "_send")
 
     def __init__(
         self, channel: MessageChannel, receive: Receive, send: Send, *, websocket: bool
     ) -> None:
         self._channel = channel
         self._kind = "websocket.http" if websocket else "http"
+        self._last = ""
         self._receive = receive
         self._send = send
 
@@ -41,11 +42,16 @@ class AsgiHost:
         """Wait for the next message of the server."""
         return await self._receive()
 
-    def take(self, message: MutableMapping[str, Any], now: float) -> None:
-        """Tell the channel of what has come."""
+    def take(self, message: MutableMapping[str, Any], now: float) -> bool:
+        """Tell the channel of what has come. Return False if the server has nothing more to say."""
         channel = self._channel
-        match message["type"]:
+        kind = message["type"]
+        if self._last == kind and kind in ("http.request", "websocket.connect"):
+            return False  # Behind the whole body, or twice.
+        match kind:
             case "http.request":
+                if not message.get("more_body"):
+                    self._last = kind
                 body = bytes(message.get("body") or b"")
                 channel.receive_body(body, now, more=bool(message.get("more_body")))
             case "websocket.receive":
@@ -56,7 +62,8 @@ class AsgiHost:
             case "http.disconnect":
                 channel.receive_disconnect()
             case _:  # websocket.connect: what it says is in the scope.
-                pass
+                self._last = kind
+        return True
 
     async def send(self, message: Message) -> None:
         """Give the server one message, and wait until it wants more."""

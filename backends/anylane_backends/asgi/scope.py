@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import MutableMapping
 from typing import Any
 from urllib.parse import quote
@@ -10,6 +11,7 @@ from anylane.config.limits import Limits
 from anylane.errors import Refused
 from anylane.protocol import RequestHead, TlsInfo
 from anylane.protocol.channel.message_channel import Abilities, MessageChannel
+from anylane.protocol.fields import is_token
 from anylane.protocol.peer import Hosted
 from anylane.protocol.request_head import Fields, RawHeaders
 from anylane_backends.asgi.embedded import Embedded
@@ -19,6 +21,8 @@ ScopeMapping = MutableMapping[str, Any]
 _SAFE = "/!$&'()*+,;=:@-._~"
 """What RFC 3986 §3.3 lets stand in a path."""
 
+_TARGET = re.compile(rb"[\x21-\x7e]+")
+
 _VERSIONS = {"1.0": b"1.0", "2": b"2", "3": b"3"}
 
 
@@ -27,8 +31,10 @@ def channel_of(scope: ScopeMapping, here: Embedded) -> MessageChannel:
     websocket = scope["type"] == "websocket"
     head: RequestHead | None = None
     refused: Refused | None = None
+    root = b""
     try:
-        head = _head(scope, here.limits, websocket=websocket)
+        root = _root(scope)
+        head = _head(scope, root, here.limits, websocket=websocket)
     except Refused as exc:
         refused = exc
     extensions = scope.get("extensions") or {}
@@ -43,16 +49,22 @@ def channel_of(scope: ScopeMapping, here: Embedded) -> MessageChannel:
         peer=_address(scope.get("client")),
         local=_address(scope.get("server")),
         tls=_tls(scope),
-        hosted=Hosted(_root(scope).decode("ascii"), dict(scope.get("state") or {})),
+        hosted=Hosted(root.decode("ascii"), dict(scope.get("state") or {})),
         refused=refused,
     )
 
 
-def _head(scope: ScopeMapping, limits: Limits, *, websocket: bool) -> RequestHead:
-    """Return the request. Raise Refused for one that is over a limit of ours."""
-    target = _target(scope)
+def _head(scope: ScopeMapping, root: bytes, limits: Limits, *, websocket: bool) -> RequestHead:
+    """Return the request. Raise Refused for one that is over a limit of ours, and for what no
+    request has: the server may be less strict than the rest takes for granted."""
+    target = _target(scope, root)
     if len(target) > limits.target:
         raise Refused(414, f"target is {len(target)} bytes; at most {limits.target}", target)
+    if _TARGET.fullmatch(target) is None:
+        raise Refused(400, "target with bytes that must be percent-encoded", target)
+    method = scope.get("method", "GET")
+    if not is_token(method):
+        raise Refused(400, "method that is no token (RFC 9110 §9.1)")
     headers: RawHeaders = [(bytes(name).lower(), bytes(value)) for name, value in scope["headers"]]
     if len(headers) > limits.header_count:
         raise Refused(431, f"{len(headers)} header lines; at most {limits.header_count}")
@@ -63,6 +75,8 @@ def _head(scope: ScopeMapping, limits: Limits, *, websocket: bool) -> RequestHea
         raise Refused(431, f"header section is over {limits.header_section} bytes")
     version = _VERSIONS.get(scope.get("http_version", "1.1"), b"1.1")
     values = dict(headers)
+    if len(values) < len(headers) and sum(name == b"host" for name, _ in headers) > 1:
+        raise Refused(400, "more than one Host (RFC 9112 §3.2)")
     connection = frozenset(
         option.strip().lower() for option in values.get(b"connection", b"").split(b",")
     )
@@ -70,7 +84,10 @@ def _head(scope: ScopeMapping, limits: Limits, *, websocket: bool) -> RequestHea
         # Over HTTP/2 there is no such field (RFC 8441 §5), and it is how the rest knows one.
         headers += () if b"upgrade" in values else ((b"upgrade", b"websocket"),)
         connection |= {b"upgrade"}
-        offered = ", ".join(scope.get("subprotocols") or ())
+        protocols = scope.get("subprotocols") or ()
+        if not all(map(is_token, protocols)):
+            raise Refused(400, "subprotocol that is no token (RFC 6455 §4.1)")
+        offered = ", ".join(protocols)
         if offered and b"sec-websocket-protocol" not in values:  # Some hosts take it away.
             headers.append((b"sec-websocket-protocol", offered.encode("ascii")))
     length = values.get(b"content-length", b"")
@@ -78,7 +95,7 @@ def _head(scope: ScopeMapping, limits: Limits, *, websocket: bool) -> RequestHea
     # HTTP/2 says by the stream whether there is a body, and ASGI does not pass that on.
     framed = b"transfer-encoding" in values or version in (b"2", b"3")
     return RequestHead(
-        method=scope.get("method", "GET").encode("ascii"),
+        method=method.encode("ascii"),
         target=target,
         version=version,
         fields=Fields(b"", headers),
@@ -89,12 +106,11 @@ def _head(scope: ScopeMapping, limits: Limits, *, websocket: bool) -> RequestHea
     )
 
 
-def _target(scope: ScopeMapping) -> bytes:
+def _target(scope: ScopeMapping, root: bytes) -> bytes:
     """Return the target without the prefix under which the app is mounted (`root_path`)."""
     raw = scope.get("raw_path")
-    path = bytes(raw) if raw else quote(scope["path"], safe=_SAFE).encode("ascii")
+    path = bytes(raw) if raw else _quoted(scope["path"], _SAFE)
     path = path.partition(b"?")[0]  # Some hosts leave the query there.
-    root = _root(scope)
     if root and (path == root or path.startswith(root + b"/")):
         path = path[len(root) :]
     query = bytes(scope.get("query_string") or b"")
@@ -103,7 +119,15 @@ def _target(scope: ScopeMapping) -> bytes:
 
 def _root(scope: ScopeMapping) -> bytes:
     """Return the prefix under which the app is mounted, percent-encoded."""
-    return quote(scope.get("root_path") or "", safe=_SAFE + "%").encode("ascii").rstrip(b"/")
+    return _quoted(scope.get("root_path") or "", _SAFE + "%").rstrip(b"/")
+
+
+def _quoted(text: str, safe: str) -> bytes:
+    """Return a path percent-encoded. What a host could not decode may be surrogates (PEP 383)."""
+    try:
+        return quote(text, safe=safe, errors="surrogateescape").encode("ascii")
+    except UnicodeEncodeError:
+        raise Refused(400, "path with a lone surrogate") from None
 
 
 def _address(given: Any) -> Any:

@@ -114,8 +114,14 @@ class Lane:
         """Await the function to its end, even if this task is cancelled meanwhile, or at every
         await, as anyio does it."""
 
+        failure: BaseException | None = None
+
         async def run() -> None:
-            await func()
+            nonlocal failure
+            try:
+                await func()
+            except BaseException as exc:  # noqa: BLE001  # It is raised below.
+                failure = exc  # The loop, which may be a host's, would end of a SystemExit in it.
 
         cancelled: asyncio.CancelledError | None = None
         task = self.loop.create_task(run())
@@ -124,17 +130,26 @@ class Lane:
                 await asyncio.wait((task,))
             except asyncio.CancelledError as exc:
                 cancelled = exc
-        task.result()
+        if failure is not None:
+            raise failure
         if cancelled is not None:
             raise cancelled
 
     async def end(self) -> None:
-        """End what is left: nothing after a drain, and everything if the server was cancelled."""
+        """End what is left: nothing after a drain, and everything if the server was cancelled.
+
+        A handler that ignores that has `Timeouts.close`. Then it is left behind: the shutdown hooks
+        are still to run, and the loop may be a host's.
+        """
         self.server.abort()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
-            await asyncio.wait(self._tasks)
+            seconds = self.server.config.timeouts.close
+            _, left = await asyncio.wait(self._tasks, timeout=seconds)
+            if left:
+                line = f"{len(left)} handlers are left behind: they ignore that they are cancelled"
+                self.server.log("warning", line, None)
         if self._connecting:
             await asyncio.wait(self._connecting)
 

@@ -52,8 +52,10 @@ class Host(Protocol):
         """Wait for what comes next from the client."""
         ...
 
-    def take(self, message: Any, now: float) -> None:
-        """Tell the channel of what has come."""
+    def take(self, message: Any, now: float) -> bool | None:
+        """Tell the channel of what has come. Return False to be asked for no more: what says the
+        same again and again, without waiting, would stop the loop."""
+        ...
 
     async def send(self, message: Message) -> None:
         """Carry a message on, and return when the client keeps up. Raise OSError if it is gone."""
@@ -198,8 +200,10 @@ class Delivery:
                     if self._resumed is not None:
                         await self._resumed.wait()
                         continue
-                    host.take(await host.receive(), driver.now())
+                    goes_on = host.take(await host.receive(), driver.now())
                     driver.pump()
+                    if goes_on is False:
+                        return
             except Exception as exc:  # noqa: BLE001  # The host has failed, not the server.
                 driver.lose(exc)
                 self.tell()

@@ -8,11 +8,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.errors import Cancelled
-from anylane_backends.hosting.messages import say
+from anylane_backends.hosting.messages import describe, say
 from anylane_backends.hosting.system.log_files import reopen_logs
 from anylane_backends.hosting.systemd import notify, notify_reloading, notify_stopping
 from anylane_backends.hosting.terminal import Terminal
@@ -162,16 +162,26 @@ class Signals:
                 except TimeoutError:
                     continue
                 # A byte may be a signal whose handler waits for the loop to wake.
-                self._server.core.wakes.put(_nothing)
+                self._carry_out(lambda: self._server.core.wakes.put(_nothing))
                 while self._orders:
                     order = self._orders.popleft()
                     if callable(order):
-                        order()
+                        self._carry_out(order)
                     else:
                         deadline = time.monotonic() + order
         say("anylane: handlers still block: ended without them", error=True)
         close(self._server.core.listeners, unlink=True)
         os._exit(1)
+
+    def _carry_out(self, order: Callable[[], None]) -> None:
+        """Do it. Whatever it raises is logged: without this thread no later signal has an effect,
+        and no drain has an end."""
+        try:
+            order()
+        except BaseException as exc:  # noqa: BLE001  # It is logged.
+            with suppress(BaseException):  # The log may be what raises.
+                message = f"a signal could not be obeyed: {describe(exc)}"
+                self._server.core.log("error", message, exc)
 
     def _reload(self) -> None:
         """Read the certificate again. It reads files and logs, so no signal handler may call it."""
@@ -184,7 +194,8 @@ class Signals:
                 log("info", "SIGHUP: no certificate to read again; the rest needs a restart", None)
         except BindError as exc:
             log("error", f"the certificate stays as it was: {exc}", None)
-        notify("READY=1")
+        finally:
+            notify("READY=1")
 
 
 def do_nothing(_number: int, _frame: object) -> None:

@@ -36,6 +36,12 @@ def notify_reloading() -> None:
     notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
 
+def notify_starting(seconds: float) -> None:
+    """Tell the service manager for how many seconds to wait for the start, or for the reload,
+    beyond what its own settings say. Each call begins to count anew."""
+    notify(f"EXTEND_TIMEOUT_USEC={round(seconds * 1e6)}")
+
+
 def notify_stopping(seconds: float) -> None:
     """Tell the service manager that the end begins, and for how many seconds to wait for it beyond
     what its own settings say."""

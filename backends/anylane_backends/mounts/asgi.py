@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from anylane.handling.context import Context
+from anylane.lane.life.lifespan import Lifespan
+from anylane.lane.life.state import States, current_states
 from anylane.lane.link import current_link
 from anylane_backends.hosting.server import running_loop
 from anylane_backends.mounts.life import Life
@@ -23,12 +25,22 @@ METHODS = ("DELETE", "GET", "OPTIONS", "PATCH", "POST", "PUT")
 """HEAD comes with GET. An application says by itself what it does not take."""
 
 
+class _Running(NamedTuple):
+    """The application in one server."""
+
+    state: MutableMapping[str, Any]
+    """What its lifespan has filled."""
+    portal: Portal | None
+    """Where it runs, if not on the lane's own loop."""
+
+
 class AsgiMount:
     """What `app.mount(prefix, application)` makes of an ASGI application.
 
-    application: called for each request and WebSocket, and once for its lifespan. prefix: its
-    `root_path`. portal: run it on an asyncio loop in a thread on every lane, for libraries that
-    know asyncio only. Where the lane's loop is neither asyncio nor trio, that is so in any case.
+    application: called for each request and WebSocket, and once for its lifespan in each server.
+    prefix: names it in messages. portal: run it on an asyncio loop in a thread on every lane, for
+    libraries that know asyncio only. Where the lane's loop is neither asyncio nor trio, that is so
+    in any case.
     """
 
     methods = METHODS
@@ -37,38 +49,47 @@ class AsgiMount:
         self._application = application
         self._prefix = prefix
         self._through_portal = portal
-        self._portal: Portal | None = None
-        self._state: MutableMapping[str, Any] = {}
+        self._running: dict[States | None, _Running] = {}
 
     @asynccontextmanager
-    async def lifespan(self) -> AsyncGenerator[None]:
+    async def lifespan(self, around: Lifespan) -> AsyncGenerator[None]:
         """Run the application's lifespan around the block, as far as it has one. Raise
-        RuntimeError if it cannot start."""
-        self._state = {}
-        life = Life(self._application, self._state)
-        if not self._through_portal and running_loop() in _KNOWN:
-            async with life.running(None):
-                yield
-            return
-        self._portal = portal = Portal()
+        RuntimeError if it cannot start, or does not end in time.
+
+        around: the lifespan of the server, which this is a part of.
+        """
+        state: MutableMapping[str, Any] = {}
+        where = f"the application mounted at {self._prefix or '/'}"
+        life = Life(self._application, state, where=where, around=around)
+        server = current_states.get(None)
+        native = not self._through_portal and running_loop() in _KNOWN
+        portal = None if native else Portal()
+        self._running[server] = _Running(state, portal)
         try:
             async with life.running(portal):
                 yield
         finally:
-            self._portal = None
-            portal.close()
+            del self._running[server]
+            if portal is not None and not portal.close(around.timeouts.close):
+                around.log("error", f"{where} blocks its loop: its thread is left behind", None)
 
-    async def handle(self, ctx: Context, path: str) -> None:  # noqa: ARG002  # the scope has it
+    async def handle(self, ctx: Context, path: str) -> None:
         """Answer one request."""
-        await self._run(scope_of(ctx, self._prefix, self._state), RequestSide(ctx))
+        here = self._here()
+        await self._run(scope_of(ctx, path, here.state), RequestSide(ctx), here.portal)
 
     async def talk(self, ctx: Context) -> None:
         """Hold one WebSocket."""
-        await self._run(websocket_scope_of(ctx, self._prefix, self._state), WebSocketSide(ctx))
+        here, path = self._here(), ctx.params.get("path", "")
+        await self._run(websocket_scope_of(ctx, path, here.state), WebSocketSide(ctx), here.portal)
 
-    async def _run(self, scope: dict[str, Any], side: Side) -> None:
-        if self._portal is not None and not self._is_in_memory(side):
-            await self._portal.carry(self._application, scope, side)
+    def _here(self) -> _Running:
+        """Return the application as it runs in the server of this context."""
+        return self._running.get(current_states.get(None)) or _Running({}, None)
+
+    async def _run(self, scope: dict[str, Any], side: Side, portal: Portal | None) -> None:
+        if portal is not None and not self._is_in_memory(side):
+            await portal.carry(self._application, scope, side)
         else:
             await self._application(scope, _receive(side), side.send)
         await side.end()

@@ -9,15 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import wait
 from typing import Any, TypeVar
 
+from anylane.errors import Cancelled
 from anylane.lane.link import Link, current_link
 from anylane_backends.mounts.sides import Side
 
 T = TypeVar("T")
+
+_OVER = "the exchange is over: its client is gone, or it was interrupted"
+
+_LOOK = 0.05
+"""Seconds between two looks whether what a thread blocks for is still wanted. No loop of the lane
+runs meanwhile, which could be told."""
 
 
 class Portal:
@@ -46,8 +56,9 @@ class Portal:
                 continue
             return
 
-    def close(self) -> None:
-        """End the loop. What still runs on it is cancelled."""
+    def close(self, seconds: float) -> bool:
+        """End the loop. What still runs on it is cancelled, and has so many seconds to end. Return
+        False if that is not over then: the thread is left to itself."""
 
         async def end() -> None:
             others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -55,13 +66,37 @@ class Portal:
                 task.cancel()
             await asyncio.gather(*others, return_exceptions=True)
 
-        self.wait(end())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+        future = asyncio.run_coroutine_threadsafe(end(), self._loop)
+        future.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._loop.stop))
+        over = bool(wait((future,), seconds).done)
+        if over:
+            self._thread.join()
+        return over
 
-    def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine there, and block until it has ended."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+    def wait(
+        self,
+        work: Coroutine[Any, Any, T],
+        seconds: float = math.inf,
+        *,
+        given_up: Callable[[], bool] = lambda: False,
+    ) -> T:
+        """Run a coroutine there, and block until it has ended.
+
+        Raise TimeoutError after so many seconds, and Cancelled once `given_up` returns True. It is
+        cancelled then, as it is by whatever a signal handler raises here.
+        """
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        until = time.monotonic() + seconds
+        try:
+            while not wait((future,), min(_LOOK, max(0.0, until - time.monotonic()))).done:
+                if given_up():
+                    raise Cancelled("the server was told to stop before it had started")
+                if time.monotonic() >= until:
+                    raise TimeoutError
+        except BaseException:
+            future.cancel()
+            raise
+        return future.result()
 
     async def carry(
         self,
@@ -84,7 +119,7 @@ class _Passage:
         self._sent: deque[tuple[Any, asyncio.Future[None]]] = deque()
         self._wanted: deque[asyncio.Future[dict[str, Any]]] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._over = False
+        self._over = self._cut = False
         self._error: BaseException | None = None
 
     async def carry(
@@ -112,6 +147,9 @@ class _Passage:
             await self._side.send(message)
         except Exception as exc:  # noqa: BLE001  # It is raised in the application.
             self._settle(done, None, exc)
+        except BaseException:
+            self._settle(done, None, OSError(_OVER))
+            raise
         else:
             self._settle(done, None, None)
         return True
@@ -153,8 +191,17 @@ class _Passage:
         self._task.add_done_callback(self._ended)
 
     def _cancel(self) -> None:
+        """End the application: no message passes any more. One that goes on all the same, to answer
+        what has ended it or to read what is left, would wait for ever."""
+        self._cut = True
         if self._task is not None:
             self._task.cancel()
+        waiting: list[asyncio.Future[Any]] = [*self._wanted, *(done for _, done in self._sent)]
+        for future in waiting:
+            if not future.done():
+                future.set_exception(OSError(_OVER))
+        self._wanted.clear()
+        self._sent.clear()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():
@@ -163,12 +210,16 @@ class _Passage:
         self._link.wake()
 
     async def _receive(self) -> dict[str, Any]:
+        if self._cut:
+            raise OSError(_OVER)
         future: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._wanted.append(future)
         self._link.wake()
         return await future
 
     async def _send(self, message: Any) -> None:
+        if self._cut:
+            raise OSError(_OVER)
         future: asyncio.Future[None] = self._loop.create_future()
         self._sent.append((message, future))
         self._link.wake()

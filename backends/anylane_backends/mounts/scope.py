@@ -6,26 +6,31 @@ from collections.abc import Mapping
 from typing import Any
 
 from anylane.handling.context import Context
+from anylane.http.urlencoded import unescaped
+from anylane_backends.mounts.place import place_of
 
 _ASGI = {"version": "3.0", "spec_version": "2.4"}
 
 
-def scope_of(ctx: Context, prefix: str, state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the scope of a request below *prefix*, the whole path in it.
+def scope_of(ctx: Context, rest: str, state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the scope of a request, the whole path in it.
 
-    state: of the application's lifespan, of which each request gets a copy.
+    rest: what the route of the mount leaves of the path. state: of the application's lifespan, of
+    which each request gets a copy.
     """
     request = ctx.request
+    place = place_of(ctx, rest)
+    path = place.root + place.inside
     return {
         "type": "http",
         "asgi": dict(_ASGI),
         "http_version": request.version,
         "method": request.method,
         "scheme": request.scheme,
-        "path": request.path,
-        "raw_path": request.raw_path.encode("ascii"),
+        "path": unescaped(path),
+        "raw_path": path.encode("ascii"),
         "query_string": request.query_string.encode("ascii"),
-        "root_path": prefix,
+        "root_path": unescaped(place.root),
         "headers": [
             (name.lower().encode("latin-1"), value.encode("latin-1"))
             for name, value in request.headers.items()
@@ -37,9 +42,9 @@ def scope_of(ctx: Context, prefix: str, state: Mapping[str, Any]) -> dict[str, A
     }
 
 
-def websocket_scope_of(ctx: Context, prefix: str, state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the scope of a WebSocket below *prefix*."""
-    scope = scope_of(ctx, prefix, state)
+def websocket_scope_of(ctx: Context, rest: str, state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the scope of a WebSocket, as of a request."""
+    scope = scope_of(ctx, rest, state)
     del scope["method"]
     offered = ctx.request.headers.get_all("sec-websocket-protocol")
     return {

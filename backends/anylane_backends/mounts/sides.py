@@ -187,9 +187,10 @@ class WebSocketSide(Side):
 
     async def send(self, message: Message) -> None:
         ctx, ws = self._ctx, self._ws
+        undecided = not self.started and self._start is None
         try:
             match message["type"]:
-                case "websocket.accept" if ws is None and not self.started:
+                case "websocket.accept" if undecided:
                     self.started = True
                     headers = _text(message.get("headers") or ())
                     self._ws = await ctx.accept(message.get("subprotocol"), headers)
@@ -198,10 +199,10 @@ class WebSocketSide(Side):
                     await ws.send(bytes(message["bytes"]) if text is None else text)
                 case "websocket.close" if ws is not None:
                     await ws.close(message.get("code") or 1000, message.get("reason") or "")
-                case "websocket.close" if not self.started:
+                case "websocket.close" if undecided:
                     self._start = {"status": 403}
                     await self._whole(b"")
-                case "websocket.http.response.start" if not self.started:
+                case "websocket.http.response.start" if undecided:
                     self._start = message
                 case "websocket.http.response.body":
                     await self._answer(message)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from anylane.handling.context import Context
 from anylane.handling.stream import Stream
-from anylane.http.urlencoded import unescaped
+from anylane.http.urlencoded import percent_decoded
+from anylane_backends.mounts.place import Place, place_of
 
 WsgiCallable = Callable[..., Iterable[bytes]]
 
@@ -21,26 +23,25 @@ _OURS = frozenset(("connection", "transfer-encoding", "date"))
 class WsgiMount:
     """What `app.mount(prefix, application, wsgi=True)` makes of a WSGI application.
 
-    prefix: its SCRIPT_NAME. The body of a request comes as it is read, and that of an answer goes
+    The body of a request comes as it is read, and that of an answer goes
     out piece by piece, so both may be large; a client that reads slowly stops the application.
     """
 
     methods = METHODS
 
-    def __init__(self, application: WsgiCallable, prefix: str) -> None:
+    def __init__(self, application: WsgiCallable) -> None:
         self._application = application
-        self._prefix = prefix
 
-    async def handle(self, ctx: Context, path: str) -> None:  # noqa: ARG002  # the environ has it
+    async def handle(self, ctx: Context, path: str) -> None:
         """Answer one request."""
         if ctx.link.host.lane == "Lockstep":
             # There it runs on the test's own thread, and nothing could come while it reads.
             await ctx.request.body()
-        await ctx.run_handler(self._serve)
+        await ctx.run_handler(partial(self._serve, place=place_of(ctx, path)))
 
-    def _serve(self, ctx: Context) -> None:
+    def _serve(self, ctx: Context, *, place: Place) -> None:
         answer = _Answer(ctx)
-        result = self._application(self._environ(ctx), answer.start_response)
+        result = self._application(_environ(ctx, place), answer.start_response)
         try:
             for piece in result:
                 answer.write(piece)
@@ -50,41 +51,40 @@ class WsgiMount:
             if close is not None:
                 close()
 
-    def _environ(self, ctx: Context) -> dict[str, Any]:
-        request = ctx.request
-        raw = request.raw_path
-        inside = raw.removeprefix(self._prefix)
-        server = request.server if isinstance(request.server, tuple) else ("localhost", 80)
-        client = request.client if isinstance(request.client, tuple) else ("", 0)
-        environ: dict[str, Any] = {
-            "REQUEST_METHOD": request.method,
-            "SCRIPT_NAME": self._prefix,
-            # PEP 3333: bytes, each as a character.
-            "PATH_INFO": unescaped(inside).encode("utf-8", "surrogateescape").decode("latin-1"),
-            "QUERY_STRING": request.query_string,
-            "SERVER_PROTOCOL": f"HTTP/{request.version}",
-            "SERVER_NAME": str(server[0]),
-            "SERVER_PORT": str(server[1]),
-            "REMOTE_ADDR": str(client[0]),
-            "REMOTE_PORT": str(client[1]),
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": request.scheme,
-            "wsgi.input": io.BufferedReader(_Input(ctx)),
-            "wsgi.errors": sys.stderr,
-            "wsgi.multithread": True,
-            "wsgi.multiprocess": True,
-            "wsgi.run_once": False,
-            "wsgi.input_terminated": True,
-        }
-        for name, value in request.headers.items():
-            key = name.upper().replace("-", "_")
-            if "_" in name:
-                continue  # It could pass for the name with hyphens (CVE-2015-0219).
-            if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-                key = f"HTTP_{key}"
-            joiner = "; " if key == "HTTP_COOKIE" else ","
-            environ[key] = f"{environ[key]}{joiner}{value}" if key in environ else value
-        return environ
+
+def _environ(ctx: Context, place: Place) -> dict[str, Any]:
+    request = ctx.request
+    server = request.server if isinstance(request.server, tuple) else ("localhost", 80)
+    client = request.client if isinstance(request.client, tuple) else ("", 0)
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": request.method,
+        # PEP 3333: bytes, each as a character.
+        "SCRIPT_NAME": percent_decoded(place.root).decode("latin-1"),
+        "PATH_INFO": percent_decoded(place.inside).decode("latin-1"),
+        "QUERY_STRING": request.query_string,
+        "SERVER_PROTOCOL": f"HTTP/{request.version}",
+        "SERVER_NAME": str(server[0]),
+        "SERVER_PORT": str(server[1]),
+        "REMOTE_ADDR": str(client[0]),
+        "REMOTE_PORT": str(client[1]),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": request.scheme,
+        "wsgi.input": io.BufferedReader(_Input(ctx)),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "wsgi.input_terminated": True,
+    }
+    for name, value in request.headers.items():
+        key = name.upper().replace("-", "_")
+        if "_" in name:
+            continue  # It could pass for the name with hyphens (CVE-2015-0219).
+        if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+            key = f"HTTP_{key}"
+        joiner = "; " if key == "HTTP_COOKIE" else ","
+        environ[key] = f"{environ[key]}{joiner}{value}" if key in environ else value
+    return environ
 
 
 class _Input(io.RawIOBase):

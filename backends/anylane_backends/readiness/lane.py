@@ -109,7 +109,10 @@ class Lane(Loop):
             try:
                 self._accept_waiting(acceptor)
             except (OSError, LeftToOthers) as exc:
-                await self.within(self._changed, pause_after(server, exc))
+                seconds = pause_after(server, listener, exc)
+                if seconds is None:
+                    return
+                await self.within(self._changed, seconds)
 
     def _accept_waiting(self, acceptor: Acceptor) -> None:
         for _ in range(TURN):

@@ -15,13 +15,25 @@ from anylane_backends.sockets.listening import Listener, tcp_options
 from anylane_backends.sockets.sockets import TCP, reset_on_close
 from anylane_backends.sockets.spread import PAUSE, LeftToOthers
 
-EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
-"""The errors that mean: no descriptors or memory for one more connection (accept(2)). It is tried
-again later."""
+_GONE = frozenset(
+    getattr(errno, name)
+    for name in ("ECONNABORTED", "ECONNRESET", "ENETDOWN", "EPROTO", "ENOPROTOOPT", "EHOSTDOWN",
+                 "ENONET", "EHOSTUNREACH", "EOPNOTSUPP", "ENETUNREACH", "ETIMEDOUT", "EPERM")
+    if hasattr(errno, name)
+)  # fmt: skip
+"""The errors that mean: that client has left already, or must not come in. Linux reports what is
+wrong with its connection here, and the next one may be all right (accept(2))."""
 
 
-EXHAUSTED_PAUSE = 0.2
-"""Seconds until then. Without a pause the loop would spin on a listener that stays readable."""
+_BROKEN = frozenset((errno.EBADF, errno.EINVAL, errno.ENOTSOCK))
+"""The errors that mean: this is no listener any more. shutdown(2) makes EINVAL of it, in every
+process that has it."""
+
+
+PAUSE_AFTER_ERROR = 0.2
+"""Seconds until it is tried again after any other error. EMFILE, ENFILE, ENOBUFS and ENOMEM mean
+that no descriptors or memory are left for one more connection. Without a pause the loop would spin
+on a listener that stays readable."""
 
 
 _ANY = frozenset(("0.0.0.0", "::"))  # noqa: S104  # only compared
@@ -65,12 +77,12 @@ class Acceptor:
         """Return the next connection's socket, its peer's address and ours; None if no client
         waits.
 
-        Raises OSError only for EXHAUSTED, and LeftToOthers where several processes accept: the
-        caller pauses (`pause_after`), then goes on.
+        Raises OSError where nothing can be accepted now, and LeftToOthers where several processes
+        accept: the caller asks `pause_after` what to do.
         """
         if self._share is not None:
             self._share.look()
-        while True:
+        for left in range(TURN - 1, -1, -1):
             try:
                 sock, peer = self._accept()
             except (BlockingIOError, InterruptedError):
@@ -78,9 +90,9 @@ class Acceptor:
                     self._share.empty()
                 return None
             except OSError as exc:
-                if exc.errno in EXHAUSTED:
+                if exc.errno not in _GONE or not left:
                     raise
-                continue  # That client has left already (ECONNABORTED and the like, accept(2)).
+                continue
             try:
                 if not self._blocking:
                     sock.setblocking(False)
@@ -93,17 +105,28 @@ class Acceptor:
                 return sock, peer, sock.getsockname() if self._local is None else self._local
             except OSError:
                 sock.close()  # This client has left already.
+        return None  # Others get their turn.
 
 
-def pause_after(server: ServerCore, exc: OSError | LeftToOthers) -> float:
-    """Return for how many seconds to accept nothing after what `Acceptor.accept` has raised.
-
-    Log it where the system has nothing left for one more connection.
+def pause_after(
+    server: ServerCore, listener: socket.socket, exc: OSError | LeftToOthers
+) -> float | None:
+    """Return for how many seconds to accept nothing after what `Acceptor.accept` has raised; None
+    to accept nothing from this listener any more. Log why, unless it is left to others.
     """
     if isinstance(exc, LeftToOthers):
         return PAUSE
+    if exc.errno in _BROKEN:
+        where = listener.address if isinstance(listener, Listener) else "a listener"
+        server.log(
+            "error",
+            f"no more connections are accepted on {where}: {exc.strerror}; it was closed or shut "
+            "down from outside, and only a restart opens it again",
+            None,
+        )
+        return None
     server.log_limit.log(ACCEPTING, "warning", f"cannot accept for now: {exc.strerror}")
-    return EXHAUSTED_PAUSE
+    return PAUSE_AFTER_ERROR
 
 
 class Watcher(Protocol):
@@ -134,6 +157,7 @@ class Accepting:
         self._blocking = blocking
         self._on = False
         self._pausing = False
+        self._broken: set[socket.socket] = set()
 
     def update(self) -> None:
         """Watch the listeners, or watch them no more. Called whenever `server.accepting` or
@@ -142,15 +166,17 @@ class Accepting:
         if wanted is not self._on:
             self._on = wanted
             for listener in self._server.listeners:
-                if wanted:
+                if listener in self._broken:
+                    pass
+                elif wanted:
                     acceptor = Acceptor(listener, self._server.config, blocking=self._blocking)
-                    self._lane.watch(listener, partial(self._accept, acceptor))
+                    self._lane.watch(listener, partial(self._accept, listener, acceptor))
                 else:
                     self._lane.unwatch(listener)
         if self._server.draining:
             self._server.on_listeners_idle()
 
-    def _accept(self, acceptor: Acceptor) -> None:
+    def _accept(self, listener: socket.socket, acceptor: Acceptor) -> None:
         for _ in range(TURN):
             if not self._server.accepting:
                 self.update()
@@ -159,9 +185,14 @@ class Accepting:
             try:
                 found = acceptor.accept()
             except (OSError, LeftToOthers) as exc:
+                seconds = pause_after(self._server, listener, exc)
+                if seconds is None:
+                    self._lane.unwatch(listener)
+                    self._broken.add(listener)
+                    return
                 self._pausing = True
                 self.update()
-                self._lane.later(pause_after(self._server, exc), self._resume)
+                self._lane.later(seconds, self._resume)
                 return
             if found is None:
                 return

@@ -83,10 +83,10 @@ def a_proxy_header_names_the_client(conversation: Conversation) -> None:
     assert ws.closed() == (1000, "")
 
 
-@case(CHAPTER, extra=named, config=BELIEVED)
+@case(CHAPTER, extra=named, config={**BELIEVED, "proxy_headers": True})
 def a_proxy_that_speaks_for_itself(conversation: Conversation) -> None:
     """Where the header says LOCAL or UNKNOWN, or has no addresses, the real ones count, and what
-    else it says is passed over."""
+    else it says is passed over. The client is not known, so X-Forwarded-For is not believed."""
     for header, version in (
         (b"PROXY UNKNOWN\r\n", 1),
         (b"PROXY UNKNOWN ffff::1 and whatever\r\n", 1),
@@ -95,7 +95,12 @@ def a_proxy_that_speaks_for_itself(conversation: Conversation) -> None:
         (v2(1, 0, b"so is this"), 2),
     ):
         peer = conversation.connect(preface=header)
-        assert asked(peer) == {"client": "its own", "server": "its own", "proxied": version}
+        for said in ((), ("X-Forwarded-For: 192.0.2.66",)):
+            assert json.loads(peer.ask("/named", *said).body) == {
+                "client": "its own",
+                "server": "its own",
+                "proxied": version,
+            }
 
 
 @case(CHAPTER, extra=named, config=BELIEVED)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get
 
 from anylane.config.run_settings import RunSettings
 from anylane.errors import ConfigError
+from anylane.shown import nearest
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -201,7 +202,7 @@ def _check_file(found: dict[str, Any], name: str, kind: type) -> None:
         if key in tables and isinstance(value, dict):
             for inner in value:
                 if (key, inner) not in known:
-                    near = nearest(f"{key}.{inner}", names)
+                    near = suggested(f"{key}.{inner}", names)
                     raise ConfigError(f"{name}: unknown key {key}.{inner}{near}")
         elif key in tables:
             raise ConfigError(f"{name}: {key} is {value!r}; expected a table")
@@ -220,7 +221,7 @@ def _meant(key: str, names: list[str], tables: set[str]) -> str:
     within = [each for each in names if each.partition(".")[2] == key.lower()]
     if within:
         return f"; did you mean {' or '.join(within)}?"
-    return nearest(key, [*names, *tables, "run"])
+    return suggested(key, [*names, *tables, "run"])
 
 
 def _check_run_table(run: Any, name: str) -> None:
@@ -229,7 +230,7 @@ def _check_run_table(run: Any, name: str) -> None:
     known = {each.name: each for each in run_settings() if each.in_file}
     for key, value in run.items():
         if key not in known:
-            raise ConfigError(f"{name}: unknown key run.{key}{nearest(key, known)}")
+            raise ConfigError(f"{name}: unknown key run.{key}{suggested(key, known)}")
         kind = known[key].kind
         if kind is float and type(value) is int:  # As TOML writes a whole number.
             run[key] = float(value)
@@ -273,7 +274,7 @@ def read_environment(
             continue
         setting = known.get(ours) or own.get(ours)
         if setting is None:
-            near = nearest(variable, [*known, *others, *own])
+            near = suggested(variable, [*known, *others, *own])
             raise ConfigError(f"unknown environment variable {variable}{near}")
         put(found, setting, _parse(setting, environ[variable], variable))
     return found
@@ -293,14 +294,10 @@ def put(source: dict[str, Any], setting: Setting, value: Any) -> None:
     source[setting.path[-1]] = value
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def suggested(name: str, known: Iterable[str]) -> str:
     """Return "; did you mean ...?" for the known name that is most like this one, or nothing."""
-    import difflib
-
-    # Case and dashes are no difference to a person who types.
-    plain = {each.lower(): each for each in known}
-    near = difflib.get_close_matches(name.lower().replace("-", "_"), plain, 1, 0.6)
-    return f"; did you mean {plain[near[0]]}?" if near else ""
+    near = nearest(name, known)
+    return "" if near is None else f"; did you mean {near}?"
 
 
 # --- joining ---------------------------------------------------------------------------------

@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any
+from typing import Any, Protocol
+
+
+class ProxyHeader(Protocol):
+    """The part of a `ProxyInfo` that is asked here."""
+
+    @property
+    def names_client(self) -> bool:
+        """Whether it says who the client is."""
+        ...
 
 
 class Networks:
@@ -45,6 +54,19 @@ class Networks:
             return unmapped(ip_address(str(peer[0]))) in self
         except (ValueError, TypeError, LookupError):
             return False  # A foreign transport may have peers of its own kind.
+
+    def believe(self, peer: Any, proxy: ProxyHeader | None) -> bool:
+        """Return whether the client of a connection is among them, so that what it says of others
+        is believed.
+
+        peer: the client as far as it is known. proxy: the header of the PROXY protocol that the
+        connection came with, None for a connection without one. A header that names no client
+        (LOCAL, UNKNOWN) makes the client unknown: whose bytes the proxy passes on it does not say,
+        so they are believed nothing although the peer is the proxy.
+        """
+        if proxy is None:
+            return self.allow(peer)
+        return proxy.names_client and self.allow(peer, named=True)
 
     def __contains__(self, address: IPv4Address | IPv6Address) -> bool:
         """Return whether a listed network holds the address. "*" lists none."""

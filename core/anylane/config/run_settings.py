@@ -51,6 +51,9 @@ class RunSettings:
     """A worker is hung, and replaced, when its loop did not run for so long, or when all threads of
     its pool are busy, none has finished for so long and an exchange has waited for one that long.
     Unset, it is 60 seconds for the loop, and never for the pool."""
+    start_timeout: float | None = _setting(None, bounds=(0.1, 86_400.0))
+    """A worker is given up that does not accept so long after its start. Unset, it is ten minutes,
+    because startup hooks may migrate a database."""
     max_requests: int | None = _setting(None, bounds=(1, 1_000_000_000))
     """Replace a worker once it has begun so many requests, against what leaks slowly. Unset, it
     stays: a healthy app needs no fresh processes."""

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
-from anylane.config.networks import Networks, unmapped
+from anylane.config.networks import Networks, ProxyHeader, unmapped
 from anylane.config.root_path import root_path
 
 if TYPE_CHECKING:
@@ -41,10 +41,12 @@ class Proxies:
         self._believed = Networks(allowed)
         self.names_root: bool = names_root
 
-    def client(self, peer: Address, head: RequestHead | None, *, named: bool = False) -> Address:
+    def client(
+        self, peer: Address, head: RequestHead | None, proxy: ProxyHeader | None = None
+    ) -> Address:
         """Return (host, port) of the client, or *peer* if no believed proxy names another.
 
-        named: *peer* is what a PROXY header names (see `Networks.allow`).
+        proxy: the PROXY header that the connection came with (see `Networks.believe`).
 
         The port is 0 where the proxy names none. Each proxy appends the peer that asked it, so the
         addresses are read from the right. The first one that is not a believed proxy is the last
@@ -52,7 +54,7 @@ class Proxies:
         connection, not the addresses that it lists.
         """
         found = peer
-        if head is not None and self._believed.allow(peer, named=named):
+        if head is not None and self._believed.believe(peer, proxy):
             for text in reversed(_listed(head, b"x-forwarded-for")):
                 written = _parse(text)
                 if written is None:
@@ -63,17 +65,21 @@ class Proxies:
                     break
         return found
 
-    def scheme(self, peer: Address, head: RequestHead | None, *, named: bool = False) -> str | None:
+    def scheme(
+        self, peer: Address, head: RequestHead | None, proxy: ProxyHeader | None = None
+    ) -> str | None:
         """Return "http" or "https", or None if no believed proxy says which."""
-        if head is None or not self._believed.allow(peer, named=named):
+        if head is None or not self._believed.believe(peer, proxy):
             return None
         # The nearest proxy wrote the right-most element. The client may have written the others.
         said = _listed(head, b"x-forwarded-proto")[-1:]
         return _SCHEMES.get(said[0].lower()) if said else None
 
-    def root_path(self, peer: Address, head: RequestHead | None, *, named: bool = False) -> str:
+    def root_path(
+        self, peer: Address, head: RequestHead | None, proxy: ProxyHeader | None = None
+    ) -> str:
         """Return the prefix that the proxy has taken off, "" if no believed proxy says one."""
-        if head is None or not self._believed.allow(peer, named=named):
+        if head is None or not self._believed.believe(peer, proxy):
             return ""
         said = _listed(head, b"x-forwarded-prefix")[-1:]
         try:

@@ -88,8 +88,7 @@ class Request:
         connection, forwarded = self._link.driver.connection, self._link.host.forwarded
         if forwarded is None:
             return connection.peer
-        named = connection.proxy is not None
-        return forwarded.client(connection.peer, self._exchange.head, named=named)
+        return forwarded.client(connection.peer, self._exchange.head, connection.proxy)
 
     @property
     def server(self) -> Address:
@@ -122,8 +121,7 @@ class Request:
         connection, forwarded = link.driver.connection, link.host.forwarded
         proxy = connection.proxy
         if forwarded is not None:
-            named = proxy is not None
-            said = forwarded.scheme(connection.peer, self._exchange.head, named=named)
+            said = forwarded.scheme(connection.peer, self._exchange.head, proxy)
             if said is not None:
                 return said
         if proxy is not None and proxy.tls is not None:
@@ -150,8 +148,7 @@ class Request:
             return connection.hosted.root_path
         if forwarded is None or not forwarded.names_root:
             return host.root_path
-        named = connection.proxy is not None
-        return forwarded.root_path(connection.peer, self._exchange.head, named=named)
+        return forwarded.root_path(connection.peer, self._exchange.head, connection.proxy)
 
     @property
     def headers(self) -> Headers:

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from anylane.log_limit import LogLimit
     from anylane.protocol.exchange import Exchange
-    from anylane.protocol.peer import Address
+    from anylane.protocol.peer import Address, ProxyInfo
     from anylane.protocol.request_head import RequestHead
 
 Log = Callable[[str, str, BaseException | None], None]
@@ -32,18 +32,24 @@ class Forwarded(Protocol):
 
     names_root: bool
 
-    def client(self, peer: Address, head: RequestHead | None, *, named: bool = False) -> Address:
+    def client(
+        self, peer: Address, head: RequestHead | None, proxy: ProxyInfo | None = None
+    ) -> Address:
         """Return the client as (host, port); `peer` where no trusted proxy names another one.
 
-        named: `peer` has not connected itself: a header of the PROXY protocol names it.
+        proxy: what a header of the PROXY protocol says about the connection, if it came with one.
         """
         ...
 
-    def scheme(self, peer: Address, head: RequestHead | None, *, named: bool = False) -> str | None:
+    def scheme(
+        self, peer: Address, head: RequestHead | None, proxy: ProxyInfo | None = None
+    ) -> str | None:
         """Return what the client speaks, "http" or "https"; None where no trusted proxy says."""
         ...
 
-    def root_path(self, peer: Address, head: RequestHead | None, *, named: bool = False) -> str:
+    def root_path(
+        self, peer: Address, head: RequestHead | None, proxy: ProxyInfo | None = None
+    ) -> str:
         """Return the prefix that was taken off the path; "" where no trusted proxy says one."""
         ...
 

@@ -144,6 +144,7 @@ class ServerCore:
         self._told = (True, False, False)
         self._stop_requested = False
         self._lifespan = application.lifespan(log)
+        self._lifespan.timeouts = config.timeouts
         self.schedule: Schedule = Schedule(application.jobs, log)
         self._job_lane: JobLane | None = None
         self._entrance = Entrance(
@@ -259,8 +260,8 @@ class ServerCore:
             elif not link.relieved:
                 peer, seconds = link.driver.connection.peer, link.now() - began
                 if self.forwarded is not None:
-                    named = link.driver.connection.proxy is not None
-                    peer = self.forwarded.client(peer, exchange.head, named=named)
+                    proxy = link.driver.connection.proxy
+                    peer = self.forwarded.client(peer, exchange.head, proxy)
                 # What is answered to a client that has left goes nowhere.
                 status, sent = (exchange.status, exchange.sent) if exchange.started else (0, 0)
                 access(Access(peer, exchange.head, status, sent, seconds))

@@ -26,10 +26,10 @@ class TrustedPeers:
 
     def include(self, connection: AnyConnection) -> bool:
         """Return whether the peer of a connection is one of them; the client, where a PROXY header
-        names it."""
+        names it. Behind a header that names none (LOCAL, UNKNOWN) nobody is."""
         if self._networks is None:
             return True
-        return self._networks.allow(connection.peer, named=connection.proxy is not None)
+        return self._networks.believe(connection.peer, connection.proxy)
 
 
 def trusted_peers(trust: bool | Iterable[str], part: str) -> TrustedPeers | None:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Protocol, TypedDict
 
 from anylane.errors import RouteError
-from anylane.keywords import nearest
+from anylane.keywords import did_you_mean
 from anylane.shown import shown
 
 
@@ -112,7 +112,7 @@ _ELSEWHERE = {
 
 def _named(option: str) -> str:
     """Return an unknown option, with what may have been meant."""
-    hint = _ELSEWHERE.get(option) or nearest(option, _OPTIONS)
+    hint = _ELSEWHERE.get(option) or did_you_mean(option, _OPTIONS)
     return f"{option!r}; {hint}" if hint else repr(option)
 
 

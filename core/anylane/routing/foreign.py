@@ -30,7 +30,8 @@ def wsgi_mount(prefix: str, application: Any) -> WsgiMount:
     """Return what serves a WSGI application below the prefix."""
     from anylane.serving import WsgiMount
 
-    return WsgiMount(application, _known(prefix))
+    _known(prefix)
+    return WsgiMount(application)
 
 
 def _known(prefix: str) -> str:

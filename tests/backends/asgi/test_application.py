@@ -152,6 +152,96 @@ def test_limits_of_heads_hold(run, more, status):
     run(script)
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"raw_path": b"/\xff"},
+        {"raw_path": b"/a b"},
+        {"raw_path": b"/\r\n"},
+        {"query_string": b"q=\xff"},
+        {"query_string": b"q=\x00"},
+        {"method": "G\xc4T"},
+        {"method": "GET /other"},
+        {"path": "/\ud800", "raw_path": None},
+        {"root_path": "/\ud800"},
+        {"headers": [(b"host", b"a"), (b"host", b"b")]},
+        {"type": "websocket", "subprotocols": ["\xe4"]},
+        {"type": "websocket", "subprotocols": ["a b"]},
+        {"type": "websocket", "query_string": b"\xff"},
+    ],
+)
+def test_a_head_that_is_none_is_refused_whatever_the_server_lets_through(run, more, caplog):
+    """Some servers are less strict than others, and a client writes all of it."""
+    scope = {**http("/"), **more, "extensions": {"websocket.http.response": {}}}
+    begin = {"http": {"type": "http.request"}, "websocket": {"type": "websocket.connect"}}
+
+    async def script() -> None:
+        async with alive(app := greeting()):
+            call = await answered(app, scope, begin[scope["type"]])
+            assert call.status == 400
+            assert (await answered(app, http())).body == b"hello"
+
+    run(script)
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("scope", "message"),
+    [
+        (http("/slow"), {"type": "http.request", "body": b"", "more_body": False}),
+        (websocket("/slow"), {"type": "websocket.connect"}),
+    ],
+)
+def test_a_server_that_says_the_same_again_and_again_does_not_stop_the_loop(
+    run: Any, scope: dict[str, Any], message: dict[str, Any]
+) -> None:
+    """Many an adapter, and many a test, has a `receive` that never waits, and never tells that the
+    client has left."""
+    app = App()
+
+    @app.get("/slow")
+    async def slow(ctx: Context) -> str:
+        await ctx.sleep(0.01)
+        return "done"
+
+    @app.websocket("/slow")
+    async def slower(ctx: Context) -> None:
+        await ctx.sleep(0.01)
+        ws = await ctx.accept()
+        await ws.send("done")
+
+    asked: list[None] = []
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        asked.append(None)
+        if len(asked) > 1000:
+            raise AssertionError("it is asked again and again")
+        return message
+
+    async def send(each: dict[str, Any]) -> None:
+        sent.append(each)
+
+    async def script() -> None:
+        async with alive(app):
+            await app(scope, receive, send)
+
+    run(script)
+    assert len(asked) <= 3
+    assert any(each.get("body") == b"done" or each.get("text") == "done" for each in sent)
+
+
+def test_a_path_that_is_no_utf8_is_taken_as_the_bytes_that_it_was(run):
+    """Some servers give no raw_path, and what they could not decode as surrogates (PEP 383)."""
+
+    async def script() -> None:
+        async with alive(app := greeting()):
+            scope = {**http(), "path": "/seen\udcff", "raw_path": None}
+            assert (await answered(app, scope)).status == 404
+
+    run(script)
+
+
 def test_a_client_that_reads_nothing_stops_the_handler(run):
     app = App()
     written: list[int] = []
@@ -563,6 +653,51 @@ def test_without_lifespan_events_the_life_begins_with_the_first_request(run, cap
     assert "has sent no lifespan events" in record.getMessage()
 
 
+def test_a_request_behind_the_end_of_the_life_does_not_begin_another_one(run, caplog):
+    app = greeting()
+    order: list[str] = []
+    app.on_startup(lambda: order.append("start"))
+    app.on_shutdown(lambda: order.append("stop"))
+
+    async def script() -> None:
+        async with alive(app):
+            pass
+        late = await answered(app, http())
+        assert (late.status, late.headers["retry-after"]) == (503, "1")
+        call = Call(app, websocket())
+        call.put(type="websocket.connect")
+        await call.run()
+        assert call.sent == [{"type": "websocket.close", "code": 1012, "reason": ""}]
+        async with alive(app):  # Another life is the server's to begin.
+            assert (await answered(app, http())).body == b"hello"
+
+    run(script)
+    assert order == ["start", "stop"] * 2
+    assert not caplog.records
+
+
+def test_a_request_before_the_end_of_the_start_waits_for_it(run):
+    app = greeting()
+    order: list[str] = []
+
+    @app.on_startup
+    async def start() -> None:
+        order.append("start")
+        await anyio.sleep(0.05)
+
+    async def script() -> None:
+        life = Call(app, {"type": "lifespan"})
+        life.put(type="lifespan.startup")
+        async with anyio.create_task_group() as group:
+            group.start_soon(life.run)
+            await life.until(lambda: order)
+            assert (await answered(app, http())).body == b"hello"
+            life.put(type="lifespan.shutdown")
+        assert order == ["start"]
+
+    run(script)
+
+
 def test_a_start_that_fails_is_told(run):
     app = App()
 
@@ -579,6 +714,75 @@ def test_a_start_that_fails_is_told(run):
         assert failed["message"].startswith("ValueError: no database")
         with pytest.raises(ValueError, match="no database"):
             await answered(app, http())
+
+    run(script)
+
+
+TOLD = (SystemExit, asyncio.CancelledError, OwnError)
+"""What is told to the host as the failure of a hook. A KeyboardInterrupt is its operator's."""
+
+
+@pytest.mark.parametrize("failure", TOLD)
+def test_a_start_that_raises_no_exception_is_told_and_does_not_end_the_host(run, failure):
+    """One server takes an application that raises for one without a lifespan, and serves it."""
+    app = App()
+
+    @app.on_startup
+    async def start() -> None:
+        raise failure("no database")
+
+    async def script() -> None:
+        call = Call(app, {"type": "lifespan"})
+        call.put(type="lifespan.startup")
+        with anyio.fail_after(5):
+            await call.run()
+        (failed,) = call.sent
+        assert failed["type"] == "lifespan.startup.failed"
+        assert failed["message"].startswith(f"{failure.__name__}: no database")
+
+    run(script)
+
+
+@pytest.mark.parametrize("failure", TOLD)
+def test_an_end_that_raises_no_exception_is_told_and_does_not_end_the_host(run, failure):
+    app = App()
+
+    @app.on_shutdown
+    async def stop() -> None:
+        raise failure("no database")
+
+    async def script() -> None:
+        call = Call(app, {"type": "lifespan"})
+        call.put(type="lifespan.startup")
+        call.put(type="lifespan.shutdown")
+        with anyio.fail_after(5):
+            await call.run()
+        assert call.sent[0] == {"type": "lifespan.startup.complete"}
+        (failed,) = call.sent[1:]
+        assert failed["type"] == "lifespan.shutdown.failed"
+        assert failed["message"].startswith(f"{failure.__name__}: no database")
+
+    run(script)
+
+
+def test_a_start_that_the_host_cancels_is_cancelled(run):
+    app = App()
+    order: list[str] = []
+
+    @app.on_startup
+    async def start() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            order.append("cancelled")
+
+    async def script() -> None:
+        call = Call(app, {"type": "lifespan"})
+        call.put(type="lifespan.startup")
+        with anyio.fail_after(5), anyio.move_on_after(0.05) as scope:
+            await call.run()
+        assert scope.cancelled_caught
+        assert (order, call.sent) == (["cancelled"], [])
 
     run(script)
 
@@ -625,6 +829,39 @@ def test_the_end_of_the_life_waits_for_what_runs(run):
         assert order == ["answered", "stopped"]
 
     run(script)
+
+
+def test_a_handler_that_ignores_its_end_does_not_hold_up_the_hosts(caplog):
+    """On asyncio, where a task can be left behind. On trio its nursery waits for it."""
+    app = App()
+    stopped: list[str] = []
+    free = asyncio.Event()
+
+    @app.get("/")
+    async def stubborn(ctx: Context) -> None:
+        while not free.is_set():
+            try:
+                await free.wait()
+            except asyncio.CancelledError:
+                stopped.append("not at all")
+
+    @app.on_shutdown
+    async def stop() -> None:
+        stopped.append("hook")
+
+    async def script() -> None:
+        application = app.asgi(ServerConfig(timeouts=Timeouts(drain=0.1, close=0.1)))
+        async with alive(application):
+            call = Call(application, http())
+            call.put(type="http.request", body=b"", more_body=False)
+            asking = asyncio.create_task(call.run())
+            await call.until(lambda: call.asked > 1)
+        assert stopped[-1] == "hook"
+        free.set()
+        await asking
+
+    asyncio.run(script())
+    assert "1 handlers are left behind: they ignore that they are cancelled" in caplog.text
 
 
 def test_another_scope_is_a_mistake(run):

@@ -5,15 +5,20 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
 
-from anylane import ServerConfig
-from anylane_backends.sockets.accepting import Acceptor
+from anylane import App, ServerConfig
+from anylane_backends.hosting.server import Server
+from anylane_backends.sockets.accepting import TURN, Acceptor
 from anylane_backends.sockets.listening import bind
+from tests.waiting import eventually
+
+LANES = ("asyncio", "uvloop", "anyio", "trio", "curio", "threads")
 
 TCP_NODELAY = socket.IPPROTO_TCP, socket.TCP_NODELAY
 
@@ -99,6 +104,67 @@ def test_where_a_listener_hears_on_every_address_each_connection_knows_its_own(
     accept: Accept,
 ) -> None:
     assert accept(host="0.0.0.0")[2][0] == "127.0.0.1"
+
+
+def failing(acceptor: Acceptor, *numbers: int) -> list[int]:
+    """Have accept(2) fail in these ways. Return what is left of them."""
+    left = list(numbers)
+
+    def fail() -> Any:
+        raise OSError(left.pop(0), "")
+
+    acceptor._accept = fail
+    return left
+
+
+@pytest.mark.parametrize(
+    "number", [errno.EBADF, errno.EINVAL, errno.ENOTSOCK, errno.EMFILE, errno.EIO, errno.EACCES]
+)
+def test_what_is_no_matter_of_one_client_is_told_at_once(number: int) -> None:
+    (listener,) = bind(ServerConfig(port=0))
+    with listener:
+        acceptor = Acceptor(listener, ServerConfig())
+        left = failing(acceptor, number, number)
+        with pytest.raises(OSError) as caught:
+            acceptor.accept()
+        assert (caught.value.errno, left) == (number, [number])
+
+
+def test_not_even_clients_that_are_gone_are_passed_over_for_ever() -> None:
+    """A firewall, or a sandbox, may answer each accept(2) so."""
+    (listener,) = bind(ServerConfig(port=0))
+    with listener:
+        acceptor = Acceptor(listener, ServerConfig())
+        left = failing(acceptor, *[errno.EPERM] * 1000)
+        with pytest.raises(PermissionError):
+            acceptor.accept()
+        assert len(left) == 1000 - TURN
+
+
+@pytest.mark.parametrize("backend", LANES)
+def test_a_listener_that_is_shut_down_from_outside_is_given_up(backend: str) -> None:
+    """The kernel says EINVAL to each accept(2) then, and that it is readable."""
+    lines: list[tuple[str, str]] = []
+    config = ServerConfig(bind=("127.0.0.1:0", "127.0.0.1:0"))
+    server = Server(
+        App(), config, backend, log=lambda level, message, _: lines.append((level, message))
+    )
+    server.start().wait_ready()
+    try:
+        broken, other = server.core.listeners
+        broken.shutdown(socket.SHUT_RDWR)
+        eventually(lambda: lines)
+        before = time.process_time()
+        time.sleep(0.3)
+        assert time.process_time() - before < 0.2
+        with socket.create_connection(other.getsockname(), 10) as sock:
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert sock.recv(100).startswith(b"HTTP/1.1 404")
+    finally:
+        server.shutdown()
+        assert server.wait(10)
+    assert [level for level, _ in lines] == ["error"]
+    assert "no more connections are accepted on 127.0.0.1:0: Invalid argument" in lines[0][1]
 
 
 def test_who_is_gone_already_is_passed_over_and_exhaustion_is_told() -> None:

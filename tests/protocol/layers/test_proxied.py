@@ -9,6 +9,7 @@ import pytest
 from anylane import App, Context, ServerConfig, Timeouts
 from anylane.lane.server_core import Access
 from anylane.log_limit import MAX_LINES
+from anylane.middleware.request_id import RequestId
 from anylane.protocol import Closing
 from anylane.protocol.exchange import Interrupt
 from anylane.testing import Lockstep, World
@@ -68,6 +69,38 @@ def test_what_comes_with_the_header_in_one_piece_is_the_clients():
     assert [each.partition(b"\r\n\r\n")[2] for each in answers[1:]] == [
         b'[["198.51.100.7",4711],["203.0.113.1",443]]'
     ] * 2
+
+
+LOCAL = b"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"
+FORGED = (
+    b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.66\r\nX-Forwarded-Proto: https\r\n"
+    b"X-Forwarded-Prefix: /forged\r\nX-Request-ID: forged\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize("allowed", ["10.0.0.1", "10.0.0.0/8", "*"])
+@pytest.mark.parametrize("header", [UNKNOWN, LOCAL])
+def test_behind_a_header_that_names_no_client_nothing_is_believed(header, allowed):
+    """Whose bytes they are the proxy does not say. HAProxy writes LOCAL for clients without an IP
+    address, too."""
+    app = App()
+    app.use(RequestId(trust=["10.0.0.0/8"]))
+
+    @app.get("/")
+    async def whose(ctx: Context) -> list[Any]:
+        request = ctx.request
+        return [request.client, request.scheme, request.root_path, ctx.state.request_id == "forged"]
+
+    settings = {"proxy_headers": True, "root_path": "forwarded", "forwarded_allow_ips": (allowed,)}
+    house = world(app, **settings)
+    log: list[Access] = []
+    house.server.access = log.append
+    assert body(arrive(house, header + FORGED)) == b'[["10.0.0.1",1],"http","",false]'
+    assert [each.peer for each in log] == [PROXY]
+    named = arrive(world(app, **settings), v1("10.0.0.9") + FORGED)
+    believed = b'[["192.0.2.66",0],"https","/forged",true]'
+    assert body(named) == (believed if allowed == "10.0.0.0/8" else
+                           b'[["10.0.0.9",4711],"http","",true]')  # fmt: skip
 
 
 def test_a_proxy_on_a_unix_socket_is_believed_by_its_name():

@@ -109,8 +109,9 @@ def run(**flags: Any) -> None:
 
             supervise(options, environ)
         else:
-            if options.run.worker_timeout is not None:
-                log("warning", "worker_timeout has no effect: it is for --workers", None)
+            for name in ("worker_timeout", "start_timeout"):
+                if getattr(options.run, name) is not None:
+                    log("warning", f"{name} has no effect: it is for --workers", None)
             serve_alone(options, environ)
     except _CANNOT as exc:
         fail(exc.__cause__ or exc, str(exc))

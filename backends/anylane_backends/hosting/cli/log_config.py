@@ -15,7 +15,7 @@ from contextlib import suppress
 from copy import deepcopy
 from typing import Any, NoReturn
 
-from anylane.config.loading import nearest, read_table
+from anylane.config.loading import read_table, suggested
 from anylane.errors import ConfigError
 from anylane.shown import shown, spoken
 from anylane_backends.hosting.messages import one_line
@@ -169,7 +169,7 @@ class LogConfig:
             if name not in known:
                 whole = f"{key}.{name}" if key else name
                 raise ConfigError(
-                    f"{self.path}: unknown key {whole}{nearest(name, known)}; expected "
+                    f"{self.path}: unknown key {whole}{suggested(name, known)}; expected "
                     f"{', '.join(sorted(known))}"
                 )
 

@@ -25,13 +25,13 @@ from anylane_backends.hosting.loading import BackendError, load_backend
 from anylane_backends.hosting.messages import log, say, url_of
 from anylane_backends.hosting.server import Server, tls_of
 from anylane_backends.hosting.signals import LAST_RESORT, say_reopened
-from anylane_backends.hosting.supervision.heartbeat import Patience
+from anylane_backends.hosting.supervision.heartbeat import patience_of
 from anylane_backends.hosting.supervision.lead import SharedLead
 from anylane_backends.hosting.supervision.service import Post
 from anylane_backends.hosting.supervision.supervisor import Supervisor
 from anylane_backends.hosting.supervision.takeover import hand_over
 from anylane_backends.hosting.system.privileges import PrivilegesError
-from anylane_backends.hosting.systemd import notify
+from anylane_backends.hosting.systemd import notify, notify_starting
 from anylane_backends.hosting.unapplied import unapplied
 from anylane_backends.sockets.listening import BindError, Listener, close
 from anylane_backends.sockets.spread import Share, Spread
@@ -56,10 +56,8 @@ def supervise(options: Options, environ: Mapping[str, str]) -> NoReturn:
             options.workers,
             service,
             spread=service.spread,
-            # A debugger stops the loop, too, and --reload is for those who work on the code.
-            patience=None
-            if told.reload and told.worker_timeout is None
-            else Patience(told.worker_timeout),
+            # --reload is for those who work on the code.
+            patience=patience_of(told.worker_timeout, told.start_timeout, debugged=told.reload),
             bounds=lambda: service.options.bounds,
             watches=told.reload,
         ).run()
@@ -142,6 +140,12 @@ class Command:
 
     # -- in the supervisor
 
+    def starts(self) -> None:
+        # A service manager has a bound of its own, which stays unless the operator wants another.
+        seconds = self._first.run.start_timeout
+        if seconds is not None:
+            notify_starting(seconds + self.close() + LAST_RESORT)
+
     def accepts(self) -> None:
         told, config = self._first.run, self._first.config
         urls = " ".join(url_of(each, config) for each in self._listeners)
@@ -214,8 +218,8 @@ def short_worker_timeout(options: Options) -> str:
     )
 
 
-_FIXED = ("workers", "worker_timeout", "pidfile", "ready_file", "user", "group", "umask", "reload",
-          "reload_dir")  # fmt: skip
+_FIXED = ("workers", "worker_timeout", "start_timeout", "pidfile", "ready_file", "user", "group",
+          "umask", "reload", "reload_dir")  # fmt: skip
 """The settings of the command that are used once, when it starts."""
 
 

@@ -16,21 +16,21 @@ class Worker:
     """One worker process.
 
     news: our end of the pipe by which it says that it accepts and that it is alive, -1 once that is
-    closed. started: `time.monotonic()`. row: its row in the `Spread`. heartbeat: None until it
-    accepts. retiring: whether it was told to end.
+    closed. started: `time.monotonic()`. row: its row in the `Spread`. heartbeat: what it has shown
+    of itself. retiring: whether it was told to end.
     """
 
     pid: int
     news: int
     started: float
     row: int | None
-    heartbeat: Heartbeat | None = None
+    heartbeat: Heartbeat
     retiring: bool = False
 
     @property
     def ready(self) -> bool:
         """Whether it accepts."""
-        return self.heartbeat is not None
+        return self.heartbeat.accepts
 
 
 @dataclass(slots=True, eq=False)
@@ -101,10 +101,15 @@ class Crew:
         """Whether each slot has a worker that accepts."""
         return all(slot.ready for slot in self.slots)
 
-    def summary(self, hung: int, recycled: int) -> str:
-        """Return how it is, in a line for the service manager."""
+    def summary(self, hung: int, recycled: int, *, failed: bool = False) -> str:
+        """Return how it is, in a line for the service manager.
+
+        failed: whether the last renewal has failed.
+        """
         ready = sum(slot.ready for slot in self.slots)
         draining = sum(worker.retiring for _, worker in self)
         counts = {"draining": draining, "hung": hung, "recycled": recycled}
         more = "".join(f", {number} {what}" for what, number in counts.items() if number)
+        if failed:
+            more += ", the last renewal failed"
         return f"{ready} of {len(self.slots)} workers ready{more}"

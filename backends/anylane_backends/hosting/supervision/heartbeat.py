@@ -6,6 +6,7 @@ writes what it saw into a pipe. In the supervisor a Heartbeat judges what came t
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -28,6 +29,10 @@ LOOP_TIMEOUT = 60.0
 """Seconds without an answer of its loop after which a worker is taken for hung, unless the operator
 says more or less. Nothing that belongs on a loop takes so long."""
 
+START_TIMEOUT = 600.0
+"""Seconds from its start after which a worker that does not accept is taken for hung, unless the
+operator says more or less. Its startup hooks may migrate a database, which takes minutes."""
+
 _MAX_INTERVAL = 1.0
 """Seconds between two beats, at most."""
 
@@ -47,48 +52,80 @@ class Living(Protocol):
 
 
 class Patience:
-    """How long a worker may go without a beat.
+    """How long a worker may go without a sign of life, in seconds. None is for ever.
 
-    timeout: seconds, for the loop and for the pool. With None the loop has `LOOP_TIMEOUT`, and the
-    pool is not judged: handlers may block for as long as they like.
+    start: until it accepts. loop: between two beats of its loop. pool: while an exchange waits for
+    a thread, and none becomes free.
     """
 
-    def __init__(self, timeout: float | None = None) -> None:
-        self.loop: float = LOOP_TIMEOUT if timeout is None else timeout
-        self.pool: float | None = timeout
-        self.interval: float = min(_MAX_INTERVAL, self.loop / _BEATS)
-        """Seconds between two beats."""
+    def __init__(self, *, start: float | None, loop: float | None, pool: float | None) -> None:
+        self.start: float | None = start
+        self.loop: float | None = loop
+        self.pool: float | None = pool
+        shortest = min(each for each in (start, loop, math.inf) if each is not None)
+        self.interval: float = min(_MAX_INTERVAL, shortest / _BEATS)
+        """Seconds between two beats, and between two looks at them."""
+
+    def __bool__(self) -> bool:
+        """Whether a worker is judged at all."""
+        return self.start is not None or self.loop is not None
+
+
+def patience_of(
+    worker_timeout: float | None, start_timeout: float | None, *, debugged: bool = False
+) -> Patience:
+    """Return how long a worker may go without a sign of life.
+
+    worker_timeout: for the loop and the pool. With None the loop has `LOOP_TIMEOUT`, and the pool
+    is not judged: handlers may block for as long as they like. start_timeout: until it accepts,
+    `START_TIMEOUT` with None. debugged: what is None is not judged, because a debugger stops all.
+    """
+    loop, start = worker_timeout, start_timeout
+    if not debugged:
+        loop = LOOP_TIMEOUT if loop is None else loop
+        start = START_TIMEOUT if start is None else start
+    return Patience(start=start, loop=loop, pool=worker_timeout)
 
 
 class Heartbeat:
-    """What one worker has shown of itself since it accepts. In the supervisor.
+    """What one worker has shown of itself since its start. In the supervisor.
 
     Seconds count only while the supervisor itself runs: after a pause of the whole machine, or of
     its container, every beat is missing and no worker is hung.
+
+    accepts: whether it has said that it does.
     """
 
     def __init__(self, patience: Patience, now: float) -> None:
         self._patience = patience
         self._looked = now
-        self._loop = self._pool = 0.0
+        self._start = self._loop = self._pool = 0.0
         self._news = b""
+        self.accepts: bool = False
 
     def beat(self, data: bytes) -> None:
         """Take what came from the worker. Call `judge` next."""
         self._news += data
+        self.accepts = self.accepts or READY in data
 
     def judge(self, now: float) -> str | None:
         """Return why the worker is hung, or None. Call this at least once in an interval."""
-        passed = min(now - self._looked, 2 * self._patience.interval)
+        patience = self._patience
+        passed = min(now - self._looked, 2 * patience.interval)
         self._looked = now
-        self._loop = 0.0 if _LOOP in self._news else self._loop + passed
-        self._pool = 0.0 if _POOL in self._news else self._pool + passed
-        self._news = b""
-        if self._loop >= self._patience.loop:
-            return f"its loop has not run for {self._patience.loop:g} s"
-        if self._patience.pool is not None and self._pool >= self._patience.pool:
+        news, self._news = self._news, b""
+        if not self.accepts:
+            self._start += passed
+            if patience.start is not None and self._start >= patience.start:
+                return f"has not accepted within {patience.start:g} s of its start"
+            return None
+        self._loop = 0.0 if _LOOP in news or READY in news else self._loop + passed
+        self._pool = 0.0 if _POOL in news or READY in news else self._pool + passed
+        if patience.loop is not None and self._loop >= patience.loop:
+            return f"is hung: its loop has not run for {patience.loop:g} s"
+        if patience.pool is not None and self._pool >= patience.pool:
             return (
-                f"all its threads have been busy for {self._patience.pool:g} s, and an exchange "
+                f"is hung: all its threads have been busy for {patience.pool:g} s, and an exchange "
                 "waits for one"
             )
         return None

@@ -1,4 +1,4 @@
-"""HungWorkers: how workers that hang are ended. They drain first, and tell where they were."""
+"""HungWorkers: how workers that were given up are ended, and how they tell where they were."""
 
 from __future__ import annotations
 
@@ -12,18 +12,30 @@ STACKS = signal.SIGQUIT
 _WRITING = 1.0
 """Seconds that a worker has to write its stacks."""
 
+HUNG = (signal.SIGTERM, STACKS, signal.SIGKILL)
+"""What a worker that accepts is told: it drains as far as it can, then shows where it blocks."""
+
+HUNG_AT_START = (STACKS, signal.SIGTERM, signal.SIGKILL)
+"""What a worker is told that does not come to accept. It has nothing to drain, and SIGTERM may end
+it before it has shown where it is."""
+
+SUPERSEDED = (signal.SIGTERM, signal.SIGKILL)
+"""What a worker is told whose start has become pointless."""
+
 
 @dataclass(slots=True)
 class _Hung:
+    """steps: the signals that are to come, the last one again and again. at: when the next is."""
+
     pid: int
+    steps: tuple[int, ...]
     at: float
-    drained: bool = False
 
 
 class HungWorkers:
-    """The workers that were found to be hung, each until its end.
+    """The workers that were given up, each until its end.
 
-    tell: sends a signal to a process. grace: returns the seconds for which a worker may drain.
+    tell: sends a signal to a process. grace: returns the seconds that one has to end by itself.
     """
 
     def __init__(self, tell: Callable[[int, int], None], grace: Callable[[], float]) -> None:
@@ -36,10 +48,10 @@ class HungWorkers:
         """Return how many of them have not ended yet."""
         return len(self._workers)
 
-    def add(self, pid: int, now: float) -> None:
-        """Have a worker stop accepting, and drain as far as it can."""
-        self._workers.append(_Hung(pid, now + self._grace()))
-        self._tell(pid, signal.SIGTERM)
+    def add(self, pid: int, now: float, steps: tuple[int, ...] = HUNG) -> None:
+        """Have a worker end: by itself, or else by SIGKILL, the last of its steps."""
+        self._workers.append(_Hung(pid, steps, now))
+        self.act(now)
 
     def ended(self, pid: int) -> bool:
         """Take note that a process has ended. Return whether it was one of these."""
@@ -49,21 +61,22 @@ class HungWorkers:
         return found
 
     def act(self, now: float) -> None:
-        """Have those whose grace is over write their stacks, and then kill them.
+        """Take the step of each that is due.
 
-        One writes after the other: they share standard error, and two at a time cannot be read."""
+        One writes its stacks after the other: they share standard error, and two at a time cannot
+        be read."""
         for each in self._workers:
             if now < each.at:
                 continue
-            if each.drained:
-                self._tell(each.pid, signal.SIGKILL)
-                each.at = now + _WRITING
-            elif now < self._writer_until:
-                each.at = self._writer_until
-            else:
-                each.drained = True
-                self._tell(each.pid, STACKS)
-                each.at = self._writer_until = now + _WRITING
+            number, *later = each.steps
+            if number == STACKS:
+                if now < self._writer_until:
+                    each.at = self._writer_until
+                    continue
+                self._writer_until = now + _WRITING
+            each.steps = tuple(later) or each.steps
+            each.at = now + (self._grace() if number == signal.SIGTERM else _WRITING)
+            self._tell(each.pid, number)
 
     def next(self) -> float | None:
         """Return when to call `act`, or None."""

@@ -36,6 +36,10 @@ class Service(Protocol):
         `tell` once it accepts."""
         ...
 
+    def starts(self) -> None:
+        """Take note that a worker is started for which the service manager waits: at the start,
+        and in a reload."""
+
     def accepts(self) -> None:
         """Take note that all workers accept, for the first time."""
 
@@ -64,5 +68,5 @@ class Service(Protocol):
         ...
 
     def close(self) -> float:
-        """Return the seconds that a hung worker has for it."""
+        """Return the seconds that a worker has to end by itself which was given up."""
         ...

@@ -7,7 +7,6 @@ connections in the backlog of a worker that is replaced are not lost.
 
 from __future__ import annotations
 
-import faulthandler
 import os
 import selectors
 import signal
@@ -18,19 +17,20 @@ from functools import partial
 from anylane_backends.hosting.signals import do_nothing
 from anylane_backends.hosting.supervision.child import Nursery, tell
 from anylane_backends.hosting.supervision.crew import MAX_WORKERS, Crew, Slot, Worker
-from anylane_backends.hosting.supervision.heartbeat import (
-    READY,
-    Heartbeat,
-    Living,
-    Patience,
-    Pulse,
+from anylane_backends.hosting.supervision.heartbeat import Patience
+from anylane_backends.hosting.supervision.hung_workers import (
+    HUNG,
+    HUNG_AT_START,
+    SUPERSEDED,
+    HungWorkers,
 )
-from anylane_backends.hosting.supervision.hung_workers import STACKS, HungWorkers
-from anylane_backends.hosting.supervision.recycling import Bounds, Wear, reason_in
+from anylane_backends.hosting.supervision.recycling import Bounds, reason_in
+from anylane_backends.hosting.supervision.renewals import Renewals
 from anylane_backends.hosting.supervision.reports import Reports
-from anylane_backends.hosting.supervision.service import Post, Service
+from anylane_backends.hosting.supervision.service import Service
 from anylane_backends.hosting.supervision.successor import Successor
-from anylane_backends.hosting.systemd import notify, notify_reloading, notify_stopping
+from anylane_backends.hosting.supervision.worker_starts import WorkerStarts
+from anylane_backends.hosting.systemd import notify_stopping
 from anylane_backends.hosting.terminal import Terminal
 from anylane_backends.sockets.spread import Spread
 from anylane_backends.sockets.wakeup import WakeupSocketpair
@@ -66,8 +66,8 @@ class Supervisor:
     SIGTERM ends all of them; SIGHUP renews them; SIGTTIN and SIGTTOU add one and take one away;
     SIGUSR1 has the files of the log opened again; SIGUSR2 starts a new binary.
 
-    count: of workers. patience: when a worker is taken for hung, None for never. bounds: tells
-    when a new one is recycled. spread: in which each has its connections counted. watches: whether
+    count: of workers. patience: when a worker is taken for hung. bounds: tells when a new one is
+    recycled. spread: in which each has its connections counted. watches: whether
     to run `Service.watch`.
     """
 
@@ -77,7 +77,7 @@ class Supervisor:
         service: Service,
         *,
         spread: Spread,
-        patience: Patience | None,
+        patience: Patience,
         bounds: Callable[[], Bounds],
         watches: bool = False,
     ) -> None:
@@ -85,15 +85,11 @@ class Supervisor:
         self._crew = Crew(count)
         self._spread = spread
         self._patience = patience
-        self._bounds = bounds
         self._watches = watches
         self._terminal = Terminal()
         self._hung = HungWorkers(tell, service.close)
-        self._rows: dict[int, int | None] = {}
         self._watcher = 0
-        self._renewing: dict[Slot, str] = {}
-        self._recycled = 0
-        self._reloading = False
+        self._renewals = Renewals()
         self._stopping = 0
         self._kill_at: float | None = None
         self._announced = self._succeeded = False
@@ -102,6 +98,9 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._wakeup = WakeupSocketpair()
         self._nursery = Nursery(_SIGNALS, self._release)
+        self._starts = WorkerStarts(
+            service, self._nursery, spread=spread, patience=patience, bounds=bounds
+        )
         self._successor = Successor(service, self._nursery, self._selector, self._give_way)
 
     def run(self) -> int:
@@ -119,7 +118,7 @@ class Supervisor:
             self._hung.act(now)
             self._act(now)
             if self._announced and not self._succeeded:
-                self._reports.tell(self._crew.summary(len(self._hung), self._recycled), now)
+                self._reports.tell(self._summary(), now)
             if self._stopping and not (self._hung or self._successor or any(self._crew)):
                 break
             for key, _ in self._selector.select(self._timeout()):
@@ -128,6 +127,10 @@ class Supervisor:
         if self._watcher:
             tell(self._watcher, signal.SIGKILL)
         return self._status
+
+    def _summary(self) -> str:
+        renewals = self._renewals
+        return self._crew.summary(len(self._hung), renewals.recycled, failed=renewals.failed)
 
     # -- signals
 
@@ -156,18 +159,24 @@ class Supervisor:
                     pass
 
     def _renew(self) -> None:
-        notify_reloading()
-        self._reloading = True
+        self._renewals.announce()
         if self._service.reread():
             self._service.log("info", "renewing all workers")
-            self._renewing = dict.fromkeys(self._crew.slots, "")
+            now = time.monotonic()
+            for slot in self._crew.slots:
+                # Its code and settings are old already. It may hang, and would hold up the rest.
+                if slot.worker is not None and not slot.worker.ready:
+                    slot.pause = slot.not_before = 0.0
+                    self._give_up(slot, slot.worker, now, SUPERSEDED)
+                    self._return(slot)
+            self._renewals.begin(slot for slot in self._crew.slots if slot.worker is not None)
 
     def _resize(self, slot: Slot | None, refusal: str) -> None:
         count = len(self._crew.slots)
         if slot is None:
             self._service.log("warning", f"the number of workers stays {count}: {refusal}")
             return
-        self._renewing.pop(slot, None)
+        self._renewals.forget(slot)
         self._service.log("info", f"workers from now on: {count}")
         self._service.resized(count)
         if slot in self._crew.leaving:
@@ -193,15 +202,12 @@ class Supervisor:
         news = os.read(worker.news, 4096)
         if not news:
             self._forget_news(worker)
-        elif worker.heartbeat is None:
-            if READY in news:
-                worker.heartbeat = Heartbeat(self._patience or Patience(), time.monotonic())
         else:
             worker.heartbeat.beat(news)
             if (why := reason_in(news)) is not None:
                 for slot in self._crew.slots:
                     if slot.worker is worker:
-                        self._renewing.setdefault(slot, why)
+                        self._renewals.ask(slot, why)
 
     def _reap(self) -> None:
         while True:
@@ -212,13 +218,13 @@ class Supervisor:
             if not pid:
                 return
             how = _how(code := os.waitstatus_to_exitcode(status))
-            self._spread.free(self._rows.pop(pid, None))
+            self._starts.ended(pid)
             if pid == self._watcher:
                 self._watcher = 0
             elif self._successor.ended(pid, how):
                 pass
             elif self._hung.ended(pid):
-                self._service.log("info", f"the hung worker {pid} has ended")
+                self._service.log("info", f"worker {pid}, which was given up, has ended")
             elif (found := self._crew.of(pid)) is not None:
                 self._ended(*found, code, how)
 
@@ -244,15 +250,24 @@ class Supervisor:
             self._put_off(slot, now)
         else:
             slot.pause, slot.not_before = 0.0, now
-        if (old := slot.staying) is not None:
-            self._service.log(
-                "error", f"the new worker {worker.pid} ended with {how}: the old one stays"
-            )
-            self._renewing.clear()
-            slot.old.remove(old)
-            slot.worker = old
+        self._say_what_is_next("warning", slot, f"{worker.pid} ended with {how}")
+
+    def _say_what_is_next(self, level: str, slot: Slot, what: str) -> None:
+        """Log what became of the worker of a slot, which is none any more, and take the old one
+        back where that is there."""
+        if self._return(slot):
+            self._renewals.give_up()
+            self._service.log("error", f"the new worker {what}: the old one stays")
         else:
-            self._service.log("warning", f"worker {worker.pid} ended with {how}: starting another")
+            self._service.log(level, f"worker {what}: starting another")
+
+    def _return(self, slot: Slot) -> bool:
+        """Take the worker back that was to be replaced. Return whether there is one."""
+        if (old := slot.staying) is None:
+            return False
+        slot.old.remove(old)
+        slot.worker = old
+        return True
 
     def _put_off(self, slot: Slot, now: float) -> None:
         """Have the next start in the slot wait, longer each time."""
@@ -260,26 +275,32 @@ class Supervisor:
         slot.not_before = now + slot.pause
 
     def _judge(self, now: float) -> None:
-        if self._patience is None:
-            return
         for slot, worker in tuple(self._crew):
-            if worker.heartbeat is None or worker.retiring:
+            if worker.retiring or (why := worker.heartbeat.judge(now)) is None:
                 continue
-            why = worker.heartbeat.judge(now)
-            if why is not None:
-                self._service.log("error", f"worker {worker.pid} is hung: {why}; starting another")
-                self._give_up(slot, worker, now)
+            if worker.ready:
+                self._service.log("error", f"worker {worker.pid} {why}; starting another")
+                slot.pause = slot.not_before = 0.0  # Another one is started at once.
+                self._give_up(slot, worker, now, HUNG)
+                continue
+            self._give_up(slot, worker, now, HUNG_AT_START)
+            if self._announced:
+                self._put_off(slot, now)
+                self._say_what_is_next("error", slot, f"{worker.pid} {why} (start_timeout)")
+            elif not self._stopping:
+                self._service.log("error", f"worker {worker.pid} {why} (start_timeout)")
+                self._status = 3
+                self._stop()
 
-    def _give_up(self, slot: Slot, worker: Worker, now: float) -> None:
-        """Let a hung worker end apart from its slot, which is free for another at once."""
+    def _give_up(self, slot: Slot, worker: Worker, now: float, steps: tuple[int, ...]) -> None:
+        """Let a worker end apart from its slot, which is free for another."""
         self._forget_news(worker)
         self._spread.leave(worker.row)
         if worker is slot.worker:
             slot.worker = None
-            slot.pause = slot.not_before = 0.0
         else:
             slot.old.remove(worker)
-        self._hung.add(worker.pid, now)
+        self._hung.add(worker.pid, now, steps)
 
     # -- what to do
 
@@ -290,7 +311,8 @@ class Supervisor:
                 self._tell_all(signal.SIGKILL)
             return
         for slot in self._crew.slots:
-            if slot.ready:
+            if slot.ready and slot.staying is not None:
+                self._renewals.failed = False
                 self._retire(each for each in slot.old if not each.retiring)
             if slot.worker is None and now >= slot.not_before:
                 self._start(slot)
@@ -301,17 +323,14 @@ class Supervisor:
         if not self._announced:
             self._announced = True
             self._service.accepts()
-            self._reports.begin(self._crew.summary(0, 0))
-        elif due := [slot for slot in self._renewing if now >= slot.not_before]:
-            self._replace(due[0], self._renewing.pop(due[0]))
-        elif self._reloading and not self._renewing:
-            self._reloading = False
-            notify("READY=1")
+            self._reports.begin(self._summary())
+        elif (due := self._renewals.take(now)) is not None:
+            self._replace(*due)
 
     def _replace(self, slot: Slot, why: str) -> None:
         if slot.worker is not None:
             if why:
-                self._recycled += 1
+                self._renewals.recycled += 1
                 self._service.log("info", f"worker {slot.worker.pid} {why}: replacing it")
             slot.old.append(slot.worker)
             slot.worker = None
@@ -343,8 +362,8 @@ class Supervisor:
         if self._stopping:
             times = [] if self._kill_at is None else [self._kill_at]
         else:
-            times += [slot.not_before for slot in self._renewing if self._crew.ready]
-            if self._patience is not None:
+            times += self._renewals.times() if self._crew.ready else []
+            if self._patience:
                 times.append(time.monotonic() + self._patience.interval)
         later = (
             self._hung.next(),
@@ -356,45 +375,19 @@ class Supervisor:
     # -- processes
 
     def _start(self, slot: Slot) -> None:
+        if not self._announced or self._renewals.reloading:
+            self._service.starts()
         try:
-            self._start_process(slot)
+            worker = self._starts.start(slot)
         except OSError as exc:  # The system has no process or no descriptor left for it.
             self._service.log("error", f"cannot start a worker: {exc.strerror}")
             self._put_off(slot, time.monotonic())
             if not self._announced:
                 self._status = 3
                 self._stop()
-
-    def _start_process(self, slot: Slot) -> None:
-        news, ours = os.pipe()
-        row = self._spread.enter()
-
-        def work() -> None:
-            os.close(news)
-            # By number: a handler that hangs may have changed sys.stderr.
-            faulthandler.register(STACKS, file=2, chain=False)
-            self._service.work(Post(slot.number, row, partial(self._ready, ours)))
-
-        try:
-            pid = self._nursery.fork(work)
-        except OSError:
-            os.close(news)
-            self._spread.free(row)
-            raise
-        finally:
-            os.close(ours)
-        self._rows[pid] = row
-        slot.worker = Worker(pid, news, time.monotonic(), row)
-        self._selector.register(news, selectors.EVENT_READ, partial(self._take_news, slot.worker))
-
-    def _ready(self, pipe: int, server: Living) -> None:
-        """Say that this worker accepts, and begin to beat."""
-        os.write(pipe, READY)
-        bounds = self._bounds()
-        if self._patience is not None or bounds:
-            patience = self._patience or Patience()
-            wear = Wear(bounds, time.monotonic())
-            Pulse(server, pipe, wear).start(patience.interval)
+            return
+        slot.worker = worker
+        self._selector.register(worker.news, selectors.EVENT_READ, partial(self._take_news, worker))
 
     def _forget_news(self, worker: Worker) -> None:
         if worker.news >= 0:

@@ -16,6 +16,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from anylane.callables import Call, accepted_positionals, call_of, location, run_call
+from anylane.config.limits import Timeouts
 from anylane.errors import Cancelled, UsageError
 from anylane.lane.life.state import States
 from anylane.lane.life.worker import Worker
@@ -39,6 +40,8 @@ class Phase(Enum):
     SHUTDOWN = auto()
     AROUND = auto()
     """A context manager: entered with the startup hooks, left with the shutdown hooks."""
+    MOUNTED = auto()
+    """As AROUND, for an application that may neither start nor end. It is given the Lifespan."""
 
 
 _GIVEN_UP = "the server was told to stop before it had started"
@@ -52,21 +55,21 @@ class Lifespan:
 
     app: given to context managers that take an argument. steps: in the order of their registration;
     they are undone in reverse. log: takes what fails at the end. states: what `app.state` is, from
-    the start to the end. worker: the process that it is in.
+    the start to the end. worker: the process that it is in. timeouts: of the server.
 
     `async with` starts it and stops it. It raises what `start` raises; at the end it raises what
     has replaced the exception of the block, and swallows the exception if a context manager does.
     """
 
-    __slots__ = ("_app", "_log", "_scope", "_states", "_steps", "_to_the_end", "_undo", "_within",
-                 "given_up", "worker")  # fmt: skip
+    __slots__ = ("_app", "_scope", "_states", "_steps", "_to_the_end", "_undo", "_within",
+                 "given_up", "log", "timeouts", "worker")  # fmt: skip
 
     def __init__(
         self, app: object, steps: Iterable[Step], log: Log, states: States | None = None
     ) -> None:
         self._app = app
         self._steps = tuple(steps)
-        self._log = log
+        self.log: Log = log
         self._states = States((app,)) if states is None else states
         self._undo: list[Span | Call] = []
         self._to_the_end: ToTheEnd = _directly
@@ -74,6 +77,7 @@ class Lifespan:
         self._within: Scope | None = None
         self.given_up: bool = False
         self.worker: Worker = Worker()
+        self.timeouts: Timeouts = Timeouts()
 
     def through(
         self, to_the_end: ToTheEnd | None, scope: Callable[[], Scope] | None = None
@@ -132,7 +136,7 @@ class Lifespan:
             except BaseException as exc:
                 if self.given_up and (isinstance(exc, Exception) or _is_ours(exc)):
                     if not _is_ours(exc):
-                        self._log(
+                        self.log(
                             "error", f"the start was given up, and a hook failed: {exc!r}", exc
                         )
                     await self.stop()
@@ -156,7 +160,9 @@ class Lifespan:
             return
         if phase is Phase.WORKER and accepted_positionals(func, 1):
             func = partial(func, self.worker)
-        span = Span(func, self._app) if phase is Phase.AROUND else None
+        elif phase is Phase.MOUNTED:
+            func = partial(func, self)
+        span = Span(func, self._app) if phase in (Phase.AROUND, Phase.MOUNTED) else None
         enter = partial(run_call, call_of(func)) if span is None else span.enter
         if self._scope is None:
             await enter()
@@ -202,7 +208,7 @@ class Lifespan:
                 if isinstance(undo, Span) and exc is not None:
                     exc = failure
                 elif isinstance(failure, Exception):
-                    self._log("error", f"a shutdown hook failed: {shown(failure, 1000)}", failure)
+                    self.log("error", f"a shutdown hook failed: {shown(failure, 1000)}", failure)
                 else:
                     exc = failure
         self._states.leave()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,3 +25,12 @@ def start(tmp_path: Path) -> Generator[Start]:
             return server
 
         yield begin
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Generator[socket.socket]:
+    """What a service manager reads from. Servers find it by `environ`."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(tmp_path / "notify.sock"))
+        sock.settimeout(20)
+        yield sock

@@ -156,3 +156,17 @@ def ask(port: int, path: str = "/") -> bytes:
             answer += data
     assert answer.startswith(b"HTTP/1.1 200"), answer
     return answer.partition(b"\r\n\r\n")[2]
+
+
+def environ(tmp_path: Path, **more: str) -> dict[str, str]:
+    """Return the environment of a server that tells the `manager` how it is."""
+    return {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify.sock"), **more}
+
+
+def until(manager: socket.socket, pattern: str) -> list[str]:
+    """Return the messages up to the first that matches."""
+    seen = []
+    while True:
+        seen.append(manager.recv(1000).decode())
+        if re.search(pattern, seen[-1]):
+            return seen

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 import time
-from collections.abc import Generator
-from pathlib import Path
 
 import pytest
 
@@ -18,29 +15,8 @@ from anylane_backends.hosting.signals import LAST_RESORT
 from anylane_backends.hosting.supervision.supervisor import _KILL_AFTER
 from anylane_backends.hosting.system.watchdog import Watchdog
 from anylane_backends.hosting.systemd import notify, watchdog_interval
-from tests.backends.hosting.workers.servers import ask
+from tests.backends.hosting.workers.servers import ask, environ, until
 from tests.waiting import eventually
-
-
-@pytest.fixture
-def manager(tmp_path: Path) -> Generator[socket.socket]:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.bind(str(tmp_path / "notify.sock"))
-        sock.settimeout(20)
-        yield sock
-
-
-def environ(tmp_path: Path, **more: str) -> dict[str, str]:
-    return {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify.sock"), **more}
-
-
-def until(manager: socket.socket, pattern: str) -> list[str]:
-    """Return the messages up to the first that matches."""
-    seen = []
-    while True:
-        seen.append(manager.recv(1000).decode())
-        if re.search(pattern, seen[-1]):
-            return seen
 
 
 def test_the_state_of_the_workers_is_told(start, manager, tmp_path):
