@@ -6,22 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 from anylane.lane.driver import Driver
-from anylane.lane.link import Handle, Link, LinkDriver
-from anylane.protocol import Exchange, Interrupt
+from anylane.lane.link import Handle, LinkDriver
+from anylane.protocol import Exchange
 from anylane_backends.native_cancel import NativeCancel
-from anylane_backends.readiness.loop import Canceller, Event, Loop, NativeScope, Runner
+from anylane_backends.readiness.loop import Event, Loop, Runner
+from anylane_backends.scoped_link import NativeScope, ScopedLink
 
 
-class ReadinessLink(Link):
+class ReadinessLink(ScopedLink):
     """The Link of an exchange with a task of its own. All of its waiters wait for one event.
 
-    A notification stays latched when the waiters that it was for were cancelled. canceller: what
-    interrupts the exchange.
+    A notification stays latched when the waiters that it was for were cancelled.
     """
 
     __slots__ = ("_latched", "_news", "canceller", "lane")
-
-    canceller: Canceller
 
     def __init__(self, driver: Driver, exchange: Exchange, lane: Loop) -> None:
         # Written out in RunnerLink.__init__ (tests/test_inlined_copies.py).
@@ -38,10 +36,8 @@ class ReadinessLink(Link):
                 self._news = self.lane.event()
             await self._news.wait()
         self._latched = False
-        if self.exchange.interrupt is not None and not self.exchange.told:
-            # What it waited for came first. The cancellation is native all the same.
-            self.cancellation()
-            await self.lane.checkpoint()
+        if self.exchange.interrupt is not None:
+            await self.interrupted()
 
     def notify(self) -> None:
         self._latched = True
@@ -55,25 +51,11 @@ class ReadinessLink(Link):
     def shield(self) -> NativeScope:
         return self.lane.scope(shields=True)
 
-    def entered(self, scope: NativeScope) -> None:  # type: ignore[override]  # `scope` makes it
-        self.canceller = scope
-        super().entered(scope)
+    async def checkpoint(self) -> None:
+        await self.lane.checkpoint()
 
-    async def hear(self) -> None:
-        if self.exchange.interrupt not in (None, Interrupt.DISCONNECT):
-            self.cancellation()
-            await self.lane.checkpoint()
-        self.check()
-
-    def cancellation(self) -> BaseException:
-        return self.canceller.strike()
-
-    @property
-    def heard(self) -> bool:
-        return self.canceller.heard
-
-    def is_cancellation(self, exc: BaseException) -> bool:
-        return self.lane.is_cancellation(exc) or super().is_cancellation(exc)
+    def is_native(self, exc: BaseException) -> bool:
+        return self.lane.is_cancellation(exc)
 
     def submit(self, func: Callable[[], Any]) -> Handle:
         background = self.driver.errand is not None
