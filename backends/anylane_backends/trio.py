@@ -15,7 +15,7 @@ import trio
 from anylane.errors import Cancelled
 from anylane.lane.server_core import ServerCore
 from anylane_backends.readiness.lane import Lane
-from anylane_backends.readiness.loop import Event
+from anylane_backends.readiness.loop import Event, HasFileno
 
 
 class TrioScope:
@@ -57,16 +57,18 @@ class TrioRunner:
 
     heard = True  # As in TrioScope.
 
-    __slots__ = ("_lane", "_scope", "_task", "worn")
+    __slots__ = ("_scope", "_task", "worn")
 
-    def __init__(self, lane: TrioLane) -> None:
-        self._lane = lane
+    def __init__(self) -> None:
         self._task = trio.lowlevel.current_task()
         self._scope = trio.CancelScope()
         self.worn: bool = False
 
-    def renew(self) -> None:
-        self._task.context = self._lane.context.copy()
+    def enter(self, context: Context) -> None:
+        self._task.context = context
+
+    def ended(self) -> None:
+        pass
 
     def cancel(self) -> None:
         self.worn = True
@@ -103,7 +105,7 @@ class TrioLane(Lane):
     async def checkpoint(self) -> None:
         await trio.lowlevel.checkpoint()
 
-    async def readable(self, sock: socket.socket) -> None:
+    async def readable(self, sock: HasFileno) -> None:
         try:
             await trio.lowlevel.wait_readable(sock)
         except trio.ClosedResourceError:
@@ -144,7 +146,7 @@ class TrioLane(Lane):
         trio.lowlevel.spawn_system_task(func, context=self.context)
 
     async def runner(self) -> TrioRunner:
-        return TrioRunner(self)
+        return TrioRunner()
 
     @asynccontextmanager
     async def tasks(self) -> AsyncGenerator[None]:

@@ -314,7 +314,7 @@ def needed() -> Native:
 
 
 def scopes() -> ModuleType:
-    """Return the library whose cancel scopes a handler is to use: trio's own on trio, else anyio's."""
+    """Return the library of the scopes that a handler is to use: trio's own there, else anyio's."""
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
         return trio
