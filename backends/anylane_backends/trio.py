@@ -57,7 +57,7 @@ class TrioRunner:
 
     heard = True  # As in TrioScope.
 
-    __slots__ = ("_scope", "_task", "worn")
+    __slots__ = ("_scope", "_status", "_task", "worn")
 
     def __init__(self) -> None:
         self._task = trio.lowlevel.current_task()
@@ -68,7 +68,8 @@ class TrioRunner:
         self._task.context = context
 
     def ended(self) -> None:
-        pass
+        if getattr(self._task, "_cancel_status", None) is not self._status:
+            self.worn = True  # A scope was left open, and must not be the next handler's.
 
     def cancel(self) -> None:
         self.worn = True
@@ -85,6 +86,7 @@ class TrioRunner:
 
     def __enter__(self) -> Self:
         self._scope.__enter__()
+        self._status = getattr(self._task, "_cancel_status", None)
         return self
 
     def __exit__(
