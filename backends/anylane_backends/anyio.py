@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import types
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,20 +11,15 @@ import anyio
 import anyio.lowlevel
 
 from anylane.errors import Cancelled
-from anylane.lane.driver import Driver
-from anylane.lane.link import Link
 from anylane.lane.server_core import ServerCore
 from anylane.lane.wake_queue import WakeQueue
-from anylane.protocol import Exchange
 from anylane_backends.asyncio.lane import AsyncioBackend, Lane, UvloopBackend
-from anylane_backends.asyncio.link import AsyncioLink, LinkLane, is_cancellation
-from anylane_backends.scoped_link import Canceller, ScopedLink
+from anylane_backends.asyncio.link import AsyncioLink, is_cancellation
+from anylane_backends.scoped_link import ScopedLink
 
 
 class AnyioScope:
     """A scope that is an anyio CancelScope. Cancelling it after its block was left does nothing."""
-
-    heard = True  # It is raised at every checkpoint.
 
     __slots__ = ("_scope", "_wakes", "caught")
 
@@ -36,10 +30,6 @@ class AnyioScope:
 
     def cancel(self) -> None:
         self._wakes.put(self._scope.cancel)
-
-    def strike(self) -> BaseException:
-        self._scope.cancel()
-        return Cancelled()
 
     async def __aenter__(self) -> Self:
         self._scope.__enter__()
@@ -57,20 +47,41 @@ class AnyioScope:
 
 
 class AnyioLink(ScopedLink, AsyncioLink):
-    """The Link of an exchange that is interrupted by a scope: each await in it is cancelled until
-    it was left, and a shielded one is not."""
+    """The Link of an exchange that is interrupted by a scope around it: from then on each await in
+    it is cancelled, and none that is shielded."""
 
-    __slots__ = ("canceller",)
+    __slots__ = ("_scope",)
 
     native = False
+    lane: AnyioLane  # pyright: ignore[reportIncompatibleVariableOverride]  # never set anew
 
-    canceller: Canceller
+    async def guard(self, work: Coroutine[Any, Any, None]) -> None:
+        # As Link's own, without the object around the scope and its two coroutines: this runs for
+        # every request.
+        self._scope = self.lane.new_scope()
+        try:
+            with self._scope:
+                self.begin()
+                await work
+        except Cancelled:
+            if self.exchange.interrupt is None:
+                raise
 
-    @types.coroutine
-    def wait(self) -> Generator[Any, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        yield from AsyncioLink.wait(self)
+    def cancel_task(self) -> None:
+        self._scope.cancel()
+
+    @property
+    def heard(self) -> bool:
+        return True  # It is raised at every await.
+
+    def cancellation(self) -> BaseException:
+        self._scope.cancel()
+        return Cancelled()
+
+    async def wait(self) -> None:  # type: ignore[override]  # awaited, whatever it is
+        await AsyncioLink.wait(self)
         if self.exchange.interrupt is not None:
-            yield from self.interrupted().__await__()
+            await self.interrupted()
 
     def scope(self) -> AnyioScope:
         return AnyioScope(self.driver.wakes)
@@ -84,17 +95,21 @@ class AnyioLink(ScopedLink, AsyncioLink):
     def is_native(self, exc: BaseException) -> bool:
         return is_cancellation(exc)
 
-    def is_cancellation(self, exc: BaseException) -> bool:
-        return is_cancellation(exc) or Link.is_cancellation(self, exc)
-
     def is_own_cancellation(self, exc: BaseException) -> bool:  # noqa: ARG002  # as Link
         return False  # Its scope takes it back.
 
 
 class AnyioLane(Lane):
-    """One server on one running loop of asyncio's kind."""
+    """One server on one running loop of asyncio's kind.
 
-    new_link: Callable[[Driver, Exchange, LinkLane], AsyncioLink] = AnyioLink
+    new_scope: anyio's own class for this loop; to find it anew takes as long as to enter it.
+    """
+
+    new_link: type[AsyncioLink] = AnyioLink
+
+    def __init__(self, server: ServerCore) -> None:
+        super().__init__(server)
+        self.new_scope: type[anyio.CancelScope] = type(anyio.CancelScope())
 
     def scope(self) -> AnyioScope:
         return AnyioScope(self.server.wakes)

@@ -33,7 +33,7 @@ class DriverLane(LinkLane, Protocol):
     server: ServerCore
     variables: Context
     eager: bool
-    new_link: Callable[[Driver, Exchange, LinkLane], AsyncioLink]
+    new_link: type[AsyncioLink]
 
     def run_errand(self, errand: Errand) -> None:
         """Run an errand with a driver of its own."""

@@ -12,16 +12,14 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
-from anylane.lane.driver import Driver
 from anylane.lane.link import Errand, Scope
 from anylane.lane.server_core import ServerCore
 from anylane.lane.variables import InheritedVariables
 from anylane.lane.wake_queue import WakeQueue
-from anylane.protocol import Exchange
 from anylane.protocol.channel.message_channel import MessageChannel
 from anylane_backends.asyncio.channel import AsyncioChannelDriver
 from anylane_backends.asyncio.driver import AsyncioDriver
-from anylane_backends.asyncio.link import AsyncioLink, AsyncioScope, LinkLane
+from anylane_backends.asyncio.link import AsyncioLink, AsyncioScope
 from anylane_backends.channels.delivery import Host
 from anylane_backends.sockets.accepting import Accepting
 from anylane_backends.thread_pool import Pool
@@ -33,7 +31,7 @@ class Lane:
     new_link: makes the link of an exchange.
     """
 
-    new_link: Callable[[Driver, Exchange, LinkLane], AsyncioLink] = AsyncioLink
+    new_link: type[AsyncioLink] = AsyncioLink
 
     def __init__(self, server: ServerCore) -> None:
         self.server = server

@@ -9,17 +9,20 @@ from anylane.lane.driver import Driver
 from anylane.lane.link import Handle, LinkDriver
 from anylane.protocol import Exchange
 from anylane_backends.native_cancel import NativeCancel
-from anylane_backends.readiness.loop import Event, Loop, Runner
-from anylane_backends.scoped_link import NativeScope, ScopedLink
+from anylane_backends.readiness.loop import Canceller, Event, Loop, NativeScope, Runner
+from anylane_backends.scoped_link import ScopedLink
 
 
 class ReadinessLink(ScopedLink):
     """The Link of an exchange with a task of its own. All of its waiters wait for one event.
 
-    A notification stays latched when the waiters that it was for were cancelled.
+    A notification stays latched when the waiters that it was for were cancelled. canceller: what
+    interrupts the exchange.
     """
 
     __slots__ = ("_latched", "_news", "canceller", "lane")
+
+    canceller: Canceller
 
     def __init__(self, driver: Driver, exchange: Exchange, lane: Loop) -> None:
         # Written out in RunnerLink.__init__ (tests/test_inlined_copies.py).
@@ -50,6 +53,17 @@ class ReadinessLink(ScopedLink):
 
     def shield(self) -> NativeScope:
         return self.lane.scope(shields=True)
+
+    def entered(self, scope: NativeScope) -> None:  # type: ignore[override]  # `scope` makes it
+        self.canceller = scope
+        super().entered(scope)
+
+    def cancellation(self) -> BaseException:
+        return self.canceller.strike()
+
+    @property
+    def heard(self) -> bool:
+        return self.canceller.heard
 
     async def checkpoint(self) -> None:
         await self.lane.checkpoint()

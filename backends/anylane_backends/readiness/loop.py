@@ -13,8 +13,8 @@ from contextvars import Context
 from typing import Any, Protocol
 
 from anylane.lane.deadlines import Deadline
+from anylane.lane.link import Scope
 from anylane.lane.server_core import ServerCore
-from anylane_backends.scoped_link import Canceller, NativeScope
 from anylane_backends.thread_pool import Pool
 
 
@@ -29,6 +29,25 @@ class Event(Protocol):
 
     def set(self) -> object: ...
     async def wait(self) -> object: ...
+
+
+class Canceller(Protocol):
+    """What interrupts an exchange natively: its scope, or its runner.
+
+    heard: whether the interruption has been raised in the exchange, as far as that is known.
+    """
+
+    @property
+    def heard(self) -> bool: ...
+
+    def strike(self) -> BaseException:
+        """Return what the exchange's own code is to raise now. Where a checkpoint raises it
+        natively from now on, that comes first."""
+        ...
+
+
+class NativeScope(Scope, Canceller, Protocol):
+    """A scope of the loop's library around an exchange, or within it."""
 
 
 class Runner(Canceller, Protocol):
