@@ -5,7 +5,7 @@ from __future__ import annotations
 import selectors
 import socket
 from collections import deque
-from collections.abc import Coroutine, Generator
+from collections.abc import Awaitable, Coroutine, Generator
 from contextvars import Context
 from types import coroutine as native
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from anylane.shown import shown
 from anylane_backends.readiness.link import RunnerLink
 from anylane_backends.readiness.loop import Loop, Runner
+from anylane_backends.readiness.loop_selector import LoopSelector
 
 _Suspended = tuple[Coroutine[Any, Any, None], Any, Context]
 """The coroutine of an exchange, what it awaits, and the context that it runs in."""
@@ -60,6 +61,9 @@ class Poller:
     def __init__(self, lane: Loop) -> None:
         self._lane = lane
         self._selector: Any = selectors.DefaultSelector()
+        self._has_descriptor = hasattr(self._selector, "fileno")
+        if not self._has_descriptor:
+            self._selector = LoopSelector(lane)
         self._due: deque[RunnerLink] = deque()
         self._runner: Runner | None = None
         self._closed = False
@@ -108,7 +112,7 @@ class Poller:
             try:
                 while not self._closed:
                     # One read of each connection, one exchange of each: so all have their turn.
-                    await (lane.checkpoint() if due else lane.readable(self._selector))
+                    await (lane.checkpoint() if due else self._ready())
                     self._read()
                     for _ in range(len(due)):
                         link = due.popleft()
@@ -122,6 +126,12 @@ class Poller:
             finally:
                 if self._runner is runner:
                     self.start()
+
+    def _ready(self) -> Awaitable[None]:
+        """Return when a connection can be read."""
+        if self._has_descriptor:
+            return self._lane.readable(self._selector)
+        return self._selector.wait()  # type: ignore[no-any-return]
 
     def _read(self) -> None:
         for key, _ in self._selector.select(0):
