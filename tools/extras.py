@@ -123,6 +123,19 @@ from anylane import json
 assert json.loads(b"[1]") == [1]
 assert TestClient(app).get("/").status == 200
 """,
+    "speed": """
+import websockets
+from anylane.protocol.websocket.masking import apply_mask
+assert apply_mask() is not None
+@app.websocket("/echo")
+async def echo(ctx):
+    ws = await ctx.accept()
+    async for message in ws:
+        await ws.send(message)
+with TestClient(app).websocket("/echo") as ws:
+    ws.send("x" * 1000)
+    assert ws.receive() == "x" * 1000
+""",
     "pydantic": """
 import pydantic
 class Model(pydantic.BaseModel):
@@ -208,7 +221,7 @@ assert answer.headers["content-encoding"] == "gzip"
 """
 """What needs no extra. zlib is the floor of Compression."""
 
-BY_OTHERS = frozenset({"orjson", "pydantic"})
+BY_OTHERS = frozenset({"orjson", "pydantic", "speed"})
 """Extras whose program imports the library itself: without it that import fails."""
 
 

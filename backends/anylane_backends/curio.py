@@ -34,7 +34,7 @@ from curio.traps import (
 from anylane.lane.server_core import ServerCore
 from anylane.shown import shown
 from anylane_backends.readiness.lane import Lane
-from anylane_backends.readiness.loop import Event
+from anylane_backends.readiness.loop import Event, HasFileno
 
 
 class CurioEvent:
@@ -160,8 +160,10 @@ class CurioRunner:
     def worn(self) -> bool:
         return bool(self._task.cancelled)
 
-    def renew(self) -> None:
-        self._task._context = self._lane.context.copy()
+    def enter(self, context: Context) -> None:
+        self._task._context = context
+
+    def ended(self) -> None:
         if self._interruption is not None:
             self._interruption.close()
             self._interruption = None
@@ -247,7 +249,7 @@ class CurioLane(Lane):
     # They are given the socket, not its number: then the kernel leaves it registered from one wait
     # to the next while its task waits for nothing else, which saves two system calls a request.
 
-    def readable(self, sock: socket.socket) -> Awaitable[None]:
+    def readable(self, sock: HasFileno) -> Awaitable[None]:
         return _read_wait(sock)  # type: ignore[no-any-return]
 
     def writable(self, sock: socket.socket) -> Awaitable[None]:

@@ -71,8 +71,17 @@ def lanes() -> dict[str, list[str]]:
     return found
 
 
-LANES = ("asyncio", "anyio", "curio", "threads")
-SHARED = ("readiness", "sockets", "native_cancel", "thread_pool", "workers", "tls")
+LANES = ("asyncio", "anyio", "trio", "curio", "threads")
+SHARED = (
+    "readiness",
+    "sockets",
+    "channels",
+    "native_cancel",
+    "scoped_link",
+    "thread_pool",
+    "workers",
+    "tls",
+)
 
 
 def rows() -> Iterator[tuple[str, str, int]]:

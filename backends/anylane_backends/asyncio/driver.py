@@ -26,12 +26,14 @@ class DriverLane(LinkLane, Protocol):
     """What a driver needs of its lane.
 
     server: what is served. variables: the context of which each exchange gets a copy. eager:
-    whether a handler makes its first step while its task is being made.
+    whether a handler makes its first step while its task is being made. new_link: makes the link
+    of an exchange.
     """
 
     server: ServerCore
     variables: Context
     eager: bool
+    new_link: type[AsyncioLink]
 
     def run_errand(self, errand: Errand) -> None:
         """Run an errand with a driver of its own."""
@@ -139,7 +141,7 @@ class AsyncioDriver(Driver, asyncio.Protocol):
 
     def start(self, exchange: Exchange) -> None:
         lane = self.lane
-        link = AsyncioLink(self, exchange, lane)
+        link = lane.new_link(self, exchange, lane)
         self.links.append(link)  # As `started`, without the call.
         coroutine = self.server.run_exchange(exchange, link)
         # A copy of the lane's context, not of the current one, which may be another exchange's.
@@ -215,7 +217,7 @@ class AsyncioDriver(Driver, asyncio.Protocol):
 def run_in_task(driver: Driver, exchange: Exchange, lane: DriverLane, context: Context) -> None:
     """Run the coroutine of an exchange in a task of its own, in that context."""
     # Written out in AsyncioDriver.start (tests/test_inlined_copies.py).
-    link = AsyncioLink(driver, exchange, lane)
+    link = lane.new_link(driver, exchange, lane)
     driver.started(link)
     coroutine = driver.server.run_exchange(exchange, link)
     if lane.eager:

@@ -13,21 +13,26 @@ from types import MappingProxyType
 from typing import Any
 
 from anylane.errors import UsageError
-from anylane.lane.link import Errand
+from anylane.lane.link import Errand, Scope
 from anylane.lane.server_core import ServerCore
 from anylane.lane.variables import InheritedVariables
 from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol.channel.message_channel import MessageChannel
 from anylane_backends.asyncio.channel import AsyncioChannelDriver
 from anylane_backends.asyncio.driver import AsyncioDriver
-from anylane_backends.asyncio.link import AsyncioScope
+from anylane_backends.asyncio.link import AsyncioLink, AsyncioScope
 from anylane_backends.channels.delivery import Host
 from anylane_backends.sockets.accepting import Accepting
 from anylane_backends.thread_pool import Pool
 
 
 class Lane:
-    """One server on one running loop."""
+    """One server on one running loop.
+
+    new_link: makes the link of an exchange.
+    """
+
+    new_link: type[AsyncioLink] = AsyncioLink
 
     def __init__(self, server: ServerCore) -> None:
         self.server = server
@@ -153,7 +158,8 @@ class Lane:
         if self._connecting:
             await asyncio.wait(self._connecting)
 
-    def scope(self) -> AsyncioScope:
+    def scope(self) -> Scope:
+        """Return a new scope, which can cancel natively what runs inside."""
         return AsyncioScope(self.server.wakes)
 
     # -- channels ----------------------------------------------------------------------------------
@@ -187,11 +193,19 @@ class AsyncioBackend:
     name = "asyncio"
     concurrent_input = True
     native_cancel = True
+    ignores: Mapping[str, str] = MappingProxyType({})
+
+    def check(self) -> None:
+        """Raise ImportError if a library is missing."""
 
     def loop_factory(self) -> asyncio.AbstractEventLoop:
         if hasattr(asyncio, "ProactorEventLoop"):
             return asyncio.SelectorEventLoop()  # The choice of Windows cannot watch listeners.
         return asyncio.new_event_loop()
+
+    def lane(self, server: ServerCore) -> Lane:
+        """Return a lane in the running loop."""
+        return Lane(server)
 
     def run(self, server: ServerCore) -> None:
         with asyncio.Runner(loop_factory=self.loop_factory) as runner:
@@ -207,7 +221,7 @@ class AsyncioBackend:
     async def embed(self, server: ServerCore) -> AsyncGenerator[Lane]:
         """Give a lane in the running loop, which listens to nothing: it carries the exchanges that
         the host of the loop brings."""
-        lane = Lane(server)
+        lane = self.lane(server)
         try:
             async with server.lifespan(lane.to_the_end, lane.scope):
                 lane.variables = contextvars.copy_context()  # With what the hooks have set.
@@ -224,7 +238,7 @@ class UvloopBackend(AsyncioBackend):
     """asyncio on uvloop."""
 
     name = "uvloop"
-    ignores: Mapping[str, str] = MappingProxyType(
+    ignores = MappingProxyType(
         dict.fromkeys(("http_buffer_size", "ws_buffer_size"), "uvloop chooses what one read gives")
     )
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self
 
 from anylane.errors import Cancelled
 from anylane.lane.driver import Driver
-from anylane.lane.link import Handle, LinkDriver
+from anylane.lane.link import Handle, LinkDriver, Scope
 from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol import Exchange
 from anylane_backends.asyncio.waiter import Waiter, raise_
@@ -223,7 +223,7 @@ class AsyncioLink(NativeCancel):
         self._pushing = False
         self.driver.push()
 
-    def scope(self) -> AsyncioScope:
+    def scope(self) -> Scope:
         return AsyncioScope(self.driver.wakes)
 
     def cancel_task(self) -> None:

@@ -64,6 +64,18 @@ def _make(entry: EntryPoint, name: str, *, own: bool) -> Backend:
     return checked(backend, repr(name))
 
 
+def loop_of(backend: Backend) -> str:
+    """Return the name of the event loop that a backend has chosen, "" if its own name tells it."""
+    loop: str = getattr(backend, "loop", "")
+    return loop
+
+
+def full_name(backend: Backend) -> str:
+    """Return the name of a backend, with that of its event loop where it has chosen one."""
+    loop = loop_of(backend)
+    return f"{backend.name} on {loop}" if loop else backend.name
+
+
 def checked(backend: Backend, shown: str) -> Backend:
     """Return the backend if it is one. Raises BackendError, which calls it *shown*."""
     if not (isinstance(getattr(backend, "name", None), str) and hasattr(backend, "run")):

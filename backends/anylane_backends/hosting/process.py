@@ -14,7 +14,7 @@ from anylane.app import App
 from anylane.config.server_config import ServerConfig
 from anylane.errors import AnylaneError, UsageError
 from anylane.lane.server_core import Access
-from anylane_backends.hosting.loading import BackendError
+from anylane_backends.hosting.loading import BackendError, full_name
 from anylane_backends.hosting.messages import describe, logger, one_line, say
 from anylane_backends.hosting.server import Server, running_loop
 from anylane_backends.hosting.signals import Signals
@@ -83,7 +83,7 @@ def announce(server: Server) -> None:
     """Print the line that says where the server is, warn of settings without effect, and tell the
     service manager."""
     version = platform.python_version()
-    say(f"anylane on {' '.join(server.urls)} ({server.backend.name}, Python {version})")
+    say(f"anylane on {' '.join(server.urls)} ({full_name(server.backend)}, Python {version})")
     for each in server.unapplied:
         server.core.log("warning", each, None)
     notify("READY=1")

@@ -16,7 +16,7 @@ from anylane.shown import shown
 from anylane_backends.channels.delivery import Delivery, Host
 from anylane_backends.readiness.driver import ReadinessDriver
 from anylane_backends.readiness.link import ReadinessLink
-from anylane_backends.readiness.loop import Loop
+from anylane_backends.readiness.poller import PolledLoop
 from anylane_backends.sockets.sockets import NO_SOCKET
 
 
@@ -25,8 +25,8 @@ class ReadinessChannelDriver(Driver):
 
     __slots__ = ("_context", "_deadline", "_delivery", "lane")
 
-    def __init__(self, lane: Loop, channel: MessageChannel, context: Context) -> None:
-        self.lane: Loop = lane
+    def __init__(self, lane: PolledLoop, channel: MessageChannel, context: Context) -> None:
+        self.lane: PolledLoop = lane
         self._context = context
         self._delivery = Delivery(lane, self._start_beside)
         self._deadline: Deadline | None = None

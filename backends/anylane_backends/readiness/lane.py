@@ -1,7 +1,7 @@
 """The lane of loops that wait until a socket is ready; it does everything but the waiting.
 
-Each connection has one task, which reads and runs the exchanges that come of it. Each exchange that
-suspends has one more task, and so has a connection while the kernel does not take what was
+One task reads from all connections and runs the exchanges that come of it. Each exchange that
+suspends has a task of its own, and so has a connection while the kernel does not take what was
 written. One task rings all deadlines. A loop supplies the few primitives of `Loop`; nothing here
 imports one.
 """
@@ -25,7 +25,7 @@ from anylane.shown import shown
 from anylane_backends.channels.delivery import Host
 from anylane_backends.readiness.channel import ReadinessChannelDriver
 from anylane_backends.readiness.driver import ReadinessDriver
-from anylane_backends.readiness.loop import Loop
+from anylane_backends.readiness.poller import PolledLoop, Poller
 from anylane_backends.sockets.accepting import TURN, Acceptor, pause_after
 from anylane_backends.sockets.sockets import NO_SOCKET
 from anylane_backends.sockets.spread import LeftToOthers
@@ -33,7 +33,7 @@ from anylane_backends.sockets.wakeup import WakeupSocketpair
 from anylane_backends.thread_pool import Pool
 
 
-class Lane(Loop):
+class Lane(PolledLoop):
     """One server on one running loop. It is made inside that loop."""
 
     def __init__(self, server: ServerCore) -> None:
@@ -41,6 +41,7 @@ class Lane(Loop):
         self.pool: Pool = Pool(server)
         self.context: contextvars.Context = contextvars.copy_context()
         self.inherited: InheritedVariables = InheritedVariables()
+        self.poller: Poller = Poller(self)
         self._deadlines = Deadlines()
         self._next_ring = NEVER
         self._earlier = self.event()
@@ -73,13 +74,16 @@ class Lane(Loop):
                 self.inherited.note()
                 async with self.tasks():
                     self.start(self._ring_deadlines)
+                    self.poller.start()
                     try:
                         yield
                     finally:
                         # Nothing is left after a drain; everything if this task was cancelled.
                         self.server.abort()
+                        self.poller.stop()
         finally:
             self.pool.close()
+            self.poller.close()
             self._over = True
             self._wakeup.wake()
 

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from anylane.lane.driver import Driver
-from anylane.lane.link import Handle, Link, LinkDriver
-from anylane.protocol import Exchange, Interrupt
+from anylane.lane.link import Handle, LinkDriver
+from anylane.protocol import Exchange
 from anylane_backends.native_cancel import NativeCancel
 from anylane_backends.readiness.loop import Canceller, Event, Loop, NativeScope, Runner
+from anylane_backends.scoped_link import ScopedLink
 
 
-class ReadinessLink(Link):
+class ReadinessLink(ScopedLink):
     """The Link of an exchange with a task of its own. All of its waiters wait for one event.
 
     A notification stays latched when the waiters that it was for were cancelled. canceller: what
@@ -38,10 +39,8 @@ class ReadinessLink(Link):
                 self._news = self.lane.event()
             await self._news.wait()
         self._latched = False
-        if self.exchange.interrupt is not None and not self.exchange.told:
-            # What it waited for came first. The cancellation is native all the same.
-            self.cancellation()
-            await self.lane.checkpoint()
+        if self.exchange.interrupt is not None:
+            await self.interrupted()
 
     def notify(self) -> None:
         self._latched = True
@@ -59,12 +58,6 @@ class ReadinessLink(Link):
         self.canceller = scope
         super().entered(scope)
 
-    async def hear(self) -> None:
-        if self.exchange.interrupt not in (None, Interrupt.DISCONNECT):
-            self.cancellation()
-            await self.lane.checkpoint()
-        self.check()
-
     def cancellation(self) -> BaseException:
         return self.canceller.strike()
 
@@ -72,8 +65,11 @@ class ReadinessLink(Link):
     def heard(self) -> bool:
         return self.canceller.heard
 
-    def is_cancellation(self, exc: BaseException) -> bool:
-        return self.lane.is_cancellation(exc) or super().is_cancellation(exc)
+    async def checkpoint(self) -> None:
+        await self.lane.checkpoint()
+
+    def is_native(self, exc: BaseException) -> bool:
+        return self.lane.is_cancellation(exc)
 
     def submit(self, func: Callable[[], Any]) -> Handle:
         background = self.driver.errand is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from contextvars import Context
 from typing import Any, Protocol
 
@@ -16,6 +16,12 @@ from anylane.lane.deadlines import Deadline
 from anylane.lane.link import Scope
 from anylane.lane.server_core import ServerCore
 from anylane_backends.thread_pool import Pool
+
+
+class HasFileno(Protocol):
+    """What has a file descriptor."""
+
+    def fileno(self) -> int: ...
 
 
 class Event(Protocol):
@@ -45,7 +51,7 @@ class NativeScope(Scope, Canceller, Protocol):
 
 
 class Runner(Canceller, Protocol):
-    """A native task that reads a connection and runs its exchanges, one after the other.
+    """A native task that reads from connections and runs their exchanges, one after the other.
 
     A new task for each exchange would cost a third of a plain request's time. A runner is made and
     entered in its task.
@@ -56,9 +62,11 @@ class Runner(Canceller, Protocol):
     @property
     def worn(self) -> bool: ...
 
-    def renew(self) -> None:
-        """Take note that an exchange has ended. From its next suspension on the task runs in a
-        fresh copy of the lane's context."""
+    def enter(self, context: Context) -> None:
+        """Have the task run in that context from its next suspension on."""
+
+    def ended(self) -> None:
+        """Take note that an exchange has ended."""
 
     def cancel(self) -> None:
         """End natively what the exchange awaits, now or at its next chance."""
@@ -71,11 +79,13 @@ class Runner(Canceller, Protocol):
 class Loop(ABC):
     """One running loop with one server on it. A loop's library supplies the abstract methods.
 
-    server: what is served. pool: runs blocking functions.
+    server: what is served. pool: runs blocking functions. context: each exchange runs in a copy of
+    it.
     """
 
     server: ServerCore
     pool: Pool
+    context: Context
 
     @abstractmethod
     def event(self) -> Event:
@@ -86,7 +96,7 @@ class Loop(ABC):
         """Give other tasks their turn; a cancellation arrives here."""
 
     @abstractmethod
-    def readable(self, sock: socket.socket) -> Awaitable[None]:
+    def readable(self, sock: HasFileno) -> Awaitable[None]:
         """Return when there is something to read, or `release` was called."""
 
     @abstractmethod
@@ -131,10 +141,9 @@ class Loop(ABC):
         """Call it at that time, in seconds on the clock of `time.monotonic`. Return a deadline,
         which the caller cancels when it is not needed any more."""
 
-    async def runner(self) -> AbstractContextManager[Runner | None]:
-        """Return the current task's runner, None where a task cannot change its context
-        variables."""
-        return nullcontext()
+    @abstractmethod
+    async def runner(self) -> AbstractContextManager[Runner]:
+        """Return the current task's runner."""
 
     @abstractmethod
     def is_cancellation(self, exc: BaseException) -> bool:

@@ -94,6 +94,30 @@ def interruption_in_a_foreign_await(conversation: Conversation) -> None:
     assert errors(conversation) == []
 
 
+@case(CHAPTER, "native_cancel", "cancel_scopes", request_timeout=0.2, cuts=False)
+def shielded_work_is_not_interrupted(conversation: Conversation) -> None:
+    """What a scope shields goes on after an interruption, and what comes behind it does not."""
+    assert conversation.connect().ask("/shielded/work").status == 503
+    assert conversation.helper().ask("/notes").body == b"saved, deadline"
+    assert errors(conversation) == []
+
+
+@case(CHAPTER, "native_cancel", "cancel_scopes", request_timeout=0.2, cuts=False)
+def shielded_group_is_not_interrupted(conversation: Conversation) -> None:
+    """The tasks of a shielded group end by themselves after an interruption."""
+    assert conversation.connect().ask("/shielded/group").status == 503
+    assert conversation.helper().ask("/notes").body == b"one two, deadline"
+    assert errors(conversation) == []
+
+
+@case(CHAPTER, "native_cancel", "cancel_scopes", request_timeout=0.2, cuts=False)
+def shielded_timeout_has_its_time(conversation: Conversation) -> None:
+    """A shielded time-out ends by itself, although an interruption came before it."""
+    assert conversation.connect().ask("/shielded/timeout").status == 503
+    assert conversation.helper().ask("/notes").body == b"timed out: True, deadline"
+    assert errors(conversation) == []
+
+
 @case(CHAPTER, "native_cancel", request_timeout=0.2, cuts=False)
 def interruption_is_the_loops_own(conversation: Conversation) -> None:
     """On an event loop an interruption is the loop's own cancellation, each time."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane import HTTPError
@@ -309,6 +311,21 @@ def needed() -> Native:
     if found is None:
         raise HTTPError(501, "this lane has no event loop")
     return found
+
+
+def scopes() -> ModuleType:
+    """Return the library of the scopes that a handler is to use: trio's own there, else anyio's."""
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_run():
+        return trio
+    return import_module("anyio")
+
+
+def group_of(library: Any) -> AbstractAsyncContextManager[Any]:
+    """Return a block of tasks of `scopes()`."""
+    make = library.open_nursery if hasattr(library, "open_nursery") else library.create_task_group
+    block: AbstractAsyncContextManager[Any] = make()
+    return block
 
 
 async def cancellable(ctx: Context, func: Func, cancels: dict[str, Cancel]) -> bool:

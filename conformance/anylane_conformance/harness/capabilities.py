@@ -50,6 +50,10 @@ ROWS: dict[str, Row] = {
         "cancels by scopes, and curio wraps what it joins in TaskError",
         fails_fast=False,  # the case itself asks the handler's library
     ),
+    "cancel_scopes": Row(
+        "an interruption cancels a scope: every await in it, and none that is shielded. On anyio "
+        "and trio only: elsewhere it is raised once, and knows nothing of shields"
+    ),
     "cancelled_once": Row(
         "a foreign await that cleans up after an interruption goes on. Not on trio and anyio: a "
         "cancelled scope cancels every await in it",

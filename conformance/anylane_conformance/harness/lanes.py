@@ -156,6 +156,8 @@ def server_lane(name: str, *, lazy: bool = False) -> ServerLane:
             capabilities.add(capability)
     if "http_buffer_size" not in getattr(backend, "ignores", ()):
         capabilities.add("read_size")
+    if getattr(backend, "cancel_scopes", False):
+        capabilities.add("cancel_scopes")
     if not backend.native_cancel:
         capabilities |= {"foreign_refused", "blocking_async"}
     return ServerLane(

@@ -31,7 +31,7 @@ from anylane_backends.hosting.cli.flags import RunCommand, option, reasons
 from anylane_backends.hosting.cli.log_setup import set_up_logging
 from anylane_backends.hosting.cli.new_project import BACKENDS, CannotCreate, create
 from anylane_backends.hosting.cli.options import Options
-from anylane_backends.hosting.loading import BackendError, backends, load_backend
+from anylane_backends.hosting.loading import BackendError, backends, load_backend, loop_of
 from anylane_backends.hosting.messages import log
 from anylane_backends.hosting.process import fail
 from anylane_backends.hosting.system.pidfile import PidFileError
@@ -234,8 +234,8 @@ def list_backends() -> None:
     rows = []
     for name, entry in sorted(backends().items()):
         try:
-            load_backend(name)
-            state = "available"
+            loop = loop_of(load_backend(name))
+            state = f"available, on {loop}" if loop else "available"
         except BackendError as exc:
             state = f"not available: {exc}"
         rows.append((name, _version(name, entry.dist.name if entry.dist else None), state))

@@ -21,6 +21,7 @@ def build(app: App, stage: Stage) -> None:
     _that_clean_up(app, stage)
     _blocking(app, stage)
     _native(app, stage)
+    _shielded(app, stage)
     _left(app, stage)
 
 
@@ -244,6 +245,48 @@ def _native(app: App, stage: Stage) -> None:
         except Exception:  # noqa: BLE001
             stage.note("shipped")
         return "shipped"
+
+
+def _shielded(app: App, stage: Stage) -> None:
+    """Add handlers that are interrupted in a shielded block, and after it."""
+
+    def saw(ctx: Context, what: str) -> None:
+        stage.note(f"{what}, {ctx.interrupted}")
+
+    @app.get("/shielded/work")
+    async def work(ctx: Context) -> None:
+        library: Any = event_loops.scopes()
+        with library.CancelScope(shield=True):
+            while ctx.interrupted is None:
+                await library.sleep(0.01)
+            await library.sleep(0.01)
+            saw(ctx, "saved")
+        await library.sleep(60)
+
+    @app.get("/shielded/group")
+    async def group(ctx: Context) -> None:
+        library: Any = event_loops.scopes()
+        ended: list[str] = []
+
+        async def child(name: str) -> None:
+            while ctx.interrupted is None:
+                await library.sleep(0.01)
+            ended.append(name)
+
+        with library.CancelScope(shield=True):
+            async with event_loops.group_of(library) as group:
+                group.start_soon(child, "one")
+                group.start_soon(child, "two")
+            saw(ctx, " ".join(sorted(ended)))
+        await ctx.sleep(60)
+
+    @app.get("/shielded/timeout")
+    async def timeout(ctx: Context) -> None:
+        library: Any = event_loops.scopes()
+        with library.move_on_after(0.3, shield=True) as scope:
+            await library.sleep(60)
+        saw(ctx, f"timed out: {scope.cancelled_caught}")
+        await library.sleep(60)
 
 
 def _left(app: App, stage: Stage) -> None:

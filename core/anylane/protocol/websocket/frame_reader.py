@@ -26,7 +26,7 @@ from wsproto.frame_protocol import (
 
 from anylane.protocol.websocket.close_codes import NO_STATUS, is_close_code
 from anylane.protocol.websocket.deflate import InflateError, Inflater
-from anylane.protocol.websocket.masking import ONES, SHORT, key_number, unmask
+from anylane.protocol.websocket.masking import ONES, SHORT, apply_mask, key_number, unmask
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +148,7 @@ class FrameReader:
         if not self._between or not self._express or self._skip or self._open:
             return 0, 0
         at = total = 0
+        apply = apply_mask()
         whole, limit = len(data), self._limit
         for _ in range(most):
             if whole - at < 6:
@@ -160,13 +161,17 @@ class FrameReader:
                 end = at + 6 + length
                 if end > whole or length > limit:
                     break
-                # The key and what it masks are one number. The key, repeated from its own place
-                # on, then leaves 0 of itself. That is a slice less than in `unmask`.
-                number = key_number(data[at + 2 : end])
-                pad = (number >> 8 * length) * ONES[length]
-                if length & 3:
-                    pad >>= 32 - 8 * (length & 3)
-                payload: bytes | bytearray = (number ^ pad).to_bytes(length)
+                payload: bytes | bytearray
+                if apply is not None:
+                    payload = apply(data[at + 6 : end], data[at + 2 : at + 6])
+                else:
+                    # The key and what it masks are one number. The key, repeated from its own
+                    # place on, then leaves 0 of itself. That is a slice less than in `unmask`.
+                    number = key_number(data[at + 2 : end])
+                    pad = (number >> 8 * length) * ONES[length]
+                    if length & 3:
+                        pad >>= 32 - 8 * (length & 3)
+                    payload = (number ^ pad).to_bytes(length)
             else:
                 begin, length = _payload_at(data, at)
                 end = begin + length
