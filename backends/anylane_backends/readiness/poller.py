@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from anylane.shown import shown
 from anylane_backends.readiness.link import RunnerLink
 from anylane_backends.readiness.loop import Loop, Runner
-from anylane_backends.readiness.loop_selector import LoopSelector
+from anylane_backends.readiness.task_selector import TaskSelector
 
 _Suspended = tuple[Coroutine[Any, Any, None], Any, Context]
 """The coroutine of an exchange, what it awaits, and the context that it runs in."""
@@ -63,7 +63,7 @@ class Poller:
         self._selector: Any = selectors.DefaultSelector()
         self._has_descriptor = hasattr(self._selector, "fileno")
         if not self._has_descriptor:
-            self._selector = LoopSelector(lane)
+            self._selector = TaskSelector(lane)
         self._due: deque[RunnerLink] = deque()
         self._runner: Runner | None = None
         self._closed = False

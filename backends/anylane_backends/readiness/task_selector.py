@@ -1,4 +1,4 @@
-"""LoopSelector: waits for sockets by the loop's own means, where it cannot wait for a selector."""
+"""TaskSelector: waits for sockets by the loop's own means, where it cannot wait for a selector."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from anylane_backends.readiness.loop import Event, Loop
 
 
-class LoopSelector:
+class TaskSelector:
     """Stands in for a selector without a descriptor, as those of select(2) and poll(2) are.
 
     Each socket has a task of the loop, which waits for it. It costs what the one for all saves.
