@@ -149,7 +149,7 @@ dist: $(VENV)/.dist ## build the distributions, check them, try the wheel: docs/
 
 lines: $(VENV)/.test ## bring what the docs draw from the code up to date
 	for tool in lines diagrams configuration examples limits hooks capabilities smuggling transport workers module_map transcripts \
-			proxies supported_versions deployment security; do \
+			proxies supported_versions deployment security hosts; do \
 		$(BIN)/python docs/tools/$$tool.py || exit; \
 	done
 
