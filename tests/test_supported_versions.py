@@ -62,3 +62,14 @@ def test_each_allowed_licence_is_needed_by_something() -> None:
     licences = [families(each.licence) for each in FLOORS.values()]
     licences += [licences_of(each) for each in BROUGHT.values()]
     assert frozenset().union(*licences) >= ALLOWED - {"MIT-0"}  # cffi's, where it is installed
+
+
+def test_the_classifiers_name_only_what_is_run() -> None:
+    classifiers: list[str] = PROJECT["project"]["classifiers"]
+    systems = [each for each in classifiers if each.startswith("Operating System")]
+    assert systems == ["Operating System :: POSIX :: Linux"]
+    assert not [each for each in classifiers if "Free Threading" in each]
+    tried = [each.rpartition(" ")[2] for each in classifiers if "Python :: 3." in each]
+    assert [f"py{each.replace('.', '')}" for each in tried] == (
+        PROJECT["tool"]["tox"]["env_list"][0]["product"][0]
+    )

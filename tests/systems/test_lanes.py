@@ -22,7 +22,7 @@ SOME = (
     "requests.chunked_upload",
     "websockets.echo",
     "blocking.def_handler",
-    "disconnects.half_closed_client_gets_its_answer",
+    "disconnects.half_closed_client_gets_all_answers",
     "disconnects.reset_is_noticed",
 )
 STALLED = (*SOME, "disconnects.stalled_reader_is_cut_off")
