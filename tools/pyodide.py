@@ -68,7 +68,7 @@ WHOLE = (
     *("tests/backends/fetch", "tests/protocol", "tests/config", "tests/lane"),
     *("tests/http", "tests/routing", "tests/realtime", "tests/handling", "tests/typed"),
     *("tests/middleware", "tests/openapi", "tests/testing", "tests/whole", "tests/test_json.py"),
-    *("tests/test_cache.py", "tests/test_log_limit.py"),
+    *("tests/test_cache.py", "tests/test_log_limit.py", "tests/conformance/test_in_webassembly.py"),
 )
 
 DEMANDED = "REQUIRE_PYODIDE"
@@ -93,9 +93,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if any(not each.startswith("-") for each in rest)
         else [*(QUICK if known.quick else WHOLE), *rest]
     )
-    # An example is as good as fifty where only the interpreter is another one.
-    profile = {"HYPOTHESIS_PROFILE": "brief"} if known.quick else {}
-    return run([FOLDER / name for name in packages], chosen, {**profile, **os.environ})
+    # Property tests have searched at length before: only the interpreter is another one.
+    environ = {"HYPOTHESIS_PROFILE": "brief", **os.environ}
+    return run([FOLDER / name for name in packages], chosen, environ)
 
 
 def node() -> Path | None:
