@@ -7,9 +7,13 @@ here runs on the other Pythons.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 
 import pytest
+
+AT_LEAST = "ANYLANE_PASSES"
+"""The variable with how many tests have to pass, so that not all of them are left out one day."""
 
 THREADS = "no threads in WebAssembly"
 PROCESSES = "no processes in WebAssembly"
@@ -92,3 +96,15 @@ def pytest_make_collect_report(
         report.longrepr = (str(collector.path), 0, f"Skipped: {LIBRARY}")
         report.result = []
     return report
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run in which too few tests have passed."""
+    wanted = int(os.environ.get(AT_LEAST, "0"))
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    assert reporter is not None
+    passed = len(reporter.stats.get("passed", ()))
+    if passed < wanted:
+        reporter.write_line(f"\n{passed} tests have passed, and not {wanted} or more", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -22,6 +22,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from tests.absent_in_pyodide import AT_LEAST
 from tools.floors import PROJECT
 from tools.stages import ROOT
 
@@ -88,13 +89,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if why is not None:
         print(f"Pyodide was not tried: {why}")
         return 1 if os.environ.get(DEMANDED) == "1" else 0
-    chosen = (
-        rest
-        if any(not each.startswith("-") for each in rest)
-        else [*(QUICK if known.quick else WHOLE), *rest]
-    )
+    named = any((ROOT / each.partition("::")[0]).exists() for each in rest)
+    chosen = rest if named else [*(QUICK if known.quick else WHOLE), *rest]
+    floor = {} if named else {AT_LEAST: "1500" if known.quick else "5500"}
     # Property tests have searched at length before: only the interpreter is another one.
-    environ = {"HYPOTHESIS_PROFILE": "brief", **os.environ}
+    environ = {"HYPOTHESIS_PROFILE": "brief", **floor, **os.environ}
     return run([FOLDER / name for name in packages], chosen, environ)
 
 
