@@ -10,6 +10,7 @@ from anylane.handling.context import Context
 from anylane.lane.life.lifespan import Lifespan
 from anylane.lane.life.state import States, current_states
 from anylane.lane.link import current_link
+from anylane.lane.stepping import in_memory
 from anylane_backends.hosting.server import running_loop
 from anylane_backends.mounts.life import Life
 from anylane_backends.mounts.portal import Portal
