@@ -63,7 +63,8 @@ class AsgiMount:
         where = f"the application mounted at {self._prefix or '/'}"
         life = Life(self._application, state, where=where, around=around)
         server = current_states.get(None)
-        native = not self._through_portal and running_loop() in _KNOWN
+        own_loop = None if in_memory.get() else running_loop()
+        native = not self._through_portal and own_loop in _KNOWN
         portal = None if native else Portal()
         self._running[server] = _Running(state, portal)
         try:
