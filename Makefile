@@ -13,7 +13,7 @@ CLASSIC := $(VENV)/autobahntestsuite
 
 .DEFAULT_GOAL := help
 .PHONY: help demo docs docs-check description extras reproducible test test-pythons lint types-wheel new-project fix \
-	hooks conformance proxies attacks losses spread autobahn autobahn-classic deep coverage equality fanout bench \
+	hooks conformance proxies pyodide attacks losses spread autobahn autobahn-classic deep coverage equality fanout bench \
 	bench-full bench-scaling bench-parts bench-bridges \
 	bench-typed bench-core bench-report tox dist lines clean
 .DELETE_ON_ERROR:
@@ -70,6 +70,9 @@ conformance: $(VENV)/.test ## one lane's conformance: make conformance BACKEND=c
 
 proxies: $(VENV)/.test ## POSTs and losses behind nginx, HAProxy and Caddy; ARGS="curio uvloop" names the lanes
 	$(BIN)/python -m tests.proxies.figures $(ARGS)
+
+pyodide: $(VENV)/.test ## the core's tests on CPython 3.14 in WebAssembly: some minutes; ARGS="tests/http -x" for some of them
+	$(BIN)/python -m tools.pyodide $(ARGS)
 
 autobahn: $(VENV)/.test ## the 517 WebSocket cases of Autobahn: make autobahn BACKEND=trio (or all)
 	$(BIN)/python -m anylane_conformance.autobahn --backend $(BACKEND)

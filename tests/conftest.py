@@ -1,7 +1,8 @@
 """What all tests share.
 
-How long property tests look: shortly by default, `HYPOTHESIS_PROFILE=deep` for `make deep`. How
-failures in shared helpers are shown. And `--without-lanes`, with which no test may fail."""
+How long property tests look: shortly by default, `HYPOTHESIS_PROFILE=deep` for `make deep`, "brief"
+where another interpreter runs again what this one has run. How failures in shared helpers are
+shown. And `--without-lanes`, with which no test may fail."""
 
 from __future__ import annotations
 
@@ -25,6 +26,7 @@ settings.register_profile(
     # Long conversations are what it is for.
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+settings.register_profile("brief", max_examples=10, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 

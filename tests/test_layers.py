@@ -57,7 +57,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("anylane.contrib", "anylane.testing", "anylane_backends.bridges"),
     ("anylane_backends.hosting",),
     ("anylane_backends.hosting.cli", "anylane_backends.asgi"),
-    ("anylane_backends.mounts",),
+    ("anylane_backends.mounts", "anylane_backends.fetch"),
     ("anylane", "anylane_backends"),
     ("anylane_conformance.contract",),
     ("anylane_conformance.harness",),

@@ -63,6 +63,12 @@ STAGES = (
         command=[BIN / "pytest", "tests", "--without-lanes"],
         counted=True,
     ),
+    # CPython 3.14, in WebAssembly.
+    Stage(
+        name="Pyodide, quick",
+        command=[sys.executable, "-m", "tools.pyodide", "--quick"],
+        counted=True,
+    ),
     Stage(name="pyright", command=[BIN / "pyright", "--pythonpath", sys.executable]),
     Stage(name="types of the wheel", command=[sys.executable, "tools/verify_types.py"]),
     Stage(name="extras", command=[sys.executable, "-m", "tools.extras"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
@@ -9,7 +10,7 @@ from threading import Lock
 from typing import Any
 
 from anylane.lane.server_core import ServerCore
-from anylane_backends.workers import Workers
+from anylane_backends.workers import Job, Workers
 
 
 class Pool:
@@ -44,15 +45,22 @@ class Pool:
             self._unfinished += 1
         job = partial(self._run, future, func)
         workers.jobs.append(job)
+        if not self._spread(workers, job):
+            job()  # Not in an `except`: what it raises has not come of the missing thread.
+        return future
+
+    def _spread(self, workers: Workers, job: Job) -> bool:
+        """Have a thread do the job. Return False, and take the job back, if none can be started."""
         try:
             workers.spread()
         except RuntimeError as exc:
             workers.jobs.remove(job)
-            if not self._told:
+            # In WebAssembly no thread ever is, and nothing could be done about it.
+            if not self._told and sys.platform != "emscripten":
                 self._told = True
                 self._log("warning", f"no thread can be started ({exc}): `def` runs inline", None)
-            job()
-        return future
+            return False
+        return True
 
     def close(self) -> None:
         """End the threads. Functions that still run end by themselves, or with the process."""

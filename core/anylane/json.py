@@ -442,6 +442,8 @@ _encoder = json.JSONEncoder(
     default=_converted,
     ensure_ascii=False,
     allow_nan=False,
-    check_circular=False,
+    # Where it is not looked for, a value that holds itself is a RecursionError; in WebAssembly it
+    # would be the end of the interpreter.
+    check_circular=sys.platform == "emscripten",
     separators=(",", ":"),
 )

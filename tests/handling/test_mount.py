@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from functools import partial
 from typing import Any
@@ -672,6 +673,19 @@ def test_every_callable_that_gives_a_coroutine_is_an_asgi_application(form: Any)
     app.mount("/x", form(inner))
     with TestClient(app) as client:
         assert client.get("/x").text == "foreign"
+    assert inner.scopes == ["lifespan", "http"]
+
+
+def test_in_memory_a_loop_that_runs_around_the_test_is_not_the_applications() -> None:
+    inner = Asgi()
+    app = App()
+    app.mount("/x", inner)
+
+    async def test() -> None:
+        with TestClient(app) as client:
+            assert client.get("/x").text == "foreign"
+
+    asyncio.run(test())
     assert inner.scopes == ["lifespan", "http"]
 
 

@@ -9,6 +9,7 @@ from anylane.lane.server_core import ServerCore
 from anylane_backends.asgi import loops
 from anylane_backends.asgi.embedded import Embedded, embedded, server_of
 from anylane_backends.asgi.host import AsgiHost, Receive, Send
+from anylane_backends.asgi.late_start import LateStart
 from anylane_backends.asgi.scope import ScopeMapping, channel_of
 from anylane_backends.channels.delivery import Event
 from anylane_backends.hosting.messages import describe, log
@@ -33,7 +34,7 @@ class AsgiApplication:
         self._app = app
         self._config = ServerConfig() if config is None else config
         self._embedded: Embedded | None = None
-        self._late: _LateStart | None = None
+        self._late: LateStart | None = None
         self._life: _Life | None = None
 
     async def __call__(self, scope: ScopeMapping, receive: Receive, send: Send) -> None:
@@ -95,8 +96,13 @@ class AsgiApplication:
     async def _start_late(self) -> Embedded:
         late = self._late
         if late is None or not late.is_here:
-            late = self._late = _LateStart(self._server())
-            loops.start_detached(late.hold)
+            log(
+                "warning",
+                "this server, or the app around it, has sent no lifespan events: startup hooks and "
+                "jobs begin with the first request, and shutdown hooks may never run",
+                None,
+            )
+            late = self._late = LateStart(self._server())
         return await late.begun()
 
 
@@ -130,46 +136,3 @@ class _Life:
         """Wait for the end of the start. Return whether the end has begun, too."""
         await self.begun.wait()
         return self.over
-
-
-class _LateStart:
-    """The life of an app in a server that sends no lifespan events."""
-
-    def __init__(self, server: ServerCore) -> None:
-        self._server = server
-        self._loop = loops.running()
-        self._begun: Event = loops.new_event()
-        self._embedded: Embedded | None = None
-        self._error: Exception | None = None
-
-    @property
-    def is_here(self) -> bool:
-        return self._loop is loops.running() and self._error is None
-
-    async def begun(self) -> Embedded:
-        await self._begun.wait()
-        if self._error is not None:
-            raise self._error
-        assert self._embedded is not None
-        return self._embedded
-
-    async def hold(self) -> None:
-        log(
-            "warning",
-            "this server, or the app around it, has sent no lifespan events: startup hooks and "
-            "jobs begin with the first request, and shutdown hooks may never run",
-            None,
-        )
-        try:
-            async with embedded(self._server) as here:
-                self._embedded = here
-                self._begun.set()
-                await loops.new_event().wait()
-        except BaseException as exc:  # noqa: BLE001  # `begun` raises it
-            # An exit or a cancellation that a hook raises is not one of the request's task.
-            self._error = (
-                exc
-                if isinstance(exc, Exception)
-                else RuntimeError(f"the app could not start: {describe(exc)}")
-            )
-            self._begun.set()

@@ -125,10 +125,14 @@ class _Over:
 
 
 @asynccontextmanager
-async def embedded(server: ServerCore) -> AsyncGenerator[Embedded]:
+async def embedded(server: ServerCore, backend: Any = None) -> AsyncGenerator[Embedded]:
     """Run a server without listeners, its app's lifespan around the block. Raise what a startup
-    hook raises, and UsageError in a loop that has no such lane."""
-    backend: Any = load_backend(running_backend())
+    hook raises, and UsageError in a loop that has no such lane.
+
+    backend: the one of the loop that runs here; without it, it is looked up by that loop's name.
+    """
+    if backend is None:
+        backend = load_backend(running_backend())
     if not hasattr(backend, "embed"):
         raise UsageError(f"the {backend.name} lane cannot run in the loop of another server")
     async with cast("EmbeddingBackend", backend).embed(server) as lane:

@@ -15,6 +15,7 @@ from anylane.protocol.fields import is_token
 from anylane.protocol.peer import Hosted
 from anylane.protocol.request_head import Fields, RawHeaders
 from anylane_backends.asgi.embedded import Embedded
+from anylane_backends.channels.limits import check_limits, declared_length, without_prefix
 
 ScopeMapping = MutableMapping[str, Any]
 
@@ -58,21 +59,13 @@ def _head(scope: ScopeMapping, root: bytes, limits: Limits, *, websocket: bool) 
     """Return the request. Raise Refused for one that is over a limit of ours, and for what no
     request has: the server may be less strict than the rest takes for granted."""
     target = _target(scope, root)
-    if len(target) > limits.target:
-        raise Refused(414, f"target is {len(target)} bytes; at most {limits.target}", target)
+    headers: RawHeaders = [(bytes(name).lower(), bytes(value)) for name, value in scope["headers"]]
+    check_limits(target, headers, limits)
     if _TARGET.fullmatch(target) is None:
         raise Refused(400, "target with bytes that must be percent-encoded", target)
     method = scope.get("method", "GET")
     if not is_token(method):
         raise Refused(400, "method that is no token (RFC 9110 §9.1)")
-    headers: RawHeaders = [(bytes(name).lower(), bytes(value)) for name, value in scope["headers"]]
-    if len(headers) > limits.header_count:
-        raise Refused(431, f"{len(headers)} header lines; at most {limits.header_count}")
-    sizes = [len(name) + len(value) + 4 for name, value in headers]
-    if sizes and max(sizes) - 2 > limits.header_field:
-        raise Refused(431, f"header line of {max(sizes) - 2} bytes; at most {limits.header_field}")
-    if sum(sizes) > limits.header_section:
-        raise Refused(431, f"header section is over {limits.header_section} bytes")
     version = _VERSIONS.get(scope.get("http_version", "1.1"), b"1.1")
     values = dict(headers)
     if len(values) < len(headers) and sum(name == b"host" for name, _ in headers) > 1:
@@ -90,8 +83,7 @@ def _head(scope: ScopeMapping, root: bytes, limits: Limits, *, websocket: bool) 
         offered = ", ".join(protocols)
         if offered and b"sec-websocket-protocol" not in values:  # Some hosts take it away.
             headers.append((b"sec-websocket-protocol", offered.encode("ascii")))
-    length = values.get(b"content-length", b"")
-    size = int(length) if length.isdigit() and len(length) <= 18 else None
+    size = declared_length(values.get(b"content-length", b""))
     # HTTP/2 says by the stream whether there is a body, and ASGI does not pass that on.
     framed = b"transfer-encoding" in values or version in (b"2", b"3")
     return RequestHead(
@@ -111,10 +103,8 @@ def _target(scope: ScopeMapping, root: bytes) -> bytes:
     raw = scope.get("raw_path")
     path = bytes(raw) if raw else _quoted(scope["path"], _SAFE)
     path = path.partition(b"?")[0]  # Some hosts leave the query there.
-    if root and (path == root or path.startswith(root + b"/")):
-        path = path[len(root) :]
     query = bytes(scope.get("query_string") or b"")
-    return (path or b"/") + (b"?" + query if query else b"")
+    return without_prefix(path, root) + (b"?" + query if query else b"")
 
 
 def _root(scope: ScopeMapping) -> bytes:

@@ -11,7 +11,7 @@ from anylane.lane.driver import Driver
 from anylane.lane.link import Errand, Link
 from anylane.protocol import Closing, Exchange
 from anylane.protocol.channel.message_channel import MessageChannel
-from anylane_backends.asyncio.driver import DriverLane, run_in_task
+from anylane_backends.asyncio.driver import DriverLane, call_at, run_in_task
 from anylane_backends.channels.delivery import Delivery, DeliveryLane, Host
 
 
@@ -61,7 +61,7 @@ class AsyncioChannelDriver(Driver):
 
     def arm(self, deadline: float) -> None:
         self.over()
-        self._timer = self.lane.loop.call_at(deadline, self.timeout, context=self.lane.variables)
+        self._timer = call_at(self.lane.loop, deadline, self.timeout, self.lane.variables)
 
     def set_reading(self, on: bool) -> None:
         self._delivery.set_reading(on)

@@ -165,7 +165,7 @@ class AsyncioDriver(Driver, asyncio.Protocol):
     def arm(self, deadline: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self.lane.loop.call_at(deadline, self.timeout, context=self.lane.variables)
+        self._timer = call_at(self.lane.loop, deadline, self.timeout, self.lane.variables)
 
     def set_reading(self, on: bool) -> None:
         if self._transport is None:
@@ -230,3 +230,16 @@ def run_in_task(driver: Driver, exchange: Exchange, lane: DriverLane, context: C
     link.runs_in(task)
     lane.keep(task)
     task.add_done_callback(lambda _: link.ended())
+
+
+def call_at(
+    loop: asyncio.AbstractEventLoop,
+    at: float,
+    call: Callable[[], object],
+    context: Context | None = None,
+) -> asyncio.TimerHandle:
+    """Have a function called at a time of the loop, or soon if that has passed."""
+    try:
+        return loop.call_at(at, call, context=context)
+    except ValueError:  # Pyodide's loop takes no time in the past.
+        return loop.call_later(0, call, context=context)

@@ -19,7 +19,7 @@ from anylane.lane.variables import InheritedVariables
 from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol.channel.message_channel import MessageChannel
 from anylane_backends.asyncio.channel import AsyncioChannelDriver
-from anylane_backends.asyncio.driver import AsyncioDriver
+from anylane_backends.asyncio.driver import AsyncioDriver, call_at
 from anylane_backends.asyncio.link import AsyncioLink, AsyncioScope
 from anylane_backends.channels.delivery import Host
 from anylane_backends.sockets.accepting import Accepting
@@ -69,7 +69,7 @@ class Lane:
         return self.loop.time()
 
     def arm(self, at: float, call: Callable[[], None]) -> asyncio.TimerHandle:
-        return self.loop.call_at(at, call)
+        return call_at(self.loop, at, call)
 
     def run_errand(self, errand: Errand) -> None:
         AsyncioDriver(self, None, None, errand).pump()

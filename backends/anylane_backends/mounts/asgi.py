@@ -10,6 +10,7 @@ from anylane.handling.context import Context
 from anylane.lane.life.lifespan import Lifespan
 from anylane.lane.life.state import States, current_states
 from anylane.lane.link import current_link
+from anylane.lane.stepping import in_memory
 from anylane_backends.hosting.server import running_loop
 from anylane_backends.mounts.life import Life
 from anylane_backends.mounts.portal import Portal
@@ -62,7 +63,8 @@ class AsgiMount:
         where = f"the application mounted at {self._prefix or '/'}"
         life = Life(self._application, state, where=where, around=around)
         server = current_states.get(None)
-        native = not self._through_portal and running_loop() in _KNOWN
+        own_loop = None if in_memory.get() else running_loop()
+        native = not self._through_portal and own_loop in _KNOWN
         portal = None if native else Portal()
         self._running[server] = _Running(state, portal)
         try:

@@ -26,7 +26,7 @@ _INHERITED = sys.platform == "linux"
 for each connection. Linux copies them (`tcp_create_openreq_child`). Elsewhere each is told."""
 
 
-_ADDRESS = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
+_ADDRESS: int = getattr(socket, "SO_EXCLUSIVEADDRUSE", getattr(socket, "SO_REUSEADDR", 0))
 """The option that lets a server start again on the port that it has just left, and keeps others
 off. On Windows SO_REUSEADDR would let any process take the port of a server that runs."""
 

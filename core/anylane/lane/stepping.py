@@ -7,6 +7,7 @@ an event loop's library and is foreign: the handler gets an error that names wha
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
@@ -57,6 +58,11 @@ class Park:
 
 
 PARK = Park()
+
+
+in_memory: ContextVar[bool] = ContextVar("anylane_in_memory", default=False)
+"""Whether what runs here is stepped in memory. A loop that runs around it, such as that of an async
+test, is not its own then."""
 
 
 def step(coroutine: Coroutine[Any, Any, Any], lane: str) -> bool:

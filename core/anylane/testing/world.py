@@ -21,7 +21,7 @@ from anylane.lane.driver import Driver
 from anylane.lane.host import Log
 from anylane.lane.link import Errand
 from anylane.lane.server_core import ServerCore
-from anylane.lane.stepping import SteppedLink, step
+from anylane.lane.stepping import SteppedLink, in_memory, step
 from anylane.lane.wake_queue import WakeQueue
 from anylane.protocol.exchange import Exchange
 from anylane.protocol.interfaces import Closing
@@ -91,6 +91,7 @@ class World:
             wrap=wrap,
         )
         self.variables: Variables = copy_context()
+        self.variables.run(in_memory.set, True)
         self.server.attach(self.wakes, lambda: None, self)
         startup = self.server.startup()
         if self.variables.run(step, startup, "Lockstep"):
