@@ -113,10 +113,10 @@ ROWS: dict[str, Callable[[Host], None]] = {
 
 LANES = ("asyncio", "uvloop", "anyio", "trio", "curio", "threads", "in memory")
 
-NAMES = (*LANES, "ASGI", "stdio")
+NAMES = (*LANES, "ASGI", "Pyodide", "stdio")
 """The hosts, as the table calls them."""
 
-ASYNCIO = ("asyncio", "uvloop", "anyio", "ASGI", "stdio")
+ASYNCIO = ("asyncio", "uvloop", "anyio", "ASGI", "Pyodide", "stdio")
 """Hosts that run asyncio's loop."""
 
 NO: dict[tuple[str, str], str] = {
@@ -134,5 +134,6 @@ NO: dict[tuple[str, str], str] = {
         ],
         "a process for each connection",
     ),
+    ("WebSockets", "Pyodide"): "a fetch event is none; 426",
 }
 """The cells that do not hold, and why. Each is tried, and has to fail."""
