@@ -9,6 +9,7 @@ BACKEND ?= asyncio
 WORKERS ?= 1
 PORT ?= 8000
 PYTHON2 ?= python2.7
+PYTHON313 ?= .venv-3.13/bin/python
 CLASSIC := $(VENV)/autobahntestsuite
 
 .DEFAULT_GOAL := help
@@ -104,6 +105,10 @@ losses: $(VENV)/.test ## what clients lose while workers are killed, hang or are
 
 spread: $(VENV)/.test ## how evenly connections are spread over workers, on all lanes: some minutes
 	$(BIN)/python benchmarks/spread.py --json benchmarks/results/spread.json $(ARGS)
+	$(BIN)/python docs/tools/workers.py
+
+interpreters: $(VENV)/.test ## two interpreters beside one and beside processes, in the environment of `make test-pythons`: a minute
+	$(PYTHON313) benchmarks/interpreters.py --json benchmarks/results/interpreters.json $(ARGS)
 	$(BIN)/python docs/tools/workers.py
 
 fanout: $(VENV)/.demo ## 2,000 WebSockets in one room, 10,000 quiet ones: some minutes, figures

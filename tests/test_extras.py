@@ -27,6 +27,15 @@ def test_a_missing_one_is_told_with_what_to_install(monkeypatch: pytest.MonkeyPa
         load("jinja2", extra="templates", needed_by="Templates")
 
 
+def test_one_that_is_there_and_fails_is_not_called_missing(tmp_path, monkeypatch) -> None:
+    why = "module fastjson._core does not support loading in subinterpreters"
+    (tmp_path / "fastjson.py").write_text(f"raise ImportError({why!r})", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    expected = f"^JWTAuth needs the package fastjson, which cannot be imported here: {why}$"
+    with pytest.raises(UsageError, match=expected):
+        load("fastjson", extra="jwt", needed_by="JWTAuth")
+
+
 def test_another_library_of_that_name_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "multipart", types.ModuleType("multipart"))
     with pytest.raises(UsageError, match=r"anylane\[forms\]"):

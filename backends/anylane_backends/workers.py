@@ -12,19 +12,27 @@ from threading import Lock, Thread
 Job = Callable[[], None]
 
 
-def start_thread(target: Callable[[], object], name: str) -> Thread:
-    """Start a thread that does not keep the process alive, where there are such threads.
+def make_thread(target: Callable[[], object], name: str) -> Thread:
+    """Return a thread that does not keep the process alive, where there are such threads.
 
     A handler that never returns must not hold the process after the drain has given it up.
 
     A subinterpreter refuses daemons (PEP 684): there it is a plain thread, for whose end the
-    interpreter waits. Raise RuntimeError where no thread can be started: in an isolated
-    subinterpreter before Python 3.12, under WebAssembly, or when the system has none left.
+    interpreter waits.
     """
     try:
-        thread = Thread(target=target, name=name, daemon=True)
+        return Thread(target=target, name=name, daemon=True)
     except RuntimeError:
-        thread = Thread(target=target, name=name)
+        return Thread(target=target, name=name)
+
+
+def start_thread(target: Callable[[], object], name: str) -> Thread:
+    """Start a thread of `make_thread`, and return it.
+
+    Raise RuntimeError where no thread can be started: in an isolated subinterpreter before Python
+    3.12, under WebAssembly, or when the system has none left.
+    """
+    thread = make_thread(target, name)
     thread.start()
     return thread
 

@@ -15,7 +15,7 @@ def load(module: str, *, extra: str, needed_by: str, marker: str | None = None) 
     work without it, for the message. marker: a name that the module must have, where another
     library has the same import name.
 
-    Raise UsageError if it is not installed. The message says what to install.
+    Raise UsageError if it is not installed, with what to install, and if it cannot be imported.
     """
     library: Any = None
     failure: ImportError | None = None
@@ -24,7 +24,12 @@ def load(module: str, *, extra: str, needed_by: str, marker: str | None = None) 
     except ImportError as exc:
         failure = exc
     if library is None or (marker is not None and not hasattr(library, marker)):
-        raise _missing(module.partition(".")[0], extra, needed_by) from failure
+        package = module.partition(".")[0]
+        if failure is not None and not isinstance(failure, ModuleNotFoundError):
+            raise UsageError(
+                f"{needed_by} needs the package {package}, which cannot be imported here: {failure}"
+            ) from failure
+        raise _missing(package, extra, needed_by) from failure
     return library
 
 

@@ -1,4 +1,5 @@
-"""Draw the figures of docs/workers.md from what `make losses` and `make spread` have saved."""
+"""Draw the figures of docs/workers.md from what `make losses`, `make spread` and
+`make interpreters` have saved."""
 
 from __future__ import annotations
 
@@ -50,9 +51,26 @@ def spread() -> str:
     return "\n".join([head, "", *table])
 
 
+def interpreters() -> str:
+    """Return the table of two kinds of workers."""
+    found = saved("interpreters.json")
+    head = f"asyncio, Python {found['python']}, {found['cpus']} CPUs:"
+    rows = [
+        f"| {row['workers']} | {row['kind']} | {row['ratio']} | {row['memory']} | "
+        f"{max(0, round(row['each renewal']))} |"
+        for row in found["rows"]
+    ]
+    table = [
+        "| workers | kind | requests that compute, ratio | MB | MB more for each renewal |",
+        "|---:|---|---:|---:|---:|",
+        *rows,
+    ]
+    return "\n".join([head, "", *table])
+
+
 def _pair(counts: list[int]) -> str:
     return f"{counts[0]} : {counts[1]}"
 
 
 if __name__ == "__main__":
-    draw("workers.md", {"losses": losses, "spread": spread})
+    draw("workers.md", {"losses": losses, "spread": spread, "interpreters": interpreters})

@@ -219,6 +219,7 @@ OTHER: dict[str, Any] = {
     "log_level": "debug",
     "log_format": "json",
     "preset": "strict",
+    "worker_kind": "interpreter",
     "max_memory": 1 << 20,
 }
 """Values that a test can give to settings that do not take any, and that are not their defaults."""

@@ -9,9 +9,10 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextvars import ContextVar
-from threading import Thread
 from typing import Any, TypeVar
 from weakref import WeakSet
+
+from anylane_backends.workers import make_thread
 
 T = TypeVar("T")
 
@@ -78,11 +79,11 @@ def _leave(task: asyncio.Task[Any]) -> None:
 
 
 class BrokerThread:
-    """A daemon thread that runs one coroutine function to its end."""
+    """A thread that runs one coroutine function to its end, and does not keep the process alive."""
 
     def __init__(self, name: str) -> None:
         self._loop = _Loop()
-        self._thread = Thread(target=self._run, name=name, daemon=True)
+        self._thread = make_thread(self._run, name)
         self._main: Callable[[], Coroutine[Any, Any, None]]
 
     def start(self, main: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from anylane.errors import AnylaneError
 from anylane.lane.backend import Backend
+from anylane_backends.hosting.interpreters.isolated import is_refused
 from anylane_backends.hosting.messages import describe
 
 
@@ -56,6 +57,11 @@ def _make(entry: EntryPoint, name: str, *, own: bool) -> Backend:
         if check is not None:
             check()
     except ImportError as exc:
+        if is_refused(exc):
+            raise BackendError(
+                f"backend {name!r} cannot be used in an interpreter ({exc}); choose another one, "
+                "or worker_kind process"
+            ) from exc
         what = exc.name or str(exc)
         do = f"pip install 'anylane[{name}]'" if own else "install it, or check the name"
         raise BackendError(f"backend {name!r} needs {what}: {do}") from exc

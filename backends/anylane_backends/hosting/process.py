@@ -23,6 +23,7 @@ from anylane_backends.hosting.systemd import notify
 from anylane_backends.sockets.listening import BindError
 
 if TYPE_CHECKING:
+    from anylane_backends.hosting.interpreters.orders import Orders
     from anylane_backends.tls.layer import TlsLayer
 
 
@@ -36,13 +37,15 @@ def run(
     access: Callable[[Access], None] | None = None,
     tls: TlsLayer | None = None,
     prepare: Callable[[Server], None] | None = None,
+    signals: Signals | Orders | None = None,
 ) -> None:
     """Serve in this process until SIGINT or SIGTERM drains the server; a second one aborts it.
 
     During the start they give the start up: what was set up is run down again.
 
     prepare: called with the Server before it starts. listeners, access, tls: as for Server. ready:
-    called with the Server once it accepts, instead of `announce`. Exits with 3, and one line that
+    called with the Server once it accepts, instead of `announce`. signals: what takes the place of
+    this process's. Exits with 3, and one line that
     says why, if the server cannot start; with 1 if handlers still block after the drain deadline,
     or after an abort. Raises UsageError inside a running loop.
     """
@@ -51,8 +54,7 @@ def run(
             f"app.run() blocks, and {loop} is running here already; use `await anylane.serve(app, "
             "config)`, or Server(app, config).start() for a thread of its own"
         )
-    signals = Signals()
-
+    signals = Signals() if signals is None else signals
     try:
         server = Server(
             app,

@@ -31,6 +31,10 @@ LAST_RESORT = 2.0
 """Seconds that handlers have to end after the drain deadline, or after an abort."""
 
 
+ENDED_WITHOUT = "anylane: handlers still block: ended without them"
+"""What is said when the last resort is taken."""
+
+
 Order = Callable[[], None] | float
 """What the watching thread is to do: call this, or end the process after so many seconds."""
 
@@ -63,17 +67,18 @@ class Signals:
         self._count = 0
         self._terminal = Terminal()
         self._orders: deque[Order] = deque()
-        self._listening = False
+        self._directed = self._listening = False
 
     @contextmanager
     def to(self, server: Served) -> Generator[None]:
         """Direct signals to the server for the duration of the block.
 
-        It has no effect outside of the main thread.
+        It has no effect where no signals come: outside of the main thread, and in a subinterpreter.
         """
-        if threading.current_thread() is not threading.main_thread():
-            yield  # Python delivers signals to the main thread alone.
+        if not _come_here():
+            yield
             return
+        self._directed = True
         self._server = server
         self._wakeup = WakeupSocketpair()
         handlers: dict[int, Any] = dict.fromkeys(_ENDING, self._end)
@@ -104,7 +109,7 @@ class Signals:
         between two bytecodes; a signal that the kernel gives to another thread, or that comes a
         moment before the loop begins to wait, interrupts nothing.
         """
-        if threading.current_thread() is not threading.main_thread():
+        if not self._directed:
             return
         theirs = signal.set_wakeup_fd(-1)
         if theirs != -1:  # trio and uvloop do the same for themselves.
@@ -169,7 +174,7 @@ class Signals:
                         self._carry_out(order)
                     else:
                         deadline = time.monotonic() + order
-        say("anylane: handlers still block: ended without them", error=True)
+        say(ENDED_WITHOUT, error=True)
         close(self._server.core.listeners, unlink=True)
         os._exit(1)
 
@@ -196,6 +201,17 @@ class Signals:
             log("error", f"the certificate stays as it was: {exc}", None)
         finally:
             notify("READY=1")
+
+
+def _come_here() -> bool:
+    """Return whether Python gives signals to this thread: the main one of its main interpreter."""
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    try:
+        signal.set_wakeup_fd(signal.set_wakeup_fd(-1))
+    except ValueError:
+        return False
+    return True
 
 
 def do_nothing(_number: int, _frame: object) -> None:

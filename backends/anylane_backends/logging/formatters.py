@@ -19,6 +19,7 @@ from uuid import UUID
 from anylane.shown import shown
 from anylane_backends.logging.ids import NAMES, NONE, ids_of
 from anylane_backends.logging.printable import printable, shown_traceback
+from anylane_backends.logging.worker import current_worker
 
 TEXT = "%(asctime)s %(levelname)s %(message)s"
 """How a line of text looks, unless it is told otherwise."""
@@ -32,7 +33,8 @@ class TextFormatter(logging.Formatter):
     fmt, datefmt, style, validate, defaults: as for `logging.Formatter`; fmt is "%(asctime)s
     %(levelname)s %(message)s" by default. It may name `connection_id`, `request_id`, `trace_id` and
     `span_id`, which are "-" where there are none. A line of a format that names none of them ends
-    with those that the message does not tell: "[request 17-2]".
+    with those that the message does not tell: "[request 17-2]". Where several workers write from
+    one process it may name `worker`, too, and a line of a format that does not ends with that.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class TextFormatter(logging.Formatter):
         fmt = TEXT if fmt is None else fmt
         super().__init__(fmt, datefmt, style, validate, defaults=defaults)
         self._names_ids = any(name in fmt for name in NAMES)
+        self._names_worker = "worker" in fmt
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, and what follows it."""
@@ -54,12 +57,22 @@ class TextFormatter(logging.Formatter):
         if self.usesTime():
             record.asctime = self.formatTime(record, self.datefmt)
         found = ids_of(record)
+        worker = current_worker()
+        lent = self._names_worker and "worker" not in record.__dict__
+        if lent:
+            record.__dict__["worker"] = NONE if worker is None else worker
         if self._names_ids:
             for name in NAMES:
                 record.__dict__.setdefault(name, found.get(name, NONE))
             line = printable(self.formatMessage(record))
         else:
             line = _tagged(printable(self.formatMessage(record)), found)
+        if lent:
+            del record.__dict__[
+                "worker"
+            ]  # To other formatters it would be an `extra` of the app's.
+        elif worker is not None and not self._names_worker:
+            line += f" [worker {worker}]"
         if text := exception_of(record):
             line += f"\n{text}"
         if record.stack_info:
@@ -70,7 +83,8 @@ class TextFormatter(logging.Formatter):
 class JsonFormatter(logging.Formatter):
     """Writes a record as one JSON object in ASCII, on one line.
 
-    Its members are time (in UTC), level, logger, pid, message, the ids that there are, what was
+    Its members are time (in UTC), level, logger, pid, where several workers write from one process
+    worker, message, the ids that there are, what was
     given as `extra`, and where there are such exception and stack. An `extra` with the name of
     another member begins with `extra_`. The arguments are those that `logging` gives every
     formatter: fmt, datefmt and defaults must not be given, because the members are fixed.
@@ -97,6 +111,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "pid": record.process,
+            **({} if (worker := current_worker()) is None else {"worker": worker}),
             "message": record.getMessage(),
             **ids_of(record),
         }

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import math
-import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
@@ -20,6 +19,7 @@ from typing import Any, TypeVar
 from anylane.errors import Cancelled
 from anylane.lane.link import Link, current_link
 from anylane_backends.mounts.sides import Side
+from anylane_backends.workers import start_thread
 
 T = TypeVar("T")
 
@@ -35,8 +35,7 @@ class Portal:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="anylane portal", daemon=True)
-        self._thread.start()
+        self._thread = start_thread(self._run, "anylane portal")
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

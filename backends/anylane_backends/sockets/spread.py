@@ -11,6 +11,7 @@ an old one makes a worse choice and nothing else.
 from __future__ import annotations
 
 import mmap
+import os
 
 PAUSE = 0.001
 """Seconds for which a connection is left to the others. A loop that is idle answers within that.
@@ -42,21 +43,37 @@ class LeftToOthers(Exception):  # it is no error
 class Spread:
     """The table of all workers. Make it before fork().
 
-    rows: how many processes may be in it at once.
+    rows: how many workers may be in it at once. descriptor: of a file for the table, by which
+    interpreters can `join` it; -1 for memory that only a fork shares.
     """
 
-    def __init__(self, rows: int) -> None:
-        memory = memoryview(mmap.mmap(-1, 8 * rows + 8)).cast("I")
-        self._workers = memory[2 * rows : 2 * rows + 1]
+    def __init__(self, rows: int, descriptor: int = -1) -> None:
+        if descriptor >= 0:
+            os.ftruncate(descriptor, _size(rows))
+        self._map(rows, descriptor)
+        self._free: list[int] = list(range(rows))
+        for row in self._free:
+            self.held[row] = ABSENT
+
+    @classmethod
+    def join(cls, rows: int, descriptor: int) -> Spread:
+        """Return the table that is in a file already, for a worker that was entered elsewhere."""
+        spread = cls.__new__(cls)
+        spread._map(rows, descriptor)
+        spread._free = []
+        return spread
+
+    def _map(self, rows: int, descriptor: int) -> None:
+        self.rows: int = rows
+        self.descriptor: int = descriptor
+        memory = memoryview(mmap.mmap(descriptor, _size(rows))).cast("I")
+        self._workers: memoryview[int] = memory[2 * rows : 2 * rows + 1]
         self.used: memoryview[int] = memory[2 * rows + 1 :]
         """One number: how many rows, from the first, were ever used."""
         self.held: memoryview[int] = memory[:rows]
         """Row -> the connections that this worker holds, or ABSENT."""
         self.turns: memoryview[int] = memory[rows : 2 * rows]
         """Row -> how often this worker has looked for a connection, which tells that it can."""
-        self._free = list(range(rows))
-        for row in self._free:
-            self.held[row] = ABSENT
 
     @property
     def workers(self) -> int:
@@ -86,6 +103,10 @@ class Spread:
         if row is not None:
             self.held[row] = ABSENT
             self._free.append(row)
+
+
+def _size(rows: int) -> int:
+    return 8 * rows + 8
 
 
 class Share:

@@ -18,6 +18,10 @@ LEVELS = ("critical", "error", "warning", "info", "debug")
 LOG_FORMATS = ("text", "json")
 """The forms that lines of the log can have."""
 
+WORKER_KINDS = ("process", "interpreter")
+"""What workers can be. A process is the default, because one that crashes, hangs or leaks takes no
+other with it."""
+
 PRESETS = ("default", "strict", "relaxed")
 """The names of the configurations that other settings can start from."""
 
@@ -47,6 +51,9 @@ class RunSettings:
     workers: int | Literal["auto"] = _setting(1, bounds=(1, 1024), words=("auto",))
     """Processes that share the listening sockets; the dead are replaced. auto: as many as there are
     CPUs that this process may use."""
+    worker_kind: str = _setting("process", choices=WORKER_KINDS)
+    """process or interpreter: interpreters of one process, each with a lock of its own (Python 3.12
+    or later). A process that crashes takes no other with it, and it can be killed."""
     worker_timeout: float | None = _setting(None, bounds=(0.1, 86_400.0))
     """A worker is hung, and replaced, when its loop did not run for so long, or when all threads of
     its pool are busy, none has finished for so long and an exchange has waited for one that long.
@@ -111,6 +118,12 @@ class RunSettings:
             if bounds is not None and value is not None and not bounds[0] <= value <= bounds[1]:
                 low, high = bounds
                 raise ConfigError(f"{each.name} is {value!r}; expected {low} to {high}")
+        if self.max_memory is not None and self.worker_kind == "interpreter":
+            raise ConfigError(
+                f"max_memory is {self.max_memory} with worker_kind interpreter, where memory is "
+                "that of the process and not of one worker; leave it out, or use worker_kind "
+                "process"
+            )
         for name in ("max_requests", "max_age"):
             jitter = getattr(self, f"{name}_jitter")
             if jitter and getattr(self, name) is None:

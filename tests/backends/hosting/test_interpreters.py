@@ -46,6 +46,13 @@ def calls(ctx):
 def items(ctx):
     yield "items"
 
+async def mounted(scope, receive, send):
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"mounted"})
+
+app.mount("/mounted", mounted)
+
 def ask(path):
     with socket.create_connection(("127.0.0.1", port), 10) as client:
         client.sendall(b"GET /%b HTTP/1.0\\r\\nHost: a\\r\\n\\r\\n" % path.encode())
@@ -54,7 +61,7 @@ def ask(path):
 server = Server(app, ServerConfig(port=0), lane).start().wait_ready()
 port = server.addresses[0][1]
 try:
-    print(lane, *map(ask, ("async", "def", "call", "items")), flush=True)
+    print(lane, *map(ask, ("async", "def", "call", "items", "mounted/x")), flush=True)
 finally:
     server.shutdown(grace=1)
     print("ended", server.wait(10), flush=True)
@@ -127,9 +134,49 @@ def run(tmp_path, inner: str, lane: str, *, isolated: bool = False) -> Done:
 @pytest.mark.parametrize("lane", ["asyncio", "anyio", "threads"])
 def test_a_server_serves_in_a_subinterpreter(tmp_path, lane: str):
     done = run(tmp_path, SERVES, lane)
-    assert done.stdout.splitlines() == [f"{lane} async def called items", "ended True"], done.stderr
+    assert done.stdout.splitlines() == [f"{lane} async def called items mounted", "ended True"], (
+        done.stderr
+    )
     if sys.version_info[:2] != (3, 12):  # 3.12.1 crashes at the end after `import ssl` alone.
         assert done.returncode == 0, done.stderr
+
+
+RUNS = """
+from anylane import App
+
+app = App()
+
+@app.on_startup
+def begin():
+    raise RuntimeError("no database")
+
+app.run(port=0)
+"""
+
+
+def test_app_run_leaves_signals_alone_there(tmp_path):
+    done = run(tmp_path, RUNS, "")
+    assert "anylane: startup failed: RuntimeError: no database" in done.stderr
+
+
+BROKER = """
+import asyncio
+from anylane_backends.bridges.broker_thread import BrokerThread
+
+async def main():
+    await done.wait()
+
+done = asyncio.Event()
+thread = BrokerThread("broker")
+thread.start(main)
+print(thread.submit(asyncio.sleep(0, "slept")).result(10))
+thread.call_soon(done.set)
+print(thread.join(10), flush=True)
+"""
+
+
+def test_the_client_of_a_broker_runs_there(tmp_path):
+    assert run(tmp_path, BROKER, "").stdout.splitlines() == ["slept", "True"]
 
 
 needs_no_threads = pytest.mark.skipif(

@@ -223,3 +223,15 @@ def test_what_a_record_has_by_itself_is_no_extra() -> None:
     assert json.loads(JsonFormatter().format(record("a"))).keys() == {
         "time", "level", "logger", "pid", "message"
     }  # fmt: skip
+
+
+def test_lines_of_several_workers_of_one_process_say_whose_they_are(monkeypatch) -> None:
+    record = logging.LogRecord("app", logging.INFO, "", 0, "ready", (), None)
+    assert TextFormatter("%(message)s").format(record) == "ready"
+    assert TextFormatter("%(worker)s %(message)s").format(record) == "- ready"
+    assert "worker" not in json.loads(JsonFormatter().format(record))
+    monkeypatch.setattr("anylane_backends.logging.worker._worker", 17)
+    fresh = logging.LogRecord("app", logging.INFO, "", 0, "ready", (), None)
+    assert TextFormatter("%(message)s").format(fresh) == "ready [worker 17]"
+    assert json.loads(JsonFormatter().format(fresh))["worker"] == 17
+    assert TextFormatter("%(worker)s %(message)s").format(fresh) == "17 ready"

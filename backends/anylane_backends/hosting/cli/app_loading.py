@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from anylane.app import App
+from anylane_backends.hosting.interpreters.isolated import is_refused
 from anylane_backends.hosting.messages import describe
 
 
@@ -76,7 +77,8 @@ def _import(name: str, folder: str) -> Any:
             f"importing {name!r} needs the module {missing!r}, which is not installed"
         ) from exc
     except (Exception, SystemExit) as exc:
-        raise CannotStart(f"importing {name!r} raised {describe(exc)}; fix it") from exc
+        do = "leave that out, or use worker_kind process" if is_refused(exc) else "fix it"
+        raise CannotStart(f"importing {name!r} raised {describe(exc)}; {do}") from exc
 
 
 def _other(module: Any, name: str) -> str:

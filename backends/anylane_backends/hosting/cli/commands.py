@@ -31,6 +31,7 @@ from anylane_backends.hosting.cli.flags import RunCommand, option, reasons
 from anylane_backends.hosting.cli.log_setup import set_up_logging
 from anylane_backends.hosting.cli.new_project import BACKENDS, CannotCreate, create
 from anylane_backends.hosting.cli.options import Options
+from anylane_backends.hosting.interpreters.isolated import InterpretersError
 from anylane_backends.hosting.loading import BackendError, backends, load_backend, loop_of
 from anylane_backends.hosting.messages import log
 from anylane_backends.hosting.process import fail
@@ -127,7 +128,15 @@ def _check_workers() -> None:
         )
 
 
-_CANNOT = (ConfigError, CannotStart, BindError, BackendError, PidFileError, PrivilegesError)
+_CANNOT = (
+    ConfigError,
+    CannotStart,
+    BindError,
+    BackendError,
+    InterpretersError,
+    PidFileError,
+    PrivilegesError,
+)
 
 
 def _early_level(flags: dict[str, Any]) -> None:

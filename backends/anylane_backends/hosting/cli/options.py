@@ -88,8 +88,14 @@ class Options:
 
     @property
     def supervised(self) -> bool:
-        """Whether there is a supervisor: for several workers, and for one that is replaced."""
-        return self.workers > 1 or self.run.reload or bool(self.bounds)
+        """Whether there is a supervisor: for several workers, for one that is replaced, and for
+        interpreters."""
+        return self.workers > 1 or self.run.reload or bool(self.bounds) or self.interpreters
+
+    @property
+    def interpreters(self) -> bool:
+        """Whether the workers are interpreters of one process."""
+        return self.run.worker_kind == "interpreter"
 
     @property
     def inherited(self) -> int:

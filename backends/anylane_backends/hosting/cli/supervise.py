@@ -7,7 +7,6 @@ import os
 import platform
 import socket
 import sys
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -15,44 +14,51 @@ from typing import TYPE_CHECKING, NoReturn
 from anylane.config.loading import PLACES
 from anylane.config.run_settings import RunSettings
 from anylane.errors import ConfigError
-from anylane.lane.server_core import ServerCore
-from anylane_backends.hosting import process
-from anylane_backends.hosting.cli.alone import load, serve
 from anylane_backends.hosting.cli.app_loading import CannotStart
+from anylane_backends.hosting.cli.interpreter_main import code_of
 from anylane_backends.hosting.cli.launch import Launch
 from anylane_backends.hosting.cli.log_setup import set_up_logging, warn_of_several_processes
-from anylane_backends.hosting.loading import BackendError, load_backend
+from anylane_backends.hosting.cli.worker import Work
+from anylane_backends.hosting.interpreters.interpreter_workers import InterpreterWorkers
+from anylane_backends.hosting.interpreters.isolated import check_interpreters
+from anylane_backends.hosting.interpreters.token_lead import make_token
+from anylane_backends.hosting.loading import load_backend
 from anylane_backends.hosting.messages import log, say, url_of
-from anylane_backends.hosting.server import Server, tls_of
 from anylane_backends.hosting.signals import LAST_RESORT, say_reopened
+from anylane_backends.hosting.supervision.child import exit_at_once, status_after
 from anylane_backends.hosting.supervision.heartbeat import patience_of
 from anylane_backends.hosting.supervision.lead import SharedLead
 from anylane_backends.hosting.supervision.service import Post
 from anylane_backends.hosting.supervision.supervisor import Supervisor
 from anylane_backends.hosting.supervision.takeover import hand_over
-from anylane_backends.hosting.system.privileges import PrivilegesError
+from anylane_backends.hosting.supervision.workforce import Processes
+from anylane_backends.hosting.system.anonymous_file import anonymous_file
 from anylane_backends.hosting.systemd import notify, notify_starting
 from anylane_backends.hosting.unapplied import unapplied
-from anylane_backends.sockets.listening import BindError, Listener, close
-from anylane_backends.sockets.spread import Share, Spread
+from anylane_backends.sockets.listening import close
+from anylane_backends.sockets.spread import Spread
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from anylane_backends.hosting.cli.options import Options
 
 
 def supervise(options: Options, environ: Mapping[str, str]) -> NoReturn:
-    """Serve in worker processes until a signal, then exit with their status. environ: what this
-    process was started with."""
+    """Serve in workers until a signal, then exit with their status. environ: what this process was
+    started with. Raise InterpretersError if they are to be interpreters and there are none."""
     told = options.run
+    if options.interpreters:
+        check_interpreters()
     if told.reload:
         _check_watching(told)
     launch = Launch(options, environ)
     listeners = launch.bind(options.config)
     try:
+        if options.interpreters and launch.identity is not None:
+            launch.identity.assume()  # The user is the whole process's.
         service = Command(options, launch, listeners)
-        status = Supervisor(
+        supervisor = Supervisor(
             options.workers,
             service,
             spread=service.spread,
@@ -60,11 +66,22 @@ def supervise(options: Options, environ: Mapping[str, str]) -> NoReturn:
             patience=patience_of(told.worker_timeout, told.start_timeout, debugged=told.reload),
             bounds=lambda: service.options.bounds,
             watches=told.reload,
-        ).run()
+            workforce=InterpreterWorkers if options.interpreters else Processes,
+        )
+        status = _supervised(supervisor) if options.interpreters else supervisor.run()
     finally:
         close(listeners, unlink=launch.unlinks)
         launch.ended()
+    if options.interpreters:
+        # Python cannot end while some of them run, and 3.12.1 ends in "double free" after one has
+        # imported ssl.
+        exit_at_once(status)
     sys.exit(status)
+
+
+def _supervised(supervisor: Supervisor) -> int:
+    """Return the exit code, whatever the supervisor raises."""
+    return status_after(lambda: sys.exit(supervisor.run()))
 
 
 class Command:
@@ -72,51 +89,27 @@ class Command:
 
     def __init__(self, options: Options, launch: Launch, listeners: list[socket.socket]) -> None:
         self.options: Options = options
-        self.spread: Spread = Spread(2 * options.workers + _SPARE_ROWS)
+        descriptor = anonymous_file("anylane-spread") if options.interpreters else -1
+        self.spread: Spread = Spread(2 * options.workers + _SPARE_ROWS, descriptor)
         self.spread.workers = options.workers
         self._first = options
         self._launch = launch
         self._listeners = listeners
         self._lead = SharedLead(-1 if launch.takeover is None else launch.takeover.lead)
+        self._token = make_token() if options.interpreters else (-1, -1)
 
     # -- in other processes
 
     def work(self, post: Post) -> None:
         for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
             os.environ.pop(name, None)  # The supervisor speaks for all.
-        identity = self._launch.identity
-        try:
-            # Again: files of its own, and not the supervisor's descriptors.
-            set_up_logging(self.options, instead_of=self.options)
-            tls = tls_of(self.options.config)
-            if identity is not None:
-                identity.assume()
-            serve(
-                self.options,
-                load(self.options.run),
-                self._listeners,
-                tls=tls,
-                prepare=partial(self._prepare, post),
-                ready=partial(self._ready, post),
-            )
-        except (ConfigError, CannotStart, BackendError, BindError, PrivilegesError) as exc:
-            process.fail(exc.__cause__ or exc, str(exc))
-
-    def _prepare(self, post: Post, server: Server) -> None:
-        core = server.core
-        core.number, core.workers = post.number, self.spread.workers
-        core.schedule.lead = self._lead
-        if post.row is None:
-            return
-        share = Share(self.spread, post.row)
-        for each in self._listeners:
-            assert isinstance(each, Listener)
-            each.share = share
-        core.status.watch(partial(_tell, share, self.spread, core))
-
-    def _ready(self, post: Post, server: Server) -> None:
-        server.core.status.changed()  # It has no connection yet, and is to have the next ones.
-        post.ready(server.core)
+        Work(
+            self.options,
+            listeners=self._listeners,
+            spread=self.spread,
+            lead=self._lead,
+            identity=self._launch.identity,
+        ).run(post)
 
     def watch(self, supervisor: int) -> None:
         import signal
@@ -146,11 +139,23 @@ class Command:
         if seconds is not None:
             notify_starting(seconds + self.close() + LAST_RESORT)
 
+    def code(self, post: Post, control: int) -> tuple[str, tuple[int, ...]]:
+        return code_of(
+            self.options,
+            post,
+            control,
+            listeners=self._listeners,
+            spread=self.spread,
+            token=self._token,
+        )
+
     def accepts(self) -> None:
         told, config = self._first.run, self._first.config
         urls = " ".join(url_of(each, config) for each in self._listeners)
         workers = self._first.workers
         count = f"{workers} workers, " if workers > 1 or told.workers == "auto" else ""
+        if self._first.interpreters:
+            count = f"{workers} interpreter{'s' * (workers > 1)}, "
         if told.workers == "auto":
             count = f"auto: {count}"
         say(f"anylane on {urls} ({told.backend}, {count}Python {platform.python_version()})")
@@ -158,6 +163,9 @@ class Command:
             log("warning", each, None)
         if (told.worker_timeout or math.inf) < config.request_timeout:
             log("warning", short_worker_timeout(self._first), None)
+        if self._first.interpreters:
+            for each in of_interpreters(self._first):
+                log("warning", each, None)
         warn_of_several_processes(self._first)
         self._launch.accepts()
 
@@ -204,11 +212,6 @@ _SPARE_ROWS = 64
 """Workers that may drain, hang or be added beside two for each slot, and still have a `Share`."""
 
 
-def _tell(share: Share, spread: Spread, core: ServerCore) -> None:
-    share.tell(None if core.draining else core.places.open)
-    core.workers = spread.workers
-
-
 def short_worker_timeout(options: Options) -> str:
     """Return what to know of a worker timeout under the request timeout."""
     return (
@@ -218,7 +221,27 @@ def short_worker_timeout(options: Options) -> str:
     )
 
 
-_FIXED = ("workers", "worker_timeout", "start_timeout", "pidfile", "ready_file", "user", "group",
+def of_interpreters(options: Options) -> Iterator[str]:
+    """Yield what to know of the settings where workers are interpreters."""
+    if sys.version_info < (3, 13):
+        yield (
+            "Python 3.12 is the first with interpreters like these: ctypes and zoneinfo do not "
+            "load there, and replacing one may crash (3.12.1); use 3.13 or later"
+        )
+    if options.run.worker_timeout is not None:
+        yield (
+            "worker_timeout: an interpreter that hangs is replaced and cannot be killed; it stays "
+            "until its handlers end, or the process does"
+        )
+    if options.bounds or options.run.reload:
+        yield (
+            "an interpreter that is replaced leaves some 20 MB of memory with the process, which "
+            "CPython does not give back"
+        )
+
+
+_FIXED = ("workers", "worker_kind", "worker_timeout", "start_timeout", "pidfile", "ready_file",
+          "user", "group",
           "umask", "reload", "reload_dir")  # fmt: skip
 """The settings of the command that are used once, when it starts."""
 

@@ -58,21 +58,37 @@ class Nursery:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             if bound:
                 threading.Thread(target=self._end_with_parent, daemon=True).start()
-            func()
-            status = 0
-        except SystemExit as exc:
-            status = _status_of(exc)
+            status = status_after(func)
         except BaseException as exc:  # noqa: BLE001  # the process ends here
             traceback.print_exception(exc)
         finally:
-            with suppress(BaseException):  # What leaves this block would go on as the parent.
-                atexit._run_exitfuncs()  # As multiprocessing does before its own _exit().
-                flush_standard_streams()
-            os._exit(status & 0xFF)  # As exit(3) does. A number that is no C int raises.
+            exit_at_once(status)
 
     def _end_with_parent(self) -> None:
         os.read(self._life, 1)  # It is never written to: this returns when the other end is gone.
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def exit_at_once(status: int) -> NoReturn:
+    """End this process as sys.exit() does, but for the end of Python itself. Other threads, and
+    what called this, do not go on."""
+    with suppress(BaseException):  # What leaves this block would go on, in a child as the parent.
+        atexit._run_exitfuncs()  # As multiprocessing does before its own _exit().
+        flush_standard_streams()
+    os._exit(status & 0xFF)  # As exit(3) does. A number that is no C int raises.
+
+
+def status_after(func: Callable[[], None]) -> int:
+    """Call a function. Return the status that a process ends with after it, and tell what it
+    raises."""
+    try:
+        func()
+    except SystemExit as exc:
+        return _status_of(exc)
+    except BaseException as exc:  # noqa: BLE001  # the worker ends here
+        traceback.print_exception(exc)
+        return 1
+    return 0
 
 
 def _status_of(exc: SystemExit) -> int:

@@ -1,4 +1,4 @@
-"""Crew: the worker processes of one supervisor, and the slots that they are in."""
+"""Crew: the workers of one supervisor, and the slots that they are in."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ MAX_WORKERS = 1024
 
 @dataclass(slots=True, eq=False)
 class Worker:
-    """One worker process.
+    """One worker.
 
-    news: our end of the pipe by which it says that it accepts and that it is alive, -1 once that is
-    closed. started: `time.monotonic()`. row: its row in the `Spread`. heartbeat: what it has shown
-    of itself. retiring: whether it was told to end.
+    id: of its process, or of its thread where it is an interpreter. news: our end of the pipe by
+    which it says that it accepts and that it is alive, -1 once that is closed. started:
+    `time.monotonic()`. row: its row in the `Spread`. heartbeat: what it has shown of itself.
+    retiring: whether it was told to end.
     """
 
-    pid: int
+    id: int
     news: int
     started: float
     row: int | None
@@ -92,9 +93,14 @@ class Crew:
             for worker in slot.workers:
                 yield slot, worker
 
-    def of(self, pid: int) -> tuple[Slot, Worker] | None:
-        """Return the worker with this process id, and its slot; None for another process."""
-        return next((each for each in self if each[1].pid == pid), None)
+    @property
+    def workers(self) -> list[Worker]:
+        """Return each worker that lives."""
+        return [worker for _, worker in self]
+
+    def of(self, id: int) -> tuple[Slot, Worker] | None:
+        """Return the worker with this id, and its slot; None for another process."""
+        return next((each for each in self if each[1].id == id), None)
 
     @property
     def ready(self) -> bool:

@@ -1,4 +1,4 @@
-"""The heartbeat of a worker process: how it shows that it is alive, and when it is taken for hung.
+"""The heartbeat of a worker: how it shows that it is alive, and when it is taken for hung.
 
 In the worker a thread of its own asks the loop and looks at the queue for a thread of the pool, and
 writes what it saw into a pipe. In the supervisor a Heartbeat judges what came through.
@@ -15,6 +15,7 @@ from typing import Protocol
 
 from anylane.lane.wake_queue import WakeQueue
 from anylane_backends.hosting.supervision.recycling import Wear
+from anylane_backends.workers import start_thread
 
 READY = b"r"
 """What a worker writes once, as soon as it accepts."""
@@ -143,6 +144,8 @@ class Pulse:
         self._wear = wear
         self._answered = False
         self._waiting: object | None = None
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
         # The supervisor may be stopped, and nothing here may wait for it.
         os.set_blocking(pipe, False)
         server.wakes.put(self._answer)
@@ -152,11 +155,16 @@ class Pulse:
 
         def beat() -> None:
             with suppress(BrokenPipeError):  # The supervisor is gone.
-                while True:
-                    time.sleep(interval)
+                while not self._stopped.wait(interval):
                     self.beat()
 
-        threading.Thread(target=beat, name="anylane pulse", daemon=True).start()
+        self._thread = start_thread(beat, "anylane pulse")
+
+    def stop(self) -> None:
+        """Beat no more. The pipe is the caller's again."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join()
 
     def beat(self) -> None:
         """Tell what has happened since the last beat."""

@@ -35,7 +35,7 @@ class _Hung:
 class HungWorkers:
     """The workers that were given up, each until its end.
 
-    tell: sends a signal to a process. grace: returns the seconds that one has to end by itself.
+    tell: sends a signal to a worker. grace: returns the seconds that one has to end by itself.
     """
 
     def __init__(self, tell: Callable[[int, int], None], grace: Callable[[], float]) -> None:

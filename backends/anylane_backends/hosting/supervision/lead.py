@@ -7,8 +7,8 @@ the supervisor has nothing to do with it.
 from __future__ import annotations
 
 import fcntl
-import os
-import tempfile
+
+from anylane_backends.hosting.system.anonymous_file import anonymous_file
 
 
 class SharedLead:
@@ -21,13 +21,7 @@ class SharedLead:
     """
 
     def __init__(self, descriptor: int = -1) -> None:
-        if descriptor >= 0:
-            self.descriptor: int = descriptor
-        elif hasattr(os, "memfd_create"):
-            self.descriptor = os.memfd_create("anylane-lead")
-        else:  # macOS
-            with tempfile.TemporaryFile() as file:
-                self.descriptor = os.dup(file.fileno())
+        self.descriptor: int = descriptor if descriptor >= 0 else anonymous_file("anylane-lead")
 
     def take(self) -> bool:
         """Return whether this process has the lock, which it takes if it is free."""

@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import time
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
-from anylane_backends.hosting.supervision.heartbeat import Living
+from anylane_backends.hosting.supervision.heartbeat import READY, Living, Patience, Pulse
+from anylane_backends.hosting.supervision.recycling import Bounds, Wear
+
+TAKEN = b"t"
+"""What an interpreter sends once the descriptors that it was given are its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """What a new worker process is told.
+    """What a new worker is told.
 
-    number: of its slot, from 0. row: its row in the `Spread`, None if none was left. ready: to be
-    called with the server, once that accepts.
+    number: of its slot, from 0. row: its row in the `Spread`, None if none was left. news: the
+    descriptor of its end of the pipe by which it says that it accepts and that it is alive.
+    patience: when it is taken for hung. bounds: when it is recycled.
     """
 
     number: int
     row: int | None
-    ready: Callable[[Living], None]
+    news: int
+    patience: Patience
+    bounds: Bounds
+
+    def ready(self, server: Living) -> Pulse | None:
+        """Say that this worker accepts, and begin to beat if that is looked at. Return what beats,
+        to be stopped before the descriptor is closed."""
+        os.write(self.news, READY)
+        if self.patience.loop is None and not self.bounds:
+            return None
+        pulse = Pulse(server, self.news, Wear(self.bounds, time.monotonic()))
+        pulse.start(self.patience.interval)
+        return pulse
 
 
 class Service(Protocol):
@@ -27,6 +45,15 @@ class Service(Protocol):
 
     def work(self, post: Post) -> None:
         """Serve until SIGTERM, in a worker process. SystemExit sets the exit code."""
+
+    def code(self, post: Post, control: int) -> tuple[str, tuple[int, ...]]:
+        """Return the source that serves until SIGTERM in an interpreter of this process, and the
+        descriptors that it closes itself.
+
+        control: one of them, of a socket. It sends `TAKEN` as soon as the descriptors are its own,
+        and its exit code at the end. From there it reads the numbers of signals.
+        """
+        ...
 
     def watch(self, supervisor: int) -> None:
         """Send this process SIGHUP whenever the code changes, in a process of its own."""

@@ -1,7 +1,8 @@
-"""Several worker processes behind the same listening sockets, and one that supervises them.
+"""Several workers behind the same listening sockets, and a process that supervises them.
 
-The supervisor never imports the app and has one thread, so that fork() is safe and a new worker
-has the new code. The workers share the sockets instead of having one each (SO_REUSEPORT), so that
+The supervisor never imports the app, so a new worker has the new code. Workers are processes of
+their own, and the supervisor has one thread then, so that fork() is safe; or they are interpreters
+of its process. The workers share the sockets instead of having one each (SO_REUSEPORT), so that
 connections in the backlog of a worker that is replaced are not lost.
 """
 
@@ -14,7 +15,8 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from anylane_backends.hosting.signals import do_nothing
+from anylane_backends.hosting.messages import say
+from anylane_backends.hosting.signals import ENDED_WITHOUT, LAST_RESORT, do_nothing
 from anylane_backends.hosting.supervision.child import Nursery, tell
 from anylane_backends.hosting.supervision.crew import MAX_WORKERS, Crew, Slot, Worker
 from anylane_backends.hosting.supervision.heartbeat import Patience
@@ -30,6 +32,7 @@ from anylane_backends.hosting.supervision.reports import Reports
 from anylane_backends.hosting.supervision.service import Service
 from anylane_backends.hosting.supervision.successor import Successor
 from anylane_backends.hosting.supervision.worker_starts import WorkerStarts
+from anylane_backends.hosting.supervision.workforce import Processes, Workforce
 from anylane_backends.hosting.systemd import notify_stopping
 from anylane_backends.hosting.terminal import Terminal
 from anylane_backends.sockets.spread import Spread
@@ -42,10 +45,6 @@ that the next start waits longer."""
 
 _LONGEST_PAUSE = 10.0
 """Seconds between two starts of a worker that always ends at once."""
-
-
-_KILL_AFTER = 5.0
-"""Seconds that workers have beyond their own last resort. Then they get SIGKILL."""
 
 
 _SIGNALS = (
@@ -67,8 +66,9 @@ class Supervisor:
     SIGUSR1 has the files of the log opened again; SIGUSR2 starts a new binary.
 
     count: of workers. patience: when a worker is taken for hung. bounds: tells when a new one is
-    recycled. spread: in which each has its connections counted. watches: whether
-    to run `Service.watch`.
+    recycled. spread: in which each has its connections counted. watches: whether to run
+    `Service.watch`. workforce: makes what makes the workers, with the service, what makes
+    processes, and what is to be woken when a worker has ended.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class Supervisor:
         patience: Patience,
         bounds: Callable[[], Bounds],
         watches: bool = False,
+        workforce: Callable[[Service, Nursery, WakeupSocketpair], Workforce] = Processes,
     ) -> None:
         self._service = service
         self._crew = Crew(count)
@@ -87,24 +88,28 @@ class Supervisor:
         self._patience = patience
         self._watches = watches
         self._terminal = Terminal()
-        self._hung = HungWorkers(tell, service.close)
         self._watcher = 0
         self._renewals = Renewals()
         self._stopping = 0
         self._kill_at: float | None = None
-        self._announced = self._succeeded = False
+        self._announced = self._succeeded = self._abandoned = False
         self._status = 0
         self._reports = Reports()
         self._selector = selectors.DefaultSelector()
         self._wakeup = WakeupSocketpair()
         self._nursery = Nursery(_SIGNALS, self._release)
+        self._workforce: Workforce = workforce(service, self._nursery, self._wakeup)
         self._starts = WorkerStarts(
-            service, self._nursery, spread=spread, patience=patience, bounds=bounds
+            self._workforce, spread=spread, patience=patience, bounds=bounds
         )
+        self._hung = HungWorkers(self._workforce.tell, service.close)
         self._successor = Successor(service, self._nursery, self._selector, self._give_way)
 
     def run(self) -> int:
-        """Supervise until all workers have ended. Return the exit code."""
+        """Supervise until all workers have ended. Return the exit code.
+
+        Workers that cannot be killed may be left behind; then that is 1, and the process has to end
+        without them."""
         self._selector.register(self._wakeup.reader, selectors.EVENT_READ, self._take_signals)
         signal.set_wakeup_fd(self._wakeup.writer.fileno(), warn_on_full_buffer=False)
         # The handlers do nothing: the numbers of the signals come through the socket, one by one.
@@ -119,7 +124,8 @@ class Supervisor:
             self._act(now)
             if self._announced and not self._succeeded:
                 self._reports.tell(self._summary(), now)
-            if self._stopping and not (self._hung or self._successor or any(self._crew)):
+            left = self._hung or self._successor or any(self._crew)
+            if self._abandoned or (self._stopping and not left):
                 break
             for key, _ in self._selector.select(self._timeout()):
                 key.data()
@@ -148,7 +154,7 @@ class Supervisor:
                 case signal.SIGUSR1:
                     self._service.reopen_logs()
                     for _, worker in self._crew:
-                        tell(worker.pid, signal.SIGUSR1)
+                        self._workforce.tell(worker.id, signal.SIGUSR1)
                 case signal.SIGUSR2:
                     self._start_successor()
                 case signal.SIGTTIN:
@@ -186,6 +192,9 @@ class Supervisor:
         if self._successor or not self._announced:
             self._service.log("warning", "SIGUSR2 has no effect: a start is not over")
             return
+        if not self._workforce.are_processes:
+            self._service.log("warning", "SIGUSR2 has no effect: the workers are no processes")
+            return
         try:
             self._successor.start()
         except OSError as exc:
@@ -210,22 +219,16 @@ class Supervisor:
                         self._renewals.ask(slot, why)
 
     def _reap(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if not pid:
-                return
-            how = _how(code := os.waitstatus_to_exitcode(status))
-            self._starts.ended(pid)
-            if pid == self._watcher:
+        for worker, code in self._workforce.ended():
+            how = _how(code)
+            self._starts.ended(worker)
+            if worker == self._watcher:
                 self._watcher = 0
-            elif self._successor.ended(pid, how):
+            elif self._successor.ended(worker, how):
                 pass
-            elif self._hung.ended(pid):
-                self._service.log("info", f"worker {pid}, which was given up, has ended")
-            elif (found := self._crew.of(pid)) is not None:
+            elif self._hung.ended(worker):
+                self._service.log("info", f"worker {worker}, which was given up, has ended")
+            elif (found := self._crew.of(worker)) is not None:
                 self._ended(*found, code, how)
 
     def _ended(self, slot: Slot, worker: Worker, code: int, how: str) -> None:
@@ -250,7 +253,7 @@ class Supervisor:
             self._put_off(slot, now)
         else:
             slot.pause, slot.not_before = 0.0, now
-        self._say_what_is_next("warning", slot, f"{worker.pid} ended with {how}")
+        self._say_what_is_next("warning", slot, f"{worker.id} ended with {how}")
 
     def _say_what_is_next(self, level: str, slot: Slot, what: str) -> None:
         """Log what became of the worker of a slot, which is none any more, and take the old one
@@ -279,16 +282,16 @@ class Supervisor:
             if worker.retiring or (why := worker.heartbeat.judge(now)) is None:
                 continue
             if worker.ready:
-                self._service.log("error", f"worker {worker.pid} {why}; starting another")
+                self._service.log("error", f"worker {worker.id} {why}; starting another")
                 slot.pause = slot.not_before = 0.0  # Another one is started at once.
                 self._give_up(slot, worker, now, HUNG)
                 continue
             self._give_up(slot, worker, now, HUNG_AT_START)
             if self._announced:
                 self._put_off(slot, now)
-                self._say_what_is_next("error", slot, f"{worker.pid} {why} (start_timeout)")
+                self._say_what_is_next("error", slot, f"{worker.id} {why} (start_timeout)")
             elif not self._stopping:
-                self._service.log("error", f"worker {worker.pid} {why} (start_timeout)")
+                self._service.log("error", f"worker {worker.id} {why} (start_timeout)")
                 self._status = 3
                 self._stop()
 
@@ -300,7 +303,7 @@ class Supervisor:
             slot.worker = None
         else:
             slot.old.remove(worker)
-        self._hung.add(worker.pid, now, steps)
+        self._hung.add(worker.id, now, steps)
 
     # -- what to do
 
@@ -308,7 +311,11 @@ class Supervisor:
         if self._stopping:
             if self._kill_at is not None and now >= self._kill_at:
                 self._kill_at = None
-                self._tell_all(signal.SIGKILL)
+                if self._workforce.are_processes:
+                    self._retire(self._crew.workers, signal.SIGKILL)
+                else:
+                    say(ENDED_WITHOUT, error=True)
+                    self._abandoned, self._status = True, 1
             return
         for slot in self._crew.slots:
             if slot.ready and slot.staying is not None:
@@ -331,31 +338,29 @@ class Supervisor:
         if slot.worker is not None:
             if why:
                 self._renewals.recycled += 1
-                self._service.log("info", f"worker {slot.worker.pid} {why}: replacing it")
+                self._service.log("info", f"worker {slot.worker.id} {why}: replacing it")
             slot.old.append(slot.worker)
             slot.worker = None
         self._start(slot)
 
-    def _retire(self, workers: Iterable[Worker]) -> None:
+    def _retire(self, workers: Iterable[Worker], number: int = signal.SIGTERM) -> None:
         for worker in workers:
             worker.retiring = True
-            tell(worker.pid, signal.SIGTERM)
+            self._workforce.tell(worker.id, number)
 
     def _stop(self, *, notifies: bool = True) -> None:
         self._stopping += 1
         if self._stopping == 1:
-            seconds = self._service.drain() + _KILL_AFTER
+            seconds = self._service.drain() + self._workforce.kill_after
             if notifies:
                 notify_stopping(seconds)
             self._service.stopping()
             self._kill_at = time.monotonic() + seconds
-        self._tell_all(signal.SIGTERM)
+        elif self._kill_at is not None:
+            seconds = LAST_RESORT + self._workforce.kill_after
+            self._kill_at = min(self._kill_at, time.monotonic() + seconds)
+        self._retire(self._crew.workers)
         self._successor.tell(signal.SIGTERM)
-
-    def _tell_all(self, number: int) -> None:
-        for _, worker in self._crew:
-            worker.retiring = True
-            tell(worker.pid, number)
 
     def _timeout(self) -> float | None:
         times = [slot.not_before for slot in self._crew.slots if slot.worker is None]
@@ -372,7 +377,7 @@ class Supervisor:
         times += [at for at in later if at is not None]
         return max(0.0, min(times) - time.monotonic()) if times else None
 
-    # -- processes
+    # -- workers
 
     def _start(self, slot: Slot) -> None:
         if not self._announced or self._renewals.reloading:

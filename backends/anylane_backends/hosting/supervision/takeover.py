@@ -13,11 +13,10 @@ import socket
 import sys
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from anylane_backends.hosting.messages import say
-from anylane_backends.sockets.listening import Listener, UnixListener
+from anylane_backends.hosting.supervision.passing import describe_listener, listener_from
 
 _VARIABLE = "_ANYLANE_TAKEOVER"
 """What the new process is told, as JSON. Like systemd's LISTEN_PID it names the process that it is
@@ -57,7 +56,7 @@ def take_over(environ: MutableMapping[str, str]) -> Takeover | None:
         return None
     listeners: dict[str, list[socket.socket]] = {}
     for each in told["listeners"]:
-        listeners.setdefault(each["address"], []).append(_listener(each))
+        listeners.setdefault(each["address"], []).append(listener_from(each))
     for descriptor in (told["tell"], told["lead"]):
         os.set_inheritable(descriptor, False)
     return Takeover(told["from"], listeners, told["lead"], told["tell"])
@@ -79,7 +78,7 @@ def hand_over(
     told = {
         "for": os.getpid(),
         "from": os.getppid(),
-        "listeners": [_told(each) for each in listeners],
+        "listeners": [describe_listener(each) for each in listeners],
         "lead": lead,
         "tell": tell,
     }
@@ -98,29 +97,3 @@ def hand_over(
     except OSError as exc:
         say(f"anylane: cannot start {sys.executable}: {exc.strerror}", error=True)
         sys.exit(3)
-
-
-def _told(listener: socket.socket) -> dict[str, Any]:
-    made = listener.made if isinstance(listener, UnixListener) else None
-    assert isinstance(listener, Listener)
-    return {
-        "fd": listener.fileno(),
-        "address": listener.address,
-        "options": listener.gives_options,
-        "made": made and [str(made[0]), *made[1:]],
-    }
-
-
-def _listener(told: dict[str, Any]) -> Listener:
-    os.set_inheritable(told["fd"], False)
-    listener: Listener
-    if told["made"] is None:
-        listener = Listener(fileno=told["fd"])
-    else:
-        path, device, inode = told["made"]
-        listener = UnixListener(fileno=told["fd"])
-        listener.made = (Path(path), device, inode)
-    listener.gives_options = told["options"]
-    listener.address = told["address"]
-    listener.setblocking(False)
-    return listener

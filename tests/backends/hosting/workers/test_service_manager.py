@@ -12,7 +12,7 @@ import pytest
 from anylane import ServerConfig
 from anylane.lane.wake_queue import WakeQueue
 from anylane_backends.hosting.signals import LAST_RESORT
-from anylane_backends.hosting.supervision.supervisor import _KILL_AFTER
+from anylane_backends.hosting.supervision.workforce import Processes
 from anylane_backends.hosting.system.watchdog import Watchdog
 from anylane_backends.hosting.systemd import notify, watchdog_interval
 from tests.backends.hosting.workers.servers import ask, environ, until
@@ -28,7 +28,7 @@ def test_the_state_of_the_workers_is_told(start, manager, tmp_path):
     until(manager, "2 of 2")
     os.kill(server.pid, signal.SIGTTIN)
     until(manager, "3 of 3 workers ready")
-    longest = round(1e6 * (ServerConfig().timeouts.drain + LAST_RESORT + _KILL_AFTER))
+    longest = round(1e6 * (ServerConfig().timeouts.drain + LAST_RESORT + Processes.kill_after))
     os.kill(server.pid, signal.SIGTERM)
     assert until(manager, "STOPPING=1")[-1] == f"STOPPING=1\nEXTEND_TIMEOUT_USEC={longest}"
     assert server.end()[0] == 0
