@@ -16,7 +16,7 @@ process.on("uncaughtException", (error) => {
 
 const python = await loadPyodide({
   env: {
-    ANYLANE_PASSES: process.env.ANYLANE_PASSES ?? "0",
+    PYODIDE_PASSES: process.env.PYODIDE_PASSES ?? "0",
     HOME: "/home/pyodide",
     HYPOTHESIS_PROFILE: process.env.HYPOTHESIS_PROFILE ?? "quick",
     HYPOTHESIS_STORAGE_DIRECTORY: "/tmp/hypothesis",
