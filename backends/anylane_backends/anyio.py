@@ -141,5 +141,5 @@ class AnyioBackend(AsyncioBackend):
         options = {"loop_factory": self.loop_factory}
         anyio.run(self.serve, server, backend="asyncio", backend_options=options)
 
-    def lane(self, server: ServerCore) -> Lane:
+    def new_lane(self, server: ServerCore) -> Lane:
         return AnyioLane(server)

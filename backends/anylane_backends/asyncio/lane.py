@@ -203,7 +203,7 @@ class AsyncioBackend:
             return asyncio.SelectorEventLoop()  # The choice of Windows cannot watch listeners.
         return asyncio.new_event_loop()
 
-    def lane(self, server: ServerCore) -> Lane:
+    def new_lane(self, server: ServerCore) -> Lane:
         """Return a lane in the running loop."""
         return Lane(server)
 
@@ -221,7 +221,7 @@ class AsyncioBackend:
     async def embed(self, server: ServerCore) -> AsyncGenerator[Lane]:
         """Give a lane in the running loop, which listens to nothing: it carries the exchanges that
         the host of the loop brings."""
-        lane = self.lane(server)
+        lane = self.new_lane(server)
         try:
             async with server.lifespan(lane.to_the_end, lane.scope):
                 lane.variables = contextvars.copy_context()  # With what the hooks have set.
@@ -238,7 +238,7 @@ class UvloopBackend(AsyncioBackend):
     """asyncio on uvloop."""
 
     name = "uvloop"
-    ignores = MappingProxyType(
+    ignores: Mapping[str, str] = MappingProxyType(
         dict.fromkeys(("http_buffer_size", "ws_buffer_size"), "uvloop chooses what one read gives")
     )
 
