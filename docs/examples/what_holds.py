@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 
@@ -19,8 +20,9 @@ class Host(Protocol):
         """Send a message over a WebSocket, and return what comes back."""
         ...
 
-    def first_event_after(self, tell: Callable[[], object]) -> str:
-        """Join the room, call `tell`, and return the event that comes of it."""
+    def events_after(self, *tell: Callable[[], object]) -> list[str]:
+        """Join the room, call one function after the other, and return the events that come of
+        each."""
         ...
 
     def leave(self) -> None:
@@ -84,7 +86,9 @@ def departures(host: Host) -> None:
 
 
 def rooms(host: Host) -> None:
-    assert host.first_event_after(lambda: host.ask("POST", "/room", b"news")) == "news"
+    # Often enough to come to each of several workers.
+    tell = [partial(host.ask, "POST", "/room", b"%d" % number) for number in range(9)]
+    assert host.events_after(*tell) == [*"012345678"]
 
 
 def awaiting(library: str) -> Callable[[Host], None]:
@@ -113,10 +117,10 @@ ROWS: dict[str, Callable[[Host], None]] = {
 
 LANES = ("asyncio", "uvloop", "anyio", "trio", "curio", "threads", "in memory")
 
-NAMES = (*LANES, "ASGI", "Pyodide", "stdio")
+NAMES = (*LANES, "ASGI", "Pyodide", "interpreters", "stdio")
 """The hosts, as the table calls them."""
 
-ASYNCIO = ("asyncio", "uvloop", "anyio", "ASGI", "Pyodide", "stdio")
+ASYNCIO = ("asyncio", "uvloop", "anyio", "ASGI", "Pyodide", "interpreters", "stdio")
 """Hosts that run asyncio's loop."""
 
 NO: dict[tuple[str, str], str] = {
@@ -135,5 +139,6 @@ NO: dict[tuple[str, str], str] = {
         "a process for each connection",
     ),
     ("WebSockets", "Pyodide"): "a fetch event is none; 426",
+    ("clients share rooms and state", "interpreters"): "a memory for each, as for each process",
 }
 """The cells that do not hold, and why. Each is tried, and has to fail."""

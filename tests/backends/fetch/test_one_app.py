@@ -44,11 +44,11 @@ class InPage:
     def echo(self, message: str) -> str:  # as a Host
         return self.ask("GET", "/echo")[2].decode()
 
-    def first_event_after(self, tell: Callable[[], object]) -> str:
+    def events_after(self, *tell: Callable[[], object]) -> list[str]:
         pieces = self._pieces(self._fetch("GET", "/room").body.getReader())
         assert next(pieces) == b"data: here\n\n"
-        tell()
-        return next(pieces).decode().removeprefix("data: ").strip()
+        events = (piece.decode().removeprefix("data: ").strip() for piece in pieces)
+        return [next(events) for each in tell if each() is not None]
 
     def _pieces(self, reader: Any) -> Generator[bytes]:
         try:
