@@ -132,6 +132,54 @@ def test_what_the_server_says_beside_the_request_is_there(run):
 
 
 @pytest.mark.parametrize(
+    ("settings", "scope", "seen"),
+    [
+        ({"root_path": "/ours"}, {}, "/ours"),
+        ({"root_path": "/ours"}, {"root_path": "/theirs"}, "/theirs"),
+        ({"root_path": "forwarded", "proxy_headers": True}, {}, "/proxy"),
+        ({"root_path": "forwarded", "proxy_headers": True}, {"root_path": "/theirs"}, "/theirs"),
+        ({}, {}, ""),
+    ],
+)
+def test_the_prefix_is_a_setting_where_the_server_says_none(run, settings, scope, seen):
+    app = App()
+
+    @app.get("/")
+    async def home(ctx: Context) -> str:
+        return ctx.request.root_path
+
+    asked = http(
+        client=("127.0.0.1", 4711), headers=[(b"x-forwarded-prefix", b"/proxy")], **scope
+    )
+
+    async def script() -> None:
+        application = app.asgi(ServerConfig(**settings))
+        async with alive(application):
+            assert (await answered(application, asked)).body.decode() == seen
+
+    run(script)
+
+
+@pytest.mark.parametrize(("version", "told"), [("1.0", "close"), ("1.1", "close"), ("2", None)])
+def test_a_server_is_told_to_close_connections_of_its_http_1(run, version, told):
+    app = App()
+
+    @app.get("/")
+    async def home(ctx: Context) -> str:
+        ctx.response.close_connection()
+        return "goodbye"
+
+    async def script() -> None:
+        async with alive(app):
+            call = await answered(app, http(http_version=version))
+            assert call.headers.get("connection") == told
+            call = await answered(app, http("/nowhere", http_version=version))
+            assert "connection" not in call.headers
+
+    run(script)
+
+
+@pytest.mark.parametrize(
     ("more", "status"),
     [
         ({"raw_path": b"/" + b"x" * 99}, 404),
@@ -364,6 +412,30 @@ def test_an_answer_that_breaks_off_is_an_exception(run):
                 await call.run()
             assert call.body == b"half"
             assert call.sent[-1].get("more_body")
+
+    run(script)
+
+
+def test_a_handler_goes_on_behind_its_whole_answer(run):
+    app = App()
+    ended: list[str] = []
+
+    @app.get("/")
+    async def stream(ctx: Context) -> None:
+        async with ctx.stream() as out:
+            await out.write(b"all of it")
+        for _ in range(3):
+            await ctx.sleep(0.01)
+        ended.append("by itself")
+
+    async def script() -> None:
+        async with alive(app), anyio.create_task_group() as group:
+            call = Call(app, http())
+            call.put(type="http.request", body=b"", more_body=False)
+            group.start_soon(call.run)
+            await call.until(lambda: call.sent and not call.sent[-1].get("more_body", True))
+            call.put(type="http.disconnect")  # A server says so although the client is there.
+            await call.until(lambda: ended)
 
     run(script)
 
