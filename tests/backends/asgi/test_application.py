@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from anylane import App, Context, Disconnected, HTTPError, ServerConfig, UsageError
@@ -148,9 +150,7 @@ def test_the_prefix_is_a_setting_where_the_server_says_none(run, settings, scope
     async def home(ctx: Context) -> str:
         return ctx.request.root_path
 
-    asked = http(
-        client=("127.0.0.1", 4711), headers=[(b"x-forwarded-prefix", b"/proxy")], **scope
-    )
+    asked = http(client=("127.0.0.1", 4711), headers=[(b"x-forwarded-prefix", b"/proxy")], **scope)
 
     async def script() -> None:
         application = app.asgi(ServerConfig(**settings))
@@ -443,6 +443,31 @@ def test_a_handler_goes_on_behind_its_whole_answer(run):
 UPLOAD = http("/", "POST", headers=[(b"content-length", b"10")])
 HALF = {"type": "http.request", "body": b"half", "more_body": True}
 GONE = {"type": "http.disconnect"}
+
+
+@pytest.mark.parametrize("hops", [0, 5])
+def test_input_that_came_in_time_is_not_late(run, hops):
+    app = App()
+
+    @app.post("/")
+    async def upload(ctx: Context) -> bytes:
+        return await ctx.request.body()
+
+    async def script() -> None:
+        application = app.asgi(ServerConfig(timeouts=Timeouts(body=0.2)))
+        async with alive(application), anyio.create_task_group() as group:
+            call = Call(application, UPLOAD)
+            call.put(**HALF)
+            group.start_soon(call.run)
+            await call.until(lambda: call.asked == 2)
+            time.sleep(0.3)  # noqa: ASYNC251  # The loop is blocked beyond the deadline.
+            for _ in range(hops):  # So far is a server from its socket to the application.
+                await anyio.lowlevel.checkpoint()
+            call.put(type="http.request", body=b" and half", more_body=False)
+            await call.until(lambda: call.sent and not call.sent[-1].get("more_body", True))
+            assert (call.status, call.body) == (200, b"half and half")
+
+    run(script)
 
 
 @pytest.mark.parametrize("messages", [[GONE], [HALF, GONE]])

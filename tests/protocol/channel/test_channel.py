@@ -90,14 +90,25 @@ def test_a_host_that_can_is_told_to_close_its_connection():
         (post(10), False),
         (post(90), False),
         (post(99), True),
+        (post(101), True),
         (post(10, expects_continue=True), True),
         (post(), False),
         (head(), False),
     ],
-    ids=["short", "nearly too long", "too long", "the client waits", "of no length", "no body"],
+    ids=[
+        "short",
+        "nearly too long",
+        "too long",
+        "over its limit",
+        "the client waits",
+        "of no length",
+        "no body",
+    ],
 )
 def test_a_body_that_is_not_to_be_read_ends_its_connection(asked, closes):
-    config = replace(CONFIG, limits=replace(CONFIG.limits, drain_body=90))
+    config = replace(
+        CONFIG, limits=replace(CONFIG.limits, drain_body=90 if asked.content_length != 101 else 200)
+    )
     made = channel(asked, config=config, abilities=CLOSES)
     begun(made).conclude(200, [], b"", 0)
     assert ((b"connection", b"close") in made.data_to_send()[0].headers) is closes

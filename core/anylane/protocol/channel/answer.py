@@ -15,8 +15,9 @@ class Answer:
     """The response to one request.
 
     trailers: whether the host takes Trailers. closes: whether the host is to end its connection
-    behind it, as it also is where the headers say so; None if it cannot be told to. bodyless: nothing that is written goes out (HEAD,
-    204, 205, 304), known after `head`. ended: the body is complete.
+    behind it, as it also is where the headers say so; None if it cannot be told to.
+    bodyless: nothing that is written goes out (HEAD, 204, 205, 304), known after `head`.
+    ended: the body is complete.
     """
 
     __slots__ = ("_closes", "_head_request", "_owed", "_trailers", "bodyless", "ended")

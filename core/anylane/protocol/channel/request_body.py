@@ -152,4 +152,7 @@ class BodyIntake(Outgoing):
             return False
         if head.expects_continue and self._paused and not self._received:
             return False  # Its client was not told to go on.
-        return (head.content_length or 0) - self._received <= self.config.limits.drain_body
+        size = head.content_length or 0
+        if max(size, self._received) > self._limit:
+            return False
+        return size - self._received <= self.config.limits.drain_body
