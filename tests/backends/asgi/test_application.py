@@ -445,6 +445,30 @@ HALF = {"type": "http.request", "body": b"half", "more_body": True}
 GONE = {"type": "http.disconnect"}
 
 
+def test_what_nobody_reads_is_taken_while_the_answer_goes_out(run):
+    app = App()
+
+    @app.post("/")
+    async def refuse(ctx: Context) -> str:
+        await ctx.sleep(0.01)
+        return "done"
+
+    async def script() -> None:
+        application = app.asgi(ServerConfig(limits=Limits(inbound_high=4, inbound_low=1)))
+        async with alive(application), anyio.create_task_group() as group:
+            call = Call(application, {**UPLOAD, "headers": [(b"transfer-encoding", b"chunked")]})
+            for _ in range(9):
+                call.put(**HALF)
+            call.block()  # As Hypercorn's send does, until it has put a disconnect into a full queue.
+            group.start_soon(call.run)
+            await call.until(lambda: not call.waiting)
+            assert not call.sent
+            call.unblock()
+            await call.until(lambda: call.sent and not call.sent[-1].get("more_body", True))
+
+    run(script)
+
+
 @pytest.mark.parametrize("hops", [0, 5])
 def test_input_that_came_in_time_is_not_late(run, hops):
     app = App()

@@ -228,11 +228,12 @@ class MessageChannel(BodyIntake):
     @property
     def wants_read(self) -> bool:
         """Whether to ask the host for more: a body, a message, or that the client has left."""
-        if self.eof or self.closing >= Closing.CLOSE:
+        if self.eof or self.closing is Closing.ABORT:
             return False
-        if self._websocket is not None:
+        if self._websocket is not None and self.closing is Closing.NO:
             return self._websocket.wants_read
-        return self._exchange.body_complete or self._wants_body
+        # Behind the answer all that comes is dropped: a host may wait for that to send its end.
+        return self.closing >= Closing.CLOSE or self._exchange.body_complete or not self._paused
 
     def give(self, message: Message) -> None:
         """Queue a message for the host; it is dropped once the channel is closing."""

@@ -139,10 +139,6 @@ class BodyIntake(Outgoing):
             self._seconds = seconds
 
     @property
-    def _wants_body(self) -> bool:
-        return not self._paused and self.closing < Closing.CLOSE
-
-    @property
     def _body_will_end(self) -> bool:
         """Whether the rest of the request is little enough to be read, and sure to come."""
         exchange, head = self._exchange, self._exchange.head
