@@ -140,7 +140,7 @@ def answers_of_every_form_are_compressed(conversation: Conversation) -> None:
             assert head.headers | {"date": ""} == answer.headers | {"date": ""}
 
 
-@case(CHAPTER, extra=compressed.build)
+@case(CHAPTER, "own_wire", extra=compressed.build)
 def compressed_streams_can_be_read_piece_by_piece(conversation: Conversation) -> None:
     """A client can read each piece of a compressed stream as soon as it was written, and trailers
     come behind it. To an HTTP/1.0 client the stream ends with the connection."""

@@ -367,7 +367,7 @@ def events_are_logged_from_any_thread(conversation: Conversation) -> None:
 # --- drain -----------------------------------------------------------------------------------
 
 
-@case(CHAPTER)
+@case(CHAPTER, "own_drain")
 def drain_ends_event_streams_whole(conversation: Conversation) -> None:
     """A drain tells the client when to come again, sends the last chunk, and tells the handler."""
     default = opened(conversation, "/events/wait/sleep?heartbeat=100")
@@ -398,14 +398,14 @@ def ends_whole(conversation: Conversation, path: str, first: bytes) -> None:
     conversation.stop()
 
 
-@case(CHAPTER, "parallel_blocking", cuts=False)
+@case(CHAPTER, "own_drain", "parallel_blocking", cuts=False)
 def drain_ends_def_handlers(conversation: Conversation) -> None:
     """A drain ends an event stream whose handler blocks in `ctx.call`."""
     ends_whole(conversation, "/events/def-log", b"id: e-0\n\n")
     assert conversation.stage.said == ["def-log: finally"]
 
 
-@case(CHAPTER, "native_cancel")
+@case(CHAPTER, "own_drain", "native_cancel")
 def drain_ends_a_foreign_await(conversation: Conversation) -> None:
     """A drain ends an event stream whose handler awaits the event loop's own library."""
     ends_whole(conversation, "/events/wait/foreign", b"data: foreign\n\n")

@@ -168,6 +168,7 @@ def a_handshake_of_another_site_is_refused(conversation: Conversation) -> None:
     for line in ("Origin: http://evil", "Origin: null", "Sec-Fetch-Site: same-origin"):
         peer.handshake("/csrf/ws", line)
         assert peer.answer().status == 403
+        peer = conversation.kept(peer)
     peer.handshake("/csrf/ws", f"Origin: {own}")
     assert peer.answer().status == 101
     websocket = WebSocketPeer(peer)

@@ -235,7 +235,7 @@ def giving_back_has_its_time(conversation: Conversation) -> None:
     assert len(cut_off) == 4
 
 
-@case(CHAPTER, cuts=False)
+@case(CHAPTER, "own_connections", cuts=False)
 def the_scope_response_ends_behind_the_last_byte(conversation: Conversation) -> None:
     """What lives as long as the response is given back behind its last byte, and before the next
     request of the connection is begun."""
