@@ -25,6 +25,11 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--report", metavar="FILE", help="Markdown, or JSON for FILE.json")
     parser.add_argument(
+        "--in-turn",
+        action="store_true",
+        help="hold each case on one of the backends only: the first, the second, and so on",
+    )
+    parser.add_argument(
         "--theirs",
         action="store_true",
         help="under another server, try what is declared to be its own, too: it may hold",
@@ -50,6 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
     # By its path: for a name pytest would load the conftest files of the folder it is run in.
     command = [str(Path(__file__).parent), "-p", "no:cacheprovider"]
     command += [f"--anylane-backend={name}" for name in known.backend]
+    if known.in_turn:
+        command.append("--anylane-in-turn")
     if known.theirs:
         command.append("--anylane-theirs")
     if known.report:

@@ -67,11 +67,11 @@ def test_answers_to_head_have_no_body():
 )
 def test_what_has_come_of_an_answer_is_kept(framed):
     (answer,) = messages(framed, ())
-    assert answer.body == b"hel"
+    assert (answer.body, answer.whole) == (b"hel", False)
 
 
 def test_what_is_no_answer_is_kept():
-    assert messages(b"HTTP/1.1 2", ()) == [Answer(0, rest=b"HTTP/1.1 2")]
+    assert messages(b"HTTP/1.1 2", ()) == [Answer(0, whole=False, rest=b"HTTP/1.1 2")]
     assert messages(b"HTTP/1.1 2", ()) != messages(b"HTTP/1.1 4", ())
 
 

@@ -16,6 +16,9 @@ from anylane_conformance.asgi.hosted import ALL, HostedBackend, Serve
 
 _BACKLOG = 1024
 
+_BACKPRESSURE = 8192
+"""How many connections it holds. By its own default it is as many as the backlog is long."""
+
 
 class _OnListener(Server):
     """A server on a socket that is bound and listening. Granian itself takes an address only."""
@@ -34,7 +37,9 @@ class GranianBackend(HostedBackend):
     """The server of the suite under Granian."""
 
     name = "asgi-granian"
-    lacks = ALL | {"denials", "interim_and_trailers", "own_listeners"}
+    lacks = ALL | {
+        *("denials", "exact_marks", "handshake_headers", "interim_and_trailers", "own_listeners")
+    }
     versions = ("granian",)
 
     def host(self, application: Serve, server: ServerCore) -> None:
@@ -47,6 +52,7 @@ class GranianBackend(HostedBackend):
             application,
             interface=Interfaces.ASGI,
             log_enabled=False,
+            backpressure=_BACKPRESSURE,
             ssl_cert=certificate,
             ssl_key=certificate,
         )

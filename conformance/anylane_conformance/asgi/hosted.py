@@ -14,7 +14,7 @@ from anylane_backends.asgi.application import AsgiServer
 ALL = frozenset(("own_wire", "own_connections", "own_frames", "own_drain", "own_tls", "read_size"))
 """What no ASGI server leaves to its application: see `capabilities.ROWS`."""
 
-_LOOK = 0.02
+_LOOK = 0.1
 """Seconds after which a server that runs looks whether it was told to end."""
 
 _GRACE = 5.0

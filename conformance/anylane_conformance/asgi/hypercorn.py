@@ -54,6 +54,7 @@ class HypercornTrioBackend(HypercornBackend):
     """The server of the suite under Hypercorn on trio."""
 
     name = "asgi-hypercorn-trio"
+    cancel_scopes = True
     versions = ("hypercorn", "h11", "wsproto", "trio")
 
     def check(self) -> None:

@@ -134,7 +134,7 @@ def a_signed_token_is_asked_for(conversation: Conversation) -> None:
     assert all(token()[:20] not in message for _, message in conversation.log)
 
 
-@case(CHAPTER, extra=build_authentication)
+@case(CHAPTER, "denials", extra=build_authentication)
 def a_handshake_is_refused_without_a_token(conversation: Conversation) -> None:
     """A WebSocket handshake without a good token gets an ordinary 401, and the connection stays."""
     peer = conversation.connect()

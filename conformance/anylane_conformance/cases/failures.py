@@ -44,7 +44,7 @@ def whatever_is_raised_behind_a_head_ends_the_connection(conversation: Conversat
             assert len(errors(conversation)) == before + 1, f"{where} {kind}"
 
 
-@case(CHAPTER, cuts=False)
+@case(CHAPTER, "denials", cuts=False)
 def whatever_a_websocket_handler_raises_is_1011(conversation: Conversation) -> None:
     """Any exception out of a WebSocket handler closes its session with 1011 (RFC 6455 §7.4.1);
     before `accept` it is a 500."""

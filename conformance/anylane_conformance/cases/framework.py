@@ -234,7 +234,7 @@ def crowd(conversation: Conversation, jobs: int) -> None:
         assert helper.ask("/notes").body == b"background def"
 
 
-@case(CHAPTER, cuts=False)
+@case(CHAPTER, "exact_marks", cuts=False)
 def background_waits_for_the_last_byte(conversation: Conversation) -> None:
     """Background work begins after the last byte of the response, also for a client that is slow to
     read."""

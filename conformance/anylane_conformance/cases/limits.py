@@ -146,7 +146,7 @@ def chunks_of_one_read_keep_their_order(conversation: Conversation) -> None:
     peer.closed()
 
 
-@case(CHAPTER, cuts=False, limits={"drain_body": 50})
+@case(CHAPTER, "own_connections", cuts=False, limits={"drain_body": 50})
 def unread_body_limit(conversation: Conversation) -> None:
     """An unread body is dropped up to a bound; more of it ends the connection."""
     head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
@@ -256,7 +256,14 @@ def much(app: App, _stage: Stage) -> None:
         return b"x" * MUCH
 
 
-@case(CHAPTER, cuts=False, compare=False, extra=much, timeouts={"write_stall": 0.5, "linger": 0.3})
+@case(
+    CHAPTER,
+    "own_connections",
+    cuts=False,
+    compare=False,
+    extra=much,
+    timeouts={"write_stall": 0.5, "linger": 0.3},
+)
 def slow_reader_is_not_cut_off(conversation: Conversation) -> None:
     """A client that reads slowly and without pause gets its answer whole, also where it is the last
     one, and where our side lingers behind it: what it takes out of the kernel's buffer counts."""

@@ -119,7 +119,7 @@ def failing_handler_closes_with_1011(conversation: Conversation) -> None:
     assert ws.closed() == (1011, "")
 
 
-@case(CHAPTER)
+@case(CHAPTER, "denials")
 def rejection_is_an_ordinary_response(conversation: Conversation) -> None:
     """A handler that does not accept answers the handshake with a response; the connection goes
     on."""
@@ -131,7 +131,7 @@ def rejection_is_an_ordinary_response(conversation: Conversation) -> None:
     assert conversation.kept(peer).ask("/").status == 200
 
 
-@case(CHAPTER)
+@case(CHAPTER, "denials")
 def neither_accepted_nor_rejected_is_an_error(conversation: Conversation) -> None:
     """A handler that neither accepts nor rejects is answered for with 500, and the log says so."""
     peer = conversation.connect()
@@ -412,7 +412,7 @@ def subprotocol_is_the_clients_first_choice(conversation: Conversation) -> None:
         assert answer.headers.get("sec-websocket-protocol") == chosen
 
 
-@case(CHAPTER, cuts=False)
+@case(CHAPTER, "denials", cuts=False)
 def other_origins_are_turned_away(conversation: Conversation) -> None:
     """A page of another site is answered 403 before the handler runs (RFC 6455 §10.2)."""
     for origin, status in (

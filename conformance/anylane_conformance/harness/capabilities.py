@@ -120,6 +120,10 @@ ROWS: dict[str, Row] = {
         "without the extension `websocket.http.response`, which refuses in its own way",
         theirs=True,
     ),
+    "handshake_headers": Row(
+        "headers of the app are in the 101 of a WebSocket. Not under a server that leaves them out",
+        theirs=True,
+    ),
     "interim_and_trailers": Row(
         "early hints and trailers go out. Not under a server without the extensions "
         "`http.response.early_hint` and `http.response.trailers`",

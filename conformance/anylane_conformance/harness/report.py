@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from anylane_conformance.harness.case import in_order
@@ -21,22 +21,29 @@ class Report:
     declared: dict[str, dict[str, list[bool]]] = field(default_factory=dict)
     """capability that was missing -> lane -> for each case that needs it whether it held."""
 
+    tried: dict[str, list[bool]] = field(default_factory=dict)
+    """lane -> for each case that needs what the lane has not, whether it held."""
+
     def add(self, chapter: str, lane: str, outcome: str) -> None:
         """Note the outcome of one case: "passed", "failed" or "declared"."""
         self.results.setdefault(chapter, {}).setdefault(lane, []).append(outcome)
 
-    def declare(self, chapter: str, lane: str, missing: Iterable[str]) -> None:
+    def declare(self, chapter: str, lane: str, missing: Collection[str]) -> None:
         """Note that a case did not hold, or was not tried, because its lane has not what it needs.
         missing: those capabilities."""
         self.add(chapter, lane, "declared")
-        for name in missing:
-            self.declared.setdefault(name, {}).setdefault(lane, []).append(False)
+        self._try(lane, missing, held=False)
 
-    def held(self, chapter: str, lane: str, missing: Iterable[str] = ()) -> None:
+    def held(self, chapter: str, lane: str, missing: Collection[str] = ()) -> None:
         """Note that a case held, although its lane has said that it lacks what it needs."""
         self.add(chapter, lane, "passed")
+        self._try(lane, missing, held=True)
+
+    def _try(self, lane: str, missing: Collection[str], *, held: bool) -> None:
+        if missing:
+            self.tried.setdefault(lane, []).append(held)
         for name in missing:
-            self.declared.setdefault(name, {}).setdefault(lane, []).append(True)
+            self.declared.setdefault(name, {}).setdefault(lane, []).append(held)
 
     def lanes(self) -> list[str]:
         """Return the lanes in the order in which they came first."""
@@ -64,7 +71,12 @@ class Report:
         """Write the results to a file: JSON where its name ends in .json, else Markdown."""
         text = self.markdown() + "\n"
         if path.endswith(".json"):
-            found = {"results": self.results, "declared": self.declared, "figures": self.figures}
+            found = {
+                "results": self.results,
+                "tried": self.tried,
+                "declared": self.declared,
+                "figures": self.figures,
+            }
             text = json.dumps(found, indent=2) + "\n"
         pathlib.Path(path).write_text(text, encoding="utf-8")
 

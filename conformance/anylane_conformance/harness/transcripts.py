@@ -49,17 +49,21 @@ def relaxed(transcript: Transcript) -> tuple[object, ...]:
     )
 
 
-def unframed(transcript: Transcript) -> tuple[object, ...]:
+def unframed(transcript: Transcript, *, handshake: bool = True) -> tuple[object, ...]:
     """Return what of a transcript must be equal where another server frames the messages.
 
+    handshake: whether it puts the headers of the application into a 101.
+
     * far-framing: the other server writes status lines, lengths of chunks, and the headers in
-      `far_framing.OWNED`. Statuses, all other headers, bodies and trailers are compared.
+      `far_framing.OWNED`. Statuses, all other headers, bodies and trailers are compared, and
+      whether each body has its end.
+    * far-end: the other server closes a connection or resets it.
     * continue-optional and control-order hold here too.
     """
     return (
-        far_framing.messages(transcript.http, transcript.bodiless),
+        far_framing.messages(transcript.http, transcript.bodiless, handshake=handshake),
         transcript.messages,
         transcript.controls,
         transcript.close,
-        transcript.end,
+        "eof" if transcript.end == "reset" else transcript.end,
     )

@@ -459,7 +459,8 @@ def test_what_nobody_reads_is_taken_while_the_answer_goes_out(run):
             call = Call(application, {**UPLOAD, "headers": [(b"transfer-encoding", b"chunked")]})
             for _ in range(9):
                 call.put(**HALF)
-            call.block()  # As Hypercorn's send does, until it has put a disconnect into a full queue.
+            # As the send of Hypercorn, which puts a disconnect into a queue that is full.
+            call.block()
             group.start_soon(call.run)
             await call.until(lambda: not call.waiting)
             assert not call.sent
