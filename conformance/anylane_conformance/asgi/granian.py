@@ -37,10 +37,10 @@ class GranianBackend(HostedBackend):
     """The server of the suite under Granian."""
 
     name = "asgi-granian"
-    lacks = ALL | {
+    lacks: frozenset[str] = ALL | {
         *("denials", "exact_marks", "handshake_headers", "interim_and_trailers", "own_listeners")
     }
-    versions = ("granian",)
+    versions: tuple[str, ...] = ("granian",)
 
     def host(self, application: Serve, server: ServerCore) -> None:
         asyncio.run(self._serve(application, server))

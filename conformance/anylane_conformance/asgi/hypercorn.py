@@ -33,7 +33,7 @@ class HypercornBackend(HostedBackend):
     """The server of the suite under Hypercorn on asyncio."""
 
     name = "asgi-hypercorn"
-    lacks = ALL | {"interim_and_trailers"}
+    lacks: frozenset[str] = ALL | {"interim_and_trailers"}
     versions: tuple[str, ...] = ("hypercorn", "h11", "wsproto")
 
     def host(self, application: Serve, server: ServerCore) -> None:
@@ -55,7 +55,7 @@ class HypercornTrioBackend(HypercornBackend):
 
     name = "asgi-hypercorn-trio"
     cancel_scopes = True
-    versions = ("hypercorn", "h11", "wsproto", "trio")
+    versions: tuple[str, ...] = ("hypercorn", "h11", "wsproto", "trio")
 
     def check(self) -> None:
         """Raise ImportError if trio is not installed."""

@@ -17,8 +17,8 @@ class UvicornBackend(HostedBackend):
     """The server of the suite under uvicorn."""
 
     name = "asgi-uvicorn"
-    lacks = ALL | {"exact_marks", "interim_and_trailers"}
-    versions = ("uvicorn", "h11", "websockets")
+    lacks: frozenset[str] = ALL | {"exact_marks", "interim_and_trailers"}
+    versions: tuple[str, ...] = ("uvicorn", "h11", "websockets")
 
     def host(self, application: Serve, server: ServerCore) -> None:
         ours = server.config
