@@ -14,7 +14,7 @@ CLASSIC := $(VENV)/autobahntestsuite
 
 .DEFAULT_GOAL := help
 .PHONY: help demo docs docs-check description extras reproducible test test-pythons lint types-wheel new-project fix \
-	hooks conformance proxies pyodide attacks losses spread autobahn autobahn-classic deep coverage equality fanout bench \
+	hooks conformance conformance-asgi proxies pyodide attacks losses spread autobahn autobahn-classic deep coverage equality fanout bench \
 	bench-full bench-scaling bench-parts bench-bridges \
 	bench-typed bench-core bench-report tox dist lines clean
 .DELETE_ON_ERROR:
@@ -68,6 +68,10 @@ description: $(VENV)/.test ## schemathesis on the notes and an app of 34 routes:
 
 conformance: $(VENV)/.test ## one lane's conformance: make conformance BACKEND=curio (or pkg:Class, all)
 	$(BIN)/anylane-conformance --backend $(BACKEND)
+
+conformance-asgi: $(VENV)/.test ## the conformance under four ASGI servers, for docs/neighbours.md; ARGS=asgi-uvicorn names one
+	$(BIN)/python -m tests.neighbours.interop $(ARGS)
+	$(BIN)/python docs/tools/interop.py
 
 proxies: $(VENV)/.test ## POSTs and losses behind nginx, HAProxy and Caddy; ARGS="curio uvloop" names the lanes
 	$(BIN)/python -m tests.proxies.figures $(ARGS)
@@ -157,7 +161,7 @@ dist: $(VENV)/.dist ## build the distributions, check them, try the wheel: docs/
 
 lines: $(VENV)/.test ## bring what the docs draw from the code up to date
 	for tool in lines diagrams configuration examples limits hooks capabilities smuggling transport workers module_map transcripts \
-			proxies supported_versions deployment security hosts; do \
+			proxies supported_versions deployment security hosts interop; do \
 		$(BIN)/python docs/tools/$$tool.py || exit; \
 	done
 

@@ -122,7 +122,7 @@ def test_every_error_of_a_registering_line_is_shown() -> None:
 
 TOOLS = ["lines", "diagrams", "configuration", "examples", "limits", "hooks", "smuggling",
          "transport", "workers", "module_map", "supported_versions", "deployment",
-         "security", "hosts"]  # fmt: skip
+         "security", "hosts", "interop"]  # fmt: skip
 
 
 @pytest.mark.parametrize("tool", TOOLS)

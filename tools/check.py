@@ -25,6 +25,8 @@ AUTOBAHN = (sys.executable, "-m", "anylane_conformance.autobahn")
 
 CONFORMANCE = (BIN / "anylane-conformance",)
 
+SERVERS = ("asgi-uvicorn", "asgi-hypercorn", "asgi-hypercorn-trio", "asgi-granian")
+
 WHOLE, REAL = "not cut_at_every_byte", "not lockstep"
 
 
@@ -51,6 +53,16 @@ STAGES = (
     Stage(
         name="conformance of curio, threads, in memory",
         command=[*CONFORMANCE, *lanes("curio", "threads"), "-k", WHOLE],
+        counted=True,
+    ),
+    # Each case under one of the four servers, in turn; `make conformance-asgi` has them all.
+    Stage(
+        name="conformance under ASGI servers",
+        command=[
+            *CONFORMANCE,
+            *lanes(*SERVERS),
+            *("--in-turn", "-k", f"{WHOLE} and not quiet_connections"),
+        ],
         counted=True,
     ),
     Stage(name="examples", command=[BIN / "pytest", "docs/examples"], counted=True),

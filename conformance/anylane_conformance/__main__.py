@@ -24,6 +24,16 @@ def main(arguments: list[str] | None = None) -> int:
         help="a name, package.module:Class, or all; repeatable. Without it: in memory only",
     )
     parser.add_argument("--report", metavar="FILE", help="Markdown, or JSON for FILE.json")
+    parser.add_argument(
+        "--in-turn",
+        action="store_true",
+        help="hold each case on one of the backends only: the first, the second, and so on",
+    )
+    parser.add_argument(
+        "--theirs",
+        action="store_true",
+        help="under another server, try what is declared to be its own, too: it may hold",
+    )
     parser.add_argument("--list", action="store_true", help="print every case with its rule")
     parser.add_argument(
         "--update-transcripts",
@@ -45,6 +55,10 @@ def main(arguments: list[str] | None = None) -> int:
     # By its path: for a name pytest would load the conftest files of the folder it is run in.
     command = [str(Path(__file__).parent), "-p", "no:cacheprovider"]
     command += [f"--anylane-backend={name}" for name in known.backend]
+    if known.in_turn:
+        command.append("--anylane-in-turn")
+    if known.theirs:
+        command.append("--anylane-theirs")
     if known.report:
         command.append(f"--anylane-report={known.report}")
     code = int(pytest.main([*command, *rest]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from anylane_backends.hosting.loading import installed
@@ -37,7 +39,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a test of each case and lane; of each case that is cut, where no lane is asked for."""
     cases = load().values()
     if "lane" in metafunc.fixturenames:
-        pairs = [(lane, case) for lane in _lanes(metafunc.config) for case in cases]
+        lanes = _lanes(metafunc.config)
+        if metafunc.config.getoption("--anylane-in-turn"):
+            asked = [lane for lane in lanes if not isinstance(lane, LockstepLane)]
+            pairs = list(zip(itertools.cycle(asked), cases, strict=False))
+        else:
+            pairs = [(lane, case) for lane in lanes for case in cases]
         metafunc.parametrize(
             ("lane", "case"), pairs, ids=[f"{lane.name}-{case.name}" for lane, case in pairs]
         )

@@ -30,6 +30,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="write the results to FILE: Markdown, or JSON where it ends in .json",
     )
     group.addoption(
+        "--anylane-in-turn",
+        action="store_true",
+        help="hold each case on one of the backends only: the first, the second, and so on",
+    )
+    group.addoption(
+        "--anylane-theirs",
+        action="store_true",
+        help="under another server, try the cases that are declared to be its own, too",
+    )
+    group.addoption(
         "--anylane-bound",
         type=float,
         default=BOUND,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from anylane.app import App
 from anylane.config.server_config import ServerConfig
 from anylane.errors import UsageError
@@ -22,17 +25,14 @@ async def serve(here: Embedded, scope: ScopeMapping, receive: Receive, send: Sen
     await here.carry(channel, host)
 
 
-class AsgiApplication:
-    """An App as an ASGI 3 application, for any server that speaks ASGI on asyncio or trio.
+class AsgiServer:
+    """A server of ours as an ASGI 3 application.
 
-    config: the settings. Of those about sockets, workers and TLS none has an effect, because the
-    connections are the server's. The app's life begins with the lifespan of the server, or where
-    it has none with the first request, after one warning.
+    server: makes it, once for each life: in the loop of the other server, and when that begins.
     """
 
-    def __init__(self, app: App, config: ServerConfig | None = None) -> None:
-        self._app = app
-        self._config = ServerConfig() if config is None else config
+    def __init__(self, server: Callable[[], ServerCore]) -> None:
+        self._server = server
         self._embedded: Embedded | None = None
         self._late: LateStart | None = None
         self._life: _Life | None = None
@@ -55,9 +55,6 @@ class AsgiApplication:
             await serve(here, scope, receive, send)
         else:
             raise UsageError(f"ASGI scope {kind!r:.40}; expected 'http', 'websocket', 'lifespan'")
-
-    def _server(self) -> ServerCore:
-        return server_of(self._app, self._config)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """Be there from the server's start to its end."""
@@ -104,6 +101,18 @@ class AsgiApplication:
             )
             late = self._late = LateStart(self._server())
         return await late.begun()
+
+
+class AsgiApplication(AsgiServer):
+    """An App as an ASGI 3 application, for any server that speaks ASGI on asyncio or trio.
+
+    config: the settings. Of those about sockets, workers and TLS none has an effect, because the
+    connections are the server's. The app's life begins with the lifespan of the server, or where
+    it has none with the first request, after one warning.
+    """
+
+    def __init__(self, app: App, config: ServerConfig | None = None) -> None:
+        super().__init__(partial(server_of, app, config or ServerConfig()))
 
 
 async def _refuse(send: Send, *, websocket: bool) -> None:

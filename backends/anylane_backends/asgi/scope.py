@@ -46,6 +46,8 @@ def channel_of(scope: ScopeMapping, here: Embedded) -> MessageChannel:
             hints="http.response.early_hint" in extensions,
             trailers="http.response.trailers" in extensions,
             denials="websocket.http.response" in extensions,
+            # RFC 9113 §8.2.2: later versions of HTTP have no such field.
+            closes=not websocket and scope.get("http_version", "1.1") in ("1.0", "1.1"),
         ),
         peer=_address(scope.get("client")),
         local=_address(scope.get("server")),

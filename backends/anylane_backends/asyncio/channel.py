@@ -59,8 +59,12 @@ class AsyncioChannelDriver(Driver):
         super().finished(link)
         self._delivery.tell()
 
+    def input_comes_first(self) -> bool:
+        return self._delivery.host_comes_first(self.now())
+
     def arm(self, deadline: float) -> None:
         self.over()
+        deadline = self._delivery.armed(deadline, self.now())
         self._timer = call_at(self.lane.loop, deadline, self.timeout, self.lane.variables)
 
     def set_reading(self, on: bool) -> None:

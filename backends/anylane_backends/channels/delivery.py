@@ -18,6 +18,14 @@ from anylane.protocol import Closing
 from anylane.protocol.channel.message_channel import MessageChannel
 from anylane.protocol.channel.outputs import Message
 
+LATE = 0.02
+"""Seconds by which a loop is late that something has blocked."""
+
+TURN = 0.002
+TURNS = 10
+"""How long, in seconds, and how often a host has the loop to itself then. From its socket to us it
+takes some five turns, and some hosts read in another thread."""
+
 
 class Event(Protocol):
     """An event that is set once, from the loop's thread, without waiting."""
@@ -72,7 +80,8 @@ class Delivery:
     the caller's context.
     """
 
-    __slots__ = ("_lane", "_messages", "_news", "_resumed", "_scope", "_start", "size")
+    __slots__ = ("_asking", "_due", "_lane", "_messages", "_news", "_resumed", "_scope", "_start",
+                 "_turns", "size")  # fmt: skip
 
     def __init__(
         self, lane: DeliveryLane, start: Callable[[Callable[[], Awaitable[None]]], None]
@@ -84,6 +93,9 @@ class Delivery:
         self._news: Event | None = None
         self._resumed: Event | None = None
         self._scope = lane.scope()
+        self._asking = False
+        self._due = 0.0
+        self._turns = 0
 
     # -- verbs of the driver -----------------------------------------------------------------------
 
@@ -114,6 +126,23 @@ class Delivery:
         if self._news is not None:
             news, self._news = self._news, None
             news.set()
+
+    # -- deadlines ---------------------------------------------------------------------------------
+
+    def armed(self, deadline: float, now: float) -> float:
+        """Take note of a deadline, and return when to act on it: not in the turns of the host."""
+        self._due = deadline
+        return now + TURN if self._turns else deadline
+
+    def host_comes_first(self, now: float) -> bool:
+        """Return whether the host has turns before a deadline is judged that has come: the loop was
+        late, and what came in time may be on its way through the host."""
+        late = self._turns or now - self._due > LATE
+        if not late or not self._asking or self._turns == TURNS:
+            self._turns = 0
+            return False
+        self._turns += 1
+        return True
 
     # -- the calling task --------------------------------------------------------------------------
 
@@ -200,7 +229,10 @@ class Delivery:
                     if self._resumed is not None:
                         await self._resumed.wait()
                         continue
-                    goes_on = host.take(await host.receive(), driver.now())
+                    self._asking = True
+                    message = await host.receive()
+                    self._asking = False
+                    goes_on = host.take(message, driver.now())
                     driver.pump()
                     if goes_on is False:
                         return

@@ -70,8 +70,12 @@ class ReadinessChannelDriver(Driver):
         super().finished(link)
         self._delivery.tell()
 
+    def input_comes_first(self) -> bool:
+        return self._delivery.host_comes_first(self.now())
+
     def arm(self, deadline: float) -> None:
         self.over()
+        deadline = self._delivery.armed(deadline, self.now())
         self._deadline = self.lane.arm(deadline, self.timeout)
 
     def set_reading(self, on: bool) -> None:

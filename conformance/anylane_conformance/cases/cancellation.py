@@ -9,7 +9,7 @@ from anylane_conformance.harness.conversation import Conversation
 CHAPTER = "6 cancellation"
 
 
-@case(CHAPTER, cuts=False)
+@case(CHAPTER, "exact_marks", cuts=False)
 def cancelled_send_leaves_whole_frames(conversation: Conversation) -> None:
     """A cancel in the middle of 20 MB cuts no frame: it arrives whole, and so does what follows."""
     ws = conversation.websocket("/large-message", receive_buffer=65536)
@@ -27,7 +27,7 @@ def cancelled_send_leaves_whole_frames(conversation: Conversation) -> None:
     assert ws.closed() == (1000, "")
 
 
-@case(CHAPTER, cuts=False)
+@case(CHAPTER, "exact_marks", cuts=False)
 def cancelled_write_leaves_whole_chunks(conversation: Conversation) -> None:
     """A cancel in the middle of a streamed response cuts no chunk."""
     peer = conversation.connect(receive_buffer=65536)
@@ -65,7 +65,7 @@ def cancel_at_every_await(conversation: Conversation) -> None:
         assert ws.closed() == (1000, "")
 
 
-@case(CHAPTER)
+@case(CHAPTER, "own_frames")
 def cancelled_close_is_still_a_close(conversation: Conversation) -> None:
     """A cancel while close() waits for the peer leaves the close frame sent, and nothing follows
     it."""

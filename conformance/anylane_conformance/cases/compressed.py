@@ -137,10 +137,12 @@ def answers_of_every_form_are_compressed(conversation: Conversation) -> None:
             assert answer.headers["vary"] == "Accept-Encoding"
             assert read(answer) == body, path
             head = ask(peer, path, f"Accept-Encoding: {coding}", method="HEAD")
-            assert head.headers | {"date": ""} == answer.headers | {"date": ""}
+            # RFC 9110 §9.3.2: HEAD may leave out what only its body would show.
+            theirs = {"date": "", "transfer-encoding": ""}
+            assert head.headers | theirs == answer.headers | theirs
 
 
-@case(CHAPTER, extra=compressed.build)
+@case(CHAPTER, "own_wire", extra=compressed.build)
 def compressed_streams_can_be_read_piece_by_piece(conversation: Conversation) -> None:
     """A client can read each piece of a compressed stream as soon as it was written, and trailers
     come behind it. To an HTTP/1.0 client the stream ends with the connection."""

@@ -31,9 +31,9 @@ def compressed_echo(conversation: Conversation) -> None:
     """Compression that browsers offer is agreed upon, and messages come back as they are, short
     ones plain."""
     ws = conversation.websocket("/echo", OFFER)
-    assert (
-        ws.extensions == "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12"
-    )
+    if conversation.has("own_frames"):
+        agreed = "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12"
+        assert ws.extensions == agreed
     for message in ("hello " * 30, "hello " * 30, "", "żółw 🐢", b"\x00\xff" * 100, b""):
         ws.send(message)
         assert ws.receive() == message
@@ -41,7 +41,7 @@ def compressed_echo(conversation: Conversation) -> None:
     assert ws.closed(answer=False) == (1000, "")
 
 
-@case(CHAPTER, limits={"pieces_per_turn": 2, "inbound_high": 900, "inbound_low": 90})
+@case(CHAPTER, "own_frames", limits={"pieces_per_turn": 2, "inbound_high": 900, "inbound_low": 90})
 def frames_of_one_read_keep_their_order(conversation: Conversation) -> None:
     """Frames that came in one read are decoded a few at a time, and are answered as if each had
     come alone: messages that unfold, fragments, pings, and a close frame behind them."""
@@ -66,7 +66,7 @@ def frames_of_one_read_keep_their_order(conversation: Conversation) -> None:
     assert ws.closed(answer=False) == (1000, "")
 
 
-@case(CHAPTER)
+@case(CHAPTER, "own_frames")
 def compressed_on_the_wire(conversation: Conversation) -> None:
     """Messages from the threshold on are deflated, and refer to earlier ones (RFC 7692 §7.2)."""
     peer = conversation.connect()
@@ -84,7 +84,7 @@ def compressed_on_the_wire(conversation: Conversation) -> None:
     assert sizes[2] is None
 
 
-@case(CHAPTER)
+@case(CHAPTER, "own_frames")
 def compressed_fragments(conversation: Conversation) -> None:
     """Only the first frame says that a message is compressed, and control frames never are (RFC
     7692 §6)."""
@@ -105,7 +105,7 @@ def compressed_fragments(conversation: Conversation) -> None:
 FRESH = Deflate(server_no_context_takeover=True, client_no_context_takeover=True, threshold=1)
 
 
-@case(CHAPTER, config={"deflate": FRESH})
+@case(CHAPTER, "own_frames", config={"deflate": FRESH})
 def without_context_takeover(conversation: Conversation) -> None:
     """Without context takeover each message is compressed by itself, in both directions (RFC 7692
     §7.1.1)."""
@@ -119,7 +119,7 @@ def without_context_takeover(conversation: Conversation) -> None:
     ws.closed(answer=False)
 
 
-@case(CHAPTER, config={"deflate": Deflate(enabled=False)})
+@case(CHAPTER, "own_frames", config={"deflate": Deflate(enabled=False)})
 def switched_off(conversation: Conversation) -> None:
     """Compression that the server has switched off is not agreed upon, and RSV1 is then a
     violation."""
@@ -131,7 +131,7 @@ def switched_off(conversation: Conversation) -> None:
     assert ws.closed(answer=False)[0] == 1002
 
 
-@case(CHAPTER, cuts=False)
+@case(CHAPTER, "own_frames", cuts=False)
 def offers_are_met_or_declined(conversation: Conversation) -> None:
     """The first offer that can be met is taken; a malformed header fails the handshake (RFC 7692
     §5.1)."""
@@ -150,7 +150,7 @@ def offers_are_met_or_declined(conversation: Conversation) -> None:
     assert peer.answer().status == 400
 
 
-@case(CHAPTER, limits={"message": 1000}, cuts=False)
+@case(CHAPTER, "own_frames", limits={"message": 1000}, cuts=False)
 def inflate_bomb(conversation: Conversation) -> None:
     """A message that inflates to more than the limit is 1009; what came before it is answered."""
     bombs = {
@@ -167,7 +167,7 @@ def inflate_bomb(conversation: Conversation) -> None:
     assert conversation.helper().ask("/").status == 200
 
 
-@case(CHAPTER, cuts=False)
+@case(CHAPTER, "own_frames", cuts=False)
 def compressed_violations(conversation: Conversation) -> None:
     """A message that cannot be inflated, or holds bad UTF-8, is 1007; RSV1 in the wrong place is
     1002."""
@@ -189,7 +189,7 @@ def compressed_violations(conversation: Conversation) -> None:
         assert ws.closed(answer=False)[0] == code, name
 
 
-@case(CHAPTER)
+@case(CHAPTER, "own_frames")
 def compressed_with_the_handshake(conversation: Conversation) -> None:
     """Compressed frames that came before the handshake was answered are kept, as plain ones are."""
     peer = conversation.connect()

@@ -19,6 +19,11 @@ def ask(peer: Peer, method: str, path: str, *headers: str) -> Answer:
     return peer.answer(to_head=method == "HEAD")
 
 
+def own(answer: Answer) -> dict[str, str]:
+    """Return the headers but for those that a server adds by itself."""
+    return {name: each for name, each in answer.headers.items() if name not in ("date", "server")}
+
+
 @case(CHAPTER, extra=compressed.build_conditions, cuts=False)
 def nothing_has_run_before_a_412(conversation: Conversation) -> None:
     """ctx.check_preconditions answers 412 before the handler changes anything, in an async def and
@@ -65,8 +70,7 @@ def a_304_of_the_handler_has_no_body_and_the_fields_of_the_200(conversation: Con
         ):
             answer = ask(peer, method, "/notes/one", *conditions)
             assert (answer.status, said) == (304, [])
-            del answer.headers["date"]
-            assert answer.headers == {
+            assert own(answer) == {
                 "etag": '"v1"',
                 "last-modified": LAST_MODIFIED,
                 "cache-control": "no-cache",
@@ -93,9 +97,8 @@ def whole_answers_are_tagged_and_not_sent_twice(conversation: Conversation) -> N
     for method in ("GET", "HEAD"):
         for given in (tag, f"W/{tag}", f'"other", {tag}', "*"):
             answer = ask(peer, method, "/tagged/text", f"If-None-Match: {given}")
-            del answer.headers["date"]
             assert answer.status == 304
-            assert answer.headers == {
+            assert own(answer) == {
                 "etag": tag,
                 "cache-control": "no-cache",
                 "set-cookie": answer.headers["set-cookie"],
@@ -132,7 +135,6 @@ def tags_of_the_handler_stay_and_other_answers_have_none(conversation: Conversat
         ("GET", "status/206", 206),
         ("GET", "status/404", 404),
     ):
-        answer = ask(
-            peer, method, f"/tagged/{path}", "If-None-Match: *" if path != "secret" else ""
-        )
+        conditions = ["If-None-Match: *"] if path != "secret" else []
+        answer = ask(peer, method, f"/tagged/{path}", *conditions)
         assert (answer.status, "etag" in answer.headers) == (status, False), path

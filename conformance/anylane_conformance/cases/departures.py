@@ -84,7 +84,7 @@ HELD: dict[str, Any] = {
 }
 
 
-@case(CHAPTER, **HELD)
+@case(CHAPTER, "own_connections", **HELD)
 def client_that_leaves_behind_unread_messages_is_noticed(conversation: Conversation) -> None:
     """A WebSocket handler that receives nothing learns that its client has left, with a close frame
     or without, and what the client held is given back."""
@@ -102,10 +102,10 @@ def client_that_leaves_behind_unread_messages_is_noticed(conversation: Conversat
         assert helper.ask("/notes").body == b"left"
         if how == "close":
             assert ws.closed(answer=False) == (1001, "")
-    assert conversation.steady(lambda: conversation.connections) == 1
+    conversation.rests(1)
 
 
-@case(CHAPTER, **{**HELD, "timeouts": {"look": 0.1, "close": 10.0}})
+@case(CHAPTER, "own_frames", **{**HELD, "timeouts": {"look": 0.1, "close": 10.0}})
 def messages_of_a_client_that_has_left_are_received(conversation: Conversation) -> None:
     """A handler that goes on receiving gets every message, and the close frame behind them is
     answered."""
@@ -119,7 +119,7 @@ def messages_of_a_client_that_has_left_are_received(conversation: Conversation) 
     assert ws.closed(answer=False) == (1001, "")
 
 
-@case(CHAPTER, **HELD)
+@case(CHAPTER, "own_connections", **HELD)
 def client_that_leaves_behind_pipelined_input_is_noticed(conversation: Conversation) -> None:
     """A stream without heartbeats ends when its client leaves, although so much input is behind it
     that no more is read."""
@@ -135,10 +135,10 @@ def client_that_leaves_behind_pipelined_input_is_noticed(conversation: Conversat
         else:
             peer.leave()
         assert helper.ask("/notes").body == b"left"
-    assert conversation.steady(lambda: conversation.connections) == 1
+    conversation.rests(1)
 
 
-@case(CHAPTER, **HELD)
+@case(CHAPTER, "own_connections", **HELD)
 def client_that_leaves_behind_an_unread_body_is_noticed(conversation: Conversation) -> None:
     """A handler that does not read the body learns of a reset, and of a half-close, which is no
     disconnection: it still answers."""
@@ -150,7 +150,7 @@ def client_that_leaves_behind_an_unread_body_is_noticed(conversation: Conversati
     held_back(conversation.pause, peer, b"x")
     peer.reset()
     assert helper.ask("/notes").body == b"left"
-    assert conversation.steady(lambda: conversation.connections) == 1
+    conversation.rests(1)
 
     peer = conversation.connect()
     peer.send(b"POST /busy-until-half-closed HTTP/1.1\r\nHost: a\r\nContent-Length: 18003\r\n\r\n")
@@ -161,7 +161,7 @@ def client_that_leaves_behind_an_unread_body_is_noticed(conversation: Conversati
     peer.closed()
 
 
-@case(CHAPTER, **HELD)
+@case(CHAPTER, "own_connections", **HELD)
 def client_that_leaves_behind_raw_input_is_noticed(conversation: Conversation) -> None:
     """A handler that has taken the connection over and does not read learns of a reset, and of the
     end of input, which is no disconnection there."""
@@ -175,4 +175,4 @@ def client_that_leaves_behind_raw_input_is_noticed(conversation: Conversation) -
     assert helper.ask("/notes").body == b"half-closed"
     peer.reset()
     assert helper.ask("/notes").body == b"left"
-    assert conversation.steady(lambda: conversation.connections) == 1
+    conversation.rests(1)

@@ -44,7 +44,7 @@ def whatever_is_raised_behind_a_head_ends_the_connection(conversation: Conversat
             assert len(errors(conversation)) == before + 1, f"{where} {kind}"
 
 
-@case(CHAPTER, cuts=False)
+@case(CHAPTER, "denials", cuts=False)
 def whatever_a_websocket_handler_raises_is_1011(conversation: Conversation) -> None:
     """Any exception out of a WebSocket handler closes its session with 1011 (RFC 6455 §7.4.1);
     before `accept` it is a 500."""
@@ -89,7 +89,7 @@ def whatever_a_job_raises_is_logged(conversation: Conversation) -> None:
             assert len(errors(conversation)) == before + 1, f"{how} {kind}"
 
 
-@case(CHAPTER, extra=failures.connections, cuts=False)
+@case(CHAPTER, "own_connections", extra=failures.connections, cuts=False)
 def whatever_a_hook_of_a_connection_raises_ends_it_alone(conversation: Conversation) -> None:
     """Any exception out of on_connect turns that connection away, any out of on_disconnect is
     logged; the server goes on."""
@@ -112,7 +112,7 @@ def leaves_with_an_error(conversation: Conversation, helper: Peer, number: int) 
     peer.eof()
     peer.closed()
     assert helper.ask("/notes").body == f"gone {number}".encode()
-    assert conversation.steady(lambda: conversation.connections) == 1
+    conversation.rests(1)
 
 
 @case(CHAPTER)

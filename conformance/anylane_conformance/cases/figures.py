@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from anylane_conformance.cases import case
-from anylane_conformance.cases.gate import FORMS, ask
+from anylane_conformance.cases.gate import FORMS, ask, forms
 from anylane_conformance.contract.parts import figures
 from anylane_conformance.harness.conversation import Conversation
 
@@ -47,7 +47,7 @@ def metrics_count_every_form_of_answer(conversation: Conversation) -> None:
     """An answer of any form is counted once, by method, pattern of the route and status. What has
     no route has one label, whatever its path and method."""
     wanted: dict[str, int] = {}
-    for form, (data, status) in FORMS.items():
+    for form, (data, status) in forms(conversation).items():
         assert ask(conversation, data).startswith(b"HTTP/1.1 %d " % status), form
         method, path = data.split(b" ")[:2]
         route = path.decode().partition("?")[0]
@@ -86,7 +86,7 @@ def metrics_time_answers_and_streams_to_their_end(conversation: Conversation) ->
     expect(conversation, **timed)
 
 
-@case(CHAPTER, extra=figures.with_metrics, cuts=False)
+@case(CHAPTER, "own_connections", extra=figures.with_metrics, cuts=False)
 def metrics_show_what_is_open_and_its_bytes(conversation: Conversation) -> None:
     """Connections, requests that run and WebSockets are shown while they are open, and bytes of
     their messages too."""
@@ -243,7 +243,7 @@ def a_check_that_blocks_holds_no_thread_of_handlers(conversation: Conversation) 
         conversation.pause(0.02)
 
 
-@case(CHAPTER, extra=figures.with_health, cuts=False)
+@case(CHAPTER, "own_drain", extra=figures.with_health, cuts=False)
 def a_server_that_drains_lives_and_is_not_ready(conversation: Conversation) -> None:
     """A server that drains is not ready, whatever its checks say, and lives. A client that had
     connected just before can see that."""

@@ -219,7 +219,7 @@ def file_behind_compression_and_etags(conversation: Conversation) -> None:
         assert packed_tag == tag[:-1] + '-gzip"'
         assert "accept-encoding" in plain.headers["vary"].lower()
         head = asked(peer, f"{prefix}/letters.txt", gzip, method="HEAD")
-        assert head.headers == packed.headers
+        assert head.headers | {"date": ""} == packed.headers | {"date": ""}
         for known, *accept in ((tag,), (packed_tag, gzip)):
             same = peer.ask(f"{prefix}/letters.txt", *accept, f"If-None-Match: {known}")
             assert (same.status, same.headers["etag"]) == (304, known)

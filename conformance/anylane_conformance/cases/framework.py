@@ -72,7 +72,7 @@ def hooks_around_what_was_sent_and_what_is_streamed(conversation: Conversation) 
     assert ws.closed() == (1000, "")
 
 
-@case(CHAPTER)
+@case(CHAPTER, "own_wire")
 def request_error_hook(conversation: Conversation) -> None:
     """A malformed request runs the request-error hooks only."""
     peer = conversation.connect()
@@ -98,7 +98,7 @@ def what_cannot_be_returned_is_logged(conversation: Conversation) -> None:
     assert "'too late'" in second
 
 
-@case(CHAPTER, extra=hooks.connections)
+@case(CHAPTER, "own_connections", extra=hooks.connections)
 def connection_hooks(conversation: Conversation) -> None:
     """on_connect runs before the first request, its context variables reach every exchange of its
     connection, and what it raises ends the connection; on_disconnect runs last."""
@@ -151,7 +151,7 @@ def anybody_else_is_not_believed(conversation: Conversation) -> None:
         assert answer.body == b'["peer","own","conformance"]'
 
 
-@case(CHAPTER, config={"proxy_headers": True}, compare=False)
+@case(CHAPTER, "own_drain", config={"proxy_headers": True}, compare=False)
 def a_drain_answers_the_next_request_of_a_proxy(conversation: Conversation) -> None:
     """With proxy_headers a drain leaves an idle connection a moment: a proxy sends the request of
     any client there, and no request that has an effect is ever repeated (RFC 9110 §9.2.2)."""
@@ -234,7 +234,7 @@ def crowd(conversation: Conversation, jobs: int) -> None:
         assert helper.ask("/notes").body == b"background def"
 
 
-@case(CHAPTER, cuts=False)
+@case(CHAPTER, "exact_marks", cuts=False)
 def background_waits_for_the_last_byte(conversation: Conversation) -> None:
     """Background work begins after the last byte of the response, also for a client that is slow to
     read."""
@@ -248,7 +248,7 @@ def background_waits_for_the_last_byte(conversation: Conversation) -> None:
     assert conversation.helper().ask("/notes").body == b"background async"
 
 
-@case(CHAPTER)
+@case(CHAPTER, "own_wire")
 def request_trailers(conversation: Conversation) -> None:
     """Trailers behind a chunked body are in request.trailers (RFC 9110 §6.5)."""
     peer = conversation.connect()
@@ -270,7 +270,7 @@ def cookies(conversation: Conversation) -> None:
     assert attributes == {"seen=yes", "Max-Age=60", "Path=/", "Secure", "HttpOnly", "SameSite=Lax"}
 
 
-@case(CHAPTER)
+@case(CHAPTER, "interim_and_trailers")
 def early_hints_and_trailers(conversation: Conversation) -> None:
     """103 is sent before the answer (RFC 8297), trailers behind its chunks (RFC 9112 §7.1.2)."""
     peer = conversation.connect()
@@ -317,7 +317,7 @@ def multipart_form(conversation: Conversation) -> None:
     assert peer.answer().body == b'[["title","Hello"],["file",["x.bin",7]]]'
 
 
-@case(CHAPTER)
+@case(CHAPTER, "own_connections")
 def taken_over(conversation: Conversation) -> None:
     """After a 101 the connection is the handler's, early bytes included, up to a half-close (RFC
     9110 §7.8)."""

@@ -9,7 +9,7 @@ from anylane_conformance.harness.conversation import Conversation
 CHAPTER = "12 framework"
 
 
-@case(CHAPTER, extra=state.of_state)
+@case(CHAPTER, "own_connections", extra=state.of_state)
 def state_of_the_server_is_seen_by_all_that_runs_in_it(conversation: Conversation) -> None:
     """What a lifespan and a startup hook set on app.state is seen by the hooks of connections and
     requests, by handlers of both kinds, iterators, pool threads and background work."""

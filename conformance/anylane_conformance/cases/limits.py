@@ -41,7 +41,7 @@ def get(target: str = "/", *lines: str) -> bytes:
     return "\r\n".join([f"GET {target} HTTP/1.1", "Host: a", *lines, "", ""]).encode()
 
 
-@case(CHAPTER, cuts=False, compare=False)
+@case(CHAPTER, "own_wire", cuts=False, compare=False)
 def floods_of_refusals_write_a_bounded_number_of_lines(conversation: Conversation) -> None:
     """The first refusals of a second are logged one by one, and the others are counted: together
     they are all that there were."""
@@ -114,7 +114,7 @@ def body_limit(conversation: Conversation) -> None:
         assert refused(conversation, request % (101, b"x" * 101)) == 413
 
 
-@case(CHAPTER, cuts=False, limits={"chunk_overhead": 100})
+@case(CHAPTER, "own_wire", cuts=False, limits={"chunk_overhead": 100})
 def chunk_overhead_limit(conversation: Conversation) -> None:
     """A chunked body whose framing is much more than its data is 400; one of honest chunks never
     is."""
@@ -128,7 +128,9 @@ def chunk_overhead_limit(conversation: Conversation) -> None:
     assert refused(conversation, head + b"5;" + b"x" * 100 + b"\r\nhello\r\n" + end) == 400
 
 
-@case(CHAPTER, limits={"pieces_per_turn": 2, "inbound_high": 20, "inbound_low": 5})
+@case(
+    CHAPTER, "own_connections", limits={"pieces_per_turn": 2, "inbound_high": 20, "inbound_low": 5}
+)
 def chunks_of_one_read_keep_their_order(conversation: Conversation) -> None:
     """Chunks that came in one read are decoded a few at a time, and the body is the same; requests
     and the end of input behind it are seen after it."""
@@ -144,7 +146,7 @@ def chunks_of_one_read_keep_their_order(conversation: Conversation) -> None:
     peer.closed()
 
 
-@case(CHAPTER, cuts=False, limits={"drain_body": 50})
+@case(CHAPTER, "own_connections", cuts=False, limits={"drain_body": 50})
 def unread_body_limit(conversation: Conversation) -> None:
     """An unread body is dropped up to a bound; more of it ends the connection."""
     head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
@@ -156,7 +158,7 @@ def unread_body_limit(conversation: Conversation) -> None:
     assert refused(conversation, head % 51) == 405
 
 
-@case(CHAPTER, limits={"message": 20})
+@case(CHAPTER, "own_frames", limits={"message": 20})
 def message_limit(conversation: Conversation) -> None:
     """A message over the limit is 1009; what came before it was answered (RFC 6455 §7.4.1)."""
     ws = conversation.websocket("/echo")
@@ -168,7 +170,7 @@ def message_limit(conversation: Conversation) -> None:
     assert "20" in reason
 
 
-@case(CHAPTER, limits={"fragments": 3})
+@case(CHAPTER, "own_frames", limits={"fragments": 3})
 def fragment_limit(conversation: Conversation) -> None:
     """A message in more fragments than the limit is 1008, and what came before it was answered (RFC
     6455 §5.4)."""
@@ -201,7 +203,7 @@ def refused_and_staying(conversation: Conversation) -> Peer:
 
 
 @case(
-    CHAPTER, cuts=False, compare=False, extra=telling, limits={"linger": 5000},
+    CHAPTER, "own_wire", cuts=False, compare=False, extra=telling, limits={"linger": 5000},
     timeouts={"linger": 100.0},
 )  # fmt: skip
 def lingering_has_a_limit(conversation: Conversation) -> None:
@@ -214,7 +216,7 @@ def lingering_has_a_limit(conversation: Conversation) -> None:
     assert conversation.helper().ask("/notes").body == b"gone"
 
 
-@case(CHAPTER, cuts=False, extra=telling, timeouts={"linger": 0.3})
+@case(CHAPTER, "own_wire", cuts=False, extra=telling, timeouts={"linger": 0.3})
 def lingering_has_a_deadline(conversation: Conversation) -> None:
     """A client that stays silent after a refusal is disconnected at the deadline."""
     peer = refused_and_staying(conversation)
@@ -223,7 +225,14 @@ def lingering_has_a_deadline(conversation: Conversation) -> None:
     peer.closed()
 
 
-@case(CHAPTER, cuts=False, compare=False, extra=telling, timeouts={"write_stall": 0.3})
+@case(
+    CHAPTER,
+    "own_connections",
+    cuts=False,
+    compare=False,
+    extra=telling,
+    timeouts={"write_stall": 0.3},
+)
 def stalled_reader_is_reset(conversation: Conversation) -> None:
     """A client that stopped reading is reset, so that it does not take a part of the answer for all
     of it."""
@@ -247,7 +256,14 @@ def much(app: App, _stage: Stage) -> None:
         return b"x" * MUCH
 
 
-@case(CHAPTER, cuts=False, compare=False, extra=much, timeouts={"write_stall": 0.5, "linger": 0.3})
+@case(
+    CHAPTER,
+    "own_connections",
+    cuts=False,
+    compare=False,
+    extra=much,
+    timeouts={"write_stall": 0.5, "linger": 0.3},
+)
 def slow_reader_is_not_cut_off(conversation: Conversation) -> None:
     """A client that reads slowly and without pause gets its answer whole, also where it is the last
     one, and where our side lingers behind it: what it takes out of the kernel's buffer counts."""
@@ -286,7 +302,7 @@ def body_has_a_minimum_rate(conversation: Conversation) -> None:
     peer.closed()
 
 
-@case(CHAPTER, **RATES)
+@case(CHAPTER, "own_frames", **RATES)
 def message_has_a_minimum_rate(conversation: Conversation) -> None:
     """A message that never stops and never gets anywhere closes with 1008, in one frame or in
     many."""
@@ -309,7 +325,7 @@ def drip(conversation: Conversation, peer: Peer, piece: bytes = b"x") -> None:
         conversation.pause(0.02)
 
 
-@case(CHAPTER, **{**RATES, "extra": much})
+@case(CHAPTER, "own_connections", **{**RATES, "extra": much})
 def answer_has_a_minimum_rate(conversation: Conversation) -> None:
     """A client that takes less and less of an answer is reset."""
     peer = conversation.connect(receive_buffer=65536)
@@ -323,7 +339,14 @@ def answer_has_a_minimum_rate(conversation: Conversation) -> None:
     assert peer.transcript.end == "reset"
 
 
-@case(CHAPTER, "real_sockets", "plain_wire", config={"linger": 0}, timeouts={"keep_alive": 0.3})
+@case(
+    CHAPTER,
+    "own_connections",
+    "real_sockets",
+    "plain_wire",
+    config={"linger": 0},
+    timeouts={"keep_alive": 0.3},
+)
 def linger_of_zero_resets(conversation: Conversation) -> None:
     """With SO_LINGER 0 closing is a reset, and what has arrived has arrived.
 
@@ -352,7 +375,7 @@ def body_deadline(conversation: Conversation) -> None:
         peer.closed()
 
 
-@case(CHAPTER, cuts=False, compare=False, timeouts={"ping": 0.2, "pong": 0.4})
+@case(CHAPTER, "own_frames", cuts=False, compare=False, timeouts={"ping": 0.2, "pong": 0.4})
 def pings_and_their_pongs(conversation: Conversation) -> None:
     """A quiet client is pinged, and one that does not answer is closed with 1011."""
     ws = conversation.websocket("/echo")
@@ -361,7 +384,7 @@ def pings_and_their_pongs(conversation: Conversation) -> None:
     assert ws.closed(answer=False) == (1011, "no pong came in time")
 
 
-@case(CHAPTER, cuts=False, timeouts={"close": 0.3})
+@case(CHAPTER, "own_frames", cuts=False, timeouts={"close": 0.3})
 def close_that_nobody_answers(conversation: Conversation) -> None:
     """The peer's half of the close handshake has a deadline (RFC 6455 §7.1.1)."""
     ws = conversation.websocket("/goodbye")
@@ -377,7 +400,7 @@ def stoppable(app: App, _stage: Stage) -> None:
         return "draining"
 
 
-@case(CHAPTER, cuts=False, extra=stoppable, timeouts={"drain": 0.3})
+@case(CHAPTER, "own_drain", cuts=False, extra=stoppable, timeouts={"drain": 0.3})
 def drain_deadline(conversation: Conversation) -> None:
     """An exchange that still runs when draining has taken too long is aborted."""
     helper, peer = conversation.helper(), conversation.connect()

@@ -28,7 +28,7 @@ def later(conversation: Conversation, peer: Peer) -> None:
     assert peer.ask("/").status == 200
 
 
-@case(CHAPTER, config={"max_connections": 3}, timeouts=PATIENT)
+@case(CHAPTER, "own_connections", config={"max_connections": 3}, timeouts=PATIENT)
 def the_one_idle_longest_goes(conversation: Conversation) -> None:
     """When all places are taken, the connection goes for a newcomer whose last byte is oldest, one
     that never sent any among them, and it is closed in order."""
@@ -43,7 +43,7 @@ def the_one_idle_longest_goes(conversation: Conversation) -> None:
         later(conversation, newcomer)
 
 
-@case(CHAPTER, config={"max_connections": 3}, timeouts=PATIENT, cuts=False)
+@case(CHAPTER, "own_connections", config={"max_connections": 3}, timeouts=PATIENT, cuts=False)
 def idle_sockets_lock_nobody_out(conversation: Conversation) -> None:
     """However many connect and send nothing, a newcomer is answered at once."""
     idle = [conversation.bare() for _ in range(40)]
@@ -53,7 +53,14 @@ def idle_sockets_lock_nobody_out(conversation: Conversation) -> None:
         peer.closed()
 
 
-@case(CHAPTER, "real_sockets", "plain_wire", config={"max_connections": 3}, timeouts=PATIENT)
+@case(
+    CHAPTER,
+    "own_connections",
+    "real_sockets",
+    "plain_wire",
+    config={"max_connections": 3},
+    timeouts=PATIENT,
+)
 def who_has_asked_is_not_idle(conversation: Conversation) -> None:
     """A connection does not go whose request is in its socket, however late it is read."""
     oldest, other = conversation.connect(), conversation.connect()
@@ -74,7 +81,7 @@ def who_has_asked_is_not_idle(conversation: Conversation) -> None:
     other.closed()
 
 
-@case(CHAPTER, config={"max_connections": 4}, timeouts=PATIENT)
+@case(CHAPTER, "own_connections", config={"max_connections": 4}, timeouts=PATIENT)
 def who_is_busy_keeps_its_place(conversation: Conversation) -> None:
     """A connection whose handler runs does not go, nor does a WebSocket or an event stream."""
     slow, stream = conversation.connect(), conversation.connect()
@@ -96,7 +103,14 @@ def who_is_busy_keeps_its_place(conversation: Conversation) -> None:
         peer.closed()
 
 
-@case(CHAPTER, "real_sockets", "plain_wire", config={"max_connections": 2}, timeouts=PATIENT)
+@case(
+    CHAPTER,
+    "own_connections",
+    "real_sockets",
+    "plain_wire",
+    config={"max_connections": 2},
+    timeouts=PATIENT,
+)
 def who_waits_is_served_when_another_is_idle(conversation: Conversation) -> None:
     """While no connection is idle a newcomer waits; it is served as soon as a handler has ended."""
     first, second = conversation.connect(), conversation.connect()
@@ -111,7 +125,12 @@ def who_waits_is_served_when_another_is_idle(conversation: Conversation) -> None
     assert third.ask("/").status == 200
 
 
-@case(CHAPTER, config={"max_connections": 2, "when_full": "refuse"}, timeouts=PATIENT)
+@case(
+    CHAPTER,
+    "own_connections",
+    config={"max_connections": 2, "when_full": "refuse"},
+    timeouts=PATIENT,
+)
 def a_full_house_can_refuse(conversation: Conversation) -> None:
     """With when_full = "refuse" a newcomer gets 503 with Retry-After while no connection is idle,
     before it has asked for anything, over TLS too, and no connection goes for it."""
@@ -141,7 +160,13 @@ def a_full_house_can_refuse(conversation: Conversation) -> None:
     assert sockets[1].receive() == "still here"
 
 
-@case(CHAPTER, "plain_wire", config={"max_connections_per_address": 2}, timeouts=PATIENT)
+@case(
+    CHAPTER,
+    "own_connections",
+    "plain_wire",
+    config={"max_connections_per_address": 2},
+    timeouts=PATIENT,
+)
 def a_client_can_be_bound(conversation: Conversation) -> None:
     """With max_connections_per_address, connections of one client beyond it are closed at once, and
     those that it has stay."""
@@ -158,7 +183,7 @@ def a_client_can_be_bound(conversation: Conversation) -> None:
 
 
 @case(
-    CHAPTER,
+    CHAPTER, "own_connections",
     "plain_wire",
     config={"max_connections_per_network": 1, "when_full": "refuse"},
     timeouts=PATIENT,
@@ -173,7 +198,14 @@ def a_network_can_be_bound(conversation: Conversation) -> None:
     later(conversation, first)
 
 
-@case(CHAPTER, "real_sockets", "plain_wire", config={"max_connections": 2}, timeouts=PATIENT)
+@case(
+    CHAPTER,
+    "own_connections",
+    "real_sockets",
+    "plain_wire",
+    config={"max_connections": 2},
+    timeouts=PATIENT,
+)
 def a_full_house_is_told_once(conversation: Conversation) -> None:
     """That all places are taken is logged once, however many come and go."""
     for _ in range(10):

@@ -60,7 +60,7 @@ def asked(peer: Peer, path: str = "/named") -> dict[str, Any]:
     return found
 
 
-@case(CHAPTER, extra=named, config=BELIEVED)
+@case(CHAPTER, "own_connections", extra=named, config=BELIEVED)
 def a_proxy_header_names_the_client(conversation: Conversation) -> None:
     """With proxy_protocol the client and our end of its connection are those of the header, in
     either version, for every request of the connection."""
@@ -83,7 +83,7 @@ def a_proxy_header_names_the_client(conversation: Conversation) -> None:
     assert ws.closed() == (1000, "")
 
 
-@case(CHAPTER, extra=named, config={**BELIEVED, "proxy_headers": True})
+@case(CHAPTER, "own_connections", extra=named, config={**BELIEVED, "proxy_headers": True})
 def a_proxy_that_speaks_for_itself(conversation: Conversation) -> None:
     """Where the header says LOCAL or UNKNOWN, or has no addresses, the real ones count, and what
     else it says is passed over. The client is not known, so X-Forwarded-For is not believed."""
@@ -103,7 +103,7 @@ def a_proxy_that_speaks_for_itself(conversation: Conversation) -> None:
             }
 
 
-@case(CHAPTER, extra=named, config=BELIEVED)
+@case(CHAPTER, "own_connections", extra=named, config=BELIEVED)
 def attributes_of_a_proxy_header(conversation: Conversation) -> None:
     """ALPN, server name, unique id and TLS of a header of version 2 are shown, a checksum is
     verified, and attributes that are not known are skipped."""
@@ -169,7 +169,7 @@ BAD = (
 """What is no header, or none that may be believed."""
 
 
-@case(CHAPTER, extra=named, config=BELIEVED, compare=False)
+@case(CHAPTER, "own_connections", extra=named, config=BELIEVED, compare=False)
 def a_proxy_without_its_header_is_closed(conversation: Conversation) -> None:
     """A port speaks the PROXY protocol or does not: a peer that sends anything else is closed
     without an answer, and the log has a line, of which a flood writes a bounded number."""
@@ -185,6 +185,7 @@ def a_proxy_without_its_header_is_closed(conversation: Conversation) -> None:
 
 @case(
     CHAPTER,
+    "own_connections",
     extra=named,
     config={"proxy_protocol": True, "forwarded_allow_ips": ("198.51.100.0/24", "unix")},
     compare=False,
@@ -201,7 +202,15 @@ def a_peer_that_is_no_proxy_is_closed(conversation: Conversation) -> None:
     assert len(conversation.log) == 2
 
 
-@case(CHAPTER, extra=named, config=BELIEVED, timeouts={"head": 0.3}, compare=False, cuts=False)
+@case(
+    CHAPTER,
+    "own_connections",
+    extra=named,
+    config=BELIEVED,
+    timeouts={"head": 0.3},
+    compare=False,
+    cuts=False,
+)
 def a_proxy_header_has_a_deadline(conversation: Conversation) -> None:
     """A header has timeouts.head from accepting on, however it drips; a peer that connects and
     leaves is no fault."""
@@ -224,7 +233,7 @@ def a_proxy_header_has_a_deadline(conversation: Conversation) -> None:
     assert conversation.helper(preface=V1).ask("/").status == 200
 
 
-@case(CHAPTER, extra=named, tls="none", config=BELIEVED)
+@case(CHAPTER, "own_connections", "own_tls", extra=named, tls="none", config=BELIEVED)
 def a_proxy_header_comes_before_the_handshake(conversation: Conversation) -> None:
     """With TLS the header stands in front of the ClientHello, for a proxy that passes TLS on."""
     peer = conversation.connect(preface=v2())
@@ -234,6 +243,7 @@ def a_proxy_header_comes_before_the_handshake(conversation: Conversation) -> Non
 
 @case(
     CHAPTER,
+    "own_connections",
     "plain_wire",
     extra=named,
     config={**BELIEVED, "max_connections_per_address": 1},
@@ -258,6 +268,7 @@ def clients_of_a_proxy_have_their_own_bounds(conversation: Conversation) -> None
 
 @case(
     CHAPTER,
+    "own_connections",
     extra=named,
     config={**BELIEVED, "forwarded_allow_ips": ("*",), "proxy_headers": True},
 )

@@ -129,7 +129,7 @@ def continue_only_when_the_body_is_read(conversation: Conversation) -> None:
     peer = conversation.connect()
     expect = "Expect: 100-continue"
     peer.send(f"POST /json HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n{expect}\r\n\r\n".encode())
-    assert peer.until(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert peer.until(b"\r\n\r\n").startswith(b"HTTP/1.1 100 ")
     peer.send(b"42")
     assert peer.answer().body == b"42"
     peer.send(f"POST /boom HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n{expect}\r\n\r\n".encode())
@@ -139,7 +139,7 @@ def continue_only_when_the_body_is_read(conversation: Conversation) -> None:
     peer.closed()
 
 
-@case(CHAPTER)
+@case(CHAPTER, "own_wire")
 def http_1_0_closes_unless_asked(conversation: Conversation) -> None:
     """A connection of HTTP/1.0 persists only where the client asks for it (RFC 9112 §9.3)."""
     peer = conversation.connect()
@@ -151,7 +151,7 @@ def http_1_0_closes_unless_asked(conversation: Conversation) -> None:
     assert answer.headers["connection"] == "close"
 
 
-@case(CHAPTER)
+@case(CHAPTER, "own_wire")
 def malformed_request_is_refused(conversation: Conversation) -> None:
     """A request that two parsers could read in two ways is answered 400, once, and the connection
     ends."""
@@ -181,7 +181,7 @@ def context_variables_do_not_leak(conversation: Conversation) -> None:
     assert peer.answer().body == b"unset"
 
 
-@case(CHAPTER, "real_sockets", "plain_wire", config={"max_connections": 2})
+@case(CHAPTER, "own_connections", "real_sockets", "plain_wire", config={"max_connections": 2})
 def too_many_connections_wait(conversation: Conversation) -> None:
     """At max_connections, where no connection is idle, accepting pauses; a client that comes then
     waits and is not dropped."""
@@ -211,7 +211,7 @@ DATED = (
 )
 
 
-@case(CHAPTER)
+@case(CHAPTER, "own_wire")
 def every_answer_has_a_date(conversation: Conversation) -> None:
     """Each answer says when it was made, whole or streamed, good or bad, once (RFC 9110 §6.6.1)."""
     peer = conversation.connect()

@@ -75,7 +75,7 @@ def bodies_over_a_limit_are_refused_before_they_are_read(conversation: Conversat
     assert conversation.stage.said == ["413"] * 8
     peer = conversation.connect()
     peer.send(declared("/bounded/large", 300, "Expect: 100-continue", body=b""))
-    assert peer.until(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert peer.until(b"\r\n\r\n").startswith(b"HTTP/1.1 100 ")
     peer.send(b"x" * 300)
     assert peer.answer().body == b'{"length":300}'
 
@@ -118,7 +118,7 @@ def requests_without_a_route_say_so_whatever_they_send(conversation: Conversatio
             declared(path, 10**17, body=b""),
             declared(path, 201, "Expect: 100-continue", body=b""),
             declared(path, 201),
-            chunked(path, 201),
+            *([chunked(path, 201)] if conversation.has("own_wire") else []),
         ):
             peer = conversation.connect()
             peer.send(data)
@@ -130,7 +130,7 @@ def requests_without_a_route_say_so_whatever_they_send(conversation: Conversatio
         assert peer.ask("/").status == 200
 
 
-@case(CHAPTER, extra=bounded, limits={"body": 200}, cuts=False)
+@case(CHAPTER, "own_wire", extra=bounded, limits={"body": 200}, cuts=False)
 def unread_bodies_are_bounded_by_their_route(conversation: Conversation) -> None:
     """A handler that reads no body is not called for one that says it is over the limit, and
     answers before one that is in chunks."""
@@ -184,7 +184,7 @@ def time_of_a_route_ends_a_def_handler(conversation: Conversation) -> None:
     peer.closed()
 
 
-@case(CHAPTER, extra=bounded, request_timeout=0.5, timeouts={"close": 0.5}, cuts=False)
+@case(CHAPTER, "denials", extra=bounded, request_timeout=0.5, timeouts={"close": 0.5}, cuts=False)
 def routes_of_websockets_bound_their_handshake(conversation: Conversation) -> None:
     """The timeout of a WebSocket's route is that of its handshake, and of nothing behind it."""
     late = conversation.connect()

@@ -126,7 +126,7 @@ def panic_hook_of_a_router_is_the_last_of_its_own(conversation: Conversation) ->
     assert "panic (" in lines[2]
 
 
-@case(CHAPTER, extra=answered, cuts=False)
+@case(CHAPTER, "denials", extra=answered, cuts=False)
 def routers_answer_for_their_websockets_until_they_are_accepted(
     conversation: Conversation,
 ) -> None:

@@ -87,7 +87,7 @@ def a_changed_cookie_is_no_session(conversation: Conversation) -> None:
     assert all(level != "error" for level, _ in conversation.log)
 
 
-@case(CHAPTER, extra=build_sessions, cuts=False, compare=False)
+@case(CHAPTER, "handshake_headers", extra=build_sessions, cuts=False, compare=False)
 def a_session_goes_out_with_the_head(conversation: Conversation) -> None:
     """What is changed before a stream or a handshake goes out with its head. After that only a
     store can keep more."""
@@ -159,7 +159,7 @@ def a_form_has_a_token(conversation: Conversation) -> None:
             assert peer.answer().status == 403
 
 
-@case(CHAPTER, extra=build_sessions)
+@case(CHAPTER, "denials", extra=build_sessions)
 def a_handshake_of_another_site_is_refused(conversation: Conversation) -> None:
     """CSRF takes a WebSocket handshake for a request that may change something: its Origin has to
     be the host's."""
@@ -168,6 +168,7 @@ def a_handshake_of_another_site_is_refused(conversation: Conversation) -> None:
     for line in ("Origin: http://evil", "Origin: null", "Sec-Fetch-Site: same-origin"):
         peer.handshake("/csrf/ws", line)
         assert peer.answer().status == 403
+        peer = conversation.kept(peer)
     peer.handshake("/csrf/ws", f"Origin: {own}")
     assert peer.answer().status == 101
     websocket = WebSocketPeer(peer)

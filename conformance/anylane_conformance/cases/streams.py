@@ -9,7 +9,7 @@ from anylane_conformance.harness.conversation import Conversation
 CHAPTER = "2 streams"
 
 
-@case(CHAPTER)
+@case(CHAPTER, "own_wire")
 def unknown_length_is_chunked(conversation: Conversation) -> None:
     """Each write of a stream is one chunk, never joined or split (RFC 9112 §7.1)."""
     peer = conversation.connect()

@@ -18,7 +18,7 @@ def left(field: str) -> int:
     return int(parameters[2:].partition(";")[0])
 
 
-@case(CHAPTER, extra=build_throttling, cuts=False, compare=False)
+@case(CHAPTER, "handshake_headers", extra=build_throttling, cuts=False, compare=False)
 def so_many_requests_pass(conversation: Conversation) -> None:
     """As many requests of a client pass as the rate says, of any form, over all its connections.
     One more is a 429 that says when to come again. Preflights do not count, handshakes do."""

@@ -17,7 +17,7 @@ SMALL = {"inbound_high": 20_000, "inbound_low": 4_000}
 """Marks far below one read of a socket, so that decrypted input has to be held."""
 
 
-@case(CHAPTER, tls="none")
+@case(CHAPTER, "own_tls", tls="none")
 def json_over_tls(conversation: Conversation) -> None:
     """Requests follow each other on one connection, and the handler sees that it is https."""
     peer = conversation.connect()
@@ -35,7 +35,7 @@ def json_over_tls(conversation: Conversation) -> None:
     }
 
 
-@case(CHAPTER, tls="none", cuts=False)
+@case(CHAPTER, "own_tls", tls="none", cuts=False)
 def alpn_is_agreed_upon(conversation: Conversation) -> None:
     """HTTP/1.1 is chosen of the protocols that a client offers; a client without an offer is served
     too (RFC 7301 §3.2)."""
@@ -43,7 +43,7 @@ def alpn_is_agreed_upon(conversation: Conversation) -> None:
     assert seen(conversation.connect())["alpn"] is None
 
 
-@case(CHAPTER, tls="none")
+@case(CHAPTER, "own_tls", tls="none")
 def websocket_over_tls(conversation: Conversation) -> None:
     """Messages, pings and the close handshake work over wss (RFC 6455 §10.6)."""
     ws = conversation.websocket("/echo")
@@ -85,7 +85,7 @@ def held_upload_goes_on_without_new_input(conversation: Conversation) -> None:
         assert peer.answer().body == b'{"length":200000}'
 
 
-@case(CHAPTER, tls="none", limits=SMALL, cuts=False)
+@case(CHAPTER, "own_tls", tls="none", limits=SMALL, cuts=False)
 def held_messages_go_on_without_new_input(conversation: Conversation) -> None:
     """Messages that were decrypted but held are delivered although no further byte comes from the
     client."""
@@ -99,7 +99,7 @@ def held_messages_go_on_without_new_input(conversation: Conversation) -> None:
     assert ws.closed() == (1000, "")
 
 
-@case(CHAPTER, tls="required", cuts=False)
+@case(CHAPTER, "own_tls", tls="required", cuts=False)
 def client_certificate_is_required(conversation: Conversation) -> None:
     """The handler knows the certificate of a client; a client without one is refused with an
     alert."""
@@ -116,7 +116,7 @@ def client_certificate_is_required(conversation: Conversation) -> None:
     assert_logged_once(conversation, "peer did not return a certificate")
 
 
-@case(CHAPTER, tls="optional", cuts=False)
+@case(CHAPTER, "own_tls", tls="optional", cuts=False)
 def client_certificate_is_optional(conversation: Conversation) -> None:
     """A client is asked for a certificate and served without one."""
     assert (
@@ -126,7 +126,7 @@ def client_certificate_is_optional(conversation: Conversation) -> None:
     assert seen(conversation.connect())["client"] is None
 
 
-@case(CHAPTER, tls="none")
+@case(CHAPTER, "own_tls", tls="none")
 def close_notify_is_a_half_close(conversation: Conversation) -> None:
     """A close_notify ends one direction only: the answer still comes, and then our own (RFC 8446
     §6.1)."""
@@ -151,7 +151,7 @@ def truncated_close_is_a_loss(conversation: Conversation) -> None:
     assert helper.ask("/notes").body == b"disconnected"
 
 
-@case(CHAPTER, tls="none")
+@case(CHAPTER, "own_tls", tls="none")
 def refusal_over_tls_reaches_the_client(conversation: Conversation) -> None:
     """A refusal is followed by a close_notify and the end, although the client goes on sending."""
     peer = conversation.connect()
@@ -161,7 +161,7 @@ def refusal_over_tls_reaches_the_client(conversation: Conversation) -> None:
     assert peer.transcript.end == "eof"
 
 
-@case(CHAPTER, tls="none", cuts=False)
+@case(CHAPTER, "own_tls", tls="none", cuts=False)
 def hostile_handshakes_disturb_nobody(conversation: Conversation) -> None:
     """Garbage, cut, damaged and oversized hellos are ended and logged in one line each at most, and
     other clients are served."""
@@ -195,7 +195,7 @@ def hostile_handshakes_disturb_nobody(conversation: Conversation) -> None:
     assert {level for level, _ in conversation.log} == {"info"}
 
 
-@case(CHAPTER, tls="none", cuts=False)
+@case(CHAPTER, "own_tls", tls="none", cuts=False)
 def damaged_record_ends_the_session(conversation: Conversation) -> None:
     """Bytes that the client has not encrypted are never delivered; the handler learns of the
     loss."""
@@ -211,7 +211,7 @@ def damaged_record_ends_the_session(conversation: Conversation) -> None:
     assert "BAD_RECORD_MAC" in peer.alert
 
 
-@case(CHAPTER, tls="none", timeouts={"tls_handshake": 0.3}, cuts=False)
+@case(CHAPTER, "own_tls", tls="none", timeouts={"tls_handshake": 0.3}, cuts=False)
 def handshake_has_a_deadline(conversation: Conversation) -> None:
     """A client that is slow with its handshake holds its connection only until the deadline."""
     from anylane_conformance.harness import certificates
@@ -230,7 +230,7 @@ def handshake_has_a_deadline(conversation: Conversation) -> None:
     ] * 2
 
 
-@case(CHAPTER, tls="none")
+@case(CHAPTER, "own_tls", tls="none")
 def plain_http_to_the_tls_port(conversation: Conversation) -> None:
     """A client that speaks plain HTTP to the TLS port is told so in plain HTTP, and the log has one
     line."""

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from anylane_conformance.cases import case
-from anylane_conformance.cases.gate import CHUNKED, FORMS, HANDSHAKE, ask, request
+from anylane_conformance.cases.gate import CHUNKED, FORMS, HANDSHAKE, ask, forms, request
 from anylane_conformance.contract.answers import stamped
 from anylane_conformance.contract.parts import web
 from anylane_conformance.contract.parts.web import PAGE
@@ -27,14 +27,15 @@ def with_header(data: bytes, line: str) -> bytes:
 
 def check_cors(conversation: Conversation) -> None:
     """Send each form of request as a page that is let in, and check what it may read."""
-    for form, (data, status) in FORMS.items():
+    for form, (data, status) in forms(conversation).items():
         if b"Origin" not in data:
             head = ask(conversation, with_header(data, ORIGIN))
             assert head.startswith(b"HTTP/1.1 %d " % status), form
             assert (ALLOWED in head) is (status != 101), form
             assert (b"\r\nvary: Origin\r\n" in head) is (status != 101), form
-    head = ask(conversation, FORMS["a refused origin"][0])
-    assert b"access-control-allow-origin" not in head
+    if conversation.has("denials"):
+        head = ask(conversation, FORMS["a refused origin"][0])
+        assert b"access-control-allow-origin" not in head
     head = ask(conversation, request("/form/value"))
     assert b"access-control-allow-origin" not in head
     assert b"\r\nvary: Origin\r\n" in head
@@ -66,7 +67,7 @@ def cors_is_on_answers_to_what_is_late_or_too_large(conversation: Conversation) 
     for data, status in (
         (request("/form/body", ORIGIN, "Content-Length: 9", method="POST"), 408),
         (request("/form/late", ORIGIN), 503),
-        (with_header(CHUNKED, ORIGIN) + b"ffffff\r\n", 413),
+        (with_header(CHUNKED, ORIGIN) + b"65\r\n" + b"x" * 101 + b"\r\n", 413),
     ):
         peer = conversation.connect()
         peer.send(data)
@@ -117,7 +118,7 @@ def cors_origins_is_around_every_app(conversation: Conversation) -> None:
 def security_headers_are_on_every_form_of_answer(conversation: Conversation) -> None:
     """Answers of any form tell browsers to be careful, over TLS to use nothing else. A handshake
     has nothing of it."""
-    for form, (data, status) in FORMS.items():
+    for form, (data, status) in forms(conversation).items():
         head = ask(conversation, data)
         assert head.startswith(b"HTTP/1.1 %d " % status), form
         for line in (
@@ -164,7 +165,7 @@ def hsts_is_sent_behind_a_proxy_that_ends_tls(conversation: Conversation) -> Non
     assert "strict-transport-security" not in answer.headers
 
 
-@case(CHAPTER, extra=web.with_hosts)
+@case(CHAPTER, "denials", extra=web.with_hosts)
 def untrusted_host_is_a_400(conversation: Conversation) -> None:
     """A request that names a host that is not listed gets 400, whether there is a route or not, and
     so does a WebSocket handshake."""
@@ -176,11 +177,12 @@ def untrusted_host_is_a_400(conversation: Conversation) -> None:
         (request("/form/socket", *HANDSHAKE).replace(b"Host: a", b"Host: evil"), 400),
         (request("/form/socket", *HANDSHAKE), 101),
     ):
-        assert ask(conversation, lines).startswith(b"HTTP/1.1 %d " % status), lines
+        assert int(ask(conversation, lines).split()[1]) == status, lines
 
 
 @case(
     CHAPTER,
+    "denials",
     extra=web.with_redirect,
     config={"proxy_headers": True, "forwarded_allow_ips": ("*",)},
 )
@@ -227,16 +229,20 @@ def errors_of(conversation: Conversation, count: int) -> list[str]:
 @case(CHAPTER, extra=web.with_ids, cuts=False)
 def request_id_is_on_every_form_of_answer(conversation: Conversation) -> None:
     """An answer of any form has the id of its request, and so has what is logged about it."""
-    for number, (form, (data, status)) in enumerate(FORMS.items()):
+    for number, (form, (data, status)) in enumerate(forms(conversation).items()):
         head = ask(conversation, with_header(data, f"X-Request-Id: id-{number}-"))
         assert head.startswith(b"HTTP/1.1 %d " % status), form
         assert b"\r\nx-request-id: id-%d-\r\n" % number in head, form
-    failed = {f"[request id-{n}-]" for n, (_, status) in enumerate(FORMS.values()) if status == 500}
+    failed = {
+        f"[request id-{n}-]"
+        for n, (_, status) in enumerate(forms(conversation).values())
+        if status == 500
+    }
     found = errors_of(conversation, len(failed))
     assert {re.findall(r"\[request [^]]*\]", each)[0] for each in found} == failed
 
 
-@case(CHAPTER, extra=web.with_ids, cuts=False)
+@case(CHAPTER, "handshake_headers", extra=web.with_ids, cuts=False)
 def request_id_is_seen_wherever_its_handler_runs(conversation: Conversation) -> None:
     """The id is known in coroutines, in threads, in background work and in WebSockets, and the
     lines about what fails there have it."""
@@ -318,7 +324,7 @@ SIZES = {
 def access_log_has_a_line_for_every_form_of_answer(conversation: Conversation) -> None:
     """There is one line about an exchange once it is over, with the status and the bytes that its
     answer really had."""
-    for number, (form, (data, status)) in enumerate(FORMS.items()):
+    for number, (form, (data, status)) in enumerate(forms(conversation).items()):
         record = record_of(conversation, with_header(data, f"X-Request-Id: id-{number}"))
         assert record["status"] == status, form
         assert record["request_id"] == f"id-{number}", form
@@ -367,8 +373,10 @@ def access_log_says_how_a_session_ended(conversation: Conversation) -> None:
     socket.close(1001)
     (line,) = wait_for(conversation, 1, "{")
     record = json.loads(line)
-    assert (record["status"], record["close_code"]) == (101, 1001)
-    assert record["bytes"] == 7
+    assert record["status"] == 101
+    if conversation.has("own_frames"):
+        assert record["close_code"] == 1001
+    assert record["bytes"] == (7 if conversation.has("own_frames") else 5)
     assert record["duration_ms"] >= 150
     conversation.stage.said.clear()
     peer = conversation.connect()

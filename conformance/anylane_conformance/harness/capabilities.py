@@ -11,10 +11,13 @@ class Row:
 
     fails_fast: whether a case that needs it is run where it is missing, and must fail: a
         difference that is gone has to be noticed. Otherwise running it would only wait.
+    theirs: whether it is missing where another server decides, which may decide alike. Then such a
+        case is run only if that is asked for, and may hold.
     """
 
     reason: str
     fails_fast: bool = True
+    theirs: bool = False
 
 
 ROWS: dict[str, Row] = {
@@ -77,4 +80,56 @@ ROWS: dict[str, Row] = {
         fails_fast=False,
     ),
     "virtual_time": Row("time moves only when the test says so. In memory only", fails_fast=False),
+    "own_wire": Row(
+        "the bytes of HTTP/1.1 are read and written by us: what is malformed is refused, heads are "
+        "bounded, and `date`, `connection` and chunks are as we write them. Not under an ASGI "
+        "server, which does all of it",
+        theirs=True,
+    ),
+    "own_connections": Row(
+        "connections are ours: how many there may be and for how long, what is told of them, that "
+        "they are taken over, reset, or open in one direction. Not under an ASGI server",
+        theirs=True,
+    ),
+    "own_frames": Row(
+        "WebSocket frames are ours: pings, close handshakes, compression, and what becomes of "
+        "violations. Not under an ASGI server, which gives and takes whole messages",
+        theirs=True,
+    ),
+    "own_drain": Row(
+        "a drain begins as soon as the server is told to end. An ASGI server tells an application "
+        "last, when it has ended the connections in its own way",
+        theirs=True,
+    ),
+    "own_tls": Row(
+        "TLS is ours: versions, protocols, deadlines, alerts, and what handlers see of it. Not "
+        "under an ASGI server",
+        theirs=True,
+    ),
+    "own_listeners": Row(
+        "the lane accepts from all its listeners. Not under Granian, which has one address",
+        theirs=True,
+    ),
+    "exact_marks": Row(
+        "a write waits while the client is behind by more than the marks. Not under an ASGI server "
+        "whose `send` returns before what it took is on its way",
+        theirs=True,
+    ),
+    "denials": Row(
+        "a WebSocket handshake that is not accepted gets the answer of the app. Not under a server "
+        "without the extension `websocket.http.response`, which refuses in its own way",
+        theirs=True,
+    ),
+    "handshake_headers": Row(
+        "headers of the app are in the 101 of a WebSocket. Not under a server that leaves them out",
+        theirs=True,
+    ),
+    "interim_and_trailers": Row(
+        "early hints and trailers go out. Not under a server without the extensions "
+        "`http.response.early_hint` and `http.response.trailers`",
+        theirs=True,
+    ),
 }
+
+OWN: frozenset[str] = frozenset(name for name, row in ROWS.items() if row.theirs)
+"""What every lane has that is a server by itself."""

@@ -36,14 +36,34 @@ class Conversation(ABC):
     """Connections to a server of the contract's app, and what can be seen of that server.
 
     tls: whether `connect`, `websocket` and `helper` speak it.
-    figures: what the case has measured, by name.
+    figures: what the case has measured, by name. lacks: the capabilities of `capabilities.OWN`
+    that the lane has not.
     """
 
     def __init__(self, stage: Stage, *, tls: bool) -> None:
         self.stage = stage
+        self.lacks: frozenset[str] = frozenset()
         self.tls = tls
         self.peers: list[Peer] = []
         self.figures: dict[str, float] = {}
+
+    def has(self, capability: str) -> bool:
+        """Return whether the lane has a capability of `OWN`, for that part of a case that needs it.
+        What the case then leaves out is left out in memory, too, when transcripts are compared."""
+        return capability not in self.lacks
+
+    def kept(self, peer: Peer) -> Peer:
+        """Return the peer, whose connection goes on; or a new one, where another server decides
+        that, and ends it behind a refused handshake."""
+        return peer if self.has("own_connections") else self.connect()
+
+    def rests(self, idle: int) -> None:
+        """Expect that nothing runs on any connection. idle: how many the server still holds, where
+        they are its own."""
+        held = self.steady(lambda: self.connections)
+        assert held in ((idle,) if self.has("own_connections") else (0, idle)), (
+            f"the server holds {held} connections; expected {idle} on which nothing runs"
+        )
 
     def connect(
         self,
@@ -263,11 +283,12 @@ class ServerConversation(Conversation):
         return before
 
     def drain(self) -> None:
-        self.server.shutdown()
+        # Another server is told in its own way, and tells the application when it likes.
+        getattr(self.server.backend, "stop", self.server.shutdown)()
 
     def stop(self) -> None:
         self._hang_up()
-        self.server.shutdown()
+        self.drain()
         if not self.server.wait(self._patience):
             open_now = self.connections
             raise AssertionError(
@@ -281,6 +302,7 @@ class ServerConversation(Conversation):
         and does not keep the process alive."""
         self._hang_up()
         self.stage.blocker.set()
+        self.drain()
         self.server.shutdown(grace=0)
         self.server.wait(_LAST_WORDS)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from anylane import App
 from anylane.config.server_config import ServerConfig
@@ -14,6 +14,7 @@ from anylane_backends.hosting.loading import BackendError, load_backend
 from anylane_backends.tls.layer import wrap
 from anylane_conformance.contract import app as contract
 from anylane_conformance.contract.stage import Stage
+from anylane_conformance.harness.capabilities import OWN
 from anylane_conformance.harness.case import Case
 from anylane_conformance.harness.conversation import (
     PATIENCE,
@@ -27,7 +28,13 @@ LAZY = "-lazy-h11"
 """Ends the names of the lanes whose config has `eager=False` and `express=False`."""
 
 
-VARIANTS = {"threads-no-loan": "anylane_backends.threads.lane:ThreadsWithoutLoanBackend"}
+VARIANTS = {
+    "threads-no-loan": "anylane_backends.threads.lane:ThreadsWithoutLoanBackend",
+    "asgi-uvicorn": "anylane_conformance.asgi.uvicorn:UvicornBackend",
+    "asgi-hypercorn": "anylane_conformance.asgi.hypercorn:HypercornBackend",
+    "asgi-hypercorn-trio": "anylane_conformance.asgi.hypercorn:HypercornTrioBackend",
+    "asgi-granian": "anylane_conformance.asgi.granian:GranianBackend",
+}
 """Backends that only the suite knows, by the names of their lanes."""
 
 
@@ -36,7 +43,12 @@ class Lane(ABC):
     """One way to hold a conversation. capabilities: see `capabilities.ROWS`."""
 
     name: str
-    capabilities: frozenset[str] = field(default_factory=frozenset)
+    capabilities: frozenset[str] = OWN
+
+    @property
+    def lacks(self) -> frozenset[str]:
+        """The capabilities that belong to another server here."""
+        return OWN - self.capabilities
 
     @abstractmethod
     def conversation(
@@ -76,7 +88,7 @@ class LockstepLane(Lane):
     tls: bool = False
     express: bool = True
     capabilities: frozenset[str] = frozenset(
-        {"virtual_time", "foreign_refused", "plain_wire", "reset_after_eof"}
+        {"virtual_time", "foreign_refused", "plain_wire", "reset_after_eof"} | OWN
     )
 
     @contextmanager
@@ -93,6 +105,7 @@ class LockstepLane(Lane):
         cutter: cuts what the case sends; whole without it. scene: of this case, to be used again.
         """
         conversation = (scene or self.scene(case)).conversation(cutter or Cutter())
+        conversation.lacks = self.lacks
         try:
             yield conversation
         except BaseException as exc:
@@ -124,6 +137,7 @@ class ServerLane(Lane):
         app = contract.build(stage, case.extra)
         backend = load_backend(self.backend)
         conversation = ServerConversation(stage, app, config, backend, patience=patience)
+        conversation.lacks = self.lacks
         try:
             conversation.start()
             yield conversation
@@ -144,8 +158,12 @@ def server_lane(name: str, *, lazy: bool = False) -> ServerLane:
     if plus and suffix != "tls":
         raise BackendError(f"there is no lane {name}+{suffix}; expected {name} or {name}+tls")
     target = VARIANTS.get(name, name)
-    backend = load_backend(target)
-    capabilities = {"parallel_blocking", "real_sockets"} | ({"plain_wire"} if not plus else set())
+    try:
+        backend = load_backend(target)
+    except BackendError as exc:
+        raise BackendError(str(exc).replace(repr(target), repr(name))) from exc.__cause__
+    capabilities = {"parallel_blocking", "real_sockets"} | OWN
+    capabilities |= {"plain_wire"} if not plus else set()
     for capability in ("concurrent_input", "native_cancel"):
         if not hasattr(backend, capability):
             raise BackendError(
@@ -162,7 +180,7 @@ def server_lane(name: str, *, lazy: bool = False) -> ServerLane:
         capabilities |= {"foreign_refused", "blocking_async"}
     return ServerLane(
         name + LAZY * lazy + plus + suffix,
-        frozenset(capabilities),
+        frozenset(capabilities) - getattr(backend, "lacks", frozenset()),
         backend=target,
         tls=bool(plus),
         lazy=lazy,

@@ -122,11 +122,14 @@ class Peer(ABC):
 
         to_head: whether it answers a HEAD and so has no body.
         """
+        begin = len(self.transcript.http)
         head = self.until(b"\r\n\r\n").decode("latin-1")
         line, *fields = head[:-4].split("\r\n")
         status = int(line.split(" ")[1])
         if status == 100:
             return self.answer(to_head=to_head)
+        if to_head:
+            self.transcript.bodiless.add(begin)
         headers = {}
         for each in fields:
             name, _, value = each.partition(":")

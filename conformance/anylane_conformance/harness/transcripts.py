@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from anylane_conformance.harness import far_framing
+
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -16,6 +18,8 @@ class Transcript:
 
     http: bytes = b""
     """Every byte up to the WebSocket upgrade."""
+    bodiless: set[int] = field(default_factory=set)
+    """The offsets in these bytes of answers to HEAD."""
     messages: list[str | bytes] = field(default_factory=list)
     """The messages of a WebSocket."""
     controls: list[tuple[str, bytes]] = field(default_factory=list)
@@ -42,4 +46,24 @@ def relaxed(transcript: Transcript) -> tuple[object, ...]:
         transcript.controls,
         transcript.close,
         transcript.end,
+    )
+
+
+def unframed(transcript: Transcript, *, handshake: bool = True) -> tuple[object, ...]:
+    """Return what of a transcript must be equal where another server frames the messages.
+
+    handshake: whether it puts the headers of the application into a 101.
+
+    * far-framing: the other server writes status lines, lengths of chunks, and the headers in
+      `far_framing.OWNED`. Statuses, all other headers, bodies and trailers are compared, and
+      whether each body has its end.
+    * far-end: the other server closes a connection or resets it.
+    * continue-optional and control-order hold here too.
+    """
+    return (
+        far_framing.messages(transcript.http, transcript.bodiless, handshake=handshake),
+        transcript.messages,
+        transcript.controls,
+        transcript.close,
+        "eof" if transcript.end == "reset" else transcript.end,
     )

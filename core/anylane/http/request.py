@@ -140,11 +140,11 @@ class Request:
         """The prefix that a proxy in front has taken off the path, percent-encoded, or "".
 
         It is `ServerConfig.root_path`; or, where that is "forwarded", what a believed proxy says.
-        Under an ASGI server it is the server's.
+        Under an ASGI server that has one it is the server's.
         """
         host, connection = self._link.host, self._link.driver.connection
         forwarded = host.forwarded
-        if connection.hosted is not None:
+        if connection.hosted is not None and connection.hosted.root_path:
             return connection.hosted.root_path
         if forwarded is None or not forwarded.names_root:
             return host.root_path

@@ -25,6 +25,11 @@ class Call:
         self.broken: Exception | None = None
         self.asked = 0
 
+    @property
+    def waiting(self) -> int:
+        """How many messages the application has not taken."""
+        return len(self._inbox)
+
     async def run(self) -> None:
         await self._app(self._scope, self._receive, self._send)
 

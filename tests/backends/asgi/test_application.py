@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from anylane import App, Context, Disconnected, HTTPError, ServerConfig, UsageError
@@ -127,6 +129,52 @@ def test_what_the_server_says_beside_the_request_is_there(run):
         async with alive(app):
             call = await answered(app, scope)
             assert call.body == b'{"root":"/a%20b","path":"/a%20b/items/7","said":"yes"}'
+
+    run(script)
+
+
+@pytest.mark.parametrize(
+    ("settings", "scope", "seen"),
+    [
+        ({"root_path": "/ours"}, {}, "/ours"),
+        ({"root_path": "/ours"}, {"root_path": "/theirs"}, "/theirs"),
+        ({"root_path": "forwarded", "proxy_headers": True}, {}, "/proxy"),
+        ({"root_path": "forwarded", "proxy_headers": True}, {"root_path": "/theirs"}, "/theirs"),
+        ({}, {}, ""),
+    ],
+)
+def test_the_prefix_is_a_setting_where_the_server_says_none(run, settings, scope, seen):
+    app = App()
+
+    @app.get("/")
+    async def home(ctx: Context) -> str:
+        return ctx.request.root_path
+
+    asked = http(client=("127.0.0.1", 4711), headers=[(b"x-forwarded-prefix", b"/proxy")], **scope)
+
+    async def script() -> None:
+        application = app.asgi(ServerConfig(**settings))
+        async with alive(application):
+            assert (await answered(application, asked)).body.decode() == seen
+
+    run(script)
+
+
+@pytest.mark.parametrize(("version", "told"), [("1.0", "close"), ("1.1", "close"), ("2", None)])
+def test_a_server_is_told_to_close_connections_of_its_http_1(run, version, told):
+    app = App()
+
+    @app.get("/")
+    async def home(ctx: Context) -> str:
+        ctx.response.close_connection()
+        return "goodbye"
+
+    async def script() -> None:
+        async with alive(app):
+            call = await answered(app, http(http_version=version))
+            assert call.headers.get("connection") == told
+            call = await answered(app, http("/nowhere", http_version=version))
+            assert "connection" not in call.headers
 
     run(script)
 
@@ -368,9 +416,83 @@ def test_an_answer_that_breaks_off_is_an_exception(run):
     run(script)
 
 
+def test_a_handler_goes_on_behind_its_whole_answer(run):
+    app = App()
+    ended: list[str] = []
+
+    @app.get("/")
+    async def stream(ctx: Context) -> None:
+        async with ctx.stream() as out:
+            await out.write(b"all of it")
+        for _ in range(3):
+            await ctx.sleep(0.01)
+        ended.append("by itself")
+
+    async def script() -> None:
+        async with alive(app), anyio.create_task_group() as group:
+            call = Call(app, http())
+            call.put(type="http.request", body=b"", more_body=False)
+            group.start_soon(call.run)
+            await call.until(lambda: call.sent and not call.sent[-1].get("more_body", True))
+            call.put(type="http.disconnect")  # A server says so although the client is there.
+            await call.until(lambda: ended)
+
+    run(script)
+
+
 UPLOAD = http("/", "POST", headers=[(b"content-length", b"10")])
 HALF = {"type": "http.request", "body": b"half", "more_body": True}
 GONE = {"type": "http.disconnect"}
+
+
+def test_what_nobody_reads_is_taken_while_the_answer_goes_out(run):
+    app = App()
+
+    @app.post("/")
+    async def refuse(ctx: Context) -> str:
+        await ctx.sleep(0.01)
+        return "done"
+
+    async def script() -> None:
+        application = app.asgi(ServerConfig(limits=Limits(inbound_high=4, inbound_low=1)))
+        async with alive(application), anyio.create_task_group() as group:
+            call = Call(application, {**UPLOAD, "headers": [(b"transfer-encoding", b"chunked")]})
+            for _ in range(9):
+                call.put(**HALF)
+            # As the send of Hypercorn, which puts a disconnect into a queue that is full.
+            call.block()
+            group.start_soon(call.run)
+            await call.until(lambda: not call.waiting)
+            assert not call.sent
+            call.unblock()
+            await call.until(lambda: call.sent and not call.sent[-1].get("more_body", True))
+
+    run(script)
+
+
+@pytest.mark.parametrize("hops", [0, 5])
+def test_input_that_came_in_time_is_not_late(run, hops):
+    app = App()
+
+    @app.post("/")
+    async def upload(ctx: Context) -> bytes:
+        return await ctx.request.body()
+
+    async def script() -> None:
+        application = app.asgi(ServerConfig(timeouts=Timeouts(body=0.2)))
+        async with alive(application), anyio.create_task_group() as group:
+            call = Call(application, UPLOAD)
+            call.put(**HALF)
+            group.start_soon(call.run)
+            await call.until(lambda: call.asked == 2)
+            time.sleep(0.3)  # noqa: ASYNC251  # The loop is blocked beyond the deadline.
+            for _ in range(hops):  # So far is a server from its socket to the application.
+                await anyio.lowlevel.checkpoint()
+            call.put(type="http.request", body=b" and half", more_body=False)
+            await call.until(lambda: call.sent and not call.sent[-1].get("more_body", True))
+            assert (call.status, call.body) == (200, b"half and half")
+
+    run(script)
 
 
 @pytest.mark.parametrize("messages", [[GONE], [HALF, GONE]])

@@ -72,6 +72,69 @@ def test_an_answer_is_a_start_and_its_content():
     assert made.next_exchange() is None
 
 
+CLOSES = Abilities(closes=True)
+
+
+def test_a_host_that_can_is_told_to_close_its_connection():
+    made = channel(abilities=CLOSES)
+    begun(made).conclude(200, [("Connection", "keep-alive, Close")], b"", 0)
+    assert (b"connection", b"close") in made.data_to_send()[0].headers
+    made = channel(abilities=CLOSES)
+    begun(made).conclude(200, [("Connection", "keep-alive")], b"", 0)
+    assert made.data_to_send()[0].headers == [(b"content-length", b"0")]
+
+
+@pytest.mark.parametrize(
+    ("asked", "closes"),
+    [
+        (post(10), False),
+        (post(90), False),
+        (post(99), True),
+        (post(101), True),
+        (post(10, expects_continue=True), True),
+        (post(), False),
+        (head(), False),
+    ],
+    ids=[
+        "short",
+        "nearly too long",
+        "too long",
+        "over its limit",
+        "the client waits",
+        "of no length",
+        "no body",
+    ],
+)
+def test_a_body_that_is_not_to_be_read_ends_its_connection(asked, closes):
+    config = replace(
+        CONFIG, limits=replace(CONFIG.limits, drain_body=90 if asked.content_length != 101 else 200)
+    )
+    made = channel(asked, config=config, abilities=CLOSES)
+    begun(made).conclude(200, [], b"", 0)
+    assert ((b"connection", b"close") in made.data_to_send()[0].headers) is closes
+    made = channel(asked, config=config)
+    begun(made).conclude(200, [], b"", 0)
+    assert (b"connection", b"close") not in made.data_to_send()[0].headers
+
+
+def test_what_has_come_of_a_body_need_not_be_read():
+    config = replace(CONFIG, limits=replace(CONFIG.limits, drain_body=20))
+    made = channel(post(40), config=config, abilities=CLOSES)
+    exchange = begun(made)
+    made.receive_body(bytes(20), 0, more=True)
+    exchange.conclude(200, [], b"", 0)
+    assert (b"connection", b"close") not in made.data_to_send()[0].headers
+
+
+def test_a_body_over_its_limit_ends_its_connection():
+    made = channel(post(), abilities=CLOSES)
+    exchange = begun(made)
+    made.limit_body(100, 0)
+    made.receive_body(bytes(101), 0, more=True)
+    exchange.conclude(413, [], b"", 0)
+    assert (b"connection", b"close") in made.data_to_send()[0].headers
+
+
 @pytest.mark.parametrize("status", [200, 204, 205, 304])
 @pytest.mark.parametrize("method", [b"GET", b"HEAD"])
 def test_what_has_no_body_has_none(method, status):
@@ -235,6 +298,15 @@ def test_a_disconnect_behind_the_answer_is_none():
     exchange.conclude(200, [], b"", 0)
     made.receive_disconnect()
     assert exchange.gone is None
+
+
+def test_a_handler_goes_on_behind_its_whole_answer():
+    made = channel()
+    exchange = begun(made)
+    exchange.respond(200, [], b"all of it")
+    made.receive_disconnect()  # What hosts say once they have the answer, whoever is still there.
+    exchange.check()
+    assert not made.wants_read
 
 
 def test_a_handler_that_is_late_is_answered_for():

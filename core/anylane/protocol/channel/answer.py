@@ -8,20 +8,23 @@ from anylane.errors import UsageError
 from anylane.protocol.channel.outputs import Content, Message, Start, Trailers
 from anylane.protocol.fields import Header, check_header, check_trailer
 from anylane.protocol.http1.content_length import declared, too_long, too_short, unframed
-from anylane.protocol.request_head import RawHeaders
+from anylane.protocol.request_head import RawHeaders, RequestHead
 
 
 class Answer:
     """The response to one request.
 
-    trailers: whether the host takes Trailers. bodyless: nothing that is written goes out (HEAD,
-    204, 205, 304), known after `head`. ended: the body is complete.
+    trailers: whether the host takes Trailers. closes: whether the host is to end its connection
+    behind it, as it also is where the headers say so; None if it cannot be told to.
+    bodyless: nothing that is written goes out (HEAD, 204, 205, 304), known after `head`.
+    ended: the body is complete.
     """
 
-    __slots__ = ("_head_request", "_owed", "_trailers", "bodyless", "ended")
+    __slots__ = ("_closes", "_head_request", "_owed", "_trailers", "bodyless", "ended")
 
-    def __init__(self, method: bytes, *, trailers: bool) -> None:
-        self._head_request = method == b"HEAD"
+    def __init__(self, head: RequestHead | None, *, trailers: bool, closes: bool | None) -> None:
+        self._head_request = head is not None and head.method == b"HEAD"
+        self._closes = closes
         self._trailers = trailers
         self._owed: int | None = None
         self.bodyless: bool = False
@@ -32,7 +35,7 @@ class Answer:
         on a wire.
 
         length: of the body in bytes, None if it is not known. What belongs to the connection is
-        left out: the connection is the host's.
+        left out, because the connection is the host's, but for `connection: close`.
         """
         # RFC 9110 §6.4.1, §8.6, §15.3.6, as in `http1.writer`.
         self.bodyless = self._head_request or status in (204, 205, 304)
@@ -43,6 +46,8 @@ class Answer:
                     length = declared(value, (length or None) if self.bodyless else length)
                 case "transfer-encoding":
                     raise unframed()
+                case "connection" if self._closes is False:
+                    self._closes = "close" in (each.strip() for each in value.lower().split(","))
                 case "connection":
                     pass
                 case _:
@@ -51,6 +56,8 @@ class Answer:
             length = 0
         if length is not None and status != 204 and not (status == 304 and length == 0):
             lines.append(("content-length", str(length)))
+        if self._closes:
+            lines.append(("connection", "close"))
         self._owed = None if self.bodyless else length
         self._trailers = self._trailers and not self.bodyless and length is None
         return Start(status, encoded(lines), self._trailers)

@@ -35,12 +35,14 @@ class Abilities:
     """What the host of a channel can do besides answers and WebSockets.
 
     hints: informational responses (103). trailers: fields behind a body. denials: answers to a
-    handshake that is not accepted; without it the client gets the host's own.
+    handshake that is not accepted; without it the client gets the host's own. closes: the end of
+    its connection behind an answer that says `connection: close`, as HTTP/1 has it.
     """
 
     hints: bool = False
     trailers: bool = False
     denials: bool = False
+    closes: bool = False
 
 
 NO_ABILITIES = Abilities()
@@ -125,9 +127,10 @@ class MessageChannel(BodyIntake):
         self._exchange.lose(Disconnected(code, reason))
 
     def receive_disconnect(self) -> None:
-        """Take note that the client of a request is gone. Harmless behind the answer."""
-        self.eof = True
-        if not self._exchange.finished:
+        """Take note that the client of a request is gone. Harmless behind the whole answer: hosts
+        say it then of every client."""
+        self.eof, answer = True, self._answer
+        if not (self._exchange.finished or (answer is not None and answer.ended)):
             self._end_events()
             self._exchange.lose(Disconnected(None, "the client is gone"))
 
@@ -225,11 +228,12 @@ class MessageChannel(BodyIntake):
     @property
     def wants_read(self) -> bool:
         """Whether to ask the host for more: a body, a message, or that the client has left."""
-        if self.eof or self.closing >= Closing.CLOSE:
+        if self.eof or self.closing is Closing.ABORT:
             return False
-        if self._websocket is not None:
+        if self._websocket is not None and self.closing is Closing.NO:
             return self._websocket.wants_read
-        return self._exchange.body_complete or self._wants_body
+        # Behind the answer all that comes is dropped: a host may wait for that to send its end.
+        return self.closing >= Closing.CLOSE or self._exchange.body_complete or not self._paused
 
     def give(self, message: Message) -> None:
         """Queue a message for the host; it is dropped once the channel is closing."""
@@ -275,11 +279,11 @@ class MessageChannel(BodyIntake):
 
     def send_head(self, status: int, headers: Iterable[Header], length: int | None) -> None:
         """See `Stream`."""
-        exchange, head = self._exchange, self._exchange.head
+        exchange, can = self._exchange, self._abilities
         if not self._open or exchange.started:
             return
-        method = head.method if head is not None else b"GET"
-        answer = Answer(method, trailers=self._abilities.trailers)
+        closes = not self._body_will_end if can.closes else None
+        answer = Answer(exchange.head, trailers=can.trailers, closes=closes)
         start = answer.head(status, with_defaults(headers, self.config.headers), length)
         self._answer = answer
         self.timers.clear(Timer.HANDLER)
@@ -387,7 +391,7 @@ class MessageChannel(BodyIntake):
             self.timers.set(Timer.HANDLER, now + self.config.timeouts.close)
             exchange.interrupted(Interrupt.DEADLINE)
             return
-        exchange.respond(503, [], b"")
+        exchange.respond(503, [("connection", "close")], b"")
         self.close(Closing.CLOSE)
 
     def _lose(self, why: str) -> None:

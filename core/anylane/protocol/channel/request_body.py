@@ -139,5 +139,16 @@ class BodyIntake(Outgoing):
             self._seconds = seconds
 
     @property
-    def _wants_body(self) -> bool:
-        return not self._paused and self.closing < Closing.CLOSE
+    def _body_will_end(self) -> bool:
+        """Whether the rest of the request is little enough to be read, and sure to come."""
+        exchange, head = self._exchange, self._exchange.head
+        if exchange.body_complete:
+            return head is not None  # A refused one may still send.
+        if head is None or exchange.body_refused is not None:
+            return False
+        if head.expects_continue and self._paused and not self._received:
+            return False  # Its client was not told to go on.
+        size = head.content_length or 0
+        if max(size, self._received) > self._limit:
+            return False
+        return size - self._received <= self.config.limits.drain_body
