@@ -956,10 +956,11 @@ def workers_of(process: Process) -> set[int]:
     return {int(pid) for pid in place.read_text(encoding="ascii").split()}
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "threads"])
+@pytest.mark.parametrize("backend", ["asyncio", "threads", "anyio"])
 def test_workers_share_the_port_and_the_dead_are_replaced(start: Start, backend: str) -> None:
     process = start("--workers", "2", "--backend", backend)
-    assert f"({backend}, 2 workers, Python" in process.line
+    name = "anyio on uvloop" if backend == "anyio" else backend
+    assert f"({name}, 2 workers, Python" in process.line
     first = workers_of(process)
     assert len(first) == 2
     assert httpx.get(process.url).json()["pid"] in first

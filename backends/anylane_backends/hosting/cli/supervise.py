@@ -22,7 +22,7 @@ from anylane_backends.hosting.cli.worker import Work
 from anylane_backends.hosting.interpreters.interpreter_workers import InterpreterWorkers
 from anylane_backends.hosting.interpreters.isolated import check_interpreters
 from anylane_backends.hosting.interpreters.token_lead import make_token
-from anylane_backends.hosting.loading import load_backend
+from anylane_backends.hosting.loading import load_backend, loop_of
 from anylane_backends.hosting.messages import log, say, url_of
 from anylane_backends.hosting.signals import LAST_RESORT, say_reopened
 from anylane_backends.hosting.supervision.child import exit_at_once, status_after
@@ -158,8 +158,12 @@ class Command:
             count = f"{workers} interpreter{'s' * (workers > 1)}, "
         if told.workers == "auto":
             count = f"auto: {count}"
-        say(f"anylane on {urls} ({told.backend}, {count}Python {platform.python_version()})")
-        for each in unapplied(config, load_backend(told.backend), self._listeners):
+        backend = load_backend(told.backend)
+        loop = loop_of(backend)
+        # An interpreter may have another one: uvloop does not load there.
+        name = told.backend if not loop or self._first.interpreters else f"{told.backend} on {loop}"
+        say(f"anylane on {urls} ({name}, {count}Python {platform.python_version()})")
+        for each in unapplied(config, backend, self._listeners):
             log("warning", each, None)
         if (told.worker_timeout or math.inf) < config.request_timeout:
             log("warning", short_worker_timeout(self._first), None)
