@@ -6,6 +6,7 @@ import contextvars
 from collections.abc import AsyncGenerator, Generator
 from itertools import pairwise
 from math import inf, nan
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from anylane.errors import RegistrationError
 from anylane.lane.life.schedule import MAX_INTERVAL, MIN_INTERVAL, Periodic, Schedule
 from anylane.lane.server_core import ServerCore
 from anylane.lane.wake_queue import WakeQueue
+from anylane.protocol.exchange import Interrupt
 from anylane.testing import Lockstep, TestClient, World
 from anylane.testing.client.errors import Silence
 
@@ -368,6 +370,7 @@ class Bench:
         self.time = 0.0
         self.rings: list[Ring] = []
         self.errands: list[Any] = []
+        self.link: Any = SimpleNamespace(exchange=SimpleNamespace(interrupt=None))
 
     def clock(self) -> float:
         return self.time
@@ -377,7 +380,7 @@ class Bench:
         return self.rings[-1]
 
     def run_errand(self, errand: Any) -> None:
-        self.errands.append(errand(None))
+        self.errands.append(errand(self.link))
 
     def advance(self, seconds: float) -> None:
         self.time += seconds
@@ -429,6 +432,18 @@ def test_a_job_for_one_worker_waits_for_its_turn_to_lead() -> None:
     assert lead.released > 0
     bench.advance(10)
     assert bench.errands == []
+
+
+def test_a_job_that_is_cut_off_keeps_the_lead_because_its_function_may_still_run() -> None:
+    bench, lead = Bench(), Held()
+    schedule = Schedule([Periodic(1, nothing, True)], print)
+    schedule.lead, lead.is_ours = lead, True
+    schedule.start(bench)
+    bench.advance(1)
+    schedule.end()
+    bench.link.exchange.interrupt = Interrupt.SHUTDOWN
+    bench.finish()
+    assert lead.released == 0
 
 
 def test_a_lead_that_fails_is_logged_and_the_next_turn_comes() -> None:

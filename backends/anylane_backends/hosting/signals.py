@@ -167,26 +167,16 @@ class Signals:
                 except TimeoutError:
                     continue
                 # A byte may be a signal whose handler waits for the loop to wake.
-                self._carry_out(lambda: self._server.core.wakes.put(_nothing))
+                carry_out(lambda: self._server.core.wakes.put(_nothing), self._server.core.log)
                 while self._orders:
                     order = self._orders.popleft()
                     if callable(order):
-                        self._carry_out(order)
+                        carry_out(order, self._server.core.log)
                     else:
                         deadline = time.monotonic() + order
         say(ENDED_WITHOUT, error=True)
         close(self._server.core.listeners, unlink=True)
         os._exit(1)
-
-    def _carry_out(self, order: Callable[[], None]) -> None:
-        """Do it. Whatever it raises is logged: without this thread no later signal has an effect,
-        and no drain has an end."""
-        try:
-            order()
-        except BaseException as exc:  # noqa: BLE001  # It is logged.
-            with suppress(BaseException):  # The log may be what raises.
-                message = f"a signal could not be obeyed: {describe(exc)}"
-                self._server.core.log("error", message, exc)
 
     def _reload(self) -> None:
         """Read the certificate again. It reads files and logs, so no signal handler may call it."""
@@ -217,6 +207,16 @@ def _come_here() -> bool:
 def do_nothing(_number: int, _frame: object) -> None:
     """Do nothing. With this handler a signal is neither ignored nor fatal, and what a process
     starts does not inherit it."""
+
+
+def carry_out(order: Callable[[], None], log: Log) -> None:
+    """Call it, in a watching thread. Whatever it raises is logged: without that thread no later
+    signal has an effect, and no drain has an end."""
+    try:
+        order()
+    except BaseException as exc:  # noqa: BLE001  # It is logged.
+        with suppress(BaseException):  # The log may be what raises.
+            log("error", f"a signal could not be obeyed: {describe(exc)}", exc)
 
 
 def say_reopened(log: Log) -> None:

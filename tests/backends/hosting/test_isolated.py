@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from anylane_backends.hosting.cli import interpreter_main
 from anylane_backends.hosting.cli.options import Options
 from anylane_backends.hosting.interpreters import isolated
 from anylane_backends.hosting.interpreters.interpreter_workers import InterpreterWorkers
+from anylane_backends.hosting.interpreters.orders import Orders
 from anylane_backends.hosting.interpreters.token_lead import TokenLead, make_token
 from anylane_backends.hosting.loading import BackendError, load_backend
 from anylane_backends.hosting.supervision.heartbeat import Patience
@@ -30,6 +32,7 @@ from anylane_backends.sockets.listening import bind, close
 from anylane_backends.sockets.spread import Share, Spread
 from anylane_backends.sockets.wakeup import WakeupSocketpair
 from tests.backends.hosting.invoked import invoked
+from tests.waiting import eventually
 
 needs_interpreters = pytest.mark.skipif(
     sys.version_info < (3, 12), reason="interpreters have a lock of their own since Python 3.12"
@@ -207,6 +210,51 @@ def test_an_interpreter_tells_its_exit_code_and_is_told_signals() -> None:
     for each in (news, told.news):
         os.close(each)
     wakeup.close()
+
+
+@needs_interpreters
+def test_a_log_that_raises_hides_no_end_from_the_supervisor() -> None:
+    class Full(Watched):
+        def log(self, level: str, message: str) -> None:
+            super().log(level, message)
+            raise OSError("full")
+
+    service = Full("raise ValueError")
+    workforce, wakeup = workforce_of(service)
+    told, news = post()
+    workforce.start(told, news)
+    with pytest.raises(OSError, match="full"):  # On the supervisor's thread, as all its lines.
+        ended(workforce, wakeup)
+    assert len(service.said) == 1
+    os.close(news)
+    wakeup.close()
+
+
+class Own(BaseException):
+    """No Exception."""
+
+
+@pytest.mark.parametrize("kind", [ValueError, SystemExit, KeyboardInterrupt, Own])
+def test_after_an_order_that_raises_anything_the_next_one_works(kind: Any) -> None:
+    said: list[str] = []
+    stops: list[int] = []
+
+    def log(level: str, message: str, _error: BaseException | None) -> None:
+        said.append(f"{level}: {message}")
+        if len(said) == 1:
+            raise kind("no such thing")
+
+    config = SimpleNamespace(timeouts=SimpleNamespace(drain=30.0))
+    core = SimpleNamespace(log=log, config=config, request_shutdown=lambda: stops.append(1))
+    server: Any = SimpleNamespace(core=core)
+    ours, theirs = socket.socketpair()
+    with ours, theirs, Orders(theirs).to(server):
+        ours.send(bytes([signal.SIGUSR1]))
+        eventually(lambda: len(said) == 2)
+        ours.send(bytes([signal.SIGTERM]))
+        eventually(lambda: stops)
+    assert said[1].startswith("error: a signal could not be obeyed: ")
+    assert "no such thing" in said[1]
 
 
 def failing(error: Exception) -> Callable[..., Any]:

@@ -5,6 +5,7 @@ Interpreters share no object. What a worker needs goes to it pickled, and socket
 
 from __future__ import annotations
 
+import atexit
 import os
 import pickle
 import socket
@@ -87,6 +88,9 @@ def main(data: bytes) -> None:
     control.send(TAKEN)
     name_worker(threading.get_native_id())
     lead = TokenLead(told.token)
+    # Python calls this once the threads of the interpreter have ended, a job among them that was
+    # cut off.
+    atexit.register(lead.release)
 
     def work() -> None:
         Work(
@@ -104,7 +108,6 @@ def main(data: bytes) -> None:
     finally:
         close(listeners, unlink=False)
         os.close(told.post.news)
-        lead.release()
         flush_standard_streams()
         with suppress(OSError):
             control.send(str(status & 0xFF).encode())

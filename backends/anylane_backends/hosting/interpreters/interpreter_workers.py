@@ -32,7 +32,8 @@ class InterpreterWorkers:
         self._wakeup = wakeup
         # Worker -> our end of the socket by which it is told.
         self._controls: dict[int, socket.socket] = {}
-        self._over: deque[tuple[int, int]] = deque()
+        # Worker, exit code, and what went wrong with its interpreter, "" for nothing.
+        self._over: deque[tuple[int, int, str]] = deque()
         self._spared: set[int] = set()
 
     def start(self, post: Post, _news: int, /) -> int:
@@ -73,20 +74,23 @@ class InterpreterWorkers:
             self._service.log(
                 "error",
                 f"worker {worker} cannot be killed, because it is an interpreter of this process: "
-                "it stays until its handlers end, or the process does",
+                "it stays until what it does has ended, or the process has",
             )
 
     def ended(self) -> Iterator[tuple[int, int]]:
         """Yield those that have ended (see `Workforce`)."""
         while self._over:
-            worker, status = self._over.popleft()
+            worker, status, problem = self._over.popleft()
             self._controls.pop(worker).close()
             self._spared.discard(worker)
+            if problem:
+                self._service.log("error", problem)
             yield worker, status
 
     # -- in the thread of a worker
 
     def _live(self, code: str, control: socket.socket, descriptors: tuple[int, ...]) -> None:
+        problem = ""
         try:
             interpreter = Interpreter()
             try:
@@ -94,16 +98,17 @@ class InterpreterWorkers:
             finally:
                 interpreter.close()
         except InterpreterFailed as exc:
-            self._service.log("error", f"an interpreter failed: {exc}")
+            problem = f"an interpreter failed: {exc}"
         except Exception as exc:  # noqa: BLE001  # a private module raises its own
-            self._service.log("error", f"an interpreter cannot be made or ended: {exc!r}")
+            problem = f"an interpreter cannot be made or ended: {exc!r}"
         try:
             said = control.recv(64)
         except BlockingIOError:
             said = b""
         if not said.startswith(TAKEN):
             _close(descriptors)
-        self._over.append((threading.get_native_id(), int(said.removeprefix(TAKEN) or b"1")))
+        status = int(said.removeprefix(TAKEN) or b"1")
+        self._over.append((threading.get_native_id(), status, problem))
         self._wakeup.wake()
 
 

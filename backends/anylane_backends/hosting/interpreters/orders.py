@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from anylane_backends.hosting.signals import LAST_RESORT, Served, say_reopened
+from anylane_backends.hosting.signals import LAST_RESORT, Served, carry_out, say_reopened
 from anylane_backends.hosting.supervision.hung_workers import STACKS
 from anylane_backends.workers import start_thread
 
@@ -59,7 +59,7 @@ class Orders:
                 numbers = self._control.recv(64)
             except TimeoutError:
                 deadline = None
-                core.log("warning", STILL_BLOCKS, None)
+                carry_out(lambda: core.log("warning", STILL_BLOCKS, None), core.log)
                 continue
             if not numbers:
                 return
@@ -70,11 +70,11 @@ class Orders:
                         deadline = time.monotonic() + LAST_RESORT
                         if told == 1:
                             deadline += core.config.timeouts.drain
-                            core.request_shutdown()
+                            carry_out(core.request_shutdown, core.log)
                         else:
-                            core.wakes.put(core.abort)
+                            carry_out(lambda: core.wakes.put(core.abort), core.log)
                     case signal.SIGUSR1:
-                        say_reopened(core.log)
+                        carry_out(lambda: say_reopened(core.log), core.log)
                     case number if number == STACKS:
                         # It is known to hang, and the supervisor says so. Its stacks cannot be
                         # had: faulthandler does not load in an interpreter, and

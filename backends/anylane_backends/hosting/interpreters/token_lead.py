@@ -17,8 +17,8 @@ class TokenLead:
     """A `Lead`: the worker that has taken the token out of a pipe.
 
     Locks on files belong to a process, so they cannot tell its interpreters apart
-    (`supervision.lead`). A worker has to `release` at its end, however it ends; only the whole
-    process can end without that.
+    (`supervision.lead`). A worker has to `release` once its threads have ended, however it ends;
+    only the whole process can end without that.
 
     token: as `make_token` returns it. All workers share the two descriptors.
     """

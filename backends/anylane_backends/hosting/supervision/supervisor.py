@@ -108,8 +108,8 @@ class Supervisor:
     def run(self) -> int:
         """Supervise until all workers have ended. Return the exit code.
 
-        Workers that cannot be killed may be left behind; then that is 1, and the process has to end
-        without them."""
+        Workers that cannot be killed may be left behind; then that is not 0, and the process has to
+        end without them."""
         self._selector.register(self._wakeup.reader, selectors.EVENT_READ, self._take_signals)
         signal.set_wakeup_fd(self._wakeup.writer.fileno(), warn_on_full_buffer=False)
         # The handlers do nothing: the numbers of the signals come through the socket, one by one.
@@ -315,7 +315,7 @@ class Supervisor:
                     self._retire(self._crew.workers, signal.SIGKILL)
                 else:
                     say(ENDED_WITHOUT, error=True)
-                    self._abandoned, self._status = True, 1
+                    self._abandoned, self._status = True, self._status or 1
             return
         for slot in self._crew.slots:
             if slot.ready and slot.staying is not None:

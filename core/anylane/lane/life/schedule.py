@@ -157,8 +157,11 @@ class Schedule:
             try:
                 await turns.job.turn(link)
             finally:
-                turns.running = False
-                self._release()
+                # What was cut off may go on in a thread. The lead stays with it, to the end of the
+                # worker.
+                if link.exchange.interrupt is None:
+                    turns.running = False
+                    self._release()
 
         lane.run_errand(turn)
 
