@@ -400,3 +400,92 @@ def test_a_job_that_outlives_the_drain_keeps_others_from_it_until_it_has_ended(
     (server.folder / "go on").touch()
     eventually(lambda: len(set(noted(server, "one"))) == 2)
     assert server.end()[0] == 0
+
+
+BEGINNING = "from anylane import App\napp = App()\n@app.on_startup\ndef begin(): "
+
+
+@in_full
+@pytest.mark.parametrize(
+    ("app", "status", "said"),
+    [
+        ("raise KeyboardInterrupt('at import')", 1, "KeyboardInterrupt: at import"),
+        ("raise SystemExit(2**40 + 5)", 3, "importing 'main' raised SystemExit: 1099511627781"),
+        (BEGINNING + "raise GeneratorExit('at start')", 1, "GeneratorExit: at start"),
+        (BEGINNING + "raise SystemExit('no disk')", 1, "no disk"),
+        (BEGINNING + "raise SystemExit(2**40 + 5)", 5, ""),
+        ("import os\nos._exit(9)", 9, ""),
+    ],
+)
+def test_whatever_a_first_start_raises_ends_the_command(serve, app, status, said) -> None:
+    server = serve(*TWO, app=app, waits=False)
+    assert server.process.wait(20) == status, server.text
+    assert said in server.text
+
+
+HANGING = "import time\ndef hang():\n    while True: time.sleep(0.05)\n"
+
+
+@in_full
+@pytest.mark.parametrize("where", ["hang()", BEGINNING + "hang()"])
+def test_a_first_start_that_never_ends_ends_the_command_with_3(serve, where: str) -> None:
+    brief = ("--start-timeout", "2", "--timeouts-close", "0.2", "--timeouts-drain", "1")
+    server = serve(*TWO, *brief, app=HANGING + where, waits=False)
+    assert server.process.wait(20) == 3, server.text
+    assert "has not accepted within 2 s of its start (start_timeout)" in server.text
+    assert server.text.endswith("anylane: handlers still block: ended without them\n")
+
+
+RAISING = """
+import os
+from anylane import App
+
+app = App()
+
+class Own(BaseException): ...
+
+KINDS = [Own, KeyboardInterrupt, GeneratorExit, lambda: SystemExit(2**40 + 5), SystemExit]
+
+@app.get("/")
+async def home(ctx):
+    return str(os.getpid())
+
+@app.get("/async/{kind:int}")
+async def in_async(ctx):
+    raise KINDS[ctx.params["kind"]]()
+
+@app.get("/def/{kind:int}")
+def in_def(ctx):
+    raise KINDS[ctx.params["kind"]]()
+
+@app.get("/inline/{kind:int}", inline=True)
+def in_inline(ctx):
+    raise KINDS[ctx.params["kind"]]()
+
+@app.get("/exit")
+async def leave(ctx):
+    os._exit(9)
+"""
+
+
+@in_full
+@pytest.mark.parametrize("lane", ["asyncio", "threads"])
+def test_whatever_a_handler_raises_ends_its_exchange_alone(serve, lane: str) -> None:
+    server = serve(*INTERPRETERS, "--backend", lane, app=RAISING)
+    for handler in ("async", "def", "inline"):
+        for kind in range(5):
+            with socket.create_connection(("127.0.0.1", server.port), 10) as sock:
+                get(sock, f"/{handler}/{kind}")
+                assert sock.recv(65536).startswith(b"HTTP/1.1 500 "), (handler, kind)
+    assert ask(server.port).decode() == str(server.pid)
+    code, text = server.end()
+    assert (code, "starting another" in text) == (0, False)
+
+
+@in_full
+def test_a_process_that_one_worker_exits_ends_as_a_whole(serve) -> None:
+    server = serve(*TWO, app=RAISING)
+    with pytest.raises((AssertionError, OSError)):
+        ask(server.port, "/exit")
+    assert server.process.wait(10) == 9
+    assert refused(server.port)
