@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -25,6 +26,9 @@ TEXT = "%(asctime)s %(levelname)s %(message)s"
 """How a line of text looks, unless it is told otherwise."""
 
 Style = Literal["%", "{", "$"]
+
+_WORKER_FIELD = re.compile(r"%\(worker\)|\{worker\b|\$worker\b")
+"""How a format names the worker, in any of the styles."""
 
 
 class TextFormatter(logging.Formatter):
@@ -47,9 +51,14 @@ class TextFormatter(logging.Formatter):
         defaults: Mapping[str, Any] | None = None,
     ) -> None:
         fmt = TEXT if fmt is None else fmt
+        worker = current_worker()
+        if _WORKER_FIELD.search(fmt):
+            # A default, and not set on the record: to other formatters it would be an `extra`.
+            defaults = {"worker": NONE if worker is None else worker, **(defaults or {})}
+            worker = None
         super().__init__(fmt, datefmt, style, validate, defaults=defaults)
         self._names_ids = any(name in fmt for name in NAMES)
-        self._names_worker = "worker" in fmt
+        self._tail = "" if worker is None else f" [worker {worker}]"
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, and what follows it."""
@@ -57,22 +66,13 @@ class TextFormatter(logging.Formatter):
         if self.usesTime():
             record.asctime = self.formatTime(record, self.datefmt)
         found = ids_of(record)
-        worker = current_worker()
-        lent = self._names_worker and "worker" not in record.__dict__
-        if lent:
-            record.__dict__["worker"] = NONE if worker is None else worker
         if self._names_ids:
             for name in NAMES:
                 record.__dict__.setdefault(name, found.get(name, NONE))
             line = printable(self.formatMessage(record))
         else:
             line = _tagged(printable(self.formatMessage(record)), found)
-        if lent:
-            del record.__dict__[
-                "worker"
-            ]  # To other formatters it would be an `extra` of the app's.
-        elif worker is not None and not self._names_worker:
-            line += f" [worker {worker}]"
+        line += self._tail
         if text := exception_of(record):
             line += f"\n{text}"
         if record.stack_info:
@@ -84,10 +84,10 @@ class JsonFormatter(logging.Formatter):
     """Writes a record as one JSON object in ASCII, on one line.
 
     Its members are time (in UTC), level, logger, pid, where several workers write from one process
-    worker, message, the ids that there are, what was
-    given as `extra`, and where there are such exception and stack. An `extra` with the name of
-    another member begins with `extra_`. The arguments are those that `logging` gives every
-    formatter: fmt, datefmt and defaults must not be given, because the members are fixed.
+    worker, message, the ids that there are, what was given as `extra`, and where there are such
+    exception and stack. An `extra` with the name of another member begins with `extra_`. The
+    arguments are those that `logging` gives every formatter: fmt, datefmt and defaults must not be
+    given, because the members are fixed.
     """
 
     def __init__(

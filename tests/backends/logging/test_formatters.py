@@ -235,3 +235,8 @@ def test_lines_of_several_workers_of_one_process_say_whose_they_are(monkeypatch)
     assert TextFormatter("%(message)s").format(fresh) == "ready [worker 17]"
     assert json.loads(JsonFormatter().format(fresh))["worker"] == 17
     assert TextFormatter("%(worker)s %(message)s").format(fresh) == "17 ready"
+    assert TextFormatter("{worker} {message}", style="{").format(fresh) == "17 ready"
+    assert TextFormatter("${worker} $message", style="$").format(fresh) == "17 ready"
+    assert TextFormatter("$worker $message", style="$").format(fresh) == "17 ready"
+    literal = TextFormatter("a worker: %(message)s")  # It is a word, and no field.
+    assert literal.format(fresh) == "a worker: ready [worker 17]"
