@@ -98,7 +98,7 @@ except UsageError as exc:
 
 
 def test_a_service_manager_behind_an_abstract_socket() -> None:
-    """Linux alone has these, and systemd with them: elsewhere nobody is told."""
+    """Linux alone has these, and systemd with them: elsewhere there is nothing to tell."""
     code = """
 import os
 os.environ["NOTIFY_SOCKET"] = "@anylane-test"

@@ -45,9 +45,9 @@ def run(
 
     prepare: called with the Server before it starts. listeners, access, tls: as for Server. ready:
     called with the Server once it accepts, instead of `announce`. signals: what takes the place of
-    this process's. Exits with 3, and one line that
-    says why, if the server cannot start; with 1 if handlers still block after the drain deadline,
-    or after an abort. Raises UsageError inside a running loop.
+    this process's. Exits with 3, and one line that says why, if the server cannot start; with 1 if
+    handlers still block after the drain deadline, or after an abort. Raises UsageError inside a
+    running loop.
     """
     if (loop := running_loop()) is not None:
         raise UsageError(

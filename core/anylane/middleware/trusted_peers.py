@@ -26,7 +26,8 @@ class TrustedPeers:
 
     def include(self, connection: AnyConnection) -> bool:
         """Return whether the peer of a connection is one of them; the client, where a PROXY header
-        names it. Behind a header that names none (LOCAL, UNKNOWN) nobody is."""
+        names it. Return False behind a header that names none (LOCAL, UNKNOWN), unless all peers
+        are believed."""
         if self._networks is None:
             return True
         return self._networks.believe(connection.peer, connection.proxy)

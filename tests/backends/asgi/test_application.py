@@ -445,7 +445,7 @@ HALF = {"type": "http.request", "body": b"half", "more_body": True}
 GONE = {"type": "http.disconnect"}
 
 
-def test_what_nobody_reads_is_taken_while_the_answer_goes_out(run):
+def test_what_no_handler_reads_is_taken_while_the_answer_goes_out(run):
     app = App()
 
     @app.post("/")

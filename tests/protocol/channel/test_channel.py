@@ -304,7 +304,7 @@ def test_a_handler_goes_on_behind_its_whole_answer():
     made = channel()
     exchange = begun(made)
     exchange.respond(200, [], b"all of it")
-    made.receive_disconnect()  # What hosts say once they have the answer, whoever is still there.
+    made.receive_disconnect()  # What hosts say once they have the answer, gone client or not.
     exchange.check()
     assert not made.wants_read
 
