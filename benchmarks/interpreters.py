@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
+
+from command import CommandServer, save
 
 APP = """
 import os, threading
@@ -41,25 +39,18 @@ ROUNDS = 7
 RENEWALS = 5
 
 
-class Server:
-    """A server with so many workers of one kind, as the command starts it."""
+class Server(CommandServer):
+    """A server with so many workers of one kind."""
 
     def __init__(self, folder: str, kind: str, count: int) -> None:
         self.kind, self.count = kind, count
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "anylane", "run", "main:app", "--port", "0", "--workers",
-             str(count), "--worker-kind", kind, "--max-age", "86400"],  # One is supervised, too.
-            cwd=folder, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        assert self._process.stdout is not None
-        found = re.search(r"//([\d.]+):(\d+)", self._process.stdout.readline())
-        assert found is not None, "it did not start"
-        self.host, self.port = found[1], int(found[2])
+        supervised = ("--max-age", "86400")  # One worker is, too.
+        super().__init__(folder, "--workers", str(count), "--worker-kind", kind, *supervised)
 
     @property
     def memory(self) -> int:
         """Return the bytes that it holds, each shared page in equal parts (smaps_rollup)."""
-        pid = self._process.pid
+        pid = self.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
         total = 0
         for each in (pid, *map(int, children.split())):
@@ -103,17 +94,10 @@ class Server:
     async def renew(self) -> None:
         """Have all workers replaced."""
         before = await self.workers()
-        self._process.send_signal(signal.SIGHUP)
+        self.process.send_signal(signal.SIGHUP)
         while not before.isdisjoint(await self.workers()):
             pass
         await asyncio.sleep(0.5)  # The last one drains.
-
-    def end(self) -> None:
-        """End it."""
-        self._process.terminate()
-        self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
 
 
 async def measure(servers: list[Server], seconds: float) -> list[dict[str, object]]:
@@ -157,9 +141,7 @@ def main() -> None:
                 stack.callback(servers[-1].end)
         rows = asyncio.run(measure(servers, options.seconds))
     if options.json:
-        machine = {"python": sys.version.split()[0], "cpus": os.cpu_count()}
-        text = json.dumps({**machine, "rows": rows}, indent=2) + "\n"
-        Path(options.json).write_text(text, encoding="utf-8")
+        save(options.json, rows)
 
 
 if __name__ == "__main__":

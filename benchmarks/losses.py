@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import re
 import signal
@@ -25,6 +24,8 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from command import save
 
 APP = """
 import os, time
@@ -379,10 +380,7 @@ def main() -> int:
         rows.append(row)
         print(*(f"{key}: {value}" for key, value in row.items()), sep="; ", flush=True)
     if options.json:
-        head = {"backend": options.backend, "clients": options.clients,
-                "python": sys.version.split()[0], "cpus": os.cpu_count()}  # fmt: skip
-        text = json.dumps({**head, "rows": rows}, indent=2) + "\n"
-        Path(options.json).write_text(text, encoding="utf-8")
+        save(options.json, rows, backend=options.backend, clients=options.clients)
     return 0 if all(row["holds"] for row in rows) else 1
 
 

@@ -12,18 +12,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
 import re
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
+
+from command import CommandServer, save
 
 APP = """
 import os
@@ -50,28 +48,7 @@ AT_ONCE = 32
 ROUNDS = 7
 
 
-class Workers:
-    """A server with workers, as the command starts it."""
-
-    def __init__(self, folder: str, backend: str, count: int, arguments: list[str]) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "anylane", "run", "main:app", "--port", "0", "--backend",
-             backend, "--workers", str(count), "--timeouts-drain", "1", *arguments],
-            cwd=folder, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        assert self._process.stdout is not None
-        found = re.search(r"//([\d.]+):(\d+)", self._process.stdout.readline())
-        assert found is not None, "it did not start"
-        self.host, self.port = found[1], int(found[2])
-
-    def end(self) -> None:
-        self._process.terminate()
-        self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-
-
-async def held(server: Workers, number: int) -> Counter[str]:
+async def held(server: CommandServer, number: int) -> Counter[str]:
     """Open so many connections at once, and return how many each worker has."""
     writers = []
 
@@ -89,7 +66,7 @@ async def held(server: Workers, number: int) -> Counter[str]:
     return found
 
 
-async def rate(server: Workers, seconds: float) -> float:
+async def rate(server: CommandServer, seconds: float) -> float:
     """Return how many new connections were served in a second."""
     end = time.monotonic() + seconds
     done = 0
@@ -118,7 +95,8 @@ def measure(backend: str, count: int, seconds: float, arguments: list[str]) -> d
         for app in (APP, WITHOUT + APP):
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             (Path(folder) / "main.py").write_text(app, encoding="utf-8")
-            servers.append(Workers(folder, backend, count, arguments))
+            told = ("--backend", backend, "--workers", str(count), "--timeouts-drain", "1")
+            servers.append(CommandServer(folder, *told, *arguments))
             stack.callback(servers[-1].end)
         few = [[of_each(server, 20, count) for _ in range(ROUNDS)] for server in servers]
         many = [of_each(server, 1000, count) for server in servers]
@@ -138,7 +116,7 @@ def measure(backend: str, count: int, seconds: float, arguments: list[str]) -> d
     }
 
 
-def of_each(server: Workers, number: int, workers: int) -> list[int]:
+def of_each(server: CommandServer, number: int, workers: int) -> list[int]:
     """Open so many connections; return how many the fullest worker has, and the emptiest."""
     counts = sorted(asyncio.run(held(server, number)).values())
     return [counts[-1], counts[0] if len(counts) == workers else 0]
@@ -159,9 +137,7 @@ def main() -> None:
             results.append(measure(backend, count, options.seconds, rest))
             print(*(f"{name} {value}" for name, value in results[-1].items()), sep="; ", flush=True)
     if options.json:
-        machine = {"python": sys.version.split()[0], "cpus": os.cpu_count()}
-        text = json.dumps({**machine, "rows": results}, indent=2) + "\n"
-        Path(options.json).write_text(text, encoding="utf-8")
+        save(options.json, results)
 
 
 if __name__ == "__main__":

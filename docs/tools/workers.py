@@ -29,8 +29,8 @@ def losses() -> str:
         f"{row['note']} |"
         for row in found["rows"]
     ]
-    table = ["| what happens | requests | lost | refused | |", "|---|---:|---:|---:|---|", *rows]
-    return "\n".join([head, "", *table]).replace("|  |", "| |")
+    columns = "| what happens | requests | lost | refused | |", "|---|---:|---:|---:|---|"
+    return _table(head, *columns, *rows).replace("|  |", "| |")
 
 
 def spread() -> str:
@@ -43,12 +43,12 @@ def spread() -> str:
         f"{' | '.join(_pair(row[each]) for each in columns)} | {row['new connections, ratio']} |"
         for row in found["rows"]
     ]
-    table = [
+    return _table(
+        head,
         "| lane | workers | 20 at once | alone | 1,000 at once | alone | new connections, ratio |",
         "|---|---:|---|---|---|---|---:|",
         *rows,
-    ]
-    return "\n".join([head, "", *table])
+    )
 
 
 def interpreters() -> str:
@@ -60,12 +60,16 @@ def interpreters() -> str:
         f"{max(0, round(row['each renewal']))} |"
         for row in found["rows"]
     ]
-    table = [
+    return _table(
+        head,
         "| workers | kind | requests that compute, ratio | MB | MB more for each renewal |",
         "|---:|---|---:|---:|---:|",
         *rows,
-    ]
-    return "\n".join([head, "", *table])
+    )
+
+
+def _table(head: str, *lines: str) -> str:
+    return "\n".join([head, "", *lines])
 
 
 def _pair(counts: list[int]) -> str:
