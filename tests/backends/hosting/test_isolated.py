@@ -88,6 +88,18 @@ def test_a_module_that_refuses_interpreters_is_told_apart() -> None:
     assert not isolated.is_refused(ValueError("subinterpreters"))
 
 
+def test_whatever_an_import_raises_is_looked_through() -> None:
+    first, second = ValueError("first"), ValueError("second")
+    first.__cause__, second.__cause__ = second, first
+    assert not isolated.is_refused(first)
+
+    class Mute(ImportError):
+        def __str__(self) -> str:
+            raise ValueError
+
+    assert not isolated.is_refused(Mute())
+
+
 def test_a_backend_that_refuses_them_is_not_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise REFUSED

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from anylane.errors import AnylaneError
+from anylane.shown import spoken
 
 
 class InterpretersError(AnylaneError):
@@ -37,9 +38,11 @@ def check_interpreters() -> None:
 def is_refused(error: BaseException | None) -> bool:
     """Return whether this was raised because an extension module is not made for several
     interpreters. CPython and PyO3 say so in words, which our own errors repeat."""
-    while error is not None:
-        if isinstance(error, ImportError | AnylaneError) and "subinterpreter" in str(error):
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:  # Causes can be made to go in a circle.
+        if isinstance(error, ImportError | AnylaneError) and "subinterpreter" in spoken(error):
             return True
+        seen.add(id(error))
         error = error.__cause__
     return False
 
