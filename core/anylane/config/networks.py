@@ -61,8 +61,8 @@ class Networks:
 
         peer: the client as far as it is known. proxy: the header of the PROXY protocol that the
         connection came with, None for a connection without one. A header that names no client
-        (LOCAL, UNKNOWN) makes the client unknown: whose bytes the proxy passes on it does not say,
-        so they are believed nothing although the peer is the proxy.
+        (LOCAL, UNKNOWN) makes the client unknown: the proxy does not say whose bytes it passes on,
+        so nothing in them is believed although the peer is the proxy.
         """
         if proxy is None:
             return self.allow(peer)

@@ -59,8 +59,8 @@ class RunSettings:
     its pool are busy, none has finished for so long and an exchange has waited for one that long.
     Unset, it is 60 seconds for the loop, and never for the pool."""
     start_timeout: float | None = _setting(None, bounds=(0.1, 86_400.0))
-    """A worker is given up that does not accept so long after its start. Unset, it is ten minutes,
-    because startup hooks may migrate a database."""
+    """A worker that does not accept within this time of its start is given up. Unset, it is ten
+    minutes, because startup hooks may migrate a database."""
     max_requests: int | None = _setting(None, bounds=(1, 1_000_000_000))
     """Replace a worker once it has begun so many requests, against what leaks slowly. Unset, it
     stays: a healthy app needs no fresh processes."""

@@ -63,7 +63,7 @@ class Headers(TypedReading):
     if not TYPE_CHECKING:  # Checkers say so by themselves.
 
         def __setitem__(self, name: object, value: object) -> NoReturn:
-            """Raise TypeError: it is not said whether the other lines of that name stay."""
+            """Raise TypeError: an assignment does not say whether other lines of that name stay."""
             raise TypeError(
                 "headers take no [name] = value, for a name may have several lines; write "
                 "ctx.response.set_header(name, value), which replaces them, or add_header"

@@ -33,7 +33,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Told:
-    """control, news: descriptors that are the worker's own. spread: rows and descriptor."""
+    """What a worker in an interpreter is told, once it is pickled.
+
+    control: the descriptor of its socket. listeners: as `describe_listener` returns them, each with
+    a descriptor of this worker's own. spread: the rows and the descriptor of the table.
+    """
 
     options: Options
     post: Post
@@ -54,7 +58,11 @@ def code_of(
 ) -> tuple[str, tuple[int, ...]]:
     """Return the source that serves in an interpreter, and the descriptors that it closes: each
     worker has listeners of its own, which share the sockets. Raise OSError if the system refuses
-    these. The others are as of `Service.code` and `Work`."""
+    these.
+
+    post, control: as for `Service.code`. listeners, spread: as for `Work`. token: as for
+    `TokenLead`.
+    """
     told: list[dict[str, Any]] = []
     try:
         for each in listeners:
@@ -80,8 +88,8 @@ def code_of(
 
 
 def main(data: bytes) -> None:
-    """Serve in this interpreter until the supervisor has the server end. data: as `code_of` has
-    it."""
+    """Serve in this interpreter until the supervisor has the server end. data: a `_Told`, as
+    `code_of` pickles it."""
     told: _Told = pickle.loads(data)  # noqa: S301  # it is ours
     control = socket.socket(fileno=told.control)
     listeners: list[socket.socket] = [listener_from(each) for each in told.listeners]

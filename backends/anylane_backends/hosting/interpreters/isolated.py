@@ -51,7 +51,7 @@ class Interpreter:
     """An isolated interpreter: it shares no object with others, and starts no daemon threads.
 
     Make it, `run` it and `close` it on one thread, which the interpreter takes for its main one.
-    Raise InterpreterFailed if it cannot be made.
+    Making and closing it raise what Python's own module raises, an Exception of no fixed kind.
     """
 
     def __init__(self) -> None:
