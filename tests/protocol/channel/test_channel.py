@@ -65,11 +65,21 @@ def test_an_answer_is_a_start_and_its_content():
     exchange.conclude(200, [("X-A", "1"), ("Connection", "close")], b"hello", 0)
     assert made.data_to_send() == [
         Start(200, [(b"x-a", b"1"), (b"content-length", b"5")]),
-        Content(b"hello", more=True),
-        Content(b"", more=False),
+        Content(b"hello", more=False),
     ]
     assert made.closing is Closing.CLOSE and not made.cut
     assert made.next_exchange() is None
+
+
+def test_the_end_comes_by_itself_behind_what_the_host_was_given():
+    made = channel()
+    exchange = begun(made)
+    exchange.send_head(200, [], None)
+    exchange.send_data(b"a")
+    exchange.send_data(b"b")
+    assert made.data_to_send()[1:] == [Content(b"a", more=True), Content(b"b", more=True)]
+    exchange.send_end()
+    assert made.data_to_send() == [Content(b"", more=False)]
 
 
 CLOSES = Abilities(closes=True)
@@ -146,7 +156,7 @@ def test_what_has_no_body_has_none(method, status):
     expected = {200: b"5", 204: None, 205: b"0", 304: b"5"}[status]
     assert declared == expected
     bodyless = method == b"HEAD" or status != 200
-    assert rest == [*([] if bodyless else [Content(b"hello", more=True)]), Content(b"", more=False)]
+    assert rest == [Content(b"" if bodyless else b"hello", more=False)]
 
 
 def test_a_body_keeps_to_its_length():
@@ -185,11 +195,10 @@ def test_hints_and_trailers_where_the_host_takes_them():
         exchange.send_data(b"a")
         exchange.send_end([("x-sum", "1")])
         hints, trailers = [Hints(103, [(b"link", b"</a>")])], [Trailers([(b"x-sum", b"1")])]
-        body = [Content(b"a", more=True), Content(b"", more=False)]
         assert made.data_to_send() == [
             *(hints if able else []),
             Start(200, [], trailers=able),
-            *body,
+            Content(b"a", more=False),
             *(trailers if able else []),
         ]
 
@@ -358,10 +367,7 @@ def test_event_streams_beat_and_end_in_a_drain():
     made.handle_timeout(1)
     assert made.data_to_send() == [Content(b":\n\n", more=True)]
     made.shutdown(1)
-    assert made.data_to_send() == [
-        Content(b"retry: 1000\n\n", more=True),
-        Content(b"", more=False),
-    ]
+    assert made.data_to_send() == [Content(b"retry: 1000\n\n", more=False)]
     exchange.finish(1)
     assert not made.cut
 
@@ -499,7 +505,7 @@ def test_a_handshake_can_be_answered(able):
     sent = made.data_to_send()
     if able:
         assert sent[0] == Start(403, [(b"content-length", b"2")])
-        assert sent[1:] == [Content(b"no", more=True), Content(b"", more=False)]
+        assert sent[1:] == [Content(b"no", more=False)]
     else:
         assert sent == [Goodbye(1008, "")]
     assert made.closing is Closing.CLOSE and not made.cut

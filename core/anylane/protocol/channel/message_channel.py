@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from anylane.errors import Disconnected, Refused, UsageError
 from anylane.protocol.channel.answer import Answer, encoded, without_connection
 from anylane.protocol.channel.message_socket import ChannelWebSocket
-from anylane.protocol.channel.outputs import Accepted, Goodbye, Hints, Message
+from anylane.protocol.channel.outputs import Accepted, Content, Goodbye, Hints, Message
 from anylane.protocol.channel.request_body import BodyIntake
 from anylane.protocol.exchange import Exchange, Interrupt
 from anylane.protocol.http1.encoding import with_defaults
@@ -310,11 +310,17 @@ class MessageChannel(BodyIntake):
         """See `Stream`."""
         answer = self._answer
         if self._open and answer is not None and not answer.ended:
-            end = answer.end(trailers)
+            last, *more = answer.end(trailers)
             self._end_events()
-            if not self._denied:
-                for message in end:
-                    self.give(message)
+            if self._denied:
+                return
+            out = self.out
+            if out and isinstance(out[-1], Content):
+                out[-1] = Content(out[-1].data, more=False)  # One message less for the host.
+            else:
+                self.give(last)
+            for message in more:
+                self.give(message)
 
     def begin_events(
         self, *, retry: int | None, heartbeat: float | None, now: float
