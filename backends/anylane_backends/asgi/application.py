@@ -45,14 +45,11 @@ class AsgiServer:
         elif kind in ("http", "websocket"):
             here = self._embedded
             if here is None or not here.is_here:
-                life = self._life
-                if life is not None and life.is_here and await life.is_over():
-                    await _refuse(send, websocket=kind == "websocket")
-                    return
-                here = self._embedded
-            if here is None or not here.is_here:
-                here = await self._start_late()
-            await serve(here, scope, receive, send)
+                here = await self._find()
+            if here is None:
+                await _refuse(send, websocket=kind == "websocket")
+            else:
+                await serve(here, scope, receive, send)
         else:
             raise UsageError(f"ASGI scope {kind!r:.40}; expected 'http', 'websocket', 'lifespan'")
 
@@ -89,6 +86,15 @@ class AsgiServer:
         finally:
             life.begun.set()
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def _find(self) -> Embedded | None:
+        """Return the server once its start is over, None if its end has begun. One that is told
+        nothing of its life begins here."""
+        life = self._life
+        if life is not None and life.is_here and await life.is_over():
+            return None
+        here = self._embedded
+        return here if here is not None and here.is_here else await self._start_late()
 
     async def _start_late(self) -> Embedded:
         late = self._late

@@ -9,26 +9,21 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from anylane_backends.channels.delivery import Event
-from anylane_backends.hosting.server import running_backend
+from anylane_backends.hosting.server import in_trio
 
 _tasks: set[asyncio.Task[None]] = set()
 
 
-def running_name() -> str:
-    """Return "asyncio" or "trio"; uvloop is an asyncio loop."""
-    return "trio" if running_backend() == "trio" else "asyncio"
-
-
 def running() -> Any:
     """Return what tells this loop from every other one."""
-    if running_name() == "trio":
+    if in_trio():
         return sys.modules["trio"].lowlevel.current_trio_token()
     return asyncio.get_running_loop()
 
 
 def new_event() -> Event:
     """Return an event of this loop."""
-    if running_name() == "trio":
+    if in_trio():
         event: Event = sys.modules["trio"].Event()
         return event
     return asyncio.Event()
@@ -42,7 +37,7 @@ def comes_from_outside(exc: BaseException) -> bool:
         return any(map(comes_from_outside, exc.exceptions))
     if isinstance(exc, KeyboardInterrupt | GeneratorExit):
         return True
-    if running_name() == "trio":
+    if in_trio():
         return isinstance(exc, sys.modules["trio"].Cancelled)
     task = asyncio.current_task()
     cancelled = task is None or bool(task.cancelling())
@@ -67,7 +62,7 @@ def start_detached(func: Callable[[], Awaitable[None]]) -> Detached:
 
     Nothing of the caller's context is there: libraries keep in it which loop they run on.
     """
-    if running_name() == "trio":
+    if in_trio():
         trio = sys.modules["trio"]
         scope: Detached = trio.CancelScope()
 
@@ -92,7 +87,7 @@ async def within(event: Waited, seconds: float, *, shields: bool = False) -> boo
 
     shields: a cancellation of the current task does not end that, and is raised behind it.
     """
-    if running_name() == "trio":
+    if in_trio():
         trio = sys.modules["trio"]
         with trio.CancelScope(deadline=trio.current_time() + seconds, shield=shields) as scope:
             await event.wait()

@@ -257,9 +257,7 @@ def running_backend() -> str:
 
 def running_loop() -> str | None:
     """Return the name of the backend for the loop that runs here, None if no loop does."""
-    # Only a library that is loaded can be running.
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
+    if in_trio():
         return "trio"
     curio = sys.modules.get("curio.meta")
     if curio is not None and curio.curio_running():
@@ -270,6 +268,12 @@ def running_loop() -> str | None:
             loop = asyncio.get_running_loop()
             return "uvloop" if type(loop).__module__.startswith("uvloop") else "asyncio"
     return None
+
+
+def in_trio() -> bool:
+    """Return whether the loop that runs here is one of trio."""
+    trio = sys.modules.get("trio")  # Only a library that is loaded can be running.
+    return trio is not None and bool(trio.lowlevel.in_trio_run())
 
 
 def tls_of(config: ServerConfig) -> TlsLayer | None:
