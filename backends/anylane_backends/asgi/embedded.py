@@ -34,9 +34,6 @@ class ChannelLane(Protocol):
     async def carry(self, channel: MessageChannel, host: Host) -> None:
         """Run the exchange of a channel to its end."""
 
-    async def until_draining(self) -> None:
-        """Return when the server was told to shut down."""
-
     async def until_over(self) -> None:
         """Return when the server has drained."""
 
@@ -101,10 +98,6 @@ class Embedded:
         if self._server.draining:
             channel.shutdown(self._lane.clock())
         await self._lane.carry(channel, host)
-
-    async def until_draining(self) -> None:
-        """Return when the server was told to shut down, by whomever."""
-        await self._lane.until_draining()
 
     async def drain(self) -> None:
         """End what runs, in `Timeouts.drain` seconds at most, and those of `Timeouts.close` for

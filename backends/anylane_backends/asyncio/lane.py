@@ -39,7 +39,6 @@ class Lane:
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.pool: Pool = Pool(server)
         self.over: asyncio.Event = asyncio.Event()
-        self._draining = asyncio.Event()
         self.variables: contextvars.Context = contextvars.copy_context()
         self.inherited: InheritedVariables = InheritedVariables()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -52,8 +51,6 @@ class Lane:
     def _changed(self) -> None:
         if self.accepting is not None:
             self.accepting.update()
-        if self.server.draining:
-            self._draining.set()
         if self.server.over:
             self.over.set()
 
@@ -171,10 +168,6 @@ class Lane:
         """Run the exchange of a channel to its end, in the calling task and in its context."""
         driver = AsyncioChannelDriver(self, channel, self.inherited.joined())
         await driver.run(channel, host)
-
-    async def until_draining(self) -> None:
-        """Return when the server was told to shut down."""
-        await self._draining.wait()
 
     async def until_over(self) -> None:
         """Return when the server has drained."""
