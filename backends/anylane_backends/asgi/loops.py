@@ -8,7 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from anylane_backends.channels.delivery import Event
+from anylane_backends.channels.delivery import Detached, Event
 from anylane_backends.hosting.server import in_trio
 
 _tasks: set[asyncio.Task[None]] = set()
@@ -48,13 +48,6 @@ class Waited(Protocol):
     """What happens once, such as an Event."""
 
     async def wait(self) -> object: ...
-
-
-class Detached(Protocol):
-    """A task that is not awaited."""
-
-    def cancel(self) -> object:
-        """Cancel it, on the loop's own thread."""
 
 
 def start_detached(func: Callable[[], Awaitable[None]]) -> Detached:

@@ -35,11 +35,13 @@ class AsyncioChannelDriver(Driver):
         """Carry the exchange to its end (see `Delivery.run`)."""
         await self._delivery.run(self, channel, host)
 
-    def _start_beside(self, func: Callable[[], Awaitable[None]]) -> None:
+    def _start_beside(self, func: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         async def run() -> None:
             await func()
 
-        self.lane.keep(self.lane.loop.create_task(run(), context=self._context.copy()))
+        task = self.lane.loop.create_task(run(), context=self._context.copy())
+        self.lane.keep(task)
+        return task
 
     # -- verbs -------------------------------------------------------------------------------------
 

@@ -164,6 +164,9 @@ class Lane:
     def event(self) -> asyncio.Event:
         return asyncio.Event()
 
+    async def checkpoint(self) -> None:
+        await asyncio.sleep(0)
+
     async def carry(self, channel: MessageChannel, host: Host) -> None:
         """Run the exchange of a channel to its end, in the calling task and in its context."""
         driver = AsyncioChannelDriver(self, channel, self.inherited.joined())

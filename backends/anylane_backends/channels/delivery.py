@@ -34,12 +34,22 @@ class Event(Protocol):
     async def wait(self) -> object: ...
 
 
+class Detached(Protocol):
+    """A task that is not awaited."""
+
+    def cancel(self) -> object:
+        """Cancel it, from another task of the same loop."""
+
+
 class DeliveryLane(Protocol):
     """What a delivery needs of its lane."""
 
     def event(self) -> Event:
         """Return a new event that is not set."""
         ...
+
+    async def checkpoint(self) -> None:
+        """Let every other task that can run have its turn. Raise where this one was cancelled."""
 
     def scope(self) -> Scope:
         """Return a scope of native cancellation (see `Link.scope`)."""
@@ -77,14 +87,14 @@ class Delivery:
     """The messages of one channel on their way.
 
     driver: drives the channel; its verbs come here. start: runs a coroutine function beside, in
-    the caller's context.
+    the caller's context, and returns what cancels it.
     """
 
-    __slots__ = ("_asking", "_due", "_lane", "_messages", "_news", "_resumed", "_scope", "_start",
+    __slots__ = ("_asking", "_due", "_giving", "_lane", "_messages", "_news", "_resumed", "_start",
                  "_turns", "size")  # fmt: skip
 
     def __init__(
-        self, lane: DeliveryLane, start: Callable[[Callable[[], Awaitable[None]]], None]
+        self, lane: DeliveryLane, start: Callable[[Callable[[], Awaitable[None]]], Detached]
     ) -> None:
         self._lane = lane
         self._start = start
@@ -92,7 +102,7 @@ class Delivery:
         self.size: int = 0
         self._news: Event | None = None
         self._resumed: Event | None = None
-        self._scope = lane.scope()
+        self._giving: Scope | None = None
         self._asking = False
         self._due = 0.0
         self._turns = 0
@@ -118,7 +128,8 @@ class Delivery:
         if how is Closing.ABORT:
             self._messages.clear()
             self.size = 0
-            self._scope.cancel()
+            if self._giving is not None:
+                self._giving.cancel()
         self.tell()
 
     def tell(self) -> None:
@@ -152,17 +163,21 @@ class Delivery:
 
         A cancellation of the calling task interrupts the handler, and passes when that has ended.
         """
-        reading: Scope | None = None
+        # A handler that never waits runs in the first, and asyncio reports its end in the second.
+        # So it needs no task that listens for its client.
+        checkpoints = 2
+        reading: Detached | None = None
         failure: Exception | None = None
         try:
             driver.pump()
             while not self._is_over(driver):
                 if self._messages:
                     failure = await self._give(driver, host) or failure
+                elif checkpoints:
+                    checkpoints -= 1
+                    await self._lane.checkpoint()
                 elif reading is None:
-                    # A handler that never waits needs no task that listens for its client.
-                    reading = self._lane.scope()
-                    self._start(partial(self._read, driver, channel, host, reading))
+                    reading = self._start(partial(self._read, driver, channel, host))
                 else:
                     await self._wait()
         except BaseException:
@@ -204,8 +219,9 @@ class Delivery:
 
     async def _give(self, driver: Driver, host: Host) -> Exception | None:
         """Give the host what was written, until it is all gone or the channel is aborted."""
+        self._giving = self._lane.scope()
         try:
-            async with self._scope:
+            async with self._giving:
                 while self._messages:
                     message = self._messages.popleft()
                     await host.send(message)
@@ -217,25 +233,22 @@ class Delivery:
             driver.lose(exc)
             return exc
         finally:
-            self._scope = self._lane.scope()
+            self._giving = None
         return None
 
-    async def _read(
-        self, driver: Driver, channel: MessageChannel, host: Host, scope: Scope
-    ) -> None:
-        async with scope:
-            try:
-                while not driver.lost and not channel.eof:
-                    if self._resumed is not None:
-                        await self._resumed.wait()
-                        continue
-                    self._asking = True
-                    message = await host.receive()
-                    self._asking = False
-                    goes_on = host.take(message, driver.now())
-                    driver.pump()
-                    if goes_on is False:
-                        return
-            except Exception as exc:  # noqa: BLE001  # The host has failed, not the server.
-                driver.lose(exc)
-                self.tell()
+    async def _read(self, driver: Driver, channel: MessageChannel, host: Host) -> None:
+        try:
+            while not driver.lost and not channel.eof:
+                if self._resumed is not None:
+                    await self._resumed.wait()
+                    continue
+                self._asking = True
+                message = await host.receive()
+                self._asking = False
+                goes_on = host.take(message, driver.now())
+                driver.pump()
+                if goes_on is False:
+                    return
+        except Exception as exc:  # noqa: BLE001  # The host has failed, not the server.
+            driver.lose(exc)
+            self.tell()

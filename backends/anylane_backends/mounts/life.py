@@ -9,7 +9,7 @@ from typing import Any
 
 from anylane.lane.life.lifespan import Lifespan
 from anylane_backends.asgi import loops
-from anylane_backends.channels.delivery import Event
+from anylane_backends.channels.delivery import Detached, Event
 from anylane_backends.hosting.messages import describe
 from anylane_backends.mounts.portal import Portal
 
@@ -40,7 +40,7 @@ class Life:
         self._asked = 0
         self._complete = False
         self._failure: str | None = None
-        self._task: loops.Detached
+        self._task: Detached
         self._started: Event
         self._stopped: Event
         self._stopping: Event

@@ -9,7 +9,7 @@ from typing import Any
 
 from anylane.lane.deadlines import Deadline
 from anylane.lane.driver import Driver
-from anylane.lane.link import Errand, Link
+from anylane.lane.link import Errand, Link, Scope
 from anylane.protocol import Closing, Exchange
 from anylane.protocol.channel.message_channel import MessageChannel
 from anylane.shown import shown
@@ -36,11 +36,15 @@ class ReadinessChannelDriver(Driver):
         """Carry the exchange to its end (see `Delivery.run`)."""
         await self._delivery.run(self, channel, host)
 
-    def _start_beside(self, func: Callable[[], Awaitable[None]]) -> None:
+    def _start_beside(self, func: Callable[[], Awaitable[None]]) -> Scope:
+        scope = self.lane.scope()
+
         async def run() -> None:
-            await func()
+            async with scope:
+                await func()
 
         self.lane.start(run, context=self._context.copy())
+        return scope
 
     # -- verbs -------------------------------------------------------------------------------------
 

@@ -338,6 +338,27 @@ def test_a_client_that_never_reads_is_given_up(run):
     run(script)
 
 
+@pytest.mark.parametrize("path", ["/", "/nowhere", "/fails"])
+def test_a_handler_that_never_waits_asks_its_client_nothing(run, path):
+    """What would ask is a task more for each request."""
+    app = greeting()
+
+    @app.get("/fails")
+    async def fails(ctx: Context) -> None:
+        raise ValueError("as it is meant to")
+
+    async def script() -> None:
+        async with alive(app):
+            call = await answered(app, http(path))
+            assert call.asked == 0
+            assert [each["type"] for each in call.sent] == [
+                "http.response.start",
+                "http.response.body",
+            ]
+
+    run(script)
+
+
 def test_a_client_that_leaves_ends_its_handler(run):
     app = App()
     ended: list[str] = []
