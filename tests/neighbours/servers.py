@@ -1,4 +1,4 @@
-"""Other servers, each in a thread of its own, for as long as a block lasts."""
+"""Servers, ours and others, each in a thread of its own, for as long as a block lasts."""
 
 from __future__ import annotations
 
@@ -12,6 +12,22 @@ from typing import Any
 from wsgiref.simple_server import ServerHandler, WSGIRequestHandler, WSGIServer
 
 import uvicorn
+
+from anylane import App, Server, ServerConfig
+
+
+@contextmanager
+def anylane_serves(
+    app: App, lane: str = "asyncio", config: ServerConfig | None = None
+) -> Generator[int]:
+    """Give the port where a server of ours serves an App."""
+    server = Server(app, config or ServerConfig(port=0), lane)
+    server.start().wait_ready()
+    try:
+        yield server.addresses[0][1]
+    finally:
+        server.shutdown()
+        assert server.wait(30)
 
 
 @contextmanager

@@ -15,9 +15,10 @@ from typing import Any
 import anyio
 import pytest
 
-from anylane import App, Server, ServerConfig
+from anylane import App, ServerConfig
 from anylane.config.limits import Timeouts
 from anylane_conformance.contract.endings.failures import KINDS, fail
+from tests.neighbours.servers import anylane_serves
 from tests.waiting import eventually
 
 WAYS = ("asyncio", "asyncio portal", "trio", "curio", "threads")
@@ -95,13 +96,8 @@ def serving(application: Any, way: str, config: ServerConfig, **how: Any) -> Gen
     app = App()
     lane, _, portal = way.partition(" ")
     app.mount("/", application, **{"portal": bool(portal), **how})
-    server = Server(app, config, lane)
-    server.start().wait_ready()
-    try:
-        yield server.addresses[0][1]
-    finally:
-        server.shutdown()
-        server.wait()
+    with anylane_serves(app, lane, config) as port:
+        yield port
 
 
 def ask(port: int, path: str) -> tuple[int | None, bytes]:

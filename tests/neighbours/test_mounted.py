@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from anylane import App, Server, ServerConfig
+from anylane import App
 from tests.neighbours import applications
 from tests.neighbours.requests import answers, conversations
-from tests.neighbours.servers import uvicorn_serves, wsgiref_serves
+from tests.neighbours.servers import anylane_serves, uvicorn_serves, wsgiref_serves
 
 LANES = ("asyncio", "uvloop", "anyio", "trio", "curio", "threads")
 FRAMEWORKS: dict[str, Callable[[], Any]] = {
@@ -21,20 +21,14 @@ FRAMEWORKS: dict[str, Callable[[], Any]] = {
     "fastapi": applications.fastapi_app,
     "django": applications.django_app,
 }
-CONFIG = ServerConfig(port=0)
 
 
 @contextmanager
 def mounted(prefix: str, application: Any, lane: str, **how: Any) -> Generator[int]:
     app = App()
     app.mount(prefix or "/", application, **how)
-    server = Server(app, CONFIG, lane)
-    server.start().wait_ready()
-    try:
-        yield server.addresses[0][1]
-    finally:
-        server.shutdown()
-        server.wait()
+    with anylane_serves(app, lane) as port:
+        yield port
 
 
 @cache

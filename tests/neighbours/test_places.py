@@ -47,7 +47,7 @@ def site() -> App:
         place.mount("/old", old, wsgi=True)
     deepest = App()
     deepest.mount("/", seen)
-    inner.mount("/root", deepest)
+    inner.mount("/deep", deepest)
     app.mount("/in", inner)
     app.mount("/of/{tenant}", tenants := App())
     tenants.mount("/new", seen)
@@ -65,7 +65,7 @@ PLACES = {
     "/new//x": ["/new", "/new//x", "/new//x"],
     "/new/%C3%A4": ["/new", "/new/\xe4", "/new/%C3%A4"],
     "/in/new/x": ["/in/new", "/in/new/x", "/in/new/x"],
-    "/in/root/x": ["/in/root", "/in/root/x", "/in/root/x"],
+    "/in/deep/x": ["/in/deep", "/in/deep/x", "/in/deep/x"],
     "/of/a%2Fb/new/x": ["/of/a/b/new", "/of/a/b/new/x", "/of/a%2Fb/new/x"],
     "/old": ["/old", ""],
     "/old/": ["/old", "/"],

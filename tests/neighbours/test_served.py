@@ -19,8 +19,8 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient as StarletteClient
 
-from anylane import Server, ServerConfig
 from tests.neighbours.requests import answers, conversations
+from tests.neighbours.servers import anylane_serves
 from tests.neighbours.service import app
 
 ROOT = Path(__file__).parents[2]
@@ -70,14 +70,8 @@ def served(name: str) -> Generator[int]:
 
 @cache
 def by_itself() -> tuple[Any, Any]:
-    server = Server(app, ServerConfig(port=0))
-    server.start().wait_ready()
-    try:
-        port = server.addresses[0][1]
+    with anylane_serves(app) as port:
         return answers(port), conversations(port)
-    finally:
-        server.shutdown()
-        server.wait()
 
 
 @pytest.mark.parametrize("name", SERVERS)
