@@ -143,6 +143,17 @@ class TrioLane(Lane):
         except trio.Cancelled:
             # A handler that cancels its own task must not cancel the nursery with it.
             pass
+        for nursery in reversed(trio.lowlevel.current_task().child_nurseries):
+            await self._close(nursery)
+
+    async def _close(self, nursery: trio.Nursery) -> None:
+        """End the tasks of a nursery that a handler has left open. trio itself would have the task
+        fail at its end, and with it the nursery of all tasks."""
+        nursery.cancel_scope.cancel()
+        # What leaving its block calls. That block is the handler's, and trio has no public name.
+        failure = await nursery._nested_child_finished(None)
+        message = "a handler has left a nursery open: its tasks were cancelled"
+        self.server.log("error", message, failure)
 
     async def detach(self, func: Callable[[], Coroutine[Any, Any, None]]) -> None:
         trio.lowlevel.spawn_system_task(func, context=self.context)
