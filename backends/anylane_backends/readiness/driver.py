@@ -114,8 +114,8 @@ class ReadinessDriver(Driver):
             return
         try:
             self.lane.poller.watch(self)
-        except OSError as exc:
-            self._end(exc)
+        except Exception as exc:  # noqa: BLE001  # A selector raises more than OSError.
+            self.failed(exc)
         else:
             self._watched = True
 

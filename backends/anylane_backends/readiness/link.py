@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from anylane.errors import Cancelled
 from anylane.lane.driver import Driver
 from anylane.lane.link import Handle, LinkDriver
 from anylane.protocol import Exchange
@@ -98,6 +99,8 @@ class RunnerLink(NativeCancel, ReadinessLink):
         self.canceller.cancel()
 
     def cancellation(self) -> BaseException:
+        if self.exchange.finished:
+            return Cancelled()  # The canceller may run another exchange by now.
         self._cancelled = True
         return super().cancellation()
 

@@ -14,6 +14,7 @@ from anylane.shown import shown
 from anylane_backends.readiness.link import RunnerLink
 from anylane_backends.readiness.loop import Loop, Runner
 from anylane_backends.readiness.task_selector import TaskSelector
+from anylane_backends.sockets.accepting import PAUSE_AFTER_ERROR
 
 _Suspended = tuple[Coroutine[Any, Any, None], Any, Context]
 """The coroutine of an exchange, what it awaits, and the context that it runs in."""
@@ -112,8 +113,16 @@ class Poller:
             try:
                 while not self._closed:
                     # One read of each connection, one exchange of each: so all have their turn.
-                    await (lane.checkpoint() if due else self._ready())
-                    self._read()
+                    try:
+                        await (lane.checkpoint() if due else self._ready())
+                        self._read()
+                    except Exception:
+                        await self._rest()
+                        raise
+                    except BaseException as exc:
+                        if lane.is_cancellation(exc) and not runner.worn:
+                            self._closed = True  # A new task would be cancelled, too.
+                        raise
                     for _ in range(len(due)):
                         link = due.popleft()
                         suspended = self._begin(link, runner)
@@ -133,6 +142,10 @@ class Poller:
             return self._lane.readable(self._selector)
         return self._selector.wait()  # type: ignore[no-any-return]
 
+    async def _rest(self) -> None:
+        """Wait a little, because what has failed may go on failing."""
+        await self._lane.within(self._lane.event(), PAUSE_AFTER_ERROR)
+
     def _read(self) -> None:
         for key, _ in self._selector.select(0):
             self.reading = key.data
@@ -147,8 +160,8 @@ class Poller:
         link.canceller = runner
         driver: Any = link.driver
         context = self._lane.context.copy()
-        work = driver.server.run_exchange(link.exchange, link)
         try:
+            work = driver.server.run_exchange(link.exchange, link)
             return work, context.run(work.send, None), context
         except StopIteration:
             pass

@@ -167,6 +167,28 @@ def test_a_listener_that_is_shut_down_from_outside_is_given_up(backend: str) -> 
     assert "no more connections are accepted on 127.0.0.1:0: Invalid argument" in lines[0][1]
 
 
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("backend", LANES)
+def test_a_listener_that_is_closed_from_outside_harms_nothing_else(
+    backend: str, full: bool
+) -> None:
+    """full: while no more clients are accepted, so that it is waited for only later."""
+    config = ServerConfig(bind=("127.0.0.1:0", "127.0.0.1:0"), max_connections=1 if full else 100)
+    server = Server(App(), config, backend, log=lambda *_: None)
+    server.start().wait_ready()
+    try:
+        broken, other = server.core.listeners
+        address = other.getsockname()
+        for _ in range(2):
+            with socket.create_connection(address, 10) as sock:
+                sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                assert sock.recv(100).startswith(b"HTTP/1.1 404")
+                broken.close()
+    finally:
+        server.shutdown()
+        assert server.wait(10)
+
+
 def test_who_is_gone_already_is_passed_over_and_exhaustion_is_told() -> None:
     (listener,) = bind(ServerConfig(port=0))
     with listener:
