@@ -102,9 +102,7 @@ def response_hooks_see_every_form_of_answer(conversation: Conversation) -> None:
     assert status_seen(conversation) == []
 
 
-@case(
-    CHAPTER, extra=stamped, request_timeout=0.5, timeouts={"body": 0.25, "close": 0.5}, cuts=False
-)
+@case(CHAPTER, extra=stamped, request_timeout=0.5, timeouts={"body": 0.25}, cuts=False)
 def response_hooks_see_answers_to_what_is_late(conversation: Conversation) -> None:
     """The 408 of a body that does not come and the 503 of a handler that takes too long are
     answers like any other."""

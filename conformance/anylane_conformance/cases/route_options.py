@@ -141,7 +141,7 @@ def unread_bodies_are_bounded_by_their_route(conversation: Conversation) -> None
     peer.closed()
 
 
-@case(CHAPTER, extra=bounded, request_timeout=0.6, timeouts={"close": 0.5}, cuts=False)
+@case(CHAPTER, extra=bounded, request_timeout=0.6, cuts=False)
 def routes_bound_their_own_time(conversation: Conversation) -> None:
     """A route's timeout counts instead of its router's, and any of them instead of the server's
     request_timeout, be it shorter or longer."""
@@ -184,7 +184,7 @@ def time_of_a_route_ends_a_def_handler(conversation: Conversation) -> None:
     peer.closed()
 
 
-@case(CHAPTER, "denials", extra=bounded, request_timeout=0.5, timeouts={"close": 0.5}, cuts=False)
+@case(CHAPTER, "denials", extra=bounded, request_timeout=0.5, cuts=False)
 def routes_of_websockets_bound_their_handshake(conversation: Conversation) -> None:
     """The timeout of a WebSocket's route is that of its handshake, and of nothing behind it."""
     late = conversation.connect()

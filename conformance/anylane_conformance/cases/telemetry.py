@@ -164,7 +164,7 @@ def spans_are_current_wherever_their_handlers_run(conversation: Conversation) ->
     CHAPTER,
     extra=telemetry.with_spans,
     request_timeout=0.5,
-    timeouts={"body": 0.25, "close": 0.5},
+    timeouts={"body": 0.25},
     cuts=False,
 )
 def spans_tell_of_what_is_late(conversation: Conversation) -> None:

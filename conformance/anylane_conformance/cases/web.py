@@ -57,7 +57,7 @@ def cors_is_on_every_form_of_answer(conversation: Conversation) -> None:
     CHAPTER,
     extra=web.with_cors,
     request_timeout=0.5,
-    timeouts={"body": 0.25, "close": 0.5},
+    timeouts={"body": 0.25},
     limits={"body": 100},
     cuts=False,
 )
@@ -341,7 +341,7 @@ def access_log_has_a_line_for_every_form_of_answer(conversation: Conversation) -
     CHAPTER,
     extra=web.with_access_log,
     request_timeout=0.5,
-    timeouts={"body": 0.25, "close": 0.5},
+    timeouts={"body": 0.25},
     cuts=False,
 )
 def access_log_has_a_line_for_what_is_late(conversation: Conversation) -> None:
