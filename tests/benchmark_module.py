@@ -1,4 +1,5 @@
-"""A file of benchmarks/ as a module: its cases are the tests' too. The folder is no package."""
+"""A file of benchmarks/ as a module: its cases are the tests' too. The folder is no package; what is
+in it imports its neighbours as scripts do."""
 
 from __future__ import annotations
 
@@ -15,5 +16,9 @@ def load(name: str) -> ModuleType:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(path.parent))
     return module
