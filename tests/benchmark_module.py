@@ -1,5 +1,5 @@
-"""A file of benchmarks/ as a module: its cases are the tests' too. The folder is no package; what is
-in it imports its neighbours as scripts do."""
+"""A file of benchmarks/ as a module: its cases are the tests' too. The folder is no package: what
+is in it imports its neighbours as scripts do."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 How long property tests look: shortly by default, `HYPOTHESIS_PROFILE=deep` for `make deep`, "brief"
 where another interpreter runs again what this one has run. How failures in shared helpers are
-shown. And `--without-lanes`, with which no test may fail."""
+shown. And what `--without-lanes`, with which no test may fail, and `--again` leave out."""
 
 from __future__ import annotations
 
@@ -36,25 +36,49 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="every configuration that does not say otherwise has express=False, eager=False",
     )
+    parser.addoption(
+        "--again",
+        action="store_true",
+        help="all of it was run with another Python: leave out what would tell nothing new",
+    )
 
 
-UNAFFECTED = (
+OF_SOURCES = (
     *("test_benchmark_targets.py", "test_check.py", "test_extras.py", "test_framework_names.py"),
     *("test_layers.py", "test_public_names.py", "test_purity.py"),
-    *("test_reproducible.py", "test_supported_versions.py", "type_checkers", "systems"),
+    *("test_reproducible.py", "test_supported_versions.py", "type_checkers"),
 )
-"""Tests of the sources and tools. `--without-lanes` leaves them out, because it could not change
-them: they build no ServerConfig in this process."""
+"""Tests of the sources and tools."""
+
+OF_COMMANDS = (
+    *("systems", "proxies", "test_cli_new.py", "bridges/test_workers.py"),
+    *("workers/test_files.py", "workers/test_interpreter_workers.py", "workers/test_losses.py"),
+    *("workers/test_one_app.py", "workers/test_privileges.py", "workers/test_recycling.py"),
+    *("workers/test_shortage.py", "workers/test_signals.py", "workers/test_spread.py"),
+    *("workers/test_starts.py", "workers/test_successor.py"),
+)
+"""Tests of servers that are processes of their own."""
+
+UNAFFECTED = (*OF_SOURCES, *OF_COMMANDS)
+"""What `--without-lanes` leaves out, because it could not change it: no ServerConfig is built in
+this process."""
+
+ONCE = (*OF_SOURCES, "test_docs.py", "proxies", "test_vanishing.py", "bridges/test_workers.py")
+"""What `--again` leaves out. It is about the sources, or about what a proxy, a broker or a client
+does, and long: one Python is enough for it."""
 
 
-def is_unaffected(item: pytest.Item) -> bool:
-    return not {*item.path.relative_to(Path(__file__).parent).parts}.isdisjoint(UNAFFECTED)
+def is_one_of(item: pytest.Item, names: tuple[str, ...]) -> bool:
+    """Whether the test is in one of these files or folders, which are the ends of paths."""
+    path = item.path.relative_to(Path(__file__).parent)
+    wholes = ("", *map(str, path.parents), str(path))
+    return any(f"/{each}".endswith(f"/{name}") for each in wholes for name in names)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Hold UNAFFECTED to what it says."""
-    if not is_unaffected(item):
+    if not is_one_of(item, UNAFFECTED):
         return (yield)
 
     def refuse(_: object) -> None:
@@ -74,9 +98,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    left_out: set[pytest.Item] = set()
     if config.getoption("--without-lanes"):
-        left_out = [
-            item for item in items if item.get_closest_marker("lanes") or is_unaffected(item)
-        ]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in {*left_out}]
+        left_out |= {
+            each
+            for each in items
+            if each.get_closest_marker("lanes") or is_one_of(each, UNAFFECTED)
+        }
+    if config.getoption("--again"):
+        left_out |= {each for each in items if is_one_of(each, ONCE)}
+    if left_out:
+        config.hook.pytest_deselected(items=[*left_out])
+        items[:] = [each for each in items if each not in left_out]

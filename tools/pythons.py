@@ -141,7 +141,7 @@ def stages(pythons: Sequence[Python]) -> list[Stage]:
             ),
             Stage(
                 name=f"{name}, tests",
-                command=[folder / "bin" / "pytest", "tests", "-q"],
+                command=[folder / "bin" / "pytest", "tests", "-q", "--again"],
                 counted=True,
                 after=f"{name}, environment",
             ),
