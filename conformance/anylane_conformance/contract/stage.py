@@ -26,7 +26,8 @@ MEGABYTE = 1_000_000
 class Stage:
     """What a case and its handlers share.
 
-    room, strict: broadcasts, the second closes subscribers that lag. log: events that are kept.
+    room, strict, severe, lenient: broadcasts; clients of the second that lag are closed, those of
+    the third are told, and those of the fourth lose something. log: events that are kept.
     notes, said: what handlers tell, for `GET /notes`. produced: how much a stream has written.
     kept: what a handler has left for another one. blocker: what blocking handlers wait for.
     gates, cancels: what native handlers wait for, and what cancels them, by name.
@@ -42,6 +43,8 @@ class Stage:
         self.notes: Broadcast[str] = Broadcast()
         self.log: EventLog = EventLog(3, epoch="e")
         self.strict: Broadcast[str] = Broadcast(capacity=16, on_lag="close")
+        self.severe: Broadcast[str] = Broadcast(capacity=16, on_lag="error")
+        self.lenient: Broadcast[str] = Broadcast(capacity=16)
         self.said: list[str] = []
         self.produced = 0
         self.kept: Any = None

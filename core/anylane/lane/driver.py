@@ -17,12 +17,15 @@ from anylane.protocol.interfaces import Closing
 from anylane.protocol.timers import NEVER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from anylane.lane.link import Errand, Link
     from anylane.lane.server_core import ServerCore
     from anylane.lane.variables import VariableChanges
     from anylane.lane.wake_queue import WakeQueue
     from anylane.protocol.any_connection import AnyConnection
     from anylane.protocol.exchange import Exchange
+    from anylane.protocol.interfaces import Carrier
 
 NEVER_LATER = -NEVER
 """Earlier than any deadline."""
@@ -44,9 +47,10 @@ class Driver(Lookout):
     """
 
     __slots__ = ("_again", "_armed", "_connecting", "_errands", "_holds", "_interrupt_at",
-                 "_parting", "_read_size", "_tolerance", "_turns", "_yielding", "closing",
-                 "connection", "errand", "links", "logged", "lost", "number", "pumping",
-                 "reading", "server", "variables", "wakes", "written")  # fmt: skip
+                 "_parting", "_read_size", "_tolerance", "_turns", "_waiting_for_room",
+                 "_yielding", "closing", "connection", "errand", "links", "logged", "lost",
+                 "number", "pumping", "reading", "server", "variables", "wakes",
+                 "written")  # fmt: skip
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class Driver(Lookout):
         self._tolerance = min(self.tolerance, limits.outbound_high)
         self.links: list[Link] = []
         self._yielding: tuple[Link, ...] = ()
+        self._waiting_for_room: tuple[tuple[Carrier, Callable[[], None]], ...] = ()
         self.written: int = 0
         self.logged: int = 0
         self._armed = self._interrupt_at = NEVER
@@ -238,6 +243,11 @@ class Driver(Lookout):
         self._yielding += (link,)
         self.rouse()
 
+    def await_room(self, carrier: Carrier, call: Callable[[], None]) -> None:
+        """Call a function once the output of that carrier has caught up, unless the transport is
+        gone before."""
+        self._waiting_for_room += ((carrier, call),)
+
     def push(self) -> None:
         """Write what was queued, and do nothing else. What stays unsent has a deadline."""
         if self.connection.queued:
@@ -279,10 +289,21 @@ class Driver(Lookout):
         armed = self._armed
         if connection.deadline_bound < armed or self._interrupt_at < armed or self.look_at < armed:
             self._arm()
+        if self._waiting_for_room:
+            self._give_room()
         for link in self.links:
             if link.exchange.news or link.flushing:
                 self._notify()
                 break
+
+    def _give_room(self) -> None:
+        waiting, self._waiting_for_room = self._waiting_for_room, ()
+        if not self.lost:
+            for carrier, call in waiting:
+                if carrier.caught_up:
+                    call()
+                else:
+                    self._waiting_for_room += ((carrier, call),)
 
     def _notify(self) -> None:
         """Notify the links that wait for what has happened, and no other."""

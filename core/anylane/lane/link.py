@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from anylane.lane.wake_queue import WakeQueue
     from anylane.protocol.any_connection import AnyConnection
     from anylane.protocol.exchange import Exchange
+    from anylane.protocol.interfaces import Carrier
 
 BURST = 256 * 1024
 """Bytes that a handler writes without a suspension; then it gives others their turn. A fast reader
@@ -107,6 +108,13 @@ class LinkDriver(Protocol):
 
     def give_way(self, link: Link) -> None:
         """Notify the link in a new turn of the loop."""
+
+    def tell(self, func: Callable[[], None]) -> bool:
+        """Call a function on behalf of whoever is at work on the connection."""
+        ...
+
+    def await_room(self, carrier: Carrier, call: Callable[[], None]) -> None:
+        """Call a function once the output of that carrier has caught up."""
 
     def welcome(self, variables: VariableChanges) -> None:
         """Serve the connection: its on_connect hooks are done, and have set these variables."""

@@ -94,6 +94,15 @@ class Transport(ABC):
         """
         return func()
 
+    def tell(self, func: Callable[[], None]) -> bool:
+        """Call a function that changes the connection, on the lane's own thread. Return True.
+
+        For a lane on which another thread may be at work on the connection: there it is called
+        behind that work, and False is returned.
+        """
+        func()
+        return True
+
     def detach(self, errand: Errand) -> None:
         """Make and pump one more driver for this errand, without a transport.
 

@@ -8,9 +8,9 @@ are asked of an exchange's carrier and never of "the connection".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from enum import IntEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from anylane.errors import Disconnected, Refused
 from anylane.protocol.fields import Header
@@ -124,6 +124,20 @@ class WebSocketSession(Protocol):
 
     def send(self, message: str | bytes) -> None:
         """Queue one message whole. Raise Disconnected when it can no longer be sent."""
+
+    @property
+    def framing(self) -> Hashable:
+        """What the form of a message depends on, besides the message: sessions with the same can
+        put what one of them has formed. None where each message depends on those before."""
+        ...
+
+    def form(self, message: str | bytes) -> Any:
+        """Return a message as `put` takes it."""
+        ...
+
+    def put(self, formed: Any) -> None:
+        """Queue what `form` has made, for a session of the same framing. Raise Disconnected when it
+        can no longer be sent."""
 
     def ping(self, now: float) -> Ping:
         """Ask for a sign of life (RFC 6455 §5.5.2)."""

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from _thread import RLock
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
 from itertools import count, islice
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeVar, cast
-from weakref import ref
+from weakref import WeakValueDictionary, ref
 
 from anylane.errors import AnylaneError, UsageError
 from anylane.lane.link import Link, current_link
 from anylane.lane.wake_queue import WakeQueue
+from anylane.realtime.forms import Forms
 from anylane.realtime.source import ENDED, PENDING
-from anylane.realtime.waiters import Waiters
+from anylane.realtime.waiters import Waiter, Waiters
 
 T = TypeVar("T")
 
@@ -86,6 +87,7 @@ class Broadcast(Generic[T]):
         self._waiters = Waiters(self._lock)
         self._changing = False
         self._later: deque[Callable[[Gone], object]] = deque()
+        self._forms: WeakValueDictionary[Hashable, Forms] = WeakValueDictionary()
 
     @property
     def receivers(self) -> int:
@@ -186,6 +188,7 @@ class Broadcast(Generic[T]):
             subscription = each()
             if subscription is not None and subscription._next <= first:
                 subscription._rest = self._items.copy()
+                subscription._next = first
                 subscription._lost += 1
                 self._lost += 1
                 self._leave(subscription._number, subscription._next, gone)
@@ -228,6 +231,39 @@ class Subscription(Generic[T]):
         """The number of items that it has lost."""
         with self._room._lock:
             return self._lost + (max(0, self._room._first - self._next) if self._is_open() else 0)
+
+    @property
+    def next_number(self) -> int:
+        """The number of the item that it gives next, as its room counts them. For relays."""
+        return self._next
+
+    @property
+    def end_number(self) -> int:
+        """The number behind that of the last item that waits for it. For relays."""
+        room = self._room
+        with room._lock:
+            if self._rest is not None:
+                return self._next + len(self._rest)
+            return room._first + len(room._items)
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether its room has closed it because it lagged (`on_lag="close"`). For relays."""
+        return self._rest is not None and self._lost > 0 and self._room.on_lag == "close"
+
+    def forms(self, kind: Hashable) -> Forms:
+        """Return what keeps the forms of its room's items, one for each kind. For relays."""
+        room = self._room
+        found = room._forms.get(kind)
+        if found is None:
+            fresh = Forms()
+            with room._lock:
+                found = room._forms.setdefault(kind, fresh)
+        return found
+
+    def form(self, forms: Forms, make: Callable[[], Any]) -> Any:
+        """Return the form of the item that it gave last. Raise what `make` raises. For relays."""
+        return forms.of(self._next - 1, self._room._first, make)
 
     def __len__(self) -> int:
         """Return how many items wait to be taken."""
@@ -283,7 +319,10 @@ class Subscription(Generic[T]):
             if room._changing:
                 return PENDING  # Only a finalizer gets here, and it cannot wait.
             if self._rest is not None:
-                return self._rest.popleft() if self._rest else ENDED
+                if not self._rest:
+                    return ENDED
+                self._next += 1
+                return self._rest.popleft()
             room._changing = True
             at = self._next - room._first
             try:
@@ -313,13 +352,13 @@ class Subscription(Generic[T]):
 
     poll_or_wait = poll
 
-    def attach(self, link: Link) -> None:
-        """Have the link woken for each item. For `ctx.select`."""
+    def attach(self, link: Waiter) -> None:
+        """Have the link woken for each item. For `ctx.select` and relays."""
         # A change, so that no finalizer drops the runtime in the middle of it.
         self._room._change(partial(self._attach, link))
 
-    def detach(self, link: Link) -> None:
-        """Undo one `attach`. For `ctx.select`."""
+    def detach(self, link: Waiter) -> None:
+        """Undo one `attach`. For `ctx.select` and relays."""
         with self._room._lock:
             self._attached -= 1
             self._room._waiters.remove(link)
@@ -378,7 +417,7 @@ class Subscription(Generic[T]):
             self._attached += 1
         self._link = link
 
-    def _attach(self, link: Link, _: Gone) -> int:
+    def _attach(self, link: Waiter, _: Gone) -> int:
         """Have the link woken for each item."""
         self._attached += 1
         self._room._waiters.add(link)
@@ -398,6 +437,7 @@ class Subscription(Generic[T]):
         """Leave the room, with a copy of the items that wait."""
         if self._is_open():
             self._lost = self.lagged
-            self._rest = deque(islice(room._items, max(0, self._next - room._first), None))
+            self._next = max(self._next, room._first)
+            self._rest = deque(islice(room._items, self._next - room._first, None))
             room._leave(self._number, self._next, gone)
         return 0

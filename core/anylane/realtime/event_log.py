@@ -25,6 +25,7 @@ from anylane.shown import shown
 
 if TYPE_CHECKING:
     from anylane.lane.link import Link
+    from anylane.realtime.waiters import Waiter
 
 
 RESYNC = "resync"
@@ -318,6 +319,16 @@ class LogReader:
         because a store has not told yet where the log stands."""
         return (self._after or "") if self._epoch is None else f"{self._epoch}-{self._seen}"
 
+    @property
+    def next_number(self) -> int:
+        """The number of the last event that it has given, as its log counts them. For relays."""
+        return self._seen
+
+    @property
+    def end_number(self) -> int:
+        """The number of the newest event, as its log counts them. For relays."""
+        return self._seen if self._epoch is None else self._log._newest
+
     def poll(self) -> Any:
         """Return the next LoggedEvent, or PENDING (see `Source.poll`)."""
         self._news.poll()  # The log is asked after this, so that no event is lost.
@@ -335,11 +346,11 @@ class LogReader:
         """Have the link woken no longer by this log (see `OwnSource`)."""
         self._news.expect_nothing(link)
 
-    def attach(self, link: Link) -> None:
+    def attach(self, link: Waiter) -> None:
         """Have the link woken by every event from now on (see `Source`)."""
         self._news.attach(link)
 
-    def detach(self, link: Link) -> None:
+    def detach(self, link: Waiter) -> None:
         """Have the link woken no longer (see `Source`)."""
         self._news.detach(link)
 

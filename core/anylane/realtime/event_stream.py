@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
-from anylane.errors import UsageError
+from anylane.errors import Disconnected, UsageError
 from anylane.lane.link import BURST
 from anylane.protocol.sse import (
     check_retry,
@@ -19,10 +19,11 @@ from anylane.protocol.sse import (
     last_event_id,
 )
 from anylane.realtime.event_log import EventLog, LoggedEvent, text_of
+from anylane.realtime.relay import Relay, Relayed
 from anylane.shown import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Hashable
 
     from anylane.http.response import Response
     from anylane.lane.link import Link, Scope
@@ -76,8 +77,8 @@ class EventStream:
     media_type: ClassVar[str] = "text/event-stream"
     """For OpenAPI: `responses={200: EventStream}`."""
 
-    __slots__ = ("_begin", "_call", "_exchange", "_heartbeat", "_open", "_retry", "_scope",
-                 "_session", "_trailers", "link")  # fmt: skip
+    __slots__ = ("_begin", "_call", "_exchange", "_heartbeat", "_open", "_relays", "_retry",
+                 "_scope", "_session", "_trailers", "link")  # fmt: skip
 
     def __init__(
         self,
@@ -110,6 +111,7 @@ class EventStream:
         self._scope: Scope | None = None
         self._session: EventSession
         self._trailers: list[Header] = []
+        self._relays: list[Relay] = []
 
     @property
     def last_event_id(self) -> str | None:
@@ -160,6 +162,31 @@ class EventStream:
             while True:
                 await self._write((await anext(reader)).block)
 
+    def relay(
+        self,
+        source: Relayed,
+        encode: Callable[[Any], Any] | None = None,
+        *,
+        event: str | None = None,
+    ) -> Relay:
+        """Return a Relay, which sends the client what a room is sent, without this handler.
+
+        `async with events.relay(room): ...` does so beside what the block does, and `await
+        events.relay(room)` until the client leaves. See `Relay` for the order.
+
+        source: a Broadcast, from when the block is entered; or a Subscription or LogReader that
+        nothing else takes from, with all that waits there. encode: makes the data of an event of an
+        item, once for all clients that were given the same function and *event*; without it, the
+        item is the data, as in `send`. event: the type of the events; those of a LogReader have
+        their own.
+
+        A client that is slow keeps its place in the room, and loses items or is cut off by the
+        room's own rule. What `encode` raises cuts the stream off and comes out of the block, as
+        Lagged does. Raise UsageError for another source, and for CR, LF or NUL in *event*.
+        """
+        encode_fields(event=event)
+        return Relay(EventOutlet(self, self._relays, encode, event), source)
+
     async def comment(self, text: str) -> None:
         """Wait while the client is behind, then queue a comment, which clients ignore.
 
@@ -170,8 +197,8 @@ class EventStream:
     # Two functions stand around a wait that hardly ever comes, because this runs for every event.
 
     def _behind(self) -> bool:
-        """Return whether `flush` would do anything. Raise Disconnected if the client is gone, and
-        UsageError outside of the block."""
+        """Return whether `_catch_up` would do anything. Raise Disconnected if the client is gone,
+        and UsageError outside of the block."""
         exchange, link = self._exchange, self.link
         link.take_input()
         if exchange.interrupt is not None:
@@ -180,9 +207,12 @@ class EventStream:
         if not self._open:
             raise UsageError("the event stream is not open: send inside of its `with` block")
         driver = link.driver
-        return exchange.carrier.congested or driver.written - link.burst > BURST
+        congested = exchange.carrier.congested or driver.written - link.burst > BURST
+        return congested or bool(self._relays)
 
     async def _catch_up(self) -> None:
+        for relay in tuple(self._relays):
+            await relay.catch_up()
         await self.link.flush()
         self._behind()  # The stream may be over by now.
 
@@ -281,6 +311,55 @@ class EventStream:
         if self._open and not self._exchange.told and not self.link.parked:
             assert self._scope is not None
             self._scope.cancel()
+
+
+class EventOutlet:
+    """Where the relays of one event stream put what they pass on (see `Outlet`)."""
+
+    __slots__ = ("_encode", "_event", "_events", "link", "relays")
+
+    def __init__(
+        self,
+        events: EventStream,
+        relays: list[Relay],
+        encode: Callable[[Any], Any] | None,
+        event: str | None,
+    ) -> None:
+        self._events = events
+        self._encode = encode
+        self._event = event
+        self.link: Link = events.link
+        self.relays: list[Relay] = relays
+
+    @property
+    def kind(self) -> Hashable:
+        """Return what the block of an item depends on."""
+        return self._encode, self._event
+
+    def form(self, item: Any) -> bytes:
+        """Return the block of an item."""
+        data = item if self._encode is None else self._encode(item)
+        if isinstance(data, LoggedEvent):
+            return data.block
+        return encode_event(text_of(data), event=self._event)
+
+    def put(self, formed: bytes) -> None:
+        """Queue a block."""
+        events, exchange = self._events, self.link.exchange
+        if exchange.gone is not None or not events._open:
+            raise Disconnected
+        events._session.send(formed, self.link.now())
+
+    def give_up(self, failure: BaseException | None) -> None:  # noqa: ARG002  # as Outlet
+        """Cut the stream off: the client comes again."""
+        self.link.exchange.lose(Disconnected(None, "an event stream lags, or an event failed"))
+
+    async def carry_on(self, relay: Relay) -> None:
+        """Wait until the client leaves, which raises Disconnected, or the relay is over."""
+        link = self.link
+        while not relay.over:
+            link.check()
+            await link.wait()
 
 
 def _is_number(value: object) -> bool:

@@ -1,17 +1,28 @@
-"""Waiters: links that wait for the same thing, on any number of runtimes.
+"""Waiters: links, and relays, that wait for the same thing, on any number of runtimes.
 
 Only `wake` and `take` may be called without the owner's lock.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager as Lock
 
-    from anylane.lane.link import Link
     from anylane.lane.wake_queue import WakeQueue
+
+
+class Waiter(Protocol):
+    """What can be woken: a link, or a relay."""
+
+    @property
+    def wakes(self) -> WakeQueue:
+        """Return the queue of its runtime."""
+        ...
+
+    def woken(self) -> None:
+        """Look at what there is, on the lane's own thread. Raise nothing."""
 
 
 class Waiters:
@@ -27,12 +38,12 @@ class Waiters:
         self._lock = lock
         self._runtimes: dict[WakeQueue, RuntimeWaiters] = {}
 
-    def add(self, link: Link) -> None:
+    def add(self, link: Waiter) -> None:
         """Have a link woken each time, until it is removed as often as it was added."""
         links = self._runtime(link.wakes).links
         links[link] = links.get(link, 0) + 1
 
-    def remove(self, link: Link) -> None:
+    def remove(self, link: Waiter) -> None:
         """Undo one `add`."""
         waiters = self._runtimes[link.wakes]
         left = waiters.links[link] - 1
@@ -42,14 +53,14 @@ class Waiters:
             del waiters.links[link]
             self.drop_if_idle(link.wakes)
 
-    def expect(self, link: Link) -> None:
+    def expect(self, link: Waiter) -> None:
         """Have a link woken once.
 
         Cheaper than `add` and `remove`, for a link that asks again after it was woken.
         """
         self._runtime(link.wakes).once[link] = None
 
-    def forget(self, link: Link) -> bool:
+    def forget(self, link: Waiter) -> bool:
         """Undo `expect`, and return whether the link was still expected.
 
         A finalizer may call this.
@@ -75,7 +86,7 @@ class Waiters:
         for waiters in self._runtimes.values():  # This dict is replaced, never changed.
             waiters.wake()
 
-    def take(self, waiters: RuntimeWaiters) -> tuple[Link, ...]:
+    def take(self, waiters: RuntimeWaiters) -> tuple[Waiter, ...]:
         """Return the links to wake on that runtime now."""
         with self._lock:
             # Taken away first, because a finalizer may change it.
@@ -106,8 +117,8 @@ class RuntimeWaiters:
         self._owner = owner
         self._due = False
         self.wakes: WakeQueue = wakes
-        self.links: dict[Link, int] = {}
-        self.once: dict[Link, None] = {}
+        self.links: dict[Waiter, int] = {}
+        self.once: dict[Waiter, None] = {}
 
     def wake(self) -> None:
         """Put one entry into the runtime's queue, unless there is one."""

@@ -9,10 +9,14 @@ from anylane.errors import Disconnected, InvalidJSON, UsageError
 from anylane.lane.link import BURST, shielded
 from anylane.protocol.timers import deadline_after
 from anylane.read_only import explain
+from anylane.realtime.broadcast import Lagged
 from anylane.realtime.parting import Leftover, Parting
+from anylane.realtime.relay import Relay, Relayed
 from anylane.realtime.source import ENDED, PENDING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
     from anylane.lane.link import Link
     from anylane.protocol.exchange import Exchange
     from anylane.protocol.interfaces import WebSocketSession
@@ -26,13 +30,14 @@ class WebSocket:
     raises Disconnected(code) at any other end.
     """
 
-    __slots__ = ("_exchange", "_link", "_protocol", "_receiving")
+    __slots__ = ("_exchange", "_link", "_protocol", "_receiving", "_relays")
 
     def __init__(self, exchange: Exchange, link: Link, protocol: WebSocketSession) -> None:
         self._exchange = exchange
         self._link = link
         self._protocol = protocol
         self._receiving = False
+        self._relays: list[Relay] = []
 
     def watch(self) -> None:
         """Let no foreign await of the handler outlast its client for long (see `Parting`)."""
@@ -138,6 +143,8 @@ class WebSocket:
         """
         if not isinstance(message, str):
             message = _as_bytes(message)
+        if self._relays:
+            await self._after_relays()
         link, protocol = self._link, self._protocol
         driver, carrier = link.driver, protocol.carrier
         # Where `flush` would return at once it is not called: this runs for every message.
@@ -160,6 +167,28 @@ class WebSocket:
         """Send a value as one text message of JSON. Raise TypeError for a value that JSON has no
         form for, and as `send` does."""
         await self.send(json.dumps(value).decode("utf-8"))
+
+    def relay(self, source: Relayed, encode: Callable[[Any], Any] | None = None) -> Relay:
+        """Return a Relay, which passes on to the peer what a room is sent, without this handler.
+
+        `async with ws.relay(room): ...` does so beside what the block does, and `await
+        ws.relay(room)` until the peer leaves; what it sends meanwhile is dropped then. See `Relay`
+        for the order.
+
+        source: a Broadcast, from when the block is entered; or a Subscription that nothing else
+        takes from, with all that waits there. encode: makes a message of an item, once for all
+        receivers that were given the same function. A message is str for text, bytes for binary,
+        and anything else is sent as one text message of JSON.
+
+        A peer that is slow keeps its place in the room, and loses or is closed by the room's own
+        rule; "close" and "error" close with 1013. What `encode` raises closes with 1011 and comes
+        out of the block, as Lagged does. Raise UsageError for another source.
+        """
+        return Relay(SocketOutlet(self, self._relays, encode), source)
+
+    async def _after_relays(self) -> None:
+        for relay in tuple(self._relays):
+            await relay.catch_up()
 
     async def ping(self) -> float:
         """Send a ping, wait for its pong, and return the seconds between (RFC 6455 §5.5.2).
@@ -225,6 +254,57 @@ class WebSocket:
 
     # The same function and no coroutine around another: it runs for every message.
     __anext__ = _receive
+
+
+class SocketOutlet:
+    """Where the relays of one WebSocket put what they pass on (see `Outlet`)."""
+
+    __slots__ = ("_encode", "_ws", "link", "relays")
+
+    def __init__(
+        self, ws: WebSocket, relays: list[Relay], encode: Callable[[Any], Any] | None
+    ) -> None:
+        self._ws = ws
+        self._encode = encode
+        self.link: Link = ws._link
+        self.relays: list[Relay] = relays
+
+    @property
+    def kind(self) -> Hashable:
+        """Return what the frame of an item depends on."""
+        framing = self._ws._protocol.framing
+        return None if framing is None else (self._encode, framing)
+
+    def form(self, item: Any) -> Any:
+        """Return the frame of an item."""
+        message = item if self._encode is None else self._encode(item)
+        if isinstance(message, _BYTES):
+            message = bytes(message)
+        elif not isinstance(message, str):
+            message = json.dumps(message).decode("utf-8")
+        return self._ws._protocol.form(message)
+
+    def put(self, formed: Any) -> None:
+        """Queue a frame."""
+        self._ws._protocol.put(formed)
+
+    def give_up(self, failure: BaseException | None) -> None:
+        """Close the WebSocket: 1013 for a peer that lags, 1011 for an item that has no form."""
+        lagged = failure is None or isinstance(failure, Lagged)
+        code, reason = (1013, "too slow") if lagged else (1011, "")
+        self._ws._protocol.close(code, reason, self.link.now())
+
+    async def carry_on(self, relay: Relay) -> None:
+        """Drop what the peer sends until it leaves, or until the relay is over. Raise Disconnected
+        for an end that is not normal."""
+        ws, link = self._ws, self.link
+        while not relay.over and (message := ws.poll()) is not ENDED:
+            if message is PENDING:
+                if link.exchange.interrupt is not None:
+                    await link.hear()
+                await link.wait()
+        if not relay.over and ws.close_code not in (1000, 1001):
+            raise Disconnected(ws.close_code, ws.close_reason)
 
 
 def _as_bytes(message: object) -> bytes:

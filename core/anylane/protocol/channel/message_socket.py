@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
 from anylane.errors import Disconnected, UsageError
@@ -119,11 +119,21 @@ class ChannelWebSocket:
 
     def send(self, message: str | bytes) -> None:
         """Queue one message. Raise Disconnected if it cannot be sent any more."""
+        self.put(Sent(message))
+
+    framing: Hashable = ()
+    """Messages are not framed here."""
+
+    def form(self, message: str | bytes) -> Sent:
+        """Return the message as the host takes it."""
+        return Sent(message)
+
+    def put(self, formed: Sent) -> None:
+        """Queue what `form` has made. Raise Disconnected if it cannot be sent any more."""
         if not self.is_open:
             raise Disconnected(self.close_code, self.close_reason or "the WebSocket is closing")
-        sent = Sent(message)
-        self._give(sent)
-        self._exchange.sent += len(sent)
+        self._give(formed)
+        self._exchange.sent += len(formed)
 
     def ping(self, now: float) -> Ping:  # noqa: ARG002  # as WebSocketSession
         """Raise UsageError: the host pings by itself, and tells of no pong."""

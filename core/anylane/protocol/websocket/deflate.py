@@ -166,6 +166,13 @@ class Deflater:
         self._memory_level = settings.memory_level
         self._zlib: zlib._Compress | None = None
 
+    @property
+    def parameters(self) -> tuple[int, int, int] | None:
+        """Return what the payload of a message depends on; None if its context is taken over."""
+        if not self._agreed.server_no_context_takeover:
+            return None
+        return self._agreed.server_max_window_bits, self._level, self._memory_level
+
     def deflate(self, message: bytes) -> bytes:
         """Return a whole message, not empty, as the payload of its frame (RFC 7692 §7.2.1)."""
         compressor = self._zlib

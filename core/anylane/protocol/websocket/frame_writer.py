@@ -6,6 +6,7 @@ A server never masks, and this one never fragments.
 from __future__ import annotations
 
 import struct
+from collections.abc import Hashable
 
 from wsproto.frame_protocol import Opcode
 
@@ -25,6 +26,15 @@ class FrameWriter:
     def __init__(self, deflater: Deflater | None = None, threshold: int = 1) -> None:
         self._deflater = deflater
         self._threshold = threshold
+
+    @property
+    def framing(self) -> Hashable:
+        """Return what the frame of a message depends on, besides the message; None if it depends
+        on the messages before."""
+        if self._deflater is None:
+            return ()
+        parameters = self._deflater.parameters
+        return None if parameters is None else (*parameters, self._threshold)
 
     def write(self, message: str | bytes, out: list[bytes]) -> int:
         """Append the chunks of a message's frame to *out*, and return how many bytes they are.

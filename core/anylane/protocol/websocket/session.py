@@ -20,6 +20,8 @@ from anylane.protocol.websocket.liveness import Liveness
 from anylane.protocol.websocket.phases import PHASES, Phase, PhaseEvent
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from anylane.protocol.exchange import Exchange
 
 # Every message looks these up, and a member of an enum takes twice the time of a global.
@@ -206,6 +208,27 @@ class WebSocketProtocol(Intake):
         conn = self.carrier
         if conn.closing is _NO:  # As `Connection.send`, without the call.
             size = self._writer.write(message, conn.out)
+            conn.queued += size
+            self._exchange.sent += size
+
+    @property
+    def framing(self) -> Hashable:
+        """See `WebSocketSession`."""
+        return self._writer.framing
+
+    def form(self, message: Message) -> tuple[list[bytes], int]:
+        """Return the chunks of the frame of a message, and how many bytes they are."""
+        chunks: list[bytes] = []
+        return chunks, self._writer.write(message, chunks)
+
+    def put(self, formed: tuple[list[bytes], int]) -> None:
+        """Queue a frame that `form` has made. Raise Disconnected if it cannot be sent any more."""
+        if self.phase is not _OPEN and self.phase is not Phase.ENDING:
+            raise Disconnected(self.close_code, self.close_reason or "the WebSocket is closing")
+        conn = self.carrier
+        if conn.closing is _NO:
+            chunks, size = formed
+            conn.out += chunks
             conn.queued += size
             self._exchange.sent += size
 

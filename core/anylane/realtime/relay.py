@@ -1,0 +1,213 @@
+"""Relay: passes on to one client what a room is sent, while its handler does other things.
+
+No handler is woken for it. What all receivers get alike is made once, and each connection writes it
+once a turn. A client that is slow keeps its position in the room, and with that the room's rule for
+those that lag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Hashable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from anylane.errors import Disconnected, UsageError
+from anylane.realtime.broadcast import Broadcast, Subscription
+from anylane.realtime.event_log import LogReader
+from anylane.realtime.forms import Forms
+from anylane.realtime.source import ENDED, PENDING
+from anylane.shown import shown
+
+if TYPE_CHECKING:
+    from anylane.lane.link import Link
+    from anylane.lane.wake_queue import WakeQueue
+
+Relayed = Broadcast[Any] | Subscription[Any] | LogReader
+"""What a relay passes on: a room from now on, or what a subscription or a reader has not given."""
+
+
+class Outlet(Protocol):
+    """Where a relay puts what it passes on: one WebSocket, or one event stream.
+
+    relays: those that are at work, in the order in which they began.
+    """
+
+    link: Link
+    relays: list[Relay]
+
+    @property
+    def kind(self) -> Hashable:
+        """Return what the form of an item depends on: outlets of one kind share it. None for one
+        that shares with no other."""
+        ...
+
+    def form(self, item: Any) -> Any:
+        """Return an item as `put` takes it. Raise what a handler's own `send` would raise."""
+
+    def put(self, formed: Any) -> None:
+        """Queue it, and do nothing else. Raise Disconnected if nothing can be sent any more."""
+
+    def give_up(self, failure: BaseException | None) -> None:
+        """End, because an item has no form, or because the client is too slow (None)."""
+
+    async def carry_on(self, relay: Relay) -> None:
+        """Wait for the end of the client, or of the relay."""
+
+
+class Relay:
+    """What `ws.relay(room)` and `events.relay(room)` return.
+
+    As a block it goes on beside what the block does: `async with ws.relay(room): ...`. Leaving the
+    block waits until what was sent before is on its way. Awaited, it goes on until the client
+    leaves: `await ws.relay(room)`. Each is used once.
+
+    What a handler sends itself in the block comes behind all that the room was sent before. Two
+    relays of one client have no order between them.
+    """
+
+    __slots__ = ("_done", "_entered", "_failure", "_held", "_outlet", "_own", "_shared", "_source",
+                 "link")  # fmt: skip
+
+    def __init__(self, outlet: Outlet, source: Relayed) -> None:
+        if not isinstance(source, Broadcast | Subscription | LogReader):
+            raise UsageError(
+                f"relay() got {shown(source)}; expected a Broadcast, or a subscription of one: "
+                "relay(room)"
+            )
+        self.link: Link = outlet.link
+        self._outlet = outlet
+        self._own = isinstance(source, Broadcast)
+        self._source: Any = source
+        self._shared: Forms | None = None
+        self._failure: BaseException | None = None
+        self._entered = self._done = self._held = False
+
+    @property
+    def lagged(self) -> int:
+        """The number of items that this client has lost: see `Broadcast` for who loses some."""
+        return 0 if isinstance(self._source, Broadcast | LogReader) else self._source.lagged
+
+    @property
+    def over(self) -> bool:
+        """Whether it passes nothing on any more."""
+        return self._done
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._run().__await__()
+
+    async def _run(self) -> None:
+        async with self:
+            await self._outlet.carry_on(self)
+
+    async def __aenter__(self) -> Self:
+        if self._entered:
+            raise UsageError("a relay is used once; call relay() again for another one")
+        self._entered = True
+        if isinstance(self._source, Broadcast):
+            self._source = self._source.subscribe()
+        if isinstance(self._source, Subscription) and (kind := self._outlet.kind) is not None:
+            self._shared = self._source.forms(kind)
+        self._source.attach(self)
+        self._outlet.relays.append(self)
+        self.pass_on()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if exc is None:
+                await self.catch_up()
+        finally:
+            self._done = True
+            self._outlet.relays.remove(self)
+            self._source.detach(self)
+            if self._own:
+                self._source.close()
+        # What has ended it is why the client is gone.
+        if self._failure is not None and (exc is None or isinstance(exc, Disconnected)):
+            raise self._failure from None
+
+    # -- what the room asks of those that wait for it (see `Waiters`) ------------------------------
+
+    @property
+    def wakes(self) -> WakeQueue:
+        """Return what runs functions on the lane's own thread."""
+        return self.link.wakes
+
+    def woken(self) -> None:
+        """Pass on what is new, on the lane's own thread."""
+        self.link.driver.tell(self.pass_on)
+
+    # -- by whoever owns the connection ------------------------------------------------------------
+
+    def pass_on(self) -> None:
+        """Queue what waits as far as the client keeps up, and write it."""
+        link, source = self.link, self._source
+        carrier, driver = link.exchange.carrier, link.driver
+        if self._done or (self._held and carrier.congested):
+            return
+        try:
+            for _ in range(len(source) + 1):  # And once more, which tells that it has ended.
+                if carrier.congested:
+                    driver.push()
+                    if carrier.congested:
+                        self._hold()
+                        return
+                item = source.poll()
+                if item is PENDING:
+                    break
+                if item is ENDED:
+                    self._ended()
+                    break
+                self._outlet.put(self._formed(item))
+        except Disconnected:
+            self._end()
+        except Exception as exc:  # noqa: BLE001  # It is raised when the block is left.
+            self._give_up(exc)
+        driver.push()
+
+    async def catch_up(self) -> None:
+        """Return when all that was sent until now was passed on, or lost, or the client is gone."""
+        source = self._source
+        end = source.end_number
+        self.pass_on()
+        while not self._done and source.next_number < end:
+            self.link.check()
+            await self.link.flush()
+            self.pass_on()
+
+    def _formed(self, item: Any) -> Any:
+        outlet = self._outlet
+        if self._shared is None:
+            return outlet.form(item)
+        return self._source.form(self._shared, lambda: outlet.form(item))
+
+    def _hold(self) -> None:
+        """Go on when there is room again."""
+        if not self._held:
+            self._held = True
+            self.link.driver.await_room(self.link.exchange.carrier, self._go_on)
+
+    def _go_on(self) -> None:
+        self._held = False
+        self.pass_on()
+
+    def _ended(self) -> None:
+        """Take note that the source has ended: by hand, or because it lags."""
+        if self._source.cut_off:
+            self._give_up(None)
+        else:
+            self._end()
+
+    def _give_up(self, failure: BaseException | None) -> None:
+        self._failure = failure
+        self._end()
+        self._outlet.give_up(failure)
+
+    def _end(self) -> None:
+        self._done = True
+        self.link.wake()
