@@ -2,10 +2,11 @@
 
     python benchmarks/fanout.py [--subscribers 2000] [--items 200] [BACKEND ...]
 
-Everybody but the slow one must get every item in order; the slow one loses its oldest items while
-the room goes on, and is dropped by the write-stall deadline. Fails if the others miss anything, or
-if the slow one stays. Reported: what it lost, the server's memory before, with everybody in, and at
-its peak, and its CPU time per message.
+Each backend twice: each handler takes from its subscription and sends, and each says once that the
+room is to be relayed. All but the slow one must get every item in order; the slow one loses its
+oldest items while the room goes on, and is dropped by the write-stall deadline. Fails if the others
+miss anything, or if the slow one stays. Reported: what it lost, the server's memory before, with all
+of them in, and at its peak, and its CPU time per message.
 """
 
 from __future__ import annotations
@@ -34,6 +35,15 @@ async def join(ctx: Context) -> None:
         async for item in subscription:
             await ws.send(item if times == 1 else item * times)
 
+@app.websocket("/relay/{{times:int}}")
+async def relay(ctx: Context) -> None:
+    times = ctx.params["times"]
+    with room.subscribe() as subscription:
+        if times > 1:
+            slow.append(subscription)
+        ws = await ctx.accept()
+        await ws.relay(subscription, None if times == 1 else lambda item: item * times)
+
 @app.get("/send/{{first:int}}/{{last:int}}")
 async def send(ctx: Context) -> int:
     for n in range(ctx.params["first"], ctx.params["last"]):
@@ -49,15 +59,15 @@ MIB = 1 << 20
 BATCH = 16
 
 
-def measure(backend: str, subscribers: int, items: int) -> None:
+def measure(backend: str, way: str, subscribers: int, items: int) -> None:
     with serving(SERVER, backend) as server:
         crowd = Crowd(server.port)
         alone = server.figures()
         began = time.monotonic()
-        crowd.join(subscribers - 1, "/room/1")
+        crowd.join(subscribers - 1, f"/{way}/1")
         joined = time.monotonic() - began
         slow = Crowd(server.port)
-        slow.join(1, f"/room/{AMPLIFIED}")
+        slow.join(1, f"/{way}/{AMPLIFIED}")
         together = server.figures()
         assert together["receivers"] == subscribers
         began = time.monotonic()
@@ -77,7 +87,7 @@ def measure(backend: str, subscribers: int, items: int) -> None:
         assert end["receivers"] == subscribers - 1, "somebody else is gone"
         messages = items * (subscribers - 1)
         print(
-            f"{backend:8} joined in {joined:.1f} s; resident {alone['rss'] / MIB:.0f} MiB alone, "
+            f"{backend:8} {way:5} joined in {joined:.1f} s; resident {alone['rss'] / MIB:.0f} MiB alone, "
             f"{together['rss'] / MIB:.0f} with {subscribers:,} "
             f"({(together['rss'] - alone['rss']) / subscribers / 1024:.1f} KiB each), "
             f"{end['peak'] / MIB:.0f} at the peak; {messages:,} messages in {took:.1f} s, "
@@ -97,7 +107,8 @@ def main() -> None:
     options = parser.parse_args()
     allow_descriptors(options.subscribers + 200)
     for backend in options.backends:
-        measure(backend, options.subscribers, options.items)
+        for way in ("room", "relay"):
+            measure(backend, way, options.subscribers, options.items)
 
 
 if __name__ == "__main__":
