@@ -4,9 +4,9 @@
 
 Each backend twice: each handler takes from its subscription and sends, and each says once that the
 room is to be relayed. All but the slow one must get every item in order; the slow one loses its
-oldest items while the room goes on, and is dropped by the write-stall deadline. Fails if the others
-miss anything, or if the slow one stays. Reported: what it lost, the server's memory before, with all
-of them in, and at its peak, and its CPU time per message.
+oldest items while the room goes on, and is dropped by the write-stall deadline. Fails if the
+others miss anything, or if the slow one stays. Reported: what it lost, the server's memory before,
+with all of them in, and at its peak, and its CPU time per message.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ def measure(backend: str, way: str, subscribers: int, items: int) -> None:
         assert end["receivers"] == subscribers - 1, "somebody else is gone"
         messages = items * (subscribers - 1)
         print(
-            f"{backend:8} {way:5} joined in {joined:.1f} s; resident {alone['rss'] / MIB:.0f} MiB alone, "
+            f"{backend:8} {way:5} joined in {joined:.1f} s; "
+            f"resident {alone['rss'] / MIB:.0f} MiB alone, "
             f"{together['rss'] / MIB:.0f} with {subscribers:,} "
             f"({(together['rss'] - alone['rss']) / subscribers / 1024:.1f} KiB each), "
             f"{end['peak'] / MIB:.0f} at the peak; {messages:,} messages in {took:.1f} s, "

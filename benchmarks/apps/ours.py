@@ -78,21 +78,17 @@ async def websocket(ctx: Context) -> None:
 
 @app.websocket("/room")
 async def join(ctx: Context) -> None:
-    with room.subscribe() as subscription:
-        ws = await ctx.accept()
-        async for source, item in ctx.select(ws, subscription):
-            if source is ws:
-                room.send(item)
-            else:
-                await ws.send(item)
+    ws = await ctx.accept()
+    async with ws.relay(room):
+        async for text in ws:
+            room.send(text)
 
 
 @app.get("/events")
 async def events(ctx: Context) -> None:
     with events_room.subscribe() as subscription:
         async with ctx.event_stream() as stream:
-            async for item in subscription:
-                await stream.send(item)
+            await stream.relay(subscription)
 
 
 @app.post("/publish")

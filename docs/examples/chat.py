@@ -59,13 +59,10 @@ async def join(ctx: Context) -> None:
         ws = await ctx.accept()
         with present(room, ctx.request.query.get("name", "")) as name:
             await ws.send_json(welcome(room, name))
-            async for source, item in ctx.select(ws, talk, news):
-                if source is talk:
-                    await ws.send_json(item)
-                elif source is news:
-                    await ws.send_json(coming_or_going(item))
-                elif fault := say(room, name, item):
-                    await ws.send_json({"kind": "fault", "text": fault})
+            async with ws.relay(talk), ws.relay(news, coming_or_going):
+                async for text in ws:
+                    if fault := say(room, name, text):
+                        await ws.send_json({"kind": "fault", "text": fault})
 
 
 @contextmanager

@@ -42,10 +42,8 @@ async def stream(ctx: Context) -> None:
     with log.subscribe(ctx, history=SHOWN) as reader, cuts.subscribe() as cut:
         async with ctx.event_stream(heartbeat=15, retry=1000) as events:
             await events.send({**about(), "waiting": len(reader)}, event="hello")
-            async for source, item in ctx.select(reader, cut):
-                if source is cut:
-                    break
-                await events.send(item.data, event=item.event, id=item.id)
+            async with events.relay(reader):
+                await anext(cut)
 
 
 @metrics.post("/metrics/cut")

@@ -6,7 +6,7 @@ import re
 
 from anylane import EventLog
 from anylane_conformance.cases import case
-from anylane_conformance.contract.events import LARGE
+from anylane_conformance.contract.realtime.events import LARGE
 from anylane_conformance.contract.stage import KERNEL
 from anylane_conformance.harness.conversation import Conversation
 from anylane_conformance.harness.peer import Peer

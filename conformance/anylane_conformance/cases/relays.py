@@ -6,7 +6,7 @@ from functools import partial
 
 from anylane_conformance.cases import case
 from anylane_conformance.cases.events import chunk, opened, past, sized
-from anylane_conformance.contract import relays
+from anylane_conformance.contract.realtime import relays
 from anylane_conformance.harness.conversation import Conversation
 from anylane_conformance.harness.websocket_peer import WebSocketPeer
 

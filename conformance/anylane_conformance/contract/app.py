@@ -14,16 +14,15 @@ from anylane_conformance.contract import (
     background,
     blocking,
     disconnects,
-    events,
     hooks,
     native,
     requests,
     streams,
     time,
     tls,
-    websockets,
 )
 from anylane_conformance.contract.endings import failures, interruptions
+from anylane_conformance.contract.realtime import events, websockets
 from anylane_conformance.contract.typed import dependencies, values
 
 if TYPE_CHECKING:

@@ -47,10 +47,9 @@ class Driver(Lookout):
     """
 
     __slots__ = ("_again", "_armed", "_connecting", "_errands", "_holds", "_interrupt_at",
-                 "_parting", "_read_size", "_tolerance", "_turns", "_waiting_for_room",
-                 "_yielding", "closing", "connection", "errand", "links", "logged", "lost",
-                 "number", "pumping", "reading", "server", "variables", "wakes",
-                 "written")  # fmt: skip
+                 "_parting", "_read_size", "_tolerance", "_turns", "_yielding", "closing",
+                 "connection", "errand", "links", "logged", "lost", "number", "pumping",
+                 "reading", "server", "variables", "wakes", "written")  # fmt: skip
 
     def __init__(
         self,
@@ -72,7 +71,6 @@ class Driver(Lookout):
         self._tolerance = min(self.tolerance, limits.outbound_high)
         self.links: list[Link] = []
         self._yielding: tuple[Link, ...] = ()
-        self._waiting_for_room: tuple[tuple[Carrier, Callable[[], None]], ...] = ()
         self.written: int = 0
         self.logged: int = 0
         self._armed = self._interrupt_at = NEVER
@@ -167,8 +165,7 @@ class Driver(Lookout):
         self.links.append(link)
 
     def finished(self, link: Link) -> None:
-        """Take note that its coroutine has ended, or never began. The transport calls it however
-        that was."""
+        """Take note that its coroutine has ended, or never began, however that was."""
         # Written out in AsyncioDriver.start (tests/test_inlined_copies.py).
         exchange = link.exchange
         if not exchange.finished:
@@ -244,9 +241,8 @@ class Driver(Lookout):
         self.rouse()
 
     def await_room(self, carrier: Carrier, call: Callable[[], None]) -> None:
-        """Call a function once the output of that carrier has caught up, unless the transport is
-        gone before."""
-        self._waiting_for_room += ((carrier, call),)
+        """Call a function once the output of that carrier has caught up."""
+        self._own_errands().held += ((carrier, call),)
 
     def push(self) -> None:
         """Write what was queued, and do nothing else. What stays unsent has a deadline."""
@@ -289,21 +285,10 @@ class Driver(Lookout):
         armed = self._armed
         if connection.deadline_bound < armed or self._interrupt_at < armed or self.look_at < armed:
             self._arm()
-        if self._waiting_for_room:
-            self._give_room()
         for link in self.links:
             if link.exchange.news or link.flushing:
                 self._notify()
                 break
-
-    def _give_room(self) -> None:
-        waiting, self._waiting_for_room = self._waiting_for_room, ()
-        if not self.lost:
-            for carrier, call in waiting:
-                if carrier.caught_up:
-                    call()
-                else:
-                    self._waiting_for_room += ((carrier, call),)
 
     def _notify(self) -> None:
         """Notify the links that wait for what has happened, and no other."""
@@ -372,20 +357,18 @@ class Driver(Lookout):
         self._parting = self.server.application.on_disconnect is not None
 
     def turn_away(self) -> None:
-        """Abort the connection: its on_connect hooks do not let it in. Its exchanges are never
-        started, and what it holds goes with it."""
+        """Abort the connection, and start none of its exchanges: its hooks do not let it in."""
         self._abort()
 
     def defer(self, errand: Errand) -> None:
-        """Run an errand apart from this connection, once all that was written so far was sent."""
+        """Run an errand apart from this connection, once what was written so far was sent."""
         self.server.errands.add(errand)
         self._write()
         self._own_errands().deferred += ((self.written, errand),)
         self.pump()
 
     def run_apart(self, errand: Errand) -> None:
-        """Run an errand apart from this connection, in a turn of its own on the lane's own thread.
-        A drain waits for it. Call this from any thread."""
+        """Run an errand in a turn of its own, which a drain waits for. Call it from any thread."""
         self.server.run_apart(errand, self.detach)
 
     def _settle_errands(self, errands: Errands) -> None:
@@ -395,5 +378,6 @@ class Driver(Lookout):
                 self.run_apart(errand)
             if errands.deferred:
                 self.report_progress()
+        errands.go_on()
         if errands.running:
             self._arm()

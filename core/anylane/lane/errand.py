@@ -7,7 +7,7 @@ cancelled and be drained as any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from anylane.errors import Disconnected, UsageError
@@ -18,6 +18,7 @@ from anylane.protocol.timers import NEVER, Timers
 
 if TYPE_CHECKING:
     from anylane.config.server_config import ServerConfig
+    from anylane.protocol.interfaces import Carrier
 
 
 class NoStream:
@@ -139,15 +140,16 @@ class Errands:
 
     due: what is to be run before the next exchange. running: what was started, and has not ended.
     deferred: what is to be run elsewhere, each once so many bytes of this connection have been
-    sent.
+    sent. held: what is to be called, each once the output of that carrier has caught up.
     """
 
-    __slots__ = ("deferred", "due", "running")
+    __slots__ = ("deferred", "due", "held", "running")
 
     def __init__(self, due: Errand | None = None) -> None:
         self.due = due
         self.running: tuple[Exchange, ...] = ()
         self.deferred: tuple[tuple[int, Errand], ...] = ()
+        self.held: tuple[tuple[Carrier, Callable[[], None]], ...] = ()
 
     def begin(self, config: ServerConfig) -> Exchange | None:
         """Return the exchange of what is due, and note that it runs; None if nothing is due."""
@@ -166,6 +168,15 @@ class Errands:
         """Tell what runs that the connection is lost."""
         for exchange in self.running:
             exchange.lose(Disconnected(None, "connection lost"))
+
+    def go_on(self) -> None:
+        """Call what is held by output that has caught up."""
+        held, self.held = self.held, ()
+        for carrier, call in held:
+            if carrier.caught_up:
+                call()
+            else:
+                self.held += ((carrier, call),)
 
     def next_alarm(self) -> float:
         """Return the earliest deadline of what runs, or NEVER."""

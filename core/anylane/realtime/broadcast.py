@@ -19,7 +19,7 @@ from weakref import WeakValueDictionary, ref
 from anylane.errors import AnylaneError, UsageError
 from anylane.lane.link import Link, current_link
 from anylane.lane.wake_queue import WakeQueue
-from anylane.realtime.forms import Forms
+from anylane.realtime.item_forms import ItemForms
 from anylane.realtime.source import ENDED, PENDING
 from anylane.realtime.waiters import Waiter, Waiters
 
@@ -87,7 +87,7 @@ class Broadcast(Generic[T]):
         self._waiters = Waiters(self._lock)
         self._changing = False
         self._later: deque[Callable[[Gone], object]] = deque()
-        self._forms: WeakValueDictionary[Hashable, Forms] = WeakValueDictionary()
+        self._forms: WeakValueDictionary[Hashable, ItemForms] = WeakValueDictionary()
 
     @property
     def receivers(self) -> int:
@@ -251,19 +251,23 @@ class Subscription(Generic[T]):
         """Whether its room has closed it because it lagged (`on_lag="close"`). For relays."""
         return self._rest is not None and self._lost > 0 and self._room.on_lag == "close"
 
-    def forms(self, kind: Hashable) -> Forms:
+    def forms(self, kind: Hashable) -> ItemForms:
         """Return what keeps the forms of its room's items, one for each kind. For relays."""
-        room = self._room
-        found = room._forms.get(kind)
-        if found is None:
-            fresh = Forms()
-            with room._lock:
-                found = room._forms.setdefault(kind, fresh)
-        return found
+        with self._room._lock:
+            return self._room._forms.setdefault(kind, ItemForms())
 
-    def form(self, forms: Forms, make: Callable[[], Any]) -> Any:
-        """Return the form of the item that it gave last. Raise what `make` raises. For relays."""
-        return forms.of(self._next - 1, self._room._first, make)
+    def form(self, forms: ItemForms, make: Callable[[], Any]) -> Any:
+        """Return the form of the item that it gave last; make it if it is the first time. Raise
+        what `make` raises; then nothing is kept. Two threads may both make one. For relays."""
+        room, number = self._room, self._next - 1
+        with room._lock:
+            form = forms.get(number)
+        if form is None:
+            form = make()
+            with room._lock:
+                dropped = forms.keep(number, form, room._first)
+            del dropped
+        return form
 
     def __len__(self) -> int:
         """Return how many items wait to be taken."""

@@ -346,7 +346,7 @@ class EventOutlet:
     def put(self, formed: bytes) -> None:
         """Queue a block."""
         events, exchange = self._events, self.link.exchange
-        if exchange.gone is not None or not events._open:
+        if exchange.gone is not None or exchange.finished or not events._open:
             raise Disconnected
         events._session.send(formed, self.link.now())
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from anylane.errors import Disconnected, UsageError
 from anylane.realtime.broadcast import Broadcast, Subscription
 from anylane.realtime.event_log import LogReader
-from anylane.realtime.forms import Forms
+from anylane.realtime.item_forms import ItemForms
 from anylane.realtime.source import ENDED, PENDING
 from anylane.shown import shown
 
@@ -78,7 +78,7 @@ class Relay:
         self._outlet = outlet
         self._own = isinstance(source, Broadcast)
         self._source: Any = source
-        self._shared: Forms | None = None
+        self._shared: ItemForms | None = None
         self._failure: BaseException | None = None
         self._entered = self._done = self._held = False
 
@@ -166,7 +166,7 @@ class Relay:
                 self._outlet.put(self._formed(item))
         except Disconnected:
             self._end()
-        except Exception as exc:  # noqa: BLE001  # It is raised when the block is left.
+        except BaseException as exc:  # noqa: BLE001  # It is raised when the block is left.
             self._give_up(exc)
         driver.push()
 

@@ -25,9 +25,8 @@ async def talk(ctx: Context, user: Asker, database: Annotated[Database, State()]
         ws = await ctx.accept()
         for row in await ctx.run_sync(database.run, LATEST):
             await ws.send_json(dict(row))
-        async for source, item in ctx.select(ws, said):
-            if source is said:
-                await ws.send_json(item)
-            elif isinstance(item, str) and 0 < len(item.strip()) <= LONGEST:
-                row = (user["name"], item.strip(), ctx.time())
-                lounge.send(dict(*await ctx.run_sync(database.run, KEEP, *row)))
+        async with ws.relay(said):
+            async for text in ws:
+                if isinstance(text, str) and 0 < len(text.strip()) <= LONGEST:
+                    row = (user["name"], text.strip(), ctx.time())
+                    lounge.send(dict(*await ctx.run_sync(database.run, KEEP, *row)))

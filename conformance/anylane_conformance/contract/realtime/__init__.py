@@ -1,0 +1,1 @@
+"""Handlers that hold a connection for long: WebSockets, event streams, relays."""
