@@ -32,6 +32,7 @@ QUICK = {
     "echo": [MAIN, *FRAMEWORKS[:-1], *HOSTED],
     "changing": [MAIN, "granian + BlackSheep", "uvicorn + Starlette", "aiohttp"],
     "browser-changing": [MAIN, "granian + BlackSheep", "uvicorn + Starlette", "aiohttp"],
+    "proxied": [MAIN, "granian + BlackSheep", "uvicorn + Starlette", "aiohttp"],
     "browser": [MAIN, "granian RSGI", "uvicorn httptools", "socketify"],
     "pipelined": [BARE, MAIN, "granian RSGI", "socketify"],
     "close": [BARE, MAIN, "granian RSGI", "socketify"],
@@ -40,6 +41,10 @@ QUICK = {
         *("uvicorn + Starlette", *HOSTED),
     ],
     "ws-64-one": [MAIN, "websockets", "granian RSGI", "aiohttp", "picows"],
+    "ws-4k": [MAIN, "aiohttp"],
+    "ws-64k": [MAIN, "aiohttp"],
+    "ws-room": [MAIN, OURS["trio"], OURS["threads"], "websockets", "aiohttp", "picows"],
+    "sse": [MAIN, OURS["trio"], OURS["threads"], "aiohttp", "uvicorn + Starlette"],
     "latency-routed": [MAIN, "granian + BlackSheep", "uvicorn + Starlette", "aiohttp"],
 }
 

@@ -63,30 +63,52 @@ function kinds.page()
   wrk.headers["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64)"
 end
 
--- Made beforehand, so that a request costs wrk no formatting: the path and one header differ in each.
-local function turning(setup)
-  setup()
-  local ready, n, count = {}, 0, 512
-  for i = 1, count do
-    wrk.headers["X-Request-Id"] = string.format("%08x-%04x", i * 2654435, i)
-    local path = string.gsub(wrk.path, "42$", tostring(i))
-    ready[i] = wrk.format(nil, path)
-  end
+-- Requests that were made beforehand, so that one costs wrk no formatting, in turn.
+local function turning(ready)
+  local n, count = 0, #ready
   request = function()
     n = n % count + 1
     return ready[n]
   end
 end
 
-function kinds.changing() turning(kinds.get) end
-function kinds.browserchanging() turning(kinds.browser) end
+-- The path and one header differ in each.
+local function changing(setup)
+  setup()
+  local ready = {}
+  for i = 1, 8192 do
+    wrk.headers["X-Request-Id"] = string.format("%08x-%04x", i * 2654435 % 4294967296, i)
+    local path = string.gsub(wrk.path, "42$", tostring(i))
+    ready[i] = wrk.format(nil, path)
+  end
+  turning(ready)
+end
+
+function kinds.changing() changing(kinds.get) end
+function kinds.browserchanging() changing(kinds.browser) end
+
+-- What a proxy sends on a connection of its pool: the heads of eight clients, in turn.
+function kinds.proxied()
+  kinds.browser()
+  local ready = {}
+  for i = 1, 8192 do
+    local client, h = i % 8, wrk.headers
+    h["X-Forwarded-For"] = "192.0.2." .. 10 + client
+    h["X-Forwarded-Proto"] = "https"
+    h["User-Agent"] = "Mozilla/5.0 (Client " .. client .. ") AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36"
+    h["Accept-Language"] = ({ "en-US,en;q=0.9", "de,en;q=0.7", "fr-FR", "pt-BR,pt;q=0.9", "ja", "es", "it,en", "nl" })[client + 1]
+    h["Cookie"] = string.format("session=%08x%08x; theme=%s", client * 7919, client * 104729, client % 2 == 0 and "dark" or "light")
+    ready[i] = wrk.format(nil, string.gsub(wrk.path, "42$", tostring(i)))
+  end
+  turning(ready)
+end
 
 -- For a typed handler: path, query and body differ in each request.
 function kinds.typed()
   wrk.method = "PUT"
   wrk.headers["Content-Type"] = "application/json"
-  local ready, n, count = {}, 0, 512
-  for i = 1, count do
+  local ready = {}
+  for i = 1, 8192 do
     local active = i % 2 == 0 and "true" or "false"
     local path = string.format("/typed/%d?page=%d&size=%d&verbose=%s", i, i % 40, 10 + i % 50, active)
     local nickname = i % 3 == 0 and "null" or string.format('"nick %d"', i)
@@ -94,10 +116,7 @@ function kinds.typed()
       '{"name":"user %d","email":"user%d@example.org","age":%d,"score":%.2f,"is_active":%s,"nickname":%s,"tags":["tag %d","tag %d"],"visits":%d}',
       i, i, 18 + i % 60, i / 7, active, nickname, i % 9, i % 11, i * 37))
   end
-  request = function()
-    n = n % count + 1
-    return ready[n]
-  end
+  turning(ready)
 end
 
 -- wrk's own Host and so on, so many requests in one write.
