@@ -379,6 +379,8 @@ RECEIVERS = 50
 CROWDS = {
     "WebSockets": UPGRADE.replace(b"/ws", b"/room"),
     "server-sent events": request(b"GET", b"/events", HOST),
+    "relayed to WebSockets": UPGRADE.replace(b"/ws", b"/relay/room"),
+    "relayed as server-sent events": request(b"GET", b"/relay/events", HOST),
 }
 """How each of them enters the room."""
 
@@ -400,6 +402,16 @@ async def told(name: str, items: int) -> list[str]:
             async with ctx.event_stream() as stream:
                 async for item in subscription:
                     await stream.send(item)
+
+    @app.websocket("/relay/room")
+    async def relay(ctx: Context) -> None:
+        ws = await ctx.accept()
+        await ws.relay(room)
+
+    @app.get("/relay/events")
+    async def relay_events(ctx: Context) -> None:
+        async with ctx.event_stream() as stream:
+            await stream.relay(room)
 
     def tell() -> None:
         for _ in range(items):

@@ -39,6 +39,10 @@ MAX_CALLS_EACH = {
     ("WebSockets", 4): 16,
     ("server-sent events", 1): 41,
     ("server-sent events", 4): 23,
+    ("relayed to WebSockets", 1): 15,
+    ("relayed to WebSockets", 4): 7,
+    ("relayed as server-sent events", 1): 20,
+    ("relayed as server-sent events", 4): 12,
 }
 """For one item and one receiver of a broadcast, where so many items are sent together."""
 

@@ -83,7 +83,7 @@ def test_a_compressed_form_is_made_once_where_no_context_is_taken_over() -> None
     assert len(forms) == 1
     room.send("again and again and again")
     base.advance(0)
-    assert len(forms[0]._made) == 1
+    assert len(forms[0].made) == 1
     assert len({wire.take() for wire in wires}) == 1
 
 
@@ -91,10 +91,10 @@ def test_forms_of_items_that_are_gone_are_dropped() -> None:
     forms = ItemForms()
     for number in range(100):
         forms.keep(number, [number], max(0, number - 3))
-        assert forms.get(number) == [number]
-        assert len(forms._made) <= 4
+        assert forms.made[number] == [number]
+        assert len(forms.made) <= 4
     assert forms.keep(5, "late", 200) == [[96], [97], [98], [99], "late"]
-    assert not forms._made
+    assert not forms.made
 
 
 def test_what_makes_a_form_may_fail_and_is_asked_again() -> None:

@@ -233,6 +233,15 @@ class Subscription(Generic[T]):
             return self._lost + (max(0, self._room._first - self._next) if self._is_open() else 0)
 
     @property
+    def waiting(self) -> int:
+        """How many times `poll` gives something now, its end included. For relays."""
+        room = self._room
+        with room._lock:
+            if self._rest is not None:
+                return len(self._rest) + 1
+            return min(len(room._items), room._first + len(room._items) - self._next)
+
+    @property
     def next_number(self) -> int:
         """The number of the item that it gives next, as its room counts them. For relays."""
         return self._next
@@ -260,8 +269,7 @@ class Subscription(Generic[T]):
         """Return the form of the item that it gave last; make it if it is the first time. Raise
         what `make` raises; then nothing is kept. Two threads may both make one. For relays."""
         room, number = self._room, self._next - 1
-        with room._lock:
-            form = forms.get(number)
+        form = forms.made.get(number)
         if form is None:
             form = make()
             with room._lock:
@@ -271,11 +279,7 @@ class Subscription(Generic[T]):
 
     def __len__(self) -> int:
         """Return how many items wait to be taken."""
-        room = self._room
-        with room._lock:
-            if self._rest is not None:
-                return len(self._rest)
-            return min(len(room._items), room._first + len(room._items) - self._next)
+        return self.waiting if self._rest is None else len(self._rest)
 
     def close(self) -> None:
         """Receive no more. What waits can still be taken.

@@ -320,6 +320,11 @@ class LogReader:
         return (self._after or "") if self._epoch is None else f"{self._epoch}-{self._seen}"
 
     @property
+    def waiting(self) -> int:
+        """How many events it gives now at most, with one that tells of missed ones. For relays."""
+        return len(self) + 1
+
+    @property
     def next_number(self) -> int:
         """The number of the last event that it has given, as its log counts them. For relays."""
         return self._seen

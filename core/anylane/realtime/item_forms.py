@@ -8,25 +8,23 @@ from typing import Any
 class ItemForms:
     """The forms of those items of a room that some receiver may still take.
 
-    Receivers of several threads share it, and it lives as long as one of them holds it. Its methods
-    are called with the room's lock held.
+    Receivers of several threads share it, and it lives as long as one of them holds it.
+
+    made: the number of an item -> its form.
     """
 
-    __slots__ = ("__weakref__", "_made")
+    __slots__ = ("__weakref__", "made")
 
     def __init__(self) -> None:
-        self._made: dict[int, Any] = {}
-
-    def get(self, number: int) -> Any:
-        """Return the form of the item with that number, None if it was not made."""
-        return self._made.get(number)
+        self.made: dict[int, Any] = {}
 
     def keep(self, number: int, form: Any, oldest: int) -> list[Any]:
         """Keep a form, drop those of items before *oldest*, and return these.
 
-        They are to live until the lock is released: what they hold may send when it is freed.
+        Called with the room's lock held. They are to live until it is released: what they hold may
+        send when it is freed.
         """
-        made, dropped = self._made, []
+        made, dropped = self.made, []
         made[number] = form
         while made and (first := next(iter(made))) < oldest:
             dropped.append(made.pop(first))

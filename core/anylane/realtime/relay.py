@@ -8,6 +8,7 @@ those that lag.
 from __future__ import annotations
 
 from collections.abc import Generator, Hashable
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -146,13 +147,14 @@ class Relay:
 
     def pass_on(self) -> None:
         """Queue what waits as far as the client keeps up, and write it."""
-        link, source = self.link, self._source
+        link, source, outlet = self.link, self._source, self._outlet
         carrier, driver = link.exchange.carrier, link.driver
         if self._done or (self._held and carrier.congested):
             return
         try:
-            for _ in range(len(source) + 1):  # And once more, which tells that it has ended.
-                if carrier.congested:
+            for _ in range(source.waiting):
+                # Where `congested` is false it is not called: this runs for each item of each.
+                if carrier.backlog + carrier.queued > carrier.high:
                     driver.push()
                     if carrier.congested:
                         self._hold()
@@ -163,7 +165,11 @@ class Relay:
                 if item is ENDED:
                     self._ended()
                     break
-                self._outlet.put(self._formed(item))
+                if self._shared is None:
+                    form = outlet.form(item)
+                else:
+                    form = source.form(self._shared, partial(outlet.form, item))
+                outlet.put(form)
         except Disconnected:
             self._end()
         except BaseException as exc:  # noqa: BLE001  # It is raised when the block is left.
@@ -179,12 +185,6 @@ class Relay:
             self.link.check()
             await self.link.flush()
             self.pass_on()
-
-    def _formed(self, item: Any) -> Any:
-        outlet = self._outlet
-        if self._shared is None:
-            return outlet.form(item)
-        return self._source.form(self._shared, lambda: outlet.form(item))
 
     def _hold(self) -> None:
         """Go on when there is room again."""
