@@ -149,3 +149,17 @@ def test_a_mark_below_the_tolerance_is_asked_about(asked):
     wire = Lockstep(app, ServerConfig(limits=limits))
     wire.receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     assert wire.take().endswith(b"\r\n0\r\n\r\n")
+
+
+def test_a_kernel_that_was_given_nothing_is_not_asked_what_its_peer_has(
+    monkeypatch: pytest.MonkeyPatch, wire: Lockstep
+) -> None:
+    """It would be two system calls for each connection that is used once, on a lane that writes in
+    the loop's next turn."""
+    questions: list[int] = []
+    monkeypatch.setattr(LockstepDriver, "unacknowledged", lambda self: questions.append(0) or 0)
+    wire.stall(kernel=0)
+    wire.receive(get(100, b"Connection: close"))
+    assert not questions
+    wire.resume(50)
+    assert questions

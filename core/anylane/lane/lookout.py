@@ -80,5 +80,6 @@ class Lookout(Transport):
             self.connection.peer_left(now)
 
     def _report_taken(self, unsent: int, now: float) -> None:
-        pending = unsent + self.unacknowledged()
+        # Of a first answer that waits for the loop's next turn the kernel knows nothing yet.
+        pending = unsent + (self.unacknowledged() if self.written > unsent else 0)
         self.connection.data_taken(self.written - pending, pending, now)
