@@ -156,8 +156,13 @@ def test_a_kernel_that_was_given_nothing_is_not_asked_what_its_peer_has(
 ) -> None:
     """It would be two system calls for each connection that is used once, on a lane that writes in
     the loop's next turn."""
-    questions: list[int] = []
-    monkeypatch.setattr(LockstepDriver, "unacknowledged", lambda self: questions.append(0) or 0)
+    questions: list[float] = []
+
+    def ask(self: LockstepDriver) -> int:
+        questions.append(self.now())
+        return 0
+
+    monkeypatch.setattr(LockstepDriver, "unacknowledged", ask)
     wire.stall(kernel=0)
     wire.receive(get(100, b"Connection: close"))
     assert not questions
