@@ -86,18 +86,14 @@ class Incomplete(Exception):
 class Delivery:
     """The messages of one channel on their way.
 
-    driver: drives the channel; its verbs come here. start: runs a coroutine function beside, in
-    the caller's context, and returns what cancels it.
+    The verbs of the driver of the channel come here.
     """
 
-    __slots__ = ("_asking", "_due", "_giving", "_lane", "_messages", "_news", "_resumed", "_start",
+    __slots__ = ("_asking", "_due", "_giving", "_lane", "_messages", "_news", "_resumed",
                  "_turns", "size")  # fmt: skip
 
-    def __init__(
-        self, lane: DeliveryLane, start: Callable[[Callable[[], Awaitable[None]]], Detached]
-    ) -> None:
+    def __init__(self, lane: DeliveryLane) -> None:
         self._lane = lane
-        self._start = start
         self._messages: deque[Message] = deque()
         self.size: int = 0
         self._news: Event | None = None
@@ -157,9 +153,18 @@ class Delivery:
 
     # -- the calling task --------------------------------------------------------------------------
 
-    async def run(self, driver: Driver, channel: MessageChannel, host: Host) -> None:
+    async def run(
+        self,
+        driver: Driver,
+        channel: MessageChannel,
+        host: Host,
+        start: Callable[[Callable[[], Awaitable[None]]], Detached],
+    ) -> None:
         """Carry the exchange from its start to its end. Raise Incomplete if the host has to end the
         connection, and what the host raised if that was no departure of the client.
+
+        start: runs a coroutine function beside, in the caller's context, and returns what cancels
+        it. It is not kept: the driver that it belongs to keeps us.
 
         A cancellation of the calling task interrupts the handler, and passes when that has ended.
         """
@@ -177,7 +182,7 @@ class Delivery:
                     checkpoints -= 1
                     await self._lane.checkpoint()
                 elif reading is None:
-                    reading = self._start(partial(self._read, driver, channel, host))
+                    reading = start(partial(self._read, driver, channel, host))
                 else:
                     await self._wait()
         except BaseException:

@@ -28,13 +28,13 @@ class ReadinessChannelDriver(Driver):
     def __init__(self, lane: PolledLoop, channel: MessageChannel, context: Context) -> None:
         self.lane: PolledLoop = lane
         self._context = context
-        self._delivery = Delivery(lane, self._start_beside)
+        self._delivery = Delivery(lane)
         self._deadline: Deadline | None = None
         super().__init__(lane.server, peer=None, local=None, connection=channel)
 
     async def run(self, channel: MessageChannel, host: Host) -> None:
         """Carry the exchange to its end (see `Delivery.run`)."""
-        await self._delivery.run(self, channel, host)
+        await self._delivery.run(self, channel, host, self._start_beside)
 
     def _start_beside(self, func: Callable[[], Awaitable[None]]) -> Scope:
         scope = self.lane.scope()

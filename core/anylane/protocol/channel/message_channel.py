@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from anylane.errors import Disconnected, Refused, UsageError
 from anylane.protocol.channel.answer import Answer, encoded, without_connection
@@ -25,7 +25,7 @@ from anylane.protocol.timers import NEVER, Timer
 if TYPE_CHECKING:
     from anylane.config.server_config import ServerConfig
     from anylane.protocol.fields import Header
-    from anylane.protocol.interfaces import HearsOutput
+    from anylane.protocol.interfaces import Carrier, HearsOutput, Stream
     from anylane.protocol.peer import Address, Hosted
     from anylane.protocol.request_head import RequestHead
 
@@ -186,8 +186,10 @@ class MessageChannel(BodyIntake):
         self._running = False
 
     def release(self) -> None:
-        """Drop what refers to this channel itself."""
+        """Drop what refers to this channel itself, as `Connection.release` does. There is one for
+        each request: a collector that had to find them took an eighth of the time."""
         self._protocol = _NOTHING
+        self._exchange = _ENDED
 
     def _ignore(self, *_: Any, **__: Any) -> None:
         """Do nothing: there are no bytes here."""
@@ -413,3 +415,8 @@ class _Nothing:
 
 
 _NOTHING = _Nothing()
+
+_ENDED = Exchange(cast("Stream", _NOTHING), cast("Carrier", _NOTHING), None)
+"""The exchange of a channel that is over: what its host still reports changes nothing."""
+_ENDED.finished = _ENDED.forgotten = True
+_ENDED.gone = Disconnected(None, "the exchange is over")
