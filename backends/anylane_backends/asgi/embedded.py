@@ -15,7 +15,8 @@ from anylane.config.server_config import ServerConfig
 from anylane.errors import Refused, UsageError
 from anylane.lane.server_core import ServerCore
 from anylane.protocol import RequestHead, TlsInfo
-from anylane.protocol.channel.message_channel import NO_ABILITIES, Abilities, MessageChannel
+from anylane.protocol.channel.message_channel import MessageChannel
+from anylane.protocol.channel.outlet import NO_ABILITIES, Abilities
 from anylane.protocol.peer import Address, Hosted
 from anylane_backends.asgi import loops
 from anylane_backends.channels.delivery import Host

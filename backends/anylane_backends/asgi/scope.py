@@ -10,7 +10,8 @@ from urllib.parse import quote
 from anylane.config.limits import Limits
 from anylane.errors import Refused
 from anylane.protocol import RequestHead, TlsInfo
-from anylane.protocol.channel.message_channel import Abilities, MessageChannel
+from anylane.protocol.channel.message_channel import MessageChannel
+from anylane.protocol.channel.outlet import Abilities
 from anylane.protocol.fields import is_token
 from anylane.protocol.peer import Hosted
 from anylane.protocol.request_head import Fields, RawHeaders

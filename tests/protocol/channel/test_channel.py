@@ -11,7 +11,8 @@ from anylane import ServerConfig
 from anylane.config.limits import Limits, Timeouts
 from anylane.errors import Disconnected, Refused, UsageError
 from anylane.protocol import Closing, Exchange, Interrupt, RequestHead
-from anylane.protocol.channel.message_channel import Abilities, MessageChannel
+from anylane.protocol.channel.message_channel import MessageChannel
+from anylane.protocol.channel.outlet import Abilities
 from anylane.protocol.channel.outputs import (
     Accepted,
     Content,
@@ -157,6 +158,58 @@ def test_what_has_no_body_has_none(method, status):
     assert declared == expected
     bodyless = method == b"HEAD" or status != 200
     assert rest == [Content(b"" if bodyless else b"hello", more=False)]
+
+
+@pytest.mark.parametrize("body", [b"", b"hello"])
+@pytest.mark.parametrize("status", [200, 204, 205, 304, 404])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [("X-A", "\xe4"), ("x-a", "2")],
+        [("Content-Length", "{}")],
+        [("Connection", "close")],
+        [("connection", "keep-alive")],
+        [("X-Frame-Options", "SAMEORIGIN")],
+    ],
+    ids=["none", "any", "length", "close", "keep-alive", "a default one"],
+)
+@pytest.mark.parametrize("asked", [head(), head(b"HEAD"), post(9)], ids=["GET", "HEAD", "POST"])
+def test_an_answer_in_one_step_is_what_its_parts_are(asked, headers, status, body):
+    lines = [(name, value.format(len(body))) for name, value in headers]
+
+    def answered(*, whole: bool) -> list[Any]:
+        config = replace(CONFIG, headers=(("x-frame-options", "DENY"),))
+        made = channel(asked, config=config, abilities=CLOSES)
+        exchange = begun(made)
+        if whole:
+            exchange.conclude(status, lines, body, 0)
+        else:
+            exchange.respond(status, lines, body)
+            exchange.finish(0)
+        assert exchange.started and exchange.finished and not made.cut
+        assert made.queued == sum(map(len, made.out))
+        return [made.data_to_send(), made.closing, made.timers.at, exchange.status, exchange.sent]
+
+    assert answered(whole=True) == answered(whole=False) == answered(whole=True)
+
+
+def test_an_answer_in_one_step_is_checked_as_its_parts_are():
+    for bad, said in ((("x-a", "a\r\nb"), "Latin-1"), (("transfer-encoding", "gzip"), "framing")):
+        for _ in range(2):
+            made = channel()
+            exchange = begun(made)
+            with pytest.raises(UsageError, match=said):
+                exchange.conclude(200, [bad], b"", 0)
+            assert not made.out and not exchange.started and not exchange.finished
+
+
+def test_the_answer_of_a_client_that_left_is_dropped():
+    made = channel()
+    exchange = begun(made)
+    made.receive_disconnect()
+    exchange.conclude(200, [], b"a", 0)
+    assert not made.out and not exchange.started and exchange.finished
 
 
 def test_a_body_keeps_to_its_length():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from anylane.errors import UsageError
 from anylane.protocol.channel.outputs import Content, Message, Start, Trailers
@@ -90,6 +90,33 @@ class Answer:
         self.ended = True
         last = Content(b"", more=False)
         return (last, Trailers(fields)) if self._trailers else (last,)
+
+
+_plain: dict[tuple[Header, ...], RawHeaders | None] = {}
+"""What the heads of plain answers say, but for the length. Most answers say what others did."""
+
+_MAX_PLAIN = 128
+
+_FRAMING = frozenset(("content-length", "transfer-encoding", "connection"))
+
+
+def plain_start(status: int, headers: Sequence[Header], length: int) -> Start | None:
+    """Return the Start of an answer with a body of that length, as `Answer.head` does; None for one
+    that is not plain. Raise UsageError for headers that must not go on a wire."""
+    if status in (204, 205, 304):
+        return None
+    key = tuple(headers)
+    try:
+        lines = _plain[key]
+    except KeyError:
+        framed = any(name.lower() in _FRAMING for name, _ in key)
+        lines = None if framed else encoded(key)
+        if len(_plain) >= _MAX_PLAIN:
+            _plain.clear()
+        _plain[key] = lines
+    if lines is None:
+        return None
+    return Start(status, [*lines, (b"content-length", b"%d" % length)])
 
 
 def encoded(headers: Iterable[Header]) -> RawHeaders:

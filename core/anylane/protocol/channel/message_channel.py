@@ -8,18 +8,16 @@ the end. So everything above an exchange is the same as on a byte connection.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from anylane.errors import Disconnected, Refused, UsageError
-from anylane.protocol.channel.answer import Answer, encoded, without_connection
+from anylane.protocol.channel.answer import encoded, without_connection
 from anylane.protocol.channel.message_socket import ChannelWebSocket
-from anylane.protocol.channel.outputs import Accepted, Content, Goodbye, Hints, Message
-from anylane.protocol.channel.request_body import BodyIntake
+from anylane.protocol.channel.outlet import NO_ABILITIES, Abilities, AnswerOutlet
+from anylane.protocol.channel.outputs import Accepted
 from anylane.protocol.exchange import Exchange, Interrupt
 from anylane.protocol.http1.encoding import with_defaults
 from anylane.protocol.interfaces import Closing
-from anylane.protocol.sse import EventStreamProtocol
 from anylane.protocol.timers import NEVER, Timer
 
 if TYPE_CHECKING:
@@ -30,25 +28,7 @@ if TYPE_CHECKING:
     from anylane.protocol.request_head import RequestHead
 
 
-@dataclass(frozen=True, slots=True)
-class Abilities:
-    """What the host of a channel can do besides answers and WebSockets.
-
-    hints: informational responses (103). trailers: fields behind a body. denials: answers to a
-    handshake that is not accepted; without it the client gets the host's own. closes: the end of
-    its connection behind an answer that says `connection: close`, as HTTP/1 has it.
-    """
-
-    hints: bool = False
-    trailers: bool = False
-    denials: bool = False
-    closes: bool = False
-
-
-NO_ABILITIES = Abilities()
-
-
-class MessageChannel(BodyIntake):
+class MessageChannel(AnswerOutlet):
     """One request, or one WebSocket, with what comes of it: a `Connection` for a single exchange.
 
     Inputs are `receive_body`, `receive_message`, `receive_close` and `receive_disconnect`; after
@@ -61,9 +41,8 @@ class MessageChannel(BodyIntake):
     cut: the answer is not whole, and its client must be told so by the end of the connection.
     """
 
-    __slots__ = ("_abilities", "_answer", "_denied", "_events", "_protocol", "_running",
-                 "_subprotocols", "_token", "_websocket", "cut", "draining", "hosted", "local",
-                 "peer", "tls", "waiting")  # fmt: skip
+    __slots__ = ("_protocol", "_running", "_token", "_websocket", "cut", "hosted", "local", "peer",
+                 "tls", "waiting")  # fmt: skip
 
     read_size = proxy = None
     refused = False
@@ -90,13 +69,8 @@ class MessageChannel(BodyIntake):
         hosted: Hosted | None = None,
         refused: Refused | None = None,
     ) -> None:
-        super().__init__(config, head)
+        super().__init__(config, head, subprotocols, abilities)
         self._token = token
-        self._abilities = abilities
-        self._subprotocols = subprotocols
-        self._answer: Answer | None = None
-        self._denied = False
-        self._events: EventStreamProtocol | None = None
         self._websocket: ChannelWebSocket | None = None
         self._protocol: HearsOutput = self
         self._running = False
@@ -105,7 +79,6 @@ class MessageChannel(BodyIntake):
         self.tls: Any = tls
         self.hosted: Hosted | None = hosted
         self.cut: bool = False
-        self.draining: bool = False
         self._exchange = Exchange(self, self, head, refused)
         self.waiting: list[Exchange] = [self._exchange]
         self.timers.set(Timer.HANDLER, now + config.request_timeout)
@@ -237,23 +210,11 @@ class MessageChannel(BodyIntake):
         # Behind the answer all that comes is dropped: a host may wait for that to send its end.
         return self.closing >= Closing.CLOSE or self._exchange.body_complete or not self._paused
 
-    def give(self, message: Message) -> None:
-        """Queue a message for the host; it is dropped once the channel is closing."""
-        if self.closing is Closing.NO:
-            self.out.append(message)
-            self.queued += len(message)
-
     # -- Carrier -----------------------------------------------------------------------------------
 
     def token(self, size: int) -> bytes:
         """Return that many random bytes."""
         return self._token(size)
-
-    def close(self, how: Closing) -> None:
-        """End the channel when all that was queued was given, or at once (ABORT)."""
-        if how > self.closing:
-            self.closing = how
-            self.timers.clear_all(Timer.WRITE_STALL, Timer.DRAIN)
 
     def linger(self, now: float) -> None:  # noqa: ARG002  # as Carrier
         """End the channel: what a client still sends is the host's to throw away."""
@@ -268,83 +229,6 @@ class MessageChannel(BodyIntake):
             self._expect_body(now)
 
     # -- Stream ------------------------------------------------------------------------------------
-
-    @property
-    def _open(self) -> bool:
-        """Whether something can be answered still."""
-        return self._exchange.gone is None and self.closing is Closing.NO
-
-    def send_informational(self, status: int, headers: Iterable[Header]) -> None:
-        """See `Stream`. Where the host takes none, none is sent."""
-        if self._open and self._abilities.hints and status != 100 and not self._exchange.started:
-            self.give(Hints(status, encoded(headers)))
-
-    def send_head(self, status: int, headers: Iterable[Header], length: int | None) -> None:
-        """See `Stream`."""
-        exchange, can = self._exchange, self._abilities
-        if not self._open or exchange.started:
-            return
-        closes = not self._body_will_end if can.closes else None
-        answer = Answer(exchange.head, trailers=can.trailers, closes=closes)
-        start = answer.head(status, with_defaults(headers, self.config.headers), length)
-        self._answer = answer
-        self.timers.clear(Timer.HANDLER)
-        exchange.started = True
-        if self._subprotocols is not None and not self._abilities.denials:
-            self._denied = True
-            self.give(Goodbye(1008, ""))
-        else:
-            self.give(start)
-
-    def conclude(self, *_: Any, **__: Any) -> bool:
-        """Return False: there is no shorter way here."""
-        return False
-
-    def send_data(self, data: bytes) -> None:
-        """See `Stream`."""
-        answer = self._answer
-        if self._open and answer is not None and not answer.ended:
-            piece = answer.content(data)
-            if piece is not None and not self._denied:
-                self.give(piece)
-
-    def send_end(self, trailers: Iterable[Header]) -> None:
-        """See `Stream`."""
-        answer = self._answer
-        if self._open and answer is not None and not answer.ended:
-            last, *more = answer.end(trailers)
-            self._end_events()
-            if self._denied:
-                return
-            out = self.out
-            if out and isinstance(out[-1], Content):
-                out[-1] = Content(out[-1].data, more=False)  # One message less for the host.
-            else:
-                self.give(last)
-            for message in more:
-                self.give(message)
-
-    def begin_events(
-        self, *, retry: int | None, heartbeat: float | None, now: float
-    ) -> EventStreamProtocol:
-        """See `Stream`."""
-        exchange, answer = self._exchange, self._answer
-        if answer is None or answer.ended:
-            raise UsageError("an event stream begins after the head of its response was sent")
-        events = EventStreamProtocol(self, exchange, retry=retry, heartbeat=heartbeat, now=now)
-        self._events = events
-        if answer.bodyless:
-            # To HEAD the answer is complete, and the handler might run for ever.
-            self.send_end(())
-            exchange.lose(Disconnected(None, "the request was HEAD: its answer is complete"))
-        elif self.draining:
-            events.shutdown()
-        return events
-
-    def _end_events(self) -> None:
-        if self._events is not None:
-            self._events.end()
-            self._events = None
 
     def check_accept(self, subprotocol: str | None) -> None:
         """See `Stream`."""
