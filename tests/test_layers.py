@@ -36,7 +36,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("anylane.callables", "anylane.extras", "anylane.keywords"),
     ("anylane.config",),
     ("anylane.protocol",),
-    ("anylane.lane", "anylane_backends.workers"),
+    ("anylane.lane", "anylane_backends.workers", "anylane_backends.suspended"),
     (
         "anylane_backends.sockets",
         "anylane_backends.thread_pool",

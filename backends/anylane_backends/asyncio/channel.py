@@ -5,37 +5,32 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import Context
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
-from anylane.lane.driver import Driver
-from anylane.lane.link import Errand, Link
-from anylane.protocol import Closing, Exchange
+from anylane.lane.link import Errand
+from anylane.protocol import Exchange
 from anylane.protocol.channel.message_channel import MessageChannel
 from anylane_backends.asyncio.driver import DriverLane, call_at, run_in_task
-from anylane_backends.channels.delivery import Delivery, DeliveryLane, Host
+from anylane_backends.channels.delivery import Delivery, DeliveryLane
+
+if TYPE_CHECKING:
+    from anylane_backends.asyncio.link import AsyncioLink
 
 
 class ChannelLane(DriverLane, DeliveryLane, Protocol):
     """What a driver of a channel needs of its lane."""
 
 
-class AsyncioChannelDriver(Driver):
+class AsyncioChannelDriver(Delivery[ChannelLane]):
     """One exchange that the loop's host has brought. Its handler runs in the host's context."""
 
-    __slots__ = ("_context", "_delivery", "_timer", "lane")
+    __slots__ = ("_timer",)
 
     def __init__(self, lane: ChannelLane, channel: MessageChannel, context: Context) -> None:
-        self.lane: ChannelLane = lane
-        self._context = context
-        self._delivery = Delivery(lane)
         self._timer: asyncio.TimerHandle | None = None
-        super().__init__(lane.server, peer=None, local=None, connection=channel)
+        super().__init__(lane, channel, context)
 
-    async def run(self, channel: MessageChannel, host: Host) -> None:
-        """Carry the exchange to its end (see `Delivery.run`)."""
-        await self._delivery.run(self, channel, host, self._start_beside)
-
-    def _start_beside(self, func: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+    def start_beside(self, func: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         async def run() -> None:
             await func()
 
@@ -43,37 +38,21 @@ class AsyncioChannelDriver(Driver):
         self.lane.keep(task)
         return task
 
+    def set_timer(self, at: float) -> None:
+        self.over()
+        self._timer = call_at(self.lane.loop, at, self.timeout, self.lane.variables)
+
+    def look_for_ends(self) -> None:
+        for link in tuple(self.links):
+            cast("AsyncioLink", link).look()
+
     # -- verbs -------------------------------------------------------------------------------------
 
     def now(self) -> float:
         return self.lane.loop.time()
 
-    def write(self, chunks: list[Any]) -> None:
-        self._delivery.write(chunks)
-
-    def unsent(self) -> int:
-        return self._delivery.size
-
     def start(self, exchange: Exchange) -> None:
         run_in_task(self, exchange, self.lane, self._context.copy())
-
-    def finished(self, link: Link) -> None:
-        super().finished(link)
-        self._delivery.tell()
-
-    def input_comes_first(self) -> bool:
-        return self._delivery.host_comes_first(self.now())
-
-    def arm(self, deadline: float) -> None:
-        self.over()
-        deadline = self._delivery.armed(deadline, self.now())
-        self._timer = call_at(self.lane.loop, deadline, self.timeout, self.lane.variables)
-
-    def set_reading(self, on: bool) -> None:
-        self._delivery.set_reading(on)
-
-    def close(self, how: Closing) -> None:
-        self._delivery.close(how)
 
     def detach(self, errand: Errand) -> None:
         self.lane.run_errand(errand)

@@ -229,7 +229,7 @@ def run_in_task(driver: Driver, exchange: Exchange, lane: DriverLane, context: C
         task = lane.loop.create_task(coroutine, context=context)
     link.runs_in(task)
     lane.keep(task)
-    task.add_done_callback(lambda _: link.ended())
+    task.add_done_callback(link.look)
 
 
 def call_at(

@@ -170,7 +170,7 @@ class Lane:
     async def carry(self, channel: MessageChannel, host: Host) -> None:
         """Run the exchange of a channel to its end, in the calling task and in its context."""
         driver = AsyncioChannelDriver(self, channel, self.inherited.joined())
-        await driver.run(channel, host)
+        await driver.run(host)
 
     async def until_over(self) -> None:
         """Return when the server has drained."""

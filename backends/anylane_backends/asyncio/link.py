@@ -127,6 +127,12 @@ class AsyncioLink(NativeCancel):
         self._task = None  # Its context knows us: without a cycle both are freed at once.
         self.driver.finished(self)
 
+    def look(self, _task: object = None) -> None:
+        """Take note that the task is done, if it is and was not seen before. As a callback it would
+        be called a turn of the loop later."""
+        if self._task is not None and self._task.done():
+            self.ended()
+
     @types.coroutine
     def wait(self) -> Generator[Any, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         # One generator in place of Link's two coroutines: it runs for every message waited for.

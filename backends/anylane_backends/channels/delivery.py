@@ -1,22 +1,27 @@
-"""Delivery: moves the messages of one channel between its driver and its host.
+"""Delivery: drives one channel, and moves its messages to and from the host.
 
-It is to a channel what a socket's reader and writer are to a connection: one task asks the host for
-more while the channel wants it, and the calling task gives the host what was written. Loops supply
-events and scopes; nothing here imports one.
+It has what a socket's reader and writer are to a connection: one task asks the host for more while
+the channel wants it, and the calling task gives the host what was written. Loops supply events and
+scopes; nothing here imports one.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from anylane.lane.driver import Driver
-from anylane.lane.link import Scope
+from anylane.lane.link import Link, Scope
+from anylane.lane.server_core import ServerCore
 from anylane.protocol import Closing
 from anylane.protocol.channel.message_channel import MessageChannel
 from anylane.protocol.channel.outputs import Message
+from anylane.protocol.timers import NEVER
+from anylane_backends.suspended import go_on
 
 LATE = 0.02
 """Seconds by which a loop is late that something has blocked."""
@@ -43,6 +48,8 @@ class Detached(Protocol):
 
 class DeliveryLane(Protocol):
     """What a delivery needs of its lane."""
+
+    server: ServerCore
 
     def event(self) -> Event:
         """Return a new event that is not set."""
@@ -83,52 +90,95 @@ class Incomplete(Exception):
     """The answer is not whole, so the host has to end its connection."""
 
 
-class Delivery:
-    """The messages of one channel on their way.
+LaneT = TypeVar("LaneT", bound=DeliveryLane)
 
-    The verbs of the driver of the channel come here.
+
+class Delivery(Driver, Generic[LaneT]):
+    """One exchange that the loop's host has brought. Its handler runs in the host's context.
+
+    A lane derives from it, and supplies its tasks and its timer. Until something takes longer than
+    the next turns of the loop no timer is set, and the channel is not told what the host has not
+    taken yet. A handler that never waits needs neither; they were a quarter of its request.
     """
 
-    __slots__ = ("_asking", "_due", "_giving", "_lane", "_messages", "_news", "_resumed",
-                 "_turns", "size")  # fmt: skip
+    __slots__ = ("_asking", "_channel", "_context", "_due", "_given_turns", "_giving", "_messages",
+                 "_news", "_resumed", "_timed", "_unsent", "lane")  # fmt: skip
 
-    def __init__(self, lane: DeliveryLane) -> None:
-        self._lane = lane
+    def __init__(self, lane: LaneT, channel: MessageChannel, context: Context) -> None:
+        self.lane: LaneT = lane
+        self._channel = channel
+        self._context = context
         self._messages: deque[Message] = deque()
-        self.size: int = 0
+        self._unsent = 0
         self._news: Event | None = None
         self._resumed: Event | None = None
         self._giving: Scope | None = None
         self._asking = False
-        self._due = 0.0
-        self._turns = 0
+        self._timed = False
+        self._due = NEVER
+        self._given_turns = 0
+        super().__init__(lane.server, peer=None, local=None, connection=channel)
 
-    # -- verbs of the driver -----------------------------------------------------------------------
+    # -- a lane's own ------------------------------------------------------------------------------
 
-    def write(self, messages: list[Message]) -> None:
-        """Take what is to be given to the host."""
-        self._messages.extend(messages)
-        self.size += sum(map(len, messages))
-        self.tell()
+    @abstractmethod
+    def start_beside(self, func: Callable[[], Awaitable[None]]) -> Detached:
+        """Run a coroutine function beside, in the caller's context. Return what cancels it."""
+
+    @abstractmethod
+    def set_timer(self, at: float) -> None:
+        """Have `timeout` called at that time, and not at an earlier one that was set."""
+
+    def look_for_ends(self) -> None:
+        """Call `finished` for exchanges whose tasks are done, where their end is told later."""
+
+    # -- verbs -------------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        # What stays is reported when a send is suspended. Mostly nothing does: the calling task has
+        # the next turn.
+        if not self.lost and (messages := self.connection.data_to_send()):
+            self.write(messages)
+
+    def write(self, chunks: list[Any]) -> None:
+        size = sum(map(len, chunks))
+        self.written += size
+        self._unsent += size
+        self._messages.extend(chunks)
+        self._tell()
+
+    def unsent(self) -> int:
+        return self._unsent
+
+    def lose(self, exc: BaseException | None) -> None:
+        if self._parting or self._errands is not None:
+            self._keep_time()  # Hooks and background work go on behind the end.
+        super().lose(exc)
+
+    def finished(self, link: Link) -> None:
+        super().finished(link)
+        self._tell()
 
     def set_reading(self, on: bool) -> None:
-        """Park or resume the task that asks the host for more."""
         if not on:
-            self._resumed = self._lane.event()
+            self._resumed = self.lane.event()
         elif self._resumed is not None:
             resumed, self._resumed = self._resumed, None
             resumed.set()
 
     def close(self, how: Closing) -> None:
-        """End when all was given; at once, in the middle of a message, for ABORT."""
+        # In the middle of a message, for ABORT.
         if how is Closing.ABORT:
-            self._messages.clear()
-            self.size = 0
+            self._drop()
             if self._giving is not None:
                 self._giving.cancel()
-        self.tell()
+        self._tell()
 
-    def tell(self) -> None:
+    def _drop(self) -> None:
+        self._messages.clear()
+        self._unsent = 0
+
+    def _tell(self) -> None:
         """Wake the calling task: something has changed."""
         if self._news is not None:
             news, self._news = self._news, None
@@ -136,124 +186,134 @@ class Delivery:
 
     # -- deadlines ---------------------------------------------------------------------------------
 
-    def armed(self, deadline: float, now: float) -> float:
-        """Take note of a deadline, and return when to act on it: not in the turns of the host."""
+    def arm(self, deadline: float) -> None:
         self._due = deadline
-        return now + TURN if self._turns else deadline
+        if self._timed:  # Not in the turns of the host.
+            self.set_timer(self.now() + TURN if self._given_turns else deadline)
 
-    def host_comes_first(self, now: float) -> bool:
+    def _keep_time(self) -> None:
+        """Take note that something takes longer, so that the timer is needed."""
+        if not self._timed:
+            self._timed = True
+            if self._due != NEVER:
+                self.arm(self._due)
+
+    def input_comes_first(self) -> bool:
         """Return whether the host has turns before a deadline is judged that has come: the loop was
         late, and what came in time may be on its way through the host."""
-        late = self._turns or now - self._due > LATE
-        if not late or not self._asking or self._turns == TURNS:
-            self._turns = 0
+        late = self._given_turns or self.now() - self._due > LATE
+        if not late or not self._asking or self._given_turns == TURNS:
+            self._given_turns = 0
             return False
-        self._turns += 1
+        self._given_turns += 1
         return True
 
     # -- the calling task --------------------------------------------------------------------------
 
-    async def run(
-        self,
-        driver: Driver,
-        channel: MessageChannel,
-        host: Host,
-        start: Callable[[Callable[[], Awaitable[None]]], Detached],
-    ) -> None:
+    async def run(self, host: Host) -> None:
         """Carry the exchange from its start to its end. Raise Incomplete if the host has to end the
         connection, and what the host raised if that was no departure of the client.
 
-        start: runs a coroutine function beside, in the caller's context, and returns what cancels
-        it. It is not kept: the driver that it belongs to keeps us.
-
         A cancellation of the calling task interrupts the handler, and passes when that has ended.
         """
-        # A handler that never waits runs in the first, and asyncio reports its end in the second.
-        # So it needs no task that listens for its client.
+        # A handler that never waits runs in the first, or at the latest in the second. So it needs
+        # no task that listens for its client.
         checkpoints = 2
         reading: Detached | None = None
         failure: Exception | None = None
         try:
-            driver.pump()
-            while not self._is_over(driver):
+            self.pump()
+            while not self._has_ended():
                 if self._messages:
-                    failure = await self._give(driver, host) or failure
+                    failure = await self._give(host) or failure
                 elif checkpoints:
                     checkpoints -= 1
-                    await self._lane.checkpoint()
+                    await self.lane.checkpoint()
+                    self.look_for_ends()
                 elif reading is None:
-                    reading = start(partial(self._read, driver, channel, host))
+                    self._keep_time()
+                    reading = self.start_beside(partial(self._read, host))
                 else:
                     await self._wait()
         except BaseException:
-            driver.abort()
-            await self._lane.to_the_end(partial(self._until_ended, driver))
+            self._keep_time()
+            self.abort()
+            await self.lane.to_the_end(self._until_ended)
             raise
         finally:
             if reading is not None:
                 reading.cancel()
-            if not driver.lost:
-                driver.lose(None)
+            if not self.lost:
+                self.lose(None)
         if failure is not None and not isinstance(failure, OSError):
             raise failure
-        if channel.cut and failure is None:
+        if self._channel.cut and failure is None:
             raise Incomplete("the answer is not whole; the log says why")
 
-    def _is_over(self, driver: Driver) -> bool:
-        if driver.closing is Closing.ABORT and not driver.lost:
-            driver.lose(None)
-        return not driver.links and not self._messages and (driver.lost or bool(driver.closing))
+    def _has_ended(self) -> bool:
+        if self.closing is Closing.ABORT and not self.lost:
+            self.lose(None)
+        return not self.links and not self._messages and (self.lost or bool(self.closing))
 
     async def _wait(self) -> None:
-        news = self._news = self._lane.event()
+        news = self._news = self.lane.event()
         await news.wait()
 
-    async def _until_ended(self, driver: Driver) -> None:
+    async def _until_ended(self) -> None:
         """Wait for a handler that was interrupted. One that does not end is left to itself."""
-        seconds = driver.server.config.timeouts.close
+        seconds = self.server.config.timeouts.close
         given_up: list[None] = []
 
         def give_up() -> None:
             given_up.append(None)
-            self.tell()
+            self._tell()
 
-        timer = self._lane.arm(driver.now() + seconds, give_up)
-        while driver.links and not given_up:
+        timer = self.lane.arm(self.now() + seconds, give_up)
+        while self.links and not given_up:
             await self._wait()
         timer.cancel()
 
-    async def _give(self, driver: Driver, host: Host) -> Exception | None:
+    async def _give(self, host: Host) -> Exception | None:
         """Give the host what was written, until it is all gone or the channel is aborted."""
-        self._giving = self._lane.scope()
+        self._giving = self.lane.scope()
         try:
             async with self._giving:
                 while self._messages:
                     message = self._messages.popleft()
-                    await host.send(message)
-                    self.size -= len(message)
-                    driver.writable()
+                    sending = host.send(message)
+                    try:
+                        trap = sending.send(None)
+                    except StopIteration:  # As mostly: the client keeps up.
+                        self._unsent -= len(message)
+                        continue
+                    self._keep_time()
+                    self.writable()
+                    await go_on(sending, trap)
+                    self._unsent -= len(message)
+                    self.writable()
         except Exception as exc:  # noqa: BLE001  # `run` raises it, when the handler has ended
-            self._messages.clear()
-            self.size = 0
-            driver.lose(exc)
+            self._drop()
+            self.lose(exc)
             return exc
         finally:
             self._giving = None
+        if self.links or self._errands is not None:  # Else the end comes now.
+            self.writable()
         return None
 
-    async def _read(self, driver: Driver, channel: MessageChannel, host: Host) -> None:
+    async def _read(self, host: Host) -> None:
         try:
-            while not driver.lost and not channel.eof:
+            while not self.lost and not self._channel.eof:
                 if self._resumed is not None:
                     await self._resumed.wait()
                     continue
                 self._asking = True
                 message = await host.receive()
                 self._asking = False
-                goes_on = host.take(message, driver.now())
-                driver.pump()
+                goes_on = host.take(message, self.now())
+                self.pump()
                 if goes_on is False:
                     return
         except Exception as exc:  # noqa: BLE001  # The host has failed, not the server.
-            driver.lose(exc)
-            self.tell()
+            self.lose(exc)
+            self._tell()

@@ -100,7 +100,7 @@ class Lane(PolledLoop):
     async def carry(self, channel: MessageChannel, host: Host) -> None:
         """Run the exchange of a channel to its end, in the calling task and in its context."""
         driver = ReadinessChannelDriver(self, channel, self.inherited.joined())
-        await driver.run(channel, host)
+        await driver.run(host)
 
     async def _accept(self, listener: socket.socket) -> None:
         server = self.server

@@ -5,9 +5,8 @@ from __future__ import annotations
 import selectors
 import socket
 from collections import deque
-from collections.abc import Awaitable, Coroutine, Generator
+from collections.abc import Awaitable, Coroutine
 from contextvars import Context
-from types import coroutine as native
 from typing import Any, Protocol
 
 from anylane.shown import shown
@@ -15,6 +14,7 @@ from anylane_backends.readiness.link import RunnerLink
 from anylane_backends.readiness.loop import Loop, Runner
 from anylane_backends.readiness.task_selector import TaskSelector
 from anylane_backends.sockets.accepting import PAUSE_AFTER_ERROR
+from anylane_backends.suspended import go_on
 
 _Suspended = tuple[Coroutine[Any, Any, None], Any, Context]
 """The coroutine of an exchange, what it awaits, and the context that it runs in."""
@@ -30,21 +30,6 @@ class Watched(Protocol):
 
     def take(self) -> None:
         """Read what is there."""
-
-
-@native
-def _rest(work: Coroutine[Any, Any, None], trap: Any) -> Generator[Any, Any, None]:
-    """Await a coroutine that has made its first step and was suspended with `trap`."""
-    try:
-        while True:
-            try:
-                value = yield trap
-            except BaseException as exc:  # noqa: BLE001  # A cancellation is the coroutine's.
-                trap = work.throw(exc)
-            else:
-                trap = work.send(value)
-    except StopIteration:
-        pass
 
 
 class Poller:
@@ -186,7 +171,7 @@ class Poller:
         driver: Any = link.driver
         runner.enter(context)
         try:
-            await _rest(work, trap)
+            await go_on(work, trap)
         except Exception as exc:  # noqa: BLE001
             driver.failed(exc)
         finally:

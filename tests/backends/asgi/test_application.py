@@ -6,6 +6,8 @@ import asyncio
 import contextvars
 import gc
 import logging
+import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -361,6 +363,32 @@ def test_a_handler_that_never_waits_asks_its_client_nothing(run, path):
     run(script)
 
 
+@pytest.mark.lanes
+def test_a_handler_that_never_waits_takes_no_turn_of_the_loop_but_its_own():
+    """From Python 3.12 on its task is eager, so that not even that is needed."""
+    app = greeting()
+
+    async def script() -> None:
+        async with alive(app):
+            sent: list[str] = []
+
+            async def send(message: dict[str, Any]) -> None:
+                sent.append(message["type"])
+
+            async def never() -> None:
+                raise AssertionError("it was not to be asked")
+
+            task = asyncio.create_task(app(http(), never, send))
+            turns = 0
+            while not task.done():
+                turns += 1
+                await asyncio.sleep(0)
+            assert sent == ["http.response.start", "http.response.body"]
+            assert turns == (1 if sys.version_info >= (3, 12) else 2)
+
+    asyncio.run(script())
+
+
 def test_a_client_that_leaves_ends_its_handler(run):
     app = App()
     ended: list[str] = []
@@ -604,6 +632,39 @@ def test_a_cancelled_call_interrupts_its_handler_and_waits_for_it(run):
     assert order == ["handler", "call"]
 
 
+def test_what_a_handler_cleans_up_has_its_time_where_its_call_is_cancelled_at_once(run):
+    app = App()
+    order: list[str] = []
+    gate = threading.Event()
+    scopes: list[anyio.CancelScope] = []
+
+    @app.get("/")
+    async def waits(ctx: Context) -> None:
+        try:
+            scopes[0].cancel()
+            await ctx.sleep(60)
+        finally:
+            try:
+                await ctx.run_sync(gate.wait)
+            finally:
+                order.append("handler")
+
+    application = app.asgi(ServerConfig(timeouts=Timeouts(close=0.1)))
+
+    async def script() -> None:
+        async with alive(application):
+            call = Call(application, http())
+            with anyio.CancelScope() as scope:
+                scopes.append(scope)
+                await call.run()
+            try:
+                await call.until(lambda: order)
+            finally:
+                gate.set()
+
+    run(script)
+
+
 def test_native_cancellation_and_context_variables_work_in_handlers(run):
     app = App()
     of_the_caller = contextvars.ContextVar("of_the_caller", default="?")
@@ -681,6 +742,39 @@ def test_hooks_of_connections_run_for_each_exchange(run):
             for _ in range(2):
                 assert (await answered(app, http())).body == b"hello"
         assert sorted(order) == ["came", "came", "left", "left"]
+
+    run(script)
+
+
+@pytest.mark.parametrize("waits", ["not at all", "by ctx", "by the loop", "by ctx beyond 0.2 s"])
+@pytest.mark.parametrize("fails", [False, True], ids=["", "send fails"])
+def test_a_hook_behind_the_end_may_wait(run, waits, fails):
+    app = greeting()
+    order: list[str] = []
+
+    @app.on_disconnect
+    async def left(ctx: Any) -> None:
+        match waits:
+            case "by ctx":
+                await ctx.sleep(0.01)
+            case "by ctx beyond 0.2 s":
+                await ctx.sleep(0.3)
+            case "by the loop":
+                await anyio.sleep(0.01)
+            case _:
+                pass
+        order.append("left")
+
+    application = app.asgi(ServerConfig(request_timeout=0.2, timeouts=Timeouts(drain=5)))
+
+    async def script() -> None:
+        async with alive(application):
+            call = Call(application, http())
+            if fails:
+                call.broken = OSError("the client is gone")
+            await call.run()
+            await call.until(lambda: order)
+            assert order == ["left"]
 
     run(script)
 
