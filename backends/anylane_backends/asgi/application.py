@@ -18,13 +18,6 @@ from anylane_backends.channels.delivery import Event
 from anylane_backends.hosting.messages import describe, log
 
 
-async def serve(here: Embedded, scope: ScopeMapping, receive: Receive, send: Send) -> None:
-    """Answer one request, or hold one WebSocket to its end."""
-    channel = channel_of(scope, here)
-    host = AsgiHost(channel, receive, send, websocket=scope["type"] == "websocket")
-    await here.carry(channel, host)
-
-
 class AsgiServer:
     """A server of ours as an ASGI 3 application.
 
@@ -49,7 +42,9 @@ class AsgiServer:
             if here is None:
                 await _refuse(send, websocket=kind == "websocket")
             else:
-                await serve(here, scope, receive, send)
+                channel = channel_of(scope, here)
+                host = AsgiHost(channel, receive, send, websocket=kind == "websocket")
+                await here.carry(channel, host)
         else:
             raise UsageError(f"ASGI scope {kind!r:.40}; expected 'http', 'websocket', 'lifespan'")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol, cast
 
@@ -32,8 +32,9 @@ class ChannelLane(Protocol):
         """Return its time, in seconds."""
         ...
 
-    async def carry(self, channel: MessageChannel, host: Host) -> None:
-        """Run the exchange of a channel to its end."""
+    def carry(self, channel: MessageChannel, host: Host) -> Coroutine[Any, Any, None]:
+        """Return the coroutine that runs the exchange of a channel to its end."""
+        ...
 
     async def until_over(self) -> None:
         """Return when the server has drained."""
@@ -93,12 +94,13 @@ class Embedded:
             refused=refused,
         )
 
-    async def carry(self, channel: MessageChannel, host: Host) -> None:
-        """Run the exchange of a channel to its end, in this task and in its context. Raise
-        Incomplete if the host has to break the answer off, and what the host raises."""
+    def carry(self, channel: MessageChannel, host: Host) -> Coroutine[Any, Any, None]:
+        """Return the coroutine that runs the exchange of a channel to its end, in the task and in
+        the context that are the current ones. It raises Incomplete if the host has to break the
+        answer off, and what the host raises."""
         if self._server.draining:
             channel.shutdown(self._lane.clock())
-        await self._lane.carry(channel, host)
+        return self._lane.carry(channel, host)
 
     async def drain(self) -> None:
         """End what runs, in `Timeouts.drain` seconds at most, and those of `Timeouts.close` for

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -25,6 +26,8 @@ _SAFE = "/!$&'()*+,;=:@-._~"
 
 _TARGET = re.compile(rb"[\x21-\x7e]+")
 
+_NO_OPTIONS: frozenset[bytes] = frozenset()
+
 _VERSIONS = {"1.0": b"1.0", "2": b"2", "3": b"3"}
 
 
@@ -39,23 +42,38 @@ def channel_of(scope: ScopeMapping, here: Embedded) -> MessageChannel:
         head = _head(scope, root, here.limits, websocket=websocket)
     except Refused as exc:
         refused = exc
-    extensions = scope.get("extensions") or {}
     return here.channel(
         head,
         subprotocols=tuple(scope.get("subprotocols") or ()) if websocket else None,
-        abilities=Abilities(
-            hints="http.response.early_hint" in extensions,
-            trailers="http.response.trailers" in extensions,
-            denials="websocket.http.response" in extensions,
+        abilities=_abilities(
+            tuple(scope.get("extensions") or ()),
             # RFC 9113 §8.2.2: later versions of HTTP have no such field.
             closes=not websocket and scope.get("http_version", "1.1") in ("1.0", "1.1"),
         ),
         peer=_address(scope.get("client")),
         local=_address(scope.get("server")),
         tls=_tls(scope),
-        hosted=Hosted(root.decode("ascii"), dict(scope.get("state") or {})),
+        hosted=_hosted(root, scope.get("state")),
         refused=refused,
     )
+
+
+@lru_cache(maxsize=64)
+def _abilities(extensions: tuple[str, ...], *, closes: bool) -> Abilities:
+    """Return what the server can do. It says the same for each request."""
+    return Abilities(
+        hints="http.response.early_hint" in extensions,
+        trailers="http.response.trailers" in extensions,
+        denials="websocket.http.response" in extensions,
+        closes=closes,
+    )
+
+
+_NOTHING_MORE = Hosted()
+
+
+def _hosted(root: bytes, state: Mapping[str, Any] | None) -> Hosted:
+    return Hosted(root.decode("ascii"), dict(state or {})) if root or state else _NOTHING_MORE
 
 
 def _head(scope: ScopeMapping, root: bytes, limits: Limits, *, websocket: bool) -> RequestHead:
@@ -73,9 +91,9 @@ def _head(scope: ScopeMapping, root: bytes, limits: Limits, *, websocket: bool) 
     values = dict(headers)
     if len(values) < len(headers) and sum(name == b"host" for name, _ in headers) > 1:
         raise Refused(400, "more than one Host (RFC 9112 §3.2)")
-    connection = frozenset(
-        option.strip().lower() for option in values.get(b"connection", b"").split(b",")
-    )
+    connection = _NO_OPTIONS
+    if b"connection" in values:
+        connection = frozenset(each.strip().lower() for each in values[b"connection"].split(b","))
     if websocket:
         # Over HTTP/2 there is no such field (RFC 8441 §5), and it is how the rest knows one.
         headers += () if b"upgrade" in values else ((b"upgrade", b"websocket"),)
@@ -112,7 +130,8 @@ def _target(scope: ScopeMapping, root: bytes) -> bytes:
 
 def _root(scope: ScopeMapping) -> bytes:
     """Return the prefix under which the app is mounted, percent-encoded."""
-    return _quoted(scope.get("root_path") or "", _SAFE + "%").rstrip(b"/")
+    prefix = scope.get("root_path")
+    return _quoted(prefix, _SAFE + "%").rstrip(b"/") if prefix else b""
 
 
 def _quoted(text: str, safe: str) -> bytes:

@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import socket
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from importlib import import_module
 from types import MappingProxyType
@@ -167,10 +167,10 @@ class Lane:
     async def checkpoint(self) -> None:
         await asyncio.sleep(0)
 
-    async def carry(self, channel: MessageChannel, host: Host) -> None:
-        """Run the exchange of a channel to its end, in the calling task and in its context."""
-        driver = AsyncioChannelDriver(self, channel, self.inherited.joined())
-        await driver.run(host)
+    def carry(self, channel: MessageChannel, host: Host) -> Coroutine[Any, Any, None]:
+        """Return the coroutine that runs the exchange of a channel to its end, in the task and in
+        the context that are the current ones."""
+        return AsyncioChannelDriver(self, channel, self.inherited.joined()).run(host)
 
     async def until_over(self) -> None:
         """Return when the server has drained."""

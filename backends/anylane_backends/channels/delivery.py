@@ -137,13 +137,13 @@ class Delivery(Driver, Generic[LaneT]):
     def _write(self) -> None:
         # What stays is reported when a send is suspended. Mostly nothing does: the calling task has
         # the next turn.
+        size = self.connection.queued
         if not self.lost and (messages := self.connection.data_to_send()):
+            self.written += size
+            self._unsent += size
             self.write(messages)
 
     def write(self, chunks: list[Any]) -> None:
-        size = sum(map(len, chunks))
-        self.written += size
-        self._unsent += size
         self._messages.extend(chunks)
         self._tell()
 

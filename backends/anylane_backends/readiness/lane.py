@@ -11,8 +11,9 @@ from __future__ import annotations
 import contextvars
 import socket
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 from anylane.lane.deadlines import Deadline, Deadlines
 from anylane.lane.link import Errand
@@ -97,10 +98,10 @@ class Lane(PolledLoop):
         while not self.server.over:
             await self._changed.wait()
 
-    async def carry(self, channel: MessageChannel, host: Host) -> None:
-        """Run the exchange of a channel to its end, in the calling task and in its context."""
-        driver = ReadinessChannelDriver(self, channel, self.inherited.joined())
-        await driver.run(host)
+    def carry(self, channel: MessageChannel, host: Host) -> Coroutine[Any, Any, None]:
+        """Return the coroutine that runs the exchange of a channel to its end, in the task and in
+        the context that are the current ones."""
+        return ReadinessChannelDriver(self, channel, self.inherited.joined()).run(host)
 
     async def _accept(self, listener: socket.socket) -> None:
         server = self.server
