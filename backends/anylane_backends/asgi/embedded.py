@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol, cast
 
 from anylane.app import App, check_served
+from anylane.cache import RepeatCache
 from anylane.config.limits import Limits
 from anylane.config.server_config import ServerConfig
 from anylane.errors import Refused, UsageError
@@ -49,13 +50,22 @@ class EmbeddingBackend(Protocol):
         ...
 
 
+MAX_HEADS = 128
+MAX_REMEMBERED = 4096
+"""How many heads a server remembers, and the bytes of the largest. As on our own lanes."""
+
+
 class Embedded:
-    """A server in the loop that runs here. Make it with `embedded`."""
+    """A server in the loop that runs here. Make it with `embedded`.
+
+    heads: those that came more than once, by all that they say.
+    """
 
     def __init__(self, server: ServerCore, lane: ChannelLane) -> None:
         self._server = server
         self._lane = lane
         self._loop = loops.running()
+        self.heads: RepeatCache[tuple[Any, ...], RequestHead] = RepeatCache(MAX_HEADS)
 
     @property
     def is_here(self) -> bool:

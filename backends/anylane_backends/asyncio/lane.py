@@ -164,8 +164,8 @@ class Lane:
     def event(self) -> asyncio.Event:
         return asyncio.Event()
 
-    async def checkpoint(self) -> None:
-        await asyncio.sleep(0)
+    def checkpoint(self) -> Coroutine[Any, Any, None]:
+        return asyncio.sleep(0)
 
     def carry(self, channel: MessageChannel, host: Host) -> Coroutine[Any, Any, None]:
         """Return the coroutine that runs the exchange of a channel to its end, in the task and in

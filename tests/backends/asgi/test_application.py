@@ -115,6 +115,30 @@ def test_the_scope_is_the_request(run):
     run(script)
 
 
+def test_requests_that_are_the_same_are_answered_alike_and_others_are_not(run):
+    app = App()
+
+    @app.get("/{name}")
+    @app.post("/{name}")
+    async def told(ctx: Context, name: str) -> str:
+        request = ctx.request
+        ctx.state.seen = getattr(ctx.state, "seen", 0) + 1
+        return f"{request.method} {name} {request.headers.get('x-a')} {ctx.state.seen}"
+
+    async def script() -> None:
+        async with alive(app):
+            for _ in range(3):
+                for method, path, value in (("GET", "/a", "1"), ("POST", "/a", "1"),
+                                            ("GET", "/b", "1"), ("GET", "/a", "2")):  # fmt: skip
+                    headers = [(b"host", b"a"), (b"X-A", value.encode())]
+                    call = await answered(app, http(path, method, headers=headers))
+                    assert call.body.decode() == f"{method} {path[1:]} {value} 1"
+                large = [(b"host", b"a"), (b"x-a", b"x" * 5000)]
+                assert (await answered(app, http("/a", headers=large))).status == 200
+
+    run(script)
+
+
 def test_what_the_server_says_beside_the_request_is_there(run):
     app = App()
 
