@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from anylane.lane.link import Errand
 from anylane.protocol import Exchange
 from anylane.protocol.channel.message_channel import MessageChannel
-from anylane_backends.asyncio.driver import DriverLane, call_at, run_in_task
+from anylane_backends.asyncio.driver import DriverLane, Task, call_at
 from anylane_backends.channels.delivery import Delivery, DeliveryLane
 
 if TYPE_CHECKING:
@@ -46,13 +46,30 @@ class AsyncioChannelDriver(Delivery[ChannelLane]):
         for link in tuple(self.links):
             cast("AsyncioLink", link).look()
 
+    def watch_ends(self) -> None:
+        for link in self.links:
+            cast("AsyncioLink", link).watch(self.lane.keep)
+
     # -- verbs -------------------------------------------------------------------------------------
 
     def now(self) -> float:
         return self.lane.loop.time()
 
     def start(self, exchange: Exchange) -> None:
-        run_in_task(self, exchange, self.lane, self._context.copy())
+        lane, context = self.lane, self._context.copy()
+        link = lane.new_link(self, exchange, lane)
+        self.started(link)
+        coroutine = self.server.run_exchange(exchange, link)
+        if lane.eager:
+            task = Task(coroutine, loop=lane.loop, context=context, eager_start=True)
+            if task.done():
+                self.finished(link)
+                return
+        else:
+            task = lane.loop.create_task(coroutine, context=context)
+        link.runs_in(task)
+        if self._lasts:
+            link.watch(lane.keep)
 
     def detach(self, errand: Errand) -> None:
         self.lane.run_errand(errand)

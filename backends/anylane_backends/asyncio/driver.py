@@ -19,7 +19,7 @@ _JOIN = 256 * 1024
 """Bytes up to which chunks are joined. Beyond that the copy costs more than the calls."""
 
 
-_Task: Any = asyncio.Task  # `eager_start` is new in Python 3.12 (see `Lane.eager`).
+Task: Any = asyncio.Task  # `eager_start` is new in Python 3.12 (see `Lane.eager`).
 
 
 class DriverLane(LinkLane, Protocol):
@@ -147,7 +147,7 @@ class AsyncioDriver(Driver, asyncio.Protocol):
         # A copy of the lane's context, not of the current one, which may be another exchange's.
         context = lane.variables.copy()
         if lane.eager:
-            task = _Task(coroutine, loop=lane.loop, context=context, eager_start=True)
+            task = Task(coroutine, loop=lane.loop, context=context, eager_start=True)
             if task.done():
                 if exchange.errand is None and exchange.finished and not self.lost:
                     # As `finished`, without the call, for a handler that never waited.
@@ -212,24 +212,6 @@ class AsyncioDriver(Driver, asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def run_in_task(driver: Driver, exchange: Exchange, lane: DriverLane, context: Context) -> None:
-    """Run the coroutine of an exchange in a task of its own, in that context."""
-    # Written out in AsyncioDriver.start (tests/test_inlined_copies.py).
-    link = lane.new_link(driver, exchange, lane)
-    driver.started(link)
-    coroutine = driver.server.run_exchange(exchange, link)
-    if lane.eager:
-        task = _Task(coroutine, loop=lane.loop, context=context, eager_start=True)
-        if task.done():
-            driver.finished(link)
-            return
-    else:
-        task = lane.loop.create_task(coroutine, context=context)
-    link.runs_in(task)
-    lane.keep(task)
-    task.add_done_callback(link.look)
 
 
 def call_at(

@@ -127,6 +127,12 @@ class AsyncioLink(NativeCancel):
         self._task = None  # Its context knows us: without a cycle both are freed at once.
         self.driver.finished(self)
 
+    def watch(self, keep: Callable[[asyncio.Task[Any]], None]) -> None:
+        """Have the task held, and its end seen, which costs two callbacks behind it."""
+        if self._task is not None:
+            keep(self._task)
+            self._task.add_done_callback(self.look)
+
     def look(self, _task: object = None) -> None:
         """Take note that the task is done, if it is and was not seen before. As a callback it would
         be called a turn of the loop later."""

@@ -55,8 +55,9 @@ class DeliveryLane(Protocol):
         """Return a new event that is not set."""
         ...
 
-    async def checkpoint(self) -> None:
+    def checkpoint(self) -> Awaitable[None]:
         """Let every other task that can run have its turn. Raise where this one was cancelled."""
+        ...
 
     def scope(self) -> Scope:
         """Return a scope of native cancellation (see `Link.scope`)."""
@@ -101,8 +102,8 @@ class Delivery(Driver, Generic[LaneT]):
     taken yet. A handler that never waits needs neither; they were a quarter of its request.
     """
 
-    __slots__ = ("_asking", "_channel", "_context", "_due", "_given_turns", "_giving", "_messages",
-                 "_news", "_resumed", "_timed", "_unsent", "lane")  # fmt: skip
+    __slots__ = ("_asking", "_channel", "_context", "_due", "_given_turns", "_giving", "_lasts",
+                 "_messages", "_news", "_resumed", "_unsent", "lane")  # fmt: skip
 
     def __init__(self, lane: LaneT, channel: MessageChannel, context: Context) -> None:
         self.lane: LaneT = lane
@@ -114,7 +115,7 @@ class Delivery(Driver, Generic[LaneT]):
         self._resumed: Event | None = None
         self._giving: Scope | None = None
         self._asking = False
-        self._timed = False
+        self._lasts = False
         self._due = NEVER
         self._given_turns = 0
         super().__init__(lane.server, peer=None, local=None, connection=channel)
@@ -130,7 +131,12 @@ class Delivery(Driver, Generic[LaneT]):
         """Have `timeout` called at that time, and not at an earlier one that was set."""
 
     def look_for_ends(self) -> None:
-        """Call `finished` for exchanges whose tasks are done, where their end is told later."""
+        """Call `finished` for exchanges whose tasks are done, where they do not do so themselves.
+        Called behind each turn until it `_lasts`."""
+
+    def watch_ends(self) -> None:
+        """Have `finished` called behind the end of each exchange that runs. From here on it is
+        called for new ones, too."""
 
     # -- verbs -------------------------------------------------------------------------------------
 
@@ -152,7 +158,7 @@ class Delivery(Driver, Generic[LaneT]):
 
     def lose(self, exc: BaseException | None) -> None:
         if self._parting or self._errands is not None:
-            self._keep_time()  # Hooks and background work go on behind the end.
+            self._last()  # Hooks and background work go on behind the end.
         super().lose(exc)
 
     def finished(self, link: Link) -> None:
@@ -188,13 +194,14 @@ class Delivery(Driver, Generic[LaneT]):
 
     def arm(self, deadline: float) -> None:
         self._due = deadline
-        if self._timed:  # Not in the turns of the host.
+        if self._lasts:  # Not in the turns of the host.
             self.set_timer(self.now() + TURN if self._given_turns else deadline)
 
-    def _keep_time(self) -> None:
-        """Take note that something takes longer, so that the timer is needed."""
-        if not self._timed:
-            self._timed = True
+    def _last(self) -> None:
+        """Take note that it takes longer: from here on the timer runs, and ends are watched."""
+        if not self._lasts:
+            self._lasts = True
+            self.watch_ends()
             if self._due != NEVER:
                 self.arm(self._due)
 
@@ -231,12 +238,12 @@ class Delivery(Driver, Generic[LaneT]):
                     await self.lane.checkpoint()
                     self.look_for_ends()
                 elif reading is None:
-                    self._keep_time()
+                    self._last()
                     reading = self.start_beside(partial(self._read, host))
                 else:
                     await self._wait()
         except BaseException:
-            self._keep_time()
+            self._last()
             self.abort()
             await self.lane.to_the_end(self._until_ended)
             raise
@@ -286,7 +293,7 @@ class Delivery(Driver, Generic[LaneT]):
                     except StopIteration:  # As mostly: the client keeps up.
                         self._unsent -= len(message)
                         continue
-                    self._keep_time()
+                    self._last()
                     self.writable()
                     await go_on(sending, trap)
                     self._unsent -= len(message)
