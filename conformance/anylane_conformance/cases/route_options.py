@@ -80,7 +80,7 @@ def bodies_over_a_limit_are_refused_before_they_are_read(conversation: Conversat
     assert peer.answer().body == b'{"length":300}'
 
 
-@case(CHAPTER, extra=bounded, limits={"body": 200})
+@case(CHAPTER, "own_wire", extra=bounded, limits={"body": 200})
 def what_follows_a_body_over_its_limit_is_not_served(conversation: Conversation) -> None:
     """Requests that were pipelined behind a body over its route's limit are not served."""
     hidden = b"GET /bounded/hidden HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -266,15 +266,13 @@ class Subscription(Generic[T]):
             return self._room._forms.setdefault(kind, ItemForms())
 
     def form(self, forms: ItemForms, make: Callable[[], Any]) -> Any:
-        """Return the form of the item that it gave last; make it if it is the first time. Raise
-        what `make` raises; then nothing is kept. Two threads may both make one. For relays."""
+        """Return the form of the item that it gave last, made once; raise what `make` raises."""
         room, number = self._room, self._next - 1
         form = forms.made.get(number)
         if form is None:
             form = make()
             with room._lock:
-                dropped = forms.keep(number, form, room._first)
-            del dropped
+                _dropped = forms.keep(number, form, room._first)
         return form
 
     def __len__(self) -> int:
@@ -366,7 +364,7 @@ class Subscription(Generic[T]):
         self._room._change(partial(self._attach, link))
 
     def detach(self, link: Waiter) -> None:
-        """Undo one `attach`. For `ctx.select` and relays."""
+        """Undo one `attach`."""
         with self._room._lock:
             self._attached -= 1
             self._room._waiters.remove(link)

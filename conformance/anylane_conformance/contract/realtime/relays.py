@@ -156,10 +156,10 @@ def _events(app: App, stage: Stage) -> None:
     @app.get("/relay/events/strict/{times:int}")
     async def strict(ctx: Context) -> None:
         times = ctx.params["times"]
-        try:
-            async with ctx.event_stream() as stream:
-                relay = stream.relay(stage.strict, lambda item: item * times)
+        async with ctx.event_stream() as stream:
+            relay = stream.relay(stage.strict, lambda item: item * times)
+            try:
                 await stream.comment("listening")
                 await relay
-        finally:
-            stage.note(f"events: lagged {relay.lagged}")
+            finally:
+                stage.note(f"events: lagged {relay.lagged}")
