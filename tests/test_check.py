@@ -241,7 +241,7 @@ def test_a_report_of_an_earlier_check_is_not_counted(tmp_path, capsys):
 
 def test_each_stage_has_files_of_its_own_and_stands_behind_the_one_that_it_needs(tmp_path):
     found = [Python(version="3.12", full="3.12.1", path=tmp_path)]
-    all_of_them = [*check.STAGES, *pythons.stages(found), *check.MEASURED]
+    all_of_them = [*check.STAGES, *check.THOROUGH, *pythons.stages(found), *check.MEASURED]
     runner = stages.Stages(all_of_them, tmp_path, 1)
     assert len({runner.log_of(each) for each in all_of_them}) == len(all_of_them)
     for at, each in enumerate(all_of_them):
@@ -256,6 +256,13 @@ def test_everything_that_pytest_runs_by_itself_is_run_in_some_stage():
     for folder in re.findall(r'"(.*?)"', by_itself[1]):
         whole = [check.BIN / "pytest", folder]
         assert any(list(each.command) == whole and each.counted for each in check.STAGES), folder
+
+
+def test_ci_runs_all_stages():
+    ci = (ROOT / ".ci" / "run").read_text("utf-8")
+    parts = re.search(r'^exec make test ARGS="(.*)"$', ci, re.MULTILINE)
+    assert parts is not None
+    assert parts[1].split() == ["thorough", "pythons"]
 
 
 # --- other Pythons ---------------------------------------------------------------------------

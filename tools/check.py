@@ -1,10 +1,10 @@
 """Everything that says whether a change is ready, run as stages of one check.
 
-`make test` is `python -m tools.check test`; `make test-pythons` and `make coverage` run the other
-parts. Stages are begun and shown in this order: what is quick and often wrong first, then the
-long ones. Four at a time keep two cores busy, because what talks to real servers waits for real
-time: the conformance suite computes for a third of its time. What is cut at every byte runs in
-memory and virtual time, so it disturbs none of them.
+`make test` is `python -m tools.check test`. `make test ARGS=thorough`, `make test-pythons` and
+`make coverage` run the other parts. Stages are begun and shown in this order: what is quick and
+often wrong first, then the long ones. Four at a time keep two cores busy, because what talks to
+real servers waits for real time: the conformance suite computes for a third of its time. What is
+cut at every byte runs in memory and virtual time, so it disturbs none of them.
 """
 
 from __future__ import annotations
@@ -55,6 +55,22 @@ STAGES = (
         command=[*CONFORMANCE, *lanes("curio", "threads"), "-k", WHOLE],
         counted=True,
     ),
+    Stage(name="examples", command=[BIN / "pytest", "docs/examples"], counted=True),
+    Stage(name="tests", command=[BIN / "pytest", "tests"], counted=True),
+    # Builds the site, with every warning as an error, and walks through it.
+    Stage(name="site", command=[BIN / "pytest", "docs/website"], counted=True),
+    Stage(name="pyright", command=[BIN / "pyright", "--pythonpath", sys.executable]),
+    Stage(
+        name="conformance cut at every byte",
+        command=[BIN / "anylane-conformance", "--backend", "asyncio", "-k", "cut_at_every_byte"],
+        counted=True,
+    ),
+    Stage(name="Autobahn, quick", command=[*AUTOBAHN, "--quick", "--backend", "asyncio"]),
+)
+"""What every change has to pass: format, rules, types, tests, conformance of all lanes."""
+
+
+THOROUGH = (
     # Each case under one of the four servers, in turn; `make conformance-asgi` has them all.
     Stage(
         name="conformance under ASGI servers",
@@ -65,10 +81,6 @@ STAGES = (
         ],
         counted=True,
     ),
-    Stage(name="examples", command=[BIN / "pytest", "docs/examples"], counted=True),
-    Stage(name="tests", command=[BIN / "pytest", "tests"], counted=True),
-    # Builds the site, with every warning as an error, and walks through it.
-    Stage(name="site", command=[BIN / "pytest", "docs/website"], counted=True),
     # Without the express lanes and eager tasks nothing may change but the speed.
     Stage(
         name="tests without lanes",
@@ -81,16 +93,10 @@ STAGES = (
         command=[sys.executable, "-m", "tools.pyodide", "--quick"],
         counted=True,
     ),
-    Stage(name="pyright", command=[BIN / "pyright", "--pythonpath", sys.executable]),
     Stage(name="types of the wheel", command=[sys.executable, "tools/verify_types.py"]),
     Stage(name="extras", command=[sys.executable, "-m", "tools.extras"]),
     Stage(name="reproducible build", command=[sys.executable, "-m", "tools.reproducible"]),
     Stage(name="new project", command=[sys.executable, "-m", "tools.new_project"]),
-    Stage(
-        name="conformance cut at every byte",
-        command=[BIN / "anylane-conformance", "--backend", "asyncio", "-k", "cut_at_every_byte"],
-        counted=True,
-    ),
     Stage(
         name="attacks, quick",
         command=[
@@ -102,9 +108,10 @@ STAGES = (
         name="description, quick",
         command=[sys.executable, "-m", "tools.description", "--max-examples", "10"],
     ),
-    Stage(name="Autobahn, quick", command=[*AUTOBAHN, "--quick", "--backend", "asyncio"]),
     Stage(name="Autobahn, basic, all lanes", command=[*AUTOBAHN, "--basic", "--backend", "all"]),
 )
+"""What a change seldom breaks, and CI tries of each: other servers, odd environments, what is
+shipped, hostile clients."""
 
 
 MEASURED = tuple(
@@ -129,9 +136,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "parts",
         nargs="+",
-        choices=("test", "pythons", "coverage"),
+        choices=("test", "thorough", "pythons", "coverage"),
         metavar="PART",
-        help="test: everything, on this Python. pythons: the tests, on the others that are found. "
+        help="test: what every change has to pass. thorough: what it seldom breaks. pythons: the "
+        "tests, on the other Pythons that are found. "
         "coverage: tests, examples and conformance, measured.",
     )
     parser.add_argument("--jobs", type=int, default=4, metavar="N", help="stages at a time")
@@ -140,6 +148,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     notes: list[str] = []
     if "test" in given.parts:
         stages += STAGES
+    if "thorough" in given.parts:
+        stages += THOROUGH
     if "pythons" in given.parts:
         own = ".".join(platform.python_version_tuple()[:2])
         found, notes = pythons.others(pythons.claimed(), own)
