@@ -48,6 +48,9 @@ class AnswerOutlet(BodyIntake):
     __slots__ = ("_abilities", "_answer", "_denied", "_events", "_subprotocols",
                  "draining")  # fmt: skip
 
+    closing: Closing
+    queued: int
+
     def __init__(
         self,
         config: ServerConfig,
