@@ -13,6 +13,9 @@ import pytest
 from websockets.sync.client import connect
 
 from anylane import App, Broadcast, Context, Deflate, Server, ServerConfig, Timeouts, UsageError
+from anylane.lane.errand import NoConnection
+from anylane.protocol.channel.message_socket import ChannelWebSocket
+from anylane.protocol.websocket.frame_writer import FrameWriter
 from anylane.realtime.item_forms import ItemForms
 from anylane.testing import Lockstep, TestClient
 from tests.waiting import eventually
@@ -111,6 +114,14 @@ def test_what_makes_a_form_may_fail_and_is_asked_again() -> None:
             subscription.form(forms, fail)
         assert subscription.form(forms, lambda: "form") == "form"
         assert subscription.form(forms, fail) == "form"
+
+
+def test_a_host_and_a_lane_of_our_own_share_no_forms() -> None:
+    """Under an ASGI server a message is no frame, and one room may have receivers under both."""
+    carrier: Any = NoConnection(ServerConfig())
+    exchange: Any = None
+    channel = ChannelWebSocket(carrier, lambda _: None, exchange, None)
+    assert channel.framing != FrameWriter().framing
 
 
 @pytest.mark.parametrize("what", ["room", 7, None, [Broadcast()]])

@@ -121,8 +121,8 @@ class ChannelWebSocket:
         """Queue one message. Raise Disconnected if it cannot be sent any more."""
         self.put(Sent(message))
 
-    framing: Hashable = ()
-    """Messages are not framed here."""
+    framing: Hashable = "messages"
+    """Messages are not framed here, and a room may have receivers elsewhere whose are."""
 
     def form(self, message: str | bytes) -> Sent:
         """Return the message as the host takes it."""
