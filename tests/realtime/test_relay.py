@@ -116,6 +116,20 @@ def test_what_makes_a_form_may_fail_and_is_asked_again() -> None:
         assert subscription.form(forms, fail) == "form"
 
 
+def test_a_burst_leaves_no_forms_behind() -> None:
+    """What the items hold is freed with the last receiver's turn, and not with the next item."""
+    room: Broadcast[str] = Broadcast()
+    base = Lockstep(listening(room))
+    wires = [base, base.open(), base.open()]
+    for path, wire in zip((b"ws", b"ws", b"events"), wires, strict=True):
+        wire.receive(UPGRADE % b"ws" if path == b"ws" else GET)
+    for number in range(100):
+        room.send(str(number))
+    base.advance(0)
+    assert not room._items
+    assert [len(forms.made) <= 1 for forms in room._forms.values()] == [True, True]
+
+
 def test_a_host_and_a_lane_of_our_own_share_no_forms() -> None:
     """Under an ASGI server a message is no frame, and one room may have receivers under both."""
     carrier: Any = NoConnection(ServerConfig())

@@ -29,8 +29,7 @@ OnLag = Literal["drop_oldest", "close", "error"]
 """What happens to a receiver that lags."""
 
 Gone = list[Any]
-"""Items on their way out. They are kept until the lock is released, because an item's `__del__` may
-send."""
+"""Items on their way out, kept until the lock is released: an item's `__del__` may send."""
 
 
 class Lagged(AnylaneError):
@@ -204,6 +203,8 @@ class Broadcast(Generic[T]):
             gone.append(self._items.popleft())
             self._at.popleft()
             self._first += 1
+        for forms in self._forms.values():
+            gone += forms.drop(self._first - 1)  # The last receiver has yet to ask for its form.
 
 
 class Subscription(Generic[T]):

@@ -24,8 +24,12 @@ class ItemForms:
         Called with the room's lock held. They are to live until it is released: what they hold may
         send when it is freed.
         """
+        self.made[number] = form
+        return self.drop(oldest)
+
+    def drop(self, oldest: int) -> list[Any]:
+        """Drop the forms of items before *oldest*, and return them, as `keep` does."""
         made, dropped = self.made, []
-        made[number] = form
         while made and (first := next(iter(made))) < oldest:
             dropped.append(made.pop(first))
         return dropped
