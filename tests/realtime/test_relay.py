@@ -116,6 +116,20 @@ def test_what_makes_a_form_may_fail_and_is_asked_again() -> None:
         assert subscription.form(forms, fail) == "form"
 
 
+def test_a_function_without_a_hash_can_be_given_as_encode() -> None:
+    class Prefix:
+        __hash__ = None  # type: ignore[assignment]
+
+        def __call__(self, item: str) -> str:
+            return f"prefix {item}"
+
+    room: Broadcast[str] = Broadcast()
+    wire = Lockstep(listening(room, Prefix()))
+    wire.receive(UPGRADE % b"ws")
+    room.send("item")
+    assert b"prefix item" in wire.sent
+
+
 def test_a_burst_leaves_no_forms_behind() -> None:
     """What the items hold is freed with the last receiver's turn, and not with the next item."""
     room: Broadcast[str] = Broadcast()

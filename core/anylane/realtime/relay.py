@@ -8,6 +8,7 @@ those that lag.
 from __future__ import annotations
 
 from collections.abc import Generator, Hashable
+from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -107,7 +108,9 @@ class Relay:
         if isinstance(self._source, Broadcast):
             self._source = self._source.subscribe()
         if isinstance(self._source, Subscription) and (kind := self._outlet.kind) is not None:
-            self._shared = self._source.forms(kind)
+            # A function that has no hash cannot be found again, so its forms are not shared.
+            with suppress(TypeError):
+                self._shared = self._source.forms(kind)
         self._source.attach(self)
         self._outlet.relays.append(self)
         self.pass_on()
