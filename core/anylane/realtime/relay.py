@@ -65,10 +65,13 @@ class Relay:
 
     What a handler sends itself in the block comes behind all that the room was sent before. Two
     relays of one client have no order between them.
+
+    over: it passes nothing on any more, though its client is there: its source has ended, or an
+        item had no form.
     """
 
     __slots__ = ("_done", "_entered", "_failure", "_held", "_outlet", "_own", "_shared", "_source",
-                 "link")  # fmt: skip
+                 "link", "over")  # fmt: skip
 
     def __init__(self, outlet: Outlet, source: Relayed) -> None:
         if not isinstance(source, Broadcast | Subscription | LogReader):
@@ -83,16 +86,12 @@ class Relay:
         self._shared: ItemForms | None = None
         self._failure: BaseException | None = None
         self._entered = self._done = self._held = False
+        self.over: bool = False
 
     @property
     def lagged(self) -> int:
         """The number of items that this client has lost: see `Broadcast` for who loses some."""
         return 0 if isinstance(self._source, Broadcast | LogReader) else self._source.lagged
-
-    @property
-    def over(self) -> bool:
-        """Whether it passes nothing on any more."""
-        return self._done
 
     def __await__(self) -> Generator[Any, None, None]:
         return self._run().__await__()
@@ -127,12 +126,15 @@ class Relay:
                 await self.catch_up()
         finally:
             self._done = True
+            self._shared = None
             self._outlet.relays.remove(self)
             self._source.detach(self)
             if self._own:
                 self._source.close()
-        # What has ended it is why the client is gone.
-        if self._failure is not None and (exc is None or isinstance(exc, Disconnected)):
+        # What has ended it is why the client is gone, and why a foreign await was cancelled.
+        if self._failure is not None and (
+            exc is None or isinstance(exc, Disconnected) or self.link.is_cancellation(exc)
+        ):
             raise self._failure from None
 
     # -- what the room asks of those that wait for it (see `Waiters`) ------------------------------
@@ -148,11 +150,15 @@ class Relay:
 
     # -- by whoever owns the connection ------------------------------------------------------------
 
-    def pass_on(self) -> None:
-        """Queue what waits as far as the client keeps up, and write it."""
+    def pass_on(self, *, asked: bool = False) -> None:
+        """Queue what waits as far as the client keeps up, and write it.
+
+        asked: the handler waits for this. Else one that waits for room in the output comes first:
+        a relay that takes it each time would hold it up for as long as the room is busy.
+        """
         link, source, outlet = self.link, self._source, self._outlet
         carrier, driver = link.exchange.carrier, link.driver
-        if self._done or (self._held and carrier.congested):
+        if self._done or (self._held and (carrier.congested or (link.flushing and not asked))):
             return
         try:
             for _ in range(source.waiting):
@@ -172,22 +178,26 @@ class Relay:
                     form = outlet.form(item)
                 else:
                     form = source.form(self._shared, partial(outlet.form, item))
-                outlet.put(form)
-        except Disconnected:
-            self._end()
+                try:
+                    outlet.put(form)
+                except Disconnected:
+                    self._done = True  # How the client has ended is its outlet's to tell.
+                    break
         except BaseException as exc:  # noqa: BLE001  # It is raised when the block is left.
             self._give_up(exc)
         driver.push()
 
     async def catch_up(self) -> None:
         """Return when all that was sent until now was passed on, or lost, or the client is gone."""
-        source = self._source
+        source, link = self._source, self.link
         end = source.end_number
-        self.pass_on()
-        while not self._done and source.next_number < end:
-            self.link.check()
-            await self.link.flush()
-            self.pass_on()
+        self.pass_on(asked=True)
+        while not self._done and link.exchange.gone is None:
+            if source.next_number >= min(end, source.end_number):  # A log may begin anew.
+                return
+            link.check()
+            await link.flush()
+            self.pass_on(asked=True)
 
     def _hold(self) -> None:
         """Go on when there is room again."""
@@ -197,7 +207,11 @@ class Relay:
 
     def _go_on(self) -> None:
         self._held = False
-        self.pass_on()
+        if self.link.flushing:
+            self._hold()
+            self.link.driver.give_way(self.link)
+        else:
+            self.pass_on()
 
     def _ended(self) -> None:
         """Take note that the source has ended: by hand, or because it lags."""
@@ -210,7 +224,8 @@ class Relay:
         self._failure = failure
         self._end()
         self._outlet.give_up(failure)
+        self.link.driver.pump()
 
     def _end(self) -> None:
-        self._done = True
+        self._done = self.over = True
         self.link.wake()
