@@ -181,6 +181,22 @@ async def sleep(lane: str) -> None:
             await asyncio.sleep(100)
 
 
+def test_a_close_comes_behind_what_the_room_was_sent_before() -> None:
+    room: Broadcast[str] = Broadcast()
+    app = App()
+
+    @app.websocket("/ws")
+    async def handler(ctx: Context) -> None:
+        ws = await ctx.accept()
+        async with ws.relay(room):
+            room.send("bye")
+            await ws.close(4000)
+
+    wire = Lockstep(app)
+    wire.receive(UPGRADE % b"ws")
+    assert wire.sent.endswith(b"\x81\x03bye\x88\x02\x0f\xa0")
+
+
 @pytest.mark.parametrize("lane", ["asyncio", "uvloop", "trio", "curio"])
 def test_a_peer_that_has_closed_sees_the_end_when_its_relay_gives_up(lane: str) -> None:
     """Its handler awaits something foreign meanwhile, and pumps nothing."""

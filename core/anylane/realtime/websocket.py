@@ -203,12 +203,15 @@ class WebSocket:
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Send a close frame and wait for the peer's, `Timeouts.close` seconds at most (RFC 6455
-        §7.1.2). Harmless when the session is closed.
+        §7.1.2). Harmless when the session is closed. What relays have to pass on goes out before
+        that as far as the peer keeps up, and the rest is dropped.
 
         code: 1000 to 1014 without 1004 to 1006, or 3000 to 4999 (§7.4); UsageError is raised for
         others. reason: any text with a UTF-8 form; it is cut to 123 bytes (§5.5).
         """
         exchange, link = self._exchange, self._link
+        for relay in self._relays:
+            relay.pass_on(asked=True)  # As far as the peer keeps up: a close waits for no more.
         self._protocol.close(code, reason, link.now())
         if exchange.interrupt is None:
             await self._until_gone()
