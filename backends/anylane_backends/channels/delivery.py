@@ -105,6 +105,8 @@ class Delivery(Driver, Generic[LaneT]):
     __slots__ = ("_asking", "_channel", "_context", "_due", "_given_turns", "_giving", "_lasts",
                  "_messages", "_news", "_resumed", "_unsent", "lane")  # fmt: skip
 
+    written: int
+
     def __init__(self, lane: LaneT, channel: MessageChannel, context: Context) -> None:
         self.lane: LaneT = lane
         self._channel = channel
