@@ -44,12 +44,13 @@ def _websockets(app: App, stage: Stage) -> None:
 
     @app.websocket("/relay/listen")
     async def listen(ctx: Context) -> None:
-        ws = await ctx.accept()
-        try:
-            await ws.relay(stage.room)
-            stage.note(f"over {ws.close_code}")
-        except Disconnected as exc:
-            stage.note(f"gone {exc.code}")
+        with stage.room.subscribe() as subscribed:
+            ws = await ctx.accept()
+            try:
+                await ws.relay(subscribed)
+                stage.note(f"over {ws.close_code}")
+            except Disconnected as exc:
+                stage.note(f"gone {exc.code}")
 
     @app.websocket("/relay/two")
     async def two(ctx: Context) -> None:
@@ -120,17 +121,18 @@ def _events(app: App, stage: Stage) -> None:
     @app.get("/relay/events")
     async def events(ctx: Context) -> None:
         try:
-            async with ctx.event_stream(heartbeat=5) as stream:
-                await stream.comment("listening")
-                await stream.relay(stage.room, event="said")
+            with stage.room.subscribe() as subscribed:
+                async with ctx.event_stream(heartbeat=5) as stream:
+                    await stream.comment("listening")
+                    await stream.relay(subscribed, event="said")
         finally:
             stage.note("events: finally")
 
     @app.get("/relay/events/block")
     async def block(ctx: Context) -> None:
-        async with ctx.event_stream() as stream, stream.relay(stage.room, len):
-            await stream.comment("listening")
-            with stage.notes.subscribe() as notes:
+        with stage.notes.subscribe() as notes:
+            async with ctx.event_stream() as stream, stream.relay(stage.room, len):
+                await stream.comment("listening")
                 async for note in notes:
                     if note == "end":
                         break
@@ -145,21 +147,21 @@ def _events(app: App, stage: Stage) -> None:
 
     @app.get("/relay/events/def")
     def of_def(ctx: Context) -> None:
-        with ctx.event_stream() as stream:
+        with stage.room.subscribe() as subscribed, ctx.event_stream() as stream:
 
             async def relay() -> None:
                 await stream.comment("listening")
-                await stream.relay(stage.room)
+                await stream.relay(subscribed)
 
             ctx.call(relay)
 
     @app.get("/relay/events/strict/{times:int}")
     async def strict(ctx: Context) -> None:
         times = ctx.params["times"]
-        async with ctx.event_stream() as stream:
-            relay = stream.relay(stage.strict, lambda item: item * times)
+        with stage.strict.subscribe() as subscribed:
             try:
-                await stream.comment("listening")
-                await relay
+                async with ctx.event_stream() as stream:
+                    await stream.comment("listening")
+                    await stream.relay(subscribed, lambda item: item * times)
             finally:
-                stage.note(f"events: lagged {relay.lagged}")
+                stage.note(f"events: lagged {subscribed.lagged}")
