@@ -125,12 +125,9 @@ class Relay:
             if exc is None:
                 await self.catch_up()
         finally:
-            self._done = True
+            self._stop()
             self._shared = None
             self._outlet.relays.remove(self)
-            self._source.detach(self)
-            if self._own:
-                self._source.close()
         # What has ended it is why the client is gone, and why a foreign await was cancelled.
         if self._failure is not None and (
             exc is None or isinstance(exc, Disconnected) or self.link.is_cancellation(exc)
@@ -181,7 +178,7 @@ class Relay:
                 try:
                     outlet.put(form)
                 except Disconnected:
-                    self._done = True  # How the client has ended is its outlet's to tell.
+                    self._stop()  # How the client has ended is its outlet's to tell.
                     break
         except BaseException as exc:  # noqa: BLE001  # It is raised when the block is left.
             self._give_up(exc)
@@ -227,5 +224,14 @@ class Relay:
         self.link.driver.pump()
 
     def _end(self) -> None:
-        self._done = self.over = True
+        self._stop()
+        self.over = True
         self.link.wake()
+
+    def _stop(self) -> None:
+        """Take nothing more, and be no receiver any more, before the handler hears of it."""
+        if not self._done:
+            self._done = True
+            self._source.detach(self)
+            if self._own:
+                self._source.close()
