@@ -269,7 +269,7 @@ class CurioLane(Lane):
                 task._last_io = None
         try:
             self._selector.unregister(sock)
-        except KeyError:
+        except (KeyError, ValueError):  # It is not registered, or was closed from outside.
             pass
 
     async def runner(self) -> CurioRunner:

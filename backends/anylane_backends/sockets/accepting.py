@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -166,15 +167,24 @@ class Accepting:
         if wanted is not self._on:
             self._on = wanted
             for listener in self._server.listeners:
-                if listener in self._broken:
-                    pass
-                elif wanted:
-                    acceptor = Acceptor(listener, self._server.config, blocking=self._blocking)
-                    self._lane.watch(listener, partial(self._accept, listener, acceptor))
-                else:
-                    self._lane.unwatch(listener)
+                if listener not in self._broken:
+                    self._switch(listener, on=wanted)
         if self._server.draining:
             self._server.on_listeners_idle()
+
+    def _switch(self, listener: socket.socket, *, on: bool) -> None:
+        try:
+            if on:
+                acceptor = Acceptor(listener, self._server.config, blocking=self._blocking)
+                self._lane.watch(listener, partial(self._accept, listener, acceptor))
+            else:
+                self._lane.unwatch(listener)
+        except (OSError, ValueError):
+            if listener.fileno() >= 0:
+                raise
+            # It was closed from outside. The other listeners go on.
+            pause_after(self._server, listener, OSError(errno.EBADF, os.strerror(errno.EBADF)))
+            self._broken.add(listener)
 
     def _accept(self, listener: socket.socket, acceptor: Acceptor) -> None:
         for _ in range(TURN):

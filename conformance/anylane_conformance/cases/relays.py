@@ -53,7 +53,7 @@ def a_relay_ends_with_its_block(conversation: Conversation) -> None:
 
 @case(CHAPTER, extra=relays.build)
 def a_relay_can_be_awaited(conversation: Conversation) -> None:
-    """It goes on until the client leaves, and drops what that sends."""
+    """A relay that is awaited goes on until its client leaves, and drops what that sends."""
     ws = conversation.websocket("/relay/listen")
     ws.send("dropped")
     ws.ping(b"there")

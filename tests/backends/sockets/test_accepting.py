@@ -174,7 +174,8 @@ def test_a_listener_that_is_closed_from_outside_harms_nothing_else(
 ) -> None:
     """full: while no more clients are accepted, so that it is waited for only later."""
     config = ServerConfig(bind=("127.0.0.1:0", "127.0.0.1:0"), max_connections=1 if full else 100)
-    server = Server(App(), config, backend, log=lambda *_: None)
+    said: list[str] = []
+    server = Server(App(), config, backend, log=lambda _, message, __: said.append(message))
     server.start().wait_ready()
     try:
         broken, other = server.core.listeners
@@ -187,6 +188,7 @@ def test_a_listener_that_is_closed_from_outside_harms_nothing_else(
     finally:
         server.shutdown()
         assert server.wait(10)
+    assert not [line for line in said if "failed" in line]
 
 
 def test_who_is_gone_already_is_passed_over_and_exhaustion_is_told() -> None:
