@@ -563,6 +563,23 @@ def test_integral_numbers_are_integers() -> None:
     ]
 
 
+class Reading(pydantic.BaseModel):
+    name: str
+    level: float
+
+
+def test_a_large_float_is_no_fault_beside_another_one() -> None:
+    """The second look, with integers for what is integral, must not name what the first took."""
+
+    async def take(new: Reading) -> Any:
+        return new.level
+
+    client = client_of(take, method="POST")
+    found = faults(client.post("/", json={"level": 1e18}))
+    assert [field for _, field, *_ in found] == ["name"]
+    assert client.post("/", json={"name": "a", "level": 1e18}).json() == 1e18
+
+
 @pytest.mark.parametrize("kind", [list[str], set[str], Annotated[list[str], Header("tag")]])
 def test_each_request_has_a_default_of_its_own(kind: Any) -> None:
     default: Any = set() if kind == set[str] else []
