@@ -136,6 +136,7 @@ def test_a_client_that_sends_what_is_not_read_costs_no_turns(
 
     @app.post("/slow")
     async def slow(ctx: Context) -> str:
+        await ctx.sleep(0.3)  # What the client sends meanwhile is read up to the mark.
         looked.clear()
         await ctx.sleep(0.5)
         return f"{len(looked)}."
