@@ -186,6 +186,26 @@ def test_a_relay_is_used_once() -> None:
         assert ws.receive() == "refused"
 
 
+def test_a_subscription_is_relayed_once() -> None:
+    """Two connections that take from it in turn would take forms under wrong numbers."""
+    app = App()
+    room: Broadcast[str] = Broadcast()
+
+    @app.websocket("/")
+    async def handler(ctx: Context) -> None:
+        with room.subscribe() as subscription:
+            ws = await ctx.accept()
+            async with ws.relay(subscription):
+                with pytest.raises(UsageError, match="relayed already"):
+                    await ws.relay(subscription)
+                room.send("goes on")
+            await ws.send("refused")
+
+    with TestClient(app) as client, client.websocket("/") as ws:
+        assert [ws.receive(), ws.receive()] == ["goes on", "refused"]
+    assert is_left(room)
+
+
 def test_an_event_type_that_is_none_is_refused_at_once() -> None:
     app = App()
 

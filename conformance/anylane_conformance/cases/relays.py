@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from anylane import Broadcast
 from anylane_conformance.cases import case
 from anylane_conformance.cases.events import chunk, opened, past, sized
 from anylane_conformance.contract.realtime import relays
@@ -21,6 +22,13 @@ def ready(conversation: Conversation, path: str) -> WebSocketPeer:
     ws = conversation.websocket(path)
     assert ws.receive() == "ready"
     return ws
+
+
+def send_in_turns(conversation: Conversation, room: Broadcast[str], count: int) -> None:
+    """Send a room so many items, each another character, and let relays take each."""
+    for number in range(count):
+        room.send(chr(48 + number))
+        conversation.pause(0.001)
 
 
 @case(CHAPTER, extra=relays.build)
@@ -189,9 +197,7 @@ def a_relay_that_lags_raises_if_its_room_says_so(conversation: Conversation) -> 
     """In a room with on_lag="error" Lagged comes out of the block, and the client sees 1013."""
     slow = ready(conversation, f"/relay/severe/{TIMES}")
     slow.peer.hold()
-    for number in range(64):
-        conversation.stage.severe.send(chr(48 + number))
-        conversation.pause(0.001)
+    send_in_turns(conversation, conversation.stage.severe, 64)
     slow.peer.release()
     while slow.receive_or_end() is not None:
         pass
@@ -206,9 +212,7 @@ def a_relay_that_lags_goes_on_with_the_latest(conversation: Conversation) -> Non
     order, and what its handler sends behind them."""
     slow = ready(conversation, f"/relay/lenient/{TIMES}")
     slow.peer.hold()
-    for number in range(70):
-        conversation.stage.lenient.send(chr(48 + number))
-        conversation.pause(0.001)
+    send_in_turns(conversation, conversation.stage.lenient, 70)
     slow.peer.release()
     slow.send("how many")
     told = []
@@ -287,9 +291,7 @@ def an_event_stream_that_lags_is_cut_off(conversation: Conversation) -> None:
     peer = opened(conversation, f"/relay/events/strict/{TIMES}")
     past(peer, b": listening\n\n")
     peer.hold()
-    for number in range(64):
-        conversation.stage.strict.send(chr(48 + number))
-        conversation.pause(0.001)
+    send_in_turns(conversation, conversation.stage.strict, 64)
     peer.release()
     assert not peer.rest().endswith(b"0\r\n\r\n")
     assert conversation.helper().ask("/notes").body == b"events: lagged 1"

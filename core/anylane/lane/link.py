@@ -110,7 +110,7 @@ class LinkDriver(Protocol):
         """Notify the link in a new turn of the loop."""
 
     def tell(self, func: Callable[[], None]) -> bool:
-        """Call a function on behalf of whoever is at work on the connection."""
+        """Call a function that changes the connection, in the place of what is at work on it."""
         ...
 
     def await_room(self, carrier: Carrier, call: Callable[[], None]) -> None:

@@ -215,15 +215,14 @@ class Subscription(Generic[T]):
     """
 
     __slots__ = ("__weakref__", "_attached", "_link", "_lost", "_next", "_number", "_rest",
-                 "_room")  # fmt: skip
+                 "_room", "relayed")  # fmt: skip
 
     def __init__(self, room: Broadcast[T]) -> None:
         self._room = room
         self._number = next(room._numbers)
-        self._next = 0
-        self._lost = 0
+        self._next = self._lost = self._attached = 0
         self._rest: deque[T] | None = None
-        self._attached = 0
+        self.relayed: bool = False
         self._link: Link | None = None
         room._change(partial(room._enter, self))
 

@@ -290,7 +290,7 @@ class LogReader:
     Each item is a LoggedEvent. The reader never ends by itself.
     """
 
-    __slots__ = ("_after", "_epoch", "_history", "_log", "_news", "_seen", "_unknown")
+    __slots__ = ("_after", "_epoch", "_history", "_log", "_news", "_seen", "_unknown", "relayed")
 
     def __init__(
         self, log: EventLog, news: Subscription[None], after: str | None, history: int
@@ -302,6 +302,7 @@ class LogReader:
         self._epoch: str | None = None
         self._seen = 0
         self._unknown: str | None = None
+        self.relayed: bool = False
 
     def __len__(self) -> int:
         """Return how many events this client has not had, those included that are gone already."""

@@ -106,6 +106,9 @@ class Relay:
         self._entered = True
         if isinstance(self._source, Broadcast):
             self._source = self._source.subscribe()
+        elif self._source.relayed:
+            raise UsageError("relay() got what is relayed already; subscribe once for each relay")
+        self._source.relayed = True
         if isinstance(self._source, Subscription) and (kind := self._outlet.kind) is not None:
             # A function that has no hash cannot be found again, so its forms are not shared.
             with suppress(TypeError):
@@ -145,7 +148,7 @@ class Relay:
         """Pass on what is new, on the lane's own thread."""
         self.link.driver.tell(self.pass_on)
 
-    # -- by whoever owns the connection ------------------------------------------------------------
+    # -- by the owner of the connection -----------------------------------------------------------
 
     def pass_on(self, *, asked: bool = False) -> None:
         """Queue what waits as far as the client keeps up, and write it.
