@@ -88,7 +88,7 @@ def _changing(fields: bytes) -> tuple[bytes, ...]:
     """No two heads alike, and more than are remembered: the path and a header differ."""
     return tuple(
         request(b"GET", b"/api/users/%d" % n, fields + b"X-Request-Id: %08x\r\n" % (n * 2654435))
-        for n in range(512)
+        for n in range(8192)
     )
 
 
@@ -101,7 +101,7 @@ TYPED = tuple(
         b'{"name":"user %d","email":"user%d@example.org","age":%d,"score":9.5,"is_active":true,'
         b'"nickname":null,"tags":["a","b"],"visits":7}' % (n, n, n),
     )
-    for n in range(512)
+    for n in range(8192)
 )
 CASES = {
     "plaintext": Case((request(b"GET", b"/plain", HOST),)),

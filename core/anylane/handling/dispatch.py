@@ -7,7 +7,6 @@ from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from anylane.cache import RepeatCache
 from anylane.errors import HTTPError, Refused, UsageError
 from anylane.handling.error_responses import ErrorHandlers
 from anylane.handling.gate import Gate
@@ -35,15 +34,7 @@ if TYPE_CHECKING:
 
 
 Known = tuple[Route, Gate | None, Endpoint, dict[str, Any]]
-"""What a request line leads to: its route, its gate, the pipeline, and the parameters."""
-
-_MAX_KNOWN = 1024
-"""Request lines that are remembered. A hit takes 0.2 us, where finding a route with a parameter
-takes 2."""
-
-_MAX_TARGET = 256
-"""Bytes of a target that is remembered. With `_MAX_KNOWN` that is some 500 KiB at most, whatever is
-asked for."""
+"""What a head leads to: its route, its gate, the pipeline, and the parameters."""
 
 
 class Dispatcher:
@@ -54,9 +45,8 @@ class Dispatcher:
     json_default: what the app makes of a value that JSON has no form for, or None.
     """
 
-    __slots__ = ("_by_host", "_endpoints", "_fallbacks", "_guarded", "_known",
-                 "_outermost", "_places", "_prefixes", "_preflights", "_table", "app",
-                 "error_handlers",
+    __slots__ = ("_by_head", "_by_host", "_endpoints", "_fallbacks", "_guarded", "_outermost",
+                 "_places", "_prefixes", "_preflights", "_table", "app", "error_handlers",
                  "json_default")  # fmt: skip
 
     def __init__(self, app: BaseApp, error_handlers: ErrorHandlers) -> None:
@@ -66,6 +56,8 @@ class Dispatcher:
         self._table = RouteTable(app.routes)
         self._by_host = self._table.by_host
         self._guarded = any(route.when is not None for route in app.routes)
+        # Whether nothing but its head decides where a request leads to.
+        self._by_head = not self._by_host and not self._guarded
         self._prefixes = Prefixes(app.hooks, app.routes)
         self._preflights = Preflights(app.routes, app.hooks)
         self._compose(())
@@ -73,7 +65,6 @@ class Dispatcher:
     def _compose(self, outermost: tuple[Hooks, ...]) -> None:
         """Put all pipelines together. outermost: hooks around those of the app."""
         self._outermost = outermost
-        self._known: RepeatCache[tuple[bytes, bytes], Known] = RepeatCache(_MAX_KNOWN)
         self._places: dict[Route, Mounted] = {}
         self._endpoints: dict[Route, tuple[Gate | None, Endpoint]] = {
             route: self._composed(route) for route in self.app.routes
@@ -121,10 +112,7 @@ class Dispatcher:
         assert head is not None, "what could not be parsed is not routed"
         known: Known | None = head.leads_to
         if known is None:
-            known = self._known.get((head.method, head.target))
-            if known is None or not ctx.exchange.body_complete or b"upgrade" in head.connection:
-                return self._route(ctx, head)
-            head.leads_to = known
+            return self._route(ctx, head)
         ctx.route, ctx._gate, endpoint, params = known
         if params:
             ctx.params = params.copy()
@@ -153,7 +141,9 @@ class Dispatcher:
             ctx.route, ctx.params = route, params = resolution
             ctx.exchange.cancel_on_disconnect = bool(route.cancel_on_disconnect)
             ctx._gate, endpoint = self._endpoints[route]
-            self._learn(head, route, params)
+            if self._by_head and not route.websocket and not route.cancel_on_disconnect:
+                # What is repeated by its client, byte for byte, need not be looked for again.
+                head.leads_to = route, ctx._gate, endpoint, params.copy()
             bounded = ctx.exchange.body_complete or route.bounds.body_limit is not None
             if not bounded and not _fits(ctx):
                 endpoint = self._fallback(Refused, tuple(levels_of(route)))[1]
@@ -207,19 +197,6 @@ class Dispatcher:
             endpoint = pipeline(_FALLBACKS[kind], groups, self.error_handlers.handle)
             found = self._fallbacks[kind, levels, about] = Gate(groups) or None, endpoint
         return found
-
-    def _learn(self, head: RequestHead, route: Route, params: dict[str, Any]) -> None:
-        """Remember what this request line leads to, where nothing else has a say in it.
-
-        Without `_known` a request takes 1.19 of the instructions where its line came before under
-        another head, and .98 where the line is new. Without `leads_to` it takes 1.01 where its head
-        is repeated (docs/performance.md, "What is remembered, and what each memory is worth").
-        """
-        if self._by_host or self._guarded or route.websocket or route.cancel_on_disconnect:
-            return
-        head.leads_to = known = route, *self._endpoints[route], params.copy()
-        if len(head.target) <= _MAX_TARGET:
-            self._known.offer((head.method, head.target), known)
 
 
 def _fits(ctx: Context, limit: int | None = None, timeout: float | None = None) -> bool:

@@ -26,6 +26,10 @@ class Text(NamedTuple):
     query: str
 
 
+_text = tuple.__new__
+"""What a NamedTuple's own `__new__` calls, which is Python code."""
+
+
 class Fields:
     """The header lines of requests, taken apart on first use, once for all that repeat them.
 
@@ -113,7 +117,7 @@ class RequestHead:
             path, _, query = target.partition("?")
             if path[:1] not in ("/", "*", ""):
                 path = _path_of(path)
-            self._text = Text(self.method.decode("ascii"), target, path, query)
+            self._text = _text(Text, (self.method.decode("ascii"), target, path, query))
         return self._text
 
     def get(self, name: bytes) -> bytes | None:

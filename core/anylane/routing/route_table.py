@@ -190,15 +190,16 @@ class RouteTable:
         host: the value of the Host header.
         guard: asked for each route with `when` that comes into question.
         """
-        # Hot path: one dict lookup by path and one by method, nothing allocated but the result.
+        # Hot path: one dict lookup by path, or by all of it before its last segment, and one by
+        # method; nothing is allocated but the result.
         if not self._hosts:
             endpoint = self._anywhere.static.get(path)
             if endpoint is not None and not endpoint.guarded:
                 route = endpoint.plain.get(method)
                 return _found(Found, (route, {})) if route else _refusal(method, endpoint.routes)
-            only = self._anywhere.find_only(path) if endpoint is None else None
-            if only is not None and not only[0].guarded:
-                endpoint, params = only
+            last = self._anywhere.find_last(path) if endpoint is None else None
+            if last is not None and not last[0].guarded:
+                endpoint, params = last
                 route = endpoint.plain.get(method)
                 return (
                     _found(Found, (route, params)) if route else _refusal(method, endpoint.routes)
