@@ -8,7 +8,7 @@ are asked of an exchange's carrier and never of "the connection".
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,6 +18,9 @@ from anylane.protocol.timers import Timer, Timers
 
 if TYPE_CHECKING:
     from anylane.config.server_config import ServerConfig
+
+Join = Callable[[list[Any]], tuple[Any, int] | None]
+"""Makes one of several forms of messages, and says how many bytes it has; None for too many."""
 
 
 class Closing(IntEnum):
@@ -133,6 +136,11 @@ class WebSocketSession(Protocol):
 
     def form(self, message: str | bytes) -> Any:
         """Return a message as `put` takes it."""
+        ...
+
+    @property
+    def join(self) -> Join | None:
+        """What makes one of several forms; None where each is put by itself."""
         ...
 
     def put(self, formed: Any) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from anylane.lane.link import Link, Scope
     from anylane.protocol.exchange import Exchange
     from anylane.protocol.fields import Header
-    from anylane.protocol.interfaces import EventSession
+    from anylane.protocol.interfaces import EventSession, Join
 
 
 _CONTENT_TYPE = "text/event-stream"
@@ -317,6 +317,9 @@ class EventOutlet:
     """Where the relays of one event stream put what they pass on (see `Outlet`)."""
 
     __slots__ = ("_encode", "_event", "_events", "link", "relays")
+
+    join: Join | None = None
+    """Each event has a chunk of its own, however many go out together."""
 
     def __init__(
         self,

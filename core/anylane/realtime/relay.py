@@ -23,6 +23,7 @@ from anylane.shown import shown
 if TYPE_CHECKING:
     from anylane.lane.link import Link
     from anylane.lane.wake_queue import WakeQueue
+    from anylane.protocol.interfaces import Join
 
 Relayed = Broadcast[Any] | Subscription[Any] | LogReader
 """What a relay passes on: a room from now on, or what a subscription or a reader has not given."""
@@ -32,10 +33,14 @@ class Outlet(Protocol):
     """Where a relay puts what it passes on: one WebSocket, or one event stream.
 
     relays: those that are at work, in the order in which they began.
+    join: makes one form of several that were to be put together; None where they stay apart.
     """
 
     link: Link
     relays: list[Relay]
+
+    @property
+    def join(self) -> Join | None: ...
 
     @property
     def kind(self) -> Hashable:
@@ -112,7 +117,7 @@ class Relay:
         if isinstance(self._source, Subscription) and (kind := self._outlet.kind) is not None:
             # A function that has no hash cannot be found again, so its forms are not shared.
             with suppress(TypeError):
-                self._shared = self._source.forms(kind)
+                self._shared = self._source.forms(kind, self._outlet.join)
         self._source.attach(self)
         self._outlet.relays.append(self)
         self.pass_on()
@@ -160,7 +165,17 @@ class Relay:
         carrier, driver = link.exchange.carrier, link.driver
         if self._done or (self._held and (carrier.congested or (link.flushing and not asked))):
             return
+        shared, unsent = self._shared, carrier.backlog + carrier.queued
         try:
+            if shared is not None and unsent <= carrier.high:
+                form = source.poll_all(shared, carrier.high - unsent)
+                if form is not None:
+                    try:
+                        outlet.put(form)
+                    except Disconnected:
+                        self._stop()  # How the client has ended is its outlet's to tell.
+                    driver.push()
+                    return
             for _ in range(source.waiting):
                 # Where `congested` is false it is not called: this runs for each item of each.
                 if carrier.backlog + carrier.queued > carrier.high:
@@ -174,14 +189,14 @@ class Relay:
                 if item is ENDED:
                     self._ended()
                     break
-                if self._shared is None:
+                if shared is None:
                     form = outlet.form(item)
                 else:
-                    form = source.form(self._shared, partial(outlet.form, item))
+                    form = source.form(shared, partial(outlet.form, item))
                 try:
                     outlet.put(form)
                 except Disconnected:
-                    self._stop()  # How the client has ended is its outlet's to tell.
+                    self._stop()  # As above.
                     break
         except BaseException as exc:  # noqa: BLE001  # It is raised when the block is left.
             self._give_up(exc)

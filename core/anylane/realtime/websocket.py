@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from anylane.lane.link import Link
     from anylane.protocol.exchange import Exchange
-    from anylane.protocol.interfaces import WebSocketSession
+    from anylane.protocol.interfaces import Join, WebSocketSession
 
 
 class WebSocket:
@@ -262,7 +262,7 @@ class WebSocket:
 class SocketOutlet:
     """Where the relays of one WebSocket put what they pass on (see `Outlet`)."""
 
-    __slots__ = ("_encode", "_ws", "link", "relays")
+    __slots__ = ("_encode", "_ws", "link", "put", "relays")
 
     def __init__(
         self, ws: WebSocket, relays: list[Relay], encode: Callable[[Any], Any] | None
@@ -271,6 +271,12 @@ class SocketOutlet:
         self._encode = encode
         self.link: Link = ws._link
         self.relays: list[Relay] = relays
+        self.put: Callable[[Any], None] = ws._protocol.put
+
+    @property
+    def join(self) -> Join | None:
+        """Return what makes one of several frames; None for messages, which stay apart."""
+        return self._ws._protocol.join
 
     @property
     def kind(self) -> Hashable:
@@ -286,10 +292,6 @@ class SocketOutlet:
         elif not isinstance(message, str):
             message = json.dumps(message).decode("utf-8")
         return self._ws._protocol.form(message)
-
-    def put(self, formed: Any) -> None:
-        """Queue a frame."""
-        self._ws._protocol.put(formed)
 
     def give_up(self, failure: BaseException | None) -> None:
         """Close the WebSocket: 1013 for a peer that lags, 1011 for an item that has no form."""

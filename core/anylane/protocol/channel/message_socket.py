@@ -128,6 +128,8 @@ class ChannelWebSocket:
         """Return the message as the host takes it."""
         return Sent(message)
 
+    join = None
+
     def put(self, formed: Sent) -> None:
         """Queue what `form` has made. Raise Disconnected if it cannot be sent any more."""
         if not self.is_open:
