@@ -152,6 +152,7 @@ if __name__ == "__main__":
         print=lambda *_: None,
         loop=uvloop.new_event_loop(),
         keepalive_timeout=setting.IDLE,
+        handler_cancellation=True,  # Else who has left an event stream stays until the next event.
         backlog=4096,
         ssl_context=tls,
     )

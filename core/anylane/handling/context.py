@@ -15,10 +15,10 @@ from anylane.handling.blocking import Calls, run_blocking
 from anylane.handling.job import Ending, Job
 from anylane.http.semantics.preconditions import Validators, demand
 from anylane.lane.link import shielded
+from anylane.lane.timeout import Timeout
 from anylane.protocol.timers import deadline_after
 from anylane.realtime.select import Select
 from anylane.realtime.source import Source
-from anylane.realtime.timeout import Timeout
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -175,6 +175,24 @@ class EventSession(Protocol):
     def send(self, block: bytes, now: float, *, retry: int | None = None) -> None:
         """Queue one whole block. retry: the hint that is in it, in milliseconds."""
 
+    @property
+    def framed(self) -> bool:
+        """Whether a block has the same form in every session that is framed; else it is its own
+        form."""
+        ...
+
+    @property
+    def join(self) -> Join | None:
+        """What makes one of several forms; None where each is put by itself."""
+        ...
+
+    def form(self, block: bytes) -> Any:
+        """Return a block as `put` takes it."""
+        ...
+
+    def put(self, formed: Any, now: float) -> None:
+        """Queue what `form` has made, for a session that is framed alike."""
+
     def end(self) -> None:
         """Stop its heartbeats: the body is complete, or its client is gone."""
 

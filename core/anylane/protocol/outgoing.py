@@ -6,7 +6,8 @@ it has taken says little about the peer; what the peer has acknowledged is repor
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from anylane.protocol.interfaces import Closing
 from anylane.protocol.pace import Pace
@@ -15,6 +16,37 @@ from anylane.protocol.timers import NEVER, Timer, Timers
 if TYPE_CHECKING:
     from anylane.config.server_config import ServerConfig
     from anylane.protocol.interfaces import HearsOutput
+
+MAX_JOINED = 65536
+"""Bytes that are joined. For more the copy is not worth the call that it saves."""
+
+
+class Framed(NamedTuple):
+    """What many connections get alike, made once: one or more frames, or chunks of a body."""
+
+    chunks: list[bytes]
+    """To be written in order."""
+    size: int
+    """Bytes of all chunks."""
+    body: int
+    """Bytes that count as sent: `Exchange.sent`."""
+
+    @classmethod
+    def of(cls, chunks: Iterable[bytes], body: int | None = None) -> Framed:
+        """Return these chunks. body: None for all of their bytes."""
+        kept = [*chunks]
+        size = sum(map(len, kept))
+        return cls(kept, size, size if body is None else body)
+
+
+def join(several: Sequence[Framed]) -> tuple[Framed, int] | None:
+    """Return several in one chunk, and its size in bytes; None for more than `MAX_JOINED`."""
+    size = sum(each.size for each in several)
+    if size > MAX_JOINED:
+        return None
+    whole = b"".join(chunk for each in several for chunk in each.chunks)
+    return Framed([whole], size, sum(each.body for each in several)), size
+
 
 _NO = Closing.NO  # A member of an enum takes twice the time of a global to look up.
 

@@ -6,14 +6,17 @@ two can ever run into each other. Nothing that a handler passes can start a fiel
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anylane.errors import Disconnected, UsageError
-from anylane.protocol.interfaces import Carrier
+from anylane.protocol.interfaces import Carrier, Closing, Join
+from anylane.protocol.outgoing import Framed, join
 from anylane.protocol.timers import Timer
 from anylane.shown import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from anylane.protocol.exchange import Exchange
     from anylane.protocol.request_head import RequestHead
 
@@ -114,14 +117,18 @@ RETRY = 1000
 gave no hint. Browsers wait 3 to 5 seconds by themselves; a restart is over sooner."""
 
 
+_NO = Closing.NO  # A member of an enum takes twice the time of a global to look up.
+
+
 class EventStreamProtocol:
     """One event stream between its head and its end (HTML standard §9.2).
 
     retry: milliseconds, sent at once as a hint; None for no hint. heartbeat: seconds of silence
     after which a comment is sent, None for never. now: seconds, on the clock of the connection.
+    frame: makes the chunks of a block on the wire; None where each stream has to make its own.
     """
 
-    __slots__ = ("_carrier", "_exchange", "_heartbeat", "_retry")
+    __slots__ = ("_carrier", "_exchange", "_frame", "_heartbeat", "_retry")
 
     def __init__(
         self,
@@ -131,9 +138,11 @@ class EventStreamProtocol:
         retry: int | None,
         heartbeat: float | None,
         now: float,
+        frame: Callable[[bytes], Iterable[bytes]] | None = None,
     ) -> None:
         self._carrier = carrier
         self._exchange = exchange
+        self._frame = frame
         self._heartbeat = heartbeat
         self._retry = retry
         if retry is not None:
@@ -148,6 +157,36 @@ class EventStreamProtocol:
         self._exchange.send_data(block)
         if retry is not None:
             self._retry = retry
+        if self._heartbeat is not None:
+            self._rest(now)
+
+    @property
+    def framed(self) -> bool:
+        """See `EventSession`."""
+        return self._frame is not None
+
+    @property
+    def join(self) -> Join | None:
+        """See `EventSession`."""
+        return None if self._frame is None else join
+
+    def form(self, block: bytes) -> Any:
+        """Return a block as `put` takes it."""
+        if self._frame is None:
+            return block
+        return Framed.of(self._frame(block), len(block))
+
+    def put(self, formed: Any, now: float) -> None:
+        """Queue what `form` has made. Raise UsageError if the exchange has ended."""
+        exchange = self._exchange
+        if self._frame is None or exchange.finished:
+            exchange.send_data(formed)
+        elif self._carrier.closing is _NO:  # As that, for what is framed already.
+            chunks, size, body = formed
+            carrier = self._carrier
+            carrier.out += chunks
+            carrier.queued += size
+            exchange.sent += body
         if self._heartbeat is not None:
             self._rest(now)
 

@@ -19,8 +19,8 @@ from weakref import WeakValueDictionary, ref
 from anylane.errors import AnylaneError, UsageError
 from anylane.lane.link import Link, current_link
 from anylane.lane.wake_queue import WakeQueue
-from anylane.protocol.interfaces import Join
 from anylane.realtime.item_forms import ItemForms
+from anylane.realtime.position import Position
 from anylane.realtime.source import ENDED, PENDING
 from anylane.realtime.waiters import Waiter, Waiters
 
@@ -208,21 +208,19 @@ class Broadcast(Generic[T]):
             gone += forms.drop(self._first - 1)  # The last receiver has yet to ask for its form.
 
 
-class Subscription(Generic[T]):
+class Subscription(Position, Generic[T]):
     """One receiver: `async for item in subscription`, or a source of `ctx.select`.
 
     It ends when its block is left, by `close`, or when nothing holds it any more. Iterating outside
     a handler raises UsageError: it waits on the handler's lane.
     """
 
-    __slots__ = ("__weakref__", "_attached", "_link", "_lost", "_next", "_number", "_rest",
-                 "_room", "relayed")  # fmt: skip
+    __slots__ = ("__weakref__", "_attached", "_link", "_number", "relayed")
 
     def __init__(self, room: Broadcast[T]) -> None:
-        self._room = room
+        super().__init__(room)
         self._number = next(room._numbers)
-        self._next = self._lost = self._attached = 0
-        self._rest: deque[T] | None = None
+        self._attached = 0
         self.relayed: bool = False
         self._link: Link | None = None
         room._change(partial(room._enter, self))
@@ -232,83 +230,6 @@ class Subscription(Generic[T]):
         """The number of items that it has lost."""
         with self._room._lock:
             return self._lost + (max(0, self._room._first - self._next) if self._is_open() else 0)
-
-    @property
-    def waiting(self) -> int:
-        """How many times `poll` gives something now, its end included. For relays."""
-        room = self._room
-        with room._lock:
-            if self._rest is not None:
-                return len(self._rest) + 1
-            return min(len(room._items), room._first + len(room._items) - self._next)
-
-    @property
-    def next_number(self) -> int:
-        """The number of the item that it gives next, as its room counts them. For relays."""
-        return self._next
-
-    @property
-    def end_number(self) -> int:
-        """The number behind that of the last item that waits for it. For relays."""
-        room = self._room
-        with room._lock:
-            if self._rest is not None:
-                return self._next + len(self._rest)
-            return room._first + len(room._items)
-
-    @property
-    def cut_off(self) -> bool:
-        """Whether its room has closed it because it lagged (`on_lag="close"`). For relays."""
-        return self._rest is not None and self._lost > 0 and self._room.on_lag == "close"
-
-    def forms(self, kind: Hashable, join: Join | None = None) -> ItemForms:
-        """Return what keeps the forms of its room's items, one for each kind. For relays.
-
-        join: of all that are of this kind (see `ItemForms`).
-        """
-        with self._room._lock:
-            return self._room._forms.setdefault(kind, ItemForms(join))
-
-    def poll_all(self, forms: ItemForms, space: int) -> Any:
-        """Take all items that wait, and return their forms as one. For relays, of which nearly all
-        have come as far as the others: 40 % of the work of taking items one by one.
-
-        None, and nothing is taken, where nothing waits, where a form is still to be made, where
-        they do not fit into *space* bytes, and where `poll` has more to say than an item.
-        """
-        room = self._room
-        gone: Gone | None = None
-        with room._lock:
-            at = self._next - room._first
-            if room._changing or self._rest is not None or at < 0:
-                return None
-            end = room._first + len(room._items)
-            form = forms.at_once(self._next, end, space)
-            if form is None:
-                return None
-            room._changing = True
-            try:
-                room._at[at] -= 1
-                room._at[-1] += 1
-                self._next = end
-                if not room._at[0]:
-                    gone = []
-                    room._trim(gone)
-            finally:
-                room._changing = False
-                if room._later:
-                    room._make_later(gone := gone or [])
-        return form
-
-    def form(self, forms: ItemForms, make: Callable[[], Any]) -> Any:
-        """Return the form of the item that it gave last, made once; raise what `make` raises."""
-        room, number = self._room, self._next - 1
-        form = forms.made.get(number)
-        if form is None:
-            form = make()
-            with room._lock:
-                _dropped = forms.keep(number, form, room._first)
-        return form
 
     def __len__(self) -> int:
         """Return how many items wait to be taken."""

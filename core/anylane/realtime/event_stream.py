@@ -318,9 +318,6 @@ class EventOutlet:
 
     __slots__ = ("_encode", "_event", "_events", "link", "relays")
 
-    join: Join | None = None
-    """Each event has a chunk of its own, however many go out together."""
-
     def __init__(
         self,
         events: EventStream,
@@ -335,23 +332,30 @@ class EventOutlet:
         self.relays: list[Relay] = relays
 
     @property
-    def kind(self) -> Hashable:
-        """Return what the block of an item depends on."""
-        return self._encode, self._event
+    def join(self) -> Join | None:
+        """Return what makes one of several blocks; None for messages, which stay apart."""
+        return self._events._session.join
 
-    def form(self, item: Any) -> bytes:
-        """Return the block of an item."""
+    @property
+    def kind(self) -> Hashable:
+        """Return what the form of an item depends on."""
+        return self._encode, self._event, self._events._session.framed
+
+    def form(self, item: Any) -> Any:
+        """Return the block of an item, as `put` takes it."""
         data = item if self._encode is None else self._encode(item)
         if isinstance(data, LoggedEvent):
-            return data.block
-        return encode_event(text_of(data), event=self._event)
+            block = data.block
+        else:
+            block = encode_event(text_of(data), event=self._event)
+        return self._events._session.form(block)
 
-    def put(self, formed: bytes) -> None:
+    def put(self, formed: Any) -> None:
         """Queue a block."""
         events, exchange = self._events, self.link.exchange
         if exchange.gone is not None or exchange.finished or not events._open:
             raise Disconnected
-        events._session.send(formed, self.link.now())
+        events._session.put(formed, self.link.driver.now())
 
     def give_up(self, failure: BaseException | None) -> None:  # noqa: ARG002  # as Outlet
         """Cut the stream off: the client comes again."""

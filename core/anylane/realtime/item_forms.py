@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from anylane.protocol.interfaces import Join
 
+
 class Burst(NamedTuple):
     """The forms of several items as one."""
 

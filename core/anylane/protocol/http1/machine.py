@@ -253,8 +253,10 @@ class Http1(Reader):
         exchange = self._exchange
         if exchange is None or self.writing is not Writing.BODY or self._writer is None:
             raise UsageError("an event stream begins after the head of its response was sent")
+        writer = self._writer
+        frame = writer.data if writer.framing is Framing.CHUNKED else None
         events = EventStreamProtocol(
-            self._conn, exchange, retry=retry, heartbeat=heartbeat, now=now
+            self._conn, exchange, retry=retry, heartbeat=heartbeat, now=now, frame=frame
         )
         self._events = events
         if self._writer.framing is Framing.NONE:

@@ -13,20 +13,6 @@ from wsproto.frame_protocol import Opcode
 from anylane.protocol.websocket.close_codes import NO_STATUS
 from anylane.protocol.websocket.deflate import Deflater
 
-Frames = tuple[list[bytes], int]
-"""Bytes of whole frames, in chunks, and how many they are."""
-
-_MAX_BURST = 65536
-"""Bytes of frames that are joined. More are not worth the copy."""
-
-
-def join_frames(several: list[Frames]) -> tuple[Frames, int] | None:
-    """Return several frames in one chunk, and how many bytes they are; None for too many."""
-    size = sum(each for _, each in several)
-    if size > _MAX_BURST:
-        return None
-    return ([b"".join([chunk for chunks, _ in several for chunk in chunks])], size), size
-
 
 class FrameWriter:
     """Writes what one server sends.

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from anylane.errors import Disconnected
 from anylane.protocol.interfaces import Carrier, Closing, Ping
+from anylane.protocol.outgoing import Framed, join
 from anylane.protocol.timers import Timer
 from anylane.protocol.websocket.close_codes import check_close
 from anylane.protocol.websocket.deflate import Agreed, Deflater, Inflater
-from anylane.protocol.websocket.frame_writer import Frames, FrameWriter, join_frames
+from anylane.protocol.websocket.frame_writer import FrameWriter
 from anylane.protocol.websocket.intake import MESSAGE_COST, Intake, Message
 from anylane.protocol.websocket.liveness import Liveness
 from anylane.protocol.websocket.phases import PHASES, Phase, PhaseEvent
@@ -216,20 +217,21 @@ class WebSocketProtocol(Intake):
         """See `WebSocketSession`."""
         return self._writer.framing
 
-    def form(self, message: Message) -> Frames:
-        """Return the chunks of the frame of a message, and how many bytes they are."""
+    def form(self, message: Message) -> Framed:
+        """Return the frame of a message."""
         chunks: list[bytes] = []
-        return chunks, self._writer.write(message, chunks)
+        self._writer.write(message, chunks)
+        return Framed.of(chunks)
 
-    join = staticmethod(join_frames)
+    join = staticmethod(join)
 
-    def put(self, formed: Frames) -> None:
+    def put(self, formed: Framed) -> None:
         """Queue a frame that `form` has made. Raise Disconnected if it cannot be sent any more."""
         if self.phase is not _OPEN and self.phase is not Phase.ENDING:
             raise Disconnected(self.close_code, self.close_reason or "the WebSocket is closing")
         conn = self.carrier
         if conn.closing is _NO:
-            chunks, size = formed
+            chunks, size, _ = formed
             conn.out += chunks
             conn.queued += size
             self._exchange.sent += size

@@ -5,10 +5,10 @@
 3. A pattern that could never be told from an earlier one is refused when it is added.
 
 Cost: a static pattern is one dict lookup, however many there are, and one whose only parameter is
-its last segment is another. The others are found by a walk down the tree that backtracks. A node is reached in one way only and lies at one depth, so a walk
-visits each node at most once, and never more nodes than the tree has, whatever the path is. The
-road not taken, one large regular expression, tries its alternatives one after the other, in the
-order of registration.
+its last segment is another. The others are found by a walk down the tree that backtracks. A node is
+reached in one way only and lies at one depth, so a walk visits each node at most once, and never
+more nodes than the tree has, whatever the path is. The road not taken, one large regular
+expression, tries its alternatives one after the other, in the order of registration.
 """
 
 from __future__ import annotations
