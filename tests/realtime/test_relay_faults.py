@@ -224,3 +224,40 @@ def test_a_peer_that_has_closed_sees_the_end_when_its_relay_gives_up(lane: str) 
     finally:
         server.shutdown()
         assert server.wait(10)
+
+
+@pytest.mark.parametrize("path", ["/ws", "/events"])
+@pytest.mark.parametrize("slow", [False, True])
+def test_an_aborted_server_ends_its_relays(path: str, slow: bool) -> None:
+    """Also one that is held, because its client reads nothing."""
+    app, room = App(), Broadcast[Any]()
+    ends: list[str] = []
+
+    @app.websocket("/ws")
+    async def ws(ctx: Context) -> None:
+        try:
+            ws = await ctx.accept()
+            await ws.relay(room)
+        finally:
+            ends.append("ws")
+
+    @app.get("/events")
+    async def events(ctx: Context) -> None:
+        try:
+            async with ctx.event_stream() as events:
+                await events.relay(room)
+        finally:
+            ends.append("events")
+
+    wire = Lockstep(app)
+    wire.receive(UPGRADE % b"ws" if path == "/ws" else GET)
+    if slow:
+        wire.stall()
+    for _ in range(5):
+        room.send("x" * BLOCK)
+    wire.advance(0)
+    assert room.receivers == 1
+    wire.world.server.abort()
+    wire.advance(0)
+    assert ends == [path[1:]] and wire.closed
+    assert not room.receivers and not room._waiters._runtimes

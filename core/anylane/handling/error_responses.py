@@ -66,7 +66,10 @@ class ErrorHandlers:
             or ctx.exchange.started
             or (ctx.exchange.over and without_disconnects(exc) is None)
         ):
-            raise exc
+            try:
+                raise exc
+            finally:
+                del exc  # Its traceback holds this frame: without a cycle both are freed.
         ctx.error = exc
         ctx._failed = True
         found = _handler_of(ctx, type(exc))
