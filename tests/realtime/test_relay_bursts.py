@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -100,17 +98,6 @@ def listening(room: Broadcast[Any]) -> App:
     return app
 
 
-@contextmanager
-def one_by_one() -> Iterator[None]:
-    """Relays take item by item meanwhile."""
-    before = Position.poll_all
-    try:
-        Position.poll_all = lambda *_: None  # type: ignore[method-assign]
-        yield
-    finally:
-        Position.poll_all = before  # type: ignore[method-assign]
-
-
 STEPS = st.one_of(
     st.tuples(st.just("send"), st.lists(st.sampled_from([0, 100, 300, 70_000]), max_size=8)),
     st.tuples(st.sampled_from(["stall", "resume", "some"]), st.integers(0, 5)),
@@ -167,22 +154,20 @@ def test_what_comes_together_is_the_same_to_the_byte(
     steps: list[tuple[str, Any]], on_lag: str, high: int
 ) -> None:
     together = played(steps, on_lag, high)
-    with one_by_one():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Position, "poll_all", lambda *_: None)  # Item by item.
         assert played(steps, on_lag, high) == together
 
 
-def test_the_play_above_takes_the_short_way() -> None:
+def test_the_play_above_takes_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = []
-    before = Position.poll_all
+    before: Any = Position.poll_all
 
     def poll_all(*given: Any) -> Any:
         taken.append(before(*given))
         return taken[-1]
 
-    Position.poll_all = poll_all  # type: ignore[method-assign]
-    try:
-        played([("open", "ws"), ("send", [0, 1])], "drop_oldest", 65_536)
-    finally:
-        Position.poll_all = before  # type: ignore[method-assign]
+    monkeypatch.setattr(Position, "poll_all", poll_all)
+    played([("open", "ws"), ("send", [0, 1])], "drop_oldest", 65_536)
     sizes = [each.size for each in taken if isinstance(each, Framed)]
     assert sizes == [9, 31, 9]  # A WebSocket, a stream in chunks, one more WebSocket.
