@@ -1,6 +1,6 @@
 """Measure anylane beside its peers: `make bench`, `make bench-full`.
 
-    python benchmarks/bench.py [quick|parts|typed|full] [--seconds N] [--rounds N] [--only PART]
+    python benchmarks/bench.py [quick|parts|typed|older|full] [--seconds N] [--rounds N] [--only PART]
                                [--new] [--works W,...] [--peers P,...]
 
 The server has one core to itself and the load another. Round after round every work is done by

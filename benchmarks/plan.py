@@ -1,4 +1,5 @@
-"""Which peers do which works: `quick` has the most important ones, `full` everything."""
+"""Which peers do which works: `quick` has the most important ones, `full` everything, and `older`
+those of the targets, for a Python that starts no task eagerly."""
 
 from __future__ import annotations
 
@@ -46,6 +47,18 @@ QUICK = {
     "ws-room": [MAIN, OURS["trio"], OURS["threads"], "websockets", "aiohttp", "picows"],
     "sse": [MAIN, OURS["trio"], OURS["threads"], "aiohttp", "uvicorn + Starlette"],
     "latency-routed": [MAIN, "granian + BlackSheep", "uvicorn + Starlette", "aiohttp"],
+}
+
+OLDER = {
+    "plaintext": [BARE, MAIN, OURS["anyio"], OURS["trio"], "granian RSGI", "socketify"],
+    "routed": [MAIN, "socketify", "granian + BlackSheep", "uvicorn + Falcon"],
+    "browser-changing": [MAIN, "granian + BlackSheep"],
+    "close": [MAIN, "granian RSGI"],
+    "ws-64": [MAIN, "websockets", "aiohttp"],
+    "ws-4k": [MAIN, "aiohttp"],
+    "ws-64k": [MAIN, "aiohttp"],
+    "ws-room": [MAIN, "websockets", "picows"],
+    "sse": [MAIN, "aiohttp"],
 }
 
 
@@ -121,6 +134,17 @@ PLANS = {
         "typed",
         {"typed": everybody("typed")},
         rounds=7,
+        seconds=2,
+        idle=[],
+        idle_sockets=[],
+        crowd=0,
+        started=[],
+        scaling=[],
+    ),
+    "older": Plan(
+        "older",
+        OLDER,
+        rounds=3,
         seconds=2,
         idle=[],
         idle_sockets=[],

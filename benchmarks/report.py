@@ -34,7 +34,7 @@ from figures import (
     works_of,
 )
 from peers import BARE, MAIN, OURS, PEERS
-from targets import answers, verdict
+from targets import TARGETS, Target, answers, verdict
 from works import WORKS
 
 HERE = Path(__file__).parent
@@ -43,6 +43,8 @@ PLOTS = HERE / "plots"
 METHOD = HERE / "method.md"
 PAGE = HERE.parent / "docs" / "performance.md"
 RUNS = ("quick", "full", "scaling", "parts", "typed")
+OLDER = RESULTS / "older.json"
+"""A run on a Python before 3.12, which is never mixed with the others."""
 
 
 class Runs:
@@ -81,10 +83,10 @@ class Runs:
         return found
 
 
-def targets(samples: Samples) -> Iterator[str]:
+def targets(samples: Samples, wanted: tuple[Target, ...] = TARGETS) -> Iterator[str]:
     yield "| target | against | wanted | our rate / theirs | their core time / ours | |"
     yield "|---|---|---:|---:|---:|---|"
-    for target, rival, found, cheaper in answers(samples):
+    for target, rival, found, cheaper in answers(samples, wanted):
         rate = "" if found is None else beside(found, target.factor)
         cost = "" if cheaper is None else str(cheaper)
         told = verdict(target, found)
@@ -95,6 +97,25 @@ def targets(samples: Samples) -> Iterator[str]:
         "the most of them. Over 1 is good for us in both columns, and core time is fair also where "
         "a server waited."
     )
+
+
+def older() -> Iterator[str]:
+    """The targets on a Python that starts no task eagerly, if there is such a run."""
+    if not OLDER.exists():
+        return
+    run = json.loads(OLDER.read_text(encoding="utf-8"))
+    yield "## The same on a Python without eager tasks"
+    yield ""
+    yield (
+        f"Measured on {_place(run)}, {run['plan']['rounds']} rounds of {run['plan']['seconds']} s. "
+        "Before Python 3.12 a handler begins in the next turn of the loop, and the interpreter is "
+        "slower; peers in C, C++ and Rust are not."
+    )
+    yield ""
+    works = works_of(run["samples"])
+    measured = tuple(each for each in TARGETS if each.work in works)
+    yield from targets(run["samples"], measured)
+    yield ""
 
 
 def _name(peer: str) -> str:
@@ -298,6 +319,7 @@ def body(runs: Runs) -> Iterator[str]:
     yield ""
     yield from targets(samples)
     yield ""
+    yield from older()
     yield METHOD.read_text(encoding="utf-8")
     yield from unmeasured(runs, samples)
     yield "## Throughput"

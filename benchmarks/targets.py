@@ -64,9 +64,11 @@ def verdict(target: Target, found: Ratio | None) -> str:
     return f"{text}, but not in every round" if found.least < target.factor <= found.most else text
 
 
-def answers(samples: Samples) -> Iterator[tuple[Target, str, Ratio | None, Ratio | None]]:
+def answers(
+    samples: Samples, wanted: tuple[Target, ...] = TARGETS
+) -> Iterator[tuple[Target, str, Ratio | None, Ratio | None]]:
     """Each target, the peer it was measured against, the ratio of rates and that of core times."""
-    for target in TARGETS:
+    for target in wanted:
         others = target.others or tuple(p for p in PEERS if not PEERS[p].ours and p != BARE)
         rivals = [peer for peer in peers_of(samples, target.work) if peer in others]
         if not rivals:
