@@ -1,7 +1,7 @@
 """Measure anylane beside its peers: `make bench`, `make bench-full`.
 
-    python benchmarks/bench.py [quick|parts|typed|older|full] [--seconds N] [--rounds N] [--only PART]
-                               [--new] [--works W,...] [--peers P,...]
+    python benchmarks/bench.py [quick|parts|typed|older|full] [--seconds N] [--rounds N]
+                               [--only PART] [--new] [--works W,...] [--peers P,...]
 
 The server has one core to itself and the load another. Round after round every work is done by
 every peer in turn, each round beginning with another peer, so that what the machine does meanwhile
