@@ -32,7 +32,7 @@ from load import sample
 from peers import MAIN, PEERS, Tls
 from plan import IMPORTS, PLANS, Plan
 from provenance import commit, machine, today, versions
-from server import LOAD_CORE, ROOT, SERVER_CORE, Broken, Server, certificate
+from server import LOAD_CORE, ROOT, SERVER_CORE, Broken, Server, certificate, environment
 from works import WORKS, Work, check
 
 RESULTS = Path(__file__).parent / "results"
@@ -192,6 +192,7 @@ class Bench:
                 continue
             done = subprocess.run(
                 [sys.executable, "-c", code.format(module)],
+                env=environment(),
                 capture_output=True,
                 text=True,
                 check=False,

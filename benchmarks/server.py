@@ -44,6 +44,12 @@ def certificate(folder: Path) -> Tls:
     return Tls(str(cert), str(key))
 
 
+def environment() -> dict[str, str]:
+    """What processes are measured in: free to keep what they compile. What pip has installed is
+    compiled already, and a tree that never may be is compiled at each start."""
+    return {key: each for key, each in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+
+
 class Server:
     """One peer, running. `with` ends it."""
 
@@ -58,21 +64,21 @@ class Server:
 
     def start(self) -> None:
         self.port = free_port()
-        environment = {
-            **os.environ,
+        told = {
+            **environment(),
             "BENCH_PORT": str(self.port),
             "BENCH_MIDDLEWARE": str(self.middleware),
             "BENCH_ROUTES": str(self.routes),
             "PYTHONPATH": os.pathsep.join([str(ROOT / "core"), str(ROOT / "backends"), str(APPS)]),
         }
         if self.tls is not None:
-            environment |= {"BENCH_CERT": self.tls.cert, "BENCH_KEY": self.tls.key}
+            told |= {"BENCH_CERT": self.tls.cert, "BENCH_KEY": self.tls.key}
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by __exit__)
         began = time.perf_counter()
         self.process = subprocess.Popen(
             ["taskset", "-c", SERVER_CORE, *self.peer.start(self.port, self.tls)],
             cwd=APPS,
-            env=environment,
+            env=told,
             stdout=self._log,
             stderr=self._log,
             stdin=subprocess.DEVNULL,
