@@ -8,10 +8,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from anylane import App, Broadcast, Context, Limits, ServerConfig
+from anylane import App, Broadcast, Context, Limits, ServerConfig, UsageError
 from anylane.protocol.outgoing import MAX_JOINED, Framed, join
 from anylane.realtime.item_forms import ItemForms
 from anylane.realtime.position import Position
+from anylane.realtime.source import ENDED, PENDING
 from anylane.testing import Lockstep
 
 UPGRADE = (
@@ -77,6 +78,96 @@ def test_a_burst_goes_with_its_items() -> None:
     assert forms.at_once(0, 3, 100)
     forms.drop(2)
     assert forms._burst is None and [*forms.made] == [2]
+
+
+def test_a_burst_is_joined_once_whatever_else_asks() -> None:
+    joined = []
+
+    def counted(several: list[Framed]) -> tuple[Framed, int] | None:
+        joined.append(len(several))
+        return join(several)
+
+    forms = ItemForms(counted)
+    for number in range(4):
+        forms.keep(number, Framed.of([b"x" * 30_000]), 0)
+    for _ in range(3):
+        assert forms.at_once(0, 2, 100_000) is not None
+        assert forms.at_once(2, 2, 100_000) is None  # Who has taken all.
+        assert forms.at_once(0, 5, 100_000) is None  # Who comes before a form is made.
+    assert joined == [2]
+    for _ in range(3):
+        assert forms.at_once(0, 4, 1_000_000) is None  # Too many bytes: they are not counted again.
+    assert joined == [2, 4]
+
+
+@pytest.mark.parametrize("on_lag", ["drop_oldest", "close", "error"])
+@pytest.mark.parametrize("capacity", [4, 100])
+@pytest.mark.parametrize("change", ["send", "send more", "close", "subscribe"])
+def test_a_change_that_interrupts_is_made_behind(on_lag: Any, capacity: int, change: str) -> None:
+    """As by a signal handler or a finalizer, which may run wherever Python code does."""
+    room: Broadcast[str] = Broadcast(capacity, on_lag)
+    one, two = room.subscribe(), room.subscribe()
+    more = []
+
+    def interrupted(several: list[Framed]) -> tuple[Framed, int] | None:
+        match change:
+            case "send":
+                room.send("x")
+            case "send more":
+                room.send("x")
+                room.send("y")
+            case "close":
+                one.close()
+            case _:
+                more.append(room.subscribe())
+        return join(several)
+
+    forms = one.forms("kind", interrupted)
+    for number in range(4):
+        room.send(f"{number};")
+    for _ in range(4):
+        item = two.poll()
+        two.form(forms, lambda item=item: Framed.of([item.encode()]))  # type: ignore[misc]
+    assert one.poll_all(forms, 1000) == Framed([b"0;1;2;3;"], 8, 8)
+    sent = {"send": ["x"], "send more": ["x", "y"]}.get(change, [])
+    room.send("z")
+    left = [*sent, "z"]
+    assert [two.poll() for _ in range(len(left) + 1)] == [*left, PENDING]
+    if change == "close":
+        assert one.poll() is ENDED
+    else:
+        assert [one.poll() for _ in range(len(left) + 1)] == [*left, PENDING]
+    for each in more:
+        assert [each.poll(), each.poll()] == ["z", PENDING]
+    assert room.lagged == 0
+    assert sum(room._at) == room.receivers == (1 if change == "close" else 2 + len(more))
+    assert not room._items and len(room._at) == 1
+
+
+@pytest.mark.parametrize("kind", [Broadcast, "a subscription"])
+def test_a_relay_of_an_event_stream_is_refused_outside_of_its_block(kind: Any) -> None:
+    app, room = App(), Broadcast[str]()
+    told: list[str] = []
+
+    @app.get("/events")
+    async def events(ctx: Context) -> None:
+        stream = ctx.event_stream()
+        with room.subscribe() as subscription:
+            source = room if kind is Broadcast else subscription
+            for _ in range(2):
+                try:
+                    await stream.relay(source)
+                except UsageError as exc:
+                    told.append(str(exc))
+            assert room.receivers == 1
+            async with stream as events:
+                await events.relay(source)
+
+    wire = Lockstep(app)
+    wire.receive(OPENINGS["events"])
+    assert told == ["the event stream is not open: relay inside of its `with` block"] * 2
+    room.send("item")
+    assert b"data: item" in wire.take()
 
 
 # --- the same bytes ------------------------------------------------------------------------------

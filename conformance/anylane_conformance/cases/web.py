@@ -56,7 +56,7 @@ def cors_is_on_every_form_of_answer(conversation: Conversation) -> None:
 @case(
     CHAPTER,
     extra=web.with_cors,
-    request_timeout=0.5,
+    request_timeout=1.0,
     timeouts={"body": 0.25},
     limits={"body": 100},
     cuts=False,
@@ -71,7 +71,7 @@ def cors_is_on_answers_to_what_is_late_or_too_large(conversation: Conversation) 
     ):
         peer = conversation.connect()
         peer.send(data)
-        conversation.pause(0.75)
+        conversation.pause(1.25)
         head = peer.until(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 %d " % status)
         assert ALLOWED in head

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from anylane.config.server_config import ServerConfig
 
 Join = Callable[[list[Any]], tuple[Any, int] | None]
-"""Makes one of several forms of messages, and says how many bytes it has; None for too many."""
+"""Joins several forms of messages into one, and says how many bytes it has; None for too many."""
 
 
 class Closing(IntEnum):
@@ -140,7 +140,7 @@ class WebSocketSession(Protocol):
 
     @property
     def join(self) -> Join | None:
-        """What makes one of several forms; None where each is put by itself."""
+        """What joins several forms into one; None where each is put by itself."""
         ...
 
     def put(self, formed: Any) -> None:
@@ -177,13 +177,13 @@ class EventSession(Protocol):
 
     @property
     def framed(self) -> bool:
-        """Whether a block has the same form in every session that is framed; else it is its own
-        form."""
+        """Whether a block has the same form in every session that is framed. In another session the
+        block itself is its form."""
         ...
 
     @property
     def join(self) -> Join | None:
-        """What makes one of several forms; None where each is put by itself."""
+        """What joins several forms into one; None where each is put by itself."""
         ...
 
     def form(self, block: bytes) -> Any:

@@ -181,11 +181,12 @@ class EventStreamProtocol:
         exchange = self._exchange
         if self._frame is None or exchange.finished:
             exchange.send_data(formed)
-        elif self._carrier.closing is _NO:  # As that, for what is framed already.
+        else:  # As that and `Http1.send_data`, for what is framed already.
             chunks, size, body = formed
             carrier = self._carrier
-            carrier.out += chunks
-            carrier.queued += size
+            if carrier.closing is _NO:
+                carrier.out += chunks
+                carrier.queued += size
             exchange.sent += body
         if self._heartbeat is not None:
             self._rest(now)

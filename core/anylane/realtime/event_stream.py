@@ -333,13 +333,16 @@ class EventOutlet:
 
     @property
     def join(self) -> Join | None:
-        """Return what makes one of several blocks; None for messages, which stay apart."""
+        """Return what joins several blocks into one; None for messages, which stay apart."""
         return self._events._session.join
 
     @property
     def kind(self) -> Hashable:
-        """Return what the form of an item depends on."""
-        return self._encode, self._event, self._events._session.framed
+        """Return what the form of an item depends on. Raise UsageError outside of the block."""
+        events = self._events
+        if not events._open:
+            raise UsageError("the event stream is not open: relay inside of its `with` block")
+        return self._encode, self._event, events._session.framed
 
     def form(self, item: Any) -> Any:
         """Return the block of an item, as `put` takes it."""

@@ -15,6 +15,7 @@ class Burst(NamedTuple):
     end: int
     """The number behind the last."""
     form: Any
+    """None if they are too many bytes to be joined."""
     size: int
     """In bytes."""
 
@@ -37,24 +38,30 @@ class ItemForms:
 
     def at_once(self, start: int, end: int, space: int) -> Any:
         """Return the forms of these items as one; None if one is still to be made, or if they do
-        not fit into so many bytes. A single form is never too large: see `Outgoing.congested`.
+        not fit into so many bytes. A single one always fits: who asks has seen that output is not
+        over its mark, and that is all that a single item has to wait for.
 
-        It is joined once for all receivers that have come as far. Called with the room's lock held.
+        They are joined once for all receivers that have come as far. Called with the room's lock
+        held.
         """
         if end - start == 1:
             return self.made.get(start)
         burst = self._burst
         if burst is None or burst.start != start or burst.end != end:
-            burst = self._burst = self._joined(start, end)
-        return burst.form if burst is not None and burst.size <= space else None
+            burst = self._joined(start, end)
+            if burst is None:
+                return None
+            self._burst = burst
+        return burst.form if burst.size <= space else None
 
     def _joined(self, start: int, end: int) -> Burst | None:
-        if self._join is None or end <= start:
-            return None
         made = self.made
+        if self._join is None or start >= end or start not in made or end - 1 not in made:
+            return None
         forms = [made[number] for number in range(start, end) if number in made]
-        joined = self._join(forms) if len(forms) == end - start else None
-        return None if joined is None else Burst(start, end, *joined)
+        if len(forms) < end - start:
+            return None
+        return Burst(start, end, *(self._join(forms) or (None, 0)))
 
     def keep(self, number: int, form: Any, oldest: int) -> list[Any]:
         """Keep a form, drop those of items before *oldest*, and return these.
@@ -71,5 +78,5 @@ class ItemForms:
         if self._burst is not None and self._burst.start < oldest:
             self._burst = None
         while made and (first := next(iter(made))) < oldest:
-            dropped.append(made.pop(first))
+            dropped.append(made.pop(first, None))  # A finalizer may have come in between.
         return dropped

@@ -61,26 +61,29 @@ class Position:
             return forms
 
     def poll_all(self, forms: ItemForms, space: int) -> Any:
-        """Take all items that wait, and return their forms as one.
+        """Take all items that wait, and return their forms as one, which is joined once for all
+        receivers that have come as far. For four items that takes 0.4 of what `poll` and `form`
+        take.
 
-        Nearly all receivers have come as far as the others, so this is done once for all of them:
-        where four items came together, 40 % of the work of taking one by one.
-
-        None, and nothing is taken, where nothing waits, where a form is still to be made, where
-        they do not fit into *space* bytes, and where `poll` has more to say than an item.
+        Return None, and take nothing, where nothing waits, where a form is still to be made, where
+        they do not fit into *space* bytes, and where the room has closed this receiver, has lost
+        items of it, or is being changed.
         """
         room = self._room
         gone: list[Any] | None = None
         with room._lock:
-            at = self._next - room._first
-            if room._changing or self._rest is not None or at < 0:
-                return None
-            end = room._first + len(room._items)
-            form = forms.at_once(self._next, end, space)
-            if form is None:
-                return None
+            if room._changing:
+                return None  # Only a finalizer or a signal handler gets here.
+            # Set before anything is read: they may interrupt this, too, and are put off then.
             room._changing = True
             try:
+                at = self._next - room._first
+                if self._rest is not None or at < 0:
+                    return None
+                end = room._first + len(room._items)
+                form = forms.at_once(self._next, end, space)
+                if form is None:
+                    return None
                 room._at[at] -= 1
                 room._at[-1] += 1
                 self._next = end

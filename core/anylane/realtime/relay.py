@@ -33,7 +33,7 @@ class Outlet(Protocol):
     """Where a relay puts what it passes on: one WebSocket, or one event stream.
 
     relays: those that are at work, in the order in which they began.
-    join: makes one form of several that were to be put together; None where they stay apart.
+    join: joins several forms into one, to be put at once; None where they stay apart.
     """
 
     link: Link
@@ -45,7 +45,7 @@ class Outlet(Protocol):
     @property
     def kind(self) -> Hashable:
         """Return what the form of an item depends on: outlets of one kind share it. None for one
-        that shares with no other."""
+        that shares with no other. Raise UsageError before it is open."""
         ...
 
     def form(self, item: Any) -> Any:
@@ -108,13 +108,14 @@ class Relay:
     async def __aenter__(self) -> Self:
         if self._entered:
             raise UsageError("a relay is used once; call relay() again for another one")
+        kind = self._outlet.kind  # Raises where nothing can be passed on, before anything is done.
         self._entered = True
         if isinstance(self._source, Broadcast):
             self._source = self._source.subscribe()
         elif self._source.relayed:
             raise UsageError("relay() got what is relayed already; subscribe once for each relay")
         self._source.relayed = True
-        if isinstance(self._source, Subscription) and (kind := self._outlet.kind) is not None:
+        if isinstance(self._source, Subscription) and kind is not None:
             # A function that has no hash cannot be found again, so its forms are not shared.
             with suppress(TypeError):
                 self._shared = self._source.forms(kind, self._outlet.join)
@@ -196,7 +197,7 @@ class Relay:
                 try:
                     outlet.put(form)
                 except Disconnected:
-                    self._stop()  # As above.
+                    self._stop()  # How the client has ended is its outlet's to tell.
                     break
         except BaseException as exc:  # noqa: BLE001  # It is raised when the block is left.
             self._give_up(exc)

@@ -275,7 +275,7 @@ class SocketOutlet:
 
     @property
     def join(self) -> Join | None:
-        """Return what makes one of several frames; None for messages, which stay apart."""
+        """Return what joins several frames into one; None for messages, which stay apart."""
         return self._ws._protocol.join
 
     @property

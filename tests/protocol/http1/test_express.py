@@ -224,6 +224,12 @@ def test_each_limit_is_met_exactly(where):
     assert 0 < taken < 100
 
 
+@pytest.mark.parametrize("most", [1, 2**31, 2**32 - 1, 2**32, 10**12])
+def test_any_number_of_lines_may_be_allowed(most):
+    head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    assert Express(Limits(header_count=most)).read(head) is not None
+
+
 # --- response heads ------------------------------------------------------------------------------
 
 

@@ -34,11 +34,14 @@ _LINE = (
 which takes only their plainest form, and each only once, as the conditions say. Names that would
 make the request odd have none. It is possessive throughout: it never goes back."""
 
+_MOST = 1 << 31
+"""Lines that an expression can count: more than there is memory for."""
+
 
 def _section(count: int) -> re.Pattern[bytes]:
-    """Return the expression for a header section of at most so many lines. `re` counts them in no
-    time, which `bytes.count` takes 2 % of a browser's request for."""
-    return re.compile(_LINE + rb"{1,%d}+\r\n" % count)
+    """Return the expression for a header section of at most so many lines. It counts them at no
+    cost; `bytes.count` took 2 % of a browser's request."""
+    return re.compile(_LINE + rb"{1,%d}+\r\n" % min(count, _MOST))
 
 
 _MAX_REMEMBERED = 4096
@@ -72,7 +75,8 @@ class Heads:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._interpreted = _section(limits.header_count).fullmatch
-        # A section that is no longer than one line may be needs no line counted.
+        # A section that is no longer than one line may be needs no line measured. A longer one is
+        # left to the grammar.
         self._shortest = min(limits.header_section, limits.header_field)
         self._heads: RepeatCache[bytes, _Found] = RepeatCache(_MAX_KEPT)
         self._sections: RepeatCache[bytes, _Section] = RepeatCache(_MAX_KEPT)

@@ -113,7 +113,8 @@ class Matcher(Generic[T]):
         """The endpoints of patterns without parameters, by path; a path without '%' is its own
         key. For reading only."""
         self._last: dict[str, tuple[_Last[T], ...]] = {}
-        """By the path before it: what may be the last segment, the most specific first."""
+        """By what comes before the last segment of a path: what that may be, the most specific
+        first."""
         self._root: _Node[T] = _Node()
 
     def add(self, pattern: Pattern, endpoint: T) -> T:
