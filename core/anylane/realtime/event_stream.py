@@ -182,7 +182,8 @@ class EventStream:
 
         A client that is slow keeps its place in the room, and loses items or is cut off by the
         room's own rule. What `encode` raises cuts the stream off and comes out of the block, as
-        Lagged does. Raise UsageError for another source, and for CR, LF or NUL in *event*.
+        Lagged does. Raise UsageError for another source, for CR, LF or NUL in *event*, and for a
+        relay that begins outside of the stream's own block.
         """
         encode_fields(event=event)
         return Relay(EventOutlet(self, self._relays, encode, event), source)
