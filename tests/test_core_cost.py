@@ -39,8 +39,8 @@ MAX_CALLS_EACH = {
     ("WebSockets", 4): 16,
     ("server-sent events", 1): 41,
     ("server-sent events", 4): 23,
-    ("relayed to WebSockets", 1): 13,
-    ("relayed to WebSockets", 4): 3.6,
+    ("relayed to WebSockets", 1): 14,
+    ("relayed to WebSockets", 4): 3.9,
     ("relayed as server-sent events", 1): 14,
     ("relayed as server-sent events", 4): 3.9,
 }

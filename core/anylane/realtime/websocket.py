@@ -262,7 +262,7 @@ class WebSocket:
 class SocketOutlet:
     """Where the relays of one WebSocket put what they pass on (see `Outlet`)."""
 
-    __slots__ = ("_encode", "_ws", "link", "put", "relays")
+    __slots__ = ("_encode", "_ws", "link", "relays")
 
     def __init__(
         self, ws: WebSocket, relays: list[Relay], encode: Callable[[Any], Any] | None
@@ -271,7 +271,6 @@ class SocketOutlet:
         self._encode = encode
         self.link: Link = ws._link
         self.relays: list[Relay] = relays
-        self.put: Callable[[Any], None] = ws._protocol.put
 
     @property
     def join(self) -> Join | None:
@@ -292,6 +291,10 @@ class SocketOutlet:
         elif not isinstance(message, str):
             message = json.dumps(message).decode("utf-8")
         return self._ws._protocol.form(message)
+
+    def put(self, formed: Any) -> None:
+        """Queue a frame."""
+        self._ws._protocol.put(formed)
 
     def give_up(self, failure: BaseException | None) -> None:
         """Close the WebSocket: 1013 for a peer that lags, 1011 for an item that has no form."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from anylane.errors import Disconnected, UsageError
 from anylane.protocol.channel.outputs import Goodbye, Message, Sent
-from anylane.protocol.interfaces import Carrier, Closing, Ping
+from anylane.protocol.interfaces import Carrier, Closing, Join, Ping
 from anylane.protocol.websocket.close_codes import check_close
 from anylane.protocol.websocket.intake import MESSAGE_COST
 
@@ -128,7 +128,8 @@ class ChannelWebSocket:
         """Return the message as the host takes it."""
         return Sent(message)
 
-    join = None
+    join: Join | None = None
+    """Each message stays one for the host."""
 
     def put(self, formed: Sent) -> None:
         """Queue what `form` has made. Raise Disconnected if it cannot be sent any more."""

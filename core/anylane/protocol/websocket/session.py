@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anylane.errors import Disconnected
-from anylane.protocol.interfaces import Carrier, Closing, Ping
+from anylane.protocol.interfaces import Carrier, Closing, Join, Ping
 from anylane.protocol.outgoing import Framed, join
 from anylane.protocol.timers import Timer
 from anylane.protocol.websocket.close_codes import check_close
@@ -223,7 +223,10 @@ class WebSocketProtocol(Intake):
         self._writer.write(message, chunks)
         return Framed.of(chunks)
 
-    join = staticmethod(join)
+    @property
+    def join(self) -> Join:
+        """See `WebSocketSession`."""
+        return join
 
     def put(self, formed: Framed) -> None:
         """Queue a frame that `form` has made. Raise Disconnected if it cannot be sent any more."""
