@@ -219,17 +219,17 @@ def test_the_same_pattern_again_gives_the_endpoint_that_is_there(pattern: str) -
 
 
 @pytest.mark.parametrize("shuffled", [*itertools.permutations(range(4))])
-def test_a_parameter_that_ends_a_path_is_found_without_a_walk(shuffled: tuple[int, ...]) -> None:
+def test_what_leaves_no_choice_is_found_without_going_back(shuffled: tuple[int, ...]) -> None:
     matcher: Matcher[End] = Matcher()
     patterns = ["/u/{id:int}", "/u/{name}", "/{a}/{b:int}", "/u/{id:int}/more"]
     for number in shuffled:
         matcher.add(Pattern.parse(patterns[number]), End(patterns[number]))
-    found = {path: matcher.find_last(path) for path in ("/u/7", "/u/x", "/v/7", "/u/7/more", "/u")}
+    found = {path: matcher.find_only(path) for path in ("/u/7", "/u/x", "/v/7", "/u/7/more", "/u")}
     assert {path: each and (each[0].text, each[1]) for path, each in found.items()} == {
         "/u/7": ("/u/{id:int}", {"id": 7}),
         "/u/x": ("/u/{name}", {"name": "x"}),
-        "/v/7": None,  # A parameter before the last one: for the tree.
-        "/u/7/more": None,
+        "/v/7": ("/{a}/{b:int}", {"a": "v", "b": 7}),
+        "/u/7/more": None,  # The first segment leaves a choice.
         "/u": None,
     }
 
@@ -239,15 +239,15 @@ def test_what_only_the_tree_can_tell_is_left_to_it(path: str) -> None:
     matcher: Matcher[End] = Matcher()
     for text in ("/{id}", "/u/{id}"):
         matcher.add(Pattern.parse(text), End(text))
-    assert matcher.find_last(path) is None
+    assert matcher.find_only(path) is None
 
 
 def test_text_beside_a_parameter_is_left_to_the_tree() -> None:
     matcher: Matcher[End] = Matcher()
     matcher.add(Pattern.parse("/f/{name}"), End("/f/{name}"))
-    assert matcher.find_last("/f/a.txt") is not None
+    assert matcher.find_only("/f/a.txt") is not None
     matcher.add(Pattern.parse("/f/{name}.txt"), End("/f/{name}.txt"))
-    assert matcher.find_last("/f/a.txt") is None
+    assert matcher.find_only("/f/a.txt") is None
     found = matcher.find("/f/a.txt")
     assert found is not None and found[0].text == "/f/{name}.txt"
 
@@ -383,5 +383,5 @@ def test_the_tree_agrees_with_trying_every_pattern(
     first = matcher.find(path)
     assert (first and (first[0].text, first[1])) == (expected[0] if expected else None)
     # The shortcuts say the same, wherever they say something.
-    last = None if path in matcher.static else matcher.find_last(path)
+    last = None if path in matcher.static else matcher.find_only(path)
     assert last is None or (last[0].text, last[1]) == expected[0]

