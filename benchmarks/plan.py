@@ -3,7 +3,7 @@ those of the targets, for a Python that starts no task eagerly."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from peers import BARE, MAIN, OURS, PEERS
 from works import WORKS
@@ -77,15 +77,15 @@ class Plan:
     works: dict[str, list[str]]
     rounds: int
     seconds: int
-    idle: list[str]
+    idle: list[str] = field(default_factory=list)
     """Peers whose memory for each idle connection is measured."""
-    idle_sockets: list[str]
+    idle_sockets: list[str] = field(default_factory=list)
     """The same for WebSockets."""
-    crowd: int
+    crowd: int = 0
     """How many connections that are."""
-    started: list[str]
+    started: list[str] = field(default_factory=list)
     """Peers whose start-up is timed."""
-    scaling: list[str]
+    scaling: list[str] = field(default_factory=list)
     """Peers whose cost is measured against sizes."""
 
 
@@ -117,41 +117,12 @@ PLANS = {
             "granian + Starlette",
             "aiohttp",
         ],
-        scaling=[],
     ),
     "parts": Plan(
-        "parts",
-        {work: everybody(work) for work in WORKS if WORKS[work].parts},
-        rounds=5,
-        seconds=3,
-        idle=[],
-        idle_sockets=[],
-        crowd=0,
-        started=[],
-        scaling=[],
+        "parts", {work: everybody(work) for work in WORKS if WORKS[work].parts}, rounds=5, seconds=3
     ),
-    "typed": Plan(
-        "typed",
-        {"typed": everybody("typed")},
-        rounds=7,
-        seconds=2,
-        idle=[],
-        idle_sockets=[],
-        crowd=0,
-        started=[],
-        scaling=[],
-    ),
-    "older": Plan(
-        "older",
-        OLDER,
-        rounds=3,
-        seconds=2,
-        idle=[],
-        idle_sockets=[],
-        crowd=0,
-        started=[],
-        scaling=[],
-    ),
+    "typed": Plan("typed", {"typed": everybody("typed")}, rounds=7, seconds=2),
+    "older": Plan("older", OLDER, rounds=3, seconds=2),
     "full": Plan(
         "full",
         {work: everybody(work) for work in WORKS},
