@@ -231,7 +231,8 @@ class Exchange(HasAlarms):
     def send_data(self, data: bytes) -> None:
         """Send one piece of the body. Where the length is not known it is one chunk (RFC 9112
         §7.1). Raise UsageError if the body gets longer than declared; the piece is not sent."""
-        # Written out in Exchange.conclude (tests/test_inlined_copies.py).
+        # Written out in Exchange.conclude and EventStreamProtocol.put
+        # (tests/test_inlined_copies.py).
         if self.finished:
             self._must_be_mine()
         self._stream.send_data(data)

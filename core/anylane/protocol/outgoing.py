@@ -149,7 +149,8 @@ class Outgoing:
 
     def send(self, data: bytes) -> None:
         """Queue bytes for the transport. They are dropped once the connection is being closed."""
-        # Written out in Http1.conclude and WebSocketProtocol.send (tests/test_inlined_copies.py).
+        # Written out in Http1.conclude, WebSocketProtocol.send and EventStreamProtocol.put
+        # (tests/test_inlined_copies.py).
         if self.closing is _NO:
             self.out.append(data)
             self.queued += len(data)

@@ -181,7 +181,7 @@ class EventStreamProtocol:
         exchange = self._exchange
         if self._frame is None or exchange.finished:
             exchange.send_data(formed)
-        else:  # As that and `Http1.send_data`, for what is framed already.
+        else:  # As `send_data` and the carrier's `send`, without the calls: it is framed already.
             chunks, size, body = formed
             carrier = self._carrier
             if carrier.closing is _NO:

@@ -275,6 +275,7 @@ class Subscription(Position, Generic[T]):
         link: if given and the result is PENDING, it is woken once, as soon as there is something
             new.
         """
+        # Written out in Position.poll_all (tests/test_inlined_copies.py).
         room = self._room
         gone: Gone | None = None
         with room._lock:

@@ -69,6 +69,7 @@ class Position:
         they do not fit into *space* bytes, and where the room has closed this receiver, has lost
         items of it, or is being changed.
         """
+        # As `poll` for each of them, without the calls.
         room = self._room
         gone: list[Any] | None = None
         with room._lock:
